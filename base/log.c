@@ -1,0 +1,52 @@
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* One line; longer ones are cut, since a log line that floods is worth less than one that ends. */
+#define LOG_LINE_MAX 1024
+
+static enum log_level threshold = LOG_INFO;
+
+void log_threshold(enum log_level level)
+{
+    threshold = level;
+}
+
+static size_t stamp(char *line, size_t cap)
+{
+    struct timespec now;
+    struct tm utc;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    size_t used = strftime(line, cap, "%Y-%m-%dT%H:%M:%S", &utc);
+    return used + (size_t)snprintf(line + used, cap - used, ".%03ldZ", now.tv_nsec / 1000000);
+}
+
+void log_event(enum log_level level, const char *event, const char *fmt, ...)
+{
+    static const char *const words[] = {"debug", "info", "warn", "error"};
+    if (level < threshold)
+        return;
+    char line[LOG_LINE_MAX];
+    size_t used = stamp(line, sizeof line);
+    used += (size_t)snprintf(line + used, sizeof line - used, " %s %s ", words[level], event);
+    va_list ap;
+    va_start(ap, fmt);
+    int more = vsnprintf(line + used, sizeof line - used - 1, fmt, ap);
+    va_end(ap);
+    if (more > 0)
+        used += (size_t)more;
+    if (used > sizeof line - 2)
+        used = sizeof line - 2;
+    for (size_t i = 0; i < used; i++)
+        if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+            line[i] = '?';
+    line[used++] = '\n';
+    /* A log that cannot be written has nowhere to say so. */
+    ssize_t written = write(STDERR_FILENO, line, used);
+    (void)written;
+}

@@ -1,0 +1,57 @@
+#include "base/siphash.h"
+
+#include "base/endian.h"
+
+struct state {
+    uint64_t v0, v1, v2, v3;
+};
+
+static uint64_t rotate(uint64_t x, unsigned bits)
+{
+    return x << bits | x >> (64 - bits);
+}
+
+static void sip_round(struct state *s)
+{
+    s->v0 += s->v1;
+    s->v2 += s->v3;
+    s->v1 = rotate(s->v1, 13) ^ s->v0;
+    s->v3 = rotate(s->v3, 16) ^ s->v2;
+    s->v0 = rotate(s->v0, 32);
+    s->v2 += s->v1;
+    s->v0 += s->v3;
+    s->v1 = rotate(s->v1, 17) ^ s->v2;
+    s->v3 = rotate(s->v3, 21) ^ s->v0;
+    s->v2 = rotate(s->v2, 32);
+}
+
+static void absorb(struct state *s, uint64_t word)
+{
+    s->v3 ^= word;
+    sip_round(s);
+    sip_round(s);
+    s->v0 ^= word;
+}
+
+uint64_t siphash(const uint8_t key[static SIPHASH_KEY_LEN], struct span data)
+{
+    uint64_t k0 = le64_read(key);
+    uint64_t k1 = le64_read(key + 8);
+    struct state s = {
+        .v0 = k0 ^ 0x736f6d6570736575u,
+        .v1 = k1 ^ 0x646f72616e646f6du,
+        .v2 = k0 ^ 0x6c7967656e657261u,
+        .v3 = k1 ^ 0x7465646279746573u,
+    };
+    size_t whole = data.len & ~(size_t)7;
+    for (size_t i = 0; i < whole; i += 8)
+        absorb(&s, le64_read(data.data + i));
+    uint64_t last = (uint64_t)data.len << 56;
+    for (size_t i = whole; i < data.len; i++)
+        last |= (uint64_t)data.data[i] << (8 * (i - whole));
+    absorb(&s, last);
+    s.v2 ^= 0xff;
+    for (int i = 0; i < 4; i++)
+        sip_round(&s);
+    return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+}
