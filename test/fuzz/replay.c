@@ -1,0 +1,132 @@
+/*
+ * replay: runs a fuzz target over a folder of seeds, then over their neighbours: every truncated
+ * prefix and every flipped bit. The same seeds give the same inputs in the same order; when they
+ * are more than RUNS_MAX, every n-th is taken.
+ */
+#include "test/fuzz/fuzz.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* Enough for every neighbour of a few messages, and seconds under sanitizers. */
+#define RUNS_MAX 100000u
+/* For targets that check signatures, at a millisecond an input. */
+#define SECONDS_MAX 20
+
+struct seed {
+    uint8_t *bytes;
+    size_t len;
+};
+
+static int read_seeds(const char *folder, struct seed **seeds);
+static struct seed read_seed(const char *folder, const char *name);
+static void try_neighbours(const struct seed *s, size_t stride, time_t deadline);
+static void try_neighbour(const struct seed *s, size_t n);
+static void try_input(const uint8_t *bytes, size_t len);
+
+static size_t runs;
+
+int main(int argc, char **argv)
+{
+    struct seed *seeds = NULL;
+    int count = argc == 2 ? read_seeds(argv[1], &seeds) : 0;
+    if (count <= 0) {
+        fprintf(stderr, "usage: %s FOLDER, which holds one seed or more\n", argv[0]);
+        return 2;
+    }
+
+    size_t neighbours = 0;
+    try_input(NULL, 0);
+    for (int i = 0; i < count; i++) {
+        try_input(seeds[i].bytes, seeds[i].len);
+        neighbours += 9 * seeds[i].len;
+    }
+
+    size_t stride = neighbours / RUNS_MAX + 1;
+    time_t deadline = time(NULL) + SECONDS_MAX;
+    for (int i = 0; i < count; i++) {
+        try_neighbours(&seeds[i], stride, deadline);
+        free(seeds[i].bytes);
+    }
+    free(seeds);
+    printf("%zu inputs from %d seeds, every %zu. of their neighbours\n", runs, count, stride);
+    return 0;
+}
+
+/* Sorted by name. The count of them; the caller frees the seeds and their bytes. */
+static int read_seeds(const char *folder, struct seed **seeds)
+{
+    struct dirent **names;
+    int found = scandir(folder, &names, NULL, alphasort);
+    if (found < 0)
+        return -1;
+
+    int count = 0;
+    *seeds = calloc((size_t)found + 1, sizeof(**seeds));
+    for (int i = 0; i < found; i++) {
+        if (*seeds && names[i]->d_name[0] != '.')
+            (*seeds)[count++] = read_seed(folder, names[i]->d_name);
+        free(names[i]);
+    }
+    free(names);
+    return count;
+}
+
+static struct seed read_seed(const char *folder, const char *name)
+{
+    char path[4096];
+    struct stat about;
+    struct seed s = {0};
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    FILE *f = fopen(path, "rb");
+    if (f && fstat(fileno(f), &about) == 0 && (s.bytes = malloc((size_t)about.st_size + 1)))
+        s.len = fread(s.bytes, 1, (size_t)about.st_size, f);
+    if (!s.bytes || s.len != (size_t)about.st_size) {
+        perror(path);
+        exit(2);
+    }
+    fclose(f);
+    return s;
+}
+
+static void try_neighbours(const struct seed *s, size_t stride, time_t deadline)
+{
+    for (size_t n = 0; n < 9 * s->len; n += stride) {
+        if (time(NULL) > deadline) {
+            printf("out of time at neighbour %zu of %zu\n", n, 9 * s->len);
+            return;
+        }
+        try_neighbour(s, n);
+    }
+}
+
+/* Numbers below the length are prefixes, then come the bits. */
+static void try_neighbour(const struct seed *s, size_t n)
+{
+    if (n < s->len) {
+        try_input(s->bytes, n);
+        return;
+    }
+    uint8_t *byte = &s->bytes[(n - s->len) / 8];
+    uint8_t bit = (uint8_t)(1u << (n - s->len) % 8);
+    *byte ^= bit;
+    try_input(s->bytes, s->len);
+    *byte ^= bit;
+}
+
+/* From memory of exactly that length, so that the sanitizer sees a step beyond it. */
+static void try_input(const uint8_t *bytes, size_t len)
+{
+    uint8_t *copy = malloc(len + (len == 0));
+    if (!copy)
+        abort();
+    if (len > 0)
+        memcpy(copy, bytes, len);
+    LLVMFuzzerTestOneInput(copy, len);
+    free(copy);
+    runs++;
+}
