@@ -1,0 +1,43 @@
+#!/bin/sh
+# The whole test suite, from a fresh clone on a fresh machine: packages, build, tests. It ends with
+# ctest's summary, and its exit code is ctest's.
+set -eu
+
+usage='usage: sh test/run.sh [--full] [REGEX]
+Installs what is missing, builds the debug preset, and runs unit, story, e2e, check and fuzz tests.
+  --full    also the slow ones (label full)
+  REGEX     only the tests whose name matches, such as unit/ or e2e/join
+  --help    this text'
+
+main()
+{
+    skip='-LE ^full$'
+    only=''
+    for argument; do
+        case $argument in
+        --full) skip='' ;;
+        -h | --help) echo "$usage" && exit 0 ;;
+        -*) echo "test/run.sh: unknown option $argument (see --help)" >&2 && exit 2 ;;
+        *) only=$argument ;;
+        esac
+    done
+
+    cd "$(dirname "$0")/.."
+    without_home
+    sh setup.sh --test
+    cmake --preset debug
+    cmake --build --preset debug -j 2
+    # shellcheck disable=SC2086
+    exec ctest --preset debug -j 2 $skip ${only:+-R "$only"}
+}
+
+# ccache keeps its cache in the home folder, which users like nobody don't have.
+without_home()
+{
+    if ! [ -w "${HOME:-/}" ]; then
+        CCACHE_DIR=$PWD/build/ccache
+        export CCACHE_DIR
+    fi
+}
+
+main "$@"
