@@ -1,0 +1,58 @@
+/*
+ * manifest: what a bundle is: name, version, kind, how its hooks run, and where its content's index
+ * begins; signed by one or more publishers. It knows nothing of deployments.
+ */
+#ifndef DUNLIN_BUNDLES_MANIFEST_H
+#define DUNLIN_BUNDLES_MANIFEST_H
+
+#include "sync/envelope.h"
+
+/* Index chunks that a manifest can name: 1,024 of up to 1,024 references each, 64 KiB of content a
+ * reference. */
+#define MANIFEST_INDEX_MAX 1024
+/* Content in one bundle. */
+#define BUNDLE_BYTES_MAX (1ull << 40)
+#define BUNDLE_FILES_MAX 1000000
+/* A hook or a health check that takes longer than a day is a mistake. */
+#define HOOK_TIMEOUT_S_MAX 86400
+
+enum bundle_kind {
+    BUNDLE_FILES = 0, /* a tree of files, with hooks */
+    BUNDLE_KIND_COUNT,
+};
+
+const char *bundle_kind_name(enum bundle_kind kind);
+
+/* A chunk of the content stream or of its index. */
+struct chunk_ref {
+    struct digest digest;
+    uint32_t len; /* plain bytes, 1 to CHUNK_MAX */
+};
+
+struct manifest {
+    char name[NAME_MAX_LEN + 1];
+    char version[NAME_MAX_LEN + 1];
+    enum bundle_kind kind;
+    uint32_t hook_timeout_s;    /* each of pre-apply, apply, remove */
+    uint32_t health_deadline_s; /* until hooks/health must have passed */
+    uint32_t health_interval_s; /* between two tries */
+    uint64_t bytes;             /* of the content stream */
+    uint32_t files;             /* entries in it */
+    uint32_t chunks;            /* references in the index */
+    uint32_t index_count;
+    struct chunk_ref index[MANIFEST_INDEX_MAX]; /* the chunks that hold the index */
+};
+
+/* Appends the unsigned body. */
+int manifest_write(const struct manifest *m, struct buffer *out);
+/* Reads a body, every range checked. */
+int manifest_read(struct span body, struct manifest *m);
+
+/*
+ * Checks the publisher's signature against the trusted keys, then reads. ERR_UNTRUSTED,
+ * ERR_SIGNATURE or ERR_FORMAT. A bundle's digest is the digest of the whole signed manifest.
+ */
+int manifest_open(struct span bytes, const struct public_key *publishers, size_t count,
+                  struct manifest *m);
+
+#endif
