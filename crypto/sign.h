@@ -46,7 +46,8 @@ int sign_public(const struct secret_key *secret, struct public_key *public);
 int sign_make(const struct secret_key *secret, const char *domain, struct span message,
               struct signature *out);
 
-/* 0 when the signature holds, ERR_SIGNATURE when not (or the key is no point of the curve). */
+/* 0 when the signature holds, ERR_SIGNATURE when not (or the key is no point of the curve),
+ * ERR_CRYPTO when the library fails. */
 int sign_check(const struct public_key *key, const char *domain, struct span message,
                const struct signature *sig);
 
