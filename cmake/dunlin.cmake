@@ -7,8 +7,10 @@ set(CMAKE_C_EXTENSIONS OFF)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 find_package(PkgConfig REQUIRED)
+# ccache keeps its cache in the home folder, which users like nobody don't have.
 find_program(CCACHE ccache)
-if(CCACHE)
+execute_process(COMMAND test -w "$ENV{HOME}" RESULT_VARIABLE no_home)
+if(CCACHE AND NOT no_home)
     set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
 endif()
 

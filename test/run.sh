@@ -23,21 +23,11 @@ main()
     done
 
     cd "$(dirname "$0")/.."
-    without_home
     sh setup.sh --test
     cmake --preset debug
     cmake --build --preset debug -j 2
     # shellcheck disable=SC2086
-    exec ctest --preset debug -j 2 $skip ${only:+-R "$only"}
-}
-
-# ccache keeps its cache in the home folder, which users like nobody don't have.
-without_home()
-{
-    if ! [ -w "${HOME:-/}" ]; then
-        CCACHE_DIR=$PWD/build/ccache
-        export CCACHE_DIR
-    fi
+    exec ctest --preset debug -j 2 --no-tests=error $skip ${only:+-R "$only"}
 }
 
 main "$@"

@@ -6,6 +6,7 @@
 
 build=${DUNLIN_BIN:-build/debug}
 clean=$build/tidy
+[ -e "$build/compile_commands.json" ] || { echo "first: cmake --preset debug" && exit 1; }
 mkdir -p "$clean"
 newest=$({ files '*.h' && echo .clang-tidy; } | tr '\n' '\0' | xargs -0 ls -t | head -n 1)
 

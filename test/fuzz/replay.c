@@ -22,7 +22,7 @@ struct seed {
     size_t len;
 };
 
-static int read_seeds(const char *folder, struct seed **seeds);
+static struct seed *read_seeds(const char *folder, int *count);
 static struct seed read_seed(const char *folder, const char *name);
 static void try_neighbours(const struct seed *s, size_t stride, time_t deadline);
 static void try_neighbour(const struct seed *s, size_t n);
@@ -32,10 +32,11 @@ static size_t runs;
 
 int main(int argc, char **argv)
 {
-    struct seed *seeds = NULL;
-    int count = argc == 2 ? read_seeds(argv[1], &seeds) : 0;
-    if (count <= 0) {
+    int count = 0;
+    struct seed *seeds = argc == 2 ? read_seeds(argv[1], &count) : NULL;
+    if (!seeds || count == 0) {
         fprintf(stderr, "usage: %s FOLDER, which holds one seed or more\n", argv[0]);
+        free(seeds);
         return 2;
     }
 
@@ -57,23 +58,22 @@ int main(int argc, char **argv)
     return 0;
 }
 
-/* Sorted by name. The count of them; the caller frees the seeds and their bytes. */
-static int read_seeds(const char *folder, struct seed **seeds)
+/* Sorted by name; the caller frees them and their bytes. NULL when there is no such folder. */
+static struct seed *read_seeds(const char *folder, int *count)
 {
     struct dirent **names;
     int found = scandir(folder, &names, NULL, alphasort);
     if (found < 0)
-        return -1;
+        return NULL;
 
-    int count = 0;
-    *seeds = calloc((size_t)found + 1, sizeof(**seeds));
+    struct seed *seeds = calloc((size_t)found + 1, sizeof(*seeds));
     for (int i = 0; i < found; i++) {
-        if (*seeds && names[i]->d_name[0] != '.')
-            (*seeds)[count++] = read_seed(folder, names[i]->d_name);
+        if (seeds && names[i]->d_name[0] != '.')
+            seeds[(*count)++] = read_seed(folder, names[i]->d_name);
         free(names[i]);
     }
     free(names);
-    return count;
+    return seeds;
 }
 
 static struct seed read_seed(const char *folder, const char *name)
