@@ -1,0 +1,44 @@
+#include "sync/assignment.h"
+
+#include "sync/message.h"
+
+int assignment_write(const struct assignment *a, struct buffer *out)
+{
+    struct wire_writer w = wire_writer_on(out);
+    message_begin(&w, MESSAGE_ASSIGNMENT, 8);
+    wire_put_bytes(&w, span_of(a->agent.bytes, KEY_ID_LEN));
+    message_put_revision(&w, a->revision);
+    wire_put_u64(&w, a->issued_s);
+    wire_put_bytes(&w, span_of(a->cohort.bytes, COHORT_KEY_LEN));
+    wire_put_u64(&w, a->lanes_log2);
+    wire_put_bool(&w, a->removed);
+    wire_put_text(&w, span_text(a->labels.text));
+    return wire_end(&w);
+}
+
+/* The set must be well-formed and stand in its canonical order, so that there is one text for it.
+ */
+static void get_labels(struct wire_reader *r, struct labels *labels)
+{
+    struct span text = wire_get_text(r, LABELS_TEXT_MAX - 1);
+    *labels = (struct labels){0};
+    if (text.len == 0)
+        return;
+    if (labels_parse(labels, text, NULL) < 0 || !span_equal(span_text(labels->text), text))
+        wire_fail(r, ERR_FORMAT);
+}
+
+int assignment_read(struct span body, struct assignment *a)
+{
+    struct wire_reader r = wire_reader_on(body);
+    uint32_t extra = message_enter(&r, MESSAGE_ASSIGNMENT, 8);
+    wire_get_bytes_into(&r, a->agent.bytes, KEY_ID_LEN);
+    a->revision = message_get_revision(&r);
+    a->issued_s = wire_get_u64(&r, UINT64_MAX);
+    wire_get_bytes_into(&r, a->cohort.bytes, COHORT_KEY_LEN);
+    a->lanes_log2 = (uint8_t)wire_get_u64(&r, LANES_LOG2_MAX);
+    a->removed = wire_get_bool(&r);
+    get_labels(&r, &a->labels);
+    wire_skip(&r, extra);
+    return wire_done(&r);
+}

@@ -1,0 +1,18 @@
+#include "sync/gate.h"
+
+#include "base/endian.h"
+#include "base/siphash.h"
+
+uint64_t gate_hash(uint64_t salt, uint32_t deployment, const struct key_id *agent)
+{
+    uint8_t key[SIPHASH_KEY_LEN];
+    le64_write(key, salt);
+    le64_write(key + 8, deployment);
+    return siphash(key, span_of(agent->bytes, KEY_ID_LEN));
+}
+
+bool gate_passes(const struct gate *g, uint64_t hash, uint32_t number)
+{
+    bool enrolled = g->enrolled_before == UINT32_MAX || number < g->enrolled_before;
+    return enrolled && hash <= g->threshold;
+}

@@ -1,0 +1,106 @@
+/*
+ * status: an agent's compact report, and the last will that its broker sends when the link is lost.
+ * It knows nothing of how the manager counts.
+ */
+#ifndef DUNLIN_SYNC_STATUS_H
+#define DUNLIN_SYNC_STATUS_H
+
+#include "crypto/mac.h"
+#include "sync/envelope.h"
+#include "sync/limits.h"
+#include "sync/revision.h"
+
+/* A full status with its MAC. */
+#define STATUS_MAX 256
+/* A converged agent's status, as DESIGN promises. */
+#define STATUS_CONVERGED_MAX 40
+/* The first 12 bytes of HMAC-SHA-256 (RFC 2104, section 5, allows at least half of the hash or 80
+ * bits). */
+#define STATUS_MAC_LEN 12
+
+enum deployment_state {
+    STATE_PENDING,
+    STATE_DOWNLOADING,
+    STATE_APPLYING,
+    STATE_VERIFYING,
+    STATE_READY,
+    STATE_FAILED,
+    STATE_ROLLED_BACK,
+    STATE_MODIFIED,
+    STATE_PAUSED,
+    STATE_REMOVING,
+    STATE_COUNT,
+};
+
+/* "Pending", "Downloading", … as users read them. */
+const char *deployment_state_name(enum deployment_state s);
+
+/* Why a deployment is not Ready. Stable numbers: they travel. */
+enum cause {
+    CAUSE_NONE = 0,
+    CAUSE_PRE_APPLY = 1, /* a hook failed */
+    CAUSE_APPLY = 2,
+    CAUSE_HEALTH = 3,
+    CAUSE_REMOVE = 4,
+    CAUSE_DISK = 5,      /* no space or a failing disk */
+    CAUSE_UNTRUSTED = 6, /* the bundle's signature is not by a trusted publisher */
+    CAUSE_CONTENT = 7,   /* the bundle is not well-formed, or refused */
+    CAUSE_CRASHES = 8,   /* the device went down too often while applying */
+    CAUSE_FETCH = 9,     /* chunks don't come */
+    CAUSE_COUNT,
+};
+
+/* A short sentence part: "hooks/health failed". */
+const char *cause_text(enum cause c);
+
+enum status_flag {
+    STATUS_HELLO = 1, /* the first status of a connection: its sequence number names the session */
+    STATUS_STALE = 2, /* the held document is past its not-after */
+    STATUS_TRUNCATED = 4, /* there are more exceptions than fit */
+    STATUS_GOODBYE = 8,   /* the agent goes offline on purpose */
+};
+
+/* One deployment that is not Ready in its target generation. */
+struct exception {
+    uint32_t deployment;
+    uint32_t generation; /* the target it is about; 0 while removing */
+    uint32_t running;    /* the generation whose tree `current` names; 0: none */
+    uint8_t state;       /* enum deployment_state */
+    uint8_t cause;       /* enum cause */
+};
+
+struct status {
+    uint32_t number;          /* agent number */
+    uint32_t seq;             /* grows with every status, also over restarts */
+    struct revision document; /* held: durable on the device */
+    struct revision assignment;
+    uint32_t facts; /* first 4 bytes of the facts' digest */
+    uint8_t flags;  /* enum status_flag */
+    uint8_t count;
+    struct exception exceptions[EXCEPTIONS_MAX];
+};
+
+/* `session` is the sequence number of the hello that follows on the same connection. */
+struct will {
+    uint32_t number;
+    uint32_t session;
+};
+
+/* Appends the message and its MAC. */
+int status_write(const struct status *s, const struct mac_key *key, struct buffer *out);
+int will_write(const struct will *w, const struct mac_key *key, struct buffer *out);
+
+/* A message from an agent, either kind. */
+struct report {
+    enum message type; /* MESSAGE_STATUS or MESSAGE_WILL */
+    struct status status;
+    struct will will;
+};
+
+/* Reads without checking the MAC: whose key to check it with stands in the message (its number). */
+int report_read(struct span bytes, struct report *r);
+uint32_t report_number(const struct report *r);
+/* ERR_SIGNATURE when the MAC doesn't hold. */
+int report_check(struct span bytes, const struct mac_key *key);
+
+#endif
