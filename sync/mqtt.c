@@ -1,0 +1,451 @@
+/*
+ * Each connection has a libmosquitto client of its own, made by mqtt_connect and destroyed when the
+ * link ends, so that no state outlives it. Inside the library's callbacks nothing of it may be
+ * destroyed; there, what the caller wants is only noted, and `settle` does it once the library has
+ * returned.
+ */
+#include "sync/mqtt.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <mosquitto.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "sync/limits.h"
+
+#define DEFAULT_PORT 1883
+#define HOST_MAX 256
+/* Packets read before others in the caller's loop get their turn. */
+#define READ_BURST_MAX 256
+/* A packed chunk: the plain one and its byte of framing. */
+#define PAYLOAD_MAX (CHUNK_MAX + 1)
+
+enum link {
+    LINK_NONE,       /* no client, nothing under way */
+    LINK_CONNECTING, /* waiting for the broker's greeting */
+    LINK_UP,
+    LINK_LOST,   /* over; `down` has to be told */
+    LINK_CLOSED, /* the caller closed it inside a callback: to be taken down in silence */
+};
+
+struct mqtt {
+    struct mqtt_handler handler;
+    char *id;
+    bool persistent;
+    unsigned keepalive_s;
+    char *will_topic;
+    uint8_t *will;
+    size_t will_len;
+
+    struct mosquitto *client;
+    enum link link;
+    uint64_t greet_by_ms;
+    char reason[160]; /* of LINK_LOST */
+
+    bool in_service;
+    bool polite;    /* LINK_CLOSED: an MQTT DISCONNECT is queued */
+    bool doomed;    /* mqtt_free was called inside a handler */
+    bool reconnect; /* mqtt_connect was called inside a handler, after mqtt_disconnect */
+    char host[HOST_MAX];
+    int port;
+};
+
+static void start(struct mqtt *m);
+static void say_goodbye(struct mqtt *m);
+static void release(struct mqtt *m);
+
+/* ---- making and freeing ---- */
+
+struct mqtt *mqtt_new(const struct mqtt_options *options, const struct mqtt_handler *handler)
+{
+    static bool library_ready;
+    if (!library_ready && mosquitto_lib_init() != MOSQ_ERR_SUCCESS)
+        return NULL;
+    library_ready = true;
+    struct mqtt *m = calloc(1, sizeof *m);
+    if (!m)
+        return NULL;
+    assert(options->client_id);
+    m->handler = *handler;
+    m->persistent = options->persistent;
+    m->keepalive_s = options->keepalive_s;
+    m->id = strdup(options->client_id);
+    if (!m->id || mqtt_set_will(m, options->will_topic, options->will) < 0) {
+        release(m);
+        return NULL;
+    }
+    return m;
+}
+
+static void release(struct mqtt *m)
+{
+    if (m->client)
+        mosquitto_destroy(m->client);
+    free(m->will_topic);
+    free(m->will);
+    free(m->id);
+    free(m);
+}
+
+void mqtt_free(struct mqtt *m)
+{
+    if (!m)
+        return;
+    mqtt_disconnect(m);
+    if (m->in_service)
+        m->doomed = true;
+    else
+        release(m);
+}
+
+int mqtt_set_will(struct mqtt *m, const char *topic, struct span will)
+{
+    char *new_topic = topic ? strdup(topic) : NULL;
+    uint8_t *new_will = topic && will.len > 0 ? malloc(will.len) : NULL;
+    if (topic && (!new_topic || (will.len > 0 && !new_will))) {
+        free(new_topic);
+        free(new_will);
+        return ERR_NO_MEMORY;
+    }
+    if (new_will)
+        memcpy(new_will, will.data, will.len);
+    free(m->will_topic);
+    free(m->will);
+    m->will_topic = new_topic;
+    m->will = new_will;
+    m->will_len = new_will ? will.len : 0;
+    return 0;
+}
+
+/* ---- what the library calls ---- */
+
+/* The first reason stays: what follows it is its consequence. */
+static void lose(struct mqtt *m, const char *reason)
+{
+    if (m->link != LINK_CONNECTING && m->link != LINK_UP)
+        return;
+    m->link = LINK_LOST;
+    snprintf(m->reason, sizeof m->reason, "%s", reason);
+}
+
+static const char *library_reason(int rc)
+{
+    return rc == MOSQ_ERR_ERRNO && errno ? strerror(errno) : mosquitto_strerror(rc);
+}
+
+static void on_connect(struct mosquitto *client, void *context, int code, int flags)
+{
+    struct mqtt *m = context;
+    (void)client;
+    if (m->link != LINK_CONNECTING)
+        return;
+    if (code != 0) {
+        char reason[160];
+        snprintf(reason, sizeof reason, "the broker refused: %s", mosquitto_connack_string(code));
+        lose(m, reason);
+        return;
+    }
+    m->link = LINK_UP;
+    if (m->handler.up)
+        m->handler.up(m->handler.context, flags & 1);
+}
+
+static void on_disconnect(struct mosquitto *client, void *context, int rc)
+{
+    (void)client;
+    lose(context, library_reason(rc));
+}
+
+static void on_message(struct mosquitto *client, void *context,
+                       const struct mosquitto_message *message)
+{
+    struct mqtt *m = context;
+    (void)client;
+    if (m->link != LINK_UP || !m->handler.message || message->payloadlen < 0 ||
+        message->payloadlen > PAYLOAD_MAX)
+        return;
+    m->handler.message(m->handler.context, message->topic,
+                       span_of(message->payload, (size_t)message->payloadlen), message->retain);
+}
+
+static void on_publish(struct mosquitto *client, void *context, int mid)
+{
+    struct mqtt *m = context;
+    (void)client;
+    if (m->link == LINK_UP && m->handler.published)
+        m->handler.published(m->handler.context, mid);
+}
+
+static void on_subscribe(struct mosquitto *client, void *context, int mid, int count,
+                         const int *granted)
+{
+    struct mqtt *m = context;
+    (void)client, (void)count, (void)granted;
+    if (m->link == LINK_UP && m->handler.subscribed)
+        m->handler.subscribed(m->handler.context, mid);
+}
+
+/* ---- connecting ---- */
+
+/* The port's number, or -1. */
+static int parse_port(const char *text)
+{
+    char *end;
+    if (*text < '0' || *text > '9')
+        return -1;
+    unsigned long port = strtoul(text, &end, 10);
+    return *end == '\0' && port >= 1 && port <= 65535 ? (int)port : -1;
+}
+
+int mqtt_parse_url(const char *url, char *host, size_t host_cap, int *port, struct errmsg *em)
+{
+    static const char scheme[] = "mqtt://";
+    const char *after = strstr(url, "://");
+    if (after && strncmp(url, scheme, sizeof scheme - 1) != 0)
+        return errmsg_set(em, ERR_USAGE,
+                          "%s: the scheme %.*s is not supported; write mqtt://HOST[:PORT]", url,
+                          (int)(after - url), url);
+    if (!after)
+        return errmsg_set(em, ERR_USAGE, "%s: no broker's URL; write mqtt://HOST[:PORT]", url);
+    const char *name = after + 3;
+    bool bracketed = *name == '['; /* an IPv6 address */
+    name += bracketed;
+    size_t len = strcspn(name, bracketed ? "]" : ":");
+    const char *rest = name + len;
+    if (bracketed && *rest == ']')
+        rest++;
+    else if (bracketed)
+        return errmsg_set(em, ERR_USAGE, "%s: the bracket of the address is not closed", url);
+    if (len == 0 || len >= host_cap || strcspn(name, "/@? ") < len)
+        return errmsg_set(em, ERR_USAGE, "%s: not mqtt://HOST[:PORT], with nothing more", url);
+    *port = *rest == '\0' ? DEFAULT_PORT : *rest == ':' ? parse_port(rest + 1) : -1;
+    if (*port < 0)
+        return errmsg_set(em, ERR_USAGE, "%s: the port must be a number from 1 to 65535", url);
+    memcpy(host, name, len);
+    host[len] = '\0';
+    return 0;
+}
+
+int mqtt_connect(struct mqtt *m, const char *url, struct errmsg *em)
+{
+    char host[HOST_MAX];
+    int port;
+    int rv = mqtt_parse_url(url, host, sizeof host, &port, em);
+    if (rv < 0)
+        return rv;
+    if (m->doomed || m->reconnect || (m->link != LINK_NONE && m->link != LINK_CLOSED))
+        return errmsg_set(em, ERR_BUSY, "%s: there is a connection already", url);
+    memcpy(m->host, host, sizeof host);
+    m->port = port;
+    if (m->link == LINK_CLOSED)
+        m->reconnect = true; /* the old client is still on the stack */
+    else
+        start(m);
+    return 0;
+}
+
+static int set_up(struct mqtt *m)
+{
+    mosquitto_connect_with_flags_callback_set(m->client, on_connect);
+    mosquitto_disconnect_callback_set(m->client, on_disconnect);
+    mosquitto_message_callback_set(m->client, on_message);
+    mosquitto_publish_callback_set(m->client, on_publish);
+    mosquitto_subscribe_callback_set(m->client, on_subscribe);
+    /* Makes the library queue what is sent instead of writing it on the spot, where it would call
+     * back in the middle of mqtt_publish. It starts no thread. */
+    mosquitto_threaded_set(m->client, true);
+    mosquitto_int_option(m->client, MOSQ_OPT_TCP_NODELAY, 1);
+    mosquitto_int_option(m->client, MOSQ_OPT_SEND_MAXIMUM, MQTT_INFLIGHT_MAX);
+    mosquitto_int_option(m->client, MOSQ_OPT_RECEIVE_MAXIMUM, MQTT_INFLIGHT_MAX);
+    if (!m->will_topic)
+        return MOSQ_ERR_SUCCESS;
+    return mosquitto_will_set(m->client, m->will_topic, (int)m->will_len, m->will, 1, false);
+}
+
+/* Makes a client and sends it off. Failing is told by the next settle. */
+static void start(struct mqtt *m)
+{
+    char reason[160];
+    m->link = LINK_CONNECTING;
+    m->greet_by_ms = clock_monotonic_ms() + MQTT_CONNECT_MS_MAX;
+    m->client = mosquitto_new(m->id, !m->persistent, m);
+    if (!m->client) {
+        lose(m, "no memory, or a bad client id");
+        return;
+    }
+    int rc = set_up(m);
+    if (rc == MOSQ_ERR_SUCCESS)
+        rc = mosquitto_connect_async(m->client, m->host, m->port, (int)m->keepalive_s);
+    if (rc == MOSQ_ERR_EAI)
+        snprintf(reason, sizeof reason, "the host name can't be found");
+    else
+        snprintf(reason, sizeof reason, "%s", library_reason(rc));
+    if (rc != MOSQ_ERR_SUCCESS)
+        lose(m, reason);
+}
+
+void mqtt_disconnect(struct mqtt *m)
+{
+    m->reconnect = false;
+    if (m->link == LINK_NONE || m->link == LINK_CLOSED)
+        return;
+    m->polite = m->link == LINK_UP && mosquitto_disconnect(m->client) == MOSQ_ERR_SUCCESS;
+    m->link = LINK_CLOSED;
+    if (!m->in_service)
+        say_goodbye(m);
+}
+
+/* Writes what is still queued, the MQTT DISCONNECT last, as far as the socket takes it. */
+static void say_goodbye(struct mqtt *m)
+{
+    assert(m->link == LINK_CLOSED);
+    if (m->polite && mosquitto_socket(m->client) >= 0)
+        mosquitto_loop_write(m->client, 1);
+    if (m->client)
+        mosquitto_destroy(m->client);
+    m->client = NULL;
+    m->link = LINK_NONE;
+}
+
+/* ---- talking ---- */
+
+static int error_of(int rc)
+{
+    switch (rc) {
+    case MOSQ_ERR_NO_CONN:
+    case MOSQ_ERR_CONN_LOST:
+        return ERR_BUSY;
+    case MOSQ_ERR_NOMEM:
+        return ERR_NO_MEMORY;
+    default: /* the topic or the payload is not what MQTT can carry */
+        return ERR_RANGE;
+    }
+}
+
+int mqtt_publish(struct mqtt *m, const char *topic, struct span payload, int qos, bool retain)
+{
+    int mid = 0;
+    assert(qos == 0 || qos == 1);
+    if (m->link != LINK_UP)
+        return ERR_BUSY;
+    if (payload.len > PAYLOAD_MAX)
+        return ERR_RANGE;
+    int rc = mosquitto_publish(m->client, &mid, topic, (int)payload.len, payload.data, qos, retain);
+    return rc == MOSQ_ERR_SUCCESS ? mid : error_of(rc);
+}
+
+/* libmosquitto asks for writable pointers and doesn't write through them. */
+static char *const *writable(const char *const *topics)
+{
+    union {
+        const char *const *in;
+        char *const *out;
+    } both = {.in = topics};
+    return both.out;
+}
+
+int mqtt_subscribe(struct mqtt *m, const char *const *topics, size_t count, int qos)
+{
+    int mid = 0;
+    assert(count > 0 && count <= UINT16_MAX);
+    if (m->link != LINK_UP)
+        return ERR_BUSY;
+    int rc =
+        mosquitto_subscribe_multiple(m->client, &mid, (int)count, writable(topics), qos, 0, NULL);
+    return rc == MOSQ_ERR_SUCCESS ? mid : error_of(rc);
+}
+
+int mqtt_unsubscribe(struct mqtt *m, const char *const *topics, size_t count)
+{
+    int mid = 0;
+    assert(count > 0 && count <= UINT16_MAX);
+    if (m->link != LINK_UP)
+        return ERR_BUSY;
+    int rc = mosquitto_unsubscribe_multiple(m->client, &mid, (int)count, writable(topics), NULL);
+    return rc == MOSQ_ERR_SUCCESS ? mid : error_of(rc);
+}
+
+/* ---- the poll loop ---- */
+
+static bool is_live(const struct mqtt *m)
+{
+    return m->link == LINK_CONNECTING || m->link == LINK_UP;
+}
+
+int mqtt_descriptor(const struct mqtt *m)
+{
+    return is_live(m) ? mosquitto_socket(m->client) : -1;
+}
+
+short mqtt_events(const struct mqtt *m)
+{
+    if (!is_live(m))
+        return 0;
+    return mosquitto_want_write(m->client) ? POLLIN | POLLOUT : POLLIN;
+}
+
+/* Looks at what one call into the library came to. */
+static bool goes_on(struct mqtt *m, int rc)
+{
+    if (rc != MOSQ_ERR_SUCCESS || mosquitto_socket(m->client) < 0)
+        lose(m, library_reason(rc == MOSQ_ERR_SUCCESS ? MOSQ_ERR_CONN_LOST : rc));
+    return is_live(m);
+}
+
+/* A call reads a packet or a few; EAGAIN says that there is no more. */
+static void read_burst(struct mqtt *m)
+{
+    for (unsigned i = 0; i < READ_BURST_MAX; i++) {
+        errno = 0;
+        int rc = mosquitto_loop_read(m->client, 1);
+        bool drained = errno == EAGAIN || errno == EWOULDBLOCK;
+        if (!goes_on(m, rc) || drained)
+            return;
+    }
+}
+
+static void work(struct mqtt *m, short revents)
+{
+    if (revents & (POLLIN | POLLERR | POLLHUP))
+        read_burst(m);
+    if (is_live(m) && (revents & POLLOUT) && mosquitto_want_write(m->client))
+        goes_on(m, mosquitto_loop_write(m->client, 1));
+    if (is_live(m))
+        goes_on(m, mosquitto_loop_misc(m->client));
+    if (m->link == LINK_CONNECTING && clock_monotonic_ms() >= m->greet_by_ms)
+        lose(m, "the broker does not answer");
+}
+
+/* Does what had to wait until the library was off the stack. */
+static void settle(struct mqtt *m)
+{
+    if (m->link == LINK_LOST) {
+        if (m->client)
+            mosquitto_destroy(m->client);
+        m->client = NULL;
+        m->link = LINK_NONE;
+        if (m->handler.down)
+            m->handler.down(m->handler.context, m->reason);
+    }
+    if (m->link == LINK_CLOSED)
+        say_goodbye(m);
+    if (m->reconnect) {
+        m->reconnect = false;
+        start(m);
+    }
+}
+
+void mqtt_service(struct mqtt *m, short revents)
+{
+    assert(!m->in_service);
+    m->in_service = true;
+    if (is_live(m))
+        work(m, revents);
+    settle(m);
+    m->in_service = false;
+    if (m->doomed)
+        release(m);
+}

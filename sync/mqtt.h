@@ -1,0 +1,83 @@
+/*
+ * mqtt: one connection to a broker, driven by the caller's poll loop.
+ * The only place with libmosquitto. It never sleeps, never reconnects by itself and starts no
+ * thread: when the link is lost it says so once, and the caller decides when to try again.
+ */
+#ifndef DUNLIN_SYNC_MQTT_H
+#define DUNLIN_SYNC_MQTT_H
+
+#include "base/err.h"
+#include "base/span.h"
+
+struct mqtt;
+
+/* A broker that takes longer to greet than this counts as not there. */
+#define MQTT_CONNECT_MS_MAX 20000
+/* Messages sent with QoS 1 and not acknowledged. MQTT numbers them with 16 bits; libmosquitto walks
+ * the list of them for each one, so keep well below. */
+#define MQTT_INFLIGHT_MAX 65535
+
+/* What the caller hears; any may be NULL. `context` is handed back. They are called from inside
+ * mqtt_service, and may call any function here, mqtt_free and mqtt_connect too. */
+struct mqtt_handler {
+    void *context;
+    void (*up)(void *context, bool session_present);
+    void (*down)(
+        void *context,
+        const char *reason); /* also when connecting failed; called once per mqtt_connect */
+    void (*message)(void *context, const char *topic, struct span payload, bool retained);
+    void (*published)(
+        void *context,
+        int mid); /* the broker has acknowledged (QoS 1) or the bytes are out (QoS 0) */
+    void (*subscribed)(void *context, int mid); /* the broker has answered a subscription */
+};
+
+struct mqtt_options {
+    const char *client_id;
+    bool persistent;        /* keep the session on the broker (clean session = false) */
+    unsigned keepalive_s;   /* at least 5, a library's rule */
+    const char *will_topic; /* NULL: no last will */
+    struct span will;
+};
+
+/* The heap holds it; NULL when there is no memory. The handler's context must outlive it. */
+struct mqtt *mqtt_new(const struct mqtt_options *options, const struct mqtt_handler *handler);
+void mqtt_free(struct mqtt *m);
+
+/* Replaces the last will for the next connection. */
+int mqtt_set_will(struct mqtt *m, const char *topic, struct span will);
+
+/*
+ * Starts to connect to "mqtt://host[:port]" (default port 1883) without waiting for the broker's
+ * answer. ERR_USAGE for a bad URL, ERR_BUSY when there is a connection already; what goes wrong
+ * later, the system refusing at once included, is told by `down`, from the next mqtt_service. May
+ * be called again after `down`. Each connection starts afresh: what the one before left
+ * unacknowledged is forgotten. A host's name is looked up on the spot, which may take a while; an
+ * address is not.
+ */
+int mqtt_connect(struct mqtt *m, const char *url, struct errmsg *em);
+/* Says good-bye (no last will) and closes. `down` is not called. */
+void mqtt_disconnect(struct mqtt *m);
+
+/* QoS 0 or 1. Returns the message's id (>= 0) or ERR_BUSY when there is no connection,
+ * ERR_NO_MEMORY, ERR_RANGE. */
+int mqtt_publish(struct mqtt *m, const char *topic, struct span payload, int qos, bool retain);
+/* Asks for many topics at once. Returns the request's id or a negative code. */
+int mqtt_subscribe(struct mqtt *m, const char *const *topics, size_t count, int qos);
+int mqtt_unsubscribe(struct mqtt *m, const char *const *topics, size_t count);
+
+/* What the poll loop must watch: the descriptor, or -1 when there is none; POLLIN and perhaps
+ * POLLOUT. */
+int mqtt_descriptor(const struct mqtt *m);
+short mqtt_events(const struct mqtt *m);
+/*
+ * Reads, writes and keeps alive: call it after poll with what the descriptor showed (0 for none),
+ * and at least once a second while connected or connecting. Handlers run in here.
+ */
+void mqtt_service(struct mqtt *m, short revents);
+
+/* Splits "mqtt://host[:port]"; ERR_USAGE with what is wrong. Other schemes are named as not
+ * supported. */
+int mqtt_parse_url(const char *url, char *host, size_t host_cap, int *port, struct errmsg *em);
+
+#endif
