@@ -137,11 +137,11 @@ static int open_parent(struct unpacker *u, const char **name, struct errmsg *em)
     const char *slash = strrchr(path, '/');
     *name = slash ? slash + 1 : path;
     size_t len = slash ? (size_t)(slash - path) : 0;
-    if (len == 0)
-        return u->root;
     if (u->folder >= 0 && len == u->folder_len && memcmp(u->last, path, len) == 0)
         return u->folder;
     close_if_open(&u->folder);
+    if (len == 0)
+        return u->root;
     u->folder = walk(u, path, len);
     u->folder_len = len;
     if (u->folder >= 0)
