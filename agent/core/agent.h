@@ -1,0 +1,283 @@
+/*
+ * agent: decides what one device does next: a pure step function, an event in, stores and actions
+ * out. It knows no clock, socket, disk, randomness or bytes; the driver brings events and performs
+ * what comes out.
+ *
+ * Persist, then speak: what `stores` lists is made durable in one transaction, and AGENT_STORED is
+ * the very next event. Whatever depends on it comes out of that step. Actions of the same step
+ * don't depend on it.
+ */
+#ifndef DUNLIN_AGENT_CORE_AGENT_H
+#define DUNLIN_AGENT_CORE_AGENT_H
+
+#include "base/arena.h"
+#include "base/rng.h"
+#include "sync/assignment.h"
+#include "sync/desired.h"
+#include "sync/head.h"
+#include "sync/status.h"
+
+/* The most that one step can ask for; the step asserts it. */
+#define AGENT_STORES_MAX 4
+#define AGENT_ACTIONS_MAX 12
+/* Scratch memory that one step needs at most: one status and two rows. */
+#define AGENT_SCRATCH_MAX 2048
+/* A device that goes down this often while applying one version is taken off that version. */
+#define AGENT_ATTEMPTS_MAX 3
+/* Sequence numbers are reserved in blocks, so that a day of heartbeats costs a write or two of
+ * flash. */
+#define AGENT_SEQ_BLOCK 128
+/* Changes within this time make one status. */
+#define AGENT_STATUS_SETTLE_MS 200
+/* Two statuses are at least this far apart. */
+#define AGENT_STATUS_GAP_MS 1000
+/* After a full disk or missing content: try again. */
+#define AGENT_RETRY_MS 30000
+/* A document or trust list that was asked for and didn't come is asked for again. */
+#define AGENT_ASK_AGAIN_MS 20000
+/* First step of the back-off after a lost link; it doubles up to the policy's spread. */
+#define AGENT_BACKOFF_MS 1000
+
+/* How far a deployment has come on this device, as durable in its row. The same order as in
+ * ARCHITECTURE.md. */
+enum phase {
+    PHASE_DOWNLOADING, /* nothing on the device has changed yet */
+    PHASE_PREPARING,   /* the tree is there; hooks/pre-apply runs; `current` is untouched */
+    PHASE_APPLYING,    /* `current` moves; hooks/apply runs */
+    PHASE_VERIFYING,   /* hooks/health runs until it passes or its deadline ends */
+    PHASE_SETTLED,     /* running == wanted */
+    PHASE_UNDOING,     /* `current` goes back to `running` */
+    PHASE_ROLLED_BACK, /* wanted failed, running runs */
+    PHASE_FAILED,      /* wanted failed, and there is nothing to go back to */
+    PHASE_REMOVING,    /* hooks/remove runs, then the deployment's folder goes */
+    PHASE_COUNT,
+};
+
+/* One deployment on this device: one row of the agent's database. */
+struct held {
+    uint32_t deployment;
+    char name[NAME_MAX_LEN + 1];
+    uint8_t phase; /* enum phase */
+    uint8_t cause; /* enum cause: why it failed */
+    uint8_t attempts;
+    bool moved;            /* `current` may name the tree of `wanted`: a failure must put it back */
+    uint32_t flags;        /* enum record_flag, as last seen */
+    struct target running; /* what was last verified; generation 0: nothing yet */
+    struct target wanted;  /* what is tried or was tried last: the floor, below which no generation
+                              is accepted */
+};
+
+/* Everything durable that decisions rest on; the driver keeps it loaded and as stored. */
+struct agent_view {
+    const struct desired *document;      /* revision 0.0: none yet, but its policy holds */
+    const struct assignment *assignment; /* always there: it comes with the join */
+    uint32_t trust_version;
+    const struct held *held; /* by rising deployment number */
+    uint32_t held_count;     /* at most RECORDS_MAX * 2: those that go and those that come */
+};
+
+#define HELD_MAX (RECORDS_MAX * 2)
+
+enum agent_hook { HOOK_PRE_APPLY, HOOK_APPLY, HOOK_HEALTH, HOOK_REMOVE, HOOK_COUNT };
+
+enum agent_topic {
+    AGENT_TOPIC_HEADS,    /* of the cohort's lane and of the agent: replaces what was subscribed */
+    AGENT_TOPIC_DOCUMENT, /* of the assignment's cohort */
+    AGENT_TOPIC_ASSIGNMENT, /* of this agent */
+    AGENT_TOPIC_TRUST,
+    AGENT_TOPIC_COUNT,
+};
+
+enum agent_store_type {
+    AGENT_STORE_HELD,       /* insert or replace `held` */
+    AGENT_STORE_DROP,       /* delete the row of `deployment` */
+    AGENT_STORE_DOCUMENT,   /* the document of the event */
+    AGENT_STORE_ASSIGNMENT, /* the assignment of the event */
+    AGENT_STORE_TRUST,      /* the trust list of the event */
+    AGENT_STORE_SEQ,        /* numbers below `seq` may be used from now on */
+};
+
+struct agent_store {
+    enum agent_store_type type;
+    const struct held *held; /* in scratch */
+    uint32_t deployment;
+    uint32_t seq;
+};
+
+enum agent_action_type {
+    AGENT_CONNECT,   /* to the `cell`-th broker, with a will for `session`; answers with LINK_UP or
+                        LINK_DOWN */
+    AGENT_SUBSCRIBE, /* to `topic` */
+    AGENT_UNSUBSCRIBE, /* from `topic` */
+    AGENT_SEND,        /* `status`, QoS 1; nobody waits for it */
+    AGENT_FETCH, /* make sure that all content of `bundle` is here; answers with AGENT_DONE, at last
+                  */
+    AGENT_FETCH_STOP, /* forget the fetch; no answer comes */
+    AGENT_UNPACK,     /* `bundle` into its own tree, unless it is there; AGENT_DONE */
+    AGENT_HOOK, /* run `hook` of `bundle` for `name`; AGENT_DONE, 0 also when the bundle has no such
+                   hook */
+    AGENT_SWITCH, /* `current` of `name` names the tree of `bundle`, or goes when that is zero;
+                     AGENT_DONE */
+    AGENT_DETACH, /* remove the folder of `name`; AGENT_DONE */
+    AGENT_SWEEP,  /* remove trees and chunks that no row names; nobody waits */
+    AGENT_LEAVE,  /* the operator removed this agent: disconnect for good */
+};
+
+struct agent_action {
+    enum agent_action_type type;
+    uint32_t cell;
+    uint32_t session;
+    enum agent_topic topic;
+    uint8_t lanes_log2; /* for AGENT_TOPIC_HEADS */
+    const struct status *status;
+    uint32_t deployment;
+    const char *name;
+    struct digest bundle;
+    struct digest previous; /* for hooks: the tree that ran before, or zero */
+    enum agent_hook hook;
+};
+
+struct agent_out {
+    struct agent_store stores[AGENT_STORES_MAX];
+    uint32_t store_count;
+    struct agent_action actions[AGENT_ACTIONS_MAX];
+    uint32_t action_count;
+    uint64_t deadline_ms; /* AGENT_TICK is due then; UINT64_MAX: never */
+};
+
+enum agent_event_type {
+    AGENT_BOOT,       /* the first event after agent_init */
+    AGENT_TICK,       /* the deadline has come */
+    AGENT_STORED,     /* the last step's stores are durable (`rv` 0), or none of them is (a code) */
+    AGENT_LINK_UP,    /* the broker has accepted us */
+    AGENT_LINK_DOWN,  /* the link is lost, or could not be made */
+    AGENT_HEAD,       /* a head of `topic` DOCUMENT (the cohort's) or ASSIGNMENT (our own) */
+    AGENT_DOCUMENT,   /* a desired document whose signature holds */
+    AGENT_ASSIGNMENT, /* an assignment whose signature holds */
+    AGENT_TRUST,      /* a trust list whose signature holds */
+    AGENT_REFUSED,    /* bytes that are no valid message, for the counter */
+    AGENT_DONE,       /* the action `done` of `deployment` ended with `rv` */
+};
+
+struct agent_event {
+    enum agent_event_type type;
+    uint64_t now_ms; /* monotonic */
+    uint64_t wall_s; /* seconds since 1970, as far as the device knows */
+    const struct agent_view *view;
+    int rv;
+    enum agent_topic topic;
+    const struct head *head;
+    const struct desired *document;
+    const struct assignment *assignment;
+    uint32_t trust_version;
+    enum agent_action_type done;
+    uint32_t health_deadline_s; /* with AGENT_FETCH done: from the manifest */
+    uint32_t health_interval_s;
+};
+
+enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_UP, LINK_LEFT };
+
+/* What is done to the one deployment that is worked on. The same order as in ARCHITECTURE.md. */
+enum step {
+    STEP_NONE,
+    STEP_BEGIN,   /* store: Downloading */
+    STEP_FETCH,   /* */
+    STEP_UNPACK,  /* */
+    STEP_PREPARE, /* store: Preparing, one more attempt */
+    STEP_PRE_APPLY,
+    STEP_CHANGE, /* store: Applying */
+    STEP_SWITCH,
+    STEP_APPLY,
+    STEP_VERIFY, /* store: Verifying */
+    STEP_HEALTH,
+    STEP_SETTLE, /* store: Settled */
+    STEP_UNDO,   /* store: Undoing */
+    STEP_SWITCH_BACK,
+    STEP_APPLY_BACK,
+    STEP_GIVE_UP, /* store: RolledBack or Failed */
+    STEP_LEAVE,   /* store: Removing */
+    STEP_REMOVE_HOOK,
+    STEP_DETACH,
+    STEP_DROP, /* store: the row goes */
+    STEP_COUNT,
+};
+
+/* One asked-for retained message. */
+struct ask {
+    bool wanted;
+    bool subscribed;
+    bool storing;             /* it came, and is being stored */
+    struct revision revision; /* at least this one is wanted */
+    uint64_t due_ms;          /* ask, or ask again, then */
+};
+
+/* What the counters of DESIGN's "bad input is counted" hold; they wrap. */
+struct agent_counters {
+    uint32_t refused; /* no valid message */
+    uint32_t foreign; /* another cohort's or agent's */
+    uint32_t old;     /* not newer than what is held */
+};
+
+/* The whole volatile state. Callers read, only agent_step writes. */
+struct agent {
+    uint32_t number;
+    struct key_id id;
+    uint32_t facts; /* digest */
+    uint32_t cell_count;
+    struct rng rng;
+
+    uint8_t link;       /* enum link_state */
+    uint8_t lanes_log2; /* as last told */
+    uint32_t link_failures;
+    uint64_t link_due_ms;
+
+    uint32_t seq;         /* the next number */
+    uint32_t seq_ceiling; /* durable: numbers below may be used */
+    uint32_t seq_storing; /* the ceiling being stored, or 0 */
+    bool hello;           /* the next status is the first of its connection */
+    bool stale;
+    bool dirty; /* something to tell */
+    uint64_t status_due_ms;
+    uint64_t status_sent_ms;
+    uint64_t heartbeat_due_ms;
+
+    struct ask asks[AGENT_TOPIC_COUNT]; /* HEADS is not used */
+
+    uint8_t step; /* enum step */
+    uint8_t work_cause;
+    bool work_storing;
+    uint32_t work; /* deployment number */
+    uint64_t work_due_ms;
+    uint64_t health_until_ms;
+    uint32_t health_deadline_s;
+    uint32_t health_interval_s;
+    uint64_t retry_ms;   /* nothing is begun before */
+    uint32_t put_off;    /* the deployment that had to wait last: others go first */
+
+    struct agent_counters counters;
+};
+
+_Static_assert(sizeof(struct agent) <= 512, "a million idle agents must fit in one process");
+
+struct agent_options {
+    uint32_t number;
+    struct key_id id;
+    uint32_t facts;       /* facts_digest */
+    uint32_t cell_count;  /* brokers it may connect to, at least 1 */
+    uint32_t seq_ceiling; /* as stored last; 0 at first */
+    uint64_t seed;        /* for jitter */
+};
+
+void agent_init(struct agent *a, const struct agent_options *o);
+
+/* One step. `out` is overwritten; its pointers live until `scratch` is reset or `view` changes. */
+void agent_step(struct agent *a, const struct agent_event *ev, struct arena *scratch,
+                struct agent_out *out);
+
+/* What a row means to people, and to the manager. */
+enum deployment_state agent_state_of(const struct held *h);
+
+/* The status that would be sent now (for `dunlin-agent status`). */
+void agent_status(const struct agent *a, const struct agent_view *view, struct status *s);
+
+#endif
