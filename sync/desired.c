@@ -1,8 +1,8 @@
 #include "sync/desired.h"
 
-#include <assert.h>
-
 #include "sync/message.h"
+
+#include <assert.h>
 
 /* Elements of the arrays below, in the order in which they are written. */
 #define DESIRED_FIELDS 7 /* cohort, epoch, number, issued, not after, policy, records */

@@ -1,8 +1,8 @@
 #include "sync/envelope.h"
 
-#include <assert.h>
-
 #include "sync/message.h"
+
+#include <assert.h>
 
 /* What a signature is for; NULL for messages that carry none. */
 static const char *domain_of(enum message type)

@@ -1,9 +1,9 @@
 #include "sync/join.h"
 
-#include <assert.h>
-
 #include "base/endian.h"
 #include "sync/message.h"
+
+#include <assert.h>
 
 #define PURPOSE_REQUEST "dunlin join request"
 #define PURPOSE_ANSWER "dunlin join answer"

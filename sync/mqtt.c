@@ -6,15 +6,15 @@
  */
 #include "sync/mqtt.h"
 
+#include "base/clock.h"
+#include "sync/limits.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <mosquitto.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include "base/clock.h"
-#include "sync/limits.h"
 
 #define DEFAULT_PORT 1883
 #define HOST_MAX 256

@@ -1,8 +1,8 @@
 #include "sync/status.h"
 
-#include <assert.h>
-
 #include "sync/message.h"
+
+#include <assert.h>
 
 /* Elements behind type and version. */
 #define STATUS_FIELDS 8 /* number, seq, epoch, revision, assignment, flags, facts, exceptions */

@@ -1,10 +1,10 @@
 #include "sync/topic.h"
 
-#include <assert.h>
-#include <stdio.h>
-
 #include "base/hex.h"
 #include "sync/limits.h"
+
+#include <assert.h>
+#include <stdio.h>
 
 /* The longest name that is written in hexadecimal: a digest. */
 #define HEX_MAX (2 * DIGEST_LEN + 1)

@@ -1,8 +1,8 @@
 #include "sync/trust.h"
 
-#include <assert.h>
-
 #include "sync/message.h"
+
+#include <assert.h>
 
 int trust_write(const struct trust *t, struct buffer *out)
 {
