@@ -1,0 +1,238 @@
+/*
+ * samples: one example of each message, the same in unit tests, test vectors and fuzz seeds.
+ * Keys, ids and nonces count up from a number, so that anybody can make them again.
+ */
+#ifndef DUNLIN_TEST_SAMPLES_H
+#define DUNLIN_TEST_SAMPLES_H
+
+#include "sync/assignment.h"
+#include "sync/desired.h"
+#include "sync/envelope.h"
+#include "sync/head.h"
+#include "sync/join.h"
+#include "sync/status.h"
+#include "sync/topic.h"
+#include "sync/trust.h"
+
+#include <stdlib.h>
+
+/* first, first + 1, first + 2 … */
+static inline void sample_fill(uint8_t *out, size_t len, unsigned first)
+{
+    for (size_t i = 0; i < len; i++)
+        out[i] = (uint8_t)(first + i);
+}
+
+/* The secret key that counts up from `first`: 1 is the fleet's, 65 and 97 are publishers'. */
+static inline struct secret_key sample_secret(unsigned first)
+{
+    struct secret_key key;
+    sample_fill(key.bytes, SECRET_KEY_LEN, first);
+    return key;
+}
+
+static inline struct public_key sample_public(unsigned first)
+{
+    struct secret_key secret = sample_secret(first);
+    struct public_key key;
+    if (sign_public(&secret, &key) < 0)
+        abort();
+    return key;
+}
+
+static inline struct digest sample_digest(unsigned first)
+{
+    struct digest d;
+    sample_fill(d.bytes, DIGEST_LEN, first);
+    return d;
+}
+
+static inline struct key_id sample_agent(void)
+{
+    struct key_id id;
+    sample_fill(id.bytes, KEY_ID_LEN, 0xa0);
+    return id;
+}
+
+static inline struct cohort_key sample_cohort(void)
+{
+    struct cohort_key key;
+    sample_fill(key.bytes, COHORT_KEY_LEN, 0xc0);
+    return key;
+}
+
+static inline struct join_id sample_join_id(void)
+{
+    struct join_id id;
+    sample_fill(id.bytes, JOIN_ID_LEN, 0xd0);
+    return id;
+}
+
+static inline struct seal_nonce sample_nonce(void)
+{
+    struct seal_nonce nonce;
+    sample_fill(nonce.bytes, SEAL_NONCE_LEN, 0xe0);
+    return nonce;
+}
+
+static inline struct token sample_token(void)
+{
+    struct token token = {.batch = 5, .index = 300};
+    sample_fill(token.secret.bytes, SEAL_SECRET_LEN, 1);
+    return token;
+}
+
+/* The key of agent 1,234,567: mac_derive of the master key that counts up from 1. */
+static inline struct mac_key sample_mac_key(void)
+{
+    struct mac_key master;
+    sample_fill(master.bytes, MAC_KEY_LEN, 1);
+    return mac_derive(&master, "dunlin status", 1234567);
+}
+
+static inline struct head sample_head(void)
+{
+    return (struct head){
+        .revision = {.epoch = 1, .number = 41}, .trust_version = 3, .lanes_log2 = 2};
+}
+
+static inline struct will sample_will(void)
+{
+    return (struct will){.number = 1234567, .session = 1000};
+}
+
+static inline struct status sample_status(void)
+{
+    return (struct status){
+        .number = 1234567,
+        .seq = 1001,
+        .document = {.epoch = 1, .number = 41},
+        .assignment = {.epoch = 1, .number = 3},
+        .facts = 0x89abcdef,
+    };
+}
+
+/* As long as a status gets. */
+static inline struct status sample_status_full(void)
+{
+    struct status s = {
+        .number = 1234567,
+        .seq = UINT32_MAX,
+        .document = {.epoch = UINT32_MAX, .number = UINT32_MAX},
+        .assignment = {.epoch = UINT32_MAX - 1, .number = UINT32_MAX},
+        .facts = UINT32_MAX,
+        .flags = STATUS_HELLO | STATUS_STALE | STATUS_TRUNCATED | STATUS_GOODBYE,
+        .count = EXCEPTIONS_MAX,
+    };
+    for (uint32_t i = 0; i < EXCEPTIONS_MAX; i++)
+        s.exceptions[i] = (struct exception){.deployment = UINT32_MAX - i,
+                                             .generation = UINT32_MAX,
+                                             .running = UINT32_MAX - 1,
+                                             .state = (uint8_t)(i + 1),
+                                             .cause = UINT8_MAX};
+    return s;
+}
+
+static inline struct trust sample_trust(void)
+{
+    return (struct trust){
+        .version = 3,
+        .issued_s = 1700000000,
+        .count = 2,
+        .publishers = {sample_public(65), sample_public(97)},
+    };
+}
+
+static inline struct assignment sample_assignment(void)
+{
+    return (struct assignment){
+        .agent = sample_agent(),
+        .revision = {.epoch = 1, .number = 3},
+        .issued_s = 1700000000,
+        .cohort = sample_cohort(),
+        .lanes_log2 = 2,
+        .labels = {.text = "env=prod,region=eu"},
+    };
+}
+
+/* Three records: one steady, one in a rollout with both gates shut a little, one new and paused. */
+static inline void sample_desired(struct desired *d)
+{
+    memset(d, 0, sizeof *d);
+    d->cohort = sample_cohort();
+    d->revision = (struct revision){.epoch = 1, .number = 41};
+    d->issued_s = 1700000000;
+    d->not_after_s = 1700604800;
+    d->policy = POLICY_DEFAULT;
+    d->count = 3;
+    d->records[0] = (struct record){
+        .deployment = 1,
+        .name = "app",
+        .priority = 10,
+        .salt = 0x0123456789abcdef,
+        .gate = GATE_OPEN,
+        .stable = {.generation = 2, .bundle = sample_digest(0x10)},
+    };
+    d->records[1] = (struct record){
+        .deployment = 7,
+        .name = "collector-2.x_edge",
+        .flags = RECORD_KEEP,
+        .salt = 42,
+        .gate = {.threshold = UINT64_MAX / 2, .enrolled_before = 1000},
+        .stable = {.generation = 3, .bundle = sample_digest(0x30)},
+        .next = {.generation = 4, .bundle = sample_digest(0x50)},
+        .next_gate = {.threshold = UINT64_MAX / 4, .enrolled_before = UINT32_MAX},
+    };
+    d->records[2] = (struct record){
+        .deployment = 300,
+        .name = "new",
+        .flags = RECORD_PAUSED,
+        .gate = GATE_OPEN,
+        .next = {.generation = 1, .bundle = sample_digest(0x70)},
+        .next_gate = GATE_OPEN,
+    };
+}
+
+static inline struct facts sample_facts(void)
+{
+    return (struct facts){
+        .count = 3, .list = {{"arch", "aarch64"}, {"kernel", "6.1.0"}, {"model", "Edge Box 3"}}};
+}
+
+static inline struct join sample_join(void)
+{
+    return (struct join){.key = sample_public(33), .facts = sample_facts()};
+}
+
+/* `memory` holds the two signed envelopes that the answer borrows. */
+static inline struct joined sample_joined(struct buffer *memory)
+{
+    struct joined j = {
+        .code = JOINED_ACCEPTED,
+        .number = 1234567,
+        .root = sample_public(1),
+        .mac = sample_mac_key(),
+        .policy = POLICY_DEFAULT,
+        .cell_count = 2,
+        .cells = {"mqtt://edge1.example:1883", "mqtt://edge2.example:1884"},
+    };
+    struct secret_key root = sample_secret(1);
+    struct assignment assignment = sample_assignment();
+    struct trust trust = sample_trust();
+    uint8_t body_memory[TRUST_MAX];
+    struct buffer body = buffer_on(body_memory, sizeof body_memory);
+    size_t start = memory->len;
+    int rv = assignment_write(&assignment, &body);
+    rv |= envelope_seal(MESSAGE_ASSIGNMENT, span_buffer(&body), &root, memory);
+    j.assignment = span_of(memory->data + start, memory->len - start);
+    body.len = 0;
+    start = memory->len;
+    rv |= trust_write(&trust, &body);
+    rv |= envelope_seal(MESSAGE_TRUST, span_buffer(&body), &root, memory);
+    j.trust = span_of(memory->data + start, memory->len - start);
+    if (rv < 0)
+        abort();
+    return j;
+}
+
+#endif

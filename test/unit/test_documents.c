@@ -1,0 +1,302 @@
+/* head, trust, assignment and desired: what the manager writes and agents read. */
+#include "sync/wire.h"
+#include "test/rewrite.h"
+#include "test/suite.h"
+
+static uint8_t memory[REWRITE_MAX], again_memory[REWRITE_MAX];
+static struct desired d;
+
+static struct span write_head(void)
+{
+    struct buffer out = buffer_on(memory, sizeof memory);
+    struct head h = sample_head();
+    CU_ASSERT_EQUAL(head_write(&h, &out), 0);
+    return span_buffer(&out);
+}
+
+static struct span write_trust(void)
+{
+    struct buffer out = buffer_on(memory, sizeof memory);
+    struct trust t = sample_trust();
+    CU_ASSERT_EQUAL(trust_write(&t, &out), 0);
+    return span_buffer(&out);
+}
+
+static struct span write_assignment(const struct assignment *a)
+{
+    struct buffer out = buffer_on(memory, sizeof memory);
+    CU_ASSERT_EQUAL(assignment_write(a, &out), 0);
+    return span_buffer(&out);
+}
+
+static struct span write_desired(void)
+{
+    struct buffer out = buffer_on(memory, sizeof memory);
+    CU_ASSERT_EQUAL(desired_write(&d, &out), 0);
+    return span_buffer(&out);
+}
+
+static bool comes_back(rewrite_fn *rewrite, struct span bytes)
+{
+    struct buffer again = buffer_on(again_memory, sizeof again_memory);
+    return rewrite(bytes, &again) == 0 && span_equal(span_buffer(&again), bytes);
+}
+
+/* Messages as a newer writer would send them: one more field at the end of the outer array. */
+static bool longer_is_read(rewrite_fn *rewrite, struct span bytes)
+{
+    static uint8_t longer_memory[REWRITE_MAX];
+    struct buffer longer = buffer_on(longer_memory, sizeof longer_memory);
+    memcpy(longer.data, bytes.data, bytes.len);
+    longer.data[0]++;
+    longer.len = bytes.len;
+    struct wire_writer w = wire_writer_on(&longer);
+    wire_put_array(&w, 1);
+    wire_put_text(&w, span_text("what only newer readers know"));
+    struct buffer again = buffer_on(again_memory, sizeof again_memory);
+    return rewrite(span_buffer(&longer), &again) == 0 && span_equal(span_buffer(&again), bytes);
+}
+
+static void check_hostile(rewrite_fn *rewrite, struct span bytes)
+{
+    CU_ASSERT_TRUE(rewrite_refuses_other_lengths(rewrite, bytes));
+    CU_ASSERT_TRUE(rewrite_survives_flips(rewrite, bytes, false));
+    CU_ASSERT_TRUE(longer_is_read(rewrite, bytes));
+}
+
+static void test_head_comes_back_in_few_bytes(void)
+{
+    struct span bytes = write_head();
+    struct head h;
+    CU_ASSERT_EQUAL(head_read(bytes, &h), 0);
+    CU_ASSERT_EQUAL(h.revision.epoch, 1);
+    CU_ASSERT_EQUAL(h.revision.number, 41);
+    CU_ASSERT_EQUAL(h.trust_version, 3);
+    CU_ASSERT_EQUAL(h.lanes_log2, 2);
+    struct buffer out = buffer_on(memory, HEAD_MAX);
+    struct head largest = {{UINT32_MAX, UINT32_MAX}, UINT32_MAX, LANES_LOG2_MAX};
+    CU_ASSERT_EQUAL(head_write(&largest, &out), 0);
+}
+
+static void test_hostile_heads_are_refused(void)
+{
+    check_hostile(rewrite_head, write_head());
+    struct head h = sample_head();
+    h.lanes_log2 = LANES_LOG2_MAX + 1;
+    struct buffer out = buffer_on(memory, sizeof memory);
+    CU_ASSERT_EQUAL(head_write(&h, &out), 0);
+    CU_ASSERT_EQUAL(head_read(span_buffer(&out), &h), ERR_RANGE);
+}
+
+static void test_message_of_another_type_or_version_is_refused(void)
+{
+    struct head h;
+    struct span bytes = write_head();
+    memory[1] = MESSAGE_TRUST;
+    CU_ASSERT_EQUAL(head_read(bytes, &h), ERR_FORMAT);
+    memory[1] = MESSAGE_HEAD;
+    memory[2] = PROTOCOL_VERSION + 1;
+    CU_ASSERT_EQUAL(head_read(bytes, &h), ERR_FORMAT);
+}
+
+static void test_trust_list_comes_back(void)
+{
+    static struct trust t;
+    CU_ASSERT_TRUE(comes_back(rewrite_trust, write_trust()));
+    CU_ASSERT_EQUAL(trust_read(write_trust(), &t), 0);
+    struct public_key key = sample_public(97);
+    CU_ASSERT_EQUAL(t.version, 3);
+    CU_ASSERT_EQUAL(t.count, 2);
+    CU_ASSERT_EQUAL(memcmp(&t.publishers[1], &key, sizeof key), 0);
+}
+
+static void test_full_trust_list_fits_its_limit(void)
+{
+    static struct trust t = {
+        .version = UINT32_MAX, .issued_s = UINT64_MAX, .count = PUBLISHERS_MAX};
+    struct buffer out = buffer_on(memory, TRUST_MAX);
+    CU_ASSERT_EQUAL(trust_write(&t, &out), 0);
+    CU_ASSERT_TRUE(comes_back(rewrite_trust, span_buffer(&out)));
+}
+
+static void test_hostile_trust_lists_are_refused(void)
+{
+    check_hostile(rewrite_trust, write_trust());
+}
+
+static void test_assignment_comes_back(void)
+{
+    static struct assignment got;
+    struct assignment a = sample_assignment();
+    CU_ASSERT_TRUE(comes_back(rewrite_assignment, write_assignment(&a)));
+    CU_ASSERT_EQUAL(assignment_read(write_assignment(&a), &got), 0);
+    CU_ASSERT_STRING_EQUAL(got.labels.text, "env=prod,region=eu");
+    CU_ASSERT_TRUE(key_id_equal(&got.agent, &a.agent));
+    CU_ASSERT_EQUAL(got.lanes_log2, 2);
+    CU_ASSERT_FALSE(got.removed);
+    a.removed = true;
+    a.labels = (struct labels){0};
+    CU_ASSERT_EQUAL(assignment_read(write_assignment(&a), &got), 0);
+    CU_ASSERT_TRUE(got.removed);
+    CU_ASSERT_STRING_EQUAL(got.labels.text, "");
+}
+
+static void test_labels_out_of_canonical_order_are_refused(void)
+{
+    static const char *const bad[] = {"b=1,a=2", "a=1,a=2", "a=1,", "=1", "a==1", "a=1 "};
+    struct assignment a = sample_assignment();
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        strcpy(a.labels.text, bad[i]);
+        CU_ASSERT_EQUAL(assignment_read(write_assignment(&a), &a), ERR_FORMAT);
+    }
+}
+
+static void test_hostile_assignments_are_refused(void)
+{
+    struct assignment a = sample_assignment();
+    check_hostile(rewrite_assignment, write_assignment(&a));
+}
+
+static void test_desired_document_comes_back(void)
+{
+    static struct desired got;
+    sample_desired(&d);
+    struct span bytes = write_desired();
+    CU_ASSERT_EQUAL(desired_read(bytes, &got), 0);
+    CU_ASSERT_EQUAL(got.count, 3);
+    CU_ASSERT_EQUAL(got.not_after_s, d.not_after_s);
+    CU_ASSERT_EQUAL(got.policy.heartbeat_s, d.policy.heartbeat_s);
+    for (uint32_t i = 0; i < got.count; i++) {
+        const struct record *a = &got.records[i], *b = &d.records[i];
+        CU_ASSERT_EQUAL(a->deployment, b->deployment);
+        CU_ASSERT_STRING_EQUAL(a->name, b->name);
+        CU_ASSERT_EQUAL(a->flags, b->flags);
+        CU_ASSERT_EQUAL(a->priority, b->priority);
+        CU_ASSERT_EQUAL(a->salt, b->salt);
+        CU_ASSERT_EQUAL(a->gate.threshold, b->gate.threshold);
+        CU_ASSERT_EQUAL(a->gate.enrolled_before, b->gate.enrolled_before);
+        CU_ASSERT_EQUAL(a->stable.generation, b->stable.generation);
+        CU_ASSERT_TRUE(digest_equal(&a->stable.bundle, &b->stable.bundle));
+        CU_ASSERT_EQUAL(a->next.generation, b->next.generation);
+        CU_ASSERT_TRUE(digest_equal(&a->next.bundle, &b->next.bundle));
+        CU_ASSERT_EQUAL(a->next_gate.threshold, b->next_gate.threshold);
+        CU_ASSERT_EQUAL(a->next_gate.enrolled_before, b->next_gate.enrolled_before);
+    }
+    CU_ASSERT_TRUE(comes_back(rewrite_desired, bytes));
+}
+
+static void test_document_with_the_most_records_fits_its_limit(void)
+{
+    sample_desired(&d);
+    struct record r = d.records[1];
+    r.flags = r.priority = UINT32_MAX;
+    r.salt = UINT64_MAX;
+    memset(r.name, 'n', NAME_MAX_LEN);
+    r.stable.generation = r.next.generation = UINT32_MAX;
+    d.count = RECORDS_MAX;
+    for (uint32_t i = 0; i < RECORDS_MAX; i++) {
+        d.records[i] = r;
+        d.records[i].deployment = UINT32_MAX - RECORDS_MAX + i;
+    }
+    struct buffer out = buffer_on(memory, DOCUMENT_MAX - ENVELOPE_OVERHEAD);
+    CU_ASSERT_EQUAL(desired_write(&d, &out), 0);
+    CU_ASSERT_TRUE(comes_back(rewrite_desired, span_buffer(&out)));
+}
+
+static void test_empty_document_is_a_document(void)
+{
+    d = (struct desired){.policy = POLICY_DEFAULT};
+    CU_ASSERT_TRUE(comes_back(rewrite_desired, write_desired()));
+}
+
+/* Each row breaks one rule of [desired-3]. */
+static void test_records_against_the_rules_are_refused(void)
+{
+    static struct desired got;
+    for (int rule = 0; rule < 9; rule++) {
+        sample_desired(&d);
+        int want = ERR_FORMAT;
+        switch (rule) {
+        case 0: /* numbers must rise */
+            d.records[1].deployment = 1;
+            break;
+        case 1:
+            d.records[2].deployment = 5;
+            break;
+        case 2: /* from 1 */
+            d.records[0].deployment = 0;
+            break;
+        case 3:
+            strcpy(d.records[0].name, "../etc");
+            break;
+        case 4:
+            d.records[0].name[0] = '\0';
+            break;
+        case 5: /* neither stable nor next */
+            d.records[0].stable = (struct target){0};
+            break;
+        case 6:
+            d.policy.heartbeat_s = 0;
+            want = ERR_RANGE;
+            break;
+        case 7:
+            d.policy.keepalive_s = POLICY_KEEPALIVE_S_MIN - 1;
+            want = ERR_RANGE;
+            break;
+        case 8:
+            d.policy.reconnect_spread_s = POLICY_SPREAD_S_MAX + 1;
+            want = ERR_RANGE;
+            break;
+        default:
+            break;
+        }
+        CU_ASSERT_EQUAL(desired_read(write_desired(), &got), want);
+    }
+}
+
+static void test_unknown_flags_are_kept(void)
+{
+    static struct desired got;
+    sample_desired(&d);
+    d.records[0].flags = 0x80000000 | RECORD_PAUSED;
+    CU_ASSERT_EQUAL(desired_read(write_desired(), &got), 0);
+    CU_ASSERT_TRUE(got.records[0].flags & RECORD_PAUSED);
+}
+
+static void test_hostile_documents_are_refused(void)
+{
+    sample_desired(&d);
+    check_hostile(rewrite_desired, write_desired());
+}
+
+static void test_no_room_leaves_the_buffer_as_it_was(void)
+{
+    sample_desired(&d);
+    size_t whole = write_desired().len;
+    for (size_t cap = 0; cap < whole; cap++) {
+        struct buffer out = buffer_on(memory, cap);
+        if (desired_write(&d, &out) != ERR_NO_MEMORY || out.len != 0)
+            CU_FAIL("a document was cut");
+    }
+}
+
+static const struct suite_test tests[] = {
+    TEST(test_head_comes_back_in_few_bytes),
+    TEST(test_hostile_heads_are_refused),
+    TEST(test_message_of_another_type_or_version_is_refused),
+    TEST(test_trust_list_comes_back),
+    TEST(test_full_trust_list_fits_its_limit),
+    TEST(test_hostile_trust_lists_are_refused),
+    TEST(test_assignment_comes_back),
+    TEST(test_labels_out_of_canonical_order_are_refused),
+    TEST(test_hostile_assignments_are_refused),
+    TEST(test_desired_document_comes_back),
+    TEST(test_document_with_the_most_records_fits_its_limit),
+    TEST(test_empty_document_is_a_document),
+    TEST(test_records_against_the_rules_are_refused),
+    TEST(test_unknown_flags_are_kept),
+    TEST(test_hostile_documents_are_refused),
+    TEST(test_no_room_leaves_the_buffer_as_it_was),
+};
+
+SUITE_MAIN("documents", tests)

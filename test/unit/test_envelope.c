@@ -1,0 +1,138 @@
+#include "sync/envelope.h"
+
+#include "sync/wire.h"
+#include "test/samples.h"
+#include "test/suite.h"
+
+static uint8_t memory[2 * MESSAGE_MAX];
+
+static struct span seal(enum message type, struct span body, unsigned key)
+{
+    struct secret_key secret = sample_secret(key);
+    struct buffer out = buffer_on(memory, sizeof memory);
+    CU_ASSERT_EQUAL(envelope_seal(type, body, &secret, &out), 0);
+    return span_buffer(&out);
+}
+
+static void test_signed_body_comes_back(void)
+{
+    struct public_key keys[] = {sample_public(65), sample_public(1)};
+    struct span body = span_text("body"), got;
+    struct span bytes = seal(MESSAGE_TRUST, body, 1);
+    CU_ASSERT_TRUE(bytes.len <= body.len + ENVELOPE_OVERHEAD);
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, bytes, keys, 2, &got), 0);
+    CU_ASSERT_TRUE(span_equal(got, body));
+    CU_ASSERT_TRUE(got.data > bytes.data && got.data < bytes.data + bytes.len);
+}
+
+static void test_overhead_holds_for_the_largest_body(void)
+{
+    static uint8_t large[MESSAGE_MAX];
+    struct span bytes = seal(MESSAGE_DESIRED, span_of(large, sizeof large), 1);
+    CU_ASSERT_TRUE(bytes.len <= sizeof large + ENVELOPE_OVERHEAD);
+    struct span body;
+    struct public_key key = sample_public(1);
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_DESIRED, bytes, &key, 1, &body), 0);
+    CU_ASSERT_EQUAL(body.len, sizeof large);
+}
+
+static void test_peek_tells_the_claimed_signer_without_checking(void)
+{
+    struct public_key key = sample_public(65);
+    struct key_id want = key_id_of(&key), signer;
+    struct span body;
+    struct span bytes = seal(MESSAGE_MANIFEST, span_text("m"), 65);
+    memory[bytes.len - 1] ^= 1;
+    CU_ASSERT_EQUAL(envelope_peek(MESSAGE_MANIFEST, bytes, &body, &signer), 0);
+    CU_ASSERT_TRUE(key_id_equal(&signer, &want));
+    CU_ASSERT_TRUE(span_equal(body, span_text("m")));
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_MANIFEST, bytes, &key, 1, &body), ERR_SIGNATURE);
+    CU_ASSERT_EQUAL(body.len, 0);
+}
+
+static void test_unknown_signer_is_untrusted(void)
+{
+    struct public_key keys[] = {sample_public(65), sample_public(97)};
+    struct span bytes = seal(MESSAGE_TRUST, span_text("body"), 1), body;
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, bytes, keys, 2, &body), ERR_UNTRUSTED);
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, bytes, NULL, 0, &body), ERR_UNTRUSTED);
+}
+
+static void test_signature_for_one_type_does_not_serve_another(void)
+{
+    static const enum message types[] = {MESSAGE_DESIRED, MESSAGE_ASSIGNMENT, MESSAGE_TRUST,
+                                         MESSAGE_MANIFEST};
+    struct public_key key = sample_public(1);
+    struct span body;
+    for (int made = 0; made < 4; made++)
+        for (int used = 0; used < 4; used++) {
+            struct span bytes = seal(types[made], span_text("body"), 1);
+            if (made != used)
+                CU_ASSERT_EQUAL(envelope_open(types[used], bytes, &key, 1, &body), ERR_FORMAT);
+            memory[1] = (uint8_t)types[used]; /* the type's place in the array */
+            CU_ASSERT_EQUAL(envelope_open(types[used], bytes, &key, 1, &body),
+                            made == used ? 0 : ERR_SIGNATURE);
+        }
+}
+
+static void test_every_flipped_bit_and_every_prefix_is_refused(void)
+{
+    struct public_key key = sample_public(1);
+    struct span bytes = seal(MESSAGE_TRUST, span_text("b"), 1), body;
+    for (size_t bit = 0; bit < 8 * bytes.len; bit++) {
+        memory[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        if (envelope_open(MESSAGE_TRUST, bytes, &key, 1, &body) >= 0 || body.len != 0)
+            CU_FAIL("a flipped bit was accepted");
+        memory[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    for (size_t len = 0; len < bytes.len; len++)
+        CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, span_of(memory, len), &key, 1, &body),
+                        ERR_FORMAT);
+}
+
+static void test_fields_of_a_newer_writer_are_skipped(void)
+{
+    struct public_key key = sample_public(1);
+    struct span bytes = seal(MESSAGE_TRUST, span_text("body"), 1), body;
+    struct buffer longer = buffer_on(memory, sizeof memory);
+    longer.len = bytes.len;
+    for (uint8_t extra = 1; extra <= 9; extra++) {
+        struct wire_writer w = wire_writer_on(&longer);
+        wire_put_u64(&w, 1000);
+        memory[0] = (uint8_t)(0x95 + extra);
+        CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, span_buffer(&longer), &key, 1, &body),
+                        extra <= 8 ? 0 : ERR_RANGE);
+    }
+}
+
+static void test_another_version_is_refused(void)
+{
+    struct public_key key = sample_public(1);
+    struct span bytes = seal(MESSAGE_TRUST, span_text("body"), 1), body;
+    memory[2] = PROTOCOL_VERSION + 1;
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, bytes, &key, 1, &body), ERR_FORMAT);
+}
+
+static void test_no_room_leaves_the_buffer_as_it_was(void)
+{
+    struct secret_key secret = sample_secret(1);
+    uint8_t small[60];
+    struct buffer out = buffer_on(small, sizeof small);
+    out.len = 3;
+    CU_ASSERT_EQUAL(envelope_seal(MESSAGE_TRUST, span_text("b"), &secret, &out), ERR_NO_MEMORY);
+    CU_ASSERT_EQUAL(out.len, 3);
+}
+
+static const struct suite_test tests[] = {
+    TEST(test_signed_body_comes_back),
+    TEST(test_overhead_holds_for_the_largest_body),
+    TEST(test_peek_tells_the_claimed_signer_without_checking),
+    TEST(test_unknown_signer_is_untrusted),
+    TEST(test_signature_for_one_type_does_not_serve_another),
+    TEST(test_every_flipped_bit_and_every_prefix_is_refused),
+    TEST(test_fields_of_a_newer_writer_are_skipped),
+    TEST(test_another_version_is_refused),
+    TEST(test_no_room_leaves_the_buffer_as_it_was),
+};
+
+SUITE_MAIN("envelope", tests)
