@@ -64,8 +64,8 @@ static inline void tree_file(const struct tree_path *root, const char *path, mod
 {
     struct tree_path p = tree_join(root, path);
     FILE *f = fopen(p.text, "wb");
-    tree_must(f && fwrite(content.data, 1, content.len, f) == content.len && fclose(f) == 0,
-              p.text);
+    size_t done = f && content.len > 0 ? fwrite(content.data, 1, content.len, f) : 0;
+    tree_must(f && done == content.len && fclose(f) == 0, p.text);
     tree_must(chmod(p.text, mode) == 0, p.text);
 }
 

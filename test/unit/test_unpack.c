@@ -1,5 +1,6 @@
 #include "bundles/unpack.h"
 
+#include "bundles/manifest.h"
 #include "test/suite.h"
 #include "test/tree.h"
 
@@ -67,7 +68,7 @@ static void add_small_tree(void)
     add(ENTRY_FOLDER, "bin/sub", 0700, NULL);
     add(ENTRY_LINK, "bin/sub/up", ENTRY_LINK_MODE, "../../conf");
     add(ENTRY_FILE, "bin.txt", 0444, "");
-    add(ENTRY_FILE, "conf", 0, "x=1\n");
+    add(ENTRY_FILE, "conf", 0400, "x=1\n");
 }
 
 /* Unpacks in pieces and returns the first error, or that of the end. */
@@ -110,7 +111,7 @@ static void test_tree_is_written_whatever_the_pieces(void)
         "040700 bin/sub \n"
         "120777 bin/sub/up ../../conf\n"
         "100444 bin.txt 0 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n"
-        "100000 conf 4 98752ee28d5484bdc2814fb70adb6a0b2fb31f6a9b8ee7ae81fd2fc9cf300b3b\n";
+        "100400 conf 4 98752ee28d5484bdc2814fb70adb6a0b2fb31f6a9b8ee7ae81fd2fc9cf300b3b\n";
     static struct tree_text got;
     mode_t old = umask(077);
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
@@ -298,6 +299,21 @@ static void test_header_lengths_out_of_range_are_refused(void)
     }
 }
 
+static void test_more_entries_than_a_bundle_holds_are_refused(void)
+{
+    struct place p;
+    place_open(&p);
+    stream_start();
+    add(ENTRY_FILE, "a", 0644, "");
+    add(ENTRY_FILE, "b", 0644, "");
+    unpack_start(&unpacker, p.root);
+    unpacker.files = BUNDLE_FILES_MAX - 1;
+    CU_ASSERT_EQUAL(unpack_add(&unpacker, span_buffer(&stream), &em), ERR_REFUSED);
+    CU_ASSERT_STRING_EQUAL(em.text, "b: a bundle has at most 1000000 entries");
+    CU_ASSERT_EQUAL(unpack_end(&unpacker, &em), ERR_REFUSED);
+    place_close(&p);
+}
+
 static void test_empty_stream_is_refused(void)
 {
     stream_start();
@@ -350,6 +366,7 @@ static const struct suite_test tests[] = {
     TEST(test_modes_beyond_permissions_are_refused),
     TEST(test_huge_size_takes_no_space_and_never_ends),
     TEST(test_header_lengths_out_of_range_are_refused),
+    TEST(test_more_entries_than_a_bundle_holds_are_refused),
     TEST(test_empty_stream_is_refused),
     TEST(test_error_stays),
     TEST(test_full_disk_is_told),
