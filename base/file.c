@@ -56,8 +56,8 @@ int file_make_folder(const char *path, mode_t mode, struct errmsg *em)
 {
     char part[FILE_PATH_MAX];
     int rv = file_path(part, em, "%s", path);
-    /* From the second byte on: "/" itself is always there. */
     for (char *end = part; rv == 0 && *end; end++) {
+        /* A slash at the very front is the root, which is there. */
         if (*end != '/' || end == part)
             continue;
         *end = '\0';

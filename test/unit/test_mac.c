@@ -124,7 +124,7 @@ static void test_derived_keys_are_the_mac_of_purpose_and_number(void)
     CU_ASSERT_STRING_EQUAL(hex, "a94d93a61b713d590afc99e245397c03c31df48e8cca6d26768b22cb3a91ba5b");
     struct mac_key other = mac_derive(&key, "dunlin token", 0x0102030405060709u);
     CU_ASSERT_NOT_EQUAL(memcmp(&derived, &other, sizeof other), 0);
-    other = mac_derive(&key, "dunlin toke", 0x0102030405060708u);
+    other = mac_derive(&key, "dunlin tok", 0x0102030405060708u);
     CU_ASSERT_NOT_EQUAL(memcmp(&derived, &other, sizeof other), 0);
 }
 
