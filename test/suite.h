@@ -15,7 +15,7 @@ struct suite_test {
 
 #define TEST(function)                                                                             \
     {                                                                                              \
-        .sentence = #function, .run = function                                                     \
+        .sentence = #function, .run = (function)                                                   \
     }
 
 static inline int suite_run(const char *name, const struct suite_test *tests, size_t count)

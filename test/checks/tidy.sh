@@ -8,7 +8,7 @@ build=${DUNLIN_BIN:-build/debug}
 clean=$build/tidy
 [ -e "$build/compile_commands.json" ] || { echo "first: cmake --preset debug" && exit 1; }
 mkdir -p "$clean"
-newest=$({ files '*.h' && echo .clang-tidy; } | tr '\n' '\0' | xargs -0 ls -t | head -n 1)
+newest=$(files '*.h' '*/.clang-tidy' | tr '\n' '\0' | xargs -0 ls -t | head -n 1)
 
 # The sources that aren't known to be clean.
 pending()
@@ -19,7 +19,9 @@ pending()
     done
 }
 
+# What it writes beside its findings matters only when it fails.
 # shellcheck disable=SC2016
-pending | each 1 sh -c 'clang-tidy --quiet -p "$0" "$2" 2>"$1.$$" ||
-    { cat "$1.$$" && exit 1; }
-    rm -f "$1.$$"; touch "$1/$(echo "$2" | tr / @)"' "$build" "$clean"
+pending | each 1 sh -c '
+    noise=$1/noise.$$
+    clang-tidy --quiet -p "$0" "$2" 2>"$noise" || { cat "$noise" && rm "$noise" && exit 1; }
+    rm "$noise" && touch "$1/$(echo "$2" | tr / @)"' "$build" "$clean"
