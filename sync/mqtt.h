@@ -2,6 +2,7 @@
  * mqtt: one connection to a broker, driven by the caller's poll loop.
  * The only place with libmosquitto. It never sleeps, never reconnects by itself and starts no
  * thread: when the link is lost it says so once, and the caller decides when to try again.
+ * A connection takes three descriptors: the library opens a pair of its own beside the socket.
  */
 #ifndef DUNLIN_SYNC_MQTT_H
 #define DUNLIN_SYNC_MQTT_H

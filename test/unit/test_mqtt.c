@@ -1,0 +1,693 @@
+/* Against a real broker: each test starts its own mosquitto on a free port of the loopback. */
+#include "sync/mqtt.h"
+
+#include "base/clock.h"
+#include "sync/limits.h"
+#include "test/suite.h"
+
+#include <arpa/inet.h>
+#include <mosquitto.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How long anything may take before the test has failed. */
+#define PATIENCE_MS 10000
+#define CLIENTS_MAX 4
+
+/* ---- time that a test can put forward ---- */
+
+static uint64_t ahead_ms;
+
+static uint64_t real_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t clock_monotonic_ms(void)
+{
+    return real_ms() + ahead_ms;
+}
+
+uint64_t clock_wall_s(void)
+{
+    return 0;
+}
+
+/* ---- a broker ---- */
+
+struct broker {
+    pid_t pid;
+    int port;
+    char url[64];
+    char conf[64];
+};
+
+/* A socket bound to a free port of the loopback. */
+static int bind_free(int *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)&address, len), 0);
+    CU_ASSERT_EQUAL_FATAL(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+static bool answers(int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                  .sin_port = htons((uint16_t)port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool connected = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    close(fd);
+    return connected;
+}
+
+static void run_broker(const char *conf)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    execlp("mosquitto", "mosquitto", "-c", conf, (char *)NULL);
+    execl("/usr/sbin/mosquitto", "mosquitto", "-c", conf, (char *)NULL);
+    _exit(127);
+}
+
+static struct broker broker_start(const char *more)
+{
+    struct broker b = {.conf = "/tmp/dunlin-test-mqtt-XXXXXX"};
+    int fd = mkstemp(b.conf);
+    CU_ASSERT_TRUE_FATAL(fd >= 0);
+    close(bind_free(&b.port));
+    /* Staying root keeps the death signal, which a change of user would clear. */
+    dprintf(fd, "user root\nlistener %d 127.0.0.1\nlog_dest none\n%s\n", b.port, more);
+    close(fd);
+    snprintf(b.url, sizeof b.url, "mqtt://127.0.0.1:%d", b.port);
+    b.pid = fork();
+    if (b.pid == 0)
+        run_broker(b.conf);
+    uint64_t deadline = real_ms() + PATIENCE_MS;
+    while (!answers(b.port) && real_ms() < deadline)
+        poll(NULL, 0, 5);
+    CU_ASSERT_TRUE_FATAL(answers(b.port));
+    return b;
+}
+
+static void broker_stop(struct broker *b)
+{
+    if (b->pid > 0) {
+        kill(b->pid, SIGKILL);
+        waitpid(b->pid, NULL, 0);
+        unlink(b->conf);
+    }
+    b->pid = 0;
+}
+
+/* ---- clients that write down what they hear ---- */
+
+enum in_handler { JUST_LISTEN, FREE, DISCONNECT, CONNECT_AGAIN, PUBLISH };
+
+struct client {
+    struct mqtt *mqtt;
+    int ups, downs, messages, acks, answers;
+    bool session_present, retained;
+    int last_ack;
+    char topic[64];
+    uint8_t *payload; /* of the last message */
+    size_t payload_len;
+    char reason[200];
+    enum in_handler on_message, on_down;
+    const char *url;
+};
+
+static struct client clients[CLIENTS_MAX];
+
+static void obey(struct client *c, enum in_handler what)
+{
+    switch (what) {
+    case FREE:
+        mqtt_free(c->mqtt);
+        c->mqtt = NULL;
+        break;
+    case DISCONNECT:
+        mqtt_disconnect(c->mqtt);
+        break;
+    case CONNECT_AGAIN:
+        mqtt_disconnect(c->mqtt);
+        CU_ASSERT_EQUAL(mqtt_publish(c->mqtt, "t", span_text("x"), 0, false), ERR_BUSY);
+        CU_ASSERT_EQUAL(mqtt_connect(c->mqtt, c->url, NULL), 0);
+        break;
+    case PUBLISH:
+        CU_ASSERT_TRUE(mqtt_publish(c->mqtt, "answer", span_text("y"), 1, false) > 0);
+        break;
+    case JUST_LISTEN:
+        break;
+    }
+}
+
+static void on_up(void *context, bool session_present)
+{
+    struct client *c = context;
+    c->ups++;
+    c->session_present = session_present;
+}
+
+static void on_down(void *context, const char *reason)
+{
+    struct client *c = context;
+    c->downs++;
+    snprintf(c->reason, sizeof c->reason, "%s", reason);
+    obey(c, c->on_down);
+}
+
+static void on_message(void *context, const char *topic, struct span payload, bool retained)
+{
+    struct client *c = context;
+    c->messages++;
+    c->retained = retained;
+    snprintf(c->topic, sizeof c->topic, "%s", topic);
+    free(c->payload);
+    c->payload = malloc(payload.len + 1);
+    if (payload.len > 0)
+        memcpy(c->payload, payload.data, payload.len);
+    c->payload_len = payload.len;
+    obey(c, c->on_message);
+}
+
+static void on_published(void *context, int mid)
+{
+    struct client *c = context;
+    c->acks++;
+    c->last_ack = mid;
+}
+
+static void on_subscribed(void *context, int mid)
+{
+    struct client *c = context;
+    (void)mid;
+    c->answers++;
+}
+
+static struct client *client_new(int slot, const struct mqtt_options *options)
+{
+    struct client *c = &clients[slot];
+    struct mqtt_handler handler = {
+        .context = c,
+        .up = on_up,
+        .down = on_down,
+        .message = on_message,
+        .published = on_published,
+        .subscribed = on_subscribed,
+    };
+    struct mqtt_options plain = {.client_id = slot == 0 ? "zero" : "one", .keepalive_s = 60};
+    *c = (struct client){0};
+    c->mqtt = mqtt_new(options ? options : &plain, &handler);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c->mqtt);
+    return c;
+}
+
+/* One turn of a poll loop over all clients. */
+static void turn(void)
+{
+    struct pollfd fds[CLIENTS_MAX];
+    for (int i = 0; i < CLIENTS_MAX; i++) {
+        fds[i] = (struct pollfd){.fd = -1};
+        if (clients[i].mqtt) {
+            fds[i].fd = mqtt_descriptor(clients[i].mqtt);
+            fds[i].events = mqtt_events(clients[i].mqtt);
+        }
+    }
+    poll(fds, CLIENTS_MAX, 20);
+    for (int i = 0; i < CLIENTS_MAX; i++)
+        if (clients[i].mqtt)
+            mqtt_service(clients[i].mqtt, fds[i].revents);
+}
+
+/* Turns until the condition holds; fails the test when it never does. */
+#define WAIT(condition)                                                                            \
+    do {                                                                                           \
+        uint64_t wait_until_ms = real_ms() + PATIENCE_MS;                                          \
+        while (!(condition) && real_ms() < wait_until_ms)                                          \
+            turn();                                                                                \
+        CU_ASSERT_TRUE(condition);                                                                 \
+    } while (0)
+
+static struct client *client_up(int slot, const struct broker *b,
+                                const struct mqtt_options *options)
+{
+    struct client *c = client_new(slot, options);
+    CU_ASSERT_EQUAL(mqtt_connect(c->mqtt, b->url, NULL), 0);
+    WAIT(c->ups == 1);
+    return c;
+}
+
+static void subscribe(struct client *c, const char *topic)
+{
+    int before = c->answers;
+    CU_ASSERT_TRUE(mqtt_subscribe(c->mqtt, &topic, 1, 1) > 0);
+    WAIT(c->answers == before + 1);
+}
+
+/* Publishes with QoS 1 and waits for the broker's acknowledgement. */
+static void publish(struct client *c, const char *topic, struct span payload, bool retain)
+{
+    int mid = mqtt_publish(c->mqtt, topic, payload, 1, retain);
+    CU_ASSERT_TRUE(mid > 0);
+    WAIT(c->last_ack == mid);
+}
+
+static void end(struct broker *b)
+{
+    for (int i = 0; i < CLIENTS_MAX; i++) {
+        mqtt_free(clients[i].mqtt);
+        free(clients[i].payload);
+        clients[i] = (struct client){0};
+    }
+    broker_stop(b);
+}
+
+static bool heard(const struct client *c, const char *payload)
+{
+    return span_equal(span_of(c->payload, c->payload_len), span_text(payload));
+}
+
+/* ---- the tests ---- */
+
+static void test_connected_clients_talk(void)
+{
+    struct broker b = broker_start("allow_anonymous true");
+    struct client *c = client_up(0, &b, NULL);
+    CU_ASSERT_FALSE(c->session_present);
+    const char *topics[] = {"a/+", "b"};
+    CU_ASSERT_TRUE(mqtt_subscribe(c->mqtt, topics, 2, 1) > 0);
+    WAIT(c->answers == 1);
+    publish(c, "a/1", span_text("one"), false);
+    WAIT(c->messages == 1);
+    CU_ASSERT_STRING_EQUAL(c->topic, "a/1");
+    CU_ASSERT_TRUE(heard(c, "one"));
+    CU_ASSERT_FALSE(c->retained);
+    int mid = mqtt_publish(c->mqtt, "b", SPAN_NONE, 0, false);
+    CU_ASSERT_EQUAL(c->acks, 1); /* handlers run inside mqtt_service only */
+    WAIT(c->messages == 2);
+    CU_ASSERT_EQUAL(c->last_ack, mid);
+    CU_ASSERT_EQUAL(c->payload_len, 0);
+    CU_ASSERT_TRUE(mqtt_unsubscribe(c->mqtt, topics, 2) > 0);
+    publish(c, "a/1", span_text("unheard"), false);
+    subscribe(c, "c");
+    publish(c, "c", span_text("heard"), false);
+    WAIT(c->messages == 3);
+    CU_ASSERT_TRUE(heard(c, "heard"));
+    CU_ASSERT_EQUAL(c->downs, 0);
+    end(&b);
+}
+
+static void test_retained_message_reaches_a_late_subscriber(void)
+{
+    struct broker b = broker_start("allow_anonymous true");
+    struct client *writer = client_up(0, &b, NULL);
+    publish(writer, "doc", span_text("old"), true);
+    publish(writer, "doc", span_text("new"), true);
+    struct client *reader = client_up(1, &b, NULL);
+    subscribe(reader, "doc");
+    WAIT(reader->messages == 1);
+    CU_ASSERT_TRUE(reader->retained);
+    CU_ASSERT_TRUE(heard(reader, "new"));
+    end(&b);
+}
+
+static struct mqtt_options with_will(void)
+{
+    return (struct mqtt_options){
+        .client_id = "mortal", .keepalive_s = 60, .will_topic = "will", .will = span_text("gone")};
+}
+
+static void test_lost_link_sends_the_last_will_and_is_told_once(void)
+{
+    struct broker b = broker_start("allow_anonymous true");
+    struct client *heir = client_up(0, &b, NULL);
+    subscribe(heir, "will");
+    struct mqtt_options options = with_will();
+    struct client *mortal = client_up(1, &b, &options);
+    shutdown(mqtt_descriptor(mortal->mqtt), SHUT_RDWR);
+    WAIT(heir->messages == 1);
+    CU_ASSERT_TRUE(heard(heir, "gone"));
+    WAIT(mortal->downs == 1);
+    CU_ASSERT_EQUAL(mqtt_descriptor(mortal->mqtt), -1);
+    for (int i = 0; i < 5; i++)
+        turn();
+    CU_ASSERT_EQUAL(mortal->downs, 1);
+    CU_ASSERT_TRUE(strlen(mortal->reason) > 0);
+    end(&b);
+}
+
+static void test_will_is_the_one_set_before_connecting(void)
+{
+    struct broker b = broker_start("allow_anonymous true");
+    struct client *heir = client_up(0, &b, NULL);
+    subscribe(heir, "will");
+    struct mqtt_options options = with_will();
+    struct client *mortal = client_new(1, &options);
+    CU_ASSERT_EQUAL(mqtt_set_will(mortal->mqtt, "will", span_text("newer")), 0);
+    CU_ASSERT_EQUAL(mqtt_connect(mortal->mqtt, b.url, NULL), 0);
+    WAIT(mortal->ups == 1);
+    shutdown(mqtt_descriptor(mortal->mqtt), SHUT_RDWR);
+    WAIT(heir->messages == 1);
+    CU_ASSERT_TRUE(heard(heir, "newer"));
+    end(&b);
+}
+
+static void test_goodbye_sends_what_is_queued_and_no_will(void)
+{
+    struct broker b = broker_start("allow_anonymous true");
+    struct client *heir = client_up(0, &b, NULL);
+    subscribe(heir, "will");
+    subscribe(heir, "last");
+    struct mqtt_options options = with_will();
+    struct client *mortal = client_up(1, &b, &options);
+    CU_ASSERT_TRUE(mqtt_publish(mortal->mqtt, "last", span_text("words"), 0, false) > 0);
+    mqtt_disconnect(mortal->mqtt);
+    CU_ASSERT_EQUAL(mqtt_descriptor(mortal->mqtt), -1);
+    CU_ASSERT_EQUAL(mqtt_publish(mortal->mqtt, "last", span_text("late"), 0, false), ERR_BUSY);
+    WAIT(heir->messages == 1);
+    CU_ASSERT_TRUE(heard(heir, "words"));
+    for (int i = 0; i < 3; i++) /* the broker has had its turns since */
+        publish(heir, "nobody", span_text("x"), false);
+    CU_ASSERT_EQUAL(heir->messages, 1);
+    CU_ASSERT_EQUAL(mortal->downs + mortal->acks, 0);
+    CU_ASSERT_EQUAL(mqtt_connect(mortal->mqtt, b.url, NULL), 0);
+    WAIT(mortal->ups == 2);
+    end(&b);
+}
+
+static void test_killed_broker_is_told_once(void)
+{
+    struct broker b = broker_start("allow_anonymous true");
+    struct client *c = client_up(0, &b, NULL);
+    CU_ASSERT_TRUE(mqtt_publish(c->mqtt, "t", span_text("x"), 1, false) > 0);
+    broker_stop(&b);
+    WAIT(c->downs == 1);
+    for (int i = 0; i < 5; i++)
+        turn();
+    CU_ASSERT_EQUAL(c->downs, 1);
+    CU_ASSERT_EQUAL(mqtt_publish(c->mqtt, "t", span_text("x"), 0, false), ERR_BUSY);
+    end(&b);
+}
+
+static void test_nobody_there_is_told_once(void)
+{
+    struct broker b = {0};
+    int port;
+    int fd = bind_free(&port); /* bound and not listening: refuses */
+    struct client *c = client_new(0, NULL);
+    snprintf(b.url, sizeof b.url, "mqtt://127.0.0.1:%d", port);
+    for (int attempt = 1; attempt <= 3; attempt++) {
+        CU_ASSERT_EQUAL(mqtt_connect(c->mqtt, b.url, NULL), 0);
+        CU_ASSERT_EQUAL(c->downs, attempt - 1);
+        WAIT(c->downs == attempt);
+        CU_ASSERT_PTR_NOT_NULL(strstr(c->reason, "refused"));
+    }
+    for (int i = 0; i < 5; i++)
+        turn();
+    CU_ASSERT_EQUAL(c->downs, 3);
+    CU_ASSERT_EQUAL(c->ups, 0);
+    close(fd);
+    end(&b);
+}
+
+static void test_unknown_host_is_told(void)
+{
+    struct broker b = {0};
+    struct client *c = client_new(0, NULL);
+    CU_ASSERT_EQUAL(mqtt_connect(c->mqtt, "mqtt://no-such-host.invalid", NULL), 0);
+    WAIT(c->downs == 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(c->reason, "host name"));
+    end(&b);
+}
+
+static void test_refusing_broker_gives_its_reason(void)
+{
+    struct broker b = broker_start("allow_anonymous false");
+    struct client *c = client_new(0, NULL);
+    CU_ASSERT_EQUAL(mqtt_connect(c->mqtt, b.url, NULL), 0);
+    WAIT(c->downs == 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(c->reason, "not authorised"));
+    CU_ASSERT_EQUAL(c->ups, 0);
+    end(&b);
+}
+
+static void test_broker_that_never_greets_is_given_up(void)
+{
+    struct broker b = {0};
+    int port;
+    int fd = bind_free(&port);
+    CU_ASSERT_EQUAL_FATAL(listen(fd, 5), 0);
+    struct client *c = client_new(0, NULL);
+    snprintf(b.url, sizeof b.url, "mqtt://127.0.0.1:%d", port);
+    CU_ASSERT_EQUAL(mqtt_connect(c->mqtt, b.url, NULL), 0);
+    ahead_ms += MQTT_CONNECT_MS_MAX - PATIENCE_MS;
+    for (int i = 0; i < 3; i++)
+        turn();
+    CU_ASSERT_EQUAL(c->downs, 0);
+    ahead_ms += PATIENCE_MS;
+    WAIT(c->downs == 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(c->reason, "does not answer"));
+    close(fd);
+    end(&b);
+}
+
+static void test_persistent_session_keeps_what_came_meanwhile(void)
+{
+    struct broker b = broker_start("allow_anonymous true");
+    struct mqtt_options options = {.client_id = "keeper", .persistent = true, .keepalive_s = 60};
+    struct client *keeper = client_up(0, &b, &options);
+    CU_ASSERT_FALSE(keeper->session_present);
+    subscribe(keeper, "t");
+    mqtt_disconnect(keeper->mqtt);
+    struct client *writer = client_up(1, &b, NULL);
+    for (int i = 0; i < 10; i++)
+        publish(writer, "t", span_text("meanwhile"), false);
+    CU_ASSERT_EQUAL(mqtt_connect(keeper->mqtt, b.url, NULL), 0);
+    WAIT(keeper->messages == 10);
+    CU_ASSERT_EQUAL(keeper->ups, 2);
+    CU_ASSERT_TRUE(keeper->session_present);
+    end(&b);
+}
+
+static void test_many_messages_in_flight_are_all_acknowledged(void)
+{
+    struct broker b = broker_start("allow_anonymous true\nmax_queued_messages 0\n"
+                                   "max_inflight_messages 0");
+    struct client *c = client_up(0, &b, NULL);
+    subscribe(c, "t/#");
+    for (int i = 0; i < 2000; i++)
+        CU_ASSERT_TRUE(mqtt_publish(c->mqtt, "t/1", span_text("x"), 1, false) > 0);
+    WAIT(c->acks == 2000 && c->messages == 2000);
+    end(&b);
+}
+
+static void test_payload_of_a_chunk_passes_and_a_larger_one_does_not(void)
+{
+    static uint8_t large[CHUNK_MAX + 2];
+    struct broker b = broker_start("allow_anonymous true");
+    struct client *c = client_up(0, &b, NULL);
+    subscribe(c, "t");
+    memset(large, 0x5a, sizeof large);
+    publish(c, "t", span_of(large, CHUNK_MAX + 1), false);
+    WAIT(c->messages == 1);
+    CU_ASSERT_TRUE(span_equal(span_of(c->payload, c->payload_len), span_of(large, CHUNK_MAX + 1)));
+    CU_ASSERT_EQUAL(mqtt_publish(c->mqtt, "t", span_of(large, CHUNK_MAX + 2), 1, false), ERR_RANGE);
+    /* Somebody else sends it. */
+    struct mosquitto *stranger = mosquitto_new("stranger", true, NULL);
+    CU_ASSERT_EQUAL(mosquitto_connect(stranger, "127.0.0.1", b.port, 60), MOSQ_ERR_SUCCESS);
+    mosquitto_publish(stranger, NULL, "t", (int)sizeof large, large, 0, false);
+    while (mosquitto_want_write(stranger))
+        mosquitto_loop(stranger, 10, 1);
+    mosquitto_publish(stranger, NULL, "t", 5, "after", 0, false);
+    WAIT(c->messages == 2);
+    CU_ASSERT_TRUE(heard(c, "after"));
+    mosquitto_destroy(stranger);
+    end(&b);
+}
+
+static void test_handler_may_publish(void)
+{
+    struct broker b = broker_start("allow_anonymous true");
+    struct client *c = client_up(0, &b, NULL), *other = client_up(1, &b, NULL);
+    subscribe(other, "answer");
+    subscribe(c, "t");
+    c->on_message = PUBLISH;
+    publish(other, "t", span_text("x"), false);
+    WAIT(other->messages == 1 && c->acks == 1);
+    end(&b);
+}
+
+static void test_handler_may_disconnect_and_hears_nothing_more(void)
+{
+    struct broker b = broker_start("allow_anonymous true");
+    struct client *c = client_up(0, &b, NULL), *other = client_up(1, &b, NULL);
+    subscribe(c, "t");
+    c->on_message = DISCONNECT;
+    for (int i = 0; i < 20; i++)
+        mqtt_publish(other->mqtt, "t", span_text("x"), 1, false);
+    WAIT(other->acks == 20 && mqtt_descriptor(c->mqtt) == -1);
+    CU_ASSERT_EQUAL(c->messages, 1);
+    CU_ASSERT_EQUAL(c->downs, 0);
+    end(&b);
+}
+
+static void test_handler_may_disconnect_and_connect_again(void)
+{
+    struct broker b = broker_start("allow_anonymous true");
+    struct client *c = client_up(0, &b, NULL), *other = client_up(1, &b, NULL);
+    subscribe(c, "t");
+    c->on_message = CONNECT_AGAIN;
+    c->url = b.url;
+    publish(other, "t", span_text("x"), false);
+    WAIT(c->ups == 2);
+    CU_ASSERT_EQUAL(c->downs, 0);
+    subscribe(c, "t");
+    end(&b);
+}
+
+static void test_handler_may_free(void)
+{
+    struct broker b = broker_start("allow_anonymous true");
+    struct client *c = client_up(0, &b, NULL), *other = client_up(1, &b, NULL);
+    subscribe(c, "t");
+    c->on_message = FREE;
+    for (int i = 0; i < 20; i++)
+        mqtt_publish(other->mqtt, "t", span_text("x"), 0, false);
+    WAIT(c->mqtt == NULL && other->acks == 20);
+    CU_ASSERT_EQUAL(c->messages, 1);
+    other->on_down = FREE;
+    broker_stop(&b);
+    WAIT(other->mqtt == NULL);
+    CU_ASSERT_EQUAL(other->downs, 1);
+    end(&b);
+}
+
+static void test_down_handler_may_connect_again(void)
+{
+    struct broker first = broker_start("allow_anonymous true");
+    struct broker second = broker_start("allow_anonymous true");
+    struct client *c = client_up(0, &first, NULL);
+    c->on_down = CONNECT_AGAIN;
+    c->url = second.url;
+    broker_stop(&first);
+    WAIT(c->ups == 2);
+    CU_ASSERT_EQUAL(c->downs, 1);
+    end(&second);
+}
+
+static void test_connection_takes_three_descriptors(void)
+{
+    struct broker b = broker_start("allow_anonymous true");
+    int before = dup(0);
+    close(before);
+    client_up(0, &b, NULL);
+    int after = dup(0);
+    close(after);
+    CU_ASSERT_EQUAL(after - before, 3);
+    end(&b);
+}
+
+static void test_what_needs_a_connection_says_so(void)
+{
+    struct broker b = {0};
+    struct errmsg em;
+    const char *topic = "t";
+    struct client *c = client_new(0, NULL);
+    CU_ASSERT_EQUAL(mqtt_descriptor(c->mqtt), -1);
+    CU_ASSERT_EQUAL(mqtt_events(c->mqtt), 0);
+    CU_ASSERT_EQUAL(mqtt_publish(c->mqtt, "t", span_text("x"), 0, false), ERR_BUSY);
+    CU_ASSERT_EQUAL(mqtt_subscribe(c->mqtt, &topic, 1, 1), ERR_BUSY);
+    CU_ASSERT_EQUAL(mqtt_unsubscribe(c->mqtt, &topic, 1), ERR_BUSY);
+    mqtt_disconnect(c->mqtt);
+    mqtt_service(c->mqtt, 0);
+    CU_ASSERT_EQUAL(c->downs, 0);
+    CU_ASSERT_EQUAL(mqtt_connect(c->mqtt, "ftp://h", &em), ERR_USAGE);
+    b = broker_start("allow_anonymous true");
+    client_up(1, &b, NULL);
+    CU_ASSERT_EQUAL(mqtt_connect(clients[1].mqtt, b.url, &em), ERR_BUSY);
+    end(&b);
+}
+
+static void test_urls_are_taken_apart(void)
+{
+    static const struct {
+        const char *url, *host;
+        int port;
+    } good[] = {
+        {"mqtt://localhost", "localhost", 1883},        {"mqtt://a.b:1", "a.b", 1},
+        {"mqtt://127.0.0.1:65535", "127.0.0.1", 65535}, {"mqtt://[::1]:1884", "::1", 1884},
+        {"mqtt://[fe80::1]", "fe80::1", 1883},
+    };
+    static const char *const bad[] = {
+        "",
+        "localhost",
+        "localhost:1883",
+        "mqtts://h",
+        "ws://h",
+        "mqtt://",
+        "mqtt://:1883",
+        "mqtt://h:0",
+        "mqtt://h:65536",
+        "mqtt://h:",
+        "mqtt://h:x",
+        "mqtt://h:1/",
+        "mqtt://h/",
+        "mqtt://u@h",
+        "mqtt://[::1",
+        "mqtt://h:+1",
+        "mqtt://h: 1",
+        "mqtt://[::1]x",
+    };
+    char host[32];
+    int port;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        CU_ASSERT_EQUAL(mqtt_parse_url(good[i].url, host, sizeof host, &port, NULL), 0);
+        CU_ASSERT_STRING_EQUAL(host, good[i].host);
+        CU_ASSERT_EQUAL(port, good[i].port);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct errmsg em = {""};
+        CU_ASSERT_EQUAL(mqtt_parse_url(bad[i], host, sizeof host, &port, &em), ERR_USAGE);
+        CU_ASSERT_PTR_NOT_NULL(strstr(em.text, bad[i]));
+    }
+    CU_ASSERT_EQUAL(mqtt_parse_url("mqtt://123456789", host, 9, &port, NULL), ERR_USAGE);
+}
+
+static const struct suite_test tests[] = {
+    TEST(test_connected_clients_talk),
+    TEST(test_retained_message_reaches_a_late_subscriber),
+    TEST(test_lost_link_sends_the_last_will_and_is_told_once),
+    TEST(test_will_is_the_one_set_before_connecting),
+    TEST(test_goodbye_sends_what_is_queued_and_no_will),
+    TEST(test_killed_broker_is_told_once),
+    TEST(test_nobody_there_is_told_once),
+    TEST(test_unknown_host_is_told),
+    TEST(test_refusing_broker_gives_its_reason),
+    TEST(test_broker_that_never_greets_is_given_up),
+    TEST(test_persistent_session_keeps_what_came_meanwhile),
+    TEST(test_many_messages_in_flight_are_all_acknowledged),
+    TEST(test_payload_of_a_chunk_passes_and_a_larger_one_does_not),
+    TEST(test_handler_may_publish),
+    TEST(test_handler_may_disconnect_and_hears_nothing_more),
+    TEST(test_handler_may_disconnect_and_connect_again),
+    TEST(test_handler_may_free),
+    TEST(test_down_handler_may_connect_again),
+    TEST(test_connection_takes_three_descriptors),
+    TEST(test_what_needs_a_connection_says_so),
+    TEST(test_urls_are_taken_apart),
+};
+
+SUITE_MAIN("mqtt", tests)
