@@ -1,0 +1,90 @@
+/*
+ * daemon: the manager's one thread and poll loop, which carries events into the core, rows into the
+ * store and, once they are committed, words to devices and operators.
+ * It decides nothing about the fleet: that is the core's.
+ */
+#ifndef DUNLIN_MANAGER_DAEMON_H
+#define DUNLIN_MANAGER_DAEMON_H
+
+#include "crypto/token.h"
+#include "manager/chunks.h"
+#include "manager/core/manager.h"
+#include "manager/store.h"
+
+#include <sys/types.h>
+
+/* Cells of one manager: each is a process here, or a broker elsewhere. */
+#define DAEMON_CELLS_MAX 256
+/* A host name or address. */
+#define DAEMON_HOST_MAX 200
+
+struct daemon;
+
+struct daemon_options {
+    const char *dir;
+    char host[DAEMON_HOST_MAX]; /* where our brokers listen */
+    int port;                   /* the first cell's; 0: any free ones; -1: kept, or from 1883 on */
+    const char *advertise;      /* the host in URLs for devices; NULL: `host` */
+    unsigned cells;             /* our own brokers; 0: as many as the last time, or one */
+    const char *const
+        *brokers; /* URLs of brokers that run already: then there are none of our own */
+    size_t broker_count;
+    struct policy policy;
+};
+
+/*
+ * Locks and opens DIR (made on first use, with its keys), loads the fleet, starts the API and
+ * adopts or starts the brokers. NULL with a sentence when that can't be.
+ */
+struct daemon *daemon_new(const struct daemon_options *options, struct errmsg *em);
+/* Works until SIGTERM or SIGINT, which the caller has blocked. 0, or what made it give up. */
+int daemon_run(struct daemon *d, struct errmsg *em);
+/* Stops the API, commits, stops our own brokers. */
+void daemon_free(struct daemon *d);
+
+/* ---- for the API, which the loop calls between two steps ---- */
+
+/* Where and what it serves. Rows of the core are only good until the next daemon_command or return
+ * to the loop: a failed commit lays the core out anew, at the same address. */
+const struct manager *daemon_core(const struct daemon *d);
+struct store *daemon_store(const struct daemon *d);
+struct chunks *daemon_chunks(const struct daemon *d);
+uint64_t daemon_now_s(const struct daemon *d);
+uint32_t daemon_epoch(const struct daemon *d);
+/* What `dunlin-agent join` takes. */
+const char *daemon_join_url(const struct daemon *d);
+
+/*
+ * Tells how a command ended. `commit_rv` below 0: nothing of it happened, and `em` says why
+ * (ERR_NO_SPACE: 507, else 500). Otherwise `out` has the core's answer: rv, error, index. Both are
+ * borrowed for the call.
+ */
+typedef void daemon_reply(void *context, const struct manager_out *out, int commit_rv,
+                          const struct errmsg *em);
+
+/*
+ * Steps the core at once; `reply` is called exactly once, from the loop after the commit, never
+ * from in here, and also for a command that was refused. Not to be called inside `reply`.
+ *
+ * COMMAND_BUNDLE_ADD: the API has checked the publisher's signature, put the signed manifest into
+ * the chunks under its digest (frame: a zero byte, then the bytes), and made sure that every index
+ * chunk and content chunk is there.
+ */
+void daemon_command(struct daemon *d, const struct command *command, daemon_reply *reply,
+                    void *context);
+
+/* The index-th token of a batch, for printing; ERR_RANGE when there is none. */
+int daemon_token(const struct daemon *d, uint32_t batch, uint32_t index, struct token_text *out);
+
+enum cell_state { CELL_DOWN, CELL_STARTING, CELL_UP };
+
+struct cell_info {
+    const char *url;
+    enum cell_state state;
+    pid_t pid; /* of our own broker; 0: it is not ours, or not running */
+};
+
+size_t daemon_cell_count(const struct daemon *d);
+struct cell_info daemon_cell_info(const struct daemon *d, size_t i);
+
+#endif
