@@ -1,0 +1,217 @@
+#include "manager/core/state.h"
+
+#include <assert.h>
+
+static struct cohort_key key_of(const struct manager *m, const struct labels *labels)
+{
+    struct digest mac = mac_of(&m->options.cohort_secret, span_text(labels->text));
+    struct cohort_key key;
+    memcpy(key.bytes, mac.bytes, sizeof key.bytes);
+    return key;
+}
+
+/* Linear: there are few label sets, and only joining with new labels and relabelling ask. */
+static int64_t find(const struct manager *m, const struct cohort_key *key)
+{
+    for (uint32_t i = 0; i < m->cohort_count; i++)
+        if (memcmp(&m->cohorts[i].key, key, sizeof *key) == 0)
+            return i;
+    return ERR_NOT_FOUND;
+}
+
+int64_t cohort_find_or_add(struct turn *t, const struct labels *labels)
+{
+    struct manager *m = t->m;
+    struct cohort_key key = key_of(m, labels);
+    int64_t found = find(m, &key);
+    if (found >= 0)
+        return found;
+    if (m->cohort_count == m->options.limits.cohorts)
+        return ERR_RANGE;
+    uint32_t index = m->cohort_count++;
+    m->cohorts[index] = (struct cohort){.labels = *labels, .key = key};
+    persist(t, PERSIST_COHORT, index);
+    cohort_mark(m, index);
+    return index;
+}
+
+/* A cohort without agents is left alone, so the first one that enters has its document made. */
+void cohort_enter(struct manager *m, uint32_t cohort)
+{
+    if (m->cohorts[cohort].agents++ == 0)
+        cohort_mark(m, cohort);
+}
+
+void cohort_leave(struct manager *m, uint32_t cohort)
+{
+    assert(m->cohorts[cohort].agents > 0);
+    m->cohorts[cohort].agents--;
+}
+
+void cohort_mark(struct manager *m, uint32_t cohort)
+{
+    if (m->cohorts[cohort].dirty)
+        return;
+    m->cohorts[cohort].dirty = true;
+    m->dirty_count++;
+}
+
+void cohort_mark_all(struct manager *m)
+{
+    for (uint32_t i = 0; i < m->cohort_count; i++)
+        cohort_mark(m, i);
+}
+
+void cohort_mark_matching(struct manager *m, const char *text)
+{
+    struct selector selector;
+    int rv = selector_parse(&selector, span_text(text), NULL);
+    assert(rv == 0);
+    for (uint32_t i = 0; i < m->cohort_count; i++)
+        if (selector_matches(&selector, &m->cohorts[i].labels))
+            cohort_mark(m, i);
+}
+
+int64_t cohort_overfull(const struct manager *m, const char *text)
+{
+    struct selector selector;
+    int rv = selector_parse(&selector, span_text(text), NULL);
+    assert(rv == 0);
+    for (uint32_t i = 0; i < m->cohort_count; i++)
+        if (m->cohorts[i].placement_count == RECORDS_MAX &&
+            selector_matches(&selector, &m->cohorts[i].labels))
+            return i;
+    return -1;
+}
+
+const struct placement *cohort_placement(const struct cohort *c, uint32_t deployment)
+{
+    for (uint32_t i = 0; i < c->placement_count; i++)
+        if (c->placements[i].deployment == deployment)
+            return &c->placements[i];
+    return NULL;
+}
+
+/* ---- documents ---- */
+
+static bool is_placed(const struct deployment_row *d, const struct labels *labels)
+{
+    struct selector selector;
+    if (d->removed)
+        return false;
+    int rv = selector_parse(&selector, span_text(d->selector), NULL);
+    assert(rv == 0);
+    return selector_matches(&selector, labels);
+}
+
+static void fill_record(const struct manager *m, uint32_t index, struct record *r)
+{
+    const struct deployment_row *d = &m->deployments[index];
+    *r = (struct record){
+        .deployment = index + 1,
+        .flags = d->flags,
+        .priority = d->priority,
+        .salt = d->salt,
+        .gate = GATE_OPEN,
+        .stable = {.generation = d->history[0].generation,
+                   .bundle = m->bundles[d->history[0].bundle].digest},
+    };
+    memcpy(r->name, d->name, sizeof r->name);
+}
+
+/* What the document says, without revision and times: those must not make it look changed. */
+static void fill_records(const struct manager *m, const struct cohort *c, struct desired *out)
+{
+    *out = (struct desired){.cohort = c->key, .policy = m->options.policy};
+    for (uint32_t i = 0; i < m->deployment_count && out->count < RECORDS_MAX; i++)
+        if (is_placed(&m->deployments[i], &c->labels))
+            fill_record(m, i, &out->records[out->count++]);
+}
+
+void manager_document(const struct manager *m, uint32_t cohort, struct desired *out)
+{
+    const struct cohort *c = &m->cohorts[cohort];
+    fill_records(m, c, out);
+    out->revision = c->revision;
+    out->issued_s = c->issued_s;
+    out->not_after_s = c->issued_s + m->options.document_life_s;
+}
+
+static struct digest fingerprint_of(const struct desired *d, struct arena *scratch)
+{
+    struct buffer body = buffer_on(arena_alloc(scratch, DOCUMENT_MAX), DOCUMENT_MAX);
+    assert(body.data);
+    int rv = desired_write(d, &body);
+    assert(rv == 0); /* RECORDS_MAX records fit into DOCUMENT_MAX */
+    return digest_of(span_buffer(&body));
+}
+
+/* Remembers since which revision each deployment is asked for, and what was asked for before. */
+static void place(struct cohort *c, const struct desired *d)
+{
+    struct placement now[RECORDS_MAX];
+    for (uint32_t i = 0; i < d->count; i++) {
+        const struct record *r = &d->records[i];
+        const struct placement *old = cohort_placement(c, r->deployment);
+        if (old && old->generation == r->stable.generation) {
+            now[i] = *old;
+            continue;
+        }
+        now[i] = (struct placement){
+            .deployment = r->deployment,
+            .generation = r->stable.generation,
+            .since = c->revision.number,
+            .before = old ? old->generation : 0,
+            .before_since = old ? old->since : 0,
+        };
+    }
+    memcpy(c->placements, now, d->count * sizeof now[0]);
+    c->placement_count = d->count;
+}
+
+static bool past_half_life(const struct turn *t, const struct cohort *c)
+{
+    return t->ev->now_s >= c->issued_s + t->m->options.document_life_s / 2;
+}
+
+static void settle(struct turn *t, uint32_t index)
+{
+    struct manager *m = t->m;
+    struct cohort *c = &m->cohorts[index];
+    struct desired *d = arena_alloc(t->scratch, sizeof *d);
+    assert(d);
+    fill_records(m, c, d);
+    struct digest fingerprint = fingerprint_of(d, t->scratch);
+    bool same =
+        c->revision.epoch == m->options.epoch && digest_equal(&fingerprint, &c->fingerprint);
+    if (!same || past_half_life(t, c)) {
+        c->fingerprint = fingerprint;
+        c->revision =
+            (struct revision){.epoch = m->options.epoch, .number = c->revision.number + 1};
+        c->issued_s = t->ev->now_s;
+        place(c, d);
+        persist(t, PERSIST_DOCUMENT, index);
+    } else if (c->trust_version != m->trust_version) {
+        persist(t, PERSIST_HEAD, index);
+    }
+    c->trust_version = m->trust_version;
+    arena_reset(t->scratch);
+}
+
+void cohort_settle(struct turn *t)
+{
+    struct manager *m = t->m;
+    for (int made = 0; m->dirty_count && made < MANAGER_COHORTS_PER_STEP;) {
+        uint32_t index = m->dirty_cursor++ % m->cohort_count;
+        struct cohort *c = &m->cohorts[index];
+        if (!c->dirty)
+            continue;
+        c->dirty = false;
+        m->dirty_count--;
+        if (c->agents == 0)
+            continue;
+        settle(t, index);
+        made++;
+    }
+    t->out->more = m->dirty_count > 0;
+}

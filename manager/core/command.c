@@ -1,0 +1,455 @@
+#include "manager/core/state.h"
+
+#include <assert.h>
+
+static int fail_with(struct turn *t, int rv)
+{
+    t->out->rv = rv;
+    return rv;
+}
+
+/* Sets the reply's error and returns its code. */
+#define REFUSE(t, code, ...) fail_with(t, errmsg_set(&(t)->out->error, code, __VA_ARGS__))
+
+static int check_name(struct turn *t, const char *what, const char *name)
+{
+    if (name_valid(span_text(name)))
+        return 0;
+    return REFUSE(
+        t, ERR_USAGE,
+        "%s: a %s is 1 to %d letters, digits, '.', '_' or '-', and begins with none of '.-'",
+        name[0] ? name : "\"\"", what, NAME_MAX_LEN);
+}
+
+/* ---- tokens ---- */
+
+static int check_token_create(struct turn *t, struct labels *labels)
+{
+    const struct command *c = t->ev->command;
+    struct manager *m = t->m;
+    int rv = labels_parse(labels, span_text(c->token.labels), &t->out->error);
+    if (rv < 0)
+        return fail_with(t, rv);
+    if (c->token.count == 0 || c->token.count > TOKENS_MAX - m->token_count)
+        return REFUSE(t, ERR_RANGE, "%u tokens: between 1 and %u more can be made", c->token.count,
+                      TOKENS_MAX - m->token_count);
+    if (c->token.uses == 0 || c->token.uses > TOKEN_USES_MAX)
+        return REFUSE(t, ERR_RANGE, "%u uses: a token has between 1 and %u", c->token.uses,
+                      TOKEN_USES_MAX);
+    if (m->batch_count == m->options.limits.batches)
+        return REFUSE(t, ERR_RANGE, "there are %u token batches, the most that are kept",
+                      m->batch_count);
+    return 0;
+}
+
+static void token_create(struct turn *t)
+{
+    const struct command *c = t->ev->command;
+    struct batch_row row = {
+        .count = c->token.count,
+        .uses = c->token.uses,
+        .created_s = t->ev->now_s,
+        .expires_s = c->token.expires_s,
+    };
+    if (check_token_create(t, &row.labels) < 0)
+        return;
+    t->out->index = t->m->batch_count;
+    int rv = manager_load_batch(t->m, &row);
+    assert(rv == 0);
+    persist(t, PERSIST_BATCH, t->out->index);
+}
+
+static void token_revoke(struct turn *t)
+{
+    uint32_t index = t->ev->command->batch;
+    if (index >= t->m->batch_count) {
+        REFUSE(t, ERR_NOT_FOUND, "there is no token batch %u: see `dunlin token list`", index + 1);
+        return;
+    }
+    t->out->index = index;
+    t->out->rv = t->m->batches[index].revoked;
+    t->m->batches[index].revoked = true;
+    persist(t, PERSIST_BATCH, index);
+}
+
+/* ---- publishers and bundles ---- */
+
+static void publisher_add(struct turn *t)
+{
+    struct manager *m = t->m;
+    const struct public_key *key = &t->ev->command->publisher;
+    for (uint32_t i = 0; i < m->publisher_count; i++)
+        if (memcmp(&m->publishers[i], key, sizeof *key) == 0) {
+            t->out->rv = 1;
+            t->out->index = i;
+            return;
+        }
+    if (m->publisher_count == PUBLISHERS_MAX) {
+        REFUSE(t, ERR_RANGE, "%d publisher keys are trusted already, the most that a fleet has",
+               PUBLISHERS_MAX);
+        return;
+    }
+    t->out->index = m->publisher_count;
+    m->publishers[m->publisher_count++] = *key;
+    m->trust_version++;
+    persist(t, PERSIST_TRUST, 0);
+    cohort_mark_all(m);
+}
+
+static void bundle_add(struct turn *t)
+{
+    struct manager *m = t->m;
+    const struct bundle_row *row = &t->ev->command->bundle;
+    if (check_name(t, "bundle's name", row->name) < 0 || check_name(t, "version", row->version) < 0)
+        return;
+    int64_t old = manager_find_bundle(m, row->name, row->version);
+    if (old >= 0 && digest_equal(&m->bundles[old].digest, &row->digest)) {
+        t->out->index = (uint32_t)old;
+        t->out->rv = 1;
+        return;
+    }
+    if (old >= 0) {
+        REFUSE(t, ERR_EXISTS,
+               "%s@%s exists with other content: a version never changes, choose a new one",
+               row->name, row->version);
+        return;
+    }
+    if (m->bundle_count == m->options.limits.bundles) {
+        REFUSE(t, ERR_RANGE, "%u bundles have been pushed, the most that are kept",
+               m->bundle_count);
+        return;
+    }
+    t->out->index = m->bundle_count++;
+    m->bundles[t->out->index] = *row;
+    m->bundles[t->out->index].created_s = t->ev->now_s;
+    persist(t, PERSIST_BUNDLE, t->out->index);
+}
+
+static const struct deployment_row *user_of(const struct manager *m, uint32_t bundle)
+{
+    for (uint32_t i = 0; i < m->deployment_count; i++)
+        if (!m->deployments[i].removed && m->deployments[i].history[0].bundle == bundle)
+            return &m->deployments[i];
+    return NULL;
+}
+
+static int find_bundle(struct turn *t, const char *name, const char *version)
+{
+    int64_t index = manager_find_bundle(t->m, name, version);
+    if (index < 0)
+        return REFUSE(t, ERR_NOT_FOUND, "there is no bundle %.64s@%.64s: see `dunlin bundle list`",
+                      name, version);
+    return (int)index;
+}
+
+static void bundle_remove(struct turn *t)
+{
+    const struct command *c = t->ev->command;
+    int index = find_bundle(t, c->bundle_name.name, c->bundle_name.version);
+    if (index < 0)
+        return;
+    const struct deployment_row *user = user_of(t->m, (uint32_t)index);
+    if (user) {
+        REFUSE(t, ERR_BUSY, "%s@%s is deployed by %s: remove or change that deployment first",
+               c->bundle_name.name, c->bundle_name.version, user->name);
+        return;
+    }
+    t->out->index = (uint32_t)index;
+    t->m->bundles[index].removed = true;
+    persist(t, PERSIST_BUNDLE_GONE, (uint32_t)index);
+}
+
+/* ---- deployments ---- */
+
+static void push_generation(struct turn *t, struct deployment_row *d, uint32_t bundle)
+{
+    uint32_t generation = d->history_count ? d->history[0].generation + 1 : 1;
+    memmove(&d->history[1], &d->history[0], (HISTORY_MAX - 1) * sizeof d->history[0]);
+    d->history[0] = (struct generation_row){
+        .generation = generation, .bundle = bundle, .since_s = t->ev->now_s};
+    if (d->history_count < HISTORY_MAX)
+        d->history_count++;
+}
+
+static int check_deploy(struct turn *t)
+{
+    const struct command *c = t->ev->command;
+    struct selector selector;
+    if (check_name(t, "deployment's name", c->deploy.name) < 0)
+        return t->out->rv;
+    int rv = selector_parse(&selector, span_text(c->deploy.selector), &t->out->error);
+    if (rv < 0)
+        return fail_with(t, rv);
+    if (selector.count == 0 && !c->deploy.all)
+        return REFUSE(t, ERR_USAGE,
+                      "the selector is empty: say --all if %s is meant for every agent",
+                      c->deploy.name);
+    if (selector.count > 0 && c->deploy.all)
+        return REFUSE(t, ERR_USAGE, "--all and a selector exclude each other");
+    return 0;
+}
+
+static int check_room(struct turn *t)
+{
+    struct manager *m = t->m;
+    const struct command *c = t->ev->command;
+    if (m->deployment_count == m->options.limits.deployments)
+        return REFUSE(t, ERR_RANGE, "%u deployments have been made, the most that are kept",
+                      m->deployment_count);
+    int64_t full = cohort_overfull(m, c->deploy.selector);
+    if (full >= 0)
+        return REFUSE(t, ERR_RANGE,
+                      "agents with labels \"%s\" have %d deployments, the most they take",
+                      m->cohorts[full].labels.text, RECORDS_MAX);
+    return 0;
+}
+
+static void deploy_new(struct turn *t, uint32_t bundle)
+{
+    struct manager *m = t->m;
+    const struct command *c = t->ev->command;
+    if (check_room(t) < 0)
+        return;
+    uint32_t index = m->deployment_count++;
+    struct deployment_row *d = &m->deployments[index];
+    *d = (struct deployment_row){
+        .flags = c->deploy.flags,
+        .priority = c->deploy.priority,
+        .salt = c->deploy.salt,
+        .created_s = t->ev->now_s,
+    };
+    memcpy(d->name, c->deploy.name, strlen(c->deploy.name));
+    memcpy(d->selector, c->deploy.selector, strlen(c->deploy.selector));
+    push_generation(t, d, bundle);
+    t->out->index = index;
+    persist(t, PERSIST_DEPLOYMENT, index);
+    cohort_mark_matching(m, d->selector);
+}
+
+static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle)
+{
+    struct manager *m = t->m;
+    const struct command *c = t->ev->command;
+    struct deployment_row *d = &m->deployments[index];
+    bool moved = strcmp(d->selector, c->deploy.selector) != 0;
+    /* What is paused stays paused until somebody resumes it. */
+    uint32_t flags = c->deploy.flags | (d->flags & RECORD_PAUSED);
+    t->out->index = index;
+    if (!moved && d->history[0].bundle == bundle && d->flags == flags &&
+        d->priority == c->deploy.priority) {
+        t->out->rv = 1;
+        return;
+    }
+    if (moved && cohort_overfull(m, c->deploy.selector) >= 0 && check_room(t) < 0)
+        return;
+    cohort_mark_matching(m, d->selector);
+    memset(d->selector, 0, sizeof d->selector);
+    memcpy(d->selector, c->deploy.selector, strlen(c->deploy.selector));
+    d->flags = flags;
+    d->priority = c->deploy.priority;
+    if (d->history[0].bundle != bundle)
+        push_generation(t, d, bundle);
+    persist(t, PERSIST_DEPLOYMENT, index);
+    cohort_mark_matching(m, d->selector);
+}
+
+static void deploy(struct turn *t)
+{
+    const struct command *c = t->ev->command;
+    if (check_deploy(t) < 0)
+        return;
+    int bundle = find_bundle(t, c->deploy.bundle, c->deploy.version);
+    if (bundle < 0)
+        return;
+    int64_t index = manager_find_deployment(t->m, c->deploy.name);
+    if (index >= 0)
+        deploy_again(t, (uint32_t)index, (uint32_t)bundle);
+    else
+        deploy_new(t, (uint32_t)bundle);
+}
+
+/* The deployment that a command names, or NULL with the reply set. */
+static struct deployment_row *named(struct turn *t)
+{
+    const char *name = t->ev->command->deployment.name;
+    int64_t index = manager_find_deployment(t->m, name);
+    if (index < 0) {
+        REFUSE(t, ERR_NOT_FOUND, "there is no deployment %.64s: see `dunlin deployment list`",
+               name);
+        return NULL;
+    }
+    t->out->index = (uint32_t)index;
+    return &t->m->deployments[index];
+}
+
+static void changed(struct turn *t, const struct deployment_row *d)
+{
+    persist(t, PERSIST_DEPLOYMENT, t->out->index);
+    cohort_mark_matching(t->m, d->selector);
+}
+
+static void set_paused(struct turn *t, bool paused)
+{
+    struct deployment_row *d = named(t);
+    if (!d)
+        return;
+    uint32_t flags = paused ? d->flags | RECORD_PAUSED : d->flags & ~(uint32_t)RECORD_PAUSED;
+    if (flags == d->flags) {
+        t->out->rv = 1;
+        return;
+    }
+    d->flags = flags;
+    changed(t, d);
+}
+
+/* The history's entry to go back to, or -1 with the reply set. */
+static int rollback_target(struct turn *t, const struct deployment_row *d)
+{
+    const char *version = t->ev->command->deployment.version;
+    for (uint32_t i = 1; i < d->history_count; i++) {
+        const struct bundle_row *b = &t->m->bundles[d->history[i].bundle];
+        bool other = d->history[i].bundle != d->history[0].bundle;
+        if (!b->removed && (version ? strcmp(b->version, version) == 0 : other))
+            return (int)i;
+    }
+    if (version)
+        return REFUSE(t, ERR_NOT_FOUND,
+                      "%s has no version %.64s in its history: see `dunlin deployment show %s`",
+                      d->name, version, d->name);
+    return REFUSE(t, ERR_NOT_FOUND, "%s has no earlier version to go back to", d->name);
+}
+
+static void rollback(struct turn *t)
+{
+    struct deployment_row *d = named(t);
+    if (!d)
+        return;
+    int entry = rollback_target(t, d);
+    if (entry < 0)
+        return;
+    push_generation(t, d, d->history[entry].bundle);
+    changed(t, d);
+}
+
+static void deployment_remove(struct turn *t)
+{
+    struct deployment_row *d = named(t);
+    if (!d)
+        return;
+    d->removed = true;
+    changed(t, d);
+}
+
+/* ---- agents ---- */
+
+static struct agent_row *find_agent(struct turn *t, const struct key_id *id)
+{
+    uint32_t number = manager_find_agent(t->m, id);
+    if (!number) {
+        REFUSE(t, ERR_NOT_FOUND, "there is no agent %s: see `dunlin agent list`",
+               key_id_hex(id).text);
+        return NULL;
+    }
+    t->out->index = number;
+    return fleet_agent(t->m, number);
+}
+
+static int apply_labels(struct turn *t, struct labels *labels)
+{
+    const struct command *c = t->ev->command;
+    struct labels set;
+    struct label pair;
+    int rv = labels_parse(&set, span_text(c->label.set), &t->out->error);
+    for (const char *key = c->label.unset; rv == 0 && *key;) {
+        size_t len = strcspn(key, ",");
+        labels_unset(labels, span_of(key, len));
+        key += len + (key[len] == ',');
+    }
+    for (size_t at = 0; rv == 0 && labels_next(&set, &at, &pair);)
+        rv = labels_set(labels, pair.key, pair.value, &t->out->error);
+    return rv < 0 ? fail_with(t, rv) : 0;
+}
+
+static void label(struct turn *t)
+{
+    struct manager *m = t->m;
+    struct agent_row *row = find_agent(t, &t->ev->command->label.id);
+    if (!row)
+        return;
+    struct labels labels = m->cohorts[row->cohort].labels;
+    if (apply_labels(t, &labels) < 0)
+        return;
+    int64_t cohort = cohort_find_or_add(t, &labels);
+    if (cohort < 0) {
+        REFUSE(t, ERR_RANGE, "there are %u different label sets, the most that are kept",
+               m->cohort_count);
+        return;
+    }
+    if ((uint32_t)cohort == row->cohort) {
+        t->out->rv = 1;
+        return;
+    }
+    cohort_leave(m, row->cohort);
+    cohort_enter(m, (uint32_t)cohort);
+    row->cohort = (uint32_t)cohort;
+    row->assigned.epoch = m->options.epoch;
+    row->assigned.number++;
+    persist(t, PERSIST_AGENT, t->out->index);
+    persist(t, PERSIST_ASSIGNMENT, t->out->index);
+}
+
+static void agent_remove(struct turn *t)
+{
+    struct agent_row *row = find_agent(t, &t->ev->command->agent);
+    if (!row)
+        return;
+    cohort_leave(t->m, row->cohort);
+    fleet_set_exceptions(t->m, row, NULL, 0);
+    row->flags = AGENT_REMOVED;
+    row->assigned.epoch = t->m->options.epoch;
+    row->assigned.number++;
+    persist(t, PERSIST_AGENT, t->out->index);
+    persist(t, PERSIST_ASSIGNMENT, t->out->index);
+}
+
+void command_run(struct turn *t)
+{
+    switch (t->ev->command->type) {
+    case COMMAND_TOKEN_CREATE:
+        token_create(t);
+        break;
+    case COMMAND_TOKEN_REVOKE:
+        token_revoke(t);
+        break;
+    case COMMAND_PUBLISHER_ADD:
+        publisher_add(t);
+        break;
+    case COMMAND_BUNDLE_ADD:
+        bundle_add(t);
+        break;
+    case COMMAND_BUNDLE_REMOVE:
+        bundle_remove(t);
+        break;
+    case COMMAND_DEPLOY:
+        deploy(t);
+        break;
+    case COMMAND_PAUSE:
+        set_paused(t, true);
+        break;
+    case COMMAND_RESUME:
+        set_paused(t, false);
+        break;
+    case COMMAND_ROLLBACK:
+        rollback(t);
+        break;
+    case COMMAND_DEPLOYMENT_REMOVE:
+        deployment_remove(t);
+        break;
+    case COMMAND_LABEL:
+        label(t);
+        break;
+    case COMMAND_AGENT_REMOVE:
+        agent_remove(t);
+        break;
+    }
+}

@@ -1,0 +1,88 @@
+#include "manager/core/state.h"
+
+#include "base/endian.h"
+
+#include <assert.h>
+
+/* Ids are digests, so their first bytes are as good as a hash. */
+static uint32_t first_slot(const struct manager *m, const struct key_id *id)
+{
+    return (uint32_t)le64_read(id->bytes) & m->slot_mask;
+}
+
+uint32_t fleet_add(struct manager *m, const struct agent_row *row)
+{
+    assert(m->agent_count < m->options.limits.agents);
+    uint32_t number = ++m->agent_count;
+    m->agents[number - 1] = *row;
+    uint32_t slot = first_slot(m, &row->id);
+    while (m->slots[slot])
+        slot = (slot + 1) & m->slot_mask;
+    m->slots[slot] = number;
+    return number;
+}
+
+struct agent_row *fleet_agent(struct manager *m, uint32_t number)
+{
+    return number >= 1 && number <= m->agent_count ? &m->agents[number - 1] : NULL;
+}
+
+uint32_t fleet_find(const struct manager *m, const struct key_id *id)
+{
+    uint32_t slot = first_slot(m, id);
+    while (m->slots[slot]) {
+        if (key_id_equal(&m->agents[m->slots[slot] - 1].id, id))
+            return m->slots[slot];
+        slot = (slot + 1) & m->slot_mask;
+    }
+    return 0;
+}
+
+static uint32_t take_node(struct manager *m)
+{
+    if (m->node_free) {
+        uint32_t link = m->node_free;
+        m->node_free = m->nodes[link - 1].next;
+        return link;
+    }
+    return m->node_count < m->node_max ? ++m->node_count : 0;
+}
+
+static void give_back(struct manager *m, uint32_t link)
+{
+    while (link) {
+        uint32_t next = m->nodes[link - 1].next;
+        m->nodes[link - 1].next = m->node_free;
+        m->node_free = link;
+        link = next;
+    }
+}
+
+int fleet_set_exceptions(struct manager *m, struct agent_row *row, const struct exception *list,
+                         size_t count)
+{
+    give_back(m, row->exceptions);
+    row->exceptions = 0;
+    uint32_t head = 0;
+    for (size_t i = count; i-- > 0;) {
+        uint32_t link = take_node(m);
+        if (!link) {
+            give_back(m, head);
+            return ERR_NO_MEMORY;
+        }
+        m->nodes[link - 1] = (struct exception_node){.exception = list[i], .next = head};
+        head = link;
+    }
+    row->exceptions = head;
+    return 0;
+}
+
+size_t manager_exceptions(const struct manager *m, uint32_t number,
+                          struct exception out[static EXCEPTIONS_MAX])
+{
+    size_t count = 0;
+    uint32_t link = manager_agent(m, number)->exceptions;
+    for (; link && count < EXCEPTIONS_MAX; link = m->nodes[link - 1].next)
+        out[count++] = m->nodes[link - 1].exception;
+    return count;
+}

@@ -1,0 +1,211 @@
+#include "manager/core/state.h"
+
+#include <assert.h>
+#include <stdalign.h>
+
+/* The tables, one behind another in the caller's memory; with `memory` NULL only their size is
+ * counted. */
+static size_t lay_out(struct manager *m, uint8_t *memory, const struct manager_limits *limits);
+
+size_t manager_size(const struct manager_limits *limits)
+{
+    struct manager nowhere;
+    return lay_out(&nowhere, NULL, limits);
+}
+
+struct manager *manager_init(void *memory, const struct manager_options *options)
+{
+    struct manager *m = memory;
+    m->options = *options;
+    lay_out(m, memory, &options->limits);
+    return m;
+}
+
+/* At most three quarters of the slots are taken, so that runs stay short. */
+static uint32_t slots_for(uint32_t agents)
+{
+    uint32_t slots = 16;
+    while (slots / 4 * 3 < agents)
+        slots *= 2;
+    return slots;
+}
+
+static void *next_table(uint8_t *memory, size_t *used, size_t count, size_t size)
+{
+    const size_t align = alignof(max_align_t);
+    *used = (*used + align - 1) & ~(align - 1);
+    void *table = memory ? memory + *used : NULL;
+    *used += count * size;
+    return table;
+}
+
+static size_t lay_out(struct manager *m, uint8_t *memory, const struct manager_limits *limits)
+{
+    size_t used = sizeof *m;
+    uint32_t slots = slots_for(limits->agents);
+    m->slot_mask = slots - 1;
+    /* Two exceptions an agent: in a rollout each has one or two at a time. */
+    m->node_max = limits->agents * 2 + 1024;
+    m->agents = next_table(memory, &used, limits->agents, sizeof *m->agents);
+    m->slots = next_table(memory, &used, slots, sizeof *m->slots);
+    m->nodes = next_table(memory, &used, m->node_max, sizeof *m->nodes);
+    m->cohorts = next_table(memory, &used, limits->cohorts, sizeof *m->cohorts);
+    m->deployments = next_table(memory, &used, limits->deployments, sizeof *m->deployments);
+    m->bundles = next_table(memory, &used, limits->bundles, sizeof *m->bundles);
+    m->batches = next_table(memory, &used, limits->batches, sizeof *m->batches);
+    m->batch_tokens = next_table(memory, &used, limits->batches, sizeof *m->batch_tokens);
+    m->token_uses = next_table(memory, &used, TOKENS_MAX, sizeof *m->token_uses);
+    return used;
+}
+
+/* ---- loading ---- */
+
+int manager_load_batch(struct manager *m, const struct batch_row *row)
+{
+    if (m->batch_count == m->options.limits.batches || row->count > TOKENS_MAX - m->token_count)
+        return ERR_RANGE;
+    m->batch_tokens[m->batch_count] = m->token_count;
+    m->token_count += row->count;
+    m->batches[m->batch_count] = *row;
+    m->batches[m->batch_count++].redeemed = 0; /* counted as agents are loaded */
+    return 0;
+}
+
+int manager_load_bundle(struct manager *m, const struct bundle_row *row)
+{
+    if (m->bundle_count == m->options.limits.bundles)
+        return ERR_RANGE;
+    m->bundles[m->bundle_count++] = *row;
+    return 0;
+}
+
+int manager_load_deployment(struct manager *m, const struct deployment_row *row)
+{
+    struct selector selector;
+    if (m->deployment_count == m->options.limits.deployments)
+        return ERR_RANGE;
+    if (row->history_count == 0 || row->history_count > HISTORY_MAX ||
+        selector_parse(&selector, span_text(row->selector), NULL) < 0)
+        return ERR_DAMAGED;
+    for (uint32_t i = 0; i < row->history_count; i++)
+        if (row->history[i].bundle >= m->bundle_count)
+            return ERR_DAMAGED;
+    m->deployments[m->deployment_count++] = *row;
+    return 0;
+}
+
+int manager_load_cohort(struct manager *m, const struct cohort *row)
+{
+    if (m->cohort_count == m->options.limits.cohorts)
+        return ERR_RANGE;
+    if (row->placement_count > RECORDS_MAX)
+        return ERR_DAMAGED;
+    uint32_t index = m->cohort_count++;
+    m->cohorts[index] = *row;
+    m->cohorts[index].agents = 0;
+    m->cohorts[index].dirty = false;
+    /* A look at each: options, such as the heartbeat, may have changed since. */
+    cohort_mark(m, index);
+    return 0;
+}
+
+int manager_load_publisher(struct manager *m, const struct public_key *key)
+{
+    if (m->publisher_count == PUBLISHERS_MAX)
+        return ERR_RANGE;
+    m->publishers[m->publisher_count++] = *key;
+    return 0;
+}
+
+void manager_load_trust_version(struct manager *m, uint32_t version)
+{
+    m->trust_version = version;
+}
+
+int manager_load_agent(struct manager *m, uint32_t number, const struct agent_row *row,
+                       const struct exception *exceptions, size_t count)
+{
+    if (number > m->options.limits.agents)
+        return ERR_RANGE;
+    if (number != m->agent_count + 1 || row->cohort >= m->cohort_count ||
+        row->batch >= m->batch_count || row->index >= m->batches[row->batch].count)
+        return ERR_DAMAGED;
+    fleet_add(m, row);
+    struct agent_row *mine = fleet_agent(m, number);
+    mine->exceptions = 0;
+    m->token_uses[m->batch_tokens[row->batch] + row->index]++;
+    m->batches[row->batch].redeemed++;
+    if (row->flags & AGENT_REMOVED)
+        return 0;
+    cohort_enter(m, row->cohort);
+    if (fleet_set_exceptions(m, mine, exceptions, count) < 0)
+        mine->flags |= AGENT_TRUNCATED;
+    return 0;
+}
+
+/* ---- stepping ---- */
+
+void persist(struct turn *t, enum persist_type type, uint32_t index)
+{
+    assert(t->out->persist_count < MANAGER_PERSIST_MAX);
+    t->out->persist[t->out->persist_count++] = (struct persist){.type = type, .index = index};
+}
+
+void manager_step(struct manager *m, const struct manager_event *ev, struct arena *scratch,
+                  struct manager_out *out)
+{
+    struct turn t = {.m = m, .ev = ev, .scratch = scratch, .out = out};
+    out->persist_count = 0;
+    out->more = false;
+    out->joined = JOINED_UNKNOWN;
+    out->number = 0;
+    out->rv = 0;
+    out->error.text[0] = '\0';
+    out->index = 0;
+    switch (ev->type) {
+    case MANAGER_TICK:
+        presence_tick(&t);
+        break;
+    case MANAGER_CONTINUE:
+        break;
+    case MANAGER_JOIN:
+        registration_join(&t);
+        break;
+    case MANAGER_REPORT:
+        presence_report(&t);
+        break;
+    case MANAGER_COMMAND:
+        command_run(&t);
+        break;
+    }
+    cohort_settle(&t);
+}
+
+/* ---- composing ---- */
+
+void manager_assignment(const struct manager *m, uint32_t number, uint64_t now_s,
+                        struct assignment *out)
+{
+    const struct agent_row *row = manager_agent(m, number);
+    const struct cohort *c = &m->cohorts[row->cohort];
+    *out = (struct assignment){
+        .agent = row->id,
+        .revision = row->assigned,
+        .issued_s = now_s,
+        .cohort = c->key,
+        .removed = (row->flags & AGENT_REMOVED) != 0,
+        .labels = c->labels,
+    };
+}
+
+void manager_trust(const struct manager *m, uint64_t now_s, struct trust *out)
+{
+    *out =
+        (struct trust){.version = m->trust_version, .issued_s = now_s, .count = m->publisher_count};
+    memcpy(out->publishers, m->publishers, sizeof out->publishers);
+}
+
+uint32_t manager_trust_version(const struct manager *m)
+{
+    return m->trust_version;
+}

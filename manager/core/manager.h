@@ -1,0 +1,387 @@
+/*
+ * manager: the fleet as a pure step function: an event in, rows to persist and words to speak out.
+ * It knows no clock, socket, disk, randomness or bytes on the wire; the driver brings events and
+ * performs.
+ *
+ * Persist, then speak: everything in `persist` is committed before anything in the same out is
+ * spoken (an answer to a device, a reply to an operator, a publication). When the commit fails
+ * nothing is spoken, and the driver builds the core anew from the store.
+ */
+#ifndef DUNLIN_MANAGER_CORE_MANAGER_H
+#define DUNLIN_MANAGER_CORE_MANAGER_H
+
+#include "base/arena.h"
+#include "manager/core/selector.h"
+#include "sync/desired.h"
+#include "sync/join.h"
+#include "sync/status.h"
+#include "sync/trust.h"
+
+/* One step persists at most this many rows; more work waits behind `more`. */
+#define MANAGER_PERSIST_MAX 48
+/* Cohorts whose documents one step makes anew. */
+#define MANAGER_COHORTS_PER_STEP 8
+/* Scratch memory that one step needs at most: a document, as values and as bytes. */
+#define MANAGER_SCRATCH_MAX (256 * 1024)
+/* Versions of a deployment that are remembered for rolling back. */
+#define HISTORY_MAX 10
+/* Tokens of all batches together; each takes two bytes. */
+#define TOKENS_MAX (16u << 20)
+/* Uses of one token. */
+#define TOKEN_USES_MAX 65535
+
+/* All limits are hard: what goes beyond is refused with a sentence. Memory is only touched as it
+ * fills. */
+struct manager_limits {
+    uint32_t agents;
+    uint32_t cohorts;
+    uint32_t deployments; /* ever made: numbers are never reused */
+    uint32_t bundles;     /* ever pushed */
+    uint32_t batches;     /* ever made */
+};
+
+#define MANAGER_LIMITS_DEFAULT                                                                     \
+    ((struct manager_limits){.agents = 2u << 20,                                                   \
+                             .cohorts = 16384,                                                     \
+                             .deployments = 16384,                                                 \
+                             .bundles = 65536,                                                     \
+                             .batches = 65536})
+
+struct manager_options {
+    struct manager_limits limits;
+    uint32_t epoch;
+    struct mac_key cohort_secret; /* names cohorts: HMAC(cohort_secret, canonical labels) */
+    struct policy policy;
+    uint32_t document_life_s; /* not-after = issued + this; documents are made anew at half of it */
+};
+
+enum agent_flag {
+    AGENT_ONLINE = 1,
+    AGENT_STALE = 2,
+    AGENT_TRUNCATED = 4, /* it has more exceptions than it could name */
+    AGENT_REMOVED = 8,   /* taken out of the fleet; its number and token stay used */
+};
+
+/* One agent: at most 128 bytes in memory, its part of the id index and of the exceptions included.
+ */
+struct agent_row {
+    struct key_id id;
+    uint32_t cohort; /* index */
+    uint32_t batch;  /* the token it joined with */
+    uint32_t index;
+    uint32_t facts;           /* digest */
+    struct revision assigned; /* its newest assignment */
+    struct revision reported; /* the assignment it says it holds */
+    struct revision document; /* the document it says it holds */
+    uint32_t seq;             /* of its newest status */
+    uint32_t session;         /* seq of its newest hello */
+    uint32_t last_seen_s;     /* seconds since 1970; 0: never */
+    uint32_t joined_s;
+    uint32_t exceptions; /* first in the pool; 0: none */
+    uint8_t flags;       /* enum agent_flag */
+};
+
+/* Which generation a cohort's document asks for, and since which revision; and what it asked for
+ * before. */
+struct placement {
+    uint32_t deployment;
+    uint32_t generation;
+    uint32_t since;
+    uint32_t before; /* the generation before; 0: none */
+    uint32_t before_since;
+};
+
+struct cohort {
+    struct labels labels;
+    struct cohort_key key;
+    struct revision revision;  /* of its document; 0.0: none yet */
+    struct digest fingerprint; /* of what the document says, without revision and times */
+    uint64_t issued_s;
+    uint32_t trust_version; /* in its head */
+    uint32_t agents;
+    bool dirty;
+    uint32_t placement_count;
+    struct placement placements[RECORDS_MAX]; /* by rising deployment */
+};
+
+struct bundle_row {
+    struct digest digest;
+    char name[NAME_MAX_LEN + 1];
+    char version[NAME_MAX_LEN + 1];
+    uint64_t bytes;
+    uint32_t files;
+    uint32_t chunks;
+    uint64_t created_s;
+    bool removed;
+};
+
+struct generation_row {
+    uint32_t generation;
+    uint32_t bundle; /* index */
+    uint64_t since_s;
+};
+
+struct deployment_row {
+    char name[NAME_MAX_LEN + 1];
+    char selector[SELECTOR_TEXT_MAX + 1]; /* "": every agent */
+    uint32_t flags;                       /* enum record_flag */
+    uint32_t priority;
+    uint64_t salt;
+    bool removed;
+    uint64_t created_s;
+    uint32_t history_count;
+    struct generation_row history[HISTORY_MAX]; /* newest first: [0] is what is asked for */
+};
+
+struct batch_row {
+    uint32_t count;
+    uint32_t uses; /* of each token */
+    uint64_t created_s;
+    uint64_t expires_s;
+    uint32_t redeemed; /* uses so far, of all its tokens */
+    bool revoked;
+    struct labels labels;
+};
+
+/* What is dropped without an answer. They wrap, and start at zero with the process. */
+struct manager_counters {
+    uint64_t statuses;      /* accepted */
+    uint64_t wills;         /* accepted */
+    uint64_t joins;         /* accepted, first time */
+    uint64_t joins_again;   /* answered the same again */
+    uint64_t joins_refused; /* sealed refusals */
+    uint64_t malformed;     /* no valid message */
+    uint64_t forged;        /* the MAC or seal doesn't hold */
+    uint64_t foreign;       /* number and topic differ, or no such agent */
+    uint64_t replayed;      /* not newer than what was seen */
+};
+
+struct manager;
+
+/* ---- commands: what operators ask for ---- */
+
+enum command_type {
+    COMMAND_TOKEN_CREATE,
+    COMMAND_TOKEN_REVOKE,
+    COMMAND_PUBLISHER_ADD,
+    COMMAND_BUNDLE_ADD,
+    COMMAND_BUNDLE_REMOVE,
+    COMMAND_DEPLOY,
+    COMMAND_PAUSE,
+    COMMAND_RESUME,
+    COMMAND_ROLLBACK,
+    COMMAND_DEPLOYMENT_REMOVE,
+    COMMAND_LABEL,
+    COMMAND_AGENT_REMOVE,
+};
+
+/* Strings are borrowed for the step, NUL-terminated, of any length and content: the core checks
+ * them. */
+struct command {
+    enum command_type type;
+    union {
+        struct {
+            uint32_t count;
+            uint32_t uses;
+            uint64_t expires_s;
+            const char *labels; /* "k=v,k2=v2" */
+        } token;
+        uint32_t batch; /* TOKEN_REVOKE */
+        struct public_key publisher;
+        struct bundle_row bundle; /* BUNDLE_ADD: verified and complete */
+        struct {
+            const char *name;
+            const char *version;
+        } bundle_name; /* BUNDLE_REMOVE */
+        struct {
+            const char *name; /* of the deployment */
+            const char *bundle;
+            const char *version;
+            const char *selector; /* "" only with `all` */
+            bool all;
+            uint32_t priority;
+            uint32_t flags; /* RECORD_PAUSED: begin paused; RECORD_KEEP */
+            uint64_t salt;  /* random, for a new deployment */
+        } deploy;
+        struct {
+            const char *name;
+            const char *version; /* ROLLBACK: NULL is the one before */
+        } deployment;            /* PAUSE, RESUME, ROLLBACK, DEPLOYMENT_REMOVE */
+        struct {
+            struct key_id id;
+            const char *set;   /* "k=v,…" or "" */
+            const char *unset; /* "k,…" or "" */
+        } label;
+        struct key_id agent; /* AGENT_REMOVE */
+    };
+};
+
+/* ---- events ---- */
+
+enum manager_event_type {
+    MANAGER_TICK,     /* about once a second */
+    MANAGER_CONTINUE, /* the last out said `more` */
+    MANAGER_JOIN,     /* an opened request */
+    MANAGER_REPORT,   /* a status or will whose MAC holds for its number */
+    MANAGER_COMMAND,
+};
+
+struct manager_event {
+    enum manager_event_type type;
+    uint64_t now_s; /* seconds since 1970 */
+    union {
+        struct {
+            uint32_t batch;
+            uint32_t index;
+            struct public_key key;
+            struct key_id id;
+            uint32_t facts; /* digest */
+        } join;
+        struct {
+            struct key_id topic; /* the agent id in the topic's name */
+            const struct report *report;
+        } report;
+        const struct command *command;
+    };
+};
+
+/* ---- what comes out ---- */
+
+enum persist_type {
+    PERSIST_AGENT,    /* agent `index`: a new one (with the join's key and facts), or its cohort or
+                         flags changed */
+    PERSIST_STATUS,   /* agent `index`: what it reported */
+    PERSIST_COHORT,   /* cohort `index`: key, labels */
+    PERSIST_DOCUMENT, /* cohort `index`: compose, sign, keep with its placements; publish document,
+                         then head */
+    PERSIST_HEAD,     /* cohort `index`: publish its head anew (the trust version changed) */
+    PERSIST_ASSIGNMENT, /* agent `index`: compose, sign, publish its document, then its head */
+    PERSIST_TRUST,      /* compose, sign, keep and publish the trust list */
+    PERSIST_BATCH,
+    PERSIST_BUNDLE,      /* bundle `index`: the row; publish its chunks */
+    PERSIST_BUNDLE_GONE, /* bundle `index`: the row; erase the chunks that no other bundle has */
+    PERSIST_DEPLOYMENT,
+};
+
+struct persist {
+    enum persist_type type;
+    uint32_t index; /* agents by number, the rest by index from 0 */
+};
+
+struct manager_out {
+    struct persist persist[MANAGER_PERSIST_MAX];
+    uint32_t persist_count;
+    bool more; /* step again with MANAGER_CONTINUE, best within the same commit */
+
+    /* MANAGER_JOIN: the answer; for JOINED_ACCEPTED of which agent number. */
+    enum joined_code joined;
+    uint32_t number;
+
+    /* MANAGER_COMMAND: 0, 1 (it was so already) or a code with its sentence; the row it made or
+     * changed. */
+    int rv;
+    struct errmsg error;
+    uint32_t index;
+};
+
+/* Bytes of zeroed memory that a core with these limits takes; most of it is never touched. */
+size_t manager_size(const struct manager_limits *limits);
+/* Lays an empty fleet into `memory`: manager_size() zeroed bytes, aligned for anything. The result
+ * is `memory`. */
+struct manager *manager_init(void *memory, const struct manager_options *options);
+
+/*
+ * Loading, before the first step: batches, bundles, deployments, cohorts and publishers by rising
+ * index without gaps, then agents by rising number without gaps. ERR_RANGE beyond a limit,
+ * ERR_DAMAGED for rows that contradict each other.
+ */
+int manager_load_batch(struct manager *m, const struct batch_row *row);
+int manager_load_bundle(struct manager *m, const struct bundle_row *row);
+int manager_load_deployment(struct manager *m, const struct deployment_row *row);
+/* With labels, key, revision, fingerprint, issued_s, trust_version and placements. */
+int manager_load_cohort(struct manager *m, const struct cohort *row);
+int manager_load_publisher(struct manager *m, const struct public_key *key);
+void manager_load_trust_version(struct manager *m, uint32_t version);
+int manager_load_agent(struct manager *m, uint32_t number, const struct agent_row *row,
+                       const struct exception *exceptions, size_t count);
+
+/* One step. `out` is overwritten. */
+void manager_step(struct manager *m, const struct manager_event *ev, struct arena *scratch,
+                  struct manager_out *out);
+
+/* ---- composing what is persisted: values for the driver to encode and sign ---- */
+
+/* The cohort's desired document as it stands, revision and times included. */
+void manager_document(const struct manager *m, uint32_t cohort, struct desired *out);
+void manager_assignment(const struct manager *m, uint32_t number, uint64_t now_s,
+                        struct assignment *out);
+void manager_trust(const struct manager *m, uint64_t now_s, struct trust *out);
+uint32_t manager_trust_version(const struct manager *m);
+
+/* ---- queries ---- */
+
+uint32_t
+manager_agent_count(const struct manager *m); /* numbers in use: 1 to this, removed ones included */
+uint32_t manager_batch_count(const struct manager *m);
+uint32_t manager_bundle_count(const struct manager *m);
+uint32_t manager_deployment_count(const struct manager *m);
+uint32_t manager_cohort_count(const struct manager *m);
+uint32_t manager_publisher_count(const struct manager *m);
+
+/* Rows; the index must be in range. */
+const struct agent_row *manager_agent(const struct manager *m, uint32_t number);
+const struct batch_row *manager_batch(const struct manager *m, uint32_t index);
+const struct bundle_row *manager_bundle(const struct manager *m, uint32_t index);
+const struct deployment_row *manager_deployment(const struct manager *m, uint32_t index);
+const struct cohort *manager_cohort(const struct manager *m, uint32_t index);
+const struct public_key *manager_publisher(const struct manager *m, uint32_t index);
+
+/* The agent's number, or 0. A removed agent is not found. */
+uint32_t manager_find_agent(const struct manager *m, const struct key_id *id);
+/* The index, or a negative code. Removed ones are not found. */
+int64_t manager_find_deployment(const struct manager *m, const char *name);
+int64_t manager_find_bundle(const struct manager *m, const char *name, const char *version);
+
+/* The agent's newest exceptions; returns how many. */
+size_t manager_exceptions(const struct manager *m, uint32_t number,
+                          struct exception out[static EXCEPTIONS_MAX]);
+
+/* One deployment on one agent. */
+struct agent_deployment {
+    uint32_t deployment; /* index */
+    uint32_t wanted;     /* generation */
+    uint32_t running;    /* generation, as far as known; 0: none */
+    enum deployment_state state;
+    enum cause cause;
+};
+
+/* All deployments of an agent; returns how many. */
+size_t manager_agent_deployments(const struct manager *m, uint32_t number,
+                                 struct agent_deployment out[static RECORDS_MAX]);
+
+/* The version that a generation of a deployment had, or "" when it is unknown. */
+const char *manager_generation_version(const struct manager *m, uint32_t deployment,
+                                       uint32_t generation);
+
+struct deployment_counts {
+    uint32_t targets;
+    uint32_t states[STATE_COUNT];
+};
+
+/* Counts for all deployments in one pass over the fleet; `out` has manager_deployment_count()
+ * elements. */
+void manager_count_deployments(const struct manager *m, struct deployment_counts *out);
+
+struct fleet_counts {
+    uint32_t total;
+    uint32_t online;
+    uint32_t offline;
+    uint32_t stale; /* of those online */
+};
+
+void manager_count_agents(const struct manager *m, struct fleet_counts *out);
+
+struct manager_counters *
+manager_counters(struct manager *m); /* the driver adds malformed and forged ones */
+
+#endif

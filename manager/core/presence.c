@@ -1,0 +1,88 @@
+#include "manager/core/state.h"
+
+/* Agents looked at in one tick: a million take a quarter of a minute, and no tick is long. */
+#define PRESENCE_PER_TICK 65536
+
+static void on_status(struct turn *t, struct agent_row *row, const struct status *s)
+{
+    if (s->seq <= row->seq) {
+        t->m->counters.replayed++;
+        return;
+    }
+    row->seq = s->seq;
+    if (s->flags & STATUS_HELLO)
+        row->session = s->seq;
+    row->document = s->document;
+    row->reported = s->assignment;
+    row->facts = s->facts;
+    row->last_seen_s = (uint32_t)t->ev->now_s;
+    unsigned flags = row->flags & AGENT_REMOVED;
+    flags |= s->flags & STATUS_GOODBYE ? 0 : AGENT_ONLINE;
+    flags |= s->flags & STATUS_STALE ? AGENT_STALE : 0;
+    flags |= s->flags & STATUS_TRUNCATED ? AGENT_TRUNCATED : 0;
+    if (fleet_set_exceptions(t->m, row, s->exceptions, s->count) < 0)
+        flags |= AGENT_TRUNCATED;
+    row->flags = (uint8_t)flags;
+    t->m->counters.statuses++;
+    persist(t, PERSIST_STATUS, s->number);
+}
+
+/* A will of an older connection comes when its broker notices late: the agent is back already. */
+static void on_will(struct turn *t, struct agent_row *row, const struct will *w)
+{
+    if (w->session != row->session || !(row->flags & AGENT_ONLINE)) {
+        t->m->counters.replayed++;
+        return;
+    }
+    row->flags &= (uint8_t)~AGENT_ONLINE;
+    t->m->counters.wills++;
+    persist(t, PERSIST_STATUS, w->number);
+}
+
+void presence_report(struct turn *t)
+{
+    const struct report *report = t->ev->report.report;
+    struct agent_row *row = fleet_agent(t->m, report_number(report));
+    if (!row || row->flags & AGENT_REMOVED || !key_id_equal(&row->id, &t->ev->report.topic)) {
+        t->m->counters.foreign++;
+        return;
+    }
+    if (report->type == MESSAGE_WILL)
+        on_will(t, row, &report->will);
+    else
+        on_status(t, row, &report->status);
+}
+
+/* No will comes from an agent whose broker died with it; two missed heartbeats and a half say the
+ * same. */
+static bool is_silent(const struct turn *t, const struct agent_row *row)
+{
+    uint64_t patience_s = (uint64_t)t->m->options.policy.heartbeat_s * 5 / 2;
+    return row->flags & AGENT_ONLINE && t->ev->now_s > row->last_seen_s + patience_s;
+}
+
+static void look_for_silent(struct turn *t)
+{
+    struct manager *m = t->m;
+    for (uint32_t i = 0; i < m->agent_count && i < PRESENCE_PER_TICK; i++) {
+        if (t->out->persist_count > MANAGER_PERSIST_MAX / 2)
+            return;
+        uint32_t number = m->presence_cursor++ % m->agent_count + 1;
+        struct agent_row *row = fleet_agent(m, number);
+        if (!is_silent(t, row))
+            continue;
+        row->flags &= (uint8_t)~AGENT_ONLINE;
+        persist(t, PERSIST_STATUS, number);
+    }
+}
+
+void presence_tick(struct turn *t)
+{
+    struct manager *m = t->m;
+    look_for_silent(t);
+    for (uint32_t i = 0; i < m->cohort_count; i++) {
+        const struct cohort *c = &m->cohorts[i];
+        if (c->agents && t->ev->now_s >= c->issued_s + m->options.document_life_s / 2)
+            cohort_mark(m, i);
+    }
+}

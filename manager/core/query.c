@@ -1,0 +1,187 @@
+#include "manager/core/state.h"
+
+#include <assert.h>
+
+uint32_t manager_agent_count(const struct manager *m)
+{
+    return m->agent_count;
+}
+
+uint32_t manager_batch_count(const struct manager *m)
+{
+    return m->batch_count;
+}
+
+uint32_t manager_bundle_count(const struct manager *m)
+{
+    return m->bundle_count;
+}
+
+uint32_t manager_deployment_count(const struct manager *m)
+{
+    return m->deployment_count;
+}
+
+uint32_t manager_cohort_count(const struct manager *m)
+{
+    return m->cohort_count;
+}
+
+uint32_t manager_publisher_count(const struct manager *m)
+{
+    return m->publisher_count;
+}
+
+const struct agent_row *manager_agent(const struct manager *m, uint32_t number)
+{
+    assert(number >= 1 && number <= m->agent_count);
+    return &m->agents[number - 1];
+}
+
+const struct batch_row *manager_batch(const struct manager *m, uint32_t index)
+{
+    assert(index < m->batch_count);
+    return &m->batches[index];
+}
+
+const struct bundle_row *manager_bundle(const struct manager *m, uint32_t index)
+{
+    assert(index < m->bundle_count);
+    return &m->bundles[index];
+}
+
+const struct deployment_row *manager_deployment(const struct manager *m, uint32_t index)
+{
+    assert(index < m->deployment_count);
+    return &m->deployments[index];
+}
+
+const struct cohort *manager_cohort(const struct manager *m, uint32_t index)
+{
+    assert(index < m->cohort_count);
+    return &m->cohorts[index];
+}
+
+const struct public_key *manager_publisher(const struct manager *m, uint32_t index)
+{
+    assert(index < m->publisher_count);
+    return &m->publishers[index];
+}
+
+struct manager_counters *manager_counters(struct manager *m)
+{
+    return &m->counters;
+}
+
+uint32_t manager_find_agent(const struct manager *m, const struct key_id *id)
+{
+    uint32_t number = fleet_find(m, id);
+    return number && !(manager_agent(m, number)->flags & AGENT_REMOVED) ? number : 0;
+}
+
+int64_t manager_find_deployment(const struct manager *m, const char *name)
+{
+    for (uint32_t i = 0; i < m->deployment_count; i++)
+        if (!m->deployments[i].removed && strcmp(m->deployments[i].name, name) == 0)
+            return i;
+    return ERR_NOT_FOUND;
+}
+
+int64_t manager_find_bundle(const struct manager *m, const char *name, const char *version)
+{
+    for (uint32_t i = 0; i < m->bundle_count; i++) {
+        const struct bundle_row *b = &m->bundles[i];
+        if (!b->removed && strcmp(b->name, name) == 0 && strcmp(b->version, version) == 0)
+            return i;
+    }
+    return ERR_NOT_FOUND;
+}
+
+const char *manager_generation_version(const struct manager *m, uint32_t deployment,
+                                       uint32_t generation)
+{
+    const struct deployment_row *d = manager_deployment(m, deployment);
+    for (uint32_t i = 0; i < d->history_count; i++)
+        if (d->history[i].generation == generation)
+            return m->bundles[d->history[i].bundle].version;
+    return "";
+}
+
+/* ---- what an agent runs, as far as it has told ---- */
+
+/* The agent holds, of its present cohort, at least this revision. */
+static bool holds(const struct manager *m, const struct agent_row *row, uint32_t number)
+{
+    struct revision wanted = {.epoch = m->options.epoch, .number = number};
+    return number != 0 && revision_compare(row->reported, row->assigned) >= 0 &&
+           revision_compare(row->document, wanted) >= 0;
+}
+
+static const struct exception *find_exception(const struct manager *m, const struct agent_row *row,
+                                              uint32_t deployment)
+{
+    for (uint32_t link = row->exceptions; link; link = m->nodes[link - 1].next)
+        if (m->nodes[link - 1].exception.deployment == deployment)
+            return &m->nodes[link - 1].exception;
+    return NULL;
+}
+
+static struct agent_deployment judge(const struct manager *m, const struct agent_row *row,
+                                     const struct placement *p)
+{
+    const struct exception *e = find_exception(m, row, p->deployment);
+    struct agent_deployment d = {.deployment = p->deployment - 1, .wanted = p->generation};
+    d.running = e ? e->running : 0;
+    d.state = STATE_PENDING;
+    if (!holds(m, row, p->since)) {
+        if (!e && holds(m, row, p->before_since))
+            d.running = p->before;
+        if (m->deployments[d.deployment].flags & RECORD_PAUSED)
+            d.state = STATE_PAUSED;
+    } else if (e && e->generation == p->generation) {
+        d.state = (enum deployment_state)e->state;
+        d.cause = (enum cause)e->cause;
+    } else if (!e && !(row->flags & AGENT_TRUNCATED)) {
+        d.state = STATE_READY;
+        d.running = p->generation;
+    }
+    return d;
+}
+
+size_t manager_agent_deployments(const struct manager *m, uint32_t number,
+                                 struct agent_deployment out[static RECORDS_MAX])
+{
+    const struct agent_row *row = manager_agent(m, number);
+    const struct cohort *c = &m->cohorts[row->cohort];
+    for (uint32_t i = 0; i < c->placement_count; i++)
+        out[i] = judge(m, row, &c->placements[i]);
+    return c->placement_count;
+}
+
+void manager_count_deployments(const struct manager *m, struct deployment_counts *out)
+{
+    memset(out, 0, m->deployment_count * sizeof *out);
+    for (uint32_t i = 0; i < m->agent_count; i++) {
+        const struct agent_row *row = &m->agents[i];
+        const struct cohort *c = &m->cohorts[row->cohort];
+        for (uint32_t k = 0; k < c->placement_count && !(row->flags & AGENT_REMOVED); k++) {
+            struct agent_deployment d = judge(m, row, &c->placements[k]);
+            out[d.deployment].targets++;
+            out[d.deployment].states[d.state]++;
+        }
+    }
+}
+
+void manager_count_agents(const struct manager *m, struct fleet_counts *out)
+{
+    *out = (struct fleet_counts){0};
+    for (uint32_t i = 0; i < m->agent_count; i++) {
+        uint8_t flags = m->agents[i].flags;
+        if (flags & AGENT_REMOVED)
+            continue;
+        out->total++;
+        out->online += (flags & AGENT_ONLINE) != 0;
+        out->stale += (flags & AGENT_ONLINE) && (flags & AGENT_STALE);
+    }
+    out->offline = out->total - out->online;
+}

@@ -1,0 +1,189 @@
+#include "manager/core/selector.h"
+
+/* Where the parser stands, for the sentence that says what it expected there. */
+struct cursor {
+    struct span text;
+    size_t at;
+    struct errmsg *em;
+};
+
+static int expected(struct cursor *c, const char *what)
+{
+    if (c->at >= c->text.len)
+        return errmsg_set(c->em, ERR_FORMAT, "selector ends after character %zu: expected %s",
+                          c->at, what);
+    unsigned char found = c->text.data[c->at];
+    if (found < ' ' || found > '~')
+        return errmsg_set(c->em, ERR_FORMAT,
+                          "selector: at character %zu: expected %s, not byte 0x%02x", c->at + 1,
+                          what, found);
+    return errmsg_set(c->em, ERR_FORMAT, "selector: at character %zu: expected %s, not '%c'",
+                      c->at + 1, what, found);
+}
+
+static char peek(const struct cursor *c)
+{
+    return c->at < c->text.len ? (char)c->text.data[c->at] : '\0';
+}
+
+static void skip_blanks(struct cursor *c)
+{
+    while (peek(c) == ' ' || peek(c) == '\t')
+        c->at++;
+}
+
+static bool take(struct cursor *c, char wanted)
+{
+    skip_blanks(c);
+    if (peek(c) != wanted)
+        return false;
+    c->at++;
+    return true;
+}
+
+/* A run of characters that keys and values are made of; whether it is well-formed is checked by the
+ * caller. */
+static struct span take_word(struct cursor *c)
+{
+    skip_blanks(c);
+    size_t start = c->at;
+    while (peek(c) && !strchr(" \t,=!()", peek(c)))
+        c->at++;
+    return span_of(c->text.data + start, c->at - start);
+}
+
+static int parse_key(struct cursor *c, struct span *key)
+{
+    skip_blanks(c);
+    size_t start = c->at;
+    *key = take_word(c);
+    if (label_key_valid(*key))
+        return 0;
+    c->at = start;
+    return expected(c, "a label key");
+}
+
+static int parse_value(struct cursor *c, struct selector_term *term)
+{
+    skip_blanks(c);
+    size_t start = c->at;
+    struct span value = take_word(c);
+    if (!label_value_valid(value)) {
+        c->at = start;
+        return expected(c, "a label value");
+    }
+    if (term->count == SELECTOR_VALUES_MAX)
+        return errmsg_set(c->em, ERR_RANGE, "selector: at character %zu: more than %d values",
+                          start + 1, SELECTOR_VALUES_MAX);
+    term->values[term->count++] = value;
+    return 0;
+}
+
+static int parse_list(struct cursor *c, struct selector_term *term)
+{
+    if (!take(c, '('))
+        return expected(c, "'('");
+    do {
+        int rv = parse_value(c, term);
+        if (rv < 0)
+            return rv;
+    } while (take(c, ','));
+    return take(c, ')') ? 0 : expected(c, "',' or ')'");
+}
+
+static bool word_is(struct span word, const char *text)
+{
+    return span_equal(word, span_text(text));
+}
+
+/* What stands behind a key: nothing, "= value", "!= value", "in (…)" or "notin (…)". */
+static int parse_operator(struct cursor *c, struct selector_term *term)
+{
+    if (take(c, '=')) {
+        take(c, '=');
+        term->operator= SELECTOR_IN;
+        return parse_value(c, term);
+    }
+    if (take(c, '!')) {
+        if (!take(c, '='))
+            return expected(c, "'=' after '!'");
+        term->operator= SELECTOR_NOT_IN;
+        return parse_value(c, term);
+    }
+    size_t start = c->at;
+    struct span word = take_word(c);
+    if (word.len == 0) {
+        term->operator= SELECTOR_EXISTS;
+        return 0;
+    }
+    if (!word_is(word, "in") && !word_is(word, "notin")) {
+        c->at = start;
+        return expected(c, "'=', '!=', 'in', 'notin' or ','");
+    }
+    term->operator= word_is(word, "in") ? SELECTOR_IN : SELECTOR_NOT_IN;
+    return parse_list(c, term);
+}
+
+static int parse_term(struct cursor *c, struct selector_term *term)
+{
+    *term = (struct selector_term){.operator= SELECTOR_NOT_EXISTS };
+    if (take(c, '!'))
+        return parse_key(c, &term->key);
+    int rv = parse_key(c, &term->key);
+    return rv < 0 ? rv : parse_operator(c, term);
+}
+
+int selector_parse(struct selector *s, struct span text, struct errmsg *em)
+{
+    struct cursor c = {.text = text, .em = em};
+    s->count = 0;
+    if (text.len > SELECTOR_TEXT_MAX)
+        return errmsg_set(em, ERR_RANGE, "selector is %zu characters long: at most %d are allowed",
+                          text.len, SELECTOR_TEXT_MAX);
+    skip_blanks(&c);
+    if (c.at == text.len)
+        return 0;
+    do {
+        if (s->count == SELECTOR_TERMS_MAX)
+            return errmsg_set(em, ERR_RANGE, "selector: at character %zu: more than %d terms",
+                              c.at + 1, SELECTOR_TERMS_MAX);
+        int rv = parse_term(&c, &s->terms[s->count++]);
+        if (rv < 0)
+            return rv;
+    } while (take(&c, ','));
+    skip_blanks(&c);
+    return c.at == text.len ? 0 : expected(&c, "',' or the end");
+}
+
+static bool term_has(const struct selector_term *term, struct span value)
+{
+    for (uint32_t i = 0; i < term->count; i++)
+        if (span_equal(term->values[i], value))
+            return true;
+    return false;
+}
+
+static bool term_matches(const struct selector_term *term, const struct labels *labels)
+{
+    struct span value;
+    bool present = labels_get(labels, term->key, &value);
+    switch (term->operator) {
+    case SELECTOR_EXISTS:
+        return present;
+    case SELECTOR_NOT_EXISTS:
+        return !present;
+    case SELECTOR_IN:
+        return present && term_has(term, value);
+    case SELECTOR_NOT_IN:
+        return !present || !term_has(term, value);
+    }
+    return false;
+}
+
+bool selector_matches(const struct selector *s, const struct labels *labels)
+{
+    for (uint32_t i = 0; i < s->count; i++)
+        if (!term_matches(&s->terms[i], labels))
+            return false;
+    return true;
+}

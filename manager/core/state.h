@@ -1,0 +1,95 @@
+/*
+ * state: what the files of the manager's core share: its tables, and the parts of one step.
+ * Nobody outside this folder includes it.
+ */
+#ifndef DUNLIN_MANAGER_CORE_STATE_H
+#define DUNLIN_MANAGER_CORE_STATE_H
+
+#include "manager/core/manager.h"
+
+/* Exceptions of all agents, as linked lists in one pool; links are index + 1, 0 ends. */
+struct exception_node {
+    struct exception exception;
+    uint32_t next;
+};
+
+struct manager {
+    struct manager_options options;
+    struct manager_counters counters;
+
+    struct agent_row *agents; /* by number - 1 */
+    uint32_t agent_count;
+    uint32_t *slots; /* open addressing by agent id: numbers, 0 is free */
+    uint32_t slot_mask;
+    struct exception_node *nodes;
+    uint32_t node_max;
+    uint32_t node_count; /* ever used */
+    uint32_t node_free;  /* first of those given back */
+    uint32_t presence_cursor;
+
+    struct cohort *cohorts;
+    uint32_t cohort_count;
+    uint32_t dirty_count;
+    uint32_t dirty_cursor;
+
+    struct deployment_row *deployments;
+    uint32_t deployment_count;
+    struct bundle_row *bundles;
+    uint32_t bundle_count;
+
+    struct batch_row *batches;
+    uint32_t *batch_tokens; /* where a batch's tokens begin in token_uses */
+    uint32_t batch_count;
+    uint16_t *token_uses;
+    uint32_t token_count;
+
+    struct public_key publishers[PUBLISHERS_MAX];
+    uint32_t publisher_count;
+    uint32_t trust_version;
+};
+
+/* One call of manager_step. */
+struct turn {
+    struct manager *m;
+    const struct manager_event *ev;
+    struct arena *scratch;
+    struct manager_out *out;
+};
+
+void persist(struct turn *t, enum persist_type type, uint32_t index);
+
+/* fleet.c: agents by number and id, and their exceptions */
+uint32_t fleet_add(struct manager *m, const struct agent_row *row); /* the number */
+struct agent_row *fleet_agent(struct manager *m, uint32_t number);
+uint32_t fleet_find(const struct manager *m,
+                    const struct key_id *id); /* removed ones too; 0: none */
+/* ERR_NO_MEMORY when the pool is full: then none is kept. */
+int fleet_set_exceptions(struct manager *m, struct agent_row *row, const struct exception *list,
+                         size_t count);
+
+/* cohort.c: label sets, and the documents that follow from them */
+int64_t cohort_find_or_add(struct turn *t, const struct labels *labels); /* index or ERR_RANGE */
+void cohort_enter(struct manager *m, uint32_t cohort);                   /* one more agent */
+void cohort_leave(struct manager *m, uint32_t cohort);
+void cohort_mark(struct manager *m, uint32_t cohort);
+/* Marks all that the selector matches. The selector has been checked before. */
+void cohort_mark_matching(struct manager *m, const char *selector);
+void cohort_mark_all(struct manager *m);
+/* Makes documents for some of the marked ones; sets `more` when others are left. */
+void cohort_settle(struct turn *t);
+/* The cohort that would hold more records than an agent takes if this selector were added, or -1.
+ */
+int64_t cohort_overfull(const struct manager *m, const char *selector);
+const struct placement *cohort_placement(const struct cohort *c, uint32_t deployment);
+
+/* registration.c */
+void registration_join(struct turn *t);
+
+/* command.c */
+void command_run(struct turn *t);
+
+/* presence.c: reports, wills, and who has not been heard of */
+void presence_report(struct turn *t);
+void presence_tick(struct turn *t);
+
+#endif
