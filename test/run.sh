@@ -27,7 +27,7 @@ main()
     cmake --preset debug
     cmake --build --preset debug -j 2
     # shellcheck disable=SC2086
-    exec ctest --preset debug -j 2 --no-tests=error $skip ${only:+-R "$only"}
+    exec ctest --test-dir build/debug --output-on-failure -j 2 --no-tests=error $skip ${only:+-R "$only"}
 }
 
 main "$@"
