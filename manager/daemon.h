@@ -1,15 +1,15 @@
 /*
  * daemon: the manager's one thread and poll loop, which carries events into the core, rows into the
- * store and, once they are committed, words to devices and operators.
+ * ledger and, once they are committed, words to devices and operators.
  * It decides nothing about the fleet: that is the core's.
  */
 #ifndef DUNLIN_MANAGER_DAEMON_H
 #define DUNLIN_MANAGER_DAEMON_H
 
 #include "crypto/token.h"
-#include "manager/chunks.h"
 #include "manager/core/manager.h"
-#include "manager/store.h"
+#include "manager/depot.h"
+#include "manager/ledger.h"
 
 #include <sys/types.h>
 
@@ -47,8 +47,8 @@ void daemon_free(struct daemon *d);
 /* Where and what it serves. Rows of the core are only good until the next daemon_command or return
  * to the loop: a failed commit lays the core out anew, at the same address. */
 const struct manager *daemon_core(const struct daemon *d);
-struct store *daemon_store(const struct daemon *d);
-struct chunks *daemon_chunks(const struct daemon *d);
+struct ledger *daemon_ledger(const struct daemon *d);
+struct depot *daemon_depot(const struct daemon *d);
 uint64_t daemon_now_s(const struct daemon *d);
 uint32_t daemon_epoch(const struct daemon *d);
 /* What `dunlin-agent join` takes. */
@@ -67,7 +67,7 @@ typedef void daemon_reply(void *context, const struct manager_out *out, int comm
  * from in here, and also for a command that was refused. Not to be called inside `reply`.
  *
  * COMMAND_BUNDLE_ADD: the API has checked the publisher's signature, put the signed manifest into
- * the chunks under its digest (frame: a zero byte, then the bytes), and made sure that every index
+ * the depot under its digest (frame: a zero byte, then the bytes), and made sure that every index
  * chunk and content chunk is there.
  */
 void daemon_command(struct daemon *d, const struct command *command, daemon_reply *reply,

@@ -1,0 +1,112 @@
+/*
+ * ledger: the manager's one SQLite file, DIR/manager.db: keys, the fleet's rows, and the log of
+ * what every cell must retain. The only place with SQLite on the manager. It decides nothing.
+ *
+ * Writes join one open transaction that ledger_commit makes durable. After an error in any write
+ * the transaction is spoilt: ledger_rollback, and load anew.
+ */
+#ifndef DUNLIN_MANAGER_LEDGER_H
+#define DUNLIN_MANAGER_LEDGER_H
+
+#include "manager/core/manager.h"
+
+#define FLEET_ID_LEN 8
+
+struct ledger;
+
+/* Made once per fleet, kept in the database (mode 0600). */
+struct fleet_keys {
+    uint8_t fleet[FLEET_ID_LEN]; /* names this database to brokers */
+    struct secret_key signing;   /* signs documents, assignments, trust lists */
+    struct mac_key master;       /* token, status and cohort keys are derived from it */
+};
+
+/*
+ * Opens DIR/manager.db, or makes it with `fresh` keys. ERR_DAMAGED or ERR_FORMAT (another version)
+ * with the file and what to do, ERR_NO_SPACE, ERR_IO. NULL on error.
+ */
+struct ledger *ledger_open(const char *dir, const struct fleet_keys *fresh, struct errmsg *em);
+void ledger_close(struct ledger *l);
+
+const struct fleet_keys *ledger_keys(const struct ledger *l);
+
+/* Brings all rows into a fresh core, in the order that it asks for. */
+int ledger_load(struct ledger *l, struct manager *m, struct errmsg *em);
+
+/* ---- small settings; 0 when never set ---- */
+
+enum ledger_setting { LEDGER_EPOCH, LEDGER_PORT, LEDGER_CELLS, LEDGER_SETTING_COUNT };
+int64_t ledger_setting(struct ledger *l, enum ledger_setting setting);
+int ledger_set(struct ledger *l, enum ledger_setting setting, int64_t value, struct errmsg *em);
+
+/* ---- rows, within the open transaction ---- */
+
+/* What a device brought when it joined. */
+struct newcomer {
+    struct public_key key;
+    struct span facts; /* as on the wire */
+};
+
+/* `newcomer` is NULL for an agent that is there already. */
+int ledger_agent(struct ledger *l, uint32_t number, const struct agent_row *row,
+                 const struct newcomer *newcomer, struct errmsg *em);
+int ledger_status(struct ledger *l, uint32_t number, const struct agent_row *row,
+                  const struct exception *exceptions, size_t count, struct errmsg *em);
+int ledger_cohort(struct ledger *l, uint32_t index, const struct cohort *row, struct errmsg *em);
+int ledger_batch(struct ledger *l, uint32_t index, const struct batch_row *row, struct errmsg *em);
+int ledger_bundle(struct ledger *l, uint32_t index, const struct bundle_row *row,
+                  struct errmsg *em);
+int ledger_deployment(struct ledger *l, uint32_t index, const struct deployment_row *row,
+                      struct errmsg *em);
+/* The whole list and its version. */
+int ledger_trust(struct ledger *l, const struct trust *trust, struct errmsg *em);
+
+/* True when rows wait for a commit. */
+bool ledger_dirty(const struct ledger *l);
+int ledger_commit(struct ledger *l, struct errmsg *em);
+void ledger_rollback(struct ledger *l);
+
+/* ---- what cells retain: two logs in which a newer row of the same topic replaces the older ----
+ */
+
+/* An empty payload erases. */
+int ledger_publish(struct ledger *l, const char *topic, struct span payload, struct errmsg *em);
+/* The bundle has this chunk; the first bundle that has it publishes it. The same again is nothing.
+ */
+int ledger_bundle_chunk(struct ledger *l, uint32_t bundle, const struct digest *chunk,
+                        struct errmsg *em);
+/* The bundle is gone: what no other one has is erased; `gone` hears each such chunk. */
+int ledger_bundle_erase(struct ledger *l, uint32_t bundle, void *context,
+                        void (*gone)(void *context, const struct digest *chunk), struct errmsg *em);
+/* Some bundle has this chunk. */
+bool ledger_chunk_needed(struct ledger *l, const struct digest *chunk);
+
+/* The next row behind serial `after`. 1, 0 at the end, or a negative code. Payload and topic are
+ * borrowed until the next call. */
+struct control_row {
+    uint64_t serial;
+    const char *topic;
+    struct span payload;
+};
+int ledger_next_control(struct ledger *l, uint64_t after, struct control_row *row,
+                        struct errmsg *em);
+
+struct bulk_row {
+    uint64_t serial;
+    struct digest chunk;
+    bool erased;
+};
+int ledger_next_bulk(struct ledger *l, uint64_t after, struct bulk_row *row, struct errmsg *em);
+
+/* The newest payload of a topic, into `out` (appended); ERR_NOT_FOUND. */
+int ledger_published(struct ledger *l, const char *topic, struct buffer *out, struct errmsg *em);
+
+/* ---- reads for operators ---- */
+
+/* As told when joining; ERR_NOT_FOUND. */
+int ledger_facts(struct ledger *l, uint32_t number, struct facts *out, struct errmsg *em);
+
+/* For tests: the file may grow to this many pages; less stands for a full disk. */
+int ledger_limit(struct ledger *l, uint32_t pages, struct errmsg *em);
+
+#endif
