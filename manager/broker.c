@@ -1,0 +1,503 @@
+#include "manager/broker.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "bundles/chunk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/*
+ * Whoever runs Mosquitto in a cell's folder holds a record lock on the file `lock` in it: taken
+ * between fork and exec, kept by the process over exec, given back by the kernel at its end. So the
+ * kernel itself tells whether one runs and under which process id, with nothing on disk that could
+ * be stale.
+ */
+
+#define CONFIG_MAX 4096
+/* Between two looks whether a starting Mosquitto listens. */
+#define READY_STEP_MS 5
+/* Topic and header around the largest payload. */
+#define PACKET_MAX (CHUNK_FRAME_MAX + 1024)
+/*
+ * What waits for an absent session (only the manager's persists) is limited in payload bytes: a
+ * million and a half reports, about a gigabyte of the broker's memory. Reports say how things
+ * are, so the next ones heal what is dropped beyond that.
+ */
+#define QUEUED_BYTES_MAX (64 << 20)
+
+struct broker {
+    char dir[FILE_PATH_MAX]; /* absolute */
+    char program[FILE_PATH_MAX];
+    char host[BROKER_HOST_MAX + 1];
+    int port;
+    size_t config_len;
+    char config[CONFIG_MAX];
+    int pidfd; /* -1: none runs */
+    pid_t pid;
+    uint64_t started_ms; /* 0 for the first start: its death is waited for the shortest time */
+    uint64_t retry_ms;   /* while none runs: when to start the next */
+    uint32_t wait_ms;    /* the wait after the next death */
+    bool complained;     /* the failing restart was logged */
+};
+
+typedef int socket_call(int fd, const struct sockaddr *address, socklen_t len);
+
+static int prepare(struct broker *b, const struct broker_options *options, struct errmsg *em);
+static int find_program(char out[static FILE_PATH_MAX], struct errmsg *em);
+static bool host_valid(const char *host);
+static int make_config(struct broker *b, struct errmsg *em);
+static int bring_up(struct broker *b, struct errmsg *em);
+static int adopt(struct broker *b, struct errmsg *em);
+static int find_holder(int lock, pid_t *pid);
+static bool same_config(const struct broker *b);
+static int spawn(struct broker *b, struct errmsg *em);
+static int run_child(struct broker *b, int lock, int log, struct errmsg *em);
+static _Noreturn void become_mosquitto(const struct broker *b, pid_t parent, int lock, int log,
+                                       const char *config_path);
+static int wait_ready(struct broker *b, struct errmsg *em);
+static bool ended(const struct broker *b, int wait_ms);
+static void let_go(struct broker *b);
+static void last_words(const struct broker *b, char *out, size_t cap);
+static int open_in(const struct broker *b, const char *name, int flags, struct errmsg *em);
+static int try_socket(const char *host, int port, socket_call *call, int *chosen);
+
+struct broker *broker_start(const struct broker_options *options, struct errmsg *em)
+{
+    struct broker *b = calloc(1, sizeof *b);
+    if (!b) {
+        errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    b->pidfd = -1;
+    b->wait_ms = BROKER_RETRY_MS_MIN;
+    int rv = prepare(b, options, em);
+    if (rv == 0)
+        rv = bring_up(b, em);
+    if (rv == 0)
+        rv = wait_ready(b, em);
+    if (rv == 0)
+        return b;
+    broker_free(b);
+    return NULL;
+}
+
+int broker_descriptor(const struct broker *b)
+{
+    return b->pidfd;
+}
+
+void broker_service(struct broker *b, uint64_t now_ms)
+{
+    if (b->pidfd >= 0) {
+        if (!ended(b, 0))
+            return;
+        char reason[256];
+        last_words(b, reason, sizeof reason);
+        log_event(LOG_ERROR, "cell-died", "dir=%s pid=%d reason=\"%s\"", b->dir, (int)b->pid,
+                  reason);
+        let_go(b);
+        if (now_ms - b->started_ms >= BROKER_RETRY_MS_MAX)
+            b->wait_ms = BROKER_RETRY_MS_MIN;
+        b->retry_ms = now_ms + b->wait_ms;
+    }
+    if (now_ms < b->retry_ms)
+        return;
+    struct errmsg em = {0};
+    b->wait_ms = b->wait_ms < BROKER_RETRY_MS_MAX / 2 ? b->wait_ms * 2 : BROKER_RETRY_MS_MAX;
+    int rv = bring_up(b, &em);
+    b->started_ms = now_ms;
+    b->retry_ms = now_ms + b->wait_ms;
+    if (rv < 0 && !b->complained)
+        log_event(LOG_ERROR, "cell-restart-failed", "dir=%s error=\"%s\"", b->dir, em.text);
+    b->complained = rv < 0;
+}
+
+uint64_t broker_deadline_ms(const struct broker *b)
+{
+    return b->pidfd >= 0 ? UINT64_MAX : b->retry_ms;
+}
+
+pid_t broker_pid(const struct broker *b)
+{
+    return broker_running(b) ? b->pid : 0;
+}
+
+bool broker_running(const struct broker *b)
+{
+    return b->pidfd >= 0 && !ended(b, 0);
+}
+
+void broker_stop(struct broker *b)
+{
+    if (b->pidfd < 0)
+        return;
+    pidfd_send_signal(b->pidfd, SIGTERM, NULL, 0);
+    if (!ended(b, BROKER_STOP_MS)) {
+        log_event(LOG_WARN, "cell-killed", "dir=%s pid=%d", b->dir, (int)b->pid);
+        pidfd_send_signal(b->pidfd, SIGKILL, NULL, 0);
+        ended(b, BROKER_STOP_MS);
+    }
+    let_go(b);
+    b->retry_ms = UINT64_MAX;
+}
+
+void broker_free(struct broker *b)
+{
+    if (!b)
+        return;
+    let_go(b);
+    free(b);
+}
+
+int broker_free_port(const char *host, int first)
+{
+    for (int port = first; port <= UINT16_MAX; port++) {
+        int chosen;
+        int rv = try_socket(host, port, bind, &chosen);
+        if (rv == 0)
+            return chosen;
+        if (errno != EADDRINUSE && errno != EACCES)
+            return rv;
+    }
+    return ERR_NOT_FOUND;
+}
+
+static int prepare(struct broker *b, const struct broker_options *options, struct errmsg *em)
+{
+    if (!host_valid(options->host) || options->port < 1 || options->port > UINT16_MAX)
+        return errmsg_set(em, ERR_USAGE, "cannot listen on '%.80s' port %d: name a host and a port",
+                          options->host, options->port);
+    int rv = find_program(b->program, em);
+    if (rv == 0)
+        rv = file_make_folder(options->dir, 0700, em);
+    if (rv < 0)
+        return rv;
+    if (!realpath(options->dir, b->dir))
+        return errmsg_set(em, file_error(errno), "%s: %s", options->dir, strerror(errno));
+    snprintf(b->host, sizeof b->host, "%s", options->host);
+    b->port = options->port;
+    return make_config(b, em);
+}
+
+static int find_program(char out[static FILE_PATH_MAX], struct errmsg *em)
+{
+    char folders[FILE_PATH_MAX];
+    const char *path = getenv("PATH");
+    int rv = file_path(folders, em, "%s:/usr/sbin:/usr/local/sbin", path ? path : "/usr/bin");
+    if (rv < 0)
+        return rv;
+    char *rest = folders;
+    for (char *folder; (folder = strsep(&rest, ":"));)
+        if (*folder && file_path(out, NULL, "%s/mosquitto", folder) == 0 && access(out, X_OK) == 0)
+            return 0;
+    return errmsg_set(em, ERR_NOT_FOUND,
+                      "Mosquitto is not installed: run setup.sh, or install your system's package "
+                      "'mosquitto'");
+}
+
+/* It becomes a word in a configuration file. */
+static bool host_valid(const char *host)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789.:-_%";
+    size_t len = host ? strlen(host) : 0;
+    return len > 0 && len <= BROKER_HOST_MAX && strspn(host, allowed) == len;
+}
+
+/*
+ * Paths are relative to the cell's folder. Who may connect is trusted by the network for now:
+ * everything that counts is signed, sealed or carries a MAC; identities on the link come with TLS.
+ */
+static int make_config(struct broker *b, struct errmsg *em)
+{
+    struct passwd *self = getpwuid(geteuid());
+    int len =
+        snprintf(b->config, sizeof b->config,
+                 "# Written at each start: edits do not last.\n"
+                 "per_listener_settings true\n"
+                 "persistence true\n"
+                 "persistence_location ./\n"
+                 "autosave_interval 60\n"
+                 "pid_file pid\n"
+                 "user %s\n"
+                 "log_dest file mosquitto.log\n"
+                 "log_type error\n"
+                 "log_type warning\n"
+                 "log_type notice\n"
+                 "connection_messages false\n"
+                 "set_tcp_nodelay true\n"
+                 "allow_duplicate_messages true\n"
+                 "max_inflight_messages 0\n"
+                 "max_queued_messages 0\n"
+                 "max_queued_bytes %d\n"
+                 "max_packet_size %d\n"
+                 "listener %d %s\n"
+                 "allow_anonymous true\n",
+                 self ? self->pw_name : "root", QUEUED_BYTES_MAX, PACKET_MAX, b->port, b->host);
+    if (len < 0 || (size_t)len >= sizeof b->config)
+        return errmsg_set(em, ERR_RANGE, "%s: the broker's configuration is too long", b->dir);
+    b->config_len = (size_t)len;
+    return 0;
+}
+
+static int bring_up(struct broker *b, struct errmsg *em)
+{
+    int rv = adopt(b, em);
+    if (rv == ERR_NOT_FOUND)
+        rv = spawn(b, em);
+    if (rv < 0)
+        return rv;
+    log_event(LOG_INFO, "cell-started", "dir=%s pid=%d listen=%s:%d adopted=%s", b->dir,
+              (int)b->pid, b->host, b->port, rv ? "yes" : "no");
+    return 0;
+}
+
+/* 1: adopted. ERR_NOT_FOUND: none runs here, or not any more because its options differ. */
+static int adopt(struct broker *b, struct errmsg *em)
+{
+    int lock = open_in(b, "lock", O_RDWR | O_CREAT, em);
+    if (lock < 0)
+        return lock;
+    pid_t pid, again;
+    int rv = find_holder(lock, &pid);
+    int pidfd = rv == 0 ? pidfd_open(pid, 0) : -1;
+    /* The process id may have gone to another process before it was opened; if the lock is still
+     * held under the same one, it had not. */
+    if (pidfd >= 0 && (find_holder(lock, &again) < 0 || again != pid)) {
+        close(pidfd);
+        pidfd = -1;
+    }
+    close(lock);
+    if (pidfd < 0)
+        return ERR_NOT_FOUND;
+    b->pidfd = pidfd;
+    b->pid = pid;
+    if (same_config(b))
+        return 1;
+    log_event(LOG_INFO, "cell-outdated", "dir=%s pid=%d", b->dir, (int)pid);
+    broker_stop(b);
+    return ERR_NOT_FOUND;
+}
+
+static int find_holder(int lock, pid_t *pid)
+{
+    struct flock held = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(lock, F_GETLK, &held) < 0 || held.l_type == F_UNLCK)
+        return ERR_NOT_FOUND;
+    *pid = held.l_pid;
+    return 0;
+}
+
+/* The file is only written while no Mosquitto runs, so it is what the running one has read. */
+static bool same_config(const struct broker *b)
+{
+    char path[FILE_PATH_MAX];
+    char config[CONFIG_MAX];
+    struct buffer content = buffer_on(config, sizeof config);
+    return file_path(path, NULL, "%s/mosquitto.conf", b->dir) == 0 &&
+           file_read(path, &content, NULL) == 0 &&
+           span_equal(span_buffer(&content), span_of(b->config, b->config_len));
+}
+
+static int spawn(struct broker *b, struct errmsg *em)
+{
+    if (try_socket(b->host, b->port, bind, NULL) < 0)
+        return errmsg_set(em, ERR_BUSY,
+                          "cannot listen on %s port %d: %s; choose another with "
+                          "--listen HOST:PORT",
+                          b->host, b->port, strerror(errno));
+    char path[FILE_PATH_MAX], old[FILE_PATH_MAX];
+    int rv = file_path(path, em, "%s/mosquitto.conf", b->dir);
+    if (rv == 0)
+        rv = file_write(path, span_of(b->config, b->config_len), 0600, em);
+    if (rv == 0)
+        rv = file_path(path, em, "%s/mosquitto.log", b->dir);
+    if (rv == 0)
+        rv = file_path(old, em, "%s/mosquitto.log.old", b->dir);
+    if (rv < 0)
+        return rv;
+    /* A log for each run, and the one before: neither grows for ever. */
+    rename(path, old);
+    int lock = open_in(b, "lock", O_RDWR | O_CREAT, em);
+    int log = lock < 0 ? -1 : open_in(b, "mosquitto.log", O_WRONLY | O_CREAT | O_APPEND, em);
+    rv = log < 0 ? ERR_IO : run_child(b, lock, log, em);
+    if (log >= 0)
+        close(log);
+    if (lock >= 0)
+        close(lock);
+    return rv;
+}
+
+static int run_child(struct broker *b, int lock, int log, struct errmsg *em)
+{
+    char config_path[FILE_PATH_MAX];
+    int rv = file_path(config_path, em, "%s/mosquitto.conf", b->dir);
+    if (rv < 0)
+        return rv;
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid < 0)
+        return errmsg_set(em, ERR_IO, "cannot start Mosquitto: %s", strerror(errno));
+    if (pid == 0)
+        become_mosquitto(b, parent, lock, log, config_path);
+    b->pidfd = pidfd_open(pid, 0);
+    b->pid = pid;
+    if (b->pidfd >= 0)
+        return 0;
+    rv = errmsg_set(em, ERR_IO, "cannot watch Mosquitto: %s", strerror(errno));
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    return rv;
+}
+
+/*
+ * In the child: only calls that are safe after fork. Until it holds the lock it dies with its
+ * parent, so that no Mosquitto can appear behind the back of the next manager; from then on it
+ * outlives managers, in a session of its own.
+ */
+static _Noreturn void become_mosquitto(const struct broker *b, pid_t parent, int lock, int log,
+                                       const char *config_path)
+{
+    struct flock held = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent || setsid() < 0)
+        _exit(1);
+    /* The lock's descriptor becomes 3 and stays open: closing any descriptor of that file would
+     * give the lock back. */
+    int spare = fcntl(lock, F_DUPFD, 10);
+    int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    dup2(log, STDOUT_FILENO);
+    dup2(log, STDERR_FILENO);
+    dup2(nothing, STDIN_FILENO);
+    if (spare < 0 || dup2(spare, 3) < 0)
+        _exit(1);
+    close_range(4, ~0u, 0);
+    if (fcntl(3, F_SETLK, &held) < 0)
+        _exit(1);
+    prctl(PR_SET_PDEATHSIG, 0);
+
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    if (chdir(b->dir) == 0)
+        execl(b->program, "mosquitto", "-c", config_path, (char *)NULL);
+    _exit(127);
+}
+
+/* That it is our Mosquitto which answers is known because the port was free before. */
+static int wait_ready(struct broker *b, struct errmsg *em)
+{
+    for (int waited = 0; waited < BROKER_READY_MS; waited += READY_STEP_MS) {
+        if (try_socket(b->host, b->port, connect, NULL) == 0)
+            return 0;
+        if (!ended(b, READY_STEP_MS))
+            continue;
+        char reason[256];
+        last_words(b, reason, sizeof reason);
+        let_go(b);
+        return errmsg_set(em, ERR_IO, "Mosquitto on %s port %d ended at once: %s", b->host, b->port,
+                          reason);
+    }
+    return 0;
+}
+
+static bool ended(const struct broker *b, int wait_ms)
+{
+    struct pollfd end = {.fd = b->pidfd, .events = POLLIN};
+    return poll(&end, 1, wait_ms) == 1;
+}
+
+/* A child that has ended must be waited for; an adopted one is somebody else's. */
+static void let_go(struct broker *b)
+{
+    if (b->pidfd < 0)
+        return;
+    siginfo_t info;
+    waitid(P_PIDFD, (id_t)b->pidfd, &info, WEXITED | WNOHANG);
+    close(b->pidfd);
+    b->pidfd = -1;
+    b->pid = 0;
+}
+
+/* The last line of its log that speaks of an error, or else the last line; none after a kill. */
+static void last_words(const struct broker *b, char *out, size_t cap)
+{
+    snprintf(out, cap, "no reason in %.200s/mosquitto.log", b->dir);
+    int fd = open_in(b, "mosquitto.log", O_RDONLY, NULL);
+    char tail[4096];
+    if (fd < 0)
+        return;
+    off_t size = lseek(fd, 0, SEEK_END);
+    off_t from = size > (off_t)sizeof tail - 1 ? size - (off_t)sizeof tail + 1 : 0;
+    ssize_t len = pread(fd, tail, sizeof tail - 1, from);
+    close(fd);
+    tail[len > 0 ? len : 0] = '\0';
+    bool error = false;
+    char *rest = tail;
+    for (char *line; (line = strsep(&rest, "\n"));) {
+        bool speaks = strstr(line, "Error") != NULL;
+        if (*line && (speaks || !error))
+            snprintf(out, cap, "%s", line);
+        error |= speaks;
+    }
+}
+
+static int open_in(const struct broker *b, const char *name, int flags, struct errmsg *em)
+{
+    char path[FILE_PATH_MAX];
+    int rv = file_path(path, em, "%s/%s", b->dir, name);
+    if (rv < 0)
+        return rv;
+    int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return errmsg_set(em, file_error(errno), "%s: cannot open: %s", path, strerror(errno));
+    return fd;
+}
+
+/* Tries `call` (bind or connect) on a socket of its own; on failure errno says why. */
+static int try_socket(const char *host, int port, socket_call *call, int *chosen)
+{
+    char service[16];
+    snprintf(service, sizeof service, "%d", port);
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *found;
+    if (getaddrinfo(host, service, &hints, &found) != 0) {
+        errno = EADDRNOTAVAIL;
+        return ERR_NOT_FOUND;
+    }
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    struct sockaddr_storage bound = {0};
+    socklen_t len = sizeof bound;
+    bool done = call(fd, found->ai_addr, found->ai_addrlen) == 0 &&
+                getsockname(fd, (struct sockaddr *)&bound, &len) == 0;
+    int reason = errno;
+    freeaddrinfo(found);
+    if (fd >= 0)
+        close(fd);
+    errno = reason;
+    if (done && chosen)
+        *chosen = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
+                                                    : ((struct sockaddr_in *)&bound)->sin_port);
+    return done ? 0 : ERR_IO;
+}

@@ -1,0 +1,65 @@
+/*
+ * broker: one Mosquitto of our own, a cell: started, watched, restarted, and found again by the
+ * next manager when this one dies. It knows nothing of what is published on it.
+ */
+#ifndef DUNLIN_MANAGER_BROKER_H
+#define DUNLIN_MANAGER_BROKER_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Room for a host's name or address. */
+#define BROKER_HOST_MAX 255
+/* Waits between a death and the next start; they double, and begin anew after a long life. */
+#define BROKER_RETRY_MS_MIN 250
+#define BROKER_RETRY_MS_MAX 10000
+/* A start is waited for this long: reading a large persisted store takes a while. It then goes on
+ * by itself. */
+#define BROKER_READY_MS 5000
+/* From the request to end until the kill: it writes its store in between. */
+#define BROKER_STOP_MS 10000
+
+struct broker_options {
+    const char *dir;  /* the cell's own folder; made when missing */
+    const char *host; /* to listen on; an address or a name */
+    int port;
+};
+
+struct broker;
+
+/*
+ * Brings the cell up: adopts the Mosquitto that already runs in this folder when it was started
+ * with these options, stops it when it was started with others, and else starts one. Waits until
+ * it listens, at most BROKER_READY_MS. NULL with a sentence when Mosquitto isn't installed, the
+ * port is taken, or it ends at once.
+ */
+struct broker *broker_start(const struct broker_options *options, struct errmsg *em);
+
+/* Readable when the Mosquitto has ended; -1 while there is none. Changes with each start. */
+int broker_descriptor(const struct broker *b);
+
+/* Notices a death, and starts anew when it is time. Call it when the descriptor is readable and at
+ * the deadline. */
+void broker_service(struct broker *b, uint64_t now_ms);
+
+/* When broker_service must be called at the latest; UINT64_MAX while all is well. */
+uint64_t broker_deadline_ms(const struct broker *b);
+
+/* 0 while none runs. */
+pid_t broker_pid(const struct broker *b);
+bool broker_running(const struct broker *b);
+
+/* Asks the Mosquitto to save and end, waits up to BROKER_STOP_MS, then kills it. */
+void broker_stop(struct broker *b);
+
+/* Lets go of the Mosquitto, which runs on, and frees `b`. */
+void broker_free(struct broker *b);
+
+/* The first port from `first` on that nobody listens on at `host`; with 0 the system chooses.
+ * Negative when there is none. */
+int broker_free_port(const char *host, int first);
+
+#endif
