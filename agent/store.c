@@ -1,0 +1,718 @@
+#include "agent/store.h"
+
+#include "base/endian.h"
+#include "crypto/digest.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A reader may hold the database for this long. */
+#define STORE_BUSY_MS 5000
+#define SCHEMA_VERSION 1
+
+/*
+ * The rollback journal stays in place (PERSIST) and is written over: a commit needs no new block of
+ * the disk, so an agent on a full disk still starts, counts its statuses and reports. With
+ * synchronous=FULL every commit survives a power cut. Pages of 1 KiB, because most commits change
+ * one row.
+ */
+#define PRAGMAS_WRITE                                                                              \
+    "PRAGMA page_size=1024; PRAGMA journal_mode=PERSIST; PRAGMA journal_size_limit=262144;"        \
+    "PRAGMA synchronous=FULL; PRAGMA cache_size=-128; PRAGMA temp_store=MEMORY;"
+#define PRAGMAS_READ "PRAGMA query_only=1; PRAGMA cache_size=-128; PRAGMA temp_store=MEMORY;"
+
+#define SCHEMA                                                                                     \
+    "BEGIN IMMEDIATE;"                                                                             \
+    "CREATE TABLE meta(key INTEGER PRIMARY KEY, value BLOB NOT NULL);"                             \
+    "CREATE TABLE held(deployment INTEGER PRIMARY KEY, name TEXT NOT NULL,"                        \
+    " phase INTEGER NOT NULL, cause INTEGER NOT NULL, attempts INTEGER NOT NULL,"                  \
+    " moved INTEGER NOT NULL, flags INTEGER NOT NULL, running_generation INTEGER NOT NULL, "       \
+    "running_bundle BLOB NOT NULL,"                                                                \
+    " wanted_generation INTEGER NOT NULL, wanted_bundle BLOB NOT NULL);"                           \
+    "PRAGMA user_version=1;"                                                                       \
+    "COMMIT;"
+
+/* The keys of the table meta. The numbers are on disks; rows are loaded in this order. */
+enum meta {
+    META_SECRET = 1,
+    META_NUMBER = 2,
+    META_ROOT = 3,
+    META_MAC = 4,
+    META_FACTS = 5,
+    META_POLICY = 6,
+    META_CELLS = 7,
+    META_TOKEN = 8,
+    META_SEQ = 9,
+    META_ASSIGNMENT = 10,
+    META_DOCUMENT = 11,
+    META_TRUST = 12,
+};
+
+#define POLICY_LEN 16
+#define CELLS_TEXT_MAX (CELLS_MAX * (CELL_URL_MAX + 1))
+#define FACTS_LEN_MAX 4096
+
+/* One statement: bound, run and read with one error, looked at in the end. */
+struct query {
+    struct store *s;
+    sqlite3_stmt *stmt;
+    int bound;
+    int error; /* SQLite's code, or SQLITE_OK */
+};
+
+static int open_file(struct store *s, const char *dir, enum store_mode mode, struct errmsg *em);
+static int prepare_file(struct store *s, enum store_mode mode, struct errmsg *em);
+static int create_file(const char *path, struct errmsg *em);
+static int check_file(struct store *s, struct errmsg *em);
+static int load(struct store *s, struct errmsg *em);
+static int load_meta(struct store *s, struct errmsg *em);
+static int load_value(struct store *s, enum meta key, struct span value);
+static int load_secret(struct identity *id, struct span value);
+static int load_policy(struct policy *p, struct span value);
+static int load_cells(struct identity *id, struct span value);
+static int load_envelope(struct store *s, enum message type, struct span value);
+static int load_held(struct store *s, struct errmsg *em);
+static int read_held(struct query *q, struct held *h);
+static int check_whole(struct store *s, struct errmsg *em);
+static bool known_bundle(const struct target *t);
+static void refresh_view(struct store *s);
+
+static int write_join(struct store *s, const struct joined *j, const struct facts *facts,
+                      const struct digest *token);
+static int write_store(struct store *s, const struct agent_store *st,
+                       const struct store_incoming *in);
+static int write_held(struct store *s, const struct held *h);
+static void adopt_store(struct store *s, const struct agent_store *st,
+                        const struct store_incoming *in);
+static void adopt_held(struct store *s, const struct held *h);
+static void adopt_drop(struct store *s, uint32_t deployment);
+static uint32_t held_at(const struct store *s, uint32_t deployment);
+
+static int begin(struct store *s);
+static int commit(struct store *s, int rv, const char *what, struct errmsg *em);
+static int put_meta(struct store *s, enum meta key, struct span value);
+static int put_number(struct store *s, enum meta key, uint32_t value);
+static int execute(struct store *s, const char *sql);
+static struct query query_start(struct store *s, const char *sql);
+static void query_u32(struct query *q, uint32_t value);
+static void query_text(struct query *q, const char *text);
+static void query_bytes(struct query *q, struct span bytes);
+static bool query_row(struct query *q);
+static uint32_t query_get_u32(struct query *q, int column, uint32_t max);
+static struct span query_get_bytes(struct query *q, int column);
+static int query_end(struct query *q);
+static int code_of(struct store *s, int sqlite_code);
+static int fail(struct store *s, int rv, const char *what, struct errmsg *em);
+
+/* ---- open and close ---- */
+
+int store_open(struct store *s, const char *dir, enum store_mode mode, struct errmsg *em)
+{
+    memset(s, 0, sizeof(*s));
+    int rv = open_file(s, dir, mode, em);
+    if (rv == 0)
+        rv = load(s, em);
+    if (rv < 0)
+        store_close(s);
+    return rv;
+}
+
+void store_close(struct store *s)
+{
+    if (s->db)
+        sqlite3_close(s->db);
+    s->db = NULL;
+}
+
+bool store_joined(const struct store *s)
+{
+    return s->identity.number > 0;
+}
+
+int store_limit(struct store *s, uint32_t pages, struct errmsg *em)
+{
+    char sql[64];
+    snprintf(sql, sizeof(sql), "PRAGMA max_page_count=%u", pages);
+    int rv = execute(s, sql);
+    return rv < 0 ? fail(s, rv, "limit its size", em) : 0;
+}
+
+static int open_file(struct store *s, const char *dir, enum store_mode mode, struct errmsg *em)
+{
+    int rv = file_path(s->path, em, "%s/agent.db", dir);
+    if (rv < 0)
+        return rv;
+    if (mode == STORE_CREATE && (rv = create_file(s->path, em)) < 0)
+        return rv;
+    if (access(s->path, F_OK) < 0)
+        return errmsg_set(em, file_error(errno), "open %s: %s", s->path, strerror(errno));
+    /* A look is opened for writing too, because it may have to finish what a killed agent left in
+     * the journal. */
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+    if (sqlite3_open_v2(s->path, &s->db, flags, NULL) != SQLITE_OK)
+        return fail(s, code_of(s, sqlite3_errcode(s->db)), "open it", em);
+    sqlite3_extended_result_codes(s->db, 1);
+    sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
+    return prepare_file(s, mode, em);
+}
+
+static int prepare_file(struct store *s, enum store_mode mode, struct errmsg *em)
+{
+    int rv = execute(s, mode == STORE_READ ? PRAGMAS_READ : PRAGMAS_WRITE);
+    if (rv < 0)
+        return fail(s, rv, "open it", em);
+    if ((rv = check_file(s, em)) < 0)
+        return rv;
+    struct query q = query_start(s, "PRAGMA user_version");
+    uint32_t version = query_row(&q) ? query_get_u32(&q, 0, INT32_MAX) : 0;
+    rv = query_end(&q);
+    if (rv < 0)
+        return fail(s, rv, "read its version", em);
+    if (version > SCHEMA_VERSION)
+        return errmsg_set(em, ERR_FORMAT, "%s was written by a newer dunlin-agent (version %u)",
+                          s->path, version);
+    if (version == 0 && mode != STORE_CREATE)
+        return errmsg_set(em, ERR_NOT_FOUND, "%s is empty", s->path);
+    if (version == 0 && (rv = execute(s, SCHEMA)) < 0)
+        return fail(s, rv, "make its tables", em);
+    return mode == STORE_READ ? 0 : store_limit(s, STORE_PAGES_MAX, em);
+}
+
+/* SQLite would make it readable to all; the journal takes over this file's mode. */
+static int create_file(const char *path, struct errmsg *em)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errmsg_set(em, file_error(errno), "make %s: %s", path, strerror(errno));
+    close(fd);
+    return 0;
+}
+
+static int check_file(struct store *s, struct errmsg *em)
+{
+    struct query q = query_start(s, "PRAGMA quick_check(1)");
+    struct span answer = query_row(&q) ? query_get_bytes(&q, 0) : SPAN_NONE;
+    bool good = span_equal(answer, span_text("ok"));
+    int rv = query_end(&q);
+    if (rv == 0 && !good)
+        rv = ERR_DAMAGED;
+    return rv < 0 ? fail(s, rv, "check it", em) : 0;
+}
+
+/* ---- load ---- */
+
+static int load(struct store *s, struct errmsg *em)
+{
+    s->identity = (struct identity){.policy = POLICY_DEFAULT};
+    s->held_count = 0;
+    int rv = load_meta(s, em);
+    if (rv == 0)
+        rv = load_held(s, em);
+    if (rv == 0)
+        rv = check_whole(s, em);
+    refresh_view(s);
+    return rv;
+}
+
+static int load_meta(struct store *s, struct errmsg *em)
+{
+    int rv = 0;
+    struct query q = query_start(s, "SELECT key, value FROM meta ORDER BY key");
+    while (rv == 0 && query_row(&q))
+        rv = load_value(s, (enum meta)query_get_u32(&q, 0, INT32_MAX), query_get_bytes(&q, 1));
+    int end = query_end(&q);
+    if (end < 0)
+        return fail(s, end, "read it", em);
+    return rv < 0 ? fail(s, ERR_DAMAGED, "a stored value is not well-formed", em) : 0;
+}
+
+static int load_bytes(void *out, size_t len, struct span value)
+{
+    if (value.len != len)
+        return ERR_DAMAGED;
+    memcpy(out, value.data, len);
+    return 0;
+}
+
+static int load_number(uint32_t *out, struct span value)
+{
+    if (value.len != 4)
+        return ERR_DAMAGED;
+    *out = le32_read(value.data);
+    return 0;
+}
+
+static int load_value(struct store *s, enum meta key, struct span value)
+{
+    struct identity *id = &s->identity;
+    switch (key) {
+    case META_SECRET:
+        return load_secret(id, value);
+    case META_NUMBER:
+        return load_number(&id->number, value);
+    case META_ROOT:
+        return load_bytes(id->root.bytes, sizeof(id->root.bytes), value);
+    case META_MAC:
+        return load_bytes(id->mac.bytes, sizeof(id->mac.bytes), value);
+    case META_FACTS:
+        return facts_read(value, &id->facts);
+    case META_POLICY:
+        return load_policy(&id->policy, value);
+    case META_CELLS:
+        return load_cells(id, value);
+    case META_TOKEN:
+        return load_bytes(id->token.bytes, sizeof(id->token.bytes), value);
+    case META_SEQ:
+        return load_number(&s->seq_ceiling, value);
+    case META_ASSIGNMENT:
+        return load_envelope(s, MESSAGE_ASSIGNMENT, value);
+    case META_DOCUMENT:
+        return load_envelope(s, MESSAGE_DESIRED, value);
+    case META_TRUST:
+        return load_envelope(s, MESSAGE_TRUST, value);
+    }
+    return ERR_DAMAGED;
+}
+
+static int load_secret(struct identity *id, struct span value)
+{
+    int rv = load_bytes(id->secret.bytes, sizeof(id->secret.bytes), value);
+    if (rv == 0)
+        rv = sign_public(&id->secret, &id->key);
+    if (rv < 0)
+        return rv;
+    id->id = key_id_of(&id->key);
+    id->keyed = true;
+    return 0;
+}
+
+static int load_policy(struct policy *p, struct span value)
+{
+    if (value.len != POLICY_LEN)
+        return ERR_DAMAGED;
+    *p = (struct policy){
+        .heartbeat_s = le32_read(value.data),
+        .keepalive_s = le32_read(value.data + 4),
+        .reconnect_spread_s = le32_read(value.data + 8),
+        .fetch_spread_s = le32_read(value.data + 12),
+    };
+    return 0;
+}
+
+/* One URL a line. */
+static int load_cells(struct identity *id, struct span value)
+{
+    const uint8_t *at = value.data, *end = value.data + value.len;
+    while (at < end) {
+        const uint8_t *line = memchr(at, '\n', (size_t)(end - at));
+        if (!line || line == at || line - at > CELL_URL_MAX || id->cell_count == CELLS_MAX)
+            return ERR_DAMAGED;
+        memcpy(id->cells[id->cell_count++], at, (size_t)(line - at));
+        at = line + 1;
+    }
+    return 0;
+}
+
+/* The file is our own; the signature is looked at all the same, because it finds a flipped bit. */
+static int load_envelope(struct store *s, enum message type, struct span value)
+{
+    struct span body;
+    int rv = envelope_open(type, value, &s->identity.root, 1, &body);
+    if (rv < 0)
+        return rv;
+    if (type == MESSAGE_ASSIGNMENT)
+        return assignment_read(body, &s->assignment);
+    if (type == MESSAGE_DESIRED)
+        return desired_read(body, &s->document);
+    return trust_read(body, &s->trust);
+}
+
+static int load_held(struct store *s, struct errmsg *em)
+{
+    int rv = 0;
+    struct query q = query_start(s, "SELECT deployment, name, phase, cause, attempts, moved, flags,"
+                                    " running_generation, running_bundle, wanted_generation, "
+                                    "wanted_bundle FROM held ORDER BY deployment");
+    while (rv == 0 && query_row(&q))
+        rv = s->held_count < HELD_MAX ? read_held(&q, &s->held[s->held_count++]) : ERR_DAMAGED;
+    int end = query_end(&q);
+    if (end < 0)
+        return fail(s, end, "read its deployments", em);
+    return rv < 0 ? fail(s, rv, "a deployment's row is not well-formed", em) : 0;
+}
+
+static int read_held(struct query *q, struct held *h)
+{
+    *h = (struct held){
+        .deployment = query_get_u32(q, 0, UINT32_MAX),
+        .phase = (uint8_t)query_get_u32(q, 2, PHASE_COUNT - 1),
+        .cause = (uint8_t)query_get_u32(q, 3, CAUSE_COUNT - 1),
+        .attempts = (uint8_t)query_get_u32(q, 4, UINT8_MAX),
+        .moved = query_get_u32(q, 5, 1) == 1,
+        .flags = query_get_u32(q, 6, UINT32_MAX),
+        .running = {.generation = query_get_u32(q, 7, UINT32_MAX)},
+        .wanted = {.generation = query_get_u32(q, 9, UINT32_MAX)},
+    };
+    struct span name = query_get_bytes(q, 1);
+    if (!name_valid(name) || name.len > NAME_MAX_LEN)
+        return ERR_DAMAGED;
+    memcpy(h->name, name.data, name.len);
+    int rv = load_bytes(h->running.bundle.bytes, DIGEST_LEN, query_get_bytes(q, 8));
+    if (rv == 0)
+        rv = load_bytes(h->wanted.bundle.bytes, DIGEST_LEN, query_get_bytes(q, 10));
+    if (rv == 0 && !(known_bundle(&h->running) && known_bundle(&h->wanted)))
+        rv = ERR_DAMAGED;
+    return rv;
+}
+
+/* A generation above 0 names a bundle. */
+static bool known_bundle(const struct target *t)
+{
+    return t->generation == 0 || !digest_is_zero(&t->bundle);
+}
+
+static int check_whole(struct store *s, struct errmsg *em)
+{
+    const struct identity *id = &s->identity;
+    if (!store_joined(s))
+        return 0;
+    if (!id->keyed || id->cell_count == 0)
+        return fail(s, ERR_DAMAGED, "a part of the identity is missing", em);
+    if (!key_id_equal(&s->assignment.agent, &id->id))
+        return fail(s, ERR_DAMAGED, "the assignment is not for the key", em);
+    return 0;
+}
+
+static void refresh_view(struct store *s)
+{
+    if (s->document.revision.epoch == 0 && s->document.revision.number == 0)
+        s->document.policy = s->identity.policy;
+    s->view = (struct agent_view){
+        .document = &s->document,
+        .assignment = &s->assignment,
+        .trust_version = s->trust.version,
+        .held = s->held,
+        .held_count = s->held_count,
+    };
+}
+
+/* ---- write ---- */
+
+int store_key(struct store *s, const struct secret_key *secret, struct errmsg *em)
+{
+    assert(!s->identity.keyed);
+    int rv = begin(s);
+    if (rv == 0)
+        rv = put_meta(s, META_SECRET, span_of(secret->bytes, sizeof(secret->bytes)));
+    rv = commit(s, rv, "keep the key", em);
+    if (rv < 0)
+        return rv;
+    rv = load_secret(&s->identity, span_of(secret->bytes, sizeof(secret->bytes)));
+    return rv < 0 ? errmsg_set(em, rv, "the new key is not usable") : 0;
+}
+
+int store_join(struct store *s, const struct joined *j, const struct facts *facts,
+               const struct digest *token, struct errmsg *em)
+{
+    assert(!store_joined(s) && j->cell_count > 0);
+    int rv = begin(s);
+    if (rv == 0)
+        rv = write_join(s, j, facts, token);
+    rv = commit(s, rv, "keep the identity", em);
+    return rv < 0 ? rv : load(s, em);
+}
+
+static int write_join(struct store *s, const struct joined *j, const struct facts *facts,
+                      const struct digest *token)
+{
+    uint8_t room[FACTS_LEN_MAX];
+    struct buffer told = buffer_on(room, sizeof(room));
+    int rv = facts_write(facts, &told);
+    if (rv < 0)
+        return rv;
+    uint8_t policy[POLICY_LEN];
+    le32_write(policy, j->policy.heartbeat_s);
+    le32_write(policy + 4, j->policy.keepalive_s);
+    le32_write(policy + 8, j->policy.reconnect_spread_s);
+    le32_write(policy + 12, j->policy.fetch_spread_s);
+    char cells[CELLS_TEXT_MAX + 1];
+    size_t len = 0;
+    for (uint32_t i = 0; i < j->cell_count; i++)
+        len += (size_t)snprintf(cells + len, sizeof(cells) - len, "%s\n", j->cells[i]);
+
+    const struct {
+        enum meta key;
+        struct span value;
+    } values[] = {
+        {META_ROOT, span_of(j->root.bytes, sizeof(j->root.bytes))},
+        {META_MAC, span_of(j->mac.bytes, sizeof(j->mac.bytes))},
+        {META_FACTS, span_buffer(&told)},
+        {META_POLICY, span_of(policy, sizeof(policy))},
+        {META_CELLS, span_of(cells, len)},
+        {META_TOKEN, span_of(token->bytes, sizeof(token->bytes))},
+        {META_ASSIGNMENT, j->assignment},
+        {META_TRUST, j->trust},
+    };
+    rv = put_number(s, META_NUMBER, j->number);
+    for (size_t i = 0; rv == 0 && i < sizeof(values) / sizeof(values[0]); i++)
+        rv = put_meta(s, values[i].key, values[i].value);
+    return rv;
+}
+
+int store_apply(struct store *s, const struct agent_out *out, const struct store_incoming *in,
+                struct errmsg *em)
+{
+    int rv = begin(s);
+    for (uint32_t i = 0; rv == 0 && i < out->store_count; i++)
+        rv = write_store(s, &out->stores[i], in);
+    rv = commit(s, rv, "keep a change", em);
+    if (rv < 0)
+        return rv;
+    for (uint32_t i = 0; i < out->store_count; i++)
+        adopt_store(s, &out->stores[i], in);
+    refresh_view(s);
+    return 0;
+}
+
+static int write_store(struct store *s, const struct agent_store *st,
+                       const struct store_incoming *in)
+{
+    switch (st->type) {
+    case AGENT_STORE_HELD:
+        return write_held(s, st->held);
+    case AGENT_STORE_DROP: {
+        struct query q = query_start(s, "DELETE FROM held WHERE deployment=?");
+        query_u32(&q, st->deployment);
+        return query_end(&q);
+    }
+    case AGENT_STORE_DOCUMENT:
+        return put_meta(s, META_DOCUMENT, in->envelope);
+    case AGENT_STORE_ASSIGNMENT:
+        return put_meta(s, META_ASSIGNMENT, in->envelope);
+    case AGENT_STORE_TRUST:
+        return put_meta(s, META_TRUST, in->envelope);
+    case AGENT_STORE_SEQ:
+        return put_number(s, META_SEQ, st->seq);
+    }
+    return ERR_RANGE;
+}
+
+static int write_held(struct store *s, const struct held *h)
+{
+    uint32_t at = held_at(s, h->deployment);
+    bool known = at < s->held_count && s->held[at].deployment == h->deployment;
+    if (!known && s->held_count == HELD_MAX)
+        return ERR_RANGE;
+    struct query q = query_start(s, "REPLACE INTO held VALUES(?,?,?,?,?,?,?,?,?,?,?)");
+    query_u32(&q, h->deployment);
+    query_text(&q, h->name);
+    query_u32(&q, h->phase);
+    query_u32(&q, h->cause);
+    query_u32(&q, h->attempts);
+    query_u32(&q, h->moved);
+    query_u32(&q, h->flags);
+    query_u32(&q, h->running.generation);
+    query_bytes(&q, span_of(h->running.bundle.bytes, DIGEST_LEN));
+    query_u32(&q, h->wanted.generation);
+    query_bytes(&q, span_of(h->wanted.bundle.bytes, DIGEST_LEN));
+    return query_end(&q);
+}
+
+static void adopt_store(struct store *s, const struct agent_store *st,
+                        const struct store_incoming *in)
+{
+    switch (st->type) {
+    case AGENT_STORE_HELD:
+        adopt_held(s, st->held);
+        break;
+    case AGENT_STORE_DROP:
+        adopt_drop(s, st->deployment);
+        break;
+    case AGENT_STORE_DOCUMENT:
+        s->document = *in->document;
+        break;
+    case AGENT_STORE_ASSIGNMENT:
+        s->assignment = *in->assignment;
+        break;
+    case AGENT_STORE_TRUST:
+        s->trust = *in->trust;
+        break;
+    case AGENT_STORE_SEQ:
+        s->seq_ceiling = st->seq;
+        break;
+    }
+}
+
+static void adopt_held(struct store *s, const struct held *h)
+{
+    uint32_t at = held_at(s, h->deployment);
+    bool known = at < s->held_count && s->held[at].deployment == h->deployment;
+    if (!known) {
+        assert(s->held_count < HELD_MAX);
+        memmove(&s->held[at + 1], &s->held[at], (s->held_count - at) * sizeof(s->held[0]));
+        s->held_count++;
+    }
+    s->held[at] = *h;
+}
+
+static void adopt_drop(struct store *s, uint32_t deployment)
+{
+    uint32_t at = held_at(s, deployment);
+    if (at == s->held_count || s->held[at].deployment != deployment)
+        return;
+    s->held_count--;
+    memmove(&s->held[at], &s->held[at + 1], (s->held_count - at) * sizeof(s->held[0]));
+}
+
+/* Where the row is, or where it belongs. */
+static uint32_t held_at(const struct store *s, uint32_t deployment)
+{
+    uint32_t at = 0;
+    while (at < s->held_count && s->held[at].deployment < deployment)
+        at++;
+    return at;
+}
+
+/* ---- SQLite ---- */
+
+static int begin(struct store *s)
+{
+    return execute(s, "BEGIN IMMEDIATE");
+}
+
+/* Commits when `rv` is 0, and takes everything back when anything failed. */
+static int commit(struct store *s, int rv, const char *what, struct errmsg *em)
+{
+    if (rv == 0)
+        rv = execute(s, "COMMIT");
+    if (rv == 0)
+        return 0;
+    rv = fail(s, rv, what, em);
+    if (!sqlite3_get_autocommit(s->db))
+        execute(s, "ROLLBACK");
+    return rv;
+}
+
+static int put_meta(struct store *s, enum meta key, struct span value)
+{
+    struct query q = query_start(s, "REPLACE INTO meta VALUES(?,?)");
+    query_u32(&q, key);
+    query_bytes(&q, value);
+    return query_end(&q);
+}
+
+static int put_number(struct store *s, enum meta key, uint32_t value)
+{
+    uint8_t bytes[4];
+    le32_write(bytes, value);
+    return put_meta(s, key, span_of(bytes, sizeof(bytes)));
+}
+
+static int execute(struct store *s, const char *sql)
+{
+    return code_of(s, sqlite3_exec(s->db, sql, NULL, NULL, NULL));
+}
+
+static struct query query_start(struct store *s, const char *sql)
+{
+    struct query q = {.s = s};
+    q.error = sqlite3_prepare_v2(s->db, sql, -1, &q.stmt, NULL);
+    return q;
+}
+
+static void query_u32(struct query *q, uint32_t value)
+{
+    if (q->error == SQLITE_OK)
+        q->error = sqlite3_bind_int64(q->stmt, ++q->bound, value);
+}
+
+/* Bound without a copy: text and bytes live until query_end. */
+static void query_text(struct query *q, const char *text)
+{
+    if (q->error == SQLITE_OK)
+        q->error = sqlite3_bind_text(q->stmt, ++q->bound, text, -1, SQLITE_STATIC);
+}
+
+static void query_bytes(struct query *q, struct span bytes)
+{
+    const void *data = bytes.data ? bytes.data : (const void *)"";
+    if (q->error == SQLITE_OK)
+        q->error = sqlite3_bind_blob64(q->stmt, ++q->bound, data, bytes.len, SQLITE_STATIC);
+}
+
+/* True while there is another row. */
+static bool query_row(struct query *q)
+{
+    if (q->error != SQLITE_OK)
+        return false;
+    int code = sqlite3_step(q->stmt);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        q->error = code;
+    return code == SQLITE_ROW;
+}
+
+static uint32_t query_get_u32(struct query *q, int column, uint32_t max)
+{
+    int64_t value = sqlite3_column_int64(q->stmt, column);
+    if (sqlite3_column_type(q->stmt, column) == SQLITE_INTEGER && value >= 0 && value <= max)
+        return (uint32_t)value;
+    q->error = SQLITE_CORRUPT;
+    return 0;
+}
+
+/* Borrowed until the next row. */
+static struct span query_get_bytes(struct query *q, int column)
+{
+    const void *data = sqlite3_column_blob(q->stmt, column);
+    return span_of(data, (size_t)sqlite3_column_bytes(q->stmt, column));
+}
+
+/* Runs what has not been run, and gives the one error there was. */
+static int query_end(struct query *q)
+{
+    while (query_row(q))
+        ;
+    int rv = code_of(q->s, q->error);
+    sqlite3_finalize(q->stmt);
+    return rv;
+}
+
+static int code_of(struct store *s, int sqlite_code)
+{
+    switch (sqlite_code & 0xff) {
+    case SQLITE_OK:
+        return 0;
+    case SQLITE_FULL:
+        return ERR_NO_SPACE;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return ERR_DAMAGED;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return ERR_BUSY;
+    case SQLITE_NOMEM:
+        return ERR_NO_MEMORY;
+    default: {
+        int error = sqlite3_system_errno(s->db);
+        return error == ENOSPC || error == EDQUOT ? ERR_NO_SPACE : ERR_IO;
+    }
+    }
+}
+
+static int fail(struct store *s, int rv, const char *what, struct errmsg *em)
+{
+    if (rv == ERR_DAMAGED) {
+        int folder = (int)(strrchr(s->path, '/') - s->path);
+        return errmsg_set(em, rv,
+                          "%s is damaged: %s: move %.*s aside and join again with a new token",
+                          s->path, what, folder, s->path);
+    }
+    if (rv == ERR_NO_SPACE)
+        return errmsg_set(em, rv, "%s: %s: the disk is full", s->path, what);
+    return errmsg_set(em, rv, "%s: %s: %s", s->path, what, sqlite3_errmsg(s->db));
+}

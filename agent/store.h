@@ -1,0 +1,95 @@
+/*
+ * store: the agent's one SQLite file, DIR/agent.db: who the agent is, the newest signed messages,
+ * and how far each deployment has come. The only place with SQLite on the agent. It knows nothing
+ * of what the rows decide; it keeps them loaded, as stored.
+ */
+#ifndef DUNLIN_AGENT_STORE_H
+#define DUNLIN_AGENT_STORE_H
+
+#include "agent/core/agent.h"
+#include "base/file.h"
+#include "sync/join.h"
+#include "sync/trust.h"
+
+/* The database may grow to this many pages of 1 KiB: a document, HELD_MAX rows, and the rest many
+ * times over. */
+#define STORE_PAGES_MAX 2048
+
+/* Who this agent is; all but `secret`, `key` and `id` come with the join. */
+struct identity {
+    struct secret_key secret;
+    struct public_key key;
+    struct key_id id;
+    bool keyed;      /* there is a key pair */
+    uint32_t number; /* 0: not joined yet */
+    struct public_key root;
+    struct mac_key mac;
+    struct facts facts;   /* as told when joining */
+    struct policy policy; /* until the first document */
+    uint32_t cell_count;  /* at least 1 once joined */
+    char cells[CELLS_MAX][CELL_URL_MAX + 1];
+    struct digest token; /* of the token's text: which token this agent joined with */
+};
+
+struct sqlite3;
+
+/* Everything here is read-only to the callers. About 110 KiB: keep it in static memory. */
+struct store {
+    struct sqlite3 *db;
+    char path[FILE_PATH_MAX];
+    struct identity identity;
+    uint32_t seq_ceiling;
+    struct trust trust;
+    struct desired document;
+    struct assignment assignment;
+    struct held held[HELD_MAX];
+    uint32_t held_count;
+    struct agent_view view;
+};
+
+enum store_mode {
+    STORE_READ,   /* for a look, also while an agent runs */
+    STORE_WRITE,  /* ERR_NOT_FOUND when there is no database */
+    STORE_CREATE, /* makes an empty database (mode 0600) when there is none */
+};
+
+/*
+ * Opens DIR/agent.db and loads all of it. ERR_NOT_FOUND, ERR_DAMAGED with what to do, ERR_NO_SPACE
+ * or ERR_IO. Whether the agent has joined is store_joined's answer, not an error.
+ */
+int store_open(struct store *s, const char *dir, enum store_mode mode, struct errmsg *em);
+/* Also after a failed open. */
+void store_close(struct store *s);
+
+bool store_joined(const struct store *s);
+
+/* Keeps the key pair that the agent will join with. Before anything is sent, and only once. */
+int store_key(struct store *s, const struct secret_key *secret, struct errmsg *em);
+
+/*
+ * Keeps everything that the join gave, in one transaction. The caller has checked the answer;
+ * `facts` are what it told, `token` is the digest of the token's text. `j` has at least one cell.
+ */
+int store_join(struct store *s, const struct joined *j, const struct facts *facts,
+               const struct digest *token, struct errmsg *em);
+
+/* The message that an event brought: its signed bytes, and what they say. Unused parts are NULL. */
+struct store_incoming {
+    struct span envelope;
+    const struct desired *document;
+    const struct assignment *assignment;
+    const struct trust *trust;
+};
+
+/*
+ * Makes a step's stores durable in one transaction, then shows them in `view`. On an error nothing
+ * has changed, on the disk or in `view`. `in` is the message of the step's event, or NULL.
+ */
+int store_apply(struct store *s, const struct agent_out *out, const struct store_incoming *in,
+                struct errmsg *em);
+
+/* Lets the file grow to `pages` pages: STORE_PAGES_MAX from the start; a smaller number stands for
+ * a full disk. */
+int store_limit(struct store *s, uint32_t pages, struct errmsg *em);
+
+#endif
