@@ -1,0 +1,230 @@
+#include "agent/fetch.h"
+
+#include <assert.h>
+
+static int look(struct fetch *f, bool *more, struct errmsg *em);
+static void look_at_manifest(struct fetch *f);
+static void look_at_index(struct fetch *f);
+static int look_at_content(struct fetch *f, struct errmsg *em);
+static int next_part(struct fetch *f, struct errmsg *em);
+static void start_part(struct fetch *f, enum fetch_part part);
+static void want(struct fetch *f, const struct digest *name, uint32_t len);
+static struct fetch_want *find(struct fetch *f, const struct digest *name);
+static void ask_due(struct fetch *f, uint64_t now_ms);
+static void drop_gone(struct fetch *f);
+static uint64_t next_due(const struct fetch *f);
+
+void fetch_init(struct fetch *f, struct content *content, const struct fetch_link *link)
+{
+    *f = (struct fetch){.content = content, .link = *link};
+}
+
+void fetch_start(struct fetch *f, const struct digest *bundle, const struct trust *trust)
+{
+    assert(f->part == FETCH_NOTHING);
+    f->bundle = *bundle;
+    f->trust = trust;
+    f->error = 0;
+    f->came = 0;
+    start_part(f, FETCH_MANIFEST);
+}
+
+void fetch_stop(struct fetch *f)
+{
+    drop_gone(f);
+    for (uint32_t i = 0; i < f->want_count; i++)
+        if (f->wants[i].asked)
+            f->gone[f->gone_count++] = f->wants[i].name;
+    f->want_count = 0;
+    f->part = FETCH_NOTHING;
+    drop_gone(f);
+}
+
+bool fetch_active(const struct fetch *f)
+{
+    return f->part != FETCH_NOTHING;
+}
+
+void fetch_link_changed(struct fetch *f)
+{
+    f->gone_count = 0;
+    for (uint32_t i = 0; i < f->want_count; i++)
+        f->wants[i].asked = false;
+}
+
+void fetch_take(struct fetch *f, const struct digest *name, struct span frame, struct errmsg *em)
+{
+    struct fetch_want *w = find(f, name);
+    if (!w)
+        return;
+    if (content_check(f->content, name, frame, w->len) < 0) {
+        f->refused++;
+        return;
+    }
+    int rv = chunks_put(f->content->chunks, name, frame, em);
+    if (rv < 0) {
+        f->error = rv;
+        return;
+    }
+    f->came++;
+    /* Never more than the window: what is full is dropped before the next is asked for. */
+    if (f->gone_count == FETCH_WINDOW)
+        drop_gone(f);
+    f->gone[f->gone_count++] = *name;
+    *w = f->wants[--f->want_count];
+}
+
+int fetch_step(struct fetch *f, uint64_t now_ms, uint64_t *due_ms, struct errmsg *em)
+{
+    assert(f->part != FETCH_NOTHING);
+    bool more = false;
+    int rv = f->error;
+    if (rv == 0)
+        rv = look(f, &more, em);
+    if (rv <= 0) {
+        fetch_stop(f);
+        return rv;
+    }
+    drop_gone(f);
+    ask_due(f, now_ms);
+    *due_ms = more ? now_ms : next_due(f);
+    return 1;
+}
+
+/* Fills the window. 1, or 0 when all is here; `*more` when the turn ended before the window was
+ * full. */
+static int look(struct fetch *f, bool *more, struct errmsg *em)
+{
+    for (unsigned looked = 0; f->want_count < FETCH_WINDOW; looked++) {
+        if (f->ended && f->want_count > 0)
+            return 1;
+        if (looked == FETCH_LOOK_MAX) {
+            *more = true;
+            return 1;
+        }
+        int rv = 1;
+        if (f->ended)
+            rv = next_part(f, em);
+        else if (f->part == FETCH_MANIFEST)
+            look_at_manifest(f);
+        else if (f->part == FETCH_INDEX)
+            look_at_index(f);
+        else
+            rv = look_at_content(f, em);
+        if (rv <= 0)
+            return rv;
+    }
+    return 1;
+}
+
+static void look_at_manifest(struct fetch *f)
+{
+    if (!chunks_has(f->content->chunks, &f->bundle))
+        want(f, &f->bundle, 0);
+    f->ended = true;
+}
+
+static void look_at_index(struct fetch *f)
+{
+    const struct manifest *m = &f->content->manifest;
+    f->ended = f->next_index == m->index_count;
+    if (f->ended)
+        return;
+    const struct chunk_ref *ref = &m->index[f->next_index++];
+    if (!chunks_has(f->content->chunks, &ref->digest))
+        want(f, &ref->digest, ref->len);
+}
+
+static int look_at_content(struct fetch *f, struct errmsg *em)
+{
+    struct chunk_ref ref;
+    int rv = content_next(f->content, &ref, em);
+    if (rv == ERR_NOT_FOUND || rv == ERR_DIGEST) {
+        start_part(f, FETCH_INDEX);
+        return 1;
+    }
+    f->ended = rv == 0;
+    if (rv == 1 && !chunks_has(f->content->chunks, &ref.digest))
+        want(f, &ref.digest, ref.len);
+    return rv < 0 ? rv : 1;
+}
+
+/* Everything of a part is here: 0 after the last one. */
+static int next_part(struct fetch *f, struct errmsg *em)
+{
+    if (f->part == FETCH_CONTENT) {
+        content_rewind(f->content);
+        return 0;
+    }
+    if (f->part == FETCH_INDEX) {
+        content_rewind(f->content);
+        start_part(f, FETCH_CONTENT);
+        return 1;
+    }
+    int rv = content_open(f->content, &f->bundle, f->trust, em);
+    if (rv == ERR_NOT_FOUND || rv == ERR_DIGEST)
+        start_part(f, FETCH_MANIFEST);
+    else if (rv == 0)
+        start_part(f, FETCH_INDEX);
+    else
+        return rv;
+    return 1;
+}
+
+static void start_part(struct fetch *f, enum fetch_part part)
+{
+    f->part = part;
+    f->ended = false;
+    f->next_index = 0;
+}
+
+static void want(struct fetch *f, const struct digest *name, uint32_t len)
+{
+    if (find(f, name))
+        return;
+    assert(f->want_count < FETCH_WINDOW);
+    f->wants[f->want_count++] = (struct fetch_want){.name = *name, .len = len};
+}
+
+static struct fetch_want *find(struct fetch *f, const struct digest *name)
+{
+    for (uint32_t i = 0; i < f->want_count; i++)
+        if (digest_equal(&f->wants[i].name, name))
+            return &f->wants[i];
+    return NULL;
+}
+
+static void ask_due(struct fetch *f, uint64_t now_ms)
+{
+    struct digest names[FETCH_WINDOW];
+    size_t count = 0;
+    for (uint32_t i = 0; i < f->want_count; i++)
+        if (!f->wants[i].asked || now_ms >= f->wants[i].due_ms)
+            names[count++] = f->wants[i].name;
+    if (count == 0 || f->link.ask(f->link.context, names, count) < 0)
+        return;
+    for (uint32_t i = 0; i < f->want_count; i++) {
+        struct fetch_want *w = &f->wants[i];
+        if (w->asked && now_ms < w->due_ms)
+            continue;
+        w->asked = true;
+        w->due_ms = now_ms + FETCH_ASK_AGAIN_MS;
+    }
+}
+
+static void drop_gone(struct fetch *f)
+{
+    if (f->gone_count > 0)
+        f->link.drop(f->link.context, f->gone, f->gone_count);
+    f->gone_count = 0;
+}
+
+/* Without a link nothing is due: the driver calls when it is up again. */
+static uint64_t next_due(const struct fetch *f)
+{
+    uint64_t due = UINT64_MAX;
+    for (uint32_t i = 0; i < f->want_count; i++)
+        if (f->wants[i].asked && f->wants[i].due_ms < due)
+            due = f->wants[i].due_ms;
+    return due;
+}
