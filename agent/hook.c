@@ -1,0 +1,325 @@
+#include "agent/hook.h"
+
+#include "agent/tree.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define HOOK_VARIABLES_MAX 12
+#define HOOK_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/* Where things are for one run. */
+struct hook_paths {
+    char tree[FILE_PATH_MAX];
+    char program[FILE_PATH_MAX];
+    char current[FILE_PATH_MAX];
+    char data[FILE_PATH_MAX];
+    char previous[FILE_PATH_MAX]; /* empty: none */
+};
+
+/* What the child needs; made before the fork, so that the child only does system calls. */
+struct hook_child {
+    const char *tree;
+    char *program;
+    char *variables[HOOK_VARIABLES_MAX + 1];
+    int log;
+    int null;
+    pid_t parent;
+};
+
+static int find_paths(struct hook_paths *p, const struct hook_run *run, struct errmsg *em);
+static int look_at_program(const char *path, const struct hook_run *run, struct errmsg *em);
+static int make_environment(struct hook *h, const struct hook_run *run, const struct hook_paths *p,
+                            char *variables[static HOOK_VARIABLES_MAX + 1], struct errmsg *em);
+static int open_log(struct hook *h, const struct hook_run *run, struct errmsg *em);
+static int spawn(struct hook *h, struct hook_child *child, struct errmsg *em);
+static void run_child(const struct hook_child *child) __attribute__((noreturn));
+static void close_others(void);
+static void reset_signals(void);
+static void kill_group(const struct hook *h);
+static int judge(struct hook *h, int status, struct errmsg *em);
+static void keep_log(const struct hook *h);
+static void forget(struct hook *h);
+
+const char *hook_name(enum agent_hook hook)
+{
+    static const char *const names[HOOK_COUNT] = {
+        [HOOK_PRE_APPLY] = "pre-apply",
+        [HOOK_APPLY] = "apply",
+        [HOOK_HEALTH] = "health",
+        [HOOK_REMOVE] = "remove",
+    };
+    assert(hook < HOOK_COUNT);
+    return names[hook];
+}
+
+int hook_failed_log(const char *dir, const char *deployment, enum agent_hook hook,
+                    char out[static FILE_PATH_MAX], struct errmsg *em)
+{
+    char part[64];
+    snprintf(part, sizeof part, "log/%s.failed.log", hook_name(hook));
+    return tree_deployment_path(dir, deployment, part, out, em);
+}
+
+int hook_start(struct hook *h, const struct hook_run *run, uint64_t now_ms, struct errmsg *em)
+{
+    struct hook_paths paths;
+    struct hook_child child = {.tree = paths.tree, .program = paths.program};
+    assert(!h->running);
+    h->kind = run->hook;
+    int rv = find_paths(&paths, run, em);
+    if (rv == 0)
+        rv = look_at_program(paths.program, run, em);
+    if (rv <= 0)
+        return rv;
+    rv = tree_prepare(run->dir, run->deployment, em);
+    if (rv == 0 || rv == ERR_NO_SPACE)
+        rv = make_environment(h, run, &paths, child.variables, em);
+    if (rv == 0)
+        rv = child.log = open_log(h, run, em);
+    if (rv < 0)
+        return rv;
+    rv = spawn(h, &child, em);
+    close(child.log);
+    if (rv < 0)
+        return rv;
+    h->running = true;
+    h->killed = false;
+    h->timeout_s = run->timeout_s;
+    h->kill_ms = run->timeout_s ? now_ms + (uint64_t)run->timeout_s * 1000 : UINT64_MAX;
+    return 1;
+}
+
+int hook_descriptor(const struct hook *h)
+{
+    return h->running ? h->pidfd : -1;
+}
+
+uint64_t hook_deadline(const struct hook *h)
+{
+    return h->running && !h->killed ? h->kill_ms : UINT64_MAX;
+}
+
+int hook_end(struct hook *h, uint64_t now_ms, struct errmsg *em)
+{
+    int status;
+    assert(h->running);
+    pid_t ended = waitpid(h->pid, &status, WNOHANG);
+    if (ended == 0 && now_ms >= hook_deadline(h)) {
+        kill_group(h);
+        h->killed = true;
+    }
+    if (ended == 0)
+        return 1;
+    int rv = ended < 0 ? errmsg_set(em, ERR_IO, "hooks/%s: %s", hook_name(h->kind), strerror(errno))
+                       : judge(h, status, em);
+    if (rv < 0)
+        keep_log(h);
+    forget(h);
+    return rv;
+}
+
+void hook_kill(struct hook *h)
+{
+    if (!h->running)
+        return;
+    kill_group(h);
+    while (waitpid(h->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    forget(h);
+}
+
+static int find_paths(struct hook_paths *p, const struct hook_run *run, struct errmsg *em)
+{
+    p->previous[0] = '\0';
+    int rv = tree_path(run->dir, &run->bundle, p->tree, em);
+    if (rv == 0)
+        rv = file_path(p->program, em, "%s/hooks/%s", p->tree, hook_name(run->hook));
+    if (rv == 0)
+        rv = tree_deployment_path(run->dir, run->deployment, "current", p->current, em);
+    if (rv == 0)
+        rv = tree_deployment_path(run->dir, run->deployment, "data", p->data, em);
+    if (rv == 0 && !digest_is_zero(&run->previous))
+        rv = tree_path(run->dir, &run->previous, p->previous, em);
+    return rv;
+}
+
+/* 1: it can be run. 0: there is none. */
+static int look_at_program(const char *path, const struct hook_run *run, struct errmsg *em)
+{
+    struct stat st;
+    const char *name = hook_name(run->hook);
+    if (stat(path, &st) < 0) {
+        if (errno == ENOENT || errno == ENOTDIR)
+            return 0;
+        return errmsg_set(em, ERR_REFUSED, "hooks/%s: %s", name, strerror(errno));
+    }
+    if (!S_ISREG(st.st_mode))
+        return errmsg_set(em, ERR_REFUSED, "hooks/%s is no file", name);
+    if (access(path, X_OK) < 0)
+        return errmsg_set(em, ERR_REFUSED, "hooks/%s is not executable", name);
+    return 1;
+}
+
+/* Adds "NAME=value" to the block; sets `*error` when it is full. */
+static char *add_variable(struct hook *h, size_t *used, int *error, const char *name,
+                          const char *value)
+{
+    char *at = h->environment + *used;
+    int len = snprintf(at, HOOK_ENVIRONMENT_MAX - *used, "%s=%s", name, value);
+    if (len < 0 || (size_t)len >= HOOK_ENVIRONMENT_MAX - *used)
+        *error = ERR_RANGE;
+    else
+        *used += (size_t)len + 1;
+    return at;
+}
+
+static int make_environment(struct hook *h, const struct hook_run *run, const struct hook_paths *p,
+                            char *variables[static HOOK_VARIABLES_MAX + 1], struct errmsg *em)
+{
+    const struct {
+        const char *name;
+        const char *value;
+    } list[] = {
+        {"PATH", HOOK_PATH},
+        {"HOME", p->data},
+        {"DUNLIN_DEPLOYMENT", run->deployment},
+        {"DUNLIN_VERSION", run->version},
+        {"DUNLIN_BUNDLE", run->bundle_name},
+        {"DUNLIN_TREE", p->tree},
+        {"DUNLIN_CURRENT", p->current},
+        {"DUNLIN_DATA", p->data},
+        {"DUNLIN_PREVIOUS", p->previous},
+        {"DUNLIN_HOOK", hook_name(run->hook)},
+    };
+    size_t used = 0, count = sizeof list / sizeof list[0];
+    int rv = 0;
+    _Static_assert(sizeof list / sizeof list[0] <= HOOK_VARIABLES_MAX, "room for all");
+    for (size_t i = 0; i < count && rv == 0; i++)
+        variables[i] = add_variable(h, &used, &rv, list[i].name, list[i].value);
+    variables[count] = NULL;
+    return rv < 0 ? errmsg_set(em, rv, "the paths in %s are too long for a hook", run->dir) : 0;
+}
+
+/* A full disk doesn't keep a hook from running, only its words from being kept. */
+static int open_log(struct hook *h, const struct hook_run *run, struct errmsg *em)
+{
+    char part[64];
+    snprintf(part, sizeof part, "log/%s.log", hook_name(run->hook));
+    int rv = tree_deployment_path(run->dir, run->deployment, part, h->log, em);
+    if (rv < 0)
+        return rv;
+    int fd = open(h->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0)
+        fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    return fd >= 0 ? fd : errmsg_set(em, ERR_IO, "open %s: %s", h->log, strerror(errno));
+}
+
+static int spawn(struct hook *h, struct hook_child *child, struct errmsg *em)
+{
+    child->parent = getpid();
+    child->null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    pid_t pid = child->null < 0 ? -1 : fork();
+    if (pid == 0)
+        run_child(child);
+    int error = errno;
+    if (child->null >= 0)
+        close(child->null);
+    if (pid < 0)
+        return errmsg_set(em, ERR_IO, "hooks/%s: can't start: %s", hook_name(h->kind),
+                          strerror(error));
+    h->pid = pid;
+    h->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (h->pidfd >= 0)
+        return 0;
+    errmsg_set(em, ERR_IO, "hooks/%s: can't watch: %s", hook_name(h->kind), strerror(errno));
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    return ERR_IO;
+}
+
+/* In the child. A daemon that the hook leaves behind must make its own session; the hook itself
+ * ends with the agent. */
+static void run_child(const struct hook_child *child)
+{
+    char *arguments[] = {child->program, NULL};
+    setsid();
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != child->parent)
+        _exit(126);
+    reset_signals();
+    umask(022);
+    if (dup2(child->null, STDIN_FILENO) < 0 || dup2(child->log, STDOUT_FILENO) < 0 ||
+        dup2(child->log, STDERR_FILENO) < 0 || chdir(child->tree) < 0)
+        _exit(126);
+    close_others();
+    execve(child->program, arguments, child->variables);
+    dprintf(STDERR_FILENO, "%s: %s\n", child->program, strerror(errno));
+    _exit(127);
+}
+
+/* Kernels before 5.9 don't know close_range. */
+static void close_others(void)
+{
+    if (syscall(SYS_close_range, STDERR_FILENO + 1, ~0u, 0) == 0)
+        return;
+    for (int fd = STDERR_FILENO + 1; fd < 1024; fd++)
+        close(fd);
+}
+
+static void reset_signals(void)
+{
+    sigset_t none;
+    struct sigaction normal = {.sa_handler = SIG_DFL};
+    for (int i = 1; i < NSIG; i++)
+        sigaction(i, &normal, NULL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* A child that was only just forked has no group of its own yet. */
+static void kill_group(const struct hook *h)
+{
+    kill(-h->pid, SIGKILL);
+    kill(h->pid, SIGKILL);
+}
+
+static int judge(struct hook *h, int status, struct errmsg *em)
+{
+    const char *name = hook_name(h->kind);
+    if (h->killed)
+        return errmsg_set(em, ERR_TIMEOUT, "hooks/%s took longer than %u s", name, h->timeout_s);
+    if (WIFSIGNALED(status))
+        return errmsg_set(em, ERR_REFUSED, "hooks/%s was ended by signal %d", name,
+                          WTERMSIG(status));
+    if (WEXITSTATUS(status) != 0)
+        return errmsg_set(em, ERR_REFUSED, "hooks/%s ended with code %d", name,
+                          WEXITSTATUS(status));
+    return 0;
+}
+
+/* Set aside, because going back runs hooks again, and those would write over it. */
+static void keep_log(const struct hook *h)
+{
+    char kept[FILE_PATH_MAX];
+    int stem = (int)(strlen(h->log) - strlen(".log"));
+    if (file_path(kept, NULL, "%.*s.failed.log", stem, h->log) == 0 && rename(h->log, kept) < 0)
+        unlink(kept);
+}
+
+static void forget(struct hook *h)
+{
+    close(h->pidfd);
+    h->pidfd = -1;
+    h->running = false;
+}

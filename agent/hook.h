@@ -1,0 +1,69 @@
+/*
+ * hook: runs one program of a bundle's hooks/ folder at a time, in its own session, with a clean
+ * environment, a time limit, and its output in a file. It knows nothing of what the answer decides,
+ * and waits for nothing: the caller watches a descriptor.
+ */
+#ifndef DUNLIN_AGENT_HOOK_H
+#define DUNLIN_AGENT_HOOK_H
+
+#include "agent/core/agent.h"
+#include "base/file.h"
+
+#include <sys/types.h>
+
+/* All of a hook's environment: eight variables, five of them paths. */
+#define HOOK_ENVIRONMENT_MAX 16384
+
+/* What is run, for whom. Texts are borrowed for the call. */
+struct hook_run {
+    const char *dir; /* absolute */
+    const char *deployment;
+    enum agent_hook hook;
+    struct digest bundle;
+    struct digest previous; /* zero: nothing ran before */
+    const char *bundle_name;
+    const char *version;
+    uint32_t timeout_s; /* 0: none */
+};
+
+/* All-zero is: nothing runs. */
+struct hook {
+    bool running;
+    pid_t pid;
+    int pidfd;
+    uint64_t kill_ms; /* UINT64_MAX: never */
+    uint32_t timeout_s;
+    bool killed; /* by us, at the time limit */
+    enum agent_hook kind;
+    char log[FILE_PATH_MAX];
+    char environment[HOOK_ENVIRONMENT_MAX];
+};
+
+/* "pre-apply", "apply", … : the program's name in hooks/. */
+const char *hook_name(enum agent_hook hook);
+
+/*
+ * Starts it: 1 when it runs, 0 when the tree has no such hook, ERR_REFUSED when it is there and
+ * can't be run, or what the system said. Only one at a time.
+ */
+int hook_start(struct hook *h, const struct hook_run *run, uint64_t now_ms, struct errmsg *em);
+
+/* Readable when the hook has ended; -1 when none runs. */
+int hook_descriptor(const struct hook *h);
+/* When hook_end must be called at the latest. */
+uint64_t hook_deadline(const struct hook *h);
+
+/*
+ * Looks whether it has ended, and ends it past its time limit with all its process group. 1 while
+ * it runs, 0 when it succeeded, ERR_REFUSED or ERR_TIMEOUT with a sentence when not.
+ */
+int hook_end(struct hook *h, uint64_t now_ms, struct errmsg *em);
+
+/* Kills it with its process group and waits for that. */
+void hook_kill(struct hook *h);
+
+/* The log of the hook's last failed run: DIR/deployments/NAME/log/HOOK.failed.log. */
+int hook_failed_log(const char *dir, const char *deployment, enum agent_hook hook,
+                    char out[static FILE_PATH_MAX], struct errmsg *em);
+
+#endif
