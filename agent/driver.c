@@ -1,0 +1,441 @@
+#include "agent/driver.h"
+
+#include "agent/stop.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "crypto/random.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <unistd.h>
+
+/* A sleeping machine may wake us late, but never later than this. */
+#define WAIT_MS_MAX 3600000
+
+static int open_parts(struct driver *d, struct errmsg *em);
+static void start_core(struct driver *d);
+static void turn(struct driver *d, short revents);
+static void wait(struct driver *d, short *revents);
+static int wait_ms(const struct driver *d);
+
+static void feed(struct driver *d, struct agent_event *ev, const struct store_incoming *in);
+static void feed_done(struct driver *d, enum agent_action_type done, int rv);
+static void perform(struct driver *d, const struct agent_action *a);
+static int keep(struct driver *d, const struct store_incoming *in);
+static void log_store(const struct driver *d, const struct agent_store *st);
+
+static void begin_job(struct driver *d);
+static int run_now(struct driver *d, const struct job *job, struct errmsg *em);
+static void begin_fetch(struct driver *d, const struct job *job);
+static void stop_fetch(struct driver *d);
+static void step_fetch(struct driver *d);
+static void begin_hook(struct driver *d, const struct job *job);
+static void look_after_hook(struct driver *d);
+static void sweep(struct driver *d);
+static bool beat(void *context);
+
+static void on_event(void *context, struct agent_event *ev, const struct store_incoming *in);
+static void on_chunk(void *context, const struct digest *name, struct span frame);
+static int on_ask(void *context, const struct digest *names, size_t count);
+static void on_drop(void *context, const struct digest *names, size_t count);
+
+/* ---- opening and closing ---- */
+
+int driver_open(struct driver *d, const char *dir, struct errmsg *em)
+{
+    memset(d, 0, sizeof *d);
+    d->folder.lock = -1;
+    d->chunks.folder = -1;
+    d->stop = stop_watch(em);
+    if (d->stop < 0)
+        return d->stop;
+    int rv = folder_find(&d->folder, dir, em);
+    if (rv == 0)
+        rv = folder_hold(&d->folder, em);
+    if (rv == 0)
+        rv = store_open(&d->store, d->folder.path, STORE_WRITE, em);
+    if (rv == ERR_NOT_FOUND || (rv == 0 && !store_joined(&d->store)))
+        return errmsg_set(em, ERR_NOT_FOUND,
+                          "%s has not joined a fleet: run dunlin-agent join URL TOKEN --dir %s",
+                          dir, dir);
+    return rv < 0 ? rv : open_parts(d, em);
+}
+
+static int open_parts(struct driver *d, struct errmsg *em)
+{
+    const struct fetch_link fetch_link = {.context = d, .ask = on_ask, .drop = on_drop};
+    const struct link_handler handler = {.context = d, .event = on_event, .chunk = on_chunk};
+    link_init(&d->link, &d->store, &handler);
+    fetch_init(&d->fetch, &d->content, &fetch_link);
+    d->scratch = arena_on(d->memory, sizeof d->memory);
+    start_core(d);
+    int rv = chunks_open(&d->chunks, d->folder.path, em);
+    return rv < 0 ? rv : content_init(&d->content, &d->chunks, em);
+}
+
+static void start_core(struct driver *d)
+{
+    const struct identity *id = &d->store.identity;
+    struct agent_options options = {
+        .number = id->number,
+        .id = id->id,
+        .facts = facts_digest(&id->facts),
+        .cell_count = id->cell_count,
+        .seq_ceiling = d->store.seq_ceiling,
+    };
+    random_bytes(&options.seed, sizeof options.seed);
+    agent_init(&d->core, &options);
+}
+
+void driver_close(struct driver *d)
+{
+    hook_kill(&d->hook);
+    if (d->link.store)
+        link_close(&d->link);
+    content_free(&d->content);
+    chunks_close(&d->chunks);
+    store_close(&d->store);
+    folder_close(&d->folder);
+    if (d->stop >= 0)
+        close(d->stop);
+}
+
+/* ---- the loop ---- */
+
+void driver_run(struct driver *d)
+{
+    short revents = 0;
+    log_event(LOG_INFO, "agent-started", "version=%s number=%u id=%s dir=%s", DUNLIN_VERSION,
+              d->store.identity.number, key_id_hex(&d->store.identity.id).text, d->folder.path);
+    feed(d, &(struct agent_event){.type = AGENT_BOOT}, NULL);
+    while (!stop_wanted(d->stop)) {
+        turn(d, revents);
+        wait(d, &revents);
+    }
+    log_event(LOG_INFO, "agent-stopped", "number=%u", d->store.identity.number);
+}
+
+/* Everything that is due by now. */
+static void turn(struct driver *d, short revents)
+{
+    link_service(&d->link, revents);
+    if (d->hook.running)
+        look_after_hook(d);
+    if (fetch_active(&d->fetch) && clock_monotonic_ms() >= d->fetch_due_ms)
+        step_fetch(d);
+    if (d->sweep && !fetch_active(&d->fetch))
+        sweep(d);
+    if (d->job.pending)
+        begin_job(d);
+    if (clock_monotonic_ms() >= d->deadline_ms)
+        feed(d, &(struct agent_event){.type = AGENT_TICK}, NULL);
+}
+
+static void wait(struct driver *d, short *revents)
+{
+    struct pollfd fds[] = {
+        {.fd = d->stop, .events = POLLIN},
+        {.fd = link_descriptor(&d->link), .events = link_events(&d->link)},
+        {.fd = hook_descriptor(&d->hook), .events = POLLIN},
+    };
+    poll(fds, sizeof fds / sizeof fds[0], wait_ms(d));
+    *revents = fds[1].fd >= 0 ? fds[1].revents : 0;
+}
+
+static int wait_ms(const struct driver *d)
+{
+    uint64_t now = clock_monotonic_ms(), due = now + WAIT_MS_MAX;
+    int link = link_wait_ms(&d->link);
+    if (d->job.pending || (d->sweep && !fetch_active(&d->fetch)))
+        return 0;
+    if (link >= 0 && now + (uint64_t)link < due)
+        due = now + (uint64_t)link;
+    if (d->deadline_ms < due)
+        due = d->deadline_ms;
+    if (fetch_active(&d->fetch) && d->fetch_due_ms < due)
+        due = d->fetch_due_ms;
+    if (hook_deadline(&d->hook) < due)
+        due = hook_deadline(&d->hook);
+    return due > now ? (int)(due - now) : 0;
+}
+
+/* ---- the core ---- */
+
+/*
+ * One event, and then as many AGENT_STORED as follow from it. A step's actions come before its
+ * stores: they don't depend on them, and what they point to is gone once the view has changed.
+ */
+static void feed(struct driver *d, struct agent_event *ev, const struct store_incoming *in)
+{
+    for (;;) {
+        ev->now_ms = clock_monotonic_ms();
+        ev->wall_s = clock_wall_s();
+        ev->view = &d->store.view;
+        arena_reset(&d->scratch);
+        agent_step(&d->core, ev, &d->scratch, &d->out);
+        d->deadline_ms = d->out.deadline_ms;
+        for (uint32_t i = 0; i < d->out.action_count; i++)
+            perform(d, &d->out.actions[i]);
+        if (d->out.store_count == 0)
+            return;
+        *ev = (struct agent_event){.type = AGENT_STORED, .rv = keep(d, in)};
+    }
+}
+
+static void feed_done(struct driver *d, enum agent_action_type done, int rv)
+{
+    feed(d,
+         &(struct agent_event){
+             .type = AGENT_DONE,
+             .done = done,
+             .rv = rv,
+             .health_deadline_s = d->content.manifest.health_deadline_s,
+             .health_interval_s = d->content.manifest.health_interval_s,
+         },
+         NULL);
+}
+
+static int keep(struct driver *d, const struct store_incoming *in)
+{
+    struct errmsg em = {0};
+    for (uint32_t i = 0; i < d->out.store_count; i++)
+        log_store(d, &d->out.stores[i]);
+    int rv = store_apply(&d->store, &d->out, in, &em);
+    if (rv < 0)
+        log_event(LOG_ERROR, "not-stored", "error=\"%s\"", em.text);
+    return rv;
+}
+
+static void log_store(const struct driver *d, const struct agent_store *st)
+{
+    static const char *const phases[PHASE_COUNT] = {
+        [PHASE_DOWNLOADING] = "downloading", [PHASE_PREPARING] = "preparing",
+        [PHASE_APPLYING] = "applying",       [PHASE_VERIFYING] = "verifying",
+        [PHASE_SETTLED] = "settled",         [PHASE_UNDOING] = "undoing",
+        [PHASE_ROLLED_BACK] = "rolled-back", [PHASE_FAILED] = "failed",
+        [PHASE_REMOVING] = "removing",
+    };
+    (void)d;
+    if (st->type == AGENT_STORE_HELD)
+        log_event(LOG_INFO, "deployment", "name=%s phase=%s generation=%u running=%u cause=\"%s\"",
+                  st->held->name, phases[st->held->phase], st->held->wanted.generation,
+                  st->held->running.generation, cause_text((enum cause)st->held->cause));
+    else if (st->type == AGENT_STORE_DROP)
+        log_event(LOG_INFO, "deployment-gone", "number=%u", st->deployment);
+    else if (st->type == AGENT_STORE_SEQ)
+        log_event(LOG_DEBUG, "numbers-reserved", "below=%u", st->seq);
+}
+
+static void perform(struct driver *d, const struct agent_action *a)
+{
+    switch (a->type) {
+    case AGENT_CONNECT:
+        link_connect(&d->link, a->cell, a->session);
+        break;
+    case AGENT_SUBSCRIBE:
+        link_subscribe(&d->link, a->topic, a->lanes_log2);
+        break;
+    case AGENT_UNSUBSCRIBE:
+        link_unsubscribe(&d->link, a->topic);
+        break;
+    case AGENT_SEND:
+        link_send(&d->link, a->status);
+        break;
+    case AGENT_FETCH_STOP:
+        stop_fetch(d);
+        break;
+    case AGENT_SWEEP:
+        d->sweep = true;
+        break;
+    case AGENT_LEAVE:
+        log_event(LOG_INFO, "removed-from-fleet", "what runs stays as it is");
+        link_close(&d->link);
+        break;
+    case AGENT_FETCH:
+    case AGENT_UNPACK:
+    case AGENT_HOOK:
+    case AGENT_SWITCH:
+    case AGENT_DETACH:
+        assert(!d->job.pending && !d->hook.running && !fetch_active(&d->fetch));
+        d->job = (struct job){.pending = true,
+                              .type = a->type,
+                              .hook = a->hook,
+                              .bundle = a->bundle,
+                              .previous = a->previous};
+        memcpy(d->job.name, a->name, strlen(a->name));
+        break;
+    }
+}
+
+/* ---- jobs ---- */
+
+static void begin_job(struct driver *d)
+{
+    struct errmsg em = {0};
+    struct job job = d->job;
+    d->job.pending = false;
+    memcpy(d->working_for, job.name, sizeof d->working_for);
+    if (job.type == AGENT_FETCH) {
+        begin_fetch(d, &job);
+        return;
+    }
+    if (job.type == AGENT_HOOK) {
+        begin_hook(d, &job);
+        return;
+    }
+    int rv = run_now(d, &job, &em);
+    if (rv < 0)
+        log_event(LOG_WARN, "deployment-error", "name=%s error=\"%s\"", job.name, em.text);
+    if (!stop_wanted(d->stop))
+        feed_done(d, job.type, rv);
+}
+
+static int run_now(struct driver *d, const struct job *job, struct errmsg *em)
+{
+    const struct tree_pulse pulse = {.context = d, .beat = beat};
+    const char *dir = d->folder.path;
+    if (job->type == AGENT_DETACH)
+        return tree_detach(dir, job->name, em);
+    if (job->type == AGENT_UNPACK)
+        return tree_unpack(dir, &d->content, &job->bundle, &pulse, em);
+    assert(job->type == AGENT_SWITCH);
+    if (!digest_is_zero(&job->bundle) && !tree_there(dir, &job->bundle))
+        return errmsg_set(em, ERR_NOT_FOUND, "the tree of bundle %.12s is missing",
+                          digest_hex(&job->bundle).text);
+    return tree_switch(dir, job->name, &job->bundle, em);
+}
+
+/* So that a big bundle being unpacked doesn't cost the connection. */
+static bool beat(void *context)
+{
+    struct driver *d = context;
+    struct pollfd p = {.fd = link_descriptor(&d->link), .events = link_events(&d->link)};
+    if (poll(&p, 1, 0) < 0)
+        p.revents = 0;
+    link_service(&d->link, p.fd >= 0 ? p.revents : 0);
+    if (clock_monotonic_ms() >= d->deadline_ms)
+        feed(d, &(struct agent_event){.type = AGENT_TICK}, NULL);
+    return !stop_wanted(d->stop);
+}
+
+static void begin_fetch(struct driver *d, const struct job *job)
+{
+    fetch_start(&d->fetch, &job->bundle, &d->store.trust);
+    d->fetch_due_ms = 0;
+}
+
+static void stop_fetch(struct driver *d)
+{
+    if (fetch_active(&d->fetch))
+        fetch_stop(&d->fetch);
+    if (d->job.type == AGENT_FETCH)
+        d->job.pending = false;
+}
+
+static void step_fetch(struct driver *d)
+{
+    struct errmsg em = {0};
+    int rv = fetch_step(&d->fetch, clock_monotonic_ms(), &d->fetch_due_ms, &em);
+    if (rv == 1)
+        return;
+    if (rv < 0)
+        log_event(LOG_WARN, "fetch-failed", "name=%s error=\"%s\"", d->working_for, em.text);
+    else if (d->fetch.came > 0)
+        log_event(LOG_INFO, "fetched", "name=%s bundle=%.12s chunks=%u of=%u", d->working_for,
+                  digest_hex(&d->fetch.bundle).text, d->fetch.came, d->content.manifest.chunks);
+    feed_done(d, AGENT_FETCH, rv);
+}
+
+static void begin_hook(struct driver *d, const struct job *job)
+{
+    struct errmsg em = {0};
+    const struct manifest *m = &d->content.manifest;
+    int rv = content_open(&d->content, &job->bundle, NULL, &em);
+    uint32_t limit_s = m->hook_timeout_s;
+    if (job->hook == HOOK_HEALTH && m->health_deadline_s > 0 && m->health_deadline_s < limit_s)
+        limit_s = m->health_deadline_s;
+    if (rv == 0)
+        rv = hook_start(&d->hook,
+                        &(struct hook_run){
+                            .dir = d->folder.path,
+                            .deployment = job->name,
+                            .hook = job->hook,
+                            .bundle = job->bundle,
+                            .previous = job->previous,
+                            .bundle_name = m->name,
+                            .version = m->version,
+                            .timeout_s = limit_s,
+                        },
+                        clock_monotonic_ms(), &em);
+    if (rv < 0)
+        log_event(LOG_WARN, "hook-failed", "name=%s error=\"%s\"", job->name, em.text);
+    if (rv <= 0)
+        feed_done(d, AGENT_HOOK, rv);
+}
+
+static void look_after_hook(struct driver *d)
+{
+    struct errmsg em = {0};
+    int rv = hook_end(&d->hook, clock_monotonic_ms(), &em);
+    if (rv == 1)
+        return;
+    if (rv < 0)
+        log_event(LOG_WARN, "hook-failed", "name=%s error=\"%s\"", d->working_for, em.text);
+    feed_done(d, AGENT_HOOK, rv);
+}
+
+static void sweep(struct driver *d)
+{
+    static struct digest used[2 * HELD_MAX];
+    struct errmsg em = {0};
+    size_t count = 0;
+    d->sweep = false;
+    for (uint32_t i = 0; i < d->store.held_count; i++) {
+        const struct held *h = &d->store.held[i];
+        if (h->running.generation)
+            used[count++] = h->running.bundle;
+        if (h->wanted.generation)
+            used[count++] = h->wanted.bundle;
+    }
+    if (tree_sweep(d->folder.path, &d->content, used, count, &em) < 0)
+        log_event(LOG_WARN, "sweep-failed", "error=\"%s\"", em.text);
+}
+
+/* ---- what the link and the fetch call ---- */
+
+static void on_event(void *context, struct agent_event *ev, const struct store_incoming *in)
+{
+    struct driver *d = context;
+    if (ev->type == AGENT_LINK_UP || ev->type == AGENT_LINK_DOWN) {
+        fetch_link_changed(&d->fetch);
+        d->fetch_due_ms = 0;
+    }
+    feed(d, ev, in);
+}
+
+static void on_chunk(void *context, const struct digest *name, struct span frame)
+{
+    struct driver *d = context;
+    struct errmsg em = {0};
+    uint32_t refused = d->fetch.refused;
+    if (!fetch_active(&d->fetch))
+        return;
+    fetch_take(&d->fetch, name, frame, &em);
+    d->fetch_due_ms = 0;
+    if (em.text[0] != '\0')
+        log_event(LOG_WARN, "chunk-not-kept", "error=\"%s\"", em.text);
+    if (d->fetch.refused == refused)
+        return;
+    log_event(LOG_WARN, "chunk-refused", "chunk=%.12s", digest_hex(name).text);
+    feed(d, &(struct agent_event){.type = AGENT_REFUSED}, NULL);
+}
+
+static int on_ask(void *context, const struct digest *names, size_t count)
+{
+    return link_ask(&((struct driver *)context)->link, names, count);
+}
+
+static void on_drop(void *context, const struct digest *names, size_t count)
+{
+    link_drop(&((struct driver *)context)->link, names, count);
+}

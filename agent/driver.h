@@ -1,0 +1,60 @@
+/*
+ * driver: brings the agent's core its events and performs what it decides: one poll loop over the
+ * link, the running hook and the clock. It decides nothing.
+ */
+#ifndef DUNLIN_AGENT_DRIVER_H
+#define DUNLIN_AGENT_DRIVER_H
+
+#include "agent/fetch.h"
+#include "agent/folder.h"
+#include "agent/hook.h"
+#include "agent/link.h"
+#include "agent/store.h"
+#include "agent/tree.h"
+
+/* An action that is begun as soon as the step that asked for it is over. */
+struct job {
+    bool pending;
+    enum agent_action_type type;
+    enum agent_hook hook;
+    struct digest bundle;
+    struct digest previous;
+    char name[NAME_MAX_LEN + 1];
+};
+
+/* About 900 KiB, most of it touched only while content comes: keep it in static memory. */
+struct driver {
+    struct folder folder;
+    int stop;
+    struct store store;
+    struct chunks chunks;
+    struct content content;
+    struct fetch fetch;
+    struct hook hook;
+    struct link link;
+
+    struct agent core;
+    struct agent_out out;
+    struct arena scratch;
+    _Alignas(16) uint8_t memory[AGENT_SCRATCH_MAX];
+    uint64_t deadline_ms;
+
+    struct job job;
+    char working_for[NAME_MAX_LEN + 1]; /* the deployment of the running hook or fetch */
+    bool sweep;                         /* when nothing else uses `content` */
+    uint64_t fetch_due_ms;
+};
+
+/*
+ * Opens everything in DIR. ERR_BUSY when another agent works there, ERR_NOT_FOUND with what to do
+ * when it hasn't joined, ERR_DAMAGED.
+ */
+int driver_open(struct driver *d, const char *dir, struct errmsg *em);
+
+/* Runs until SIGTERM or SIGINT. */
+void driver_run(struct driver *d);
+
+/* Ends what runs, says good-bye, closes. Also after a failed open. */
+void driver_close(struct driver *d);
+
+#endif

@@ -1,0 +1,364 @@
+#include "agent/link.h"
+
+#include "base/log.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+/* libmosquitto's own lower limit. */
+#define KEEPALIVE_S_MIN 5
+#define LINK_SERVICE_MS 1000
+
+static void connect_now(struct link *l);
+static void on_up(void *context, bool session_present);
+static void on_down(void *context, const char *reason);
+static void on_message(void *context, const char *topic, struct span payload, bool retained);
+static void take_head(struct link *l, const struct topic_name *name, struct span payload);
+static void take_signed(struct link *l, enum message type, struct span payload);
+static int open_signed(struct link *l, enum message type, struct span payload,
+                       struct agent_event *ev, struct store_incoming *in);
+static void refuse(struct link *l, const char *topic, int rv);
+static void tell(struct link *l, enum agent_event_type type);
+static struct topic topic_of(const struct link *l, enum link_topic which, uint8_t lanes_log2);
+static struct topic up_topic(const struct link *l);
+static void subscribe_to(struct link *l, const enum link_topic *which, size_t count,
+                         uint8_t lanes_log2);
+static void unsubscribe_from(struct link *l, enum link_topic which);
+
+void link_init(struct link *l, const struct store *store, const struct link_handler *handler)
+{
+    memset(l, 0, sizeof *l);
+    l->store = store;
+    l->handler = *handler;
+}
+
+/* A clean disconnect keeps the broker from sending the last will, so the agent sends it itself. */
+void link_close(struct link *l)
+{
+    uint8_t room[STATUS_MAX];
+    struct buffer will = buffer_on(room, sizeof room);
+    struct will w = {.number = l->store->identity.number, .session = l->session};
+    if (l->up && will_write(&w, &l->store->identity.mac, &will) == 0)
+        mqtt_publish(l->mqtt, up_topic(l).text, span_buffer(&will), 1, false);
+    mqtt_free(l->mqtt);
+    l->mqtt = NULL;
+    l->up = false;
+    l->connecting = false;
+}
+
+/* Only noted: this may be called from inside a handler of the connection that is just ending. */
+void link_connect(struct link *l, uint32_t cell, uint32_t session)
+{
+    assert(cell < l->store->identity.cell_count);
+    l->cell = cell;
+    l->session = session;
+    l->connecting = true;
+}
+
+void link_subscribe(struct link *l, enum agent_topic topic, uint8_t lanes_log2)
+{
+    static const enum link_topic heads[] = {LINK_COHORT_HEAD, LINK_AGENT_HEAD};
+    static const enum link_topic single[AGENT_TOPIC_COUNT] = {
+        [AGENT_TOPIC_DOCUMENT] = LINK_DOCUMENT,
+        [AGENT_TOPIC_ASSIGNMENT] = LINK_ASSIGNMENT,
+        [AGENT_TOPIC_TRUST] = LINK_TRUST,
+    };
+    if (topic == AGENT_TOPIC_HEADS)
+        subscribe_to(l, heads, 2, lanes_log2);
+    else
+        subscribe_to(l, &single[topic], 1, 0);
+}
+
+void link_unsubscribe(struct link *l, enum agent_topic topic)
+{
+    switch (topic) {
+    case AGENT_TOPIC_HEADS:
+        unsubscribe_from(l, LINK_COHORT_HEAD);
+        unsubscribe_from(l, LINK_AGENT_HEAD);
+        break;
+    case AGENT_TOPIC_DOCUMENT:
+        unsubscribe_from(l, LINK_DOCUMENT);
+        break;
+    case AGENT_TOPIC_ASSIGNMENT:
+        unsubscribe_from(l, LINK_ASSIGNMENT);
+        break;
+    case AGENT_TOPIC_TRUST:
+    case AGENT_TOPIC_COUNT:
+        unsubscribe_from(l, LINK_TRUST);
+        break;
+    }
+}
+
+void link_send(struct link *l, const struct status *status)
+{
+    uint8_t room[STATUS_MAX];
+    struct buffer out = buffer_on(room, sizeof room);
+    int rv = status_write(status, &l->store->identity.mac, &out);
+    if (rv == 0 && l->up)
+        rv = mqtt_publish(l->mqtt, up_topic(l).text, span_buffer(&out), 1, false);
+    if (rv < 0)
+        log_event(LOG_WARN, "status-not-sent", "seq=%u error=%s", status->seq, err_name(rv));
+}
+
+int link_ask(struct link *l, const struct digest *names, size_t count)
+{
+    struct topic topics[FETCH_WINDOW];
+    const char *texts[FETCH_WINDOW];
+    assert(count <= FETCH_WINDOW);
+    if (!l->up)
+        return ERR_BUSY;
+    for (size_t i = 0; i < count; i++) {
+        topics[i] = topic_make(&(struct topic_name){.kind = TOPIC_CHUNK, .chunk = names[i]});
+        texts[i] = topics[i].text;
+    }
+    return mqtt_subscribe(l->mqtt, texts, count, 0);
+}
+
+void link_drop(struct link *l, const struct digest *names, size_t count)
+{
+    struct topic topics[FETCH_WINDOW];
+    const char *texts[FETCH_WINDOW];
+    assert(count <= FETCH_WINDOW);
+    for (size_t i = 0; i < count; i++) {
+        topics[i] = topic_make(&(struct topic_name){.kind = TOPIC_CHUNK, .chunk = names[i]});
+        texts[i] = topics[i].text;
+    }
+    if (l->up)
+        mqtt_unsubscribe(l->mqtt, texts, count);
+}
+
+int link_descriptor(const struct link *l)
+{
+    return l->mqtt ? mqtt_descriptor(l->mqtt) : -1;
+}
+
+short link_events(const struct link *l)
+{
+    return l->mqtt ? mqtt_events(l->mqtt) : 0;
+}
+
+/* A connection that could not even be started has no descriptor, and its end is still to be told.
+ */
+int link_wait_ms(const struct link *l)
+{
+    if (l->connecting || l->unreachable)
+        return 0;
+    return l->mqtt ? LINK_SERVICE_MS : -1;
+}
+
+void link_service(struct link *l, short revents)
+{
+    if (l->connecting)
+        connect_now(l);
+    if (l->mqtt)
+        mqtt_service(l->mqtt, revents);
+    if (l->unreachable) {
+        l->unreachable = false;
+        tell(l, AGENT_LINK_DOWN);
+    }
+}
+
+/* ---- connecting ---- */
+
+/* A handle of its own for each connection, because the keep-alive comes with the document. */
+static void connect_now(struct link *l)
+{
+    const struct mqtt_handler handler = {
+        .context = l, .up = on_up, .down = on_down, .message = on_message};
+    uint8_t room[STATUS_MAX];
+    struct buffer will = buffer_on(room, sizeof room);
+    const struct identity *id = &l->store->identity;
+    struct key_id_hex name = key_id_hex(&id->id);
+    struct topic topic = up_topic(l);
+    uint32_t keepalive_s = l->store->document.policy.keepalive_s;
+    struct errmsg em = {.text = "no memory"};
+    l->connecting = false;
+    mqtt_free(l->mqtt);
+    l->mqtt = NULL;
+    int rv =
+        will_write(&(struct will){.number = id->number, .session = l->session}, &id->mac, &will);
+    if (rv == 0)
+        l->mqtt = mqtt_new(
+            &(struct mqtt_options){
+                .client_id = name.text,
+                .keepalive_s = keepalive_s < KEEPALIVE_S_MIN ? KEEPALIVE_S_MIN : keepalive_s,
+                .will_topic = topic.text,
+                .will = span_buffer(&will),
+            },
+            &handler);
+    if (l->mqtt && mqtt_connect(l->mqtt, id->cells[l->cell], &em) == 0)
+        return;
+    mqtt_free(l->mqtt);
+    l->mqtt = NULL;
+    log_event(LOG_ERROR, "link-impossible", "broker=%s error=\"%s\"", id->cells[l->cell], em.text);
+    l->unreachable = true;
+}
+
+static void on_up(void *context, bool session_present)
+{
+    struct link *l = context;
+    (void)session_present;
+    l->up = true;
+    l->reason[0] = '\0';
+    memset(l->topics, 0, sizeof l->topics);
+    log_event(LOG_INFO, "link-up", "broker=%s session=%u", l->store->identity.cells[l->cell],
+              l->session);
+    tell(l, AGENT_LINK_UP);
+}
+
+/* Said once for each reason: an agent may be without its broker for months. */
+static void on_down(void *context, const char *reason)
+{
+    struct link *l = context;
+    enum log_level level = strncmp(l->reason, reason, sizeof l->reason - 1) ? LOG_INFO : LOG_DEBUG;
+    l->up = false;
+    log_event(level, "link-down", "broker=%s reason=\"%s\"", l->store->identity.cells[l->cell],
+              reason);
+    snprintf(l->reason, sizeof l->reason, "%s", reason);
+    tell(l, AGENT_LINK_DOWN);
+}
+
+static void tell(struct link *l, enum agent_event_type type)
+{
+    struct agent_event ev = {.type = type};
+    l->handler.event(l->handler.context, &ev, NULL);
+}
+
+/* ---- messages ---- */
+
+static void on_message(void *context, const char *topic, struct span payload, bool retained)
+{
+    struct link *l = context;
+    struct topic_name name = topic_read(topic);
+    (void)retained;
+    if (payload.len == 0)
+        return; /* what was retained there was taken back */
+    if (name.kind == TOPIC_CHUNK)
+        l->handler.chunk(l->handler.context, &name.chunk, payload);
+    else if (payload.len > MESSAGE_MAX)
+        refuse(l, topic, ERR_RANGE);
+    else if (name.kind == TOPIC_COHORT_HEAD || name.kind == TOPIC_AGENT_HEAD)
+        take_head(l, &name, payload);
+    else if (name.kind == TOPIC_COHORT_DOC)
+        take_signed(l, MESSAGE_DESIRED, payload);
+    else if (name.kind == TOPIC_AGENT_DOC)
+        take_signed(l, MESSAGE_ASSIGNMENT, payload);
+    else if (name.kind == TOPIC_TRUST)
+        take_signed(l, MESSAGE_TRUST, payload);
+    else
+        refuse(l, topic, ERR_FORMAT);
+}
+
+/* A head of a cohort that we just left may still be on its way. */
+static void take_head(struct link *l, const struct topic_name *name, struct span payload)
+{
+    struct head head;
+    bool cohort = name->kind == TOPIC_COHORT_HEAD;
+    if (cohort && memcmp(&name->cohort, &l->store->assignment.cohort, sizeof name->cohort) != 0)
+        return;
+    int rv = head_read(payload, &head);
+    if (rv < 0) {
+        refuse(l, "head", rv);
+        return;
+    }
+    struct agent_event ev = {
+        .type = AGENT_HEAD,
+        .topic = cohort ? AGENT_TOPIC_DOCUMENT : AGENT_TOPIC_ASSIGNMENT,
+        .head = &head,
+    };
+    l->handler.event(l->handler.context, &ev, NULL);
+}
+
+static void take_signed(struct link *l, enum message type, struct span payload)
+{
+    struct agent_event ev = {0};
+    struct store_incoming in = {.envelope = payload};
+    int rv = open_signed(l, type, payload, &ev, &in);
+    if (rv < 0)
+        refuse(l, "signed message", rv);
+    else
+        l->handler.event(l->handler.context, &ev, &in);
+}
+
+static int open_signed(struct link *l, enum message type, struct span payload,
+                       struct agent_event *ev, struct store_incoming *in)
+{
+    struct span body;
+    int rv = envelope_open(type, payload, &l->store->identity.root, 1, &body);
+    if (rv < 0)
+        return rv;
+    if (type == MESSAGE_DESIRED) {
+        ev->type = AGENT_DOCUMENT;
+        ev->document = in->document = &l->message.document;
+        return desired_read(body, &l->message.document);
+    }
+    if (type == MESSAGE_ASSIGNMENT) {
+        ev->type = AGENT_ASSIGNMENT;
+        ev->assignment = in->assignment = &l->message.assignment;
+        return assignment_read(body, &l->message.assignment);
+    }
+    ev->type = AGENT_TRUST;
+    in->trust = &l->message.trust;
+    rv = trust_read(body, &l->message.trust);
+    ev->trust_version = l->message.trust.version;
+    return rv;
+}
+
+static void refuse(struct link *l, const char *topic, int rv)
+{
+    log_event(LOG_WARN, "message-refused", "topic=%s error=%s", topic, err_name(rv));
+    tell(l, AGENT_REFUSED);
+}
+
+/* ---- topics ---- */
+
+static struct topic topic_of(const struct link *l, enum link_topic which, uint8_t lanes_log2)
+{
+    static const enum topic_kind kinds[LINK_TOPIC_COUNT] = {
+        [LINK_COHORT_HEAD] = TOPIC_COHORT_HEAD,
+        [LINK_AGENT_HEAD] = TOPIC_AGENT_HEAD,
+        [LINK_DOCUMENT] = TOPIC_COHORT_DOC,
+        [LINK_ASSIGNMENT] = TOPIC_AGENT_DOC,
+        [LINK_TRUST] = TOPIC_TRUST,
+    };
+    const struct key_id *id = &l->store->identity.id;
+    return topic_make(&(struct topic_name){
+        .kind = kinds[which],
+        .agent = *id,
+        .cohort = l->store->assignment.cohort,
+        .lane = topic_lane(id, lanes_log2),
+    });
+}
+
+static struct topic up_topic(const struct link *l)
+{
+    return topic_make(&(struct topic_name){.kind = TOPIC_UP, .agent = l->store->identity.id});
+}
+
+/* Subscribing again to the same topic brings its retained message again. */
+static void subscribe_to(struct link *l, const enum link_topic *which, size_t count,
+                         uint8_t lanes_log2)
+{
+    const char *texts[LINK_TOPIC_COUNT];
+    if (!l->up)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        struct topic topic = topic_of(l, which[i], lanes_log2);
+        struct topic *now = &l->topics[which[i]];
+        if (strcmp(now->text, topic.text) != 0)
+            unsubscribe_from(l, which[i]);
+        *now = topic;
+        texts[i] = now->text;
+    }
+    int rv = mqtt_subscribe(l->mqtt, texts, count, 0);
+    if (rv < 0)
+        log_event(LOG_WARN, "subscribe-failed", "topic=%s error=%s", texts[0], err_name(rv));
+}
+
+static void unsubscribe_from(struct link *l, enum link_topic which)
+{
+    const char *text = l->topics[which].text;
+    if (l->up && text[0] != '\0')
+        mqtt_unsubscribe(l->mqtt, &text, 1);
+    l->topics[which].text[0] = '\0';
+}

@@ -1,0 +1,71 @@
+/*
+ * link: the agent's one connection to its fleet: it connects and subscribes as the core says, turns
+ * what comes into events whose signatures hold, and hands chunks on. It knows nothing of what an
+ * event leads to.
+ */
+#ifndef DUNLIN_AGENT_LINK_H
+#define DUNLIN_AGENT_LINK_H
+
+#include "agent/fetch.h"
+#include "agent/store.h"
+#include "sync/mqtt.h"
+
+/* Topics that an agent may be subscribed to, chunks aside. */
+enum link_topic {
+    LINK_COHORT_HEAD,
+    LINK_AGENT_HEAD,
+    LINK_DOCUMENT,
+    LINK_ASSIGNMENT,
+    LINK_TRUST,
+    LINK_TOPIC_COUNT,
+};
+
+/* Called from inside link_service; what `ev`, `in` and `frame` point to lives until the return. */
+struct link_handler {
+    void *context;
+    /* type, rv, topic and the message are set; the rest is the caller's. */
+    void (*event)(void *context, struct agent_event *ev, const struct store_incoming *in);
+    void (*chunk)(void *context, const struct digest *name, struct span frame);
+};
+
+/* About 40 KiB: keep it in static memory. */
+struct link {
+    const struct store *store;
+    struct link_handler handler;
+    struct mqtt *mqtt; /* a new one for each connection, NULL before the first */
+    bool up;
+    bool connecting;  /* link_connect was called; the next link_service does it */
+    bool unreachable; /* it failed at once; the next link_service tells */
+    uint32_t cell;
+    uint32_t session;
+    char reason[160];                      /* why it is down, as last logged */
+    struct topic topics[LINK_TOPIC_COUNT]; /* subscribed to; empty: not */
+    union {
+        struct desired document;
+        struct assignment assignment;
+        struct trust trust;
+    } message; /* the one that is being handed on */
+};
+
+/* `store` is borrowed, and joined. */
+void link_init(struct link *l, const struct store *store, const struct link_handler *handler);
+/* Tells the fleet that the agent goes on purpose, and closes. */
+void link_close(struct link *l);
+
+/* Starts to connect; AGENT_LINK_UP or AGENT_LINK_DOWN follows. */
+void link_connect(struct link *l, uint32_t cell, uint32_t session);
+void link_subscribe(struct link *l, enum agent_topic topic, uint8_t lanes_log2);
+void link_unsubscribe(struct link *l, enum agent_topic topic);
+void link_send(struct link *l, const struct status *status);
+/* Asks for chunks, and no longer asks. ERR_BUSY when there is no connection. */
+int link_ask(struct link *l, const struct digest *names, size_t count);
+void link_drop(struct link *l, const struct digest *names, size_t count);
+
+/* For the poll loop, as in sync/mqtt.h. */
+int link_descriptor(const struct link *l);
+short link_events(const struct link *l);
+/* How long link_service can wait, in milliseconds; -1: as long as it likes. */
+int link_wait_ms(const struct link *l);
+void link_service(struct link *l, short revents);
+
+#endif

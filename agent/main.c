@@ -1,0 +1,287 @@
+#include "agent/driver.h"
+#include "agent/facts.h"
+#include "agent/inspect.h"
+#include "agent/join.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+/* Where an installed agent keeps its things. */
+#define DIR_DEFAULT "/var/lib/dunlin-agent"
+#define POSITIONALS_MAX 2
+
+/* A command line taken apart; each verb uses what it understands. */
+struct arguments {
+    const char *positionals[POSITIONALS_MAX];
+    int positional_count;
+    const char *dir;
+    struct facts facts;
+    uint32_t timeout_s;
+    bool json;
+    bool help;
+};
+
+struct verb {
+    const char *name;
+    int positionals;
+    const char *flags; /* the names it takes, with spaces around each */
+    int (*run)(struct arguments *a, struct errmsg *em);
+    const char *usage;
+    const char *summary;
+    const char *details;
+};
+
+static int run_join(struct arguments *a, struct errmsg *em);
+static int run_agent(struct arguments *a, struct errmsg *em);
+static int run_status(struct arguments *a, struct errmsg *em);
+
+static const struct verb verbs[] = {
+    {
+        .name = "join",
+        .positionals = 2,
+        .flags = " --dir --fact --timeout ",
+        .run = run_join,
+        .usage = "join URL TOKEN [--dir DIR] [--fact KEY=VALUE ...] [--timeout SECONDS]",
+        .summary = "turn this device into an agent of a fleet",
+        .details =
+            "  URL       the fleet's broker, as `dunlin status` shows it: mqtt://HOST[:PORT]\n"
+            "  TOKEN     a one-time token, as `dunlin token create` prints it\n"
+            "  --fact    something to tell about this device; may be repeated\n"
+            "  --timeout give up after so many seconds; without it, join tries until it is "
+            "answered\n"
+            "\n"
+            "The device makes its key before anything is sent, so the command may be repeated at\n"
+            "any time, also after a power cut. In a DIR that has joined with the same token, it\n"
+            "says so and succeeds.\n",
+    },
+    {
+        .name = "run",
+        .positionals = 0,
+        .flags = " --dir --log ",
+        .run = run_agent,
+        .usage = "run [--dir DIR] [--log debug|info|warn|error]",
+        .summary = "keep the device as its fleet wants it, until SIGTERM or SIGINT",
+        .details =
+            "  --log     write lines of this level and above to standard error (info)\n"
+            "\n"
+            "What runs is at DIR/deployments/NAME/current, a link to the version's tree; a\n"
+            "deployment's own data belong in DIR/deployments/NAME/data, and the output of its\n"
+            "hooks is in DIR/deployments/NAME/log. Hooks find DUNLIN_DEPLOYMENT, DUNLIN_VERSION,\n"
+            "DUNLIN_BUNDLE, DUNLIN_TREE, DUNLIN_CURRENT, DUNLIN_DATA, DUNLIN_PREVIOUS and\n"
+            "DUNLIN_HOOK in their environment.\n",
+    },
+    {
+        .name = "status",
+        .positionals = 0,
+        .flags = " --dir --json ",
+        .run = run_status,
+        .usage = "status [--dir DIR] [--json]",
+        .summary = "show who this agent is and how far its deployments have come",
+        .details =
+            "  --json    one JSON document instead of a table\n"
+            "\n"
+            "It reads DIR, so it also works while the agent runs, or without a link. Whether the\n"
+            "agent is connected is for `dunlin agent list` to say, on the manager's side.\n",
+    },
+};
+
+#define VERB_COUNT (sizeof verbs / sizeof verbs[0])
+
+static const struct verb *find_verb(const char *name);
+static int parse(const struct verb *v, int argc, char **argv, struct arguments *a,
+                 struct errmsg *em);
+static int parse_flag(const struct verb *v, const char *flag, const char *value,
+                      struct arguments *a, struct errmsg *em);
+static bool takes(const struct verb *v, const char *flag);
+static int parse_level(const char *value, struct errmsg *em);
+static int parse_seconds(const char *value, uint32_t *out, struct errmsg *em);
+static void print_help(FILE *to);
+static void print_verb_help(const struct verb *v);
+static int finish(int rv, const struct errmsg *em);
+
+int main(int argc, char **argv)
+{
+    static struct arguments a;
+    struct errmsg em = {0};
+    umask(022);
+    if (argc < 2) {
+        print_help(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("dunlin-agent %s\n", DUNLIN_VERSION);
+        return 0;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_help(stdout);
+        return 0;
+    }
+    const struct verb *v = find_verb(argv[1]);
+    if (!v)
+        return finish(
+            errmsg_set(&em, ERR_USAGE, "%s is no command; see dunlin-agent --help", argv[1]), &em);
+    int rv = parse(v, argc - 2, argv + 2, &a, &em);
+    if (rv == 0 && a.help)
+        print_verb_help(v);
+    else if (rv == 0)
+        rv = v->run(&a, &em);
+    return finish(rv, &em);
+}
+
+/* ---- the verbs ---- */
+
+static int run_join(struct arguments *a, struct errmsg *em)
+{
+    static struct join_options options;
+    options = (struct join_options){
+        .url = a->positionals[0],
+        .token = a->positionals[1],
+        .dir = a->dir,
+        .timeout_s = a->timeout_s,
+    };
+    facts_gather(&options.facts);
+    int rv = 0;
+    for (uint32_t i = 0; rv == 0 && i < a->facts.count; i++)
+        rv = facts_set(&options.facts, a->facts.list[i].key, a->facts.list[i].value, em);
+    return rv < 0 ? rv : join_fleet(&options, em);
+}
+
+static int run_agent(struct arguments *a, struct errmsg *em)
+{
+    static struct driver d;
+    int rv = driver_open(&d, a->dir, em);
+    if (rv == 0)
+        driver_run(&d);
+    driver_close(&d);
+    return rv;
+}
+
+static int run_status(struct arguments *a, struct errmsg *em)
+{
+    return inspect_print(a->dir, a->json, em);
+}
+
+/* ---- the command line ---- */
+
+static const struct verb *find_verb(const char *name)
+{
+    for (size_t i = 0; i < VERB_COUNT; i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    return NULL;
+}
+
+/* Flags may stand anywhere, as "--flag value" or "--flag=value". */
+static int parse(const struct verb *v, int argc, char **argv, struct arguments *a,
+                 struct errmsg *em)
+{
+    *a = (struct arguments){.dir = DIR_DEFAULT};
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            a->help = true;
+            return 0;
+        }
+        if (strcmp(argv[i], "--json") == 0 && takes(v, argv[i])) {
+            a->json = true;
+            continue;
+        }
+        if (argv[i][0] == '-') {
+            char *flag = argv[i], *equals = strchr(flag, '=');
+            if (equals)
+                *equals = '\0';
+            const char *value = equals ? equals + 1 : i + 1 < argc ? argv[++i] : NULL;
+            int rv = parse_flag(v, flag, value, a, em);
+            if (rv < 0)
+                return rv;
+            continue;
+        }
+        if (a->positional_count == v->positionals)
+            return errmsg_set(em, ERR_USAGE, "%.80s is too much; usage: dunlin-agent %s", argv[i],
+                              v->usage);
+        a->positionals[a->positional_count++] = argv[i];
+    }
+    if (a->positional_count < v->positionals)
+        return errmsg_set(em, ERR_USAGE, "something is missing; usage: dunlin-agent %s", v->usage);
+    return 0;
+}
+
+static int parse_flag(const struct verb *v, const char *flag, const char *value,
+                      struct arguments *a, struct errmsg *em)
+{
+    if (!takes(v, flag) || strcmp(flag, "--json") == 0)
+        return errmsg_set(em, ERR_USAGE, "%.80s is no flag of %s; usage: dunlin-agent %s", flag,
+                          v->name, v->usage);
+    if (!value || value[0] == '\0')
+        return errmsg_set(em, ERR_USAGE, "%s needs a value; usage: dunlin-agent %s", flag,
+                          v->usage);
+    if (strcmp(flag, "--dir") == 0)
+        a->dir = value;
+    else if (strcmp(flag, "--fact") == 0)
+        return facts_add(&a->facts, value, em);
+    else if (strcmp(flag, "--timeout") == 0)
+        return parse_seconds(value, &a->timeout_s, em);
+    else
+        return parse_level(value, em);
+    return 0;
+}
+
+static bool takes(const struct verb *v, const char *flag)
+{
+    char name[32];
+    int len = snprintf(name, sizeof name, " %s ", flag);
+    return len > 0 && (size_t)len < sizeof name && strstr(v->flags, name);
+}
+
+static int parse_level(const char *value, struct errmsg *em)
+{
+    static const char *const names[] = {
+        [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(value, names[i]) == 0) {
+            log_threshold((enum log_level)i);
+            return 0;
+        }
+    return errmsg_set(em, ERR_USAGE, "--log %.40s: write debug, info, warn or error", value);
+}
+
+static int parse_seconds(const char *value, uint32_t *out, struct errmsg *em)
+{
+    char *end;
+    unsigned long seconds = strtoul(value, &end, 10);
+    if (value[0] < '0' || value[0] > '9' || *end != '\0' || seconds == 0 || seconds > 1000000)
+        return errmsg_set(em, ERR_USAGE, "--timeout %.40s: write seconds, from 1 to 1000000",
+                          value);
+    *out = (uint32_t)seconds;
+    return 0;
+}
+
+static void print_help(FILE *to)
+{
+    fprintf(to,
+            "dunlin-agent keeps one device as its fleet wants it, also when links come and go.\n"
+            "\n");
+    for (size_t i = 0; i < VERB_COUNT; i++)
+        fprintf(to, "  dunlin-agent %s\n      %s\n", verbs[i].usage, verbs[i].summary);
+    fprintf(to, "\n"
+                "DIR holds everything the agent knows and runs (" DIR_DEFAULT ").\n"
+                "Exit codes: 0 done, 1 failed, 2 wrong use. Each command has a --help of its own.\n"
+                "dunlin-agent --version tells the version.\n");
+}
+
+static void print_verb_help(const struct verb *v)
+{
+    printf("usage: dunlin-agent %s\n\n%s.\n\n"
+           "  --dir     the agent's folder (" DIR_DEFAULT ")\n%s",
+           v->usage, v->summary, v->details);
+}
+
+/* One clear line, and the code that scripts look at. */
+static int finish(int rv, const struct errmsg *em)
+{
+    if (rv >= 0)
+        return 0;
+    fprintf(stderr, "dunlin-agent: %s\n", em->text[0] ? em->text : err_name(rv));
+    return rv == ERR_USAGE ? 2 : 1;
+}
