@@ -1,0 +1,186 @@
+/*
+ * vectors: how each test vector of sync/PROTOCOL.md is made from the samples, and how it is read.
+ */
+#ifndef DUNLIN_TEST_VECTORS_H
+#define DUNLIN_TEST_VECTORS_H
+
+#include "test/rewrite.h"
+
+/* The largest vector. */
+#define VECTOR_MAX 4096
+
+struct vector {
+    const char *name;
+    int (*make)(struct buffer *out);
+    rewrite_fn *rewrite; /* NULL: nothing to read back */
+};
+
+static inline int vector_head(struct buffer *out)
+{
+    struct head h = sample_head();
+    return head_write(&h, out);
+}
+
+/* Signs a body with the root key. */
+static inline int vector_sign(enum message type, const struct buffer *body, struct buffer *out)
+{
+    struct secret_key root = sample_secret(1);
+    return envelope_seal(type, span_buffer(body), &root, out);
+}
+
+/* Opens an envelope, rewrites its body, and signs that. */
+static inline int vector_resign(enum message type, rewrite_fn *rewrite, struct span in,
+                                struct buffer *out)
+{
+    uint8_t memory[VECTOR_MAX];
+    struct buffer again = buffer_on(memory, sizeof memory);
+    struct public_key root = sample_public(1);
+    struct span body;
+    int rv = envelope_open(type, in, &root, 1, &body);
+    if (rv == 0)
+        rv = rewrite(body, &again);
+    return rv < 0 ? rv : vector_sign(type, &again, out);
+}
+
+static inline int vector_desired(struct buffer *out)
+{
+    static struct desired d;
+    uint8_t memory[VECTOR_MAX];
+    struct buffer body = buffer_on(memory, sizeof memory);
+    sample_desired(&d);
+    int rv = desired_write(&d, &body);
+    return rv < 0 ? rv : vector_sign(MESSAGE_DESIRED, &body, out);
+}
+
+static inline int vector_desired_again(struct span in, struct buffer *out)
+{
+    return vector_resign(MESSAGE_DESIRED, rewrite_desired, in, out);
+}
+
+static inline int vector_assignment(struct buffer *out)
+{
+    uint8_t memory[VECTOR_MAX];
+    struct buffer body = buffer_on(memory, sizeof memory);
+    struct assignment a = sample_assignment();
+    int rv = assignment_write(&a, &body);
+    return rv < 0 ? rv : vector_sign(MESSAGE_ASSIGNMENT, &body, out);
+}
+
+static inline int vector_assignment_again(struct span in, struct buffer *out)
+{
+    return vector_resign(MESSAGE_ASSIGNMENT, rewrite_assignment, in, out);
+}
+
+static inline int vector_trust(struct buffer *out)
+{
+    uint8_t memory[VECTOR_MAX];
+    struct buffer body = buffer_on(memory, sizeof memory);
+    struct trust t = sample_trust();
+    int rv = trust_write(&t, &body);
+    return rv < 0 ? rv : vector_sign(MESSAGE_TRUST, &body, out);
+}
+
+static inline int vector_trust_again(struct span in, struct buffer *out)
+{
+    return vector_resign(MESSAGE_TRUST, rewrite_trust, in, out);
+}
+
+static inline int vector_status_converged(struct buffer *out)
+{
+    struct mac_key key = sample_mac_key();
+    struct status s = sample_status();
+    return status_write(&s, &key, out);
+}
+
+static inline int vector_status_full(struct buffer *out)
+{
+    struct mac_key key = sample_mac_key();
+    struct status s = sample_status_full();
+    return status_write(&s, &key, out);
+}
+
+static inline int vector_will(struct buffer *out)
+{
+    struct mac_key key = sample_mac_key();
+    struct will w = sample_will();
+    return will_write(&w, &key, out);
+}
+
+/* Reports, with their MACs checked. */
+static inline int vector_report_again(struct span in, struct buffer *out)
+{
+    struct mac_key key = sample_mac_key();
+    int rv = report_check(in, &key);
+    return rv < 0 ? rv : rewrite_report(in, out);
+}
+
+static inline int vector_facts(struct buffer *out)
+{
+    struct facts f = sample_facts();
+    return facts_write(&f, out);
+}
+
+static inline int vector_join(struct buffer *out)
+{
+    struct token token = sample_token();
+    struct join_id id = sample_join_id();
+    struct seal_nonce nonce = sample_nonce();
+    struct join j = sample_join();
+    return join_write(&j, &token, &id, &nonce, out);
+}
+
+static inline int vector_answer(enum joined_code code, bool sealed, struct buffer *out)
+{
+    uint8_t memory[VECTOR_MAX];
+    struct buffer envelopes = buffer_on(memory, sizeof memory);
+    struct token token = sample_token();
+    struct join_id id = sample_join_id();
+    struct seal_nonce nonce = sample_nonce();
+    struct joined j = sample_joined(&envelopes);
+    j.code = code;
+    return joined_write(&j, sealed ? &token.secret : NULL, &id, &nonce, out);
+}
+
+static inline int vector_joined_accepted(struct buffer *out)
+{
+    return vector_answer(JOINED_ACCEPTED, true, out);
+}
+
+static inline int vector_joined_used(struct buffer *out)
+{
+    return vector_answer(JOINED_USED, true, out);
+}
+
+static inline int vector_joined_unknown(struct buffer *out)
+{
+    return vector_answer(JOINED_UNKNOWN, false, out);
+}
+
+static inline int vector_gate_hash(struct buffer *out)
+{
+    struct key_id agent = sample_agent();
+    uint64_t hash = gate_hash(0x0123456789abcdef, 7, &agent);
+    for (int shift = 56; shift >= 0; shift -= 8)
+        out->data[out->len++] = (uint8_t)(hash >> shift);
+    return 0;
+}
+
+static const struct vector vectors[] = {
+    {"head", vector_head, rewrite_head},
+    {"desired", vector_desired, vector_desired_again},
+    {"assignment", vector_assignment, vector_assignment_again},
+    {"trust", vector_trust, vector_trust_again},
+    {"status-converged", vector_status_converged, vector_report_again},
+    {"status-full", vector_status_full, vector_report_again},
+    {"will", vector_will, vector_report_again},
+    {"facts", vector_facts, rewrite_facts},
+    {"join", vector_join, rewrite_join},
+    {"joined-accepted", vector_joined_accepted, rewrite_joined},
+    {"joined-used", vector_joined_used, rewrite_joined},
+    {"joined-unknown", vector_joined_unknown, rewrite_joined},
+    {"gate-hash", vector_gate_hash, NULL},
+};
+
+#define VECTOR_COUNT (sizeof vectors / sizeof vectors[0])
+
+#endif
