@@ -7,8 +7,8 @@
 
 #include "sync/envelope.h"
 
-/* Index chunks that a manifest can name: 1,024 of up to 1,024 references each, 64 KiB of content a
- * reference. */
+/* Index chunks that a manifest can name. One has 250 references on average, and a reference stands
+ * for 73 KiB: enough for about 18 GiB of content. */
 #define MANIFEST_INDEX_MAX 1024
 /* Content in one bundle. */
 #define BUNDLE_BYTES_MAX (1ull << 40)
@@ -43,9 +43,10 @@ struct manifest {
     struct chunk_ref index[MANIFEST_INDEX_MAX]; /* the chunks that hold the index */
 };
 
-/* Appends the unsigned body. */
+/* Appends the unsigned body. ERR_FORMAT or ERR_RANGE for what the reader would refuse: times are 1
+ * second or more. */
 int manifest_write(const struct manifest *m, struct buffer *out);
-/* Reads a body, every range checked. */
+/* Reads a body, every range checked. ERR_FORMAT or ERR_RANGE. */
 int manifest_read(struct span body, struct manifest *m);
 
 /*

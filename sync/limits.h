@@ -14,7 +14,7 @@
 #define RECORDS_MAX 128
 /* A desired document with RECORDS_MAX records of full-length names. */
 #define DOCUMENT_MAX 65536
-/* A bundle's manifest, signatures included: room for the index of 100 GiB. */
+/* A bundle's manifest, signature included: room for the index of about 18 GiB. */
 #define MANIFEST_MAX 65536
 /* A chunk before compression, and so the largest payload but for a byte of framing. */
 #define CHUNK_MAX 262144
