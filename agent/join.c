@@ -374,7 +374,7 @@ static int check_answer(const struct joining *j, const struct joined *answer)
 /* Full jitter (Brooker, "Exponential Backoff And Jitter", 2015). */
 static void back_off(struct joining *j, uint64_t at_least_ms)
 {
-    uint64_t bound = JOIN_BACKOFF_MS << (j->waits < 6 ? j->waits : 6);
+    uint64_t bound = (uint64_t)JOIN_BACKOFF_MS << (j->waits < 6 ? j->waits : 6);
     if (bound > JOIN_BACKOFF_MS_MAX)
         bound = JOIN_BACKOFF_MS_MAX;
     j->waits++;
