@@ -1,0 +1,11 @@
+/* head_read: what it accepts comes back the same when written and read again. */
+#include "test/fuzz/fuzz.h"
+
+#include "test/rewrite.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (!rewrite_is_stable(rewrite_head, span_of(data, size)))
+        abort();
+    return 0;
+}
