@@ -232,7 +232,7 @@ int mqtt_parse_url(const char *url, char *host, size_t host_cap, int *port, stru
 int mqtt_connect(struct mqtt *m, const char *url, struct errmsg *em)
 {
     char host[HOST_MAX];
-    int port;
+    int port = 0;
     int rv = mqtt_parse_url(url, host, sizeof host, &port, em);
     if (rv < 0)
         return rv;
