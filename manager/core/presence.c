@@ -30,7 +30,7 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
 /* A will of an older connection comes when its broker notices late: the agent is back already. */
 static void on_will(struct turn *t, struct agent_row *row, const struct will *w)
 {
-    if (w->session != row->session || !(row->flags & AGENT_ONLINE)) {
+    if (w->session < row->session || !(row->flags & AGENT_ONLINE)) {
         t->m->counters.replayed++;
         return;
     }
