@@ -56,12 +56,8 @@ void content_rewind(struct content *c)
 int content_next(struct content *c, struct chunk_ref *ref, struct errmsg *em)
 {
     int rv = 0;
-    if (c->next_ref == c->refs && c->next_index == c->manifest.index_count) {
-        if (c->passed == c->manifest.chunks)
-            return 0;
-        return errmsg_set(em, ERR_FORMAT, "bundle %.12s: its index has %u chunks instead of %u",
-                          digest_hex(&c->bundle).text, c->passed, c->manifest.chunks);
-    }
+    if (c->next_ref == c->refs && c->next_index == c->manifest.index_count)
+        return 0;
     if (c->next_ref == c->refs)
         rv = next_index(c, em);
     if (rv == 0)
@@ -84,11 +80,12 @@ int content_read(struct content *c, const struct chunk_ref *ref, struct span *pl
     return 0;
 }
 
-int content_check(struct content *c, const struct digest *name, struct span frame, uint32_t len)
+int content_check(struct content *c, const struct digest *name, struct span frame, size_t *len)
 {
     struct buffer plain = buffer_on(c->plain, sizeof c->plain);
     int rv = chunk_open(c->opener, frame, name, &plain);
-    return rv == 0 && len > 0 && plain.len != len ? ERR_FORMAT : rv;
+    *len = plain.len;
+    return rv;
 }
 
 /* The index chunk is held apart, because content is read while it is walked through. */

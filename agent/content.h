@@ -56,7 +56,7 @@ int content_next(struct content *c, struct chunk_ref *ref, struct errmsg *em);
 int content_read(struct content *c, const struct chunk_ref *ref, struct span *plain,
                  struct errmsg *em);
 
-/* Whether a frame from anybody is the chunk of that name; `len` 0 when its length isn't known. */
-int content_check(struct content *c, const struct digest *name, struct span frame, uint32_t len);
+/* Whether a frame from anybody is the chunk of that name, and how many plain bytes it has. */
+int content_check(struct content *c, const struct digest *name, struct span frame, size_t *len);
 
 #endif

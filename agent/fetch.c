@@ -57,8 +57,15 @@ void fetch_take(struct fetch *f, const struct digest *name, struct span frame, s
     struct fetch_want *w = find(f, name);
     if (!w)
         return;
-    if (content_check(f->content, name, frame, w->len) < 0) {
+    size_t len;
+    if (content_check(f->content, name, frame, &len) < 0) {
         f->refused++;
+        return;
+    }
+    /* The right content under a wrong length: then it's the index that is wrong, for good. */
+    if (w->len > 0 && w->len != len) {
+        f->error = errmsg_set(em, ERR_FORMAT, "chunk %.12s has %zu bytes, and the index says %u",
+                              digest_hex(name).text, len, w->len);
         return;
     }
     int rv = chunks_put(f->content->chunks, name, frame, em);
