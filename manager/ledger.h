@@ -78,6 +78,8 @@ int ledger_bundle_chunk(struct ledger *l, uint32_t bundle, const struct digest *
 /* The bundle is gone: what no other one has is erased; `gone` hears each such chunk. */
 int ledger_bundle_erase(struct ledger *l, uint32_t bundle, void *context,
                         void (*gone)(void *context, const struct digest *chunk), struct errmsg *em);
+/* The chunk was lost and is back: it is published anew, when a bundle has it. */
+int ledger_chunk_again(struct ledger *l, const struct digest *chunk, struct errmsg *em);
 /* Some bundle has this chunk. */
 bool ledger_chunk_needed(struct ledger *l, const struct digest *chunk);
 

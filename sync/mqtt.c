@@ -298,6 +298,17 @@ void mqtt_disconnect(struct mqtt *m)
         say_goodbye(m);
 }
 
+void mqtt_drop(struct mqtt *m)
+{
+    m->reconnect = false;
+    if (m->link == LINK_NONE || m->link == LINK_CLOSED)
+        return;
+    m->polite = false;
+    m->link = LINK_CLOSED;
+    if (!m->in_service)
+        say_goodbye(m);
+}
+
 /* Writes what is still queued, the MQTT DISCONNECT last, as far as the socket takes it. */
 static void say_goodbye(struct mqtt *m)
 {

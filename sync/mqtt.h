@@ -59,6 +59,9 @@ int mqtt_set_will(struct mqtt *m, const char *topic, struct span will);
 int mqtt_connect(struct mqtt *m, const char *url, struct errmsg *em);
 /* Says good-bye (no last will) and closes. `down` is not called. */
 void mqtt_disconnect(struct mqtt *m);
+/* Closes without a word, as a crash would: what is queued is not sent, acknowledgements neither, so
+ * a persistent session gets its messages again. `down` is not called. */
+void mqtt_drop(struct mqtt *m);
 
 /* QoS 0 or 1. Returns the message's id (>= 0) or ERR_BUSY when there is no connection,
  * ERR_NO_MEMORY, ERR_RANGE. */

@@ -1,0 +1,402 @@
+#include "manager/cell.h"
+
+#include "base/log.h"
+#include "crypto/random.h"
+#include "sync/limits.h"
+#include "sync/mqtt.h"
+#include "sync/topic.h"
+#include "sync/wire.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CLIENT_ID "dunlin-manager"
+#define KEEPALIVE_S 30
+/* Comes back when everything retained that was asked for before it has come. */
+#define TOPIC_PROBE "dl1/cell/probe"
+#define PROBE_LEN 16
+#define MARK_MAX 32
+#define NOTHING (-1)
+
+static const unsigned WINDOWS[CELL_LANES] = {CELL_CONTROL_WINDOW, CELL_BULK_WINDOW};
+
+enum phase {
+    PHASE_DOWN,
+    PHASE_ASKING,  /* subscribed, waiting for the broker's answer */
+    PHASE_PROBING, /* the probe is out */
+    PHASE_FEEDING,
+};
+
+/* A publication that is not acknowledged, or waits for an older one that isn't. */
+struct flight {
+    uint64_t serial;
+    int mid; /* NOTHING: acknowledged */
+};
+
+struct lane {
+    uint64_t mark;  /* all up to this serial are acknowledged, and the broker retains the mark */
+    uint64_t acked; /* all up to this serial are acknowledged */
+    uint64_t sent;  /* the newest serial that was published */
+    int mark_mid;   /* a mark under way, or NOTHING */
+    uint64_t mark_sent;
+    bool at_end;     /* the log held nothing more */
+    unsigned window; /* of the ring; at most CELL_CONTROL_WINDOW */
+    unsigned first;
+    unsigned count;
+    struct flight flights[CELL_CONTROL_WINDOW];
+};
+
+struct cell {
+    struct mqtt *mqtt;
+    struct cell_handler handler;
+    char url[CELL_URL_MAX + 1];
+    uint8_t fleet[CELL_FLEET_LEN];
+    enum phase phase;
+    bool silent;  /* the outage has been logged */
+    bool stirred; /* something was acknowledged, or a connection is new */
+    uint64_t now_ms;
+    uint64_t retry_at_ms; /* 0: connecting or connected */
+    uint64_t retry_ms;
+    uint64_t probe_by_ms;
+    int marks_mid; /* of the subscription to marks and probe */
+    uint8_t probe[PROBE_LEN];
+    unsigned sends;
+    struct lane lanes[CELL_LANES];
+};
+
+static void on_up(void *context, bool session_present);
+static void on_down(void *context, const char *reason);
+static void on_message(void *context, const char *topic, struct span payload, bool retained);
+static void on_published(void *context, int mid);
+static void on_subscribed(void *context, int mid);
+static void connect_now(struct cell *c);
+static void wait_for_retry(struct cell *c);
+static void ask_for_marks(struct cell *c);
+static void read_mark(struct cell *c, enum cell_lane lane, struct span payload);
+static void start_feeding(struct cell *c);
+static bool feed_one(struct cell *c, enum cell_lane which);
+static bool acknowledge(struct lane *lane, int mid);
+static void retire(struct lane *lane);
+static void put_mark(struct cell *c, enum cell_lane which);
+static struct topic mark_topic(enum cell_lane lane);
+
+/* ---- making and freeing ---- */
+
+struct cell *cell_new(const char *url, const uint8_t fleet[static CELL_FLEET_LEN],
+                      const struct cell_handler *handler)
+{
+    struct cell *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    struct mqtt_options options = {
+        .client_id = CLIENT_ID, .persistent = true, .keepalive_s = KEEPALIVE_S};
+    struct mqtt_handler heard = {.context = c,
+                                 .up = on_up,
+                                 .down = on_down,
+                                 .message = on_message,
+                                 .published = on_published,
+                                 .subscribed = on_subscribed};
+    c->mqtt = mqtt_new(&options, &heard);
+    if (!c->mqtt) {
+        free(c);
+        return NULL;
+    }
+    c->handler = *handler;
+    c->retry_ms = CELL_RETRY_MS_MIN;
+    c->retry_at_ms = 1;
+    snprintf(c->url, sizeof c->url, "%s", url);
+    memcpy(c->fleet, fleet, CELL_FLEET_LEN);
+    return c;
+}
+
+void cell_free(struct cell *c)
+{
+    if (!c)
+        return;
+    mqtt_free(c->mqtt);
+    free(c);
+}
+
+const char *cell_url(const struct cell *c)
+{
+    return c->url;
+}
+
+bool cell_up(const struct cell *c)
+{
+    return c->phase != PHASE_DOWN;
+}
+
+bool cell_settled(const struct cell *c)
+{
+    for (int i = 0; i < CELL_LANES; i++)
+        if (!c->lanes[i].at_end || c->lanes[i].count > 0 || c->lanes[i].mark != c->lanes[i].acked)
+            return false;
+    return c->phase == PHASE_FEEDING;
+}
+
+/* ---- the poll loop ---- */
+
+int cell_descriptor(const struct cell *c)
+{
+    return mqtt_descriptor(c->mqtt);
+}
+
+short cell_events(const struct cell *c)
+{
+    return mqtt_events(c->mqtt);
+}
+
+uint64_t cell_deadline_ms(const struct cell *c)
+{
+    return c->retry_at_ms == 0 ? UINT64_MAX : c->retry_at_ms;
+}
+
+/* Writing comes first: acknowledgements of what is read now go out with the next call. */
+void cell_service(struct cell *c, short revents, uint64_t now_ms)
+{
+    c->now_ms = now_ms;
+    if (now_ms >= cell_deadline_ms(c))
+        connect_now(c);
+    if (revents & POLLOUT)
+        mqtt_service(c->mqtt, POLLOUT);
+    mqtt_service(c->mqtt, (short)(revents & ~POLLOUT));
+    bool looking = c->phase == PHASE_ASKING || c->phase == PHASE_PROBING;
+    if (looking && now_ms >= c->probe_by_ms)
+        ask_for_marks(c);
+}
+
+static void connect_now(struct cell *c)
+{
+    struct errmsg em;
+    c->retry_at_ms = 0;
+    if (mqtt_connect(c->mqtt, c->url, &em) < 0)
+        on_down(c, em.text);
+}
+
+static void on_up(void *context, bool session_present)
+{
+    struct cell *c = context;
+    static const char *const inbox[] = {TOPIC_ALL_JOINS, TOPIC_ALL_UP};
+    (void)session_present;
+    log_event(LOG_INFO, "cell-up", "url=%s", c->url);
+    c->silent = false;
+    ask_for_marks(c);
+    mqtt_subscribe(c->mqtt, inbox, sizeof inbox / sizeof inbox[0], 1);
+}
+
+static void on_down(void *context, const char *reason)
+{
+    struct cell *c = context;
+    if (!c->silent)
+        log_event(LOG_WARN, "cell-down", "url=%s reason=\"%s\"", c->url, reason);
+    c->silent = true;
+    wait_for_retry(c);
+}
+
+/* A connection that came as far as feeding starts the waits anew. */
+static void wait_for_retry(struct cell *c)
+{
+    if (c->phase == PHASE_FEEDING)
+        c->retry_ms = CELL_RETRY_MS_MIN;
+    c->phase = PHASE_DOWN;
+    c->sends = 0;
+    c->retry_at_ms = c->now_ms + c->retry_ms;
+    c->retry_ms = c->retry_ms * 2 > CELL_RETRY_MS_MAX ? CELL_RETRY_MS_MAX : c->retry_ms * 2;
+}
+
+void cell_drop(struct cell *c, uint64_t now_ms)
+{
+    if (c->phase == PHASE_DOWN)
+        return;
+    c->now_ms = now_ms;
+    mqtt_drop(c->mqtt);
+    wait_for_retry(c);
+}
+
+void cell_send(struct cell *c, const char *topic, struct span payload)
+{
+    if (c->phase == PHASE_DOWN || c->sends >= CELL_SENDS_MAX)
+        return;
+    if (mqtt_publish(c->mqtt, topic, payload, 1, false) >= 0)
+        c->sends++;
+}
+
+/* ---- where to continue ---- */
+
+/*
+ * Marks and probe come with QoS 0: nothing old of them waits in the session, and they don't stand
+ * in line behind what agents sent while the manager was away.
+ */
+static void ask_for_marks(struct cell *c)
+{
+    struct topic control = mark_topic(CELL_CONTROL), bulk = mark_topic(CELL_BULK);
+    const char *topics[] = {control.text, bulk.text, TOPIC_PROBE};
+    memset(c->lanes, 0, sizeof c->lanes);
+    c->phase = PHASE_ASKING;
+    c->probe_by_ms = c->now_ms + CELL_PROBE_MS;
+    c->marks_mid = mqtt_subscribe(c->mqtt, topics, sizeof topics / sizeof topics[0], 0);
+}
+
+static void on_subscribed(void *context, int mid)
+{
+    struct cell *c = context;
+    if (c->phase != PHASE_ASKING || mid != c->marks_mid)
+        return;
+    random_bytes(c->probe, sizeof c->probe);
+    c->phase = PHASE_PROBING;
+    mqtt_publish(c->mqtt, TOPIC_PROBE, span_of(c->probe, sizeof c->probe), 0, false);
+}
+
+static void on_message(void *context, const char *topic, struct span payload, bool retained)
+{
+    struct cell *c = context;
+    struct topic_name name = topic_read(topic);
+    bool looking = c->phase == PHASE_ASKING || c->phase == PHASE_PROBING;
+    if (name.kind == TOPIC_JOIN || name.kind == TOPIC_UP)
+        c->handler.message(c->handler.context, topic, payload);
+    else if (name.kind == TOPIC_MARK && retained && looking)
+        read_mark(c, name.bulk ? CELL_BULK : CELL_CONTROL, payload);
+    else if (strcmp(topic, TOPIC_PROBE) == 0 && c->phase == PHASE_PROBING &&
+             span_equal(payload, span_of(c->probe, sizeof c->probe)))
+        start_feeding(c);
+}
+
+/* [serial, fleet id]. Whatever else is there counts as no mark. */
+static void read_mark(struct cell *c, enum cell_lane lane, struct span payload)
+{
+    uint8_t fleet[CELL_FLEET_LEN];
+    struct wire_reader r = wire_reader_on(payload);
+    wire_get_array(&r, 2, 2);
+    uint64_t serial = wire_get_u64(&r, INT64_MAX);
+    wire_get_bytes_into(&r, fleet, sizeof fleet);
+    bool ours = wire_done(&r) == 0 && memcmp(fleet, c->fleet, sizeof fleet) == 0;
+    c->lanes[lane].mark = ours ? serial : 0;
+}
+
+static void start_feeding(struct cell *c)
+{
+    for (int i = 0; i < CELL_LANES; i++) {
+        uint64_t mark = c->lanes[i].mark;
+        c->lanes[i] = (struct lane){.window = WINDOWS[i],
+                                    .mark = mark,
+                                    .acked = mark,
+                                    .sent = mark,
+                                    .mark_sent = mark,
+                                    .mark_mid = NOTHING};
+    }
+    c->phase = PHASE_FEEDING;
+    c->stirred = true;
+    log_event(LOG_DEBUG, "cell-feeding", "url=%s control=%llu bulk=%llu", c->url,
+              (unsigned long long)c->lanes[CELL_CONTROL].mark,
+              (unsigned long long)c->lanes[CELL_BULK].mark);
+}
+
+/* ---- feeding ---- */
+
+void cell_feed(struct cell *c, bool news)
+{
+    if (!news && !c->stirred)
+        return;
+    c->stirred = false;
+    for (int i = 0; i < CELL_LANES && c->phase == PHASE_FEEDING; i++) {
+        struct lane *lane = &c->lanes[i];
+        bool more = news || !lane->at_end;
+        while (more && lane->count < lane->window)
+            more = feed_one(c, (enum cell_lane)i);
+        put_mark(c, (enum cell_lane)i);
+    }
+}
+
+/* False when there is nothing to publish, or no way to. */
+static bool feed_one(struct cell *c, enum cell_lane which)
+{
+    struct lane *lane = &c->lanes[which];
+    struct cell_publication p;
+    int mid = NOTHING;
+    int rv = c->handler.next(c->handler.context, which, lane->sent, &p);
+    lane->at_end = rv == 0;
+    if (rv <= 0)
+        return false;
+    assert(p.serial > lane->sent);
+    if (p.topic)
+        mid = mqtt_publish(c->mqtt, p.topic, p.payload, 1, true);
+    if (mid == ERR_BUSY || mid == ERR_NO_MEMORY)
+        return false;
+    if (p.topic && mid < 0)
+        log_event(LOG_ERROR, "publication-refused", "topic=%s bytes=%zu", p.topic, p.payload.len);
+    lane->flights[(lane->first + lane->count++) % lane->window] =
+        (struct flight){.serial = p.serial, .mid = mid < 0 ? NOTHING : mid};
+    lane->sent = p.serial;
+    retire(lane);
+    return true;
+}
+
+static void on_published(void *context, int mid)
+{
+    struct cell *c = context;
+    c->stirred = true;
+    for (int i = 0; i < CELL_LANES; i++)
+        if (c->phase == PHASE_FEEDING && acknowledge(&c->lanes[i], mid))
+            return;
+    if (c->sends > 0)
+        c->sends--;
+}
+
+/* True when the message was one of this lane. */
+static bool acknowledge(struct lane *lane, int mid)
+{
+    if (mid == lane->mark_mid) {
+        lane->mark = lane->mark_sent;
+        lane->mark_mid = NOTHING;
+        return true;
+    }
+    for (unsigned i = 0; i < lane->count; i++) {
+        struct flight *f = &lane->flights[(lane->first + i) % lane->window];
+        if (f->mid != mid)
+            continue;
+        f->mid = NOTHING;
+        retire(lane);
+        return true;
+    }
+    return false;
+}
+
+/* Acknowledgements may come in any order; what has nothing open before it moves `acked`. */
+static void retire(struct lane *lane)
+{
+    while (lane->count > 0 && lane->flights[lane->first].mid == NOTHING) {
+        lane->acked = lane->flights[lane->first].serial;
+        lane->first = (lane->first + 1) % lane->window;
+        lane->count--;
+    }
+}
+
+static void put_mark(struct cell *c, enum cell_lane which)
+{
+    struct lane *lane = &c->lanes[which];
+    uint8_t bytes[MARK_MAX];
+    struct buffer out = buffer_on(bytes, sizeof bytes);
+    bool due = lane->count == 0 || lane->acked - lane->mark_sent >= lane->window;
+    if (lane->mark_mid != NOTHING || lane->acked == lane->mark_sent || !due)
+        return;
+    struct wire_writer w = wire_writer_on(&out);
+    wire_put_array(&w, 2);
+    wire_put_u64(&w, lane->acked);
+    wire_put_bytes(&w, span_of(c->fleet, sizeof c->fleet));
+    int rv = wire_end(&w);
+    assert(rv == 0);
+    (void)rv;
+    int mid = mqtt_publish(c->mqtt, mark_topic(which).text, span_buffer(&out), 1, true);
+    if (mid < 0)
+        return;
+    lane->mark_mid = mid;
+    lane->mark_sent = lane->acked;
+}
+
+static struct topic mark_topic(enum cell_lane lane)
+{
+    return topic_make(&(struct topic_name){.kind = TOPIC_MARK, .bulk = lane == CELL_BULK});
+}

@@ -1,0 +1,77 @@
+/*
+ * cell: the manager's connection to one broker, and the feed that makes the broker retain exactly
+ * what the publication log says. It knows nothing of what publications mean.
+ *
+ * The feed follows two lanes of the log, so that small control messages never wait behind content.
+ * In each, when everything up to a serial is acknowledged, that serial is retained as a mark. A new
+ * connection first reads the marks: what lies behind them is published again. So a broker that lost
+ * its memory, all or a part, gets what it lacks, and a restart of the manager costs nothing. A mark
+ * with another fleet's id is no mark.
+ */
+#ifndef DUNLIN_MANAGER_CELL_H
+#define DUNLIN_MANAGER_CELL_H
+
+#include "base/err.h"
+#include "base/span.h"
+
+#define CELL_FLEET_LEN 8
+/* Publications that a lane has under way; of content, each up to CHUNK_MAX bytes, fewer. */
+#define CELL_CONTROL_WINDOW 64
+#define CELL_BULK_WINDOW 16
+/* Answers under way to devices; beyond it they are dropped, and the devices ask again. */
+#define CELL_SENDS_MAX 4096
+/* Between two tries to connect; doubles from the first to the second. */
+#define CELL_RETRY_MS_MIN 250
+#define CELL_RETRY_MS_MAX 5000
+/* A broker that doesn't echo the probe by then is asked again. */
+#define CELL_PROBE_MS 3000
+
+enum cell_lane { CELL_CONTROL, CELL_BULK, CELL_LANES };
+
+struct cell_publication {
+    uint64_t serial;
+    const char *topic;   /* NULL: nothing to publish under this serial */
+    struct span payload; /* empty: erase */
+};
+
+struct cell_handler {
+    void *context;
+    /* A message on dl1/join/+ or dl1/up/+/+. It is acknowledged by the cell_service after this one:
+     * what the caller commits in between is durable first. */
+    void (*message)(void *context, const char *topic, struct span payload);
+    /* The first publication of the lane behind serial `after`, borrowed until the next call. 1, 0
+     * at the end, or a negative code. */
+    int (*next)(void *context, enum cell_lane lane, uint64_t after, struct cell_publication *out);
+};
+
+struct cell;
+
+/* Connects with the first cell_service. NULL when there is no memory. `url` is copied. */
+struct cell *cell_new(const char *url, const uint8_t fleet[static CELL_FLEET_LEN],
+                      const struct cell_handler *handler);
+void cell_free(struct cell *c);
+
+/* What the poll loop watches: -1 and 0 when there is nothing. */
+int cell_descriptor(const struct cell *c);
+short cell_events(const struct cell *c);
+/* Call it after poll with what the descriptor showed, and at least once a second. */
+void cell_service(struct cell *c, short revents, uint64_t now_ms);
+/* When the next try to connect is due; UINT64_MAX while there is a connection. */
+uint64_t cell_deadline_ms(const struct cell *c);
+
+/* Publishes what the log holds, as far as the windows allow; `news` says that it has grown, or may
+ * have. Call it after each cell_service, never from inside a handler, and only while everything in
+ * the log is committed. */
+void cell_feed(struct cell *c, bool news);
+/* One message, QoS 1, not retained. Dropped without a link. */
+void cell_send(struct cell *c, const char *topic, struct span payload);
+/* Cuts the link without acknowledging what `message` was given since the last cell_service: it
+ * comes again. */
+void cell_drop(struct cell *c, uint64_t now_ms);
+
+const char *cell_url(const struct cell *c);
+bool cell_up(const struct cell *c);
+/* All that the log held when last looked at is acknowledged by the broker. */
+bool cell_settled(const struct cell *c);
+
+#endif

@@ -1,0 +1,1154 @@
+#include "manager/ledger.h"
+
+#include "base/endian.h"
+#include "base/file.h"
+#include "bundles/chunk.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* "DULM": says that a SQLite file is a manager's. */
+#define APPLICATION_ID 0x44554c4d
+#define SCHEMA_VERSION 1
+/* Somebody may look into the database, or copy it, while the manager runs. */
+#define BUSY_MS 5000
+
+/* With WAL and FULL a commit is one sync, and survives a power cut. */
+#define PRAGMAS                                                                                    \
+    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"                  \
+    "PRAGMA cache_size=-16384; PRAGMA journal_size_limit=67108864;"
+
+/*
+ * What is named by a dense number has it as its row id: random keys are inserted many times slower.
+ * The key and facts of a newcomer are seldom read, so they stand apart from what is loaded.
+ * `control` keeps one row a topic, the newest; AUTOINCREMENT never gives a serial again.
+ * A chunk's `serial` moves on when it is published or erased; it is erased when no bundle has it.
+ */
+#define SCHEMA                                                                                     \
+    "PRAGMA application_id=1146440781; PRAGMA user_version=1;"                                     \
+    "CREATE TABLE meta(key INTEGER PRIMARY KEY, value NOT NULL);"                                  \
+    "CREATE TABLE batch(n INTEGER PRIMARY KEY, count INTEGER, uses INTEGER, created INTEGER,"      \
+    " expires INTEGER, revoked INTEGER, labels TEXT);"                                             \
+    "CREATE TABLE bundle(n INTEGER PRIMARY KEY, digest BLOB, name TEXT, version TEXT,"             \
+    " bytes INTEGER, files INTEGER, chunks INTEGER, created INTEGER, removed INTEGER);"            \
+    "CREATE TABLE deployment(n INTEGER PRIMARY KEY, name TEXT, selector TEXT, flags INTEGER,"      \
+    " priority INTEGER, salt INTEGER, removed INTEGER, created INTEGER, history BLOB);"            \
+    "CREATE TABLE cohort(n INTEGER PRIMARY KEY, key BLOB, labels TEXT, epoch INTEGER,"             \
+    " revision INTEGER, fingerprint BLOB, issued INTEGER, trust INTEGER, placements BLOB);"        \
+    "CREATE TABLE publisher(n INTEGER PRIMARY KEY, key BLOB);"                                     \
+    "CREATE TABLE agent(n INTEGER PRIMARY KEY, id BLOB, cohort INTEGER, batch INTEGER,"            \
+    " token INTEGER, facts INTEGER, epoch INTEGER, assigned INTEGER, removed INTEGER,"             \
+    " joined INTEGER);"                                                                            \
+    "CREATE TABLE newcomer(n INTEGER PRIMARY KEY, key BLOB, facts BLOB);"                          \
+    "CREATE TABLE status(n INTEGER PRIMARY KEY, seq INTEGER, session INTEGER, facts INTEGER,"      \
+    " assignment_epoch INTEGER, assignment INTEGER, document_epoch INTEGER, document INTEGER,"     \
+    " flags INTEGER, seen INTEGER, exceptions BLOB);"                                              \
+    "CREATE TABLE control(serial INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL UNIQUE,"   \
+    " payload BLOB NOT NULL);"                                                                     \
+    "CREATE TABLE chunk(n INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,"                       \
+    " bundles INTEGER NOT NULL, serial INTEGER NOT NULL UNIQUE);"                                  \
+    "CREATE TABLE bundle_chunk(bundle INTEGER, chunk INTEGER, PRIMARY KEY(bundle, chunk))"         \
+    " WITHOUT ROWID;"
+
+/* The next serial of the chunks. */
+#define NEXT_SERIAL "(SELECT coalesce(max(serial), 0) + 1 FROM chunk)"
+
+enum statement {
+    GET_META,
+    PUT_META,
+    PUT_BATCH,
+    PUT_BUNDLE,
+    PUT_DEPLOYMENT,
+    PUT_COHORT,
+    PUT_PUBLISHER,
+    PUT_AGENT,
+    PUT_NEWCOMER,
+    PUT_STATUS,
+    PUT_CONTROL,
+    GET_CONTROL,
+    NEXT_CONTROL,
+    FIND_CHUNK,
+    ADD_CHUNK,
+    PUT_BUNDLE_CHUNK,
+    COUNT_CHUNK_UP,
+    COUNT_CHUNK_DOWN,
+    MOVE_CHUNK,
+    LAST_BUNDLE_CHUNKS,
+    DROP_BUNDLE_CHUNKS,
+    NEXT_CHUNK,
+    GET_FACTS,
+    STATEMENT_COUNT,
+};
+
+static const char *const STATEMENTS[STATEMENT_COUNT] = {
+    [GET_META] = "SELECT value FROM meta WHERE key=?",
+    [PUT_META] = "REPLACE INTO meta VALUES(?,?)",
+    [PUT_BATCH] = "REPLACE INTO batch VALUES(?,?,?,?,?,?,?)",
+    [PUT_BUNDLE] = "REPLACE INTO bundle VALUES(?,?,?,?,?,?,?,?,?)",
+    [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?)",
+    [PUT_COHORT] = "REPLACE INTO cohort VALUES(?,?,?,?,?,?,?,?,?)",
+    [PUT_PUBLISHER] = "REPLACE INTO publisher VALUES(?,?)",
+    [PUT_AGENT] = "REPLACE INTO agent VALUES(?,?,?,?,?,?,?,?,?,?)",
+    [PUT_NEWCOMER] = "REPLACE INTO newcomer VALUES(?,?,?)",
+    [PUT_STATUS] = "REPLACE INTO status VALUES(?,?,?,?,?,?,?,?,?,?,?)",
+    [PUT_CONTROL] = "REPLACE INTO control(topic, payload) VALUES(?,?)",
+    [GET_CONTROL] = "SELECT payload FROM control WHERE topic=?",
+    [NEXT_CONTROL] =
+        "SELECT serial, topic, payload FROM control WHERE serial>? ORDER BY serial LIMIT 1",
+    [FIND_CHUNK] = "SELECT n, bundles FROM chunk WHERE digest=?",
+    [ADD_CHUNK] = "INSERT INTO chunk(digest, bundles, serial) VALUES(?, 0, 0)",
+    [PUT_BUNDLE_CHUNK] = "INSERT OR IGNORE INTO bundle_chunk VALUES(?,?)",
+    [COUNT_CHUNK_UP] = "UPDATE chunk SET bundles=bundles+1 WHERE n=?",
+    [COUNT_CHUNK_DOWN] = "UPDATE chunk SET bundles=bundles-1 WHERE n IN"
+                         " (SELECT chunk FROM bundle_chunk WHERE bundle=?)",
+    [MOVE_CHUNK] = "UPDATE chunk SET serial=" NEXT_SERIAL " WHERE n=?",
+    [LAST_BUNDLE_CHUNKS] = "SELECT n, digest FROM bundle_chunk JOIN chunk ON n=chunk"
+                           " WHERE bundle=? AND bundles=0",
+    [DROP_BUNDLE_CHUNKS] = "DELETE FROM bundle_chunk WHERE bundle=?",
+    [NEXT_CHUNK] = "SELECT serial, digest, bundles FROM chunk WHERE serial>?"
+                   " ORDER BY serial LIMIT 1",
+    [GET_FACTS] = "SELECT facts FROM newcomer WHERE n=?",
+};
+
+/* Keys of `meta`. The numbers are on disks. */
+enum meta { META_FLEET = 1, META_SIGNING = 2, META_MASTER = 3, META_TRUST = 4, META_SETTINGS = 16 };
+
+#define HISTORY_LEN 16   /* generation, bundle, since */
+#define PLACEMENT_LEN 20 /* deployment, generation, since, before, before_since */
+#define EXCEPTION_LEN 14 /* deployment, generation, running, state, cause */
+
+struct ledger {
+    sqlite3 *db;
+    char path[FILE_PATH_MAX];
+    struct fleet_keys keys;
+    sqlite3_stmt *statements[STATEMENT_COUNT];
+    bool writing; /* a transaction is open */
+    bool spoilt;  /* a write in it failed */
+    char topic[TOPIC_MAX];
+    uint8_t payload[DOCUMENT_MAX + ENVELOPE_OVERHEAD];
+};
+
+/* One statement: bound from left to right, stepped, and its columns read from left to right. */
+struct query {
+    struct ledger *l;
+    sqlite3_stmt *stmt;
+    int bound;
+    int column;
+    int error; /* SQLite's code, or SQLITE_OK */
+    bool odd;  /* a column isn't what it must be */
+};
+
+static int open_database(struct ledger *l, const char *dir, const struct fleet_keys *fresh,
+                         struct errmsg *em);
+static int create_file(const char *path, struct errmsg *em);
+static int check_version(struct ledger *l, bool *empty, struct errmsg *em);
+static int make_tables(struct ledger *l, const struct fleet_keys *fresh);
+static int put_keys(struct ledger *l, const struct fleet_keys *keys);
+static int get_keys(struct ledger *l, struct errmsg *em);
+static int prepare_all(struct ledger *l, struct errmsg *em);
+static int pragma(struct ledger *l, const char *sql, int64_t *value);
+
+static int load_batches(struct ledger *l, struct manager *m, struct errmsg *em);
+static int load_bundles(struct ledger *l, struct manager *m, struct errmsg *em);
+static int load_deployments(struct ledger *l, struct manager *m, struct errmsg *em);
+static int load_cohorts(struct ledger *l, struct manager *m, struct errmsg *em);
+static int load_publishers(struct ledger *l, struct manager *m, struct errmsg *em);
+static int load_agents(struct ledger *l, struct manager *m, struct errmsg *em);
+static void get_history(struct query *q, struct deployment_row *row);
+static void get_placements(struct query *q, struct cohort *row);
+
+static int begin(struct ledger *l, struct errmsg *em);
+static int execute(struct ledger *l, const char *sql);
+static struct query query_on(struct ledger *l, sqlite3_stmt *stmt);
+static struct query query_sql(struct ledger *l, const char *sql);
+static void put_int(struct query *q, uint64_t value);
+static void put_text(struct query *q, const char *text);
+static void put_blob(struct query *q, struct span bytes);
+static bool next_row(struct query *q);
+static uint64_t get_int(struct query *q, uint64_t max);
+static void get_text(struct query *q, char *out, size_t cap);
+static struct span get_blob(struct query *q, size_t max);
+static void get_bytes(struct query *q, uint8_t *out, size_t len);
+static int end_query(struct query *q);
+static int end_sql(struct query *q);
+static int end_write(struct query *q, struct errmsg *em);
+static int end_load(struct query *q, int rv, const char *what, struct errmsg *em);
+static int code_of(const struct ledger *l, int sqlite_code);
+static int fail(const struct ledger *l, int rv, const char *what, struct errmsg *em);
+
+/* ---- open and close ---- */
+
+struct ledger *ledger_open(const char *dir, const struct fleet_keys *fresh, struct errmsg *em)
+{
+    struct ledger *l = calloc(1, sizeof *l);
+    if (!l) {
+        errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    if (open_database(l, dir, fresh, em) < 0) {
+        ledger_close(l);
+        return NULL;
+    }
+    return l;
+}
+
+void ledger_close(struct ledger *l)
+{
+    if (!l)
+        return;
+    for (int i = 0; i < STATEMENT_COUNT; i++)
+        sqlite3_finalize(l->statements[i]);
+    sqlite3_close(l->db);
+    memset(&l->keys, 0, sizeof l->keys);
+    free(l);
+}
+
+static int open_database(struct ledger *l, const char *dir, const struct fleet_keys *fresh,
+                         struct errmsg *em)
+{
+    bool empty;
+    int rv = file_path(l->path, em, "%s/manager.db", dir);
+    if (rv == 0)
+        rv = create_file(l->path, em);
+    if (rv < 0)
+        return rv;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+    int code = sqlite3_open_v2(l->path, &l->db, flags, NULL);
+    if (code != SQLITE_OK)
+        return fail(l, code_of(l, code), "open it", em);
+    sqlite3_extended_result_codes(l->db, 1);
+    sqlite3_busy_timeout(l->db, BUSY_MS);
+    if ((rv = execute(l, PRAGMAS)) < 0)
+        return fail(l, rv, "open it", em);
+    if ((rv = check_version(l, &empty, em)) < 0)
+        return rv;
+    if (empty && (rv = make_tables(l, fresh)) < 0)
+        return fail(l, rv, "make its tables", em);
+    if ((rv = prepare_all(l, em)) < 0)
+        return rv;
+    return get_keys(l, em);
+}
+
+/* SQLite would make it readable to all; its companions take over this file's mode. */
+static int create_file(const char *path, struct errmsg *em)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errmsg_set(em, file_error(errno), "%s: cannot open it: %s", path, strerror(errno));
+    close(fd);
+    return 0;
+}
+
+static int check_version(struct ledger *l, bool *empty, struct errmsg *em)
+{
+    int64_t application, version, tables;
+    int rv = pragma(l, "PRAGMA application_id", &application);
+    if (rv == 0)
+        rv = pragma(l, "PRAGMA user_version", &version);
+    if (rv == 0)
+        rv = pragma(l, "SELECT count(*) FROM sqlite_master", &tables);
+    if (rv < 0)
+        return fail(l, rv, "read its version", em);
+    *empty = application == 0 && version == 0 && tables == 0;
+    if (!*empty && application != APPLICATION_ID)
+        return errmsg_set(em, ERR_FORMAT,
+                          "%s is a SQLite database, but no manager's; move it away or choose "
+                          "another folder",
+                          l->path);
+    if (!*empty && version != SCHEMA_VERSION)
+        return errmsg_set(em, ERR_FORMAT,
+                          "%s has schema version %lld and this manager knows version %d; run the "
+                          "manager that wrote it",
+                          l->path, (long long)version, SCHEMA_VERSION);
+    return 0;
+}
+
+/* Tables and keys come in one transaction: a database without keys is never seen. */
+static int make_tables(struct ledger *l, const struct fleet_keys *fresh)
+{
+    int rv = execute(l, "BEGIN IMMEDIATE;" SCHEMA);
+    if (rv == 0)
+        rv = put_keys(l, fresh);
+    if (rv == 0)
+        rv = execute(l, "COMMIT");
+    return rv;
+}
+
+static int put_keys(struct ledger *l, const struct fleet_keys *keys)
+{
+    const struct {
+        enum meta key;
+        struct span value;
+    } rows[] = {
+        {META_FLEET, span_of(keys->fleet, FLEET_ID_LEN)},
+        {META_SIGNING, span_of(keys->signing.bytes, SECRET_KEY_LEN)},
+        {META_MASTER, span_of(keys->master.bytes, MAC_KEY_LEN)},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct query q = query_sql(l, STATEMENTS[PUT_META]);
+        put_int(&q, rows[i].key);
+        put_blob(&q, rows[i].value);
+        next_row(&q);
+        int rv = end_sql(&q);
+        if (rv < 0)
+            return rv;
+    }
+    return 0;
+}
+
+static bool get_key(struct ledger *l, enum meta key, uint8_t *out, size_t len)
+{
+    struct query q = query_on(l, l->statements[GET_META]);
+    put_int(&q, key);
+    if (!next_row(&q))
+        q.odd = true;
+    else
+        get_bytes(&q, out, len);
+    return end_query(&q) == 0;
+}
+
+static int get_keys(struct ledger *l, struct errmsg *em)
+{
+    struct fleet_keys *k = &l->keys;
+    if (get_key(l, META_FLEET, k->fleet, FLEET_ID_LEN) &&
+        get_key(l, META_SIGNING, k->signing.bytes, SECRET_KEY_LEN) &&
+        get_key(l, META_MASTER, k->master.bytes, MAC_KEY_LEN))
+        return 0;
+    return fail(l, ERR_DAMAGED, "read the fleet's keys", em);
+}
+
+static int prepare_all(struct ledger *l, struct errmsg *em)
+{
+    for (int i = 0; i < STATEMENT_COUNT; i++) {
+        int code = sqlite3_prepare_v3(l->db, STATEMENTS[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                      &l->statements[i], NULL);
+        if (code != SQLITE_OK)
+            return fail(l, code == SQLITE_ERROR ? ERR_DAMAGED : code_of(l, code), "find its tables",
+                        em);
+    }
+    return 0;
+}
+
+static int pragma(struct ledger *l, const char *sql, int64_t *value)
+{
+    struct query q = query_sql(l, sql);
+    *value = next_row(&q) ? sqlite3_column_int64(q.stmt, 0) : 0;
+    return end_sql(&q);
+}
+
+const struct fleet_keys *ledger_keys(const struct ledger *l)
+{
+    return &l->keys;
+}
+
+int ledger_limit(struct ledger *l, uint32_t pages, struct errmsg *em)
+{
+    char sql[64];
+    snprintf(sql, sizeof sql, "PRAGMA max_page_count=%u", pages);
+    int rv = execute(l, sql);
+    return rv < 0 ? fail(l, rv, "limit its size", em) : 0;
+}
+
+/* ---- settings ---- */
+
+int64_t ledger_setting(struct ledger *l, enum ledger_setting setting)
+{
+    struct query q = query_on(l, l->statements[GET_META]);
+    put_int(&q, META_SETTINGS + setting);
+    int64_t value = next_row(&q) ? sqlite3_column_int64(q.stmt, 0) : 0;
+    return end_query(&q) < 0 ? 0 : value;
+}
+
+static int put_number(struct ledger *l, uint64_t key, int64_t value, struct errmsg *em)
+{
+    int rv = begin(l, em);
+    if (rv < 0)
+        return rv;
+    struct query q = query_on(l, l->statements[PUT_META]);
+    put_int(&q, key);
+    put_int(&q, (uint64_t)value);
+    return end_write(&q, em);
+}
+
+int ledger_set(struct ledger *l, enum ledger_setting setting, int64_t value, struct errmsg *em)
+{
+    return put_number(l, META_SETTINGS + (uint64_t)setting, value, em);
+}
+
+/* ---- loading ---- */
+
+int ledger_load(struct ledger *l, struct manager *m, struct errmsg *em)
+{
+    static int (*const tables[])(struct ledger *, struct manager *, struct errmsg *) = {
+        load_batches, load_bundles, load_deployments, load_cohorts, load_publishers, load_agents,
+    };
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        int rv = tables[i](l, m, em);
+        if (rv < 0)
+            return rv;
+    }
+    return 0;
+}
+
+static int load_batches(struct ledger *l, struct manager *m, struct errmsg *em)
+{
+    int rv = 0;
+    struct query q = query_sql(l, "SELECT * FROM batch ORDER BY n");
+    for (uint32_t n = 0; rv == 0 && next_row(&q); n++) {
+        struct batch_row row = {0};
+        q.odd |= get_int(&q, UINT32_MAX) != n;
+        row.count = (uint32_t)get_int(&q, TOKENS_MAX);
+        row.uses = (uint32_t)get_int(&q, TOKEN_USES_MAX);
+        row.created_s = get_int(&q, UINT64_MAX);
+        row.expires_s = get_int(&q, UINT64_MAX);
+        row.revoked = get_int(&q, 1);
+        get_text(&q, row.labels.text, sizeof row.labels.text);
+        rv = q.odd ? ERR_DAMAGED : manager_load_batch(m, &row);
+    }
+    return end_load(&q, rv, "load its token batches", em);
+}
+
+static int load_bundles(struct ledger *l, struct manager *m, struct errmsg *em)
+{
+    int rv = 0;
+    struct query q = query_sql(l, "SELECT * FROM bundle ORDER BY n");
+    for (uint32_t n = 0; rv == 0 && next_row(&q); n++) {
+        struct bundle_row row = {0};
+        q.odd |= get_int(&q, UINT32_MAX) != n;
+        get_bytes(&q, row.digest.bytes, DIGEST_LEN);
+        get_text(&q, row.name, sizeof row.name);
+        get_text(&q, row.version, sizeof row.version);
+        row.bytes = get_int(&q, UINT64_MAX);
+        row.files = (uint32_t)get_int(&q, UINT32_MAX);
+        row.chunks = (uint32_t)get_int(&q, UINT32_MAX);
+        row.created_s = get_int(&q, UINT64_MAX);
+        row.removed = get_int(&q, 1);
+        rv = q.odd ? ERR_DAMAGED : manager_load_bundle(m, &row);
+    }
+    return end_load(&q, rv, "load its bundles", em);
+}
+
+static int load_deployments(struct ledger *l, struct manager *m, struct errmsg *em)
+{
+    int rv = 0;
+    struct query q = query_sql(l, "SELECT * FROM deployment ORDER BY n");
+    for (uint32_t n = 0; rv == 0 && next_row(&q); n++) {
+        struct deployment_row row = {0};
+        q.odd |= get_int(&q, UINT32_MAX) != n;
+        get_text(&q, row.name, sizeof row.name);
+        get_text(&q, row.selector, sizeof row.selector);
+        row.flags = (uint32_t)get_int(&q, UINT32_MAX);
+        row.priority = (uint32_t)get_int(&q, UINT32_MAX);
+        row.salt = get_int(&q, UINT64_MAX);
+        row.removed = get_int(&q, 1);
+        row.created_s = get_int(&q, UINT64_MAX);
+        get_history(&q, &row);
+        rv = q.odd ? ERR_DAMAGED : manager_load_deployment(m, &row);
+    }
+    return end_load(&q, rv, "load its deployments", em);
+}
+
+static void get_history(struct query *q, struct deployment_row *row)
+{
+    struct span b = get_blob(q, (size_t)HISTORY_MAX * HISTORY_LEN);
+    q->odd |= b.len % HISTORY_LEN != 0;
+    row->history_count = (uint32_t)(b.len / HISTORY_LEN);
+    for (uint32_t i = 0; i < row->history_count; i++) {
+        const uint8_t *at = b.data + (size_t)i * HISTORY_LEN;
+        row->history[i] = (struct generation_row){
+            .generation = le32_read(at), .bundle = le32_read(at + 4), .since_s = le64_read(at + 8)};
+    }
+}
+
+static int load_cohorts(struct ledger *l, struct manager *m, struct errmsg *em)
+{
+    int rv = 0;
+    struct query q = query_sql(l, "SELECT * FROM cohort ORDER BY n");
+    for (uint32_t n = 0; rv == 0 && next_row(&q); n++) {
+        struct cohort row = {0};
+        q.odd |= get_int(&q, UINT32_MAX) != n;
+        get_bytes(&q, row.key.bytes, COHORT_KEY_LEN);
+        get_text(&q, row.labels.text, sizeof row.labels.text);
+        row.revision.epoch = (uint32_t)get_int(&q, UINT32_MAX);
+        row.revision.number = (uint32_t)get_int(&q, UINT32_MAX);
+        get_bytes(&q, row.fingerprint.bytes, DIGEST_LEN);
+        row.issued_s = get_int(&q, UINT64_MAX);
+        row.trust_version = (uint32_t)get_int(&q, UINT32_MAX);
+        get_placements(&q, &row);
+        rv = q.odd ? ERR_DAMAGED : manager_load_cohort(m, &row);
+    }
+    return end_load(&q, rv, "load its cohorts", em);
+}
+
+static void get_placements(struct query *q, struct cohort *row)
+{
+    struct span b = get_blob(q, (size_t)RECORDS_MAX * PLACEMENT_LEN);
+    q->odd |= b.len % PLACEMENT_LEN != 0;
+    row->placement_count = (uint32_t)(b.len / PLACEMENT_LEN);
+    for (uint32_t i = 0; i < row->placement_count; i++) {
+        const uint8_t *at = b.data + (size_t)i * PLACEMENT_LEN;
+        row->placements[i] = (struct placement){.deployment = le32_read(at),
+                                                .generation = le32_read(at + 4),
+                                                .since = le32_read(at + 8),
+                                                .before = le32_read(at + 12),
+                                                .before_since = le32_read(at + 16)};
+    }
+}
+
+static int load_publishers(struct ledger *l, struct manager *m, struct errmsg *em)
+{
+    int rv = 0;
+    struct query q = query_sql(l, "SELECT * FROM publisher ORDER BY n");
+    for (uint32_t n = 0; rv == 0 && next_row(&q); n++) {
+        struct public_key key = {0};
+        q.odd |= get_int(&q, UINT32_MAX) != n;
+        get_bytes(&q, key.bytes, PUBLIC_KEY_LEN);
+        rv = q.odd ? ERR_DAMAGED : manager_load_publisher(m, &key);
+    }
+    rv = end_load(&q, rv, "load its publishers", em);
+    if (rv < 0)
+        return rv;
+    struct query version = query_on(l, l->statements[GET_META]);
+    put_int(&version, META_TRUST);
+    if (next_row(&version))
+        manager_load_trust_version(m, (uint32_t)get_int(&version, UINT32_MAX));
+    return end_load(&version, 0, "load its trust list", em);
+}
+
+/* Steps to the agent's status when it has one; both tables are read side by side in one order. */
+static size_t get_status(struct query *q, bool *more, uint32_t number, struct agent_row *row,
+                         struct exception exceptions[static EXCEPTIONS_MAX])
+{
+    if (!*more || (uint32_t)sqlite3_column_int64(q->stmt, 0) != number)
+        return 0;
+    q->column = 1;
+    row->seq = (uint32_t)get_int(q, UINT32_MAX);
+    row->session = (uint32_t)get_int(q, UINT32_MAX);
+    row->facts = (uint32_t)get_int(q, UINT32_MAX);
+    row->reported.epoch = (uint32_t)get_int(q, UINT32_MAX);
+    row->reported.number = (uint32_t)get_int(q, UINT32_MAX);
+    row->document.epoch = (uint32_t)get_int(q, UINT32_MAX);
+    row->document.number = (uint32_t)get_int(q, UINT32_MAX);
+    row->flags |= (uint8_t)get_int(q, UINT8_MAX);
+    row->last_seen_s = (uint32_t)get_int(q, UINT32_MAX);
+    struct span b = get_blob(q, (size_t)EXCEPTIONS_MAX * EXCEPTION_LEN);
+    q->odd |= b.len % EXCEPTION_LEN != 0;
+    for (size_t i = 0; i < b.len / EXCEPTION_LEN; i++) {
+        const uint8_t *at = b.data + i * EXCEPTION_LEN;
+        exceptions[i] = (struct exception){.deployment = le32_read(at),
+                                           .generation = le32_read(at + 4),
+                                           .running = le32_read(at + 8),
+                                           .state = at[12],
+                                           .cause = at[13]};
+    }
+    size_t count = b.len / EXCEPTION_LEN;
+    *more = next_row(q);
+    return count;
+}
+
+static void get_agent(struct query *q, uint32_t number, struct agent_row *row)
+{
+    q->odd |= get_int(q, UINT32_MAX) != number;
+    get_bytes(q, row->id.bytes, KEY_ID_LEN);
+    row->cohort = (uint32_t)get_int(q, UINT32_MAX);
+    row->batch = (uint32_t)get_int(q, UINT32_MAX);
+    row->index = (uint32_t)get_int(q, UINT32_MAX);
+    row->facts = (uint32_t)get_int(q, UINT32_MAX);
+    row->assigned.epoch = (uint32_t)get_int(q, UINT32_MAX);
+    row->assigned.number = (uint32_t)get_int(q, UINT32_MAX);
+    row->flags = get_int(q, 1) ? AGENT_REMOVED : 0;
+    row->joined_s = (uint32_t)get_int(q, UINT32_MAX);
+}
+
+static int load_agents(struct ledger *l, struct manager *m, struct errmsg *em)
+{
+    int rv = 0;
+    struct exception exceptions[EXCEPTIONS_MAX];
+    struct query agents = query_sql(l, "SELECT * FROM agent ORDER BY n");
+    struct query statuses = query_sql(l, "SELECT * FROM status ORDER BY n");
+    bool more = next_row(&statuses);
+    for (uint32_t n = 1; rv == 0 && next_row(&agents); n++) {
+        struct agent_row row = {0};
+        get_agent(&agents, n, &row);
+        size_t count = get_status(&statuses, &more, n, &row, exceptions);
+        rv = agents.odd || statuses.odd ? ERR_DAMAGED
+                                        : manager_load_agent(m, n, &row, exceptions, count);
+    }
+    if (rv == 0 && more)
+        rv = ERR_DAMAGED; /* the status of nobody */
+    rv = end_load(&agents, rv, "load its agents", em);
+    int second = end_load(&statuses, rv, "load its statuses", rv < 0 ? NULL : em);
+    return rv < 0 ? rv : second;
+}
+
+/* ---- rows ---- */
+
+/* Opens the transaction when there is none and gives the statement for one row. */
+static int start_row(struct ledger *l, enum statement which, struct query *q, struct errmsg *em)
+{
+    int rv = begin(l, em);
+    *q = query_on(l, l->statements[which]);
+    return rv;
+}
+
+int ledger_agent(struct ledger *l, uint32_t number, const struct agent_row *row,
+                 const struct newcomer *newcomer, struct errmsg *em)
+{
+    struct query q;
+    int rv = start_row(l, PUT_AGENT, &q, em);
+    if (rv < 0)
+        return rv;
+    put_int(&q, number);
+    put_blob(&q, span_of(row->id.bytes, KEY_ID_LEN));
+    put_int(&q, row->cohort);
+    put_int(&q, row->batch);
+    put_int(&q, row->index);
+    put_int(&q, row->facts);
+    put_int(&q, row->assigned.epoch);
+    put_int(&q, row->assigned.number);
+    put_int(&q, row->flags & AGENT_REMOVED ? 1 : 0);
+    put_int(&q, row->joined_s);
+    rv = end_write(&q, em);
+    if (rv < 0 || !newcomer)
+        return rv;
+    q = query_on(l, l->statements[PUT_NEWCOMER]);
+    put_int(&q, number);
+    put_blob(&q, span_of(newcomer->key.bytes, PUBLIC_KEY_LEN));
+    put_blob(&q, newcomer->facts);
+    return end_write(&q, em);
+}
+
+static struct span pack_exceptions(const struct exception *list, size_t count,
+                                   uint8_t out[static EXCEPTIONS_MAX * EXCEPTION_LEN])
+{
+    assert(count <= EXCEPTIONS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        uint8_t *at = out + i * EXCEPTION_LEN;
+        le32_write(at, list[i].deployment);
+        le32_write(at + 4, list[i].generation);
+        le32_write(at + 8, list[i].running);
+        at[12] = list[i].state;
+        at[13] = list[i].cause;
+    }
+    return span_of(out, count * EXCEPTION_LEN);
+}
+
+int ledger_status(struct ledger *l, uint32_t number, const struct agent_row *row,
+                  const struct exception *exceptions, size_t count, struct errmsg *em)
+{
+    struct query q;
+    uint8_t packed[EXCEPTIONS_MAX * EXCEPTION_LEN];
+    int rv = start_row(l, PUT_STATUS, &q, em);
+    if (rv < 0)
+        return rv;
+    put_int(&q, number);
+    put_int(&q, row->seq);
+    put_int(&q, row->session);
+    put_int(&q, row->facts);
+    put_int(&q, row->reported.epoch);
+    put_int(&q, row->reported.number);
+    put_int(&q, row->document.epoch);
+    put_int(&q, row->document.number);
+    put_int(&q, row->flags & ~(unsigned)AGENT_REMOVED);
+    put_int(&q, row->last_seen_s);
+    put_blob(&q, pack_exceptions(exceptions, count, packed));
+    return end_write(&q, em);
+}
+
+int ledger_cohort(struct ledger *l, uint32_t index, const struct cohort *row, struct errmsg *em)
+{
+    struct query q;
+    uint8_t packed[RECORDS_MAX * PLACEMENT_LEN];
+    int rv = start_row(l, PUT_COHORT, &q, em);
+    if (rv < 0)
+        return rv;
+    for (uint32_t i = 0; i < row->placement_count; i++) {
+        const struct placement *p = &row->placements[i];
+        uint8_t *at = packed + (size_t)i * PLACEMENT_LEN;
+        le32_write(at, p->deployment);
+        le32_write(at + 4, p->generation);
+        le32_write(at + 8, p->since);
+        le32_write(at + 12, p->before);
+        le32_write(at + 16, p->before_since);
+    }
+    put_int(&q, index);
+    put_blob(&q, span_of(row->key.bytes, COHORT_KEY_LEN));
+    put_text(&q, row->labels.text);
+    put_int(&q, row->revision.epoch);
+    put_int(&q, row->revision.number);
+    put_blob(&q, span_of(row->fingerprint.bytes, DIGEST_LEN));
+    put_int(&q, row->issued_s);
+    put_int(&q, row->trust_version);
+    put_blob(&q, span_of(packed, (size_t)row->placement_count * PLACEMENT_LEN));
+    return end_write(&q, em);
+}
+
+int ledger_batch(struct ledger *l, uint32_t index, const struct batch_row *row, struct errmsg *em)
+{
+    struct query q;
+    int rv = start_row(l, PUT_BATCH, &q, em);
+    if (rv < 0)
+        return rv;
+    put_int(&q, index);
+    put_int(&q, row->count);
+    put_int(&q, row->uses);
+    put_int(&q, row->created_s);
+    put_int(&q, row->expires_s);
+    put_int(&q, row->revoked);
+    put_text(&q, row->labels.text);
+    return end_write(&q, em);
+}
+
+int ledger_bundle(struct ledger *l, uint32_t index, const struct bundle_row *row, struct errmsg *em)
+{
+    struct query q;
+    int rv = start_row(l, PUT_BUNDLE, &q, em);
+    if (rv < 0)
+        return rv;
+    put_int(&q, index);
+    put_blob(&q, span_of(row->digest.bytes, DIGEST_LEN));
+    put_text(&q, row->name);
+    put_text(&q, row->version);
+    put_int(&q, row->bytes);
+    put_int(&q, row->files);
+    put_int(&q, row->chunks);
+    put_int(&q, row->created_s);
+    put_int(&q, row->removed);
+    return end_write(&q, em);
+}
+
+int ledger_deployment(struct ledger *l, uint32_t index, const struct deployment_row *row,
+                      struct errmsg *em)
+{
+    struct query q;
+    uint8_t packed[HISTORY_MAX * HISTORY_LEN];
+    int rv = start_row(l, PUT_DEPLOYMENT, &q, em);
+    if (rv < 0)
+        return rv;
+    for (uint32_t i = 0; i < row->history_count; i++) {
+        uint8_t *at = packed + (size_t)i * HISTORY_LEN;
+        le32_write(at, row->history[i].generation);
+        le32_write(at + 4, row->history[i].bundle);
+        le64_write(at + 8, row->history[i].since_s);
+    }
+    put_int(&q, index);
+    put_text(&q, row->name);
+    put_text(&q, row->selector);
+    put_int(&q, row->flags);
+    put_int(&q, row->priority);
+    put_int(&q, row->salt);
+    put_int(&q, row->removed);
+    put_int(&q, row->created_s);
+    put_blob(&q, span_of(packed, (size_t)row->history_count * HISTORY_LEN));
+    return end_write(&q, em);
+}
+
+/* Keys are only ever added to the list. */
+int ledger_trust(struct ledger *l, const struct trust *trust, struct errmsg *em)
+{
+    for (uint32_t i = 0; i < trust->count; i++) {
+        struct query q;
+        int rv = start_row(l, PUT_PUBLISHER, &q, em);
+        if (rv < 0)
+            return rv;
+        put_int(&q, i);
+        put_blob(&q, span_of(trust->publishers[i].bytes, PUBLIC_KEY_LEN));
+        rv = end_write(&q, em);
+        if (rv < 0)
+            return rv;
+    }
+    return put_number(l, META_TRUST, trust->version, em);
+}
+
+/* ---- transactions ---- */
+
+static int begin(struct ledger *l, struct errmsg *em)
+{
+    if (l->spoilt)
+        return errmsg_set(em, ERR_IO, "%s: a write before this one failed", l->path);
+    if (l->writing)
+        return 0;
+    int rv = execute(l, "BEGIN IMMEDIATE");
+    if (rv < 0) {
+        l->spoilt = true;
+        return fail(l, rv, "write", em);
+    }
+    l->writing = true;
+    return 0;
+}
+
+bool ledger_dirty(const struct ledger *l)
+{
+    return l->writing || l->spoilt;
+}
+
+int ledger_commit(struct ledger *l, struct errmsg *em)
+{
+    if (l->spoilt)
+        return errmsg_set(em, ERR_IO, "%s: a write before the commit failed", l->path);
+    if (!l->writing)
+        return 0;
+    int rv = execute(l, "COMMIT");
+    if (rv < 0) {
+        l->spoilt = true;
+        return fail(l, rv, "commit", em);
+    }
+    l->writing = false;
+    return 0;
+}
+
+/* A full disk may have made SQLite roll back by itself. */
+void ledger_rollback(struct ledger *l)
+{
+    if (!sqlite3_get_autocommit(l->db))
+        execute(l, "ROLLBACK");
+    l->writing = false;
+    l->spoilt = false;
+}
+
+/* ---- what cells retain ---- */
+
+int ledger_publish(struct ledger *l, const char *topic, struct span payload, struct errmsg *em)
+{
+    struct query q;
+    assert(payload.len <= sizeof l->payload && strlen(topic) < TOPIC_MAX);
+    int rv = start_row(l, PUT_CONTROL, &q, em);
+    if (rv < 0)
+        return rv;
+    put_text(&q, topic);
+    put_blob(&q, payload);
+    return end_write(&q, em);
+}
+
+/* 1 and its row and count of bundles, 0 when it isn't there. */
+static int find_chunk(struct ledger *l, const struct digest *chunk, uint64_t *n, uint64_t *bundles)
+{
+    struct query q = query_on(l, l->statements[FIND_CHUNK]);
+    put_blob(&q, span_of(chunk->bytes, DIGEST_LEN));
+    bool found = next_row(&q);
+    *n = found ? get_int(&q, INT64_MAX) : 0;
+    *bundles = found ? get_int(&q, UINT32_MAX) : 0;
+    int rv = end_query(&q);
+    return rv < 0 ? rv : found;
+}
+
+static int add_chunk(struct ledger *l, const struct digest *chunk, uint64_t *n, struct errmsg *em)
+{
+    struct query q = query_on(l, l->statements[ADD_CHUNK]);
+    put_blob(&q, span_of(chunk->bytes, DIGEST_LEN));
+    int rv = end_write(&q, em);
+    *n = (uint64_t)sqlite3_last_insert_rowid(l->db);
+    return rv;
+}
+
+static int change_by_number(struct ledger *l, enum statement which, uint64_t n, struct errmsg *em)
+{
+    struct query q = query_on(l, l->statements[which]);
+    put_int(&q, n);
+    return end_write(&q, em);
+}
+
+int ledger_bundle_chunk(struct ledger *l, uint32_t bundle, const struct digest *chunk,
+                        struct errmsg *em)
+{
+    uint64_t n, bundles;
+    int rv = begin(l, em);
+    if (rv < 0)
+        return rv;
+    int found = find_chunk(l, chunk, &n, &bundles);
+    if (found < 0)
+        return fail(l, found, "find a chunk", em);
+    if (bundles == 0) {
+        if (!found && (rv = add_chunk(l, chunk, &n, em)) < 0)
+            return rv;
+        if ((rv = change_by_number(l, MOVE_CHUNK, n, em)) < 0)
+            return rv;
+    }
+    struct query q = query_on(l, l->statements[PUT_BUNDLE_CHUNK]);
+    put_int(&q, bundle);
+    put_int(&q, n);
+    rv = end_write(&q, em);
+    if (rv < 0 || sqlite3_changes(l->db) == 0)
+        return rv;
+    return change_by_number(l, COUNT_CHUNK_UP, n, em);
+}
+
+int ledger_chunk_again(struct ledger *l, const struct digest *chunk, struct errmsg *em)
+{
+    uint64_t n, bundles;
+    int found = find_chunk(l, chunk, &n, &bundles);
+    if (found < 0)
+        return fail(l, found, "find a chunk", em);
+    if (bundles == 0)
+        return 0;
+    int rv = begin(l, em);
+    return rv < 0 ? rv : change_by_number(l, MOVE_CHUNK, n, em);
+}
+
+int ledger_bundle_erase(struct ledger *l, uint32_t bundle, void *context,
+                        void (*gone)(void *context, const struct digest *chunk), struct errmsg *em)
+{
+    int rv = begin(l, em);
+    if (rv == 0)
+        rv = change_by_number(l, COUNT_CHUNK_DOWN, bundle, em);
+    if (rv < 0)
+        return rv;
+    struct query q = query_on(l, l->statements[LAST_BUNDLE_CHUNKS]);
+    put_int(&q, bundle);
+    while (rv == 0 && next_row(&q)) {
+        struct digest chunk;
+        q.column = 0;
+        uint64_t n = get_int(&q, INT64_MAX);
+        get_bytes(&q, chunk.bytes, DIGEST_LEN);
+        gone(context, &chunk);
+        rv = change_by_number(l, MOVE_CHUNK, n, em);
+    }
+    int ended = end_query(&q);
+    if (rv < 0)
+        return rv;
+    if (ended < 0)
+        return fail(l, ended, "find a bundle's chunks", em);
+    return change_by_number(l, DROP_BUNDLE_CHUNKS, bundle, em);
+}
+
+bool ledger_chunk_needed(struct ledger *l, const struct digest *chunk)
+{
+    uint64_t n, bundles;
+    return find_chunk(l, chunk, &n, &bundles) > 0 && bundles > 0;
+}
+
+int ledger_next_control(struct ledger *l, uint64_t after, struct control_row *row,
+                        struct errmsg *em)
+{
+    struct query q = query_on(l, l->statements[NEXT_CONTROL]);
+    put_int(&q, after);
+    bool found = next_row(&q);
+    if (found) {
+        row->serial = get_int(&q, INT64_MAX);
+        get_text(&q, l->topic, sizeof l->topic);
+        struct span payload = get_blob(&q, sizeof l->payload);
+        if (payload.len > 0)
+            memcpy(l->payload, payload.data, payload.len);
+        row->topic = l->topic;
+        row->payload = span_of(l->payload, payload.len);
+    }
+    int rv = end_query(&q);
+    return rv < 0 ? fail(l, rv, "read what to publish", em) : found;
+}
+
+int ledger_next_bulk(struct ledger *l, uint64_t after, struct bulk_row *row, struct errmsg *em)
+{
+    struct query q = query_on(l, l->statements[NEXT_CHUNK]);
+    put_int(&q, after);
+    bool found = next_row(&q);
+    if (found) {
+        row->serial = get_int(&q, INT64_MAX);
+        get_bytes(&q, row->chunk.bytes, DIGEST_LEN);
+        row->erased = get_int(&q, UINT32_MAX) == 0;
+    }
+    int rv = end_query(&q);
+    return rv < 0 ? fail(l, rv, "read which chunk to publish", em) : found;
+}
+
+int ledger_published(struct ledger *l, const char *topic, struct buffer *out, struct errmsg *em)
+{
+    struct query q = query_on(l, l->statements[GET_CONTROL]);
+    put_text(&q, topic);
+    bool found = next_row(&q);
+    if (found) {
+        struct span payload = get_blob(&q, out->cap - out->len);
+        if (payload.len > 0)
+            memcpy(out->data + out->len, payload.data, payload.len);
+        out->len += payload.len;
+    }
+    int rv = end_query(&q);
+    if (rv < 0)
+        return fail(l, rv, "read what was published", em);
+    return found ? 0 : errmsg_set(em, ERR_NOT_FOUND, "nothing has been published as %s", topic);
+}
+
+int ledger_facts(struct ledger *l, uint32_t number, struct facts *out, struct errmsg *em)
+{
+    struct query q = query_on(l, l->statements[GET_FACTS]);
+    put_int(&q, number);
+    bool found = next_row(&q);
+    int parsed = found ? facts_read(get_blob(&q, JOIN_MAX), out) : 0;
+    int rv = end_query(&q);
+    if (!found && rv == 0)
+        return errmsg_set(em, ERR_NOT_FOUND, "there is no agent %u", number);
+    return rv < 0 || parsed < 0 ? fail(l, rv < 0 ? rv : ERR_DAMAGED, "read an agent's facts", em)
+                                : 0;
+}
+
+/* ---- SQLite, one statement at a time ---- */
+
+static int execute(struct ledger *l, const char *sql)
+{
+    int code = sqlite3_exec(l->db, sql, NULL, NULL, NULL);
+    return code == SQLITE_OK ? 0 : code_of(l, code);
+}
+
+static struct query query_on(struct ledger *l, sqlite3_stmt *stmt)
+{
+    return (struct query){.l = l, .stmt = stmt};
+}
+
+static struct query query_sql(struct ledger *l, const char *sql)
+{
+    struct query q = {.l = l};
+    q.error = sqlite3_prepare_v2(l->db, sql, -1, &q.stmt, NULL);
+    return q;
+}
+
+static void note(struct query *q, int code)
+{
+    if (q->error == SQLITE_OK)
+        q->error = code;
+}
+
+/* SQLite's integers are signed; the same 64 bits come back. */
+static void put_int(struct query *q, uint64_t value)
+{
+    note(q, sqlite3_bind_int64(q->stmt, ++q->bound, (int64_t)value));
+}
+
+static void put_text(struct query *q, const char *text)
+{
+    note(q, sqlite3_bind_text(q->stmt, ++q->bound, text, -1, SQLITE_STATIC));
+}
+
+/* An empty blob is no NULL. */
+static void put_blob(struct query *q, struct span bytes)
+{
+    const void *data = bytes.len > 0 ? (const void *)bytes.data : "";
+    note(q, sqlite3_bind_blob64(q->stmt, ++q->bound, data, bytes.len, SQLITE_STATIC));
+}
+
+static bool next_row(struct query *q)
+{
+    if (q->error != SQLITE_OK)
+        return false;
+    int code = sqlite3_step(q->stmt);
+    q->column = 0;
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        q->error = code;
+    return code == SQLITE_ROW;
+}
+
+static uint64_t get_int(struct query *q, uint64_t max)
+{
+    q->odd |= sqlite3_column_type(q->stmt, q->column) != SQLITE_INTEGER;
+    uint64_t value = (uint64_t)sqlite3_column_int64(q->stmt, q->column++);
+    q->odd |= value > max;
+    return value > max ? 0 : value;
+}
+
+static void get_text(struct query *q, char *out, size_t cap)
+{
+    const void *text = sqlite3_column_text(q->stmt, q->column);
+    size_t len = (size_t)sqlite3_column_bytes(q->stmt, q->column++);
+    bool fits = text && len < cap && !memchr(text, 0, len);
+    q->odd |= !fits;
+    if (fits)
+        memcpy(out, text, len);
+    out[fits ? len : 0] = '\0';
+}
+
+static struct span get_blob(struct query *q, size_t max)
+{
+    const void *data = sqlite3_column_blob(q->stmt, q->column);
+    size_t len = (size_t)sqlite3_column_bytes(q->stmt, q->column++);
+    q->odd |= len > max;
+    return len > max ? SPAN_NONE : span_of(data, len);
+}
+
+static void get_bytes(struct query *q, uint8_t *out, size_t len)
+{
+    struct span b = get_blob(q, len);
+    q->odd |= b.len != len;
+    if (b.len == len)
+        memcpy(out, b.data, len);
+    else
+        memset(out, 0, len);
+}
+
+/* 0, or the first thing that went wrong. The statement can be used again. */
+static int end_query(struct query *q)
+{
+    sqlite3_reset(q->stmt);
+    if (q->error != SQLITE_OK)
+        return code_of(q->l, q->error);
+    return q->odd ? ERR_DAMAGED : 0;
+}
+
+static int end_sql(struct query *q)
+{
+    int rv = q->error != SQLITE_OK ? code_of(q->l, q->error) : q->odd ? ERR_DAMAGED : 0;
+    sqlite3_finalize(q->stmt);
+    q->stmt = NULL;
+    return rv;
+}
+
+/* Runs a statement that gives no rows. */
+static int end_write(struct query *q, struct errmsg *em)
+{
+    next_row(q);
+    int rv = end_query(q);
+    if (rv == 0)
+        return 0;
+    q->l->spoilt = true;
+    return fail(q->l, rv, "write", em);
+}
+
+/* `rv` is what the core thought of the rows. */
+static int end_load(struct query *q, int rv, const char *what, struct errmsg *em)
+{
+    struct ledger *l = q->l;
+    bool prepared = q->stmt == l->statements[GET_META];
+    int mine = prepared ? end_query(q) : end_sql(q);
+    if (mine < 0)
+        rv = mine;
+    if (rv == ERR_RANGE)
+        return errmsg_set(em, rv, "%s: it holds more than this manager's limits allow", l->path);
+    return rv < 0 ? fail(l, rv, what, em) : 0;
+}
+
+static int code_of(const struct ledger *l, int sqlite_code)
+{
+    switch (sqlite_code & 0xff) {
+    case SQLITE_FULL:
+        return ERR_NO_SPACE;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_CONSTRAINT:
+        return ERR_DAMAGED;
+    case SQLITE_NOMEM:
+        return ERR_NO_MEMORY;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return ERR_BUSY;
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+        return l->db && sqlite3_system_errno(l->db) == ENOSPC ? ERR_NO_SPACE : ERR_IO;
+    default:
+        return ERR_IO;
+    }
+}
+
+static int fail(const struct ledger *l, int rv, const char *what, struct errmsg *em)
+{
+    const char *advice = "";
+    if (rv == ERR_DAMAGED)
+        advice = "; keep a copy of the file, then restore the last good one";
+    else if (rv == ERR_NO_SPACE)
+        advice = "; make room on the disk";
+    else if (rv == ERR_BUSY)
+        advice = "; another program holds it";
+    const char *reason = rv == ERR_DAMAGED ? "it is damaged" : sqlite3_errmsg(l->db);
+    return errmsg_set(em, rv, "%s: cannot %s: %s%s", l->path, what, reason, advice);
+}
