@@ -22,7 +22,7 @@ static void feed(struct driver *d, struct agent_event *ev, const struct store_in
 static void feed_done(struct driver *d, enum agent_action_type done, int rv);
 static void perform(struct driver *d, const struct agent_action *a);
 static int keep(struct driver *d, const struct store_incoming *in);
-static void log_store(const struct driver *d, const struct agent_store *st);
+static void log_store(const struct agent_store *st);
 
 static void begin_job(struct driver *d);
 static int run_now(struct driver *d, const struct job *job, struct errmsg *em);
@@ -199,14 +199,14 @@ static int keep(struct driver *d, const struct store_incoming *in)
 {
     struct errmsg em = {0};
     for (uint32_t i = 0; i < d->out.store_count; i++)
-        log_store(d, &d->out.stores[i]);
+        log_store(&d->out.stores[i]);
     int rv = store_apply(&d->store, &d->out, in, &em);
     if (rv < 0)
         log_event(LOG_ERROR, "not-stored", "error=\"%s\"", em.text);
     return rv;
 }
 
-static void log_store(const struct driver *d, const struct agent_store *st)
+static void log_store(const struct agent_store *st)
 {
     static const char *const phases[PHASE_COUNT] = {
         [PHASE_DOWNLOADING] = "downloading", [PHASE_PREPARING] = "preparing",
@@ -215,11 +215,11 @@ static void log_store(const struct driver *d, const struct agent_store *st)
         [PHASE_ROLLED_BACK] = "rolled-back", [PHASE_FAILED] = "failed",
         [PHASE_REMOVING] = "removing",
     };
-    (void)d;
+    const struct held *h = st->held;
     if (st->type == AGENT_STORE_HELD)
-        log_event(LOG_INFO, "deployment", "name=%s phase=%s generation=%u running=%u cause=\"%s\"",
-                  st->held->name, phases[st->held->phase], st->held->wanted.generation,
-                  st->held->running.generation, cause_text((enum cause)st->held->cause));
+        log_event(LOG_INFO, "deployment", "name=%s phase=%s generation=%u running=%u%s%s", h->name,
+                  phases[h->phase], h->wanted.generation, h->running.generation,
+                  h->cause ? " cause=" : "", h->cause ? cause_text((enum cause)h->cause) : "");
     else if (st->type == AGENT_STORE_DROP)
         log_event(LOG_INFO, "deployment-gone", "number=%u", st->deployment);
     else if (st->type == AGENT_STORE_SEQ)
@@ -249,7 +249,7 @@ static void perform(struct driver *d, const struct agent_action *a)
         break;
     case AGENT_LEAVE:
         log_event(LOG_INFO, "removed-from-fleet", "what runs stays as it is");
-        link_close(&d->link);
+        link_leave(&d->link);
         break;
     case AGENT_FETCH:
     case AGENT_UNPACK:
@@ -341,7 +341,7 @@ static void step_fetch(struct driver *d)
     if (rv < 0)
         log_event(LOG_WARN, "fetch-failed", "name=%s error=\"%s\"", d->working_for, em.text);
     else if (d->fetch.came > 0)
-        log_event(LOG_INFO, "fetched", "name=%s bundle=%.12s chunks=%u of=%u", d->working_for,
+        log_event(LOG_INFO, "fetched", "name=%s bundle=%.12s came=%u content=%u", d->working_for,
                   digest_hex(&d->fetch.bundle).text, d->fetch.came, d->content.manifest.chunks);
     feed_done(d, AGENT_FETCH, rv);
 }

@@ -1,14 +1,19 @@
 #include "agent/link.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <stdio.h>
 
 /* libmosquitto's own lower limit. */
 #define KEEPALIVE_S_MIN 5
 #define LINK_SERVICE_MS 1000
+/* How long the broker may take to acknowledge the good-bye. */
+#define LINK_GOODBYE_MS 1000
 
+static void say_goodbye(struct link *l);
 static void connect_now(struct link *l);
 static void on_up(void *context, bool session_present);
 static void on_down(void *context, const char *reason);
@@ -32,18 +37,21 @@ void link_init(struct link *l, const struct store *store, const struct link_hand
     l->handler = *handler;
 }
 
-/* A clean disconnect keeps the broker from sending the last will, so the agent sends it itself. */
 void link_close(struct link *l)
 {
-    uint8_t room[STATUS_MAX];
-    struct buffer will = buffer_on(room, sizeof room);
-    struct will w = {.number = l->store->identity.number, .session = l->session};
-    if (l->up && will_write(&w, &l->store->identity.mac, &will) == 0)
-        mqtt_publish(l->mqtt, up_topic(l).text, span_buffer(&will), 1, false);
+    l->closing = true;
+    if (l->up)
+        say_goodbye(l);
     mqtt_free(l->mqtt);
     l->mqtt = NULL;
     l->up = false;
     l->connecting = false;
+    l->leaving = false;
+}
+
+void link_leave(struct link *l)
+{
+    l->leaving = true;
 }
 
 /* Only noted: this may be called from inside a handler of the connection that is just ending. */
@@ -141,7 +149,7 @@ short link_events(const struct link *l)
  */
 int link_wait_ms(const struct link *l)
 {
-    if (l->connecting || l->unreachable)
+    if (l->connecting || l->unreachable || l->leaving)
         return 0;
     return l->mqtt ? LINK_SERVICE_MS : -1;
 }
@@ -156,15 +164,47 @@ void link_service(struct link *l, short revents)
         l->unreachable = false;
         tell(l, AGENT_LINK_DOWN);
     }
+    if (l->leaving)
+        link_close(l);
 }
 
 /* ---- connecting ---- */
+
+/* A clean disconnect keeps the broker from sending the last will, so the agent sends it itself. A
+ * socket closed before the answer is read would be reset, and the good-bye perhaps lost. */
+static void say_goodbye(struct link *l)
+{
+    uint8_t room[STATUS_MAX];
+    struct buffer will = buffer_on(room, sizeof room);
+    struct will w = {.number = l->store->identity.number, .session = l->session};
+    uint64_t until_ms = clock_monotonic_ms() + LINK_GOODBYE_MS;
+    if (will_write(&w, &l->store->identity.mac, &will) < 0)
+        return;
+    l->goodbye = mqtt_publish(l->mqtt, up_topic(l).text, span_buffer(&will), 1, false);
+    while (l->up && l->goodbye > 0 && clock_monotonic_ms() < until_ms) {
+        struct pollfd p = {.fd = link_descriptor(l), .events = link_events(l)};
+        poll(&p, 1, LINK_GOODBYE_MS / 10);
+        mqtt_service(l->mqtt, p.revents);
+    }
+}
+
+static void on_published(void *context, int mid)
+{
+    struct link *l = context;
+    if (mid == l->goodbye)
+        l->goodbye = 0;
+}
 
 /* A handle of its own for each connection, because the keep-alive comes with the document. */
 static void connect_now(struct link *l)
 {
     const struct mqtt_handler handler = {
-        .context = l, .up = on_up, .down = on_down, .message = on_message};
+        .context = l,
+        .up = on_up,
+        .down = on_down,
+        .message = on_message,
+        .published = on_published,
+    };
     uint8_t room[STATUS_MAX];
     struct buffer will = buffer_on(room, sizeof room);
     const struct identity *id = &l->store->identity;
@@ -221,6 +261,8 @@ static void on_down(void *context, const char *reason)
 static void tell(struct link *l, enum agent_event_type type)
 {
     struct agent_event ev = {.type = type};
+    if (l->closing)
+        return;
     l->handler.event(l->handler.context, &ev, NULL);
 }
 
@@ -231,8 +273,8 @@ static void on_message(void *context, const char *topic, struct span payload, bo
     struct link *l = context;
     struct topic_name name = topic_read(topic);
     (void)retained;
-    if (payload.len == 0)
-        return; /* what was retained there was taken back */
+    if (payload.len == 0 || l->closing)
+        return; /* empty: what was retained there was taken back */
     if (name.kind == TOPIC_CHUNK)
         l->handler.chunk(l->handler.context, &name.chunk, payload);
     else if (payload.len > MESSAGE_MAX)

@@ -35,7 +35,10 @@ struct link {
     struct mqtt *mqtt; /* a new one for each connection, NULL before the first */
     bool up;
     bool connecting;  /* link_connect was called; the next link_service does it */
+    bool leaving;     /* link_leave was called; the end of link_service does it */
     bool unreachable; /* it failed at once; the next link_service tells */
+    bool closing;     /* nothing is handed on any more */
+    int goodbye;      /* message id of the good-bye; 0: none, or it has been acknowledged */
     uint32_t cell;
     uint32_t session;
     char reason[160];                      /* why it is down, as last logged */
@@ -49,8 +52,11 @@ struct link {
 
 /* `store` is borrowed, and joined. */
 void link_init(struct link *l, const struct store *store, const struct link_handler *handler);
-/* Tells the fleet that the agent goes on purpose, and closes. */
+/* Tells the fleet that the agent goes on purpose, waits a moment for the answer, and closes. */
 void link_close(struct link *l);
+
+/* The same, as soon as link_service is not under way: for good, no event follows. */
+void link_leave(struct link *l);
 
 /* Starts to connect; AGENT_LINK_UP or AGENT_LINK_DOWN follows. */
 void link_connect(struct link *l, uint32_t cell, uint32_t session);
