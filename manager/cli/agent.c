@@ -1,0 +1,271 @@
+/* agent list, show, label, remove: the devices that joined. */
+#include "base/labels.h"
+#include "manager/cli/verbs.h"
+
+#include <inttypes.h>
+
+/* As much of an id as tells it from a million others; the manager takes any unique beginning. */
+#define ID_SHOWN 12
+#define ROUTE_MAX (CLIENT_ROUTE_MAX + 2048)
+
+static int list(struct cli *cli);
+static int list_route(struct cli *cli, char out[static ROUTE_MAX]);
+static void list_row(struct table *t, const json_t *agent);
+static void describe(const json_t *agent, char *out, size_t cap);
+static int show(struct cli *cli);
+static int show_head(struct cli *cli, const json_t *agent);
+static int show_deployments(struct cli *cli, const json_t *agent);
+static int label(struct cli *cli);
+static int sort_words(struct cli *cli, char set[static LABELS_TEXT_MAX],
+                      char unset[static LABELS_TEXT_MAX]);
+static int append(struct cli *cli, char list[static LABELS_TEXT_MAX], const char *word, size_t len);
+static int remove_agent(struct cli *cli);
+
+static const struct flag list_flags[] = {
+    {.name = "select",
+     .value = "EXPR",
+     .kind = FLAG_TEXT,
+     .help = "only those whose labels match, like env=prod,region in (eu,us),!lab"},
+};
+
+const struct verb agent_verbs[4] = {
+    {
+        .name = "agent list",
+        .summary = "list the agents and what they run",
+        .examples = "  dunlin agent list --select env=prod\n",
+        .flags = FLAGS(list_flags),
+        .run = list,
+    },
+    {
+        .name = "agent show",
+        .operands = "AGENT",
+        .summary = "show all about one agent",
+        .text = "AGENT is its id, the beginning of it, or its number.\n",
+        .examples = "  dunlin agent show 7\n  dunlin agent show 3f9a\n",
+        .words_min = 1,
+        .words_max = 1,
+        .run = show,
+    },
+    {
+        .name = "agent label",
+        .operands = "AGENT KEY=VALUE ... KEY- ...",
+        .summary = "set labels, or remove them with KEY-",
+        .text = "Labels are what deployments select by: a new label can give an agent other "
+                "deployments. It need not be connected; it learns when it comes back.\n",
+        .examples = "  dunlin agent label 7 env=prod region=eu lab-\n",
+        .words_min = 2,
+        .words_max = ARGS_MAX,
+        .run = label,
+    },
+    {
+        .name = "agent remove",
+        .operands = "AGENT",
+        .summary = "take an agent out of the fleet",
+        .text = "It keeps what it runs and gets nothing new. It can join again only with a new "
+                "token and a new key.\n",
+        .words_min = 1,
+        .words_max = 1,
+        .run = remove_agent,
+    },
+};
+
+static int list(struct cli *cli)
+{
+    static const char *const titles[] = {"NO", "ID", "STATE", "LAST SEEN", "LABELS", "DEPLOYMENTS"};
+    char route[ROUTE_MAX];
+    json_t *answer, *agent;
+    size_t i;
+    int rv = list_route(cli, route);
+    if (rv == 0)
+        rv = cli_call(cli, "GET", route, NULL, &answer);
+    if (rv < 0 || !answer)
+        return rv;
+    struct table *t = table_new(6, titles);
+    json_array_foreach(json_object_get(answer, "agents"), i, agent)
+    {
+        list_row(t, agent);
+    }
+    json_decref(answer);
+    if (table_rows(t) > 0)
+        return cli_print(cli, t);
+    table_free(t);
+    puts(args_has(&cli->args, "select") ? "no agent's labels match"
+                                        : "no agents yet: dunlin token create, then on the device "
+                                          "dunlin-agent join URL TOKEN --dir DIR");
+    return 0;
+}
+
+static int list_route(struct cli *cli, char out[static ROUTE_MAX])
+{
+    const char *select = args_text(&cli->args, "select");
+    if (!select) {
+        snprintf(out, ROUTE_MAX, "/v1/agents");
+        return 0;
+    }
+    return client_query(out, ROUTE_MAX, "/v1/agents?select=", select, &cli->em);
+}
+
+static void list_row(struct table *t, const json_t *agent)
+{
+    char labels[LABELS_TEXT_MAX], deployments[1024];
+    const char *state = field_text(agent, "state");
+    field_pairs(agent, "labels", labels, sizeof labels);
+    describe(agent, deployments, sizeof deployments);
+    table_cell(t, PAINT_NONE, "%" PRIu64, field_number(agent, "number"));
+    table_cell(t, PAINT_NONE, "%.*s", ID_SHOWN, field_text(agent, "id"));
+    table_cell(t, table_state_paint(state), "%s", state);
+    table_cell(t, PAINT_NONE, "%s", field_ago(agent, "last_seen", "never").text);
+    table_cell(t, PAINT_NONE, "%s", labels);
+    table_cell(t, PAINT_NONE, "%s", deployments);
+}
+
+/* "app 2 Ready, web 1 -> 2 Applying" */
+static void describe(const json_t *agent, char *out, size_t cap)
+{
+    size_t i, used = 0;
+    json_t *d;
+    out[0] = '\0';
+    json_array_foreach(json_object_get(agent, "deployments"), i, d)
+    {
+        const char *version = field_text(d, "version"), *target = field_text(d, "target");
+        bool moving = *version && strcmp(version, target) != 0;
+        int n = snprintf(out + used, cap - used, "%s%s %s%s%s %s", used ? ", " : "",
+                         field_text(d, "name"), moving ? version : "", moving ? " -> " : "", target,
+                         field_text(d, "state"));
+        used += n < 0 ? 0 : (size_t)n;
+        if (used >= cap)
+            return;
+    }
+}
+
+static int show(struct cli *cli)
+{
+    char route[CLIENT_ROUTE_MAX];
+    json_t *agent;
+    int rv = client_route(route, "agents", cli_word(cli, 0), NULL, &cli->em);
+    if (rv == 0)
+        rv = cli_call(cli, "GET", route, NULL, &agent);
+    if (rv < 0 || !agent)
+        return rv;
+    rv = show_head(cli, agent);
+    if (rv == 0 && json_array_size(json_object_get(agent, "deployments")) > 0)
+        rv = show_deployments(cli, agent);
+    json_decref(agent);
+    return rv;
+}
+
+static int show_head(struct cli *cli, const json_t *agent)
+{
+    char labels[LABELS_TEXT_MAX];
+    const char *state = field_text(agent, "state"), *key;
+    const json_t *token = json_object_get(agent, "token");
+    json_t *value;
+    struct table *t = table_new(2, NULL);
+    field_pairs(agent, "labels", labels, sizeof labels);
+    table_cell(t, PAINT_DIM, "id");
+    table_cell(t, PAINT_NONE, "%s", field_text(agent, "id"));
+    table_cell(t, PAINT_DIM, "number");
+    table_cell(t, PAINT_NONE, "%" PRIu64, field_number(agent, "number"));
+    table_cell(t, PAINT_DIM, "state");
+    table_cell(t, table_state_paint(state), "%s", state);
+    table_cell(t, PAINT_DIM, "last seen");
+    table_cell(t, PAINT_NONE, "%s", field_ago(agent, "last_seen", "never").text);
+    table_cell(t, PAINT_DIM, "joined");
+    table_cell(t, PAINT_NONE, "%s, with token %" PRIu64 " of batch %" PRIu64,
+               field_ago(agent, "joined", "some time ago").text, field_number(token, "index") + 1,
+               field_number(token, "batch"));
+    table_cell(t, PAINT_DIM, "labels");
+    table_cell(t, PAINT_NONE, "%s", labels[0] ? labels : "none");
+    json_object_foreach(json_object_get(agent, "facts"), key, value)
+    {
+        const char *text = json_string_value(value);
+        table_cell(t, PAINT_DIM, "%s", key);
+        table_cell(t, PAINT_NONE, "%s", text ? text : "");
+    }
+    return cli_print(cli, t);
+}
+
+static int show_deployments(struct cli *cli, const json_t *agent)
+{
+    static const char *const titles[] = {"DEPLOYMENT", "STATE", "RUNS", "WANTED", "CAUSE"};
+    struct table *t = table_new(5, titles);
+    size_t i;
+    json_t *d;
+    json_array_foreach(json_object_get(agent, "deployments"), i, d)
+    {
+        const char *state = field_text(d, "state"), *version = field_text(d, "version");
+        table_cell(t, PAINT_NONE, "%s", field_text(d, "name"));
+        table_cell(t, table_state_paint(state), "%s", state);
+        table_cell(t, PAINT_NONE, "%s", *version ? version : "-");
+        table_cell(t, PAINT_NONE, "%s", field_text(d, "target"));
+        table_cell(t, PAINT_NONE, "%s", field_text(d, "cause"));
+    }
+    putchar('\n');
+    return cli_print(cli, t);
+}
+
+static int label(struct cli *cli)
+{
+    char route[CLIENT_ROUTE_MAX], set[LABELS_TEXT_MAX], unset[LABELS_TEXT_MAX];
+    char labels[LABELS_TEXT_MAX];
+    json_t *agent;
+    int rv = sort_words(cli, set, unset);
+    if (rv == 0)
+        rv = client_route(route, "agents", cli_word(cli, 0), NULL, &cli->em);
+    if (rv == 0)
+        rv =
+            cli_call(cli, "PATCH", route, json_pack("{ss ss}", "set", set, "unset", unset), &agent);
+    if (rv < 0 || !agent)
+        return rv;
+    field_pairs(agent, "labels", labels, sizeof labels);
+    printf("agent %" PRIu64 ": %s\n", field_number(agent, "number"),
+           labels[0] ? labels : "no labels");
+    json_decref(agent);
+    return 0;
+}
+
+/* "k=v" is to be set, "k-" is to go. */
+static int sort_words(struct cli *cli, char set[static LABELS_TEXT_MAX],
+                      char unset[static LABELS_TEXT_MAX])
+{
+    set[0] = unset[0] = '\0';
+    for (size_t i = 1; i < cli->args.word_count; i++) {
+        const char *word = cli_word(cli, i);
+        size_t len = strlen(word);
+        int rv = ERR_USAGE;
+        if (strchr(word, '='))
+            rv = append(cli, set, word, len);
+        else if (len > 1 && word[len - 1] == '-')
+            rv = append(cli, unset, word, len - 1);
+        else
+            errmsg_set(&cli->em, rv, "%.80s: write KEY=VALUE to set a label, KEY- to remove it",
+                       word);
+        if (rv < 0)
+            return rv;
+    }
+    return 0;
+}
+
+static int append(struct cli *cli, char list[static LABELS_TEXT_MAX], const char *word, size_t len)
+{
+    size_t used = strlen(list);
+    if (used + 1 + len >= LABELS_TEXT_MAX)
+        return errmsg_set(&cli->em, ERR_USAGE, "more than %d characters of labels",
+                          LABELS_TEXT_MAX - 1);
+    snprintf(list + used, LABELS_TEXT_MAX - used, "%s%.*s", used ? "," : "", (int)len, word);
+    return 0;
+}
+
+static int remove_agent(struct cli *cli)
+{
+    char route[CLIENT_ROUTE_MAX];
+    json_t *answer;
+    int rv = client_route(route, "agents", cli_word(cli, 0), NULL, &cli->em);
+    if (rv == 0)
+        rv = cli_call(cli, "DELETE", route, NULL, &answer);
+    if (rv < 0 || !answer)
+        return rv;
+    printf("agent %s is out of the fleet\n", cli_word(cli, 0));
+    json_decref(answer);
+    return 0;
+}

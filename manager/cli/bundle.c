@@ -1,0 +1,368 @@
+/* bundle push, list, show, remove: what can run. */
+#include "base/clock.h"
+#include "bundles/pack.h"
+#include "manager/cli/bundle_name.h"
+#include "manager/cli/publisher.h"
+#include "manager/cli/verbs.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Between two lines of progress on a terminal. */
+#define PROGRESS_MS 100
+
+/* One push on its way. */
+struct pushing {
+    struct cli *cli;
+    int error; /* the first, which `has` cannot return */
+    uint64_t new_chunks, sent_bytes;
+    bool progress;
+    uint64_t shown_ms;
+};
+
+/* An answer of at most one digest. */
+struct missing {
+    size_t len;
+};
+
+static int push(struct cli *cli);
+static int describe(struct cli *cli, struct manifest *m);
+static int send_all(struct pushing *p, const struct secret_key *key, struct manifest *m,
+                    json_t **answer);
+static bool has(void *context, const struct digest *name);
+static int take_missing(void *context, struct span bytes, struct errmsg *em);
+static int put(void *context, const struct digest *name, struct span frame, struct errmsg *em);
+static void progress(void *context, uint64_t bytes, uint32_t files);
+static void clear_line(const struct pushing *p);
+static int send_manifest(struct pushing *p, const struct secret_key *key, const struct manifest *m,
+                         json_t **answer);
+static int take_answer(void *context, struct span bytes, struct errmsg *em);
+static int report(struct pushing *p, const struct manifest *m, json_t *answer);
+static int list(struct cli *cli);
+static int show(struct cli *cli);
+static int remove_bundle(struct cli *cli);
+static int bundle_route(struct cli *cli, char out[static CLIENT_ROUTE_MAX]);
+
+static const struct flag push_flags[] = {
+    {.name = "name",
+     .value = "NAME",
+     .kind = FLAG_TEXT,
+     .help = "the bundle's name",
+     .required = true},
+    {.name = "version",
+     .value = "V",
+     .kind = FLAG_TEXT,
+     .help = "its version; what was pushed under a version stays so",
+     .required = true},
+    {.name = "key",
+     .value = "FILE",
+     .kind = FLAG_TEXT,
+     .help =
+         "the publisher key that signs it (default DIR/publisher.key); made when there is none"},
+    {.name = "hook-timeout",
+     .value = "TIME",
+     .kind = FLAG_DURATION,
+     .fallback = "60s",
+     .min = 1,
+     .max = HOOK_TIMEOUT_S_MAX,
+     .help = "how long each of hooks/pre-apply, hooks/apply and hooks/remove may take"},
+    {.name = "health-deadline",
+     .value = "TIME",
+     .kind = FLAG_DURATION,
+     .fallback = "60s",
+     .min = 1,
+     .max = HOOK_TIMEOUT_S_MAX,
+     .help = "until when hooks/health must have passed"},
+    {.name = "health-interval",
+     .value = "TIME",
+     .kind = FLAG_DURATION,
+     .fallback = "1s",
+     .min = 1,
+     .max = HOOK_TIMEOUT_S_MAX,
+     .help = "time between two tries of hooks/health"},
+};
+
+const struct verb bundle_verbs[4] = {
+    {
+        .name = "bundle push",
+        .operands = "PATH",
+        .summary = "pack a folder, sign it, and give it to the manager",
+        .text = "PATH is a folder with files, folders and links that stay inside it. Only what the "
+                "manager hasn't got is sent, however large the folder is.\n"
+                "Programs in its folder hooks/ run on the device, and must be executable:\n"
+                "  hooks/pre-apply    before the new version is in place\n"
+                "  hooks/apply        when it is in place\n"
+                "  hooks/health       until it passes, or the version before comes back\n"
+                "  hooks/remove       when the deployment goes\n",
+        .examples = "  dunlin bundle push ./app --name app --version 2\n"
+                    "  dunlin bundle push ./app --name app --version 3 --health-deadline 5m\n",
+        .flags = FLAGS(push_flags),
+        .words_min = 1,
+        .words_max = 1,
+        .run = push,
+    },
+    {
+        .name = "bundle list",
+        .summary = "list the bundles",
+        .run = list,
+    },
+    {
+        .name = "bundle show",
+        .operands = "NAME@V",
+        .summary = "show all about one bundle",
+        .words_min = 1,
+        .words_max = 1,
+        .run = show,
+    },
+    {
+        .name = "bundle remove",
+        .operands = "NAME@V",
+        .summary = "forget a bundle that no deployment uses",
+        .words_min = 1,
+        .words_max = 1,
+        .run = remove_bundle,
+    },
+};
+
+static int push(struct cli *cli)
+{
+    static struct manifest m; /* 40 KiB */
+    struct secret_key key;
+    struct pushing p = {.cli = cli, .progress = isatty(STDERR_FILENO)};
+    json_t *answer;
+    int rv = describe(cli, &m);
+    if (rv == 0)
+        rv = publisher_key(cli, args_text(&cli->args, "key"), &key);
+    if (rv == 0)
+        rv = send_all(&p, &key, &m, &answer);
+    return rv < 0 ? rv : report(&p, &m, answer);
+}
+
+/* What the flags say of it; packing fills the rest. */
+static int describe(struct cli *cli, struct manifest *m)
+{
+    const struct args *a = &cli->args;
+    const char *name = args_text(a, "name"), *version = args_text(a, "version");
+    int rv = bundle_name_check("bundle", name, &cli->em);
+    if (rv == 0)
+        rv = bundle_name_check("version", version, &cli->em);
+    if (rv < 0)
+        return rv;
+    *m = (struct manifest){
+        .kind = BUNDLE_FILES,
+        .hook_timeout_s = (uint32_t)args_number(a, "hook-timeout"),
+        .health_deadline_s = (uint32_t)args_number(a, "health-deadline"),
+        .health_interval_s = (uint32_t)args_number(a, "health-interval"),
+    };
+    snprintf(m->name, sizeof m->name, "%s", name);
+    snprintf(m->version, sizeof m->version, "%s", version);
+    return 0;
+}
+
+static int send_all(struct pushing *p, const struct secret_key *key, struct manifest *m,
+                    json_t **answer)
+{
+    const struct pack_sink sink = {
+        .context = p, .has = has, .put = put, .progress = p->progress ? progress : NULL};
+    int rv = pack_tree(cli_word(p->cli, 0), &sink, m, &p->cli->em);
+    clear_line(p);
+    if (rv == 0)
+        rv = p->error;
+    return rv < 0 ? rv : send_manifest(p, key, m, answer);
+}
+
+/* One round trip a chunk; on the manager's socket that is less than compressing it would take. */
+static bool has(void *context, const struct digest *name)
+{
+    struct pushing *p = context;
+    struct missing missing = {0};
+    struct client_request rq = {.method = "POST",
+                                .route = "/v1/chunks/missing",
+                                .type = "application/octet-stream",
+                                .body = span_of(name->bytes, DIGEST_LEN)};
+    if (p->error < 0)
+        return false;
+    int rv = client_send(p->cli->client, &rq, take_missing, &missing, &p->cli->em);
+    if (rv < 0)
+        p->error = rv;
+    return rv >= 0 && missing.len == 0;
+}
+
+static int take_missing(void *context, struct span bytes, struct errmsg *em)
+{
+    struct missing *m = context;
+    m->len += bytes.len;
+    if (m->len > DIGEST_LEN)
+        return errmsg_set(em, ERR_FORMAT, "the manager misses more chunks than it was asked about");
+    return 0;
+}
+
+static int put(void *context, const struct digest *name, struct span frame, struct errmsg *em)
+{
+    struct pushing *p = context;
+    char route[CLIENT_ROUTE_MAX];
+    if (p->error < 0)
+        return p->error;
+    int rv = client_route(route, "chunks", digest_hex(name).text, NULL, em);
+    if (rv < 0)
+        return rv;
+    struct client_request rq = {
+        .method = "PUT", .route = route, .type = "application/octet-stream", .body = frame};
+    rv = client_send(p->cli->client, &rq, NULL, NULL, em);
+    if (rv < 0)
+        return rv;
+    p->new_chunks++;
+    p->sent_bytes += frame.len;
+    return 0;
+}
+
+static void progress(void *context, uint64_t bytes, uint32_t files)
+{
+    struct pushing *p = context;
+    uint64_t now_ms = clock_monotonic_ms();
+    if (now_ms < p->shown_ms + PROGRESS_MS)
+        return;
+    p->shown_ms = now_ms;
+    fprintf(stderr, "\r\033[Kpacking: %s, %s; %s sent", units_count(files, "file").text,
+            units_bytes(bytes).text, units_bytes(p->sent_bytes).text);
+}
+
+static void clear_line(const struct pushing *p)
+{
+    if (p->shown_ms > 0)
+        fprintf(stderr, "\r\033[K");
+}
+
+static int send_manifest(struct pushing *p, const struct secret_key *key, const struct manifest *m,
+                         json_t **answer)
+{
+    static uint8_t body_memory[MANIFEST_MAX], signed_memory[MANIFEST_MAX + ENVELOPE_OVERHEAD];
+    struct errmsg *em = &p->cli->em;
+    struct buffer body = buffer_on(body_memory, sizeof body_memory);
+    struct buffer sealed = buffer_on(signed_memory, sizeof signed_memory);
+    int rv = manifest_write(m, &body);
+    if (rv == 0)
+        rv = envelope_seal(MESSAGE_MANIFEST, span_buffer(&body), key, &sealed);
+    if (rv < 0)
+        return errmsg_set(em, rv, "the manifest of %s@%s can't be made (%s)", m->name, m->version,
+                          err_name(rv));
+    struct client_request rq = {.method = "POST",
+                                .route = "/v1/bundles",
+                                .type = "application/octet-stream",
+                                .body = span_buffer(&sealed)};
+    char memory[4096];
+    struct buffer text = buffer_on(memory, sizeof memory);
+    rv = client_send(p->cli->client, &rq, take_answer, &text, em);
+    if (rv < 0)
+        return rv;
+    *answer = json_loadb(memory, text.len, 0, NULL);
+    return *answer ? 0 : errmsg_set(em, ERR_FORMAT, "the manager's answer can't be read");
+}
+
+static int take_answer(void *context, struct span bytes, struct errmsg *em)
+{
+    struct buffer *b = context;
+    if (bytes.len > b->cap - b->len)
+        return errmsg_set(em, ERR_FORMAT, "the manager's answer can't be read");
+    memcpy(b->data + b->len, bytes.data, bytes.len);
+    b->len += bytes.len;
+    return 0;
+}
+
+static int report(struct pushing *p, const struct manifest *m, json_t *answer)
+{
+    bool fresh = json_is_true(json_object_get(answer, "new"));
+    if (p->cli->json) {
+        json_t *json = json_pack("{ss ss ss sI sI sI sI sI sb}", "name", m->name, "version",
+                                 m->version, "digest", field_text(answer, "digest"), "files",
+                                 (json_int_t)m->files, "bytes", (json_int_t)m->bytes, "chunks",
+                                 (json_int_t)m->chunks, "new_chunks", (json_int_t)p->new_chunks,
+                                 "sent_bytes", (json_int_t)p->sent_bytes, "new", fresh);
+        json_decref(answer);
+        return cli_print_json(p->cli, json);
+    }
+    json_decref(answer);
+    printf("%s %s@%s: %s, %s in %s; %s, %s sent\n",
+           fresh ? "pushed" : "was there already:", m->name, m->version,
+           units_count(m->files, "file").text, units_bytes(m->bytes).text,
+           units_count(m->chunks, "chunk").text, units_count(p->new_chunks, "new chunk").text,
+           units_bytes(p->sent_bytes).text);
+    return 0;
+}
+
+static int list(struct cli *cli)
+{
+    static const char *const titles[] = {"BUNDLE", "KIND", "FILES", "SIZE", "PUSHED", "DIGEST"};
+    json_t *answer, *bundle;
+    size_t i;
+    int rv = cli_call(cli, "GET", "/v1/bundles", NULL, &answer);
+    if (rv < 0 || !answer)
+        return rv;
+    struct table *t = table_new(6, titles);
+    json_array_foreach(json_object_get(answer, "bundles"), i, bundle)
+    {
+        table_cell(t, PAINT_NONE, "%s@%s", field_text(bundle, "name"),
+                   field_text(bundle, "version"));
+        table_cell(t, PAINT_NONE, "%s", field_text(bundle, "kind"));
+        table_cell(t, PAINT_NONE, "%" PRIu64, field_number(bundle, "files"));
+        table_cell(t, PAINT_NONE, "%s", units_bytes(field_number(bundle, "bytes")).text);
+        table_cell(t, PAINT_NONE, "%s", field_ago(bundle, "created", "").text);
+        table_cell(t, PAINT_DIM, "%.12s", field_text(bundle, "digest"));
+    }
+    json_decref(answer);
+    if (table_rows(t) > 0)
+        return cli_print(cli, t);
+    table_free(t);
+    puts("no bundles yet: dunlin bundle push PATH --name NAME --version V");
+    return 0;
+}
+
+static int show(struct cli *cli)
+{
+    char route[CLIENT_ROUTE_MAX];
+    json_t *answer, *value;
+    const char *key;
+    int rv = bundle_route(cli, route);
+    if (rv == 0)
+        rv = cli_call(cli, "GET", route, NULL, &answer);
+    if (rv < 0 || !answer)
+        return rv;
+    struct table *t = table_new(2, NULL);
+    json_object_foreach(answer, key, value)
+    {
+        table_cell(t, PAINT_DIM, "%s", key);
+        if (strcmp(key, "bytes") == 0)
+            table_cell(t, PAINT_NONE, "%s", units_bytes(field_number(answer, key)).text);
+        else if (strcmp(key, "created") == 0)
+            table_cell(t, PAINT_NONE, "%s", field_ago(answer, key, "").text);
+        else if (json_is_integer(value))
+            table_cell(t, PAINT_NONE, "%" PRIu64, field_number(answer, key));
+        else
+            table_cell(t, PAINT_NONE, "%s", field_text(answer, key));
+    }
+    json_decref(answer);
+    return cli_print(cli, t);
+}
+
+static int remove_bundle(struct cli *cli)
+{
+    char route[CLIENT_ROUTE_MAX];
+    json_t *answer;
+    int rv = bundle_route(cli, route);
+    if (rv == 0)
+        rv = cli_call(cli, "DELETE", route, NULL, &answer);
+    if (rv < 0 || !answer)
+        return rv;
+    printf("%s is forgotten\n", cli_word(cli, 0));
+    json_decref(answer);
+    return 0;
+}
+
+/* Of the operand NAME@V. */
+static int bundle_route(struct cli *cli, char out[static CLIENT_ROUTE_MAX])
+{
+    struct bundle_name name;
+    int rv = bundle_name_parse(&name, cli_word(cli, 0), &cli->em);
+    return rv < 0 ? rv : client_route(out, "bundles", cli_word(cli, 0), NULL, &cli->em);
+}

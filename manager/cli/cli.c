@@ -1,0 +1,152 @@
+#include "manager/cli/cli.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* An answer that is held in memory: a list of two million agents takes less. */
+#define ANSWER_MAX ((size_t)1 << 30)
+
+/* An answer on its way into memory. */
+struct growing {
+    char *data;
+    size_t len, cap;
+};
+
+static int send_json(struct cli *cli, const char *method, const char *route, json_t *body,
+                     client_take *take, void *context);
+static int grow(void *context, struct span bytes, struct errmsg *em);
+static int to_output(void *context, struct span bytes, struct errmsg *em);
+
+int cli_call(struct cli *cli, const char *method, const char *route, json_t *body, json_t **answer)
+{
+    *answer = NULL;
+    if (!cli->json)
+        return cli_ask(cli, method, route, body, answer);
+    char last = '\n';
+    int rv = send_json(cli, method, route, body, to_output, &last);
+    if (rv == 0 && last != '\n')
+        putchar('\n');
+    return rv;
+}
+
+int cli_ask(struct cli *cli, const char *method, const char *route, json_t *body, json_t **answer)
+{
+    struct growing g = {0};
+    *answer = NULL;
+    int rv = send_json(cli, method, route, body, grow, &g);
+    if (rv == 0) {
+        *answer = json_loadb(g.data ? g.data : "", g.len, 0, NULL);
+        if (!*answer)
+            rv = errmsg_set(&cli->em, ERR_FORMAT,
+                            "the manager's answer can't be read; are both of one version?");
+    }
+    free(g.data);
+    return rv;
+}
+
+const char *cli_word(const struct cli *cli, size_t n)
+{
+    assert(n < cli->args.word_count);
+    return cli->args.words[n];
+}
+
+int cli_print(struct cli *cli, struct table *t)
+{
+    int rv = table_print(t, stdout, table_colour(stdout));
+    return rv < 0 ? errmsg_set(&cli->em, rv, "not enough memory for the table; try --json") : 0;
+}
+
+int cli_print_json(struct cli *cli, json_t *json)
+{
+    int rv = json_dumpf(json, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(json);
+    return rv < 0 ? errmsg_set(&cli->em, ERR_IO, "the answer can't be written") : 0;
+}
+
+const char *field_text(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text ? text : "";
+}
+
+uint64_t field_number(const json_t *object, const char *name)
+{
+    json_int_t n = json_integer_value(json_object_get(object, name));
+    return n < 0 ? 0 : (uint64_t)n;
+}
+
+struct units_text field_ago(const json_t *object, const char *name, const char *otherwise)
+{
+    struct units_text t;
+    int64_t then;
+    if (units_time(field_text(object, name), &then) == 0)
+        return units_ago(then, (int64_t)clock_wall_s());
+    snprintf(t.text, sizeof t.text, "%s", otherwise);
+    return t;
+}
+
+void field_pairs(const json_t *object, const char *name, char *out, size_t cap)
+{
+    size_t used = 0;
+    const char *key;
+    json_t *value;
+    out[0] = '\0';
+    json_object_foreach(json_object_get(object, name), key, value)
+    {
+        const char *text = json_string_value(value);
+        int n = snprintf(out + used, cap - used, "%s%s=%s", used ? "," : "", key, text ? text : "");
+        used += n < 0 ? 0 : (size_t)n;
+        if (used >= cap)
+            return;
+    }
+}
+
+static int send_json(struct cli *cli, const char *method, const char *route, json_t *body,
+                     client_take *take, void *context)
+{
+    bool wanted = strcmp(method, "POST") == 0 || strcmp(method, "PATCH") == 0;
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    if (wanted && !text) {
+        json_decref(body);
+        return errmsg_set(&cli->em, ERR_USAGE, "a name or text on the command line isn't UTF-8");
+    }
+    struct client_request rq = {.method = method,
+                                .route = route,
+                                .type = text ? "application/json" : NULL,
+                                .body = text ? span_text(text) : SPAN_NONE};
+    int rv = client_send(cli->client, &rq, take, context, &cli->em);
+    free(text);
+    json_decref(body);
+    return rv < 0 ? rv : 0;
+}
+
+static int grow(void *context, struct span bytes, struct errmsg *em)
+{
+    struct growing *g = context;
+    if (bytes.len > ANSWER_MAX - g->len)
+        return errmsg_set(em, ERR_NO_MEMORY, "the answer is too large to show; use --json");
+    if (g->len + bytes.len > g->cap) {
+        size_t cap = 2 * g->cap > g->len + bytes.len ? 2 * g->cap : g->len + bytes.len;
+        char *data = realloc(g->data, cap);
+        if (!data)
+            return errmsg_set(em, ERR_NO_MEMORY, "not enough memory for the answer; use --json");
+        g->data = data;
+        g->cap = cap;
+    }
+    memcpy(g->data + g->len, bytes.data, bytes.len);
+    g->len += bytes.len;
+    return 0;
+}
+
+static int to_output(void *context, struct span bytes, struct errmsg *em)
+{
+    if (bytes.len == 0)
+        return 0;
+    *(char *)context = (char)bytes.data[bytes.len - 1];
+    if (fwrite(bytes.data, 1, bytes.len, stdout) < bytes.len)
+        return errmsg_set(em, ERR_IO, "the answer can't be written to standard output");
+    return 0;
+}

@@ -1,0 +1,71 @@
+/*
+ * cli: what every verb gets: its words and flags, the manager at the other end, and ways to print.
+ * It knows no verb.
+ */
+#ifndef DUNLIN_MANAGER_CLI_CLI_H
+#define DUNLIN_MANAGER_CLI_CLI_H
+
+#include "manager/cli/args.h"
+#include "manager/cli/client.h"
+#include "manager/cli/table.h"
+#include "manager/cli/units.h"
+
+#include <jansson.h>
+
+struct cli {
+    struct args args; /* without the verb's own words */
+    const char *dir;  /* NULL with --manager */
+    const char *url;
+    bool json;
+    struct client *client;
+    struct errmsg em; /* why a verb failed */
+};
+
+/* One verb: its row in the help, its flags, and who does it. */
+struct verb {
+    const char *name;     /* "token create" */
+    const char *operands; /* "NAME@V", as usage shows them */
+    const char *summary;  /* one line */
+    const char *text;     /* more to know, in lines; NULL: nothing */
+    const char *examples; /* lines; NULL: none */
+    struct flag_set flags;
+    size_t words_min, words_max; /* operands */
+    /* 0, or a negative code with its sentence in `em`: ERR_USAGE is exit code 2, the rest is 1. */
+    int (*run)(struct cli *cli);
+};
+
+#define FLAGS(array)                                                                               \
+    {                                                                                              \
+        .flags = (array), .count = sizeof(array) / sizeof((array)[0])                              \
+    }
+
+/*
+ * One request with a JSON body (taken over; NULL where the method has none). With --json the answer
+ * goes to standard output as it is, and `*answer` is NULL; otherwise `*answer` is the caller's to
+ * release.
+ */
+int cli_call(struct cli *cli, const char *method, const char *route, json_t *body, json_t **answer);
+
+/* The same, but never prints: for what a verb needs to know by itself. */
+int cli_ask(struct cli *cli, const char *method, const char *route, json_t *body, json_t **answer);
+
+/* The n-th operand, which must be there. */
+const char *cli_word(const struct cli *cli, size_t n);
+
+/* Prints the table to standard output, in colour on a terminal. */
+int cli_print(struct cli *cli, struct table *t);
+
+/* Prints one JSON document (taken over). */
+int cli_print_json(struct cli *cli, json_t *json);
+
+/* A member of a JSON object; "" and 0 when it isn't there. */
+const char *field_text(const json_t *object, const char *name);
+uint64_t field_number(const json_t *object, const char *name);
+
+/* "3 min ago" of a time in ISO 8601; `otherwise` when there is none. */
+struct units_text field_ago(const json_t *object, const char *name, const char *otherwise);
+
+/* "a=1,b=2" of an object of texts, into `out`, which cuts it off when it is too long. */
+void field_pairs(const json_t *object, const char *name, char *out, size_t cap);
+
+#endif

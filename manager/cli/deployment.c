@@ -1,0 +1,273 @@
+/* deployment list, show, pause, resume, rollback, remove: what runs where. */
+#include "manager/cli/deployment.h"
+
+#include "manager/cli/bundle_name.h"
+#include "manager/cli/verbs.h"
+
+#include <inttypes.h>
+
+static int list(struct cli *cli);
+static int show(struct cli *cli);
+static int show_head(struct cli *cli, const json_t *d);
+static int show_agents(struct cli *cli, const json_t *d);
+static int show_history(struct cli *cli, const json_t *d);
+static int pause_deployment(struct cli *cli);
+static int resume(struct cli *cli);
+static int rollback(struct cli *cli);
+static int act(struct cli *cli, const char *action, json_t *body, const char *done);
+static int remove_deployment(struct cli *cli);
+
+static const struct flag rollback_flags[] = {
+    {.name = "to",
+     .value = "V",
+     .kind = FLAG_TEXT,
+     .help = "a version that the deployment had (default the one before)"},
+};
+
+const struct verb deployment_verbs[6] = {
+    {
+        .name = "deployment list",
+        .summary = "list the deployments and how far each is",
+        .run = list,
+    },
+    {
+        .name = "deployment show",
+        .operands = "NAME",
+        .summary = "show one, its agents and the versions it had",
+        .text = "Agents that aren't ready come first.\n",
+        .words_min = 1,
+        .words_max = 1,
+        .run = show,
+    },
+    {
+        .name = "deployment pause",
+        .operands = "NAME",
+        .summary = "let no agent begin the new version",
+        .text = "Agents that have begun finish; all keep running what they run.\n",
+        .words_min = 1,
+        .words_max = 1,
+        .run = pause_deployment,
+    },
+    {
+        .name = "deployment resume",
+        .operands = "NAME",
+        .summary = "let agents go on",
+        .words_min = 1,
+        .words_max = 1,
+        .run = resume,
+    },
+    {
+        .name = "deployment rollback",
+        .operands = "NAME",
+        .summary = "go back to the version before",
+        .examples = "  dunlin deployment rollback app\n  dunlin deployment rollback app --to 1\n",
+        .flags = FLAGS(rollback_flags),
+        .words_min = 1,
+        .words_max = 1,
+        .run = rollback,
+    },
+    {
+        .name = "deployment remove",
+        .operands = "NAME",
+        .summary = "take it off its agents",
+        .text = "Agents run hooks/remove and delete what the deployment brought, unless it was "
+                "deployed with --keep.\n",
+        .words_min = 1,
+        .words_max = 1,
+        .run = remove_deployment,
+    },
+};
+
+struct deployment_counts_text deployment_counts(const json_t *object)
+{
+    struct deployment_counts_text t = {.paint = PAINT_BUSY};
+    uint64_t targets = field_number(object, "targets"), ready = field_number(object, "ready");
+    uint64_t pending = field_number(object, "pending"), failed = field_number(object, "failed");
+    if (targets == 0) {
+        snprintf(t.text, sizeof t.text, "no agents match");
+        return t;
+    }
+    int n = snprintf(t.text, sizeof t.text, "%s", units_of(ready, targets, "ready").text);
+    size_t used = n < 0 ? 0 : (size_t)n;
+    if (pending > 0)
+        used +=
+            (size_t)snprintf(t.text + used, sizeof t.text - used, ", %" PRIu64 " pending", pending);
+    if (failed > 0)
+        snprintf(t.text + used, sizeof t.text - used, ", %" PRIu64 " failed", failed);
+    if (failed > 0)
+        t.paint = PAINT_BAD;
+    else if (ready == targets)
+        t.paint = PAINT_GOOD;
+    return t;
+}
+
+struct units_text deployment_bundle(const json_t *object)
+{
+    struct units_text t;
+    snprintf(t.text, sizeof t.text, "%.31s@%.31s", field_text(object, "bundle"),
+             field_text(object, "version"));
+    return t;
+}
+
+int deployment_print_table(struct cli *cli, const json_t *deployments)
+{
+    static const char *const titles[] = {"DEPLOYMENT", "BUNDLE", "AGENTS", "WHERE", ""};
+    struct table *t = table_new(5, titles);
+    size_t i;
+    json_t *d;
+    json_array_foreach(deployments, i, d)
+    {
+        struct deployment_counts_text counts = deployment_counts(d);
+        const char *select = field_text(d, "select");
+        bool all = json_object_get(d, "select") && !*select;
+        table_cell(t, PAINT_NONE, "%s", field_text(d, "name"));
+        table_cell(t, PAINT_NONE, "%s", deployment_bundle(d).text);
+        table_cell(t, counts.paint, "%s", counts.text);
+        table_cell(t, PAINT_NONE, "%s", all ? "every agent" : select);
+        table_cell(t, PAINT_BUSY, "%s", json_is_true(json_object_get(d, "paused")) ? "paused" : "");
+    }
+    if (table_rows(t) > 0)
+        return cli_print(cli, t);
+    table_free(t);
+    puts("no deployments yet: dunlin deploy NAME@V --select EXPR");
+    return 0;
+}
+
+static int list(struct cli *cli)
+{
+    json_t *answer;
+    int rv = cli_call(cli, "GET", "/v1/deployments", NULL, &answer);
+    if (rv < 0 || !answer)
+        return rv;
+    rv = deployment_print_table(cli, json_object_get(answer, "deployments"));
+    json_decref(answer);
+    return rv;
+}
+
+static int show(struct cli *cli)
+{
+    char route[CLIENT_ROUTE_MAX];
+    json_t *d;
+    int rv = client_route(route, "deployments", cli_word(cli, 0), NULL, &cli->em);
+    if (rv == 0)
+        rv = cli_call(cli, "GET", route, NULL, &d);
+    if (rv < 0 || !d)
+        return rv;
+    rv = show_head(cli, d);
+    if (rv == 0 && json_array_size(json_object_get(d, "history")) > 0)
+        rv = show_history(cli, d);
+    if (rv == 0 && json_array_size(json_object_get(d, "agents")) > 0)
+        rv = show_agents(cli, d);
+    json_decref(d);
+    return rv;
+}
+
+static int show_head(struct cli *cli, const json_t *d)
+{
+    struct deployment_counts_text counts = deployment_counts(d);
+    const char *select = field_text(d, "select");
+    bool paused = json_is_true(json_object_get(d, "paused"));
+    struct table *t = table_new(2, NULL);
+    table_cell(t, PAINT_DIM, "deployment");
+    table_cell(t, PAINT_NONE, "%s", field_text(d, "name"));
+    table_cell(t, PAINT_DIM, "bundle");
+    table_cell(t, PAINT_NONE, "%s, generation %" PRIu64, deployment_bundle(d).text,
+               field_number(d, "generation"));
+    table_cell(t, PAINT_DIM, "agents");
+    table_cell(t, counts.paint, "%s%s", counts.text, paused ? ", paused" : "");
+    table_cell(t, PAINT_DIM, "where");
+    table_cell(t, PAINT_NONE, "%s", *select ? select : "every agent");
+    table_cell(t, PAINT_DIM, "made");
+    table_cell(t, PAINT_NONE, "%s", field_ago(d, "created", "some time ago").text);
+    return cli_print(cli, t);
+}
+
+static int show_history(struct cli *cli, const json_t *d)
+{
+    static const char *const titles[] = {"GENERATION", "VERSION", "SINCE"};
+    struct table *t = table_new(3, titles);
+    size_t i;
+    json_t *h;
+    json_array_foreach(json_object_get(d, "history"), i, h)
+    {
+        table_cell(t, PAINT_NONE, "%" PRIu64, field_number(h, "generation"));
+        table_cell(t, PAINT_NONE, "%s", field_text(h, "version"));
+        table_cell(t, PAINT_NONE, "%s", field_ago(h, "since", "").text);
+    }
+    putchar('\n');
+    return cli_print(cli, t);
+}
+
+static int show_agents(struct cli *cli, const json_t *d)
+{
+    static const char *const titles[] = {"AGENT", "ID", "STATE", "RUNS", "WANTED", "CAUSE"};
+    struct table *t = table_new(6, titles);
+    size_t i;
+    json_t *a;
+    json_array_foreach(json_object_get(d, "agents"), i, a)
+    {
+        const char *state = field_text(a, "state"), *version = field_text(a, "version");
+        table_cell(t, PAINT_NONE, "%" PRIu64, field_number(a, "number"));
+        table_cell(t, PAINT_NONE, "%.12s", field_text(a, "id"));
+        table_cell(t, table_state_paint(state), "%s", state);
+        table_cell(t, PAINT_NONE, "%s", *version ? version : "-");
+        table_cell(t, PAINT_NONE, "%s", field_text(a, "target"));
+        table_cell(t, PAINT_NONE, "%s", field_text(a, "cause"));
+    }
+    putchar('\n');
+    int rv = cli_print(cli, t);
+    uint64_t more = field_number(d, "more");
+    if (rv == 0 && more > 0)
+        printf("and %s\n", units_count(more, "more agent").text);
+    return rv;
+}
+
+static int pause_deployment(struct cli *cli)
+{
+    return act(cli, "pause", json_object(), "is paused");
+}
+
+static int resume(struct cli *cli)
+{
+    return act(cli, "resume", json_object(), "goes on");
+}
+
+static int rollback(struct cli *cli)
+{
+    const char *to = args_text(&cli->args, "to");
+    int rv = to ? bundle_name_check("version", to, &cli->em) : 0;
+    return rv < 0 ? rv : act(cli, "rollback", json_pack("{ss?}", "to", to), "goes back");
+}
+
+/* The answer is the deployment as it now is. */
+static int act(struct cli *cli, const char *action, json_t *body, const char *done)
+{
+    char route[CLIENT_ROUTE_MAX];
+    json_t *d;
+    int rv = client_route(route, "deployments", cli_word(cli, 0), action, &cli->em);
+    if (rv < 0) {
+        json_decref(body);
+        return rv;
+    }
+    rv = cli_call(cli, "POST", route, body, &d);
+    if (rv < 0 || !d)
+        return rv;
+    printf("%s %s: %s, %s\n", field_text(d, "name"), done, deployment_bundle(d).text,
+           deployment_counts(d).text);
+    json_decref(d);
+    return 0;
+}
+
+static int remove_deployment(struct cli *cli)
+{
+    char route[CLIENT_ROUTE_MAX];
+    json_t *answer;
+    int rv = client_route(route, "deployments", cli_word(cli, 0), NULL, &cli->em);
+    if (rv == 0)
+        rv = cli_call(cli, "DELETE", route, NULL, &answer);
+    if (rv < 0 || !answer)
+        return rv;
+    printf("%s is removed; its agents take it off as they hear of it\n", cli_word(cli, 0));
+    json_decref(answer);
+    return 0;
+}

@@ -1,0 +1,34 @@
+/*
+ * deployment_file: a deployment written down in YAML, read strictly: unknown keys, wrong types and
+ * what isn't built yet are refused with FILE:LINE:COLUMN. It knows no manager; it is a text in and
+ * a value out.
+ */
+#ifndef DUNLIN_MANAGER_CLI_DEPLOYMENT_FILE_H
+#define DUNLIN_MANAGER_CLI_DEPLOYMENT_FILE_H
+
+#include "base/span.h"
+#include "manager/cli/bundle_name.h"
+#include "manager/core/selector.h"
+
+#include <stdint.h>
+
+/* Far more than anyone writes by hand. */
+#define DEPLOYMENT_FILE_MAX 65536
+#define PRIORITY_MAX 1000000
+
+struct deployment_file {
+    char deployment[NAME_MAX_LEN + 1];
+    struct bundle_name bundle;
+    bool placed; /* it says where: otherwise the deployment's placement stays as it is */
+    bool all;
+    char select[SELECTOR_TEXT_MAX + 1]; /* "" with `all` */
+    uint32_t priority;
+    bool paused;
+    bool keep;
+};
+
+/* `path` is for the error's sentence. ERR_USAGE, or ERR_NO_MEMORY. */
+int deployment_file_read(struct deployment_file *d, const char *path, struct span text,
+                         struct errmsg *em);
+
+#endif

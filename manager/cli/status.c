@@ -1,0 +1,84 @@
+/* status: the fleet at a glance. */
+#include "manager/cli/deployment.h"
+#include "manager/cli/verbs.h"
+
+#include <inttypes.h>
+
+static int status(struct cli *cli);
+static int print_head(struct cli *cli, const json_t *s);
+static void add_agents(struct table *t, const json_t *agents);
+static void add_cells(struct table *t, const json_t *cells);
+
+const struct verb status_verbs[1] = {
+    {
+        .name = "status",
+        .summary = "show the fleet at a glance, and the URL to join at",
+        .run = status,
+    },
+};
+
+static int status(struct cli *cli)
+{
+    json_t *s;
+    int rv = cli_call(cli, "GET", "/v1/status", NULL, &s);
+    if (rv < 0 || !s)
+        return rv;
+    rv = print_head(cli, s);
+    putchar('\n');
+    if (rv == 0)
+        rv = deployment_print_table(cli, json_object_get(s, "deployments"));
+    json_decref(s);
+    return rv;
+}
+
+static int print_head(struct cli *cli, const json_t *s)
+{
+    struct table *t = table_new(2, NULL);
+    table_cell(t, PAINT_DIM, "manager");
+    table_cell(t, PAINT_NONE, "version %s, epoch %" PRIu64, field_text(s, "version"),
+               field_number(s, "epoch"));
+    table_cell(t, PAINT_DIM, "join with");
+    table_cell(t, PAINT_NONE, "dunlin-agent join %s TOKEN --dir DIR", field_text(s, "join_url"));
+    table_cell(t, PAINT_DIM, "agents");
+    add_agents(t, json_object_get(s, "agents"));
+    table_cell(t, PAINT_DIM, "brokers");
+    add_cells(t, json_object_get(s, "cells"));
+    table_cell(t, PAINT_DIM, "cohorts");
+    table_cell(t, PAINT_NONE, "%s", units_count(field_number(s, "cohorts"), "set").text);
+    return cli_print(cli, t);
+}
+
+static void add_agents(struct table *t, const json_t *agents)
+{
+    uint64_t total = field_number(agents, "total"), online = field_number(agents, "online");
+    uint64_t stale = field_number(agents, "stale");
+    char more[48] = "";
+    if (stale > 0)
+        snprintf(more, sizeof more, ", %" PRIu64 " stale", stale);
+    if (total == 0)
+        table_cell(t, PAINT_NONE, "none yet");
+    else
+        table_cell(t, online == total && stale == 0 ? PAINT_GOOD : PAINT_BUSY, "%s%s",
+                   units_of(online, total, "online").text, more);
+}
+
+/* "2 of 3 up", and the URL of each that isn't. */
+static void add_cells(struct table *t, const json_t *cells)
+{
+    char down[512] = "";
+    size_t i, used = 0;
+    uint64_t up = 0;
+    json_t *cell;
+    json_array_foreach(cells, i, cell)
+    {
+        bool is_up = strcmp(field_text(cell, "state"), "up") == 0;
+        up += is_up;
+        if (is_up || used >= sizeof down)
+            continue;
+        int n = snprintf(down + used, sizeof down - used, ", %s is %s", field_text(cell, "url"),
+                         field_text(cell, "state"));
+        used += n < 0 ? 0 : (size_t)n;
+    }
+    table_cell(t, used ? PAINT_BAD : PAINT_GOOD, "%s%s",
+               units_of(up, json_array_size(cells), "up").text, down);
+}

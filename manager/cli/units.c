@@ -1,0 +1,117 @@
+#include "manager/cli/units.h"
+
+#include "base/err.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define MINUTE_S 60u
+#define HOUR_S (60u * MINUTE_S)
+#define DAY_S (24u * HOUR_S)
+#define DURATION_MAX_S ((uint64_t)100 * 365 * DAY_S)
+
+static uint64_t unit_seconds(char unit);
+
+struct units_text units_bytes(uint64_t bytes)
+{
+    static const char *const names[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    struct units_text t;
+    size_t unit = 0;
+    double value = (double)bytes;
+    /* What would round to 1024 is one of the next unit. */
+    while (value >= 1023.5 && unit + 1 < sizeof names / sizeof names[0]) {
+        value /= 1024;
+        unit++;
+    }
+    snprintf(t.text, sizeof t.text, "%.*f %s", unit > 0 && value < 99.95 ? 1 : 0, value,
+             names[unit]);
+    return t;
+}
+
+struct units_text units_count(uint64_t n, const char *noun)
+{
+    struct units_text t;
+    snprintf(t.text, sizeof t.text, "%" PRIu64 " %.30s%s", n, noun, n == 1 ? "" : "s");
+    return t;
+}
+
+struct units_text units_of(uint64_t part, uint64_t whole, const char *word)
+{
+    struct units_text t;
+    if (whole == 0)
+        snprintf(t.text, sizeof t.text, "none");
+    else
+        snprintf(t.text, sizeof t.text, "%" PRIu64 " of %" PRIu64 " %.20s", part, whole, word);
+    return t;
+}
+
+struct units_text units_span(uint64_t seconds)
+{
+    struct units_text t;
+    if (seconds < 2 * MINUTE_S)
+        snprintf(t.text, sizeof t.text, "%" PRIu64 " s", seconds);
+    else if (seconds < 2 * HOUR_S)
+        snprintf(t.text, sizeof t.text, "%" PRIu64 " min", seconds / MINUTE_S);
+    else if (seconds < 2 * DAY_S)
+        snprintf(t.text, sizeof t.text, "%" PRIu64 " h", seconds / HOUR_S);
+    else
+        snprintf(t.text, sizeof t.text, "%" PRIu64 " days", seconds / DAY_S);
+    return t;
+}
+
+struct units_text units_ago(int64_t then_s, int64_t now_s)
+{
+    struct units_text t = {.text = "just now"};
+    if (then_s > now_s + 1)
+        snprintf(t.text, sizeof t.text, "in %.40s", units_span((uint64_t)(then_s - now_s)).text);
+    else if (now_s > then_s + 1)
+        snprintf(t.text, sizeof t.text, "%.40s ago", units_span((uint64_t)(now_s - then_s)).text);
+    return t;
+}
+
+int units_time(const char *iso8601, int64_t *seconds)
+{
+    struct tm tm = {0};
+    const char *end = strptime(iso8601, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (!end || strcmp(end, "Z") != 0)
+        return ERR_FORMAT;
+    *seconds = timegm(&tm);
+    return 0;
+}
+
+int units_duration(const char *text, uint64_t *seconds)
+{
+    *seconds = 0;
+    do {
+        uint64_t n = 0;
+        const char *digits = text;
+        for (; *text >= '0' && *text <= '9'; text++)
+            if ((n = 10 * n + (uint64_t)(*text - '0')) > DURATION_MAX_S)
+                return ERR_RANGE;
+        uint64_t unit = unit_seconds(*text);
+        if (text == digits || unit == 0)
+            return ERR_FORMAT;
+        *seconds += n * unit;
+        if (*seconds > DURATION_MAX_S)
+            return ERR_RANGE;
+    } while (*++text);
+    return 0;
+}
+
+static uint64_t unit_seconds(char unit)
+{
+    switch (unit) {
+    case 's':
+        return 1;
+    case 'm':
+        return MINUTE_S;
+    case 'h':
+        return HOUR_S;
+    case 'd':
+        return DAY_S;
+    default:
+        return 0;
+    }
+}

@@ -1,0 +1,18 @@
+/*
+ * verbs: all there is to say to dunlin, one table a file.
+ */
+#ifndef DUNLIN_MANAGER_CLI_VERBS_H
+#define DUNLIN_MANAGER_CLI_VERBS_H
+
+#include "manager/cli/cli.h"
+
+extern const struct verb token_verbs[3];
+extern const struct verb agent_verbs[4];
+extern const struct verb bundle_verbs[4];
+extern const struct verb deploy_verbs[1];
+extern const struct verb deployment_verbs[6];
+extern const struct verb rollout_verbs[1];
+extern const struct verb wait_verbs[1];
+extern const struct verb status_verbs[1];
+
+#endif

@@ -1,0 +1,83 @@
+#include "manager/cli/units.h"
+
+#include "base/err.h"
+#include "test/suite.h"
+
+static void test_sizes_have_about_three_digits(void)
+{
+    CU_ASSERT_STRING_EQUAL(units_bytes(0).text, "0 B");
+    CU_ASSERT_STRING_EQUAL(units_bytes(1023).text, "1023 B");
+    CU_ASSERT_STRING_EQUAL(units_bytes(1024).text, "1.0 KiB");
+    CU_ASSERT_STRING_EQUAL(units_bytes(181 * 1024).text, "181 KiB");
+    CU_ASSERT_STRING_EQUAL(units_bytes(20 << 20).text, "20.0 MiB");
+    CU_ASSERT_STRING_EQUAL(units_bytes(((uint64_t)1 << 30) - 1).text, "1.0 GiB");
+    CU_ASSERT_STRING_EQUAL(units_bytes(UINT64_MAX).text, "16777216 TiB");
+}
+
+static void test_counts_know_singular_and_plural(void)
+{
+    CU_ASSERT_STRING_EQUAL(units_count(0, "agent").text, "0 agents");
+    CU_ASSERT_STRING_EQUAL(units_count(1, "agent").text, "1 agent");
+    CU_ASSERT_STRING_EQUAL(units_count(321, "file").text, "321 files");
+    CU_ASSERT_STRING_EQUAL(units_of(3, 4, "ready").text, "3 of 4 ready");
+    CU_ASSERT_STRING_EQUAL(units_of(0, 0, "ready").text, "none");
+}
+
+static void test_times_are_seen_from_now(void)
+{
+    CU_ASSERT_STRING_EQUAL(units_ago(1000, 1000).text, "just now");
+    CU_ASSERT_STRING_EQUAL(units_ago(1000, 1001).text, "just now");
+    CU_ASSERT_STRING_EQUAL(units_ago(1000, 1010).text, "10 s ago");
+    CU_ASSERT_STRING_EQUAL(units_ago(1000, 1180).text, "3 min ago");
+    CU_ASSERT_STRING_EQUAL(units_ago(0, 3 * 86400).text, "3 days ago");
+    CU_ASSERT_STRING_EQUAL(units_ago(23 * 3600, 0).text, "in 23 h");
+}
+
+static void test_times_are_read_from_iso_8601(void)
+{
+    int64_t t;
+    CU_ASSERT_EQUAL(units_time("1970-01-02T00:00:01Z", &t), 0);
+    CU_ASSERT_EQUAL(t, 86401);
+    CU_ASSERT_EQUAL(units_time("", &t), ERR_FORMAT);
+    CU_ASSERT_EQUAL(units_time("1970-01-02T00:00:01", &t), ERR_FORMAT);
+    CU_ASSERT_EQUAL(units_time("1970-01-02T00:00:01Zz", &t), ERR_FORMAT);
+}
+
+static void test_durations_need_a_unit(void)
+{
+    static const struct {
+        const char *text;
+        int rv;
+        uint64_t seconds;
+    } cases[] = {
+        {"0s", 0, 0},
+        {"90s", 0, 90},
+        {"5m", 0, 300},
+        {"24h", 0, 86400},
+        {"7d", 0, 604800},
+        {"1h30m", 0, 5400},
+        {"", ERR_FORMAT, 0},
+        {"5", ERR_FORMAT, 0},
+        {"h", ERR_FORMAT, 0},
+        {"5w", ERR_FORMAT, 0},
+        {"-5s", ERR_FORMAT, 0},
+        {"5s ", ERR_FORMAT, 0},
+        {"1h30", ERR_FORMAT, 0},
+        {"99999999999999999999s", ERR_RANGE, 0},
+        {"36501d", ERR_RANGE, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint64_t s;
+        CU_ASSERT_EQUAL(units_duration(cases[i].text, &s), cases[i].rv);
+        if (cases[i].rv == 0)
+            CU_ASSERT_EQUAL(s, cases[i].seconds);
+    }
+}
+
+static const struct suite_test tests[] = {
+    TEST(test_sizes_have_about_three_digits), TEST(test_counts_know_singular_and_plural),
+    TEST(test_times_are_seen_from_now),       TEST(test_times_are_read_from_iso_8601),
+    TEST(test_durations_need_a_unit),
+};
+
+SUITE_MAIN("units", tests)
