@@ -356,7 +356,7 @@ int ledger_limit(struct ledger *l, uint32_t pages, struct errmsg *em)
 
 /* ---- settings ---- */
 
-int64_t ledger_setting(struct ledger *l, enum ledger_setting setting)
+int64_t ledger_setting(struct ledger *l, unsigned setting)
 {
     struct query q = query_on(l, l->statements[GET_META]);
     put_int(&q, META_SETTINGS + setting);
@@ -375,9 +375,9 @@ static int put_number(struct ledger *l, uint64_t key, int64_t value, struct errm
     return end_write(&q, em);
 }
 
-int ledger_set(struct ledger *l, enum ledger_setting setting, int64_t value, struct errmsg *em)
+int ledger_set(struct ledger *l, unsigned setting, int64_t value, struct errmsg *em)
 {
-    return put_number(l, META_SETTINGS + (uint64_t)setting, value, em);
+    return put_number(l, META_SETTINGS + setting, value, em);
 }
 
 /* ---- loading ---- */

@@ -35,9 +35,13 @@ int ledger_load(struct ledger *l, struct manager *m, struct errmsg *em);
 
 /* ---- small settings; 0 when never set ---- */
 
-enum ledger_setting { LEDGER_EPOCH, LEDGER_PORT, LEDGER_CELLS, LEDGER_SETTING_COUNT };
-int64_t ledger_setting(struct ledger *l, enum ledger_setting setting);
-int ledger_set(struct ledger *l, enum ledger_setting setting, int64_t value, struct errmsg *em);
+enum ledger_setting {
+    LEDGER_EPOCH,
+    LEDGER_CELLS, /* of our own */
+    LEDGER_PORT,  /* + i: of the i-th cell of our own */
+};
+int64_t ledger_setting(struct ledger *l, unsigned setting);
+int ledger_set(struct ledger *l, unsigned setting, int64_t value, struct errmsg *em);
 
 /* ---- rows, within the open transaction ---- */
 

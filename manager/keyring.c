@@ -1,0 +1,38 @@
+#include "manager/keyring.h"
+
+#include "crypto/random.h"
+
+int keyring_draw(struct fleet_keys *fresh)
+{
+    struct public_key public;
+    random_bytes(fresh->fleet, sizeof fresh->fleet);
+    random_bytes(fresh->master.bytes, sizeof fresh->master.bytes);
+    return sign_generate(&fresh->signing, &public);
+}
+
+int keyring_init(struct keyring *k, const struct fleet_keys *keys)
+{
+    *k = (struct keyring){
+        .signing = keys->signing,
+        .master = keys->master,
+        .tokens = mac_derive(&keys->master, "dunlin tokens", 0),
+        .cohorts = mac_derive(&keys->master, "dunlin cohort", 0),
+    };
+    return sign_public(&k->signing, &k->root);
+}
+
+struct token keyring_token(const struct keyring *k, uint32_t batch, uint32_t index)
+{
+    struct token t = {.batch = batch + 1, .index = index};
+    struct mac_key key = mac_derive(&k->tokens, "dunlin batch", t.batch);
+    struct key_id pin = key_id_of(&k->root);
+    t.secret = token_secret(&key, index);
+    _Static_assert(TOKEN_PIN_LEN == KEY_ID_LEN, "a pin is a key's id");
+    memcpy(t.pin, pin.bytes, sizeof t.pin);
+    return t;
+}
+
+struct mac_key keyring_status(const struct keyring *k, uint32_t number)
+{
+    return mac_derive(&k->master, "dunlin status", number);
+}

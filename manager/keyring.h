@@ -1,0 +1,29 @@
+/*
+ * keyring: the fleet's secrets as they are used, all derived from the few that the ledger keeps.
+ * It knows nothing of who asks.
+ */
+#ifndef DUNLIN_MANAGER_KEYRING_H
+#define DUNLIN_MANAGER_KEYRING_H
+
+#include "crypto/token.h"
+#include "manager/ledger.h"
+
+struct keyring {
+    struct secret_key signing;
+    struct public_key root; /* its public half, which tokens pin */
+    struct mac_key master;
+    struct mac_key tokens;
+    struct mac_key cohorts; /* names cohorts */
+};
+
+/* Draws a new fleet's keys. ERR_CRYPTO. */
+int keyring_draw(struct fleet_keys *fresh);
+/* ERR_CRYPTO when the signing key is none. */
+int keyring_init(struct keyring *k, const struct fleet_keys *keys);
+
+/* `batch` is the index of its row; in a token's text it counts from 1. */
+struct token keyring_token(const struct keyring *k, uint32_t batch, uint32_t index);
+/* What an agent's statuses are MACed with. */
+struct mac_key keyring_status(const struct keyring *k, uint32_t number);
+
+#endif

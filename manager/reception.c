@@ -1,0 +1,62 @@
+#include "manager/reception.h"
+
+#include "crypto/random.h"
+
+static int drop(uint64_t *counter, int rv)
+{
+    (*counter)++;
+    return rv;
+}
+
+int reception_join(const struct keyring *k, struct manager *m, const struct join_id *id,
+                   struct span payload, struct visit *v, struct manager_event *ev)
+{
+    struct manager_counters *counters = manager_counters(m);
+    struct join_outer outer;
+    v->id = *id;
+    v->sealed = false;
+    if (join_read_outer(payload, &outer) < 0)
+        return drop(&counters->malformed, ERR_FORMAT);
+    /* In tokens, batches count from 1. */
+    if (outer.batch == 0 || outer.batch > manager_batch_count(m) ||
+        outer.index >= manager_batch(m, outer.batch - 1)->count)
+        return drop(&counters->forged, 0);
+    v->secret = keyring_token(k, outer.batch - 1, outer.index).secret;
+    int rv = join_open(&outer, &v->secret, id, &v->join);
+    if (rv < 0)
+        return rv == ERR_SIGNATURE ? drop(&counters->forged, 0) : drop(&counters->malformed, rv);
+    v->sealed = true;
+    struct buffer facts = buffer_on(v->facts, sizeof v->facts);
+    if (facts_write(&v->join.facts, &facts) < 0)
+        return drop(&counters->malformed, ERR_RANGE);
+    v->newcomer = (struct newcomer){.key = v->join.key, .facts = span_buffer(&facts)};
+    ev->type = MANAGER_JOIN;
+    ev->join.batch = outer.batch - 1;
+    ev->join.index = outer.index;
+    ev->join.key = v->join.key;
+    ev->join.id = key_id_of(&v->join.key);
+    ev->join.facts = facts_digest(&v->join.facts);
+    return 1;
+}
+
+int reception_report(const struct keyring *k, struct manager *m, const struct key_id *topic,
+                     struct span payload, struct report *r, struct manager_event *ev)
+{
+    struct manager_counters *counters = manager_counters(m);
+    if (report_read(payload, r) < 0)
+        return drop(&counters->malformed, ERR_FORMAT);
+    struct mac_key key = keyring_status(k, report_number(r));
+    if (report_check(payload, &key) < 0)
+        return drop(&counters->forged, ERR_SIGNATURE);
+    ev->type = MANAGER_REPORT;
+    ev->report.topic = *topic;
+    ev->report.report = r;
+    return 1;
+}
+
+int reception_answer(const struct visit *v, const struct joined *answer, struct buffer *out)
+{
+    struct seal_nonce nonce;
+    random_bytes(nonce.bytes, sizeof nonce.bytes);
+    return joined_write(answer, v->sealed ? &v->secret : NULL, &v->id, &nonce, out);
+}

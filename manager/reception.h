@@ -1,0 +1,34 @@
+/*
+ * reception: opens what devices send and closes what they are answered: seals, MACs and limits are
+ * checked here, so that the core sees only values. It decides nothing about them.
+ */
+#ifndef DUNLIN_MANAGER_RECEPTION_H
+#define DUNLIN_MANAGER_RECEPTION_H
+
+#include "manager/keyring.h"
+
+/* One request to join, from its arrival to its answer. */
+struct visit {
+    struct join_id id;
+    struct seal_secret secret;
+    bool sealed; /* the secret is known, and it opened the request */
+    struct join join;
+    uint8_t facts[JOIN_MAX]; /* as on the wire */
+    struct newcomer newcomer;
+};
+
+/*
+ * Opens a request. 1: `ev` is a MANAGER_JOIN, whose spans borrow from `v`. 0: no such token, or not
+ * its secret; answer JOINED_UNKNOWN. Negative: no request at all, to be dropped. Counts in `m`.
+ */
+int reception_join(const struct keyring *k, struct manager *m, const struct join_id *id,
+                   struct span payload, struct visit *v, struct manager_event *ev);
+
+/* 1: `ev` is a MANAGER_REPORT that borrows `r`. Negative: dropped, and counted in `m`. */
+int reception_report(const struct keyring *k, struct manager *m, const struct key_id *topic,
+                     struct span payload, struct report *r, struct manager_event *ev);
+
+/* Appends the answer; it is sealed when the visitor proved to know the token's secret. */
+int reception_answer(const struct visit *v, const struct joined *answer, struct buffer *out);
+
+#endif

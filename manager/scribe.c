@@ -1,0 +1,331 @@
+#include "manager/scribe.h"
+
+#include "bundles/index.h"
+#include "sync/head.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct scribe {
+    const struct keyring *keys;
+    struct ledger *ledger;
+    struct depot *depot;
+
+    struct digest *gone; /* chunks to drop after the commit */
+    size_t gone_count;
+    size_t gone_cap;
+
+    struct desired desired;
+    struct manifest manifest;
+    uint8_t body[DOCUMENT_MAX];
+    uint8_t envelope[DOCUMENT_MAX + ENVELOPE_OVERHEAD];
+    uint8_t assignment[ASSIGNMENT_MAX + ENVELOPE_OVERHEAD];
+    uint8_t trust[TRUST_MAX + ENVELOPE_OVERHEAD]; /* the newest list, signed */
+    size_t trust_len;                             /* 0: not known yet */
+    uint8_t chunk[CHUNK_MAX];
+};
+
+static int persist_agent(struct scribe *s, const struct manager *m, uint32_t number,
+                         const struct newcomer *newcomer, struct errmsg *em);
+static int persist_status(struct scribe *s, const struct manager *m, uint32_t number,
+                          struct errmsg *em);
+static int persist_document(struct scribe *s, const struct manager *m, uint32_t index,
+                            struct errmsg *em);
+static int persist_head(struct scribe *s, const struct manager *m, uint32_t index,
+                        struct errmsg *em);
+static int persist_assignment(struct scribe *s, const struct manager *m, uint32_t number,
+                              uint64_t now_s, struct errmsg *em);
+static int persist_trust(struct scribe *s, const struct manager *m, uint64_t now_s,
+                         struct errmsg *em);
+static int persist_bundle(struct scribe *s, const struct manager *m, uint32_t index,
+                          struct errmsg *em);
+static int persist_bundle_gone(struct scribe *s, const struct manager *m, uint32_t index,
+                               struct errmsg *em);
+static int add_index_chunk(struct scribe *s, uint32_t bundle, const struct chunk_ref *ref,
+                           struct errmsg *em);
+static int seal(struct scribe *s, enum message type, struct span body, struct buffer *out,
+                struct errmsg *em);
+static int publish_head(struct scribe *s, const struct topic_name *name, const struct head *head,
+                        struct errmsg *em);
+static void note_gone(void *context, const struct digest *chunk);
+
+struct scribe *scribe_new(const struct keyring *keys, struct ledger *ledger, struct depot *depot)
+{
+    struct scribe *s = calloc(1, sizeof *s);
+    if (s) {
+        s->keys = keys;
+        s->ledger = ledger;
+        s->depot = depot;
+    }
+    return s;
+}
+
+void scribe_free(struct scribe *s)
+{
+    if (s)
+        free(s->gone);
+    free(s);
+}
+
+int scribe_persist(struct scribe *s, const struct manager *m, const struct persist *p,
+                   const struct newcomer *newcomer, uint64_t now_s, struct errmsg *em)
+{
+    switch (p->type) {
+    case PERSIST_AGENT:
+        return persist_agent(s, m, p->index, newcomer, em);
+    case PERSIST_STATUS:
+        return persist_status(s, m, p->index, em);
+    case PERSIST_COHORT:
+        return ledger_cohort(s->ledger, p->index, manager_cohort(m, p->index), em);
+    case PERSIST_DOCUMENT:
+        return persist_document(s, m, p->index, em);
+    case PERSIST_HEAD:
+        return persist_head(s, m, p->index, em);
+    case PERSIST_ASSIGNMENT:
+        return persist_assignment(s, m, p->index, now_s, em);
+    case PERSIST_TRUST:
+        return persist_trust(s, m, now_s, em);
+    case PERSIST_BATCH:
+        return ledger_batch(s->ledger, p->index, manager_batch(m, p->index), em);
+    case PERSIST_BUNDLE:
+        return persist_bundle(s, m, p->index, em);
+    case PERSIST_BUNDLE_GONE:
+        return persist_bundle_gone(s, m, p->index, em);
+    case PERSIST_DEPLOYMENT:
+        return ledger_deployment(s->ledger, p->index, manager_deployment(m, p->index), em);
+    }
+    assert(false);
+    return ERR_RANGE;
+}
+
+/* ---- agents ---- */
+
+static int persist_agent(struct scribe *s, const struct manager *m, uint32_t number,
+                         const struct newcomer *newcomer, struct errmsg *em)
+{
+    return ledger_agent(s->ledger, number, manager_agent(m, number), newcomer, em);
+}
+
+static int persist_status(struct scribe *s, const struct manager *m, uint32_t number,
+                          struct errmsg *em)
+{
+    struct exception exceptions[EXCEPTIONS_MAX];
+    size_t count = manager_exceptions(m, number, exceptions);
+    return ledger_status(s->ledger, number, manager_agent(m, number), exceptions, count, em);
+}
+
+int scribe_assignment(struct scribe *s, const struct manager *m, uint32_t number, uint64_t now_s,
+                      struct span *envelope)
+{
+    struct assignment a;
+    struct buffer body = buffer_on(s->body, sizeof s->body);
+    struct buffer out = buffer_on(s->assignment, sizeof s->assignment);
+    manager_assignment(m, number, now_s, &a);
+    int rv = assignment_write(&a, &body);
+    if (rv == 0)
+        rv = seal(s, MESSAGE_ASSIGNMENT, span_buffer(&body), &out, NULL);
+    *envelope = span_buffer(&out);
+    return rv;
+}
+
+static int persist_assignment(struct scribe *s, const struct manager *m, uint32_t number,
+                              uint64_t now_s, struct errmsg *em)
+{
+    struct span envelope;
+    const struct agent_row *row = manager_agent(m, number);
+    struct topic doc = topic_make(&(struct topic_name){.kind = TOPIC_AGENT_DOC, .agent = row->id});
+    int rv = scribe_assignment(s, m, number, now_s, &envelope);
+    if (rv < 0)
+        return errmsg_set(em, rv, "agent %u: cannot sign its assignment", number);
+    rv = ledger_publish(s->ledger, doc.text, envelope, em);
+    if (rv < 0)
+        return rv;
+    return publish_head(
+        s, &(struct topic_name){.kind = TOPIC_AGENT_HEAD, .agent = row->id},
+        &(struct head){.revision = row->assigned, .trust_version = manager_trust_version(m)}, em);
+}
+
+/* ---- documents ---- */
+
+static int persist_document(struct scribe *s, const struct manager *m, uint32_t index,
+                            struct errmsg *em)
+{
+    const struct cohort *c = manager_cohort(m, index);
+    struct buffer body = buffer_on(s->body, sizeof s->body);
+    struct buffer out = buffer_on(s->envelope, sizeof s->envelope);
+    struct topic doc = topic_make(&(struct topic_name){.kind = TOPIC_COHORT_DOC, .cohort = c->key});
+    manager_document(m, index, &s->desired);
+    int rv = desired_write(&s->desired, &body);
+    if (rv < 0)
+        return errmsg_set(em, rv, "cohort %u: its document is too large", index);
+    rv = seal(s, MESSAGE_DESIRED, span_buffer(&body), &out, em);
+    if (rv == 0)
+        rv = ledger_publish(s->ledger, doc.text, span_buffer(&out), em);
+    return rv < 0 ? rv : persist_head(s, m, index, em);
+}
+
+/* One lane for now. */
+static int persist_head(struct scribe *s, const struct manager *m, uint32_t index,
+                        struct errmsg *em)
+{
+    const struct cohort *c = manager_cohort(m, index);
+    int rv = ledger_cohort(s->ledger, index, c, em);
+    if (rv < 0)
+        return rv;
+    return publish_head(s, &(struct topic_name){.kind = TOPIC_COHORT_HEAD, .cohort = c->key},
+                        &(struct head){.revision = c->revision, .trust_version = c->trust_version},
+                        em);
+}
+
+static int publish_head(struct scribe *s, const struct topic_name *name, const struct head *head,
+                        struct errmsg *em)
+{
+    uint8_t bytes[HEAD_MAX];
+    struct buffer out = buffer_on(bytes, sizeof bytes);
+    struct topic topic = topic_make(name);
+    int rv = head_write(head, &out);
+    assert(rv == 0);
+    (void)rv;
+    return ledger_publish(s->ledger, topic.text, span_buffer(&out), em);
+}
+
+static int seal(struct scribe *s, enum message type, struct span body, struct buffer *out,
+                struct errmsg *em)
+{
+    int rv = envelope_seal(type, body, &s->keys->signing, out);
+    return rv < 0 ? errmsg_set(em, rv, "cannot sign a document: %s", err_name(rv)) : 0;
+}
+
+/* ---- the trust list ---- */
+
+static int compose_trust(struct scribe *s, const struct trust *t)
+{
+    struct buffer body = buffer_on(s->body, sizeof s->body);
+    struct buffer out = buffer_on(s->trust, sizeof s->trust);
+    int rv = trust_write(t, &body);
+    if (rv == 0)
+        rv = seal(s, MESSAGE_TRUST, span_buffer(&body), &out, NULL);
+    s->trust_len = rv < 0 ? 0 : out.len;
+    return rv;
+}
+
+static int persist_trust(struct scribe *s, const struct manager *m, uint64_t now_s,
+                         struct errmsg *em)
+{
+    struct trust t;
+    manager_trust(m, now_s, &t);
+    int rv = compose_trust(s, &t);
+    if (rv < 0)
+        return errmsg_set(em, rv, "cannot sign the trust list: %s", err_name(rv));
+    rv = ledger_trust(s->ledger, &t, em);
+    if (rv < 0)
+        return rv;
+    struct topic topic = topic_make(&(struct topic_name){.kind = TOPIC_TRUST});
+    return ledger_publish(s->ledger, topic.text, span_of(s->trust, s->trust_len), em);
+}
+
+/* The list that was published last; before the first publisher, an empty one. */
+int scribe_trust(struct scribe *s, const struct manager *m, uint64_t now_s, struct span *envelope)
+{
+    struct topic topic = topic_make(&(struct topic_name){.kind = TOPIC_TRUST});
+    struct buffer out = buffer_on(s->trust, sizeof s->trust);
+    int rv = 0;
+    if (s->trust_len == 0) {
+        rv = ledger_published(s->ledger, topic.text, &out, NULL);
+        s->trust_len = out.len;
+    }
+    if (rv == ERR_NOT_FOUND) {
+        struct trust t;
+        manager_trust(m, now_s, &t);
+        rv = compose_trust(s, &t);
+    }
+    *envelope = span_of(s->trust, s->trust_len);
+    return rv;
+}
+
+/* ---- bundles ---- */
+
+/*
+ * The manifest is a chunk like the others. The files are synced before the rows that promise them
+ * can be committed.
+ */
+static int persist_bundle(struct scribe *s, const struct manager *m, uint32_t index,
+                          struct errmsg *em)
+{
+    const struct bundle_row *row = manager_bundle(m, index);
+    struct buffer plain = buffer_on(s->chunk, sizeof s->chunk);
+    struct span body;
+    struct key_id signer;
+    int rv = depot_get_plain(s->depot, &row->digest, &plain, em);
+    if (rv < 0)
+        return rv;
+    if (envelope_peek(MESSAGE_MANIFEST, span_buffer(&plain), &body, &signer) < 0 ||
+        manifest_read(body, &s->manifest) < 0)
+        return errmsg_set(em, ERR_FORMAT, "%s@%s: its manifest can't be read", row->name,
+                          row->version);
+    rv = ledger_bundle(s->ledger, index, row, em);
+    if (rv == 0)
+        rv = ledger_bundle_chunk(s->ledger, index, &row->digest, em);
+    for (uint32_t i = 0; rv == 0 && i < s->manifest.index_count; i++)
+        rv = add_index_chunk(s, index, &s->manifest.index[i], em);
+    return rv < 0 ? rv : depot_sync(s->depot, em);
+}
+
+static int add_index_chunk(struct scribe *s, uint32_t bundle, const struct chunk_ref *ref,
+                           struct errmsg *em)
+{
+    struct buffer plain = buffer_on(s->chunk, sizeof s->chunk);
+    struct chunk_ref content;
+    int rv = ledger_bundle_chunk(s->ledger, bundle, &ref->digest, em);
+    if (rv == 0)
+        rv = depot_get_plain(s->depot, &ref->digest, &plain, em);
+    if (rv < 0)
+        return rv;
+    int count = index_count(span_buffer(&plain));
+    if (count < 0)
+        return errmsg_set(em, count, "chunk %s holds no index", digest_hex(&ref->digest).text);
+    for (int i = 0; rv == 0 && i < count; i++) {
+        rv = index_get(span_buffer(&plain), (size_t)i, &content);
+        if (rv < 0)
+            return errmsg_set(em, rv, "chunk %s: reference %d of %d can't be read",
+                              digest_hex(&ref->digest).text, i + 1, count);
+        rv = ledger_bundle_chunk(s->ledger, bundle, &content.digest, em);
+    }
+    return rv;
+}
+
+static int persist_bundle_gone(struct scribe *s, const struct manager *m, uint32_t index,
+                               struct errmsg *em)
+{
+    int rv = ledger_bundle(s->ledger, index, manager_bundle(m, index), em);
+    return rv < 0 ? rv : ledger_bundle_erase(s->ledger, index, s, note_gone, em);
+}
+
+static void note_gone(void *context, const struct digest *chunk)
+{
+    struct scribe *s = context;
+    if (s->gone_count == s->gone_cap) {
+        size_t cap = s->gone_cap ? s->gone_cap * 2 : 1024;
+        struct digest *more = realloc(s->gone, cap * sizeof *more);
+        if (!more)
+            return; /* it stays on the disk; a later bundle may use it again */
+        s->gone = more;
+        s->gone_cap = cap;
+    }
+    s->gone[s->gone_count++] = *chunk;
+}
+
+/* Another bundle may have come within the same commit. */
+void scribe_committed(struct scribe *s)
+{
+    for (size_t i = 0; i < s->gone_count; i++)
+        if (!ledger_chunk_needed(s->ledger, &s->gone[i]))
+            depot_remove(s->depot, &s->gone[i]);
+    s->gone_count = 0;
+}
+
+void scribe_rolled_back(struct scribe *s)
+{
+    s->gone_count = 0;
+    s->trust_len = 0;
+}

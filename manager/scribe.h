@@ -1,0 +1,32 @@
+/*
+ * scribe: performs what the core wants persisted: writes the rows, composes, signs and logs what
+ * the cells shall retain. It decides nothing, and commits nothing.
+ */
+#ifndef DUNLIN_MANAGER_SCRIBE_H
+#define DUNLIN_MANAGER_SCRIBE_H
+
+#include "manager/depot.h"
+#include "manager/keyring.h"
+
+struct scribe;
+
+/* All are borrowed and outlive it. NULL when there is no memory. */
+struct scribe *scribe_new(const struct keyring *keys, struct ledger *ledger, struct depot *depot);
+void scribe_free(struct scribe *s);
+
+/* `newcomer` is what the joining device brought when `p` is its PERSIST_AGENT. After an error the
+ * ledger's transaction is spoilt, or must be rolled back. */
+int scribe_persist(struct scribe *s, const struct manager *m, const struct persist *p,
+                   const struct newcomer *newcomer, uint64_t now_s, struct errmsg *em);
+
+/* After the ledger's commit: drops the content that no bundle has any more. */
+void scribe_committed(struct scribe *s);
+/* After its rollback: what wasn't committed is forgotten. */
+void scribe_rolled_back(struct scribe *s);
+
+/* Signed, for the answer to a join; borrowed until the next call. */
+int scribe_assignment(struct scribe *s, const struct manager *m, uint32_t number, uint64_t now_s,
+                      struct span *envelope);
+int scribe_trust(struct scribe *s, const struct manager *m, uint64_t now_s, struct span *envelope);
+
+#endif
