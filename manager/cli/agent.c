@@ -73,7 +73,7 @@ static int list(struct cli *cli)
 {
     static const char *const titles[] = {"NO", "ID", "STATE", "LAST SEEN", "LABELS", "DEPLOYMENTS"};
     char route[ROUTE_MAX];
-    json_t *answer, *agent;
+    json_t *answer = NULL, *agent;
     size_t i;
     int rv = list_route(cli, route);
     if (rv == 0)
@@ -123,7 +123,7 @@ static void list_row(struct table *t, const json_t *agent)
 static void describe(const json_t *agent, char *out, size_t cap)
 {
     size_t i, used = 0;
-    json_t *d;
+    json_t *d = NULL;
     out[0] = '\0';
     json_array_foreach(json_object_get(agent, "deployments"), i, d)
     {
@@ -140,11 +140,8 @@ static void describe(const json_t *agent, char *out, size_t cap)
 
 static int show(struct cli *cli)
 {
-    char route[CLIENT_ROUTE_MAX];
-    json_t *agent;
-    int rv = client_route(route, "agents", cli_word(cli, 0), NULL, &cli->em);
-    if (rv == 0)
-        rv = cli_call(cli, "GET", route, NULL, &agent);
+    json_t *agent = NULL;
+    int rv = cli_call_on(cli, "GET", "agents", cli_word(cli, 0), NULL, NULL, &agent);
     if (rv < 0 || !agent)
         return rv;
     rv = show_head(cli, agent);
@@ -190,7 +187,7 @@ static int show_deployments(struct cli *cli, const json_t *agent)
     static const char *const titles[] = {"DEPLOYMENT", "STATE", "RUNS", "WANTED", "CAUSE"};
     struct table *t = table_new(5, titles);
     size_t i;
-    json_t *d;
+    json_t *d = NULL;
     json_array_foreach(json_object_get(agent, "deployments"), i, d)
     {
         const char *state = field_text(d, "state"), *version = field_text(d, "version");
@@ -206,15 +203,13 @@ static int show_deployments(struct cli *cli, const json_t *agent)
 
 static int label(struct cli *cli)
 {
-    char route[CLIENT_ROUTE_MAX], set[LABELS_TEXT_MAX], unset[LABELS_TEXT_MAX];
+    char set[LABELS_TEXT_MAX], unset[LABELS_TEXT_MAX];
     char labels[LABELS_TEXT_MAX];
-    json_t *agent;
+    json_t *agent = NULL;
     int rv = sort_words(cli, set, unset);
     if (rv == 0)
-        rv = client_route(route, "agents", cli_word(cli, 0), NULL, &cli->em);
-    if (rv == 0)
-        rv =
-            cli_call(cli, "PATCH", route, json_pack("{ss ss}", "set", set, "unset", unset), &agent);
+        rv = cli_call_on(cli, "PATCH", "agents", cli_word(cli, 0), NULL,
+                         json_pack("{ss ss}", "set", set, "unset", unset), &agent);
     if (rv < 0 || !agent)
         return rv;
     field_pairs(agent, "labels", labels, sizeof labels);
@@ -258,11 +253,8 @@ static int append(struct cli *cli, char list[static LABELS_TEXT_MAX], const char
 
 static int remove_agent(struct cli *cli)
 {
-    char route[CLIENT_ROUTE_MAX];
-    json_t *answer;
-    int rv = client_route(route, "agents", cli_word(cli, 0), NULL, &cli->em);
-    if (rv == 0)
-        rv = cli_call(cli, "DELETE", route, NULL, &answer);
+    json_t *answer = NULL;
+    int rv = cli_call_on(cli, "DELETE", "agents", cli_word(cli, 0), NULL, NULL, &answer);
     if (rv < 0 || !answer)
         return rv;
     printf("agent %s is out of the fleet\n", cli_word(cli, 0));

@@ -42,7 +42,7 @@ static int report(struct pushing *p, const struct manifest *m, json_t *answer);
 static int list(struct cli *cli);
 static int show(struct cli *cli);
 static int remove_bundle(struct cli *cli);
-static int bundle_route(struct cli *cli, char out[static CLIENT_ROUTE_MAX]);
+static int call(struct cli *cli, const char *method, json_t **answer);
 
 static const struct flag push_flags[] = {
     {.name = "name",
@@ -130,7 +130,7 @@ static int push(struct cli *cli)
     static struct manifest m; /* 40 KiB */
     struct secret_key key;
     struct pushing p = {.cli = cli, .progress = isatty(STDERR_FILENO)};
-    json_t *answer;
+    json_t *answer = NULL;
     int rv = describe(cli, &m);
     if (rv == 0)
         rv = publisher_key(cli, args_text(&cli->args, "key"), &key);
@@ -294,7 +294,7 @@ static int report(struct pushing *p, const struct manifest *m, json_t *answer)
 static int list(struct cli *cli)
 {
     static const char *const titles[] = {"BUNDLE", "KIND", "FILES", "SIZE", "PUSHED", "DIGEST"};
-    json_t *answer, *bundle;
+    json_t *answer = NULL, *bundle;
     size_t i;
     int rv = cli_call(cli, "GET", "/v1/bundles", NULL, &answer);
     if (rv < 0 || !answer)
@@ -320,12 +320,9 @@ static int list(struct cli *cli)
 
 static int show(struct cli *cli)
 {
-    char route[CLIENT_ROUTE_MAX];
-    json_t *answer, *value;
+    json_t *answer = NULL, *value;
     const char *key;
-    int rv = bundle_route(cli, route);
-    if (rv == 0)
-        rv = cli_call(cli, "GET", route, NULL, &answer);
+    int rv = call(cli, "GET", &answer);
     if (rv < 0 || !answer)
         return rv;
     struct table *t = table_new(2, NULL);
@@ -347,11 +344,8 @@ static int show(struct cli *cli)
 
 static int remove_bundle(struct cli *cli)
 {
-    char route[CLIENT_ROUTE_MAX];
-    json_t *answer;
-    int rv = bundle_route(cli, route);
-    if (rv == 0)
-        rv = cli_call(cli, "DELETE", route, NULL, &answer);
+    json_t *answer = NULL;
+    int rv = call(cli, "DELETE", &answer);
     if (rv < 0 || !answer)
         return rv;
     printf("%s is forgotten\n", cli_word(cli, 0));
@@ -359,10 +353,10 @@ static int remove_bundle(struct cli *cli)
     return 0;
 }
 
-/* Of the operand NAME@V. */
-static int bundle_route(struct cli *cli, char out[static CLIENT_ROUTE_MAX])
+/* On the bundle that the operand NAME@V names. */
+static int call(struct cli *cli, const char *method, json_t **answer)
 {
     struct bundle_name name;
     int rv = bundle_name_parse(&name, cli_word(cli, 0), &cli->em);
-    return rv < 0 ? rv : client_route(out, "bundles", cli_word(cli, 0), NULL, &cli->em);
+    return rv < 0 ? rv : cli_call_on(cli, method, "bundles", cli_word(cli, 0), NULL, NULL, answer);
 }

@@ -31,6 +31,18 @@ int cli_call(struct cli *cli, const char *method, const char *route, json_t *bod
     return rv;
 }
 
+int cli_call_on(struct cli *cli, const char *method, const char *collection, const char *name,
+                const char *action, json_t *body, json_t **answer)
+{
+    char route[CLIENT_ROUTE_MAX];
+    int rv = client_route(route, collection, name, action, &cli->em);
+    if (rv < 0) {
+        json_decref(body);
+        return rv;
+    }
+    return cli_call(cli, method, route, body, answer);
+}
+
 int cli_ask(struct cli *cli, const char *method, const char *route, json_t *body, json_t **answer)
 {
     struct growing g = {0};

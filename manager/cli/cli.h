@@ -46,7 +46,11 @@ struct verb {
  */
 int cli_call(struct cli *cli, const char *method, const char *route, json_t *body, json_t **answer);
 
-/* The same, but never prints: for what a verb needs to know by itself. */
+/* The same on "/v1/COLLECTION/NAME/ACTION"; the action may be NULL. */
+int cli_call_on(struct cli *cli, const char *method, const char *collection, const char *name,
+                const char *action, json_t *body, json_t **answer);
+
+/* Like cli_call, but never prints: for what a verb needs to know by itself. */
 int cli_ask(struct cli *cli, const char *method, const char *route, json_t *body, json_t **answer);
 
 /* The n-th operand, which must be there. */

@@ -142,7 +142,7 @@ static int from_file(struct cli *cli, struct deployment_file *d)
 static int keep_placement(struct cli *cli, struct deployment_file *d)
 {
     char route[CLIENT_ROUTE_MAX];
-    json_t *answer;
+    json_t *answer = NULL;
     int rv = client_route(route, "deployments", d->deployment, NULL, &cli->em);
     if (rv == 0)
         rv = cli_ask(cli, "GET", route, NULL, &answer);
@@ -162,7 +162,7 @@ static int keep_placement(struct cli *cli, struct deployment_file *d)
 static int send(struct cli *cli, const struct deployment_file *d)
 {
     char bundle[sizeof d->bundle + 1];
-    json_t *answer;
+    json_t *answer = NULL;
     snprintf(bundle, sizeof bundle, "%s@%s", d->bundle.name, d->bundle.version);
     json_t *body = json_pack("{ss ss ss? sb si sb sb}", "name", d->deployment, "bundle", bundle,
                              "select", d->all ? NULL : d->select, "all", (int)d->all, "priority",

@@ -114,7 +114,7 @@ int deployment_print_table(struct cli *cli, const json_t *deployments)
     static const char *const titles[] = {"DEPLOYMENT", "BUNDLE", "AGENTS", "WHERE", ""};
     struct table *t = table_new(5, titles);
     size_t i;
-    json_t *d;
+    json_t *d = NULL;
     json_array_foreach(deployments, i, d)
     {
         struct deployment_counts_text counts = deployment_counts(d);
@@ -135,7 +135,7 @@ int deployment_print_table(struct cli *cli, const json_t *deployments)
 
 static int list(struct cli *cli)
 {
-    json_t *answer;
+    json_t *answer = NULL;
     int rv = cli_call(cli, "GET", "/v1/deployments", NULL, &answer);
     if (rv < 0 || !answer)
         return rv;
@@ -146,11 +146,8 @@ static int list(struct cli *cli)
 
 static int show(struct cli *cli)
 {
-    char route[CLIENT_ROUTE_MAX];
-    json_t *d;
-    int rv = client_route(route, "deployments", cli_word(cli, 0), NULL, &cli->em);
-    if (rv == 0)
-        rv = cli_call(cli, "GET", route, NULL, &d);
+    json_t *d = NULL;
+    int rv = cli_call_on(cli, "GET", "deployments", cli_word(cli, 0), NULL, NULL, &d);
     if (rv < 0 || !d)
         return rv;
     rv = show_head(cli, d);
@@ -242,14 +239,8 @@ static int rollback(struct cli *cli)
 /* The answer is the deployment as it now is. */
 static int act(struct cli *cli, const char *action, json_t *body, const char *done)
 {
-    char route[CLIENT_ROUTE_MAX];
-    json_t *d;
-    int rv = client_route(route, "deployments", cli_word(cli, 0), action, &cli->em);
-    if (rv < 0) {
-        json_decref(body);
-        return rv;
-    }
-    rv = cli_call(cli, "POST", route, body, &d);
+    json_t *d = NULL;
+    int rv = cli_call_on(cli, "POST", "deployments", cli_word(cli, 0), action, body, &d);
     if (rv < 0 || !d)
         return rv;
     printf("%s %s: %s, %s\n", field_text(d, "name"), done, deployment_bundle(d).text,
@@ -260,11 +251,8 @@ static int act(struct cli *cli, const char *action, json_t *body, const char *do
 
 static int remove_deployment(struct cli *cli)
 {
-    char route[CLIENT_ROUTE_MAX];
-    json_t *answer;
-    int rv = client_route(route, "deployments", cli_word(cli, 0), NULL, &cli->em);
-    if (rv == 0)
-        rv = cli_call(cli, "DELETE", route, NULL, &answer);
+    json_t *answer = NULL;
+    int rv = cli_call_on(cli, "DELETE", "deployments", cli_word(cli, 0), NULL, NULL, &answer);
     if (rv < 0 || !answer)
         return rv;
     printf("%s is removed; its agents take it off as they hear of it\n", cli_word(cli, 0));

@@ -167,7 +167,7 @@ static int unknown_key(struct reading *r, const yaml_node_t *node, const struct 
 
 static int read_deployment(struct reading *r, const yaml_node_t *key, const yaml_node_t *value)
 {
-    const char *text;
+    const char *text = "";
     struct errmsg why;
     int rv = get_text(r, key, value, &text);
     if (rv < 0)
@@ -180,7 +180,7 @@ static int read_deployment(struct reading *r, const yaml_node_t *key, const yaml
 
 static int read_bundle(struct reading *r, const yaml_node_t *key, const yaml_node_t *value)
 {
-    const char *text;
+    const char *text = "";
     struct errmsg why;
     int rv = get_text(r, key, value, &text);
     if (rv == 0 && bundle_name_parse(&r->d->bundle, text, &why) < 0)
@@ -206,7 +206,7 @@ static int read_placement(struct reading *r, const yaml_node_t *key, const yaml_
 
 static int read_select(struct reading *r, const yaml_node_t *key, const yaml_node_t *value)
 {
-    const char *text;
+    const char *text = "";
     struct errmsg why;
     struct selector selector;
     if (value->type == YAML_SEQUENCE_NODE)
@@ -244,7 +244,7 @@ static int read_pick(struct reading *r, const yaml_node_t *key, const yaml_node_
 
 static int read_priority(struct reading *r, const yaml_node_t *key, const yaml_node_t *value)
 {
-    const char *text;
+    const char *text = "";
     unsigned long n = 0;
     int rv = get_text(r, key, value, &text);
     if (rv < 0)
@@ -295,7 +295,7 @@ static int get_text(struct reading *r, const yaml_node_t *key, const yaml_node_t
 
 static int get_bool(struct reading *r, const yaml_node_t *key, const yaml_node_t *value, bool *b)
 {
-    const char *text;
+    const char *text = "";
     int rv = get_text(r, key, value, &text);
     if (rv < 0)
         return rv;

@@ -56,7 +56,7 @@ static int have_trusted(struct cli *cli, const char *path, const struct secret_k
 {
     struct public_key public;
     char hex[2 * PUBLIC_KEY_LEN + 1];
-    json_t *answer;
+    json_t *answer = NULL;
     int rv = sign_public(secret, &public);
     if (rv < 0)
         return errmsg_set(&cli->em, rv, "%.200s: its public half can't be computed", path);
@@ -76,7 +76,7 @@ static int have_trusted(struct cli *cli, const char *path, const struct secret_k
 /* 1 when it is, 0 when not. */
 static int is_trusted(struct cli *cli, const char *id)
 {
-    json_t *answer, *publisher;
+    json_t *answer = NULL, *publisher;
     size_t i;
     int rv = cli_ask(cli, "GET", "/v1/publishers", NULL, &answer);
     if (rv < 0)

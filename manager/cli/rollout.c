@@ -37,7 +37,7 @@ const struct verb rollout_verbs[1] = {
 int rollout_ask(struct cli *cli, const char *name, struct rollout_sum *sum, json_t **answer)
 {
     char route[CLIENT_ROUTE_MAX];
-    json_t *rollout, *stage;
+    json_t *rollout = NULL, *stage;
     size_t i;
     *sum = (struct rollout_sum){0};
     int rv = client_route(route, "rollouts", name, NULL, &cli->em);
@@ -78,7 +78,7 @@ void rollout_pause(void)
 static int show(struct cli *cli)
 {
     struct rollout_sum sum;
-    json_t *answer;
+    json_t *answer = NULL;
     if (args_has(&cli->args, "watch"))
         return watch(cli);
     int rv = rollout_ask(cli, cli_word(cli, 0), &sum, &answer);
@@ -97,7 +97,7 @@ static int watch(struct cli *cli)
     struct rollout_sum sum, last = {.targets = UINT64_MAX};
     const char *name = cli_word(cli, 0);
     for (;;) {
-        json_t *answer;
+        json_t *answer = NULL;
         int rv = rollout_ask(cli, name, &sum, &answer);
         if (rv < 0)
             return rv;

@@ -216,7 +216,7 @@ static const char *batch_of(const struct minting *m)
 static int list(struct cli *cli)
 {
     static const char *const titles[] = {"BATCH", "STATE", "TOKENS", "USED", "EXPIRES", "LABELS"};
-    json_t *answer, *batch;
+    json_t *answer = NULL, *batch;
     size_t i;
     int rv = cli_call(cli, "GET", "/v1/tokens", NULL, &answer);
     if (rv < 0 || !answer)
@@ -247,15 +247,12 @@ static int list(struct cli *cli)
 
 static int revoke(struct cli *cli)
 {
-    char route[CLIENT_ROUTE_MAX];
     const char *id = cli_word(cli, 0);
-    json_t *answer;
+    json_t *answer = NULL;
     if (strspn(id, "0123456789") != strlen(id))
         return errmsg_set(&cli->em, ERR_USAGE,
                           "%.60s: not a batch; its number is in `dunlin token list`", id);
-    int rv = client_route(route, "tokens", id, NULL, &cli->em);
-    if (rv == 0)
-        rv = cli_call(cli, "DELETE", route, NULL, &answer);
+    int rv = cli_call_on(cli, "DELETE", "tokens", id, NULL, NULL, &answer);
     if (rv < 0 || !answer)
         return rv;
     printf("batch %s: its unused tokens are worth nothing now\n", id);
