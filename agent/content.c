@@ -1,5 +1,7 @@
 #include "agent/content.h"
 
+#include <assert.h>
+
 static int read_chunk(struct content *c, const struct digest *name, uint32_t len,
                       struct span *plain, struct errmsg *em);
 static int open_manifest(struct content *c, struct span bytes, const struct trust *trust);
@@ -23,7 +25,7 @@ void content_free(struct content *c)
 int content_open(struct content *c, const struct digest *bundle, const struct trust *trust,
                  struct errmsg *em)
 {
-    struct span bytes;
+    struct span bytes = SPAN_NONE;
     c->bundle = (struct digest){0};
     int rv = read_chunk(c, bundle, 0, &bytes, em);
     if (rv == 0 && (rv = open_manifest(c, bytes, trust)) < 0)
@@ -91,13 +93,14 @@ int content_check(struct content *c, const struct digest *name, struct span fram
 /* The index chunk is held apart, because content is read while it is walked through. */
 static int next_index(struct content *c, struct errmsg *em)
 {
-    struct span plain;
+    struct span plain = SPAN_NONE;
     const struct chunk_ref *ref = &c->manifest.index[c->next_index];
     int rv = read_chunk(c, &ref->digest, ref->len, &plain, em);
     if (rv == 0)
         rv = index_count(plain);
     if (rv < 0)
         return rv;
+    assert(plain.data && plain.len <= sizeof c->index);
     memcpy(c->index, plain.data, plain.len);
     c->index_len = plain.len;
     c->refs = (uint32_t)rv;
@@ -110,7 +113,7 @@ static int open_manifest(struct content *c, struct span bytes, const struct trus
 {
     if (trust)
         return manifest_open(bytes, trust->publishers, trust->count, &c->manifest);
-    struct span body;
+    struct span body = SPAN_NONE;
     struct key_id signer;
     int rv = envelope_peek(MESSAGE_MANIFEST, bytes, &body, &signer);
     return rv < 0 ? rv : manifest_read(body, &c->manifest);

@@ -245,7 +245,7 @@ static struct topic topic_for(enum topic_kind kind, const struct join_id *id)
 static void prepare_request(struct joining *j)
 {
     struct join_id *id = slot(j, j->tries);
-    if (j->tries > 0)
+    if (j->tries > 0 && j->hints == 0)
         say(j, "connected; no answer from the manager yet");
     if (j->tries >= JOIN_HEARD) {
         struct topic old = topic_for(TOPIC_JOINED, id);
@@ -320,7 +320,7 @@ static void take_hint(struct joining *j, enum joined_code code)
 {
     char text[256];
     j->hints++;
-    snprintf(text, sizeof text, "the manager doesn't know this token (%s)", joined_code_text(code));
+    snprintf(text, sizeof text, "the manager refused: %s", joined_code_text(code));
     say(j, text);
     if (j->hints >= JOIN_HINTS)
         j->result = errmsg_set(j->em, ERR_REFUSED, "%s", text);
@@ -348,7 +348,7 @@ static int check_answer(const struct joining *j, const struct joined *answer)
 {
     static struct assignment assignment;
     static struct trust trust;
-    struct span body;
+    struct span body = SPAN_NONE;
     struct key_id root = key_id_of(&answer->root);
     if (memcmp(root.bytes, j->token.pin, TOKEN_PIN_LEN) != 0)
         return errmsg_set(j->em, ERR_UNTRUSTED,

@@ -325,7 +325,7 @@ static void take_signed(struct link *l, enum message type, struct span payload)
 static int open_signed(struct link *l, enum message type, struct span payload,
                        struct agent_event *ev, struct store_incoming *in)
 {
-    struct span body;
+    struct span body = SPAN_NONE;
     int rv = envelope_open(type, payload, &l->store->identity.root, 1, &body);
     if (rv < 0)
         return rv;

@@ -139,7 +139,7 @@ int store_limit(struct store *s, uint32_t pages, struct errmsg *em)
     char sql[64];
     snprintf(sql, sizeof(sql), "PRAGMA max_page_count=%u", pages);
     int rv = execute(s, sql);
-    return rv < 0 ? fail(s, rv, "limit its size", em) : 0;
+    return rv < 0 ? fail(s, rv, "its size can't be limited", em) : 0;
 }
 
 static int open_file(struct store *s, const char *dir, enum store_mode mode, struct errmsg *em)
@@ -155,7 +155,7 @@ static int open_file(struct store *s, const char *dir, enum store_mode mode, str
      * the journal. */
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
     if (sqlite3_open_v2(s->path, &s->db, flags, NULL) != SQLITE_OK)
-        return fail(s, code_of(s, sqlite3_errcode(s->db)), "open it", em);
+        return fail(s, code_of(s, sqlite3_errcode(s->db)), "it can't be opened", em);
     sqlite3_extended_result_codes(s->db, 1);
     sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
     return prepare_file(s, mode, em);
@@ -165,21 +165,21 @@ static int prepare_file(struct store *s, enum store_mode mode, struct errmsg *em
 {
     int rv = execute(s, mode == STORE_READ ? PRAGMAS_READ : PRAGMAS_WRITE);
     if (rv < 0)
-        return fail(s, rv, "open it", em);
+        return fail(s, rv, "it can't be opened", em);
     if ((rv = check_file(s, em)) < 0)
         return rv;
     struct query q = query_start(s, "PRAGMA user_version");
     uint32_t version = query_row(&q) ? query_get_u32(&q, 0, INT32_MAX) : 0;
     rv = query_end(&q);
     if (rv < 0)
-        return fail(s, rv, "read its version", em);
+        return fail(s, rv, "its version can't be read", em);
     if (version > SCHEMA_VERSION)
         return errmsg_set(em, ERR_FORMAT, "%s was written by a newer dunlin-agent (version %u)",
                           s->path, version);
     if (version == 0 && mode != STORE_CREATE)
         return errmsg_set(em, ERR_NOT_FOUND, "%s is empty", s->path);
     if (version == 0 && (rv = execute(s, SCHEMA)) < 0)
-        return fail(s, rv, "make its tables", em);
+        return fail(s, rv, "its tables can't be made", em);
     return mode == STORE_READ ? 0 : store_limit(s, STORE_PAGES_MAX, em);
 }
 
@@ -201,7 +201,7 @@ static int check_file(struct store *s, struct errmsg *em)
     int rv = query_end(&q);
     if (rv == 0 && !good)
         rv = ERR_DAMAGED;
-    return rv < 0 ? fail(s, rv, "check it", em) : 0;
+    return rv < 0 ? fail(s, rv, "its pages don't check out", em) : 0;
 }
 
 /* ---- load ---- */
@@ -227,13 +227,13 @@ static int load_meta(struct store *s, struct errmsg *em)
         rv = load_value(s, (enum meta)query_get_u32(&q, 0, INT32_MAX), query_get_bytes(&q, 1));
     int end = query_end(&q);
     if (end < 0)
-        return fail(s, end, "read it", em);
+        return fail(s, end, "it can't be read", em);
     return rv < 0 ? fail(s, ERR_DAMAGED, "a stored value is not well-formed", em) : 0;
 }
 
 static int load_bytes(void *out, size_t len, struct span value)
 {
-    if (value.len != len)
+    if (!value.data || value.len != len)
         return ERR_DAMAGED;
     memcpy(out, value.data, len);
     return 0;
@@ -321,7 +321,7 @@ static int load_cells(struct identity *id, struct span value)
 /* The file is our own; the signature is looked at all the same, because it finds a flipped bit. */
 static int load_envelope(struct store *s, enum message type, struct span value)
 {
-    struct span body;
+    struct span body = SPAN_NONE;
     int rv = envelope_open(type, value, &s->identity.root, 1, &body);
     if (rv < 0)
         return rv;
@@ -342,7 +342,7 @@ static int load_held(struct store *s, struct errmsg *em)
         rv = s->held_count < HELD_MAX ? read_held(&q, &s->held[s->held_count++]) : ERR_DAMAGED;
     int end = query_end(&q);
     if (end < 0)
-        return fail(s, end, "read its deployments", em);
+        return fail(s, end, "its deployments can't be read", em);
     return rv < 0 ? fail(s, rv, "a deployment's row is not well-formed", em) : 0;
 }
 
@@ -409,7 +409,7 @@ int store_key(struct store *s, const struct secret_key *secret, struct errmsg *e
     int rv = begin(s);
     if (rv == 0)
         rv = put_meta(s, META_SECRET, span_of(secret->bytes, sizeof(secret->bytes)));
-    rv = commit(s, rv, "keep the key", em);
+    rv = commit(s, rv, "the key can't be kept", em);
     if (rv < 0)
         return rv;
     rv = load_secret(&s->identity, span_of(secret->bytes, sizeof(secret->bytes)));
@@ -423,7 +423,7 @@ int store_join(struct store *s, const struct joined *j, const struct facts *fact
     int rv = begin(s);
     if (rv == 0)
         rv = write_join(s, j, facts, token);
-    rv = commit(s, rv, "keep the identity", em);
+    rv = commit(s, rv, "the identity can't be kept", em);
     return rv < 0 ? rv : load(s, em);
 }
 
@@ -470,7 +470,7 @@ int store_apply(struct store *s, const struct agent_out *out, const struct store
     int rv = begin(s);
     for (uint32_t i = 0; rv == 0 && i < out->store_count; i++)
         rv = write_store(s, &out->stores[i], in);
-    rv = commit(s, rv, "keep a change", em);
+    rv = commit(s, rv, "a change can't be kept", em);
     if (rv < 0)
         return rv;
     for (uint32_t i = 0; i < out->store_count; i++)

@@ -115,7 +115,7 @@ static int unpack_chunks(struct unpacker *u, struct content *content,
                          const struct tree_pulse *pulse, struct errmsg *em)
 {
     struct chunk_ref ref;
-    struct span plain;
+    struct span plain = SPAN_NONE;
     uint64_t bytes = 0;
     int rv;
     while ((rv = content_next(content, &ref, em)) == 1) {
@@ -150,7 +150,7 @@ static int check_counts(const struct unpacker *u, const struct manifest *m, uint
 static void remove_torn(struct content *content, const struct tree_pulse *pulse)
 {
     struct chunk_ref ref;
-    struct span plain;
+    struct span plain = SPAN_NONE;
     content_rewind(content);
     while (content_next(content, &ref, NULL) == 1) {
         content_read(content, &ref, &plain, NULL);
