@@ -1,0 +1,317 @@
+# For the end-to-end tests: a manager with its brokers, and agents, as real processes that work in
+# the temporary folder $WORK and on loopback. At the end, however it comes, all of them are gone.
+# A test says what it does with step, ends with done_well, and stops at the first fail.
+# shellcheck shell=sh
+set -eu
+
+ROOT=$(cd "$(dirname "$0")/../.." && pwd)
+BIN=${DUNLIN_BIN:-$ROOT/build/debug}
+PATH=$BIN:$PATH
+WORK=$(cd "$(mktemp -d "${TMPDIR:-/tmp}/dunlin-e2e.XXXXXX")" && pwd -P)
+FLEET=$WORK/fleet
+export DUNLIN_DIR="$FLEET"
+began=$(date +%s)
+steps=0
+
+# ---- what a test says ----
+
+# step WORDS...: what is tried now.
+step()
+{
+    steps=$((steps + 1))
+    echo "[$(($(date +%s) - began)) s] $*"
+}
+
+# fail WORDS...: with the last lines of every log, since these are gone in a moment.
+fail()
+{
+    exec >&2
+    echo "FAILED: $*"
+    for log in "$WORK"/manager.log "$FLEET"/cells/*/mosquitto.log $(logs | head -n 12); do
+        [ -s "$log" ] || continue
+        echo "--- ${log#"$WORK"/}"
+        tail -n "${LOG_LINES:-25}" "$log"
+    done
+    exit 1
+}
+
+# done_well: the last line of every test. All end when they are told to, and nothing has crashed.
+done_well()
+{
+    stop_all || fail "after SIGTERM these still run: $(pgrep -af "$WORK")"
+    check_logs
+    echo "passed: $(basename "$0" .sh), $steps steps, $(($(date +%s) - began)) seconds"
+}
+
+# need TOOL...: or the test can't run.
+need()
+{
+    for tool; do
+        command -v "$tool" >/dev/null || fail "$tool is missing: run setup.sh --test, and build"
+    done
+}
+
+# No assertion, no finding of a sanitizer, no lost memory.
+check_logs()
+{
+    for log in "$WORK"/manager.log $(logs); do
+        ! grep -qE "Assertion|ERROR: .*Sanitizer|runtime error:" "$log" 2>/dev/null ||
+            fail "${log#"$WORK"/}: $(grep -m 1 -E "Assertion|Sanitizer|runtime error:" "$log")"
+    done
+}
+
+# The agents' logs, and what commands left in files of that kind.
+logs()
+{
+    find "$WORK" -maxdepth 1 -name '*.log' ! -name manager.log | sort
+}
+
+# ---- waiting and chance ----
+
+# within SECONDS COMMAND...: true as soon as the command is, tried ten times a second.
+within()
+{
+    until_s=$(($(date +%s) + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ "$(date +%s)" -le "$until_s" ] || return 1
+        sleep 0.1
+    done
+}
+
+# refused WORDS COMMAND...: the command fails, in time, and says WORDS (a grep -E expression).
+refused()
+{
+    words=$1
+    shift
+    if timeout 30 "$@" >"$WORK/refused.out" 2>&1; then
+        fail "'$*' succeeded, but should say: $words"
+    fi
+    grep -qE "$words" "$WORK/refused.out" ||
+        fail "'$*' should say '$words', but says: $(cat "$WORK/refused.out")"
+}
+
+# random N: sets $rnd to one of 0 … N - 1. The same $seed gives the same numbers.
+random()
+{
+    seed=$(((seed * 1103515245 + 12345) % 2147483648))
+    rnd=$((seed / 65536 % $1))
+}
+
+# nap LEAST SPREAD: sleeps so many ms, and a random part of SPREAD more.
+nap()
+{
+    random "$2"
+    sleep "$(printf '%d.%03d' $((($1 + rnd) / 1000)) $((($1 + rnd) % 1000)))"
+}
+
+# ---- the manager ----
+
+# run_manager FLAG...: starts it, and doesn't wait.
+run_manager()
+{
+    dunlin-manager run --dir "$FLEET" --listen 127.0.0.1:0 --reconnect-spread 2s "$@" \
+        >>"$WORK/manager.log" 2>&1 &
+    echo $! >"$WORK/manager.pid"
+}
+
+# start_manager FLAG...: and waits until it answers.
+start_manager()
+{
+    run_manager "$@"
+    within 30 dunlin status || fail "the manager does not answer"
+}
+
+# kill_manager SIGNAL: returns when it is gone.
+kill_manager()
+{
+    kill_process manager "$1"
+}
+
+# kill_brokers: all of them, with -9.
+kill_brokers()
+{
+    # shellcheck disable=SC2046
+    kill -9 $(broker_pids)
+}
+
+join_url()
+{
+    dunlin status --json | jq -r .join_url
+}
+
+# broker_pids: of the brokers that run in this test's folder, whoever started them.
+broker_pids()
+{
+    pgrep -f "mosquitto.*$WORK" || true
+}
+
+# brokers N: true when exactly so many run.
+brokers()
+{
+    [ "$(broker_pids | wc -l)" -eq "$1" ]
+}
+
+# ---- bundles ----
+
+# make_app V [KIB]: the folder $WORK/app@V, a bundle whose hooks write down what is done to it. Of
+# its content only a file with the version differs from the others that a test makes.
+# shellcheck disable=SC2016
+make_app()
+{
+    app=$WORK/app@$1
+    mkdir -p "$app/bin" "$app/etc" "$app/hooks"
+    [ -f "$WORK/content" ] || head -c "$((${2:-300} * 1024))" /dev/urandom >"$WORK/content"
+    cp "$WORK/content" "$app/bin/content"
+    echo "$1" >"$app/etc/version"
+    ln -s ../etc/version "$app/bin/version"
+    (cd "$app" && sha256sum bin/content etc/version >sums)
+    make_hook "$app" apply 'echo "$DUNLIN_VERSION" >>"$DUNLIN_DATA/applied"'
+    make_hook "$app" health 'cd "$DUNLIN_CURRENT"
+[ "$(cat bin/version)" = "$DUNLIN_VERSION" ]
+sha256sum --quiet -c sums'
+    make_hook "$app" remove 'touch "$DUNLIN_DATA/../../../removed"'
+}
+
+# make_hook FOLDER NAME LINES
+make_hook()
+{
+    printf '#!/bin/sh\nset -eu\n%s\n' "$3" >"$1/hooks/$2"
+    chmod +x "$1/hooks/$2"
+}
+
+# push_app V
+push_app()
+{
+    dunlin bundle push "$WORK/app@$1" --name app --version "$1" --health-deadline 20s
+}
+
+# release V SELECTOR: a new version, pushed and deployed.
+release()
+{
+    [ -d "$WORK/app@$1" ] || make_app "$1"
+    push_app "$1" >/dev/null || fail "version $1 is not taken"
+    dunlin deploy "app@$1" --as app --select "$2" >/dev/null || fail "version $1 is not deployed"
+}
+
+# ---- agents: number N works in $WORK/agentN ----
+
+# join_agent N [LABEL...]: with a token of its own. Joined in turn, N is also the agent's number.
+join_agent()
+{
+    joining=$1
+    shift
+    for label; do
+        set -- "$@" --label "$label"
+        shift
+    done
+    token=$(dunlin token create "$@") || fail "no token for agent $joining"
+    dunlin-agent join "$(join_url)" "$token" --dir "$WORK/agent$joining" --timeout 30 \
+        >>"$WORK/agent$joining.log" 2>&1 || fail "agent $joining does not join"
+}
+
+start_agent()
+{
+    dunlin-agent run --dir "$WORK/agent$1" >>"$WORK/agent$1.log" 2>&1 &
+    echo $! >"$WORK/agent$1.pid"
+}
+
+# kill_agent N SIGNAL
+kill_agent()
+{
+    kill_process "agent$1" "$2"
+}
+
+# agent N JQ: something of the manager's view of one agent.
+agent()
+{
+    dunlin agent show "$1" --json | jq -r "$2"
+}
+
+# agent_has N DEPLOYMENT VERSION: by the manager's word.
+agent_has()
+{
+    [ "$(agent "$1" ".deployments[] | select(.name == \"$2\") | .state + \" \" + .version")" = "Ready $3" ]
+}
+
+# agent_runs N DEPLOYMENT FOLDER: `current` is that folder, file by file.
+agent_runs()
+{
+    diff -r "$WORK/agent$1/deployments/$2/current/" "$3" >/dev/null 2>&1
+}
+
+# app_is VERSION AGENT...: all of them run it, and say so.
+app_is()
+{
+    expected=$1
+    shift
+    for number; do
+        agent_runs "$number" app "$WORK/app@$expected" || return 1
+        agent_has "$number" app "$expected" || return 1
+    done
+}
+
+# applied N: which versions were applied there, in turn.
+applied()
+{
+    paste -sd ' ' "$WORK/agent$1/deployments/app/data/applied"
+}
+
+applied_is()
+{
+    [ "$(applied "$1")" = "$2" ]
+}
+
+# online N: exactly so many agents are.
+online()
+{
+    [ "$(dunlin status --json | jq .agents.online)" -eq "$1" ]
+}
+
+# ---- the end ----
+
+# kill_process NAME SIGNAL: the one that $WORK/NAME.pid tells of.
+kill_process()
+{
+    [ -f "$WORK/$1.pid" ] || return 0
+    pid=$(cat "$WORK/$1.pid")
+    rm -f "$WORK/$1.pid"
+    kill "$2" "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+}
+
+# Everything whose command line names $WORK: agents, managers, brokers, hooks.
+ours()
+{
+    pgrep -f "$WORK" || true
+}
+
+none_left()
+{
+    [ -z "$(ours)" ]
+}
+
+# stop_all: asks every process to end, and is true when all have; a manager takes its brokers along.
+stop_all()
+{
+    for pidfile in "$WORK"/*.pid; do
+        [ -f "$pidfile" ] || continue
+        kill "$(cat "$pidfile")" 2>/dev/null || true
+    done
+    within 20 none_left
+}
+
+leave()
+{
+    code=$?
+    trap - EXIT
+    # shellcheck disable=SC2046
+    none_left || kill -9 $(ours) 2>/dev/null || true
+    within 5 none_left || echo "still running: $(ours)" >&2
+    if [ -n "${KEEP:-}" ]; then echo "kept: $WORK"; else rm -rf "$WORK"; fi
+    exit $code
+}
+
+trap leave EXIT
+trap 'exit 130' INT TERM
+need dunlin-agent dunlin dunlin-manager jq pgrep
