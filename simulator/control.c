@@ -1,0 +1,253 @@
+#include "simulator/control.h"
+
+#include "simulator/control_parts.h"
+#include "simulator/notary.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static void on_up(void *context);
+static void on_down(void *context);
+static void on_message(void *context, const char *topic, struct span payload);
+static void connect_again(void *context, uint64_t life, void *payload);
+static void tick(void *context, uint64_t life, void *payload);
+static void start_again(void *context, uint64_t life, void *payload);
+static void take_join(struct control *c, const struct join_id *id, struct span payload);
+static void take_report(struct control *c, const struct key_id *topic, struct span payload);
+
+struct control *control_new(struct stage *stage, struct broker *broker, const struct shelf *shelf,
+                            const struct control_options *options)
+{
+    struct control *c = calloc(1, sizeof *c);
+    const struct client_handler handler = {
+        .context = c, .up = on_up, .down = on_down, .message = on_message};
+    if (!c)
+        abort();
+    c->stage = stage;
+    c->broker = broker;
+    c->shelf = shelf;
+    c->policy = options->policy;
+    c->document_life_s = options->document_life_s;
+    c->signing = notary_secret(1);
+    c->root = notary_public(&c->signing);
+    memcpy(c->master.bytes, c->signing.bytes, MAC_KEY_LEN);
+    c->rows = calloc(1, sizeof *c->rows);
+    c->memory = malloc(MANAGER_SCRATCH_MAX);
+    if (!c->rows || !c->memory)
+        abort();
+    c->scratch = arena_on(c->memory, MANAGER_SCRATCH_MAX);
+    c->client = broker_client(broker, "manager", true, &handler);
+    control_start(c);
+    return c;
+}
+
+void control_free(struct control *c)
+{
+    free(c->core);
+    free(c->pending);
+    free(c->memory);
+    rows_free(c->rows);
+    free(c);
+}
+
+/* ---- the process ---- */
+
+static struct mac_key batch_key(const struct control *c, uint32_t batch)
+{
+    return mac_derive(&c->master, "dunlin tokens", batch);
+}
+
+void control_build_core(struct control *c)
+{
+    const struct manager_options options = {
+        .limits = ROWS_LIMITS,
+        .epoch = CONTROL_EPOCH,
+        .cohort_secret = mac_derive(&c->master, "dunlin cohorts", 0),
+        .policy = c->policy,
+        .document_life_s = c->document_life_s,
+    };
+    free(c->core);
+    void *memory = calloc(1, manager_size(&options.limits));
+    if (!memory)
+        abort();
+    c->core = manager_init(memory, &options);
+    rows_load(c->rows, c->core, c->stage);
+}
+
+void control_start(struct control *c)
+{
+    assert(!c->running);
+    c->running = true;
+    c->life++;
+    c->pending_count = 0;
+    control_build_core(c);
+    client_connect(c->client, 60, NULL, SPAN_NONE);
+    stage_at(c->stage, c->stage->now_ms + CONTROL_TICK_MS, tick, c, c->life, NULL);
+}
+
+/* The core stays in memory until the next start: it may be at work further up the stack. */
+void control_kill(struct control *c, uint64_t off_ms)
+{
+    stage_trace(c->stage, "manager killed");
+    c->running = false;
+    c->life++;
+    client_vanish(c->client);
+    if (off_ms != UINT64_MAX)
+        stage_at(c->stage, c->stage->now_ms + off_ms, start_again, c, c->life, NULL);
+}
+
+static void start_again(void *context, uint64_t life, void *payload)
+{
+    struct control *c = context;
+    (void)payload;
+    if (c->running || life != c->life)
+        return;
+    stage_trace(c->stage, "manager starts again");
+    control_start(c);
+}
+
+bool control_point(struct control *c)
+{
+    if (!c->running)
+        return true;
+    if (++c->points != c->kill_at)
+        return false;
+    c->was_killed = true;
+    control_kill(c, CONTROL_OFF_MS);
+    return true;
+}
+
+static void tick(void *context, uint64_t life, void *payload)
+{
+    struct control *c = context;
+    struct manager_out out;
+    (void)payload;
+    if (life != c->life)
+        return;
+    stage_at(c->stage, c->stage->now_ms + CONTROL_TICK_MS, tick, c, c->life, NULL);
+    control_turn(c, &(struct manager_event){.type = MANAGER_TICK}, &out);
+    control_pump(c);
+}
+
+/* ---- the link ---- */
+
+static void on_up(void *context)
+{
+    struct control *c = context;
+    client_subscribe(c->client, TOPIC_ALL_JOINS);
+    client_subscribe(c->client, TOPIC_ALL_UP);
+    c->cursor = control_mark(c);
+    control_pump(c);
+}
+
+static void on_down(void *context)
+{
+    struct control *c = context;
+    stage_at(c->stage, c->stage->now_ms + 1000, connect_again, c, c->life, NULL);
+}
+
+static void connect_again(void *context, uint64_t life, void *payload)
+{
+    struct control *c = context;
+    (void)payload;
+    if (life == c->life)
+        client_connect(c->client, 60, NULL, SPAN_NONE);
+}
+
+static void on_message(void *context, const char *topic, struct span payload)
+{
+    struct control *c = context;
+    struct topic_name name = topic_read(topic);
+    if (name.kind == TOPIC_JOIN)
+        take_join(c, &name.join, payload);
+    else if (name.kind == TOPIC_UP)
+        take_report(c, &name.agent, payload);
+    else
+        manager_counters(c->core)->malformed++;
+    control_pump(c);
+}
+
+static void take_report(struct control *c, const struct key_id *topic, struct span payload)
+{
+    struct report report;
+    struct manager_out out;
+    if (report_read(payload, &report) < 0) {
+        manager_counters(c->core)->malformed++;
+        return;
+    }
+    struct mac_key key = control_status_key(c, report_number(&report));
+    if (report_check(payload, &key) < 0) {
+        manager_counters(c->core)->forged++;
+        return;
+    }
+    struct manager_event ev = {.type = MANAGER_REPORT};
+    ev.report.topic = *topic;
+    ev.report.report = &report;
+    control_turn(c, &ev, &out);
+}
+
+static void take_join(struct control *c, const struct join_id *id, struct span payload)
+{
+    struct join_outer outer;
+    struct join join;
+    struct manager_out out;
+    if (join_read_outer(payload, &outer) < 0) {
+        manager_counters(c->core)->malformed++;
+        return;
+    }
+    struct request request = {.id = *id, .batch = outer.batch, .index = outer.index};
+    request.sealed = outer.batch < manager_batch_count(c->core) &&
+                     outer.index < manager_batch(c->core, outer.batch)->count;
+    if (!request.sealed) {
+        control_answer(c, &request, JOINED_UNKNOWN, 0);
+        return;
+    }
+    struct token token = control_token(c, outer.batch, outer.index);
+    if (join_open(&outer, &token.secret, id, &join) < 0) {
+        manager_counters(c->core)->forged++;
+        return;
+    }
+    struct manager_event ev = {.type = MANAGER_JOIN};
+    ev.join.batch = outer.batch;
+    ev.join.index = outer.index;
+    ev.join.key = join.key;
+    ev.join.id = key_id_of(&join.key);
+    ev.join.facts = facts_digest(&join.facts);
+    if (control_turn(c, &ev, &out) == 0)
+        control_answer(c, &request, out.joined, out.number);
+}
+
+/* ---- what an operator does ---- */
+
+struct token control_token(const struct control *c, uint32_t batch, uint32_t index)
+{
+    struct mac_key key = batch_key(c, batch);
+    struct key_id root = key_id_of(&c->root);
+    struct token t = {.batch = batch, .index = index, .secret = token_secret(&key, index)};
+    memcpy(t.pin, root.bytes, TOKEN_PIN_LEN);
+    return t;
+}
+
+int control_command(struct control *c, const struct command *command, struct manager_out *out)
+{
+    *out = (struct manager_out){.rv = ERR_TIMEOUT};
+    if (!c->running)
+        return ERR_TIMEOUT;
+    struct manager_event ev = {.type = MANAGER_COMMAND};
+    ev.command = command;
+    int rv = control_turn(c, &ev, out);
+    if (rv < 0)
+        out->rv = rv;
+    control_pump(c);
+    return out->rv;
+}
+
+int control_push(struct control *c, const struct bundle *bundle, struct manager_out *out)
+{
+    struct command command = {.type = COMMAND_BUNDLE_ADD};
+    command.bundle = (struct bundle_row){
+        .digest = bundle->digest, .bytes = 1000, .files = 1, .chunks = bundle->chunk_count};
+    memcpy(command.bundle.name, bundle->script.name, strlen(bundle->script.name));
+    memcpy(command.bundle.version, bundle->script.version, strlen(bundle->script.version));
+    return control_command(c, &command, out);
+}

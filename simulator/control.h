@@ -1,0 +1,100 @@
+/*
+ * control: the simulated manager: the real manager core, rows that survive, and a driver that
+ * commits, answers and publishes in virtual time. It can be killed at any commit and any word. It
+ * decides nothing.
+ */
+#ifndef DUNLIN_SIMULATOR_CONTROL_H
+#define DUNLIN_SIMULATOR_CONTROL_H
+
+#include "simulator/broker.h"
+#include "simulator/rows.h"
+
+/* A killed manager comes back after so long. */
+#define CONTROL_OFF_MS 3000
+#define CONTROL_TICK_MS 1000
+#define CONTROL_EPOCH 1
+/* Everything the manager ever said under a revision, to see that it never says something else. */
+#define CONTROL_SAID_MAX 4096
+/* Versions that the operator ever asked for, by deployment's name. */
+#define CONTROL_ASKED_MAX 1024
+
+struct said {
+    struct digest what;  /* topic and revision */
+    struct digest words; /* the payload */
+};
+
+struct asked {
+    char name[NAME_MAX_LEN + 1];
+    struct digest bundle;
+};
+
+/* A device's request, as long as its answer waits for the commit. */
+struct request {
+    struct join_id id;
+    uint32_t batch;
+    uint32_t index;
+    bool sealed; /* there is such a token */
+};
+
+struct control {
+    struct stage *stage;
+    struct broker *broker;
+    const struct shelf *shelf;
+    struct client *client;
+
+    struct secret_key signing;
+    struct public_key root;
+    struct mac_key master;
+    struct policy policy;
+    uint32_t document_life_s;
+    struct rows *rows; /* durable */
+
+    bool running;
+    uint64_t life;
+    struct manager *core; /* NULL while it doesn't run */
+    struct arena scratch;
+    uint8_t *memory;
+    uint64_t cursor; /* publications up to this serial are with the broker */
+
+    struct persist *pending; /* of the open commit */
+    uint32_t pending_count;
+
+    /* The process dies at this point (1, 2, …; 0: never): before a commit, after it, after each
+     * word. */
+    uint64_t points;
+    uint64_t kill_at;
+    bool was_killed;
+    uint64_t commits;
+    uint64_t fail_commit; /* this one fails: the disk is full */
+
+    uint32_t said_count;
+    struct said said[CONTROL_SAID_MAX];
+    uint32_t asked_count;
+    struct asked asked[CONTROL_ASKED_MAX];
+};
+
+struct control_options {
+    struct policy policy;
+    uint32_t document_life_s;
+};
+
+/* The heap holds it. It runs, with no rows yet. */
+struct control *control_new(struct stage *stage, struct broker *broker, const struct shelf *shelf,
+                            const struct control_options *options);
+void control_free(struct control *c);
+
+void control_kill(struct control *c, uint64_t off_ms); /* UINT64_MAX: until control_start */
+void control_start(struct control *c);
+
+/* What an operator does: the core's answer in `out`, once it is durable. ERR_TIMEOUT when the
+ * manager doesn't run or dies before it answers. */
+int control_command(struct control *c, const struct command *command, struct manager_out *out);
+/* The index-th token of a batch. */
+struct token control_token(const struct control *c, uint32_t batch, uint32_t index);
+/* Adds it to the manager's bundles. */
+int control_push(struct control *c, const struct bundle *bundle, struct manager_out *out);
+
+/* True when somebody ever asked that the deployment of this name runs this bundle. */
+bool control_asked(const struct control *c, const char *name, const struct digest *bundle);
+
+#endif

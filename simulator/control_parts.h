@@ -1,0 +1,27 @@
+/*
+ * control_parts: what the two files of the simulated manager share. Nobody else includes it.
+ */
+#ifndef DUNLIN_SIMULATOR_CONTROL_PARTS_H
+#define DUNLIN_SIMULATOR_CONTROL_PARTS_H
+
+#include "simulator/control.h"
+
+/* control.c */
+void control_build_core(struct control *c);
+/* True when the process is dead, by now. */
+bool control_point(struct control *c);
+
+/* control_speak.c */
+/* Steps the core and commits. 0, ERR_TIMEOUT when it died before it could speak, or ERR_NO_SPACE
+ * when nothing of it happened. */
+int control_turn(struct control *c, struct manager_event *ev, struct manager_out *out);
+/* Answers a request to join. */
+void control_answer(struct control *c, const struct request *request, enum joined_code code,
+                    uint32_t number);
+/* Publishes what the broker lacks. */
+void control_pump(struct control *c);
+/* How far the broker came, as it says itself. */
+uint64_t control_mark(const struct control *c);
+struct mac_key control_status_key(const struct control *c, uint32_t number);
+
+#endif

@@ -1,0 +1,298 @@
+#include "simulator/control_parts.h"
+
+#include "base/endian.h"
+#include "simulator/notary.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Room for any message with its signature. */
+#define WORDS_MAX (DOCUMENT_MAX + ENVELOPE_OVERHEAD)
+
+static void keep_pending(struct control *c, const struct manager_out *out);
+static void commit(struct control *c);
+static void say(struct control *c, const struct persist *p);
+
+/* ---- one turn: step, commit ---- */
+
+int control_turn(struct control *c, struct manager_event *ev, struct manager_out *out)
+{
+    struct manager_out more;
+    ev->now_s = stage_wall_s(c->stage);
+    arena_reset(&c->scratch);
+    manager_step(c->core, ev, &c->scratch, out);
+    keep_pending(c, out);
+    for (bool again = out->more; again; again = more.more) {
+        struct manager_event go_on = {.type = MANAGER_CONTINUE, .now_s = ev->now_s};
+        arena_reset(&c->scratch);
+        manager_step(c->core, &go_on, &c->scratch, &more);
+        keep_pending(c, &more);
+    }
+    if (c->pending_count == 0)
+        return 0;
+    if (control_point(c))
+        return ERR_TIMEOUT;
+    if (++c->commits == c->fail_commit) {
+        stage_trace(c->stage, "manager commit fails");
+        c->pending_count = 0;
+        control_build_core(c);
+        return ERR_NO_SPACE;
+    }
+    commit(c);
+    return control_point(c) ? ERR_TIMEOUT : 0;
+}
+
+static void keep_pending(struct control *c, const struct manager_out *out)
+{
+    size_t count = c->pending_count + out->persist_count;
+    assert(out->persist_count <= MANAGER_PERSIST_MAX);
+    c->pending = realloc(c->pending, (count + 1) * sizeof c->pending[0]);
+    if (!c->pending)
+        abort();
+    memcpy(c->pending + c->pending_count, out->persist,
+           out->persist_count * sizeof out->persist[0]);
+    c->pending_count = (uint32_t)count;
+}
+
+static void commit(struct control *c)
+{
+    for (uint32_t i = 0; i < c->pending_count; i++) {
+        rows_copy(c->rows, c->core, &c->pending[i]);
+        say(c, &c->pending[i]);
+    }
+    c->pending_count = 0;
+}
+
+/* ---- what goes into the log ---- */
+
+/* The same revision never says two things. */
+static void remember(struct control *c, const struct topic *topic, struct revision revision,
+                     struct span words)
+{
+    char text[TOPIC_MAX + 40];
+    snprintf(text, sizeof text, "%s %u.%u", topic->text, (unsigned)revision.epoch,
+             (unsigned)revision.number);
+    struct said said = {.what = digest_of(span_text(text)), .words = digest_of(words)};
+    for (uint32_t i = 0; i < c->said_count; i++) {
+        if (!digest_equal(&c->said[i].what, &said.what))
+            continue;
+        if (!digest_equal(&c->said[i].words, &said.words))
+            stage_fault(c->stage, "the manager uses a revision again: %s", text);
+        return;
+    }
+    assert(c->said_count < CONTROL_SAID_MAX);
+    c->said[c->said_count++] = said;
+}
+
+static void remember_asked(struct control *c, const struct desired *d)
+{
+    for (uint32_t i = 0; i < d->count; i++) {
+        const struct record *r = &d->records[i];
+        if (control_asked(c, r->name, &r->stable.bundle))
+            continue;
+        assert(c->asked_count < CONTROL_ASKED_MAX);
+        struct asked *a = &c->asked[c->asked_count++];
+        memcpy(a->name, r->name, sizeof a->name);
+        a->bundle = r->stable.bundle;
+    }
+}
+
+bool control_asked(const struct control *c, const char *name, const struct digest *bundle)
+{
+    for (uint32_t i = 0; i < c->asked_count; i++)
+        if (strcmp(c->asked[i].name, name) == 0 && digest_equal(&c->asked[i].bundle, bundle))
+            return true;
+    return false;
+}
+
+static void say_signed(struct control *c, const struct topic_name *name, struct revision revision,
+                       enum message type, struct span body)
+{
+    static uint8_t memory[WORDS_MAX];
+    struct buffer out = buffer_on(memory, sizeof memory);
+    struct topic topic = topic_make(name);
+    int rv = notary_seal(type, body, &c->signing, &out);
+    assert(rv == 0);
+    remember(c, &topic, revision, span_buffer(&out));
+    rows_publish(c->rows, &topic, span_buffer(&out));
+}
+
+static void say_head(struct control *c, const struct topic_name *name, struct revision revision)
+{
+    uint8_t memory[HEAD_MAX];
+    struct buffer out = buffer_on(memory, sizeof memory);
+    struct topic topic = topic_make(name);
+    int rv = head_write(
+        &(struct head){.revision = revision, .trust_version = manager_trust_version(c->core)},
+        &out);
+    assert(rv == 0);
+    rows_publish(c->rows, &topic, span_buffer(&out));
+}
+
+static void say_document(struct control *c, uint32_t cohort)
+{
+    static struct desired d;
+    static uint8_t memory[DOCUMENT_MAX];
+    struct buffer body = buffer_on(memory, sizeof memory);
+    manager_document(c->core, cohort, &d);
+    int rv = desired_write(&d, &body);
+    assert(rv == 0);
+    remember_asked(c, &d);
+    stage_trace(c->stage, "manager document %s %u.%u", manager_cohort(c->core, cohort)->labels.text,
+                (unsigned)d.revision.epoch, (unsigned)d.revision.number);
+    say_signed(c, &(struct topic_name){.kind = TOPIC_COHORT_DOC, .cohort = d.cohort}, d.revision,
+               MESSAGE_DESIRED, span_buffer(&body));
+    say_head(c, &(struct topic_name){.kind = TOPIC_COHORT_HEAD, .cohort = d.cohort}, d.revision);
+}
+
+static struct buffer assignment_body(struct control *c, uint32_t number, uint8_t *memory)
+{
+    struct assignment a;
+    struct buffer body = buffer_on(memory, ASSIGNMENT_MAX);
+    manager_assignment(c->core, number, stage_wall_s(c->stage), &a);
+    int rv = assignment_write(&a, &body);
+    assert(rv == 0);
+    return body;
+}
+
+static void say_assignment(struct control *c, uint32_t number)
+{
+    uint8_t memory[ASSIGNMENT_MAX];
+    const struct agent_row *row = manager_agent(c->core, number);
+    struct topic_name name = {.kind = TOPIC_AGENT_DOC, .agent = row->id};
+    struct buffer body = assignment_body(c, number, memory);
+    say_signed(c, &name, row->assigned, MESSAGE_ASSIGNMENT, span_buffer(&body));
+    name.kind = TOPIC_AGENT_HEAD;
+    say_head(c, &name, row->assigned);
+}
+
+static struct buffer trust_body(struct control *c, uint8_t *memory)
+{
+    struct trust t;
+    struct buffer body = buffer_on(memory, TRUST_MAX);
+    manager_trust(c->core, STAGE_WALL_S, &t);
+    int rv = trust_write(&t, &body);
+    assert(rv == 0);
+    return body;
+}
+
+static void say_trust(struct control *c)
+{
+    uint8_t memory[TRUST_MAX];
+    struct buffer body = trust_body(c, memory);
+    struct revision version = {.epoch = CONTROL_EPOCH, .number = manager_trust_version(c->core)};
+    say_signed(c, &(struct topic_name){.kind = TOPIC_TRUST}, version, MESSAGE_TRUST,
+               span_buffer(&body));
+}
+
+static void say_chunk(struct control *c, const struct frame *f, bool gone)
+{
+    struct topic topic = topic_make(&(struct topic_name){.kind = TOPIC_CHUNK, .chunk = f->name});
+    rows_publish(c->rows, &topic, gone ? SPAN_NONE : span_of(f->bytes, f->len));
+}
+
+static void say_bundle(struct control *c, uint32_t index, bool gone)
+{
+    const struct bundle *b = shelf_find(c->shelf, &manager_bundle(c->core, index)->digest);
+    assert(b);
+    for (uint32_t i = 0; i < b->chunk_count; i++)
+        if (!b->script.lost || i + 1 < b->chunk_count)
+            say_chunk(c, &b->chunks[i], gone);
+    say_chunk(c, &b->manifest, gone);
+}
+
+static void say(struct control *c, const struct persist *p)
+{
+    if (p->type == PERSIST_DOCUMENT) {
+        say_document(c, p->index);
+    } else if (p->type == PERSIST_HEAD) {
+        const struct cohort *cohort = manager_cohort(c->core, p->index);
+        say_head(c, &(struct topic_name){.kind = TOPIC_COHORT_HEAD, .cohort = cohort->key},
+                 cohort->revision);
+    } else if (p->type == PERSIST_ASSIGNMENT) {
+        say_assignment(c, p->index);
+    } else if (p->type == PERSIST_TRUST) {
+        say_trust(c);
+    } else if (p->type == PERSIST_BUNDLE || p->type == PERSIST_BUNDLE_GONE) {
+        say_bundle(c, p->index, p->type == PERSIST_BUNDLE_GONE);
+    }
+}
+
+/* ---- what is spoken ---- */
+
+struct mac_key control_status_key(const struct control *c, uint32_t number)
+{
+    return mac_derive(&c->master, "dunlin status", number);
+}
+
+static void fill_joined(struct control *c, uint32_t number, struct joined *j, struct buffer *memory)
+{
+    uint8_t body_memory[TRUST_MAX];
+    struct buffer body = assignment_body(c, number, body_memory);
+    int rv = notary_seal(MESSAGE_ASSIGNMENT, span_buffer(&body), &c->signing, memory);
+    j->assignment = span_buffer(memory);
+    body = trust_body(c, body_memory);
+    rv |= notary_seal(MESSAGE_TRUST, span_buffer(&body), &c->signing, memory);
+    j->trust = span_of(memory->data + j->assignment.len, memory->len - j->assignment.len);
+    assert(rv == 0);
+    j->number = number;
+    j->root = c->root;
+    j->mac = control_status_key(c, number);
+    j->policy = c->policy;
+    j->cell_count = 1;
+    memcpy(j->cells[0], "mqtt://cell", sizeof "mqtt://cell");
+}
+
+void control_answer(struct control *c, const struct request *request, enum joined_code code,
+                    uint32_t number)
+{
+    uint8_t memory[JOINED_MAX], signed_memory[JOINED_MAX];
+    struct buffer out = buffer_on(memory, sizeof memory);
+    struct buffer envelopes = buffer_on(signed_memory, sizeof signed_memory);
+    struct topic_name name = {.kind = TOPIC_JOINED, .join = request->id};
+    struct token token = control_token(c, request->batch, request->index);
+    struct joined joined = {.code = code};
+    struct seal_nonce nonce;
+    for (size_t i = 0; i < sizeof nonce.bytes; i++)
+        nonce.bytes[i] = (uint8_t)rng_next(&c->stage->rng);
+    if (code == JOINED_ACCEPTED)
+        fill_joined(c, number, &joined, &envelopes);
+    int rv =
+        joined_write(&joined, request->sealed ? &token.secret : NULL, &request->id, &nonce, &out);
+    assert(rv == 0);
+    stage_trace(c->stage, "manager answers a join: %s, number %u", joined_code_text(code),
+                (unsigned)number);
+    client_publish(c->client, topic_make(&name).text, span_buffer(&out), false);
+    control_point(c);
+}
+
+static struct topic mark_topic(void)
+{
+    return topic_make(&(struct topic_name){.kind = TOPIC_MARK});
+}
+
+uint64_t control_mark(const struct control *c)
+{
+    struct span mark = broker_retained(c->broker, mark_topic().text);
+    return mark.len == 8 ? le64_read(mark.data) : 0;
+}
+
+void control_pump(struct control *c)
+{
+    uint8_t mark[8];
+    uint64_t before = c->cursor;
+    if (!c->running || !client_is_up(c->client))
+        return;
+    for (const struct publication *p; (p = rows_next(c->rows, c->cursor));) {
+        client_publish(c->client, p->topic.text, span_of(p->bytes, p->len), true);
+        c->cursor = p->serial;
+        if (control_point(c))
+            return;
+    }
+    if (c->cursor == before)
+        return;
+    le64_write(mark, c->cursor);
+    client_publish(c->client, mark_topic().text, span_of(mark, sizeof mark), true);
+    control_point(c);
+}

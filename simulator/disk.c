@@ -1,0 +1,160 @@
+#include "simulator/disk.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+static void adopt(struct disk *d, const struct agent_store *s, const struct incoming *in);
+static void refresh_view(struct disk *d);
+
+/* ---- sets ---- */
+
+bool digests_has(const struct digests *s, const struct digest *d)
+{
+    for (uint32_t i = 0; i < s->count; i++)
+        if (digest_equal(&s->list[i], d))
+            return true;
+    return false;
+}
+
+void digests_add(struct digests *s, const struct digest *d)
+{
+    if (digests_has(s, d))
+        return;
+    assert(s->count < DISK_DIGESTS_MAX);
+    s->list[s->count++] = *d;
+}
+
+void digests_remove_at(struct digests *s, uint32_t i)
+{
+    s->list[i] = s->list[--s->count];
+}
+
+/* ---- rows ---- */
+
+int disk_write(struct disk *d)
+{
+    uint64_t write = ++d->writes;
+    bool full = d->full_from && write >= d->full_from && write < d->full_from + d->full_for;
+    d->was_full |= full;
+    return full ? ERR_NO_SPACE : 0;
+}
+
+int disk_store(struct disk *d, const struct agent_out *out, const struct incoming *in)
+{
+    int rv = disk_write(d);
+    if (rv < 0)
+        return rv;
+    for (uint32_t i = 0; i < out->store_count; i++)
+        adopt(d, &out->stores[i], in);
+    refresh_view(d);
+    return 0;
+}
+
+/* Where the row is, or where it belongs. */
+static uint32_t held_at(const struct disk *d, uint32_t deployment)
+{
+    uint32_t at = 0;
+    while (at < d->held_count && d->held[at].deployment < deployment)
+        at++;
+    return at;
+}
+
+const struct held *disk_held(const struct disk *d, uint32_t deployment)
+{
+    uint32_t at = held_at(d, deployment);
+    return at < d->held_count && d->held[at].deployment == deployment ? &d->held[at] : NULL;
+}
+
+static void adopt_held(struct disk *d, const struct held *h)
+{
+    uint32_t at = held_at(d, h->deployment);
+    if (!disk_held(d, h->deployment)) {
+        assert(d->held_count < HELD_MAX);
+        memmove(&d->held[at + 1], &d->held[at], (d->held_count - at) * sizeof d->held[0]);
+        d->held_count++;
+    }
+    d->held[at] = *h;
+}
+
+static void adopt_drop(struct disk *d, uint32_t deployment)
+{
+    uint32_t at = held_at(d, deployment);
+    if (!disk_held(d, deployment))
+        return;
+    d->held_count--;
+    memmove(&d->held[at], &d->held[at + 1], (d->held_count - at) * sizeof d->held[0]);
+}
+
+static void adopt(struct disk *d, const struct agent_store *s, const struct incoming *in)
+{
+    switch (s->type) {
+    case AGENT_STORE_HELD:
+        adopt_held(d, s->held);
+        break;
+    case AGENT_STORE_DROP:
+        adopt_drop(d, s->deployment);
+        break;
+    case AGENT_STORE_DOCUMENT:
+        d->document = *in->document;
+        break;
+    case AGENT_STORE_ASSIGNMENT:
+        d->assignment = *in->assignment;
+        break;
+    case AGENT_STORE_TRUST:
+        d->trust = *in->trust;
+        break;
+    case AGENT_STORE_SEQ:
+        d->seq_ceiling = s->seq;
+        break;
+    }
+}
+
+static void refresh_view(struct disk *d)
+{
+    d->view = (struct agent_view){
+        .document = &d->document,
+        .assignment = &d->assignment,
+        .trust_version = d->trust.version,
+        .held = d->held,
+        .held_count = d->held_count,
+    };
+}
+
+void disk_join(struct disk *d, const struct joined *j, const struct assignment *assignment,
+               const struct trust *trust)
+{
+    d->number = j->number;
+    d->root = j->root;
+    d->mac = j->mac;
+    d->assignment = *assignment;
+    d->trust = *trust;
+    d->document = (struct desired){.policy = j->policy};
+    refresh_view(d);
+}
+
+/* ---- folders ---- */
+
+const struct digest *disk_current(const struct disk *d, const char *name)
+{
+    for (uint32_t i = 0; i < d->current_count; i++)
+        if (strcmp(d->currents[i].name, name) == 0)
+            return &d->currents[i].bundle;
+    return NULL;
+}
+
+void disk_switch(struct disk *d, const char *name, const struct digest *bundle)
+{
+    uint32_t i = 0;
+    while (i < d->current_count && strcmp(d->currents[i].name, name) != 0)
+        i++;
+    if (digest_is_zero(bundle)) {
+        if (i < d->current_count)
+            d->currents[i] = d->currents[--d->current_count];
+        return;
+    }
+    assert(i < DISK_NAMES_MAX);
+    if (i == d->current_count)
+        d->current_count++;
+    snprintf(d->currents[i].name, sizeof d->currents[i].name, "%s", name);
+    d->currents[i].bundle = *bundle;
+}

@@ -1,0 +1,21 @@
+/*
+ * notary: signs and checks like the real thing, and remembers: the same signature over the same
+ * bytes is made, and checked, once in a process. Worlds that differ in one power cut share most of
+ * their messages, and elliptic curves would take most of their time.
+ */
+#ifndef DUNLIN_SIMULATOR_NOTARY_H
+#define DUNLIN_SIMULATOR_NOTARY_H
+
+#include "sync/envelope.h"
+
+/* The key pair whose secret counts up from `first`, as in the tests' samples. */
+struct secret_key notary_secret(unsigned first);
+struct public_key notary_public(const struct secret_key *secret);
+
+/* envelope_seal and envelope_open. */
+int notary_seal(enum message type, struct span body, const struct secret_key *key,
+                struct buffer *out);
+int notary_open(enum message type, struct span bytes, const struct public_key *keys, size_t count,
+                struct span *body);
+
+#endif

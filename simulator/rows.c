@@ -1,0 +1,108 @@
+#include "simulator/rows.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* One more row at the table's end, or the one that is there. */
+static uint32_t place(uint32_t index, uint32_t *count)
+{
+    assert(index <= *count);
+    if (index == *count)
+        ++*count;
+    return index;
+}
+
+void rows_free(struct rows *r)
+{
+    for (uint32_t i = 0; i < r->log_count; i++)
+        free(r->log[i].bytes);
+    free(r->log);
+    free(r);
+}
+
+static void copy_agent(struct rows *r, const struct manager *m, uint32_t number)
+{
+    struct agent_copy *copy = &r->agents[place(number - 1, &r->agent_count)];
+    copy->row = *manager_agent(m, number);
+    copy->exception_count = (uint32_t)manager_exceptions(m, number, copy->exceptions);
+}
+
+void rows_copy(struct rows *r, const struct manager *m, const struct persist *p)
+{
+    switch (p->type) {
+    case PERSIST_AGENT:
+    case PERSIST_STATUS:
+    case PERSIST_ASSIGNMENT:
+        copy_agent(r, m, p->index);
+        break;
+    case PERSIST_COHORT:
+    case PERSIST_DOCUMENT:
+    case PERSIST_HEAD:
+        r->cohorts[place(p->index, &r->cohort_count)] = *manager_cohort(m, p->index);
+        break;
+    case PERSIST_TRUST:
+        manager_trust(m, 0, &r->trust);
+        break;
+    case PERSIST_BATCH:
+        r->batches[place(p->index, &r->batch_count)] = *manager_batch(m, p->index);
+        break;
+    case PERSIST_BUNDLE:
+    case PERSIST_BUNDLE_GONE:
+        r->bundles[place(p->index, &r->bundle_count)] = *manager_bundle(m, p->index);
+        break;
+    case PERSIST_DEPLOYMENT:
+        r->deployments[place(p->index, &r->deployment_count)] = *manager_deployment(m, p->index);
+        break;
+    }
+}
+
+void rows_load(const struct rows *r, struct manager *m, struct stage *stage)
+{
+    int rv = 0;
+    for (uint32_t i = 0; i < r->batch_count; i++)
+        rv |= manager_load_batch(m, &r->batches[i]);
+    for (uint32_t i = 0; i < r->bundle_count; i++)
+        rv |= manager_load_bundle(m, &r->bundles[i]);
+    for (uint32_t i = 0; i < r->deployment_count; i++)
+        rv |= manager_load_deployment(m, &r->deployments[i]);
+    for (uint32_t i = 0; i < r->cohort_count; i++)
+        rv |= manager_load_cohort(m, &r->cohorts[i]);
+    for (uint32_t i = 0; i < r->trust.count; i++)
+        rv |= manager_load_publisher(m, &r->trust.publishers[i]);
+    manager_load_trust_version(m, r->trust.version);
+    for (uint32_t i = 0; i < r->agent_count; i++) {
+        const struct agent_copy *a = &r->agents[i];
+        rv |= manager_load_agent(m, i + 1, &a->row, a->exceptions, a->exception_count);
+    }
+    if (rv != 0)
+        stage_fault(stage, "the manager's rows can't be loaded again");
+}
+
+/* ---- the log ---- */
+
+void rows_publish(struct rows *r, const struct topic *topic, struct span payload)
+{
+    uint32_t i = 0;
+    while (i < r->log_count && strcmp(r->log[i].topic.text, topic->text) != 0)
+        i++;
+    if (i < r->log_count) {
+        free(r->log[i].bytes);
+        memmove(&r->log[i], &r->log[i + 1], (--r->log_count - i) * sizeof r->log[0]);
+    }
+    r->log = realloc(r->log, (r->log_count + 1) * sizeof r->log[0]);
+    uint8_t *bytes = malloc(payload.len + 1);
+    if (!r->log || !bytes)
+        abort();
+    if (payload.len)
+        memcpy(bytes, payload.data, payload.len);
+    r->log[r->log_count++] = (struct publication){
+        .serial = ++r->serial, .topic = *topic, .len = (uint32_t)payload.len, .bytes = bytes};
+}
+
+const struct publication *rows_next(const struct rows *r, uint64_t serial)
+{
+    for (uint32_t i = 0; i < r->log_count; i++)
+        if (r->log[i].serial > serial)
+            return &r->log[i];
+    return NULL;
+}

@@ -1,0 +1,62 @@
+/*
+ * rows: what the simulated manager keeps when its process is killed: the fleet's rows, copied from
+ * the core when a commit says so, and the log of what brokers must retain. It decides nothing.
+ */
+#ifndef DUNLIN_SIMULATOR_ROWS_H
+#define DUNLIN_SIMULATOR_ROWS_H
+
+#include "manager/core/manager.h"
+#include "simulator/shelf.h"
+#include "simulator/stage.h"
+
+#define ROWS_LIMITS                                                                                \
+    ((struct manager_limits){.agents = 64,                                                         \
+                             .cohorts = 16,                                                        \
+                             .deployments = 160,                                                   \
+                             .bundles = SHELF_BUNDLES_MAX,                                         \
+                             .batches = 16})
+
+struct agent_copy {
+    struct agent_row row;
+    uint32_t exception_count;
+    struct exception exceptions[EXCEPTIONS_MAX];
+};
+
+/* The newest publication of a topic; no bytes: it is to be erased. */
+struct publication {
+    uint64_t serial;
+    struct topic topic;
+    uint32_t len;
+    uint8_t *bytes;
+};
+
+struct rows {
+    uint32_t agent_count;
+    struct agent_copy agents[64];
+    uint32_t cohort_count;
+    struct cohort cohorts[16];
+    uint32_t deployment_count;
+    struct deployment_row deployments[160];
+    uint32_t bundle_count;
+    struct bundle_row bundles[SHELF_BUNDLES_MAX];
+    uint32_t batch_count;
+    struct batch_row batches[16];
+    struct trust trust;
+
+    uint64_t serial; /* of the newest publication */
+    uint32_t log_count;
+    struct publication *log; /* by rising serial, each topic once */
+};
+
+void rows_free(struct rows *r);
+
+/* Copies one row of the core. */
+void rows_copy(struct rows *r, const struct manager *m, const struct persist *p);
+/* Brings everything into a fresh core; a refusal is a fault. */
+void rows_load(const struct rows *r, struct manager *m, struct stage *stage);
+
+void rows_publish(struct rows *r, const struct topic *topic, struct span payload);
+/* The next publication behind `serial`, or NULL. */
+const struct publication *rows_next(const struct rows *r, uint64_t serial);
+
+#endif
