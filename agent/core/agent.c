@@ -35,7 +35,7 @@ void agent_init(struct agent *a, const struct agent_options *o)
         .facts = o->facts,
         .cell_count = o->cell_count,
         .rng = {.state = o->seed},
-        .seq = o->seq_ceiling,
+        .seq = o->seq_ceiling ? o->seq_ceiling : 1,
         .seq_ceiling = o->seq_ceiling,
     };
 }
