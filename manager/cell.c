@@ -214,6 +214,7 @@ void cell_drop(struct cell *c, uint64_t now_ms)
     c->now_ms = now_ms;
     mqtt_drop(c->mqtt);
     wait_for_retry(c);
+    c->retry_at_ms = now_ms + CELL_RETRY_MS_MAX; /* what failed will hardly work at once */
 }
 
 void cell_send(struct cell *c, const char *topic, struct span payload)

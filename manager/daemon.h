@@ -73,6 +73,13 @@ typedef void daemon_reply(void *context, const struct manager_out *out, int comm
 void daemon_command(struct daemon *d, const struct command *command, daemon_reply *reply,
                     void *context);
 
+/*
+ * Keeps a chunk's frame, whose content the API has checked, as depot_put does. One that a bundle
+ * needs and that had been lost is published again.
+ */
+int daemon_put_chunk(struct daemon *d, const struct digest *name, struct span frame,
+                     struct errmsg *em);
+
 /* The index-th token of a batch, for printing; ERR_RANGE when there is none. */
 int daemon_token(const struct daemon *d, uint32_t batch, uint32_t index, struct token_text *out);
 

@@ -1,0 +1,54 @@
+/*
+ * cells: all the brokers of a fleet: our own Mosquittos with the ports they keep, or such that run
+ * already, and the manager's connection to each. It knows nothing of messages.
+ */
+#ifndef DUNLIN_MANAGER_CELLS_H
+#define DUNLIN_MANAGER_CELLS_H
+
+#include "manager/cell.h"
+#include "manager/daemon.h"
+
+#include <poll.h>
+
+/* Descriptors that one cell has: its connection and its process. */
+#define CELLS_FDS_EACH 2
+/* Ports that are tried for a new broker, when others take them first. */
+#define CELLS_PORT_TRIES 8
+
+struct cells_handler {
+    void *context;
+    /* A device's message, and through which cell it came. */
+    void (*message)(void *context, size_t cell, const char *topic, struct span payload);
+    int (*next)(void *context, enum cell_lane lane, uint64_t after, struct cell_publication *out);
+};
+
+struct cells;
+
+/*
+ * Adopts or starts our own brokers in DIR/cells/N, or takes those that the options name; stops our
+ * own that are no longer wanted. Ports are kept in the ledger, whose transaction is left open. NULL
+ * with a sentence.
+ */
+struct cells *cells_open(const char *dir, const struct daemon_options *options,
+                         struct ledger *ledger, const struct cells_handler *handler,
+                         struct errmsg *em);
+/* Says good-bye to all, and stops our own brokers. */
+void cells_close(struct cells *c);
+
+size_t cells_count(const struct cells *c);
+/* The URL for devices. */
+const char *cells_url(const struct cells *c, size_t i);
+struct cell_info cells_info(const struct cells *c, size_t i);
+
+/* Fills in CELLS_FDS_EACH for each cell. */
+void cells_watch(const struct cells *c, struct pollfd *fds);
+/* After poll, with the same descriptors; `all`: also those that showed nothing. */
+void cells_service(struct cells *c, const struct pollfd *fds, bool all, uint64_t now_ms);
+uint64_t cells_deadline_ms(const struct cells *c);
+
+/* As cell_feed, cell_send and cell_drop. */
+void cells_feed(struct cells *c, bool news);
+void cells_send(struct cells *c, size_t i, const char *topic, struct span payload);
+void cells_drop(struct cells *c, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,667 @@
+/*
+ * A turn of the loop: wait, hear the cells and the API, step the core for each event, write its
+ * rows into one open transaction; then commit, and only then speak. What a cell delivered is
+ * acknowledged to its broker in the next turn, so a message that couldn't be committed comes again.
+ */
+#include "manager/daemon.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "manager/api.h"
+#include "manager/cells.h"
+#include "manager/keyring.h"
+#include "manager/reception.h"
+#include "manager/scribe.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define TICK_MS 1000
+/* Answers to devices that one commit lets go. */
+#define ANSWERS_MAX 256
+/* Documents are made anew in a turn for about this long; then others get theirs. */
+#define TURN_MS_MAX 50
+/* A document is good for a week, and made anew at half of it. */
+#define DOCUMENT_LIFE_S (7 * 86400)
+/* Descriptors besides the cells': signals, the API. */
+#define FDS_OWN 2
+
+/* What a device is told once the commit has succeeded. */
+struct answer {
+    size_t cell;
+    struct topic topic;
+    size_t len;
+    uint8_t bytes[];
+};
+
+/* What an operator is told, however the commit ends. */
+struct reply {
+    daemon_reply *say;
+    void *context;
+    struct manager_out out;
+};
+
+struct daemon {
+    char dir[FILE_PATH_MAX];
+    struct daemon_options options;
+    int lock;
+    int signals;
+    struct keyring keys;
+    struct ledger *ledger;
+    struct depot *depot;
+    struct scribe *scribe;
+    struct cells *cells;
+    struct api *api;
+
+    struct manager *core;
+    size_t core_size;
+    struct arena scratch;
+    uint8_t *scratch_memory;
+
+    uint64_t now_s;
+    uint64_t next_tick_ms;
+    bool more;  /* the core has documents to make */
+    bool spoke; /* the API has replies to write */
+    bool news;  /* rows were committed: the cells may have something to publish */
+    bool stop;
+    bool failing; /* the last commit failed, and that was logged */
+    int broken;   /* why this turn can't be committed; 0: it can */
+    struct errmsg why;
+    int fatal; /* the fleet could not be loaded again */
+
+    struct answer *answers[ANSWERS_MAX];
+    size_t answer_count;
+    struct reply *replies;
+    size_t reply_count;
+    size_t reply_cap;
+
+    uint8_t *checked; /* one bit for each serial of content: the file was whole */
+    size_t checked_cap;
+    struct topic topic; /* and frame: what a cell publishes next */
+    uint8_t frame[CHUNK_FRAME_MAX];
+    uint8_t plain[CHUNK_MAX];
+    struct visit visit;
+    struct report report;
+    uint8_t written[JOINED_MAX + ENVELOPE_OVERHEAD];
+};
+
+static int start(struct daemon *d, const struct daemon_options *options, struct errmsg *em);
+static int open_folder(struct daemon *d, const char *dir, struct errmsg *em);
+static int take_lock(struct daemon *d, struct errmsg *em);
+static int open_files(struct daemon *d, struct errmsg *em);
+static int open_core(struct daemon *d, struct errmsg *em);
+static int load_core(struct daemon *d, struct errmsg *em);
+static int open_outside(struct daemon *d, struct errmsg *em);
+static bool is_needed(void *context, const struct digest *chunk);
+static void wait_for_events(struct daemon *d, struct pollfd *fds, size_t count);
+static void turn(struct daemon *d, const struct pollfd *fds);
+static void step(struct daemon *d, struct manager_event *ev, const struct newcomer *newcomer,
+                 struct manager_out *out);
+static void step_on(struct daemon *d, uint64_t until_ms);
+static void finish(struct daemon *d);
+static void recover(struct daemon *d, int rv);
+static void speak(struct daemon *d, int commit_rv);
+static void on_message(void *context, size_t cell, const char *topic, struct span payload);
+static void on_join(struct daemon *d, size_t cell, const struct join_id *id, struct span payload);
+static int accept_agent(struct daemon *d, uint32_t number, struct joined *answer);
+static void queue_answer(struct daemon *d, size_t cell, const struct visit *v,
+                         const struct joined *answer);
+static void on_report(struct daemon *d, const struct key_id *id, struct span payload);
+static int on_next(void *context, enum cell_lane lane, uint64_t after,
+                   struct cell_publication *out);
+static int next_chunk(struct daemon *d, uint64_t after, struct cell_publication *out,
+                      struct errmsg *em);
+static bool read_chunk(struct daemon *d, const struct bulk_row *row, struct span *frame);
+static bool was_checked(struct daemon *d, uint64_t serial);
+
+/* ---- start and end ---- */
+
+struct daemon *daemon_new(const struct daemon_options *options, struct errmsg *em)
+{
+    struct daemon *d = calloc(1, sizeof *d);
+    if (!d) {
+        errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    d->lock = -1;
+    d->signals = -1;
+    d->core = MAP_FAILED;
+    if (start(d, options, em) < 0) {
+        daemon_free(d);
+        return NULL;
+    }
+    log_event(LOG_INFO, "manager-started", "dir=%s join_url=%s cells=%zu agents=%u", d->dir,
+              daemon_join_url(d), cells_count(d->cells), manager_agent_count(d->core));
+    return d;
+}
+
+static int start(struct daemon *d, const struct daemon_options *options, struct errmsg *em)
+{
+    d->options = *options;
+    d->now_s = clock_wall_s();
+    int rv = open_folder(d, options->dir, em);
+    if (rv == 0)
+        rv = take_lock(d, em);
+    if (rv == 0)
+        rv = open_files(d, em);
+    if (rv == 0)
+        rv = open_core(d, em);
+    if (rv == 0)
+        rv = open_outside(d, em);
+    return rv;
+}
+
+void daemon_free(struct daemon *d)
+{
+    if (!d)
+        return;
+    if (d->cells && d->api)
+        finish(d);
+    api_free(d->api);
+    cells_close(d->cells);
+    scribe_free(d->scribe);
+    depot_close(d->depot);
+    ledger_close(d->ledger);
+    if (d->core != MAP_FAILED)
+        munmap(d->core, d->core_size);
+    if (d->signals >= 0)
+        close(d->signals);
+    if (d->lock >= 0)
+        close(d->lock);
+    free(d->scratch_memory);
+    free(d->replies);
+    free(d->checked);
+    free(d);
+}
+
+/* Brokers are started in folders of their own, so the path must hold from everywhere. */
+static int open_folder(struct daemon *d, const char *dir, struct errmsg *em)
+{
+    int rv = file_make_folder(dir, 0700, em);
+    if (rv < 0)
+        return rv;
+    char *path = realpath(dir, NULL);
+    if (!path)
+        return errmsg_set(em, ERR_IO, "%s: cannot find its full path: %s", dir, strerror(errno));
+    rv = file_path(d->dir, em, "%s", path);
+    free(path);
+    return rv;
+}
+
+/* The lock's file says who holds it. */
+static int take_lock(struct daemon *d, struct errmsg *em)
+{
+    char path[FILE_PATH_MAX];
+    uint8_t text[32] = {0};
+    struct buffer holder = buffer_on(text, sizeof text - 1);
+    int rv = file_path(path, em, "%s/manager.lock", d->dir);
+    if (rv < 0)
+        return rv;
+    d->lock = file_lock(path, em);
+    if (d->lock == ERR_BUSY && file_read(path, &holder, NULL) == 0)
+        return errmsg_set(em, ERR_BUSY, "another manager (pid %d) runs on %s", atoi((char *)text),
+                          d->dir);
+    if (d->lock < 0)
+        return d->lock;
+    if (ftruncate(d->lock, 0) < 0 || dprintf(d->lock, "%d\n", (int)getpid()) < 0)
+        return errmsg_set(em, file_error(errno), "%s: cannot write it: %s", path, strerror(errno));
+    return 0;
+}
+
+static int open_files(struct daemon *d, struct errmsg *em)
+{
+    struct fleet_keys fresh;
+    struct depot_keep keep = {.context = d, .needed = is_needed};
+    if (keyring_draw(&fresh) < 0)
+        return errmsg_set(em, ERR_CRYPTO, "cannot make the fleet's keys");
+    d->ledger = ledger_open(d->dir, &fresh, em);
+    if (!d->ledger)
+        return ERR_IO;
+    if (keyring_init(&d->keys, ledger_keys(d->ledger)) < 0)
+        return errmsg_set(em, ERR_DAMAGED, "%s/manager.db: the fleet's signing key is damaged",
+                          d->dir);
+    d->depot = depot_open(d->dir, &keep, em);
+    if (!d->depot)
+        return ERR_IO;
+    d->scribe = scribe_new(&d->keys, d->ledger, d->depot);
+    if (!d->scribe)
+        return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+    return ledger_setting(d->ledger, LEDGER_EPOCH) > 0 ? 0
+                                                       : ledger_set(d->ledger, LEDGER_EPOCH, 1, em);
+}
+
+static bool is_needed(void *context, const struct digest *chunk)
+{
+    struct daemon *d = context;
+    return ledger_chunk_needed(d->ledger, chunk);
+}
+
+/* Room for the whole fleet's limit is only promised; memory comes with what is touched. */
+static int open_core(struct daemon *d, struct errmsg *em)
+{
+    struct manager_limits limits = MANAGER_LIMITS_DEFAULT;
+    d->core_size = manager_size(&limits);
+    d->core = mmap(NULL, d->core_size, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    d->scratch_memory = malloc(MANAGER_SCRATCH_MAX);
+    if (d->core == MAP_FAILED || !d->scratch_memory)
+        return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+    d->scratch = arena_on(d->scratch_memory, MANAGER_SCRATCH_MAX);
+    return load_core(d, em);
+}
+
+static int load_core(struct daemon *d, struct errmsg *em)
+{
+    struct manager_options options = {
+        .limits = MANAGER_LIMITS_DEFAULT,
+        .epoch = daemon_epoch(d),
+        .cohort_secret = d->keys.cohorts,
+        .policy = d->options.policy,
+        .document_life_s = DOCUMENT_LIFE_S,
+    };
+    manager_init(d->core, &options);
+    d->more = true; /* a first look at every cohort */
+    return ledger_load(d->ledger, d->core, em);
+}
+
+static int open_outside(struct daemon *d, struct errmsg *em)
+{
+    char path[FILE_PATH_MAX];
+    sigset_t ends;
+    struct cells_handler handler = {.context = d, .message = on_message, .next = on_next};
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    d->signals = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (d->signals < 0)
+        return errmsg_set(em, ERR_IO, "cannot hear signals: %s", strerror(errno));
+    d->cells = cells_open(d->dir, &d->options, d->ledger, &handler, em);
+    if (!d->cells)
+        return ERR_IO;
+    int rv = ledger_commit(d->ledger, em);
+    if (rv == 0)
+        rv = file_path(path, em, "%s/manager.sock", d->dir);
+    if (rv < 0)
+        return rv;
+    d->api = api_new(d, path, em);
+    return d->api ? 0 : ERR_IO;
+}
+
+/* ---- the loop ---- */
+
+int daemon_run(struct daemon *d, struct errmsg *em)
+{
+    struct pollfd fds[FDS_OWN + CELLS_FDS_EACH * DAEMON_CELLS_MAX];
+    size_t count = FDS_OWN + CELLS_FDS_EACH * cells_count(d->cells);
+    while (!d->stop && d->fatal == 0) {
+        fds[0] = (struct pollfd){.fd = d->signals, .events = POLLIN};
+        fds[1] = (struct pollfd){.fd = api_descriptor(d->api), .events = POLLIN};
+        cells_watch(d->cells, fds + FDS_OWN);
+        wait_for_events(d, fds, count);
+        turn(d, fds);
+    }
+    log_event(LOG_INFO, "manager-stopped", "dir=%s", d->dir);
+    return d->fatal == 0 ? 0 : errmsg_set(em, d->fatal, "%s", d->why.text);
+}
+
+static void wait_for_events(struct daemon *d, struct pollfd *fds, size_t count)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    uint64_t until_ms = cells_deadline_ms(d->cells);
+    int api_ms = api_timeout_ms(d->api);
+    if (d->next_tick_ms < until_ms)
+        until_ms = d->next_tick_ms;
+    if (api_ms >= 0 && now_ms + (uint64_t)api_ms < until_ms)
+        until_ms = now_ms + (uint64_t)api_ms;
+    bool busy = d->more || d->spoke;
+    int wait_ms = busy || until_ms <= now_ms ? 0 : (int)(until_ms - now_ms);
+    d->spoke = false;
+    if (poll(fds, (nfds_t)count, wait_ms) <= 0)
+        for (size_t i = 0; i < count; i++)
+            fds[i].revents = 0;
+}
+
+static void turn(struct daemon *d, const struct pollfd *fds)
+{
+    struct signalfd_siginfo signal;
+    struct manager_out out;
+    uint64_t now_ms = clock_monotonic_ms();
+    bool tick = now_ms >= d->next_tick_ms;
+    d->now_s = clock_wall_s();
+    d->stop = fds[0].revents && read(d->signals, &signal, sizeof signal) > 0;
+    cells_service(d->cells, fds + FDS_OWN, tick, now_ms);
+    api_service(d->api);
+    if (tick) {
+        d->next_tick_ms = now_ms + TICK_MS;
+        step(d, &(struct manager_event){.type = MANAGER_TICK}, NULL, &out);
+    }
+    step_on(d, now_ms + TURN_MS_MAX);
+    finish(d);
+    cells_feed(d->cells, d->news || tick);
+    d->news = false;
+}
+
+static void step(struct daemon *d, struct manager_event *ev, const struct newcomer *newcomer,
+                 struct manager_out *out)
+{
+    ev->now_s = d->now_s;
+    arena_reset(&d->scratch);
+    manager_step(d->core, ev, &d->scratch, out);
+    d->more = out->more;
+    for (uint32_t i = 0; i < out->persist_count && d->broken == 0; i++)
+        d->broken =
+            scribe_persist(d->scribe, d->core, &out->persist[i], newcomer, d->now_s, &d->why);
+}
+
+static void step_on(struct daemon *d, uint64_t until_ms)
+{
+    struct manager_out out;
+    while (d->more && d->broken == 0) {
+        step(d, &(struct manager_event){.type = MANAGER_CONTINUE}, NULL, &out);
+        if (clock_monotonic_ms() >= until_ms)
+            return;
+    }
+}
+
+/* Persist, then speak. */
+static void finish(struct daemon *d)
+{
+    int rv = d->broken;
+    bool dirty = ledger_dirty(d->ledger);
+    if (rv == 0)
+        rv = ledger_commit(d->ledger, &d->why);
+    if (rv < 0) {
+        recover(d, rv);
+        return;
+    }
+    if (dirty) {
+        scribe_committed(d->scribe);
+        d->news = true;
+    }
+    if (dirty && d->failing) {
+        d->failing = false;
+        log_event(LOG_INFO, "commits-work-again", "dir=%s", d->dir);
+    }
+    speak(d, 0);
+}
+
+/* Nothing of this turn has happened: the core is built anew from what is on the disk, and the
+ * brokers are asked to deliver again. */
+static void recover(struct daemon *d, int rv)
+{
+    struct manager_counters counters = *manager_counters(d->core);
+    if (!d->failing)
+        log_event(LOG_ERROR, "commit-failed", "what=\"%s\"", d->why.text);
+    d->failing = true;
+    ledger_rollback(d->ledger);
+    scribe_rolled_back(d->scribe);
+    cells_drop(d->cells, clock_monotonic_ms());
+    madvise(d->core, d->core_size, MADV_DONTNEED); /* zeroes it */
+    struct errmsg why = d->why;
+    int loaded = load_core(d, &d->why);
+    *manager_counters(d->core) = counters;
+    d->broken = 0;
+    if (loaded < 0) {
+        d->fatal = loaded;
+        log_event(LOG_ERROR, "load-failed", "what=\"%s\"", d->why.text);
+    } else {
+        d->why = why;
+    }
+    speak(d, rv);
+}
+
+/* A reply may not command anything, so the list stays as it is. */
+static void speak(struct daemon *d, int commit_rv)
+{
+    for (size_t i = 0; i < d->answer_count; i++) {
+        struct answer *a = d->answers[i];
+        if (commit_rv == 0)
+            cells_send(d->cells, a->cell, a->topic.text, span_of(a->bytes, a->len));
+        free(a);
+    }
+    d->answer_count = 0;
+    for (size_t i = 0; i < d->reply_count; i++) {
+        struct reply *r = &d->replies[i];
+        r->say(r->context, &r->out, commit_rv, &d->why);
+    }
+    d->spoke |= d->reply_count > 0;
+    d->reply_count = 0;
+}
+
+/* ---- devices ---- */
+
+static void on_message(void *context, size_t cell, const char *topic, struct span payload)
+{
+    struct daemon *d = context;
+    struct topic_name name = topic_read(topic);
+    if (name.kind == TOPIC_JOIN)
+        on_join(d, cell, &name.join, payload);
+    else if (name.kind == TOPIC_UP)
+        on_report(d, &name.agent, payload);
+}
+
+static void on_join(struct daemon *d, size_t cell, const struct join_id *id, struct span payload)
+{
+    struct manager_event ev = {.type = MANAGER_JOIN};
+    struct manager_out out;
+    struct joined answer = {.code = JOINED_UNKNOWN};
+    int rv = reception_join(&d->keys, d->core, id, payload, &d->visit, &ev);
+    if (rv < 0)
+        return;
+    if (rv == 1) {
+        step(d, &ev, &d->visit.newcomer, &out);
+        answer.code = out.joined;
+    }
+    if (answer.code == JOINED_ACCEPTED && accept_agent(d, out.number, &answer) < 0)
+        return;
+    queue_answer(d, cell, &d->visit, &answer);
+}
+
+/* The agent's own cell comes first, then those after it, as far as the answer takes them. */
+static int accept_agent(struct daemon *d, uint32_t number, struct joined *answer)
+{
+    size_t cells = cells_count(d->cells);
+    answer->number = number;
+    answer->root = d->keys.root;
+    answer->mac = keyring_status(&d->keys, number);
+    answer->policy = d->options.policy;
+    answer->cell_count = (uint32_t)(cells < CELLS_MAX ? cells : CELLS_MAX);
+    for (uint32_t i = 0; i < answer->cell_count; i++)
+        snprintf(answer->cells[i], sizeof answer->cells[i], "%s",
+                 cells_url(d->cells, (number + i) % cells));
+    int rv = scribe_assignment(d->scribe, d->core, number, d->now_s, &answer->assignment);
+    if (rv == 0)
+        rv = scribe_trust(d->scribe, d->core, d->now_s, &answer->trust);
+    if (rv < 0)
+        log_event(LOG_ERROR, "join-unanswered", "agent=%u reason=%s", number, err_name(rv));
+    return rv;
+}
+
+/* The list being full, what is in it is committed at once. */
+static void queue_answer(struct daemon *d, size_t cell, const struct visit *v,
+                         const struct joined *answer)
+{
+    struct buffer out = buffer_on(d->written, sizeof d->written);
+    if (reception_answer(v, answer, &out) < 0)
+        return;
+    struct answer *a = malloc(sizeof *a + out.len);
+    if (!a)
+        return; /* the device asks again */
+    a->cell = cell;
+    a->topic = topic_make(&(struct topic_name){.kind = TOPIC_JOINED, .join = v->id});
+    a->len = out.len;
+    memcpy(a->bytes, out.data, out.len);
+    d->answers[d->answer_count++] = a;
+    if (d->answer_count == ANSWERS_MAX)
+        finish(d);
+}
+
+static void on_report(struct daemon *d, const struct key_id *id, struct span payload)
+{
+    struct manager_event ev = {.type = MANAGER_REPORT};
+    struct manager_out out;
+    if (reception_report(&d->keys, d->core, id, payload, &d->report, &ev) == 1)
+        step(d, &ev, NULL, &out);
+}
+
+/* ---- what cells retain ---- */
+
+static int on_next(void *context, enum cell_lane lane, uint64_t after, struct cell_publication *out)
+{
+    struct daemon *d = context;
+    struct errmsg em;
+    struct control_row row;
+    int rv;
+    if (lane == CELL_BULK) {
+        rv = next_chunk(d, after, out, &em);
+    } else {
+        rv = ledger_next_control(d->ledger, after, &row, &em);
+        if (rv == 1)
+            *out = (struct cell_publication){
+                .serial = row.serial, .topic = row.topic, .payload = row.payload};
+    }
+    if (rv < 0)
+        log_event(LOG_ERROR, "feed-failed", "what=\"%s\"", em.text);
+    return rv;
+}
+
+static int next_chunk(struct daemon *d, uint64_t after, struct cell_publication *out,
+                      struct errmsg *em)
+{
+    struct bulk_row row;
+    int rv = ledger_next_bulk(d->ledger, after, &row, em);
+    if (rv <= 0)
+        return rv;
+    d->topic = topic_make(&(struct topic_name){.kind = TOPIC_CHUNK, .chunk = row.chunk});
+    *out = (struct cell_publication){.serial = row.serial, .topic = d->topic.text};
+    if (!row.erased && !read_chunk(d, &row, &out->payload))
+        out->topic = NULL;
+    return 1;
+}
+
+/*
+ * Each file is compared with its name once, whichever cell asks first: fifty cells would pay for it
+ * fifty times. A damaged one is dropped, so that a push of its bundle brings it back.
+ */
+static bool read_chunk(struct daemon *d, const struct bulk_row *row, struct span *frame)
+{
+    struct errmsg em;
+    struct buffer out = buffer_on(d->frame, sizeof d->frame);
+    struct buffer plain = buffer_on(d->plain, sizeof d->plain);
+    int rv = was_checked(d, row->serial) ? 0 : depot_get_plain(d->depot, &row->chunk, &plain, &em);
+    if (rv == 0)
+        rv = depot_get(d->depot, &row->chunk, &out, &em);
+    *frame = span_buffer(&out);
+    if (rv == 0)
+        return true;
+    log_event(LOG_ERROR, "chunk-lost", "what=\"%s\"", em.text);
+    if (rv == ERR_DAMAGED)
+        depot_remove(d->depot, &row->chunk);
+    return false;
+}
+
+/* Says whether this serial was asked for before, and remembers that it was. */
+static bool was_checked(struct daemon *d, uint64_t serial)
+{
+    size_t byte = (size_t)(serial / 8);
+    if (byte >= d->checked_cap) {
+        size_t cap = byte + 4096;
+        uint8_t *more = realloc(d->checked, cap);
+        if (!more)
+            return false;
+        memset(more + d->checked_cap, 0, cap - d->checked_cap);
+        d->checked = more;
+        d->checked_cap = cap;
+    }
+    uint8_t bit = (uint8_t)(1u << serial % 8);
+    bool before = d->checked[byte] & bit;
+    d->checked[byte] |= bit;
+    return before;
+}
+
+/* ---- for the API ---- */
+
+const struct manager *daemon_core(const struct daemon *d)
+{
+    return d->core;
+}
+
+struct ledger *daemon_ledger(const struct daemon *d)
+{
+    return d->ledger;
+}
+
+struct depot *daemon_depot(const struct daemon *d)
+{
+    return d->depot;
+}
+
+uint64_t daemon_now_s(const struct daemon *d)
+{
+    return d->now_s;
+}
+
+uint32_t daemon_epoch(const struct daemon *d)
+{
+    return (uint32_t)ledger_setting(d->ledger, LEDGER_EPOCH);
+}
+
+const char *daemon_join_url(const struct daemon *d)
+{
+    return cells_url(d->cells, 0);
+}
+
+size_t daemon_cell_count(const struct daemon *d)
+{
+    return cells_count(d->cells);
+}
+
+struct cell_info daemon_cell_info(const struct daemon *d, size_t i)
+{
+    return cells_info(d->cells, i);
+}
+
+/* Without memory for a reply its connection could never be answered: that is the end. */
+void daemon_command(struct daemon *d, const struct command *command, daemon_reply *reply,
+                    void *context)
+{
+    if (d->reply_count == d->reply_cap) {
+        size_t cap = d->reply_cap ? d->reply_cap * 2 : 16;
+        struct reply *more = realloc(d->replies, cap * sizeof *more);
+        if (!more)
+            abort();
+        d->replies = more;
+        d->reply_cap = cap;
+    }
+    struct reply *r = &d->replies[d->reply_count++];
+    r->say = reply;
+    r->context = context;
+    step(d, &(struct manager_event){.type = MANAGER_COMMAND, .command = command}, NULL, &r->out);
+}
+
+int daemon_put_chunk(struct daemon *d, const struct digest *name, struct span frame,
+                     struct errmsg *em)
+{
+    int rv = depot_put(d->depot, name, frame, em);
+    if (rv != 0 || d->broken != 0)
+        return rv;
+    d->broken = ledger_chunk_again(d->ledger, name, &d->why);
+    return 0;
+}
+
+int daemon_token(const struct daemon *d, uint32_t batch, uint32_t index, struct token_text *out)
+{
+    if (batch >= manager_batch_count(d->core) || index >= manager_batch(d->core, batch)->count)
+        return ERR_RANGE;
+    struct token token = keyring_token(&d->keys, batch, index);
+    *out = token_format(&token);
+    return 0;
+}

@@ -1,0 +1,324 @@
+#include "base/log.h"
+#include "manager/daemon.h"
+#include "sync/mqtt.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Exit codes. */
+enum { DONE = 0, FAILED = 1, WRONG_USE = 2 };
+
+static const char HELP[] =
+    "dunlin-manager - keeps a fleet of agents on the bundles that you deploy\n"
+    "\n"
+    "USAGE\n"
+    "  dunlin-manager run --dir DIR [OPTION ...]\n"
+    "  dunlin-manager --help | --version\n"
+    "\n"
+    "COMMANDS\n"
+    "  run    work until SIGTERM or SIGINT. The first run makes the fleet's keys and database in\n"
+    "         DIR, and starts Mosquitto brokers (cells) that it watches from then on. A run after "
+    "a\n"
+    "         crash takes over the brokers that still work.\n"
+    "\n"
+    "OPTIONS\n"
+    "  --dir DIR              where everything is kept; made when missing. One manager at a time.\n"
+    "  --listen HOST[:PORT]   where the brokers listen. Default: 127.0.0.1, and the first free "
+    "port\n"
+    "                         from 1883 on, which later runs keep. PORT is the first cell's; 0 "
+    "takes\n"
+    "                         any free ones. Links are plain MQTT: trust the network, or stay "
+    "local.\n"
+    "  --advertise HOST       the name that devices connect to, when it isn't the one above\n"
+    "  --cells N              brokers to run, 1 to 256. Default: as many as the last time, or 1.\n"
+    "  --broker URL           use this broker, mqtt://HOST[:PORT], which runs already, and start\n"
+    "                         none. May be given many times.\n"
+    "  --heartbeat TIME       agents report at least this often. Default: 15m.\n"
+    "  --keepalive TIME       their MQTT keep-alive: a lost link is noticed after one and a half.\n"
+    "                         Default: 4m.\n"
+    "  --reconnect-spread TIME\n"
+    "                         agents that lost their link come back spread over this. Default: "
+    "60s.\n"
+    "  --log LEVEL            debug, info, warn or error. Default: info.\n"
+    "  TIME is a number with s, m, h or d: 90s, 15m, 2h, 1d.\n"
+    "\n"
+    "FILES\n"
+    "  DIR/manager.db      the fleet and its secret keys: back this up, and let nobody read it\n"
+    "  DIR/chunks/         the content of pushed bundles\n"
+    "  DIR/cells/N/        the brokers' own files\n"
+    "  DIR/manager.sock    HTTP for `dunlin --dir DIR`\n"
+    "  DIR/manager.lock    held while a manager runs\n"
+    "\n"
+    "EXIT CODES\n"
+    "  0 stopped on request, 1 failed, 2 wrong use\n"
+    "\n"
+    "EXAMPLE\n"
+    "  dunlin-manager run --dir /var/lib/dunlin --listen 0.0.0.0 --advertise fleet.example.org\n"
+    "  dunlin --dir /var/lib/dunlin status\n";
+
+static int run(int argc, char **argv);
+static int help(int argc, char **argv);
+static int version(int argc, char **argv);
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} COMMANDS[] = {
+    {"run", run}, {"help", help},       {"--help", help},
+    {"-h", help}, {"version", version}, {"--version", version},
+};
+
+enum option_id {
+    OPTION_DIR = 1,
+    OPTION_LISTEN,
+    OPTION_ADVERTISE,
+    OPTION_CELLS,
+    OPTION_BROKER,
+    OPTION_HEARTBEAT,
+    OPTION_KEEPALIVE,
+    OPTION_SPREAD,
+    OPTION_LOG,
+    OPTION_HELP,
+};
+
+static const struct option OPTIONS[] = {
+    {"dir", required_argument, NULL, OPTION_DIR},
+    {"listen", required_argument, NULL, OPTION_LISTEN},
+    {"advertise", required_argument, NULL, OPTION_ADVERTISE},
+    {"cells", required_argument, NULL, OPTION_CELLS},
+    {"broker", required_argument, NULL, OPTION_BROKER},
+    {"heartbeat", required_argument, NULL, OPTION_HEARTBEAT},
+    {"keepalive", required_argument, NULL, OPTION_KEEPALIVE},
+    {"reconnect-spread", required_argument, NULL, OPTION_SPREAD},
+    {"log", required_argument, NULL, OPTION_LOG},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+struct call {
+    struct daemon_options options;
+    const char *brokers[DAEMON_CELLS_MAX];
+    bool help;
+};
+
+static int parse(int argc, char **argv, struct call *call, struct errmsg *em);
+static int take(struct call *call, int id, const char *value, struct errmsg *em);
+static int take_listen(struct daemon_options *o, const char *value, struct errmsg *em);
+static int take_cells(struct daemon_options *o, const char *value, struct errmsg *em);
+static int take_broker(struct call *call, const char *value, struct errmsg *em);
+static int take_time(const char *what, const char *value, uint32_t min_s, uint32_t max_s,
+                     uint32_t *out, struct errmsg *em);
+static int take_level(const char *value, struct errmsg *em);
+static int serve(const struct daemon_options *options);
+static void block_signals(void);
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        fputs(HELP, stderr);
+        return WRONG_USE;
+    }
+    for (size_t i = 0; i < sizeof COMMANDS / sizeof COMMANDS[0]; i++)
+        if (strcmp(argv[1], COMMANDS[i].name) == 0)
+            return COMMANDS[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "dunlin-manager: '%s' is no command; see dunlin-manager --help\n", argv[1]);
+    return WRONG_USE;
+}
+
+static int help(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return fputs(HELP, stdout) < 0 || fflush(stdout) < 0 ? FAILED : DONE;
+}
+
+static int version(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return printf("dunlin-manager %s\n", DUNLIN_VERSION) < 0 || fflush(stdout) < 0 ? FAILED : DONE;
+}
+
+static int run(int argc, char **argv)
+{
+    struct errmsg em;
+    struct call call = {.options = {.host = "127.0.0.1", .port = -1, .policy = POLICY_DEFAULT}};
+    call.options.brokers = call.brokers;
+    int rv = parse(argc, argv, &call, &em);
+    if (rv < 0) {
+        fprintf(stderr, "dunlin-manager: %s\n", em.text);
+        return WRONG_USE;
+    }
+    return call.help ? help(argc, argv) : serve(&call.options);
+}
+
+static int serve(const struct daemon_options *options)
+{
+    struct errmsg em = {.text = ""};
+    block_signals();
+    struct daemon *d = daemon_new(options, &em);
+    int rv = d ? daemon_run(d, &em) : ERR_IO;
+    daemon_free(d);
+    if (rv == 0)
+        return DONE;
+    fprintf(stderr, "dunlin-manager: %s\n", em.text);
+    return FAILED;
+}
+
+/* The loop hears them as events; a pipe that breaks is an error where it is written to. */
+static void block_signals(void)
+{
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    sigprocmask(SIG_BLOCK, &ends, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* ---- the command line ---- */
+
+static int parse(int argc, char **argv, struct call *call, struct errmsg *em)
+{
+    int id;
+    opterr = 0;
+    while ((id = getopt_long(argc, argv, "+:", OPTIONS, NULL)) != -1) {
+        if (id == ':')
+            return errmsg_set(em, ERR_USAGE, "%s needs a value", argv[optind - 1]);
+        if (id == '?')
+            return errmsg_set(em, ERR_USAGE, "'%s' is no option of run; see dunlin-manager --help",
+                              argv[optind - 1]);
+        int rv = take(call, id, optarg, em);
+        if (rv < 0)
+            return rv;
+    }
+    if (optind < argc)
+        return errmsg_set(em, ERR_USAGE, "'%s' is not understood; see dunlin-manager --help",
+                          argv[optind]);
+    if (!call->help && !call->options.dir)
+        return errmsg_set(em, ERR_USAGE, "run: say where to keep everything with --dir DIR");
+    return 0;
+}
+
+static int take(struct call *call, int id, const char *value, struct errmsg *em)
+{
+    struct daemon_options *o = &call->options;
+    switch ((enum option_id)id) {
+    case OPTION_DIR:
+        o->dir = value;
+        return value[0] ? 0 : errmsg_set(em, ERR_USAGE, "--dir: the name is empty");
+    case OPTION_LISTEN:
+        return take_listen(o, value, em);
+    case OPTION_ADVERTISE:
+        o->advertise = value;
+        return strlen(value) < DAEMON_HOST_MAX && value[0] && !strpbrk(value, ":/ ")
+                   ? 0
+                   : errmsg_set(em, ERR_USAGE, "--advertise %s: this is no host name", value);
+    case OPTION_CELLS:
+        return take_cells(o, value, em);
+    case OPTION_BROKER:
+        return take_broker(call, value, em);
+    case OPTION_HEARTBEAT:
+        return take_time("--heartbeat", value, 1, POLICY_HEARTBEAT_S_MAX, &o->policy.heartbeat_s,
+                         em);
+    case OPTION_KEEPALIVE:
+        return take_time("--keepalive", value, POLICY_KEEPALIVE_S_MIN, POLICY_KEEPALIVE_S_MAX,
+                         &o->policy.keepalive_s, em);
+    case OPTION_SPREAD:
+        return take_time("--reconnect-spread", value, 0, POLICY_SPREAD_S_MAX,
+                         &o->policy.reconnect_spread_s, em);
+    case OPTION_LOG:
+        return take_level(value, em);
+    case OPTION_HELP:
+        call->help = true;
+        return 0;
+    }
+    return ERR_USAGE;
+}
+
+/* A whole number and nothing after it, or `end` says where it stops. */
+static bool read_number(const char *text, unsigned long max, unsigned long *out, char **end)
+{
+    char *stop;
+    errno = 0;
+    *out = strtoul(text, &stop, 10);
+    bool digits = text[0] >= '0' && text[0] <= '9';
+    if (end)
+        *end = stop;
+    return digits && errno == 0 && *out <= max && (end || *stop == '\0');
+}
+
+static int take_listen(struct daemon_options *o, const char *value, struct errmsg *em)
+{
+    unsigned long port;
+    const char *colon = strrchr(value, ':');
+    size_t len = colon ? (size_t)(colon - value) : strlen(value);
+    if (len == 0 || len >= sizeof o->host || memchr(value, '/', len) || memchr(value, ':', len))
+        return errmsg_set(em, ERR_USAGE, "--listen %s: give HOST or HOST:PORT", value);
+    if (colon && !read_number(colon + 1, 65535, &port, NULL))
+        return errmsg_set(em, ERR_USAGE, "--listen %s: a port is a number from 0 to 65535", value);
+    memcpy(o->host, value, len);
+    o->host[len] = '\0';
+    o->port = colon ? (int)port : -1;
+    return 0;
+}
+
+static int take_cells(struct daemon_options *o, const char *value, struct errmsg *em)
+{
+    unsigned long n;
+    if (!read_number(value, DAEMON_CELLS_MAX, &n, NULL) || n == 0)
+        return errmsg_set(em, ERR_USAGE, "--cells %s: give a number from 1 to %d", value,
+                          DAEMON_CELLS_MAX);
+    o->cells = (unsigned)n;
+    return 0;
+}
+
+static int take_broker(struct call *call, const char *value, struct errmsg *em)
+{
+    char host[CELL_URL_MAX + 1];
+    int port;
+    if (call->options.broker_count == DAEMON_CELLS_MAX)
+        return errmsg_set(em, ERR_USAGE, "--broker: at most %d of them", DAEMON_CELLS_MAX);
+    if (strlen(value) > CELL_URL_MAX)
+        return errmsg_set(em, ERR_USAGE, "--broker: the URL is longer than %d characters",
+                          CELL_URL_MAX);
+    int rv = mqtt_parse_url(value, host, sizeof host, &port, em);
+    if (rv < 0)
+        return errmsg_wrap(em, rv, "--broker");
+    call->brokers[call->options.broker_count++] = value;
+    return 0;
+}
+
+static int take_time(const char *what, const char *value, uint32_t min_s, uint32_t max_s,
+                     uint32_t *out, struct errmsg *em)
+{
+    static const char units[] = "smhd";
+    static const unsigned long seconds[] = {1, 60, 3600, 86400};
+    unsigned long n;
+    char *end;
+    bool good = read_number(value, max_s, &n, &end) && *end && end[1] == '\0';
+    const char *unit = good ? strchr(units, *end) : NULL;
+    if (!unit)
+        return errmsg_set(em, ERR_USAGE, "%s %s: give a time like 90s, 15m, 2h or 1d", what, value);
+    n *= seconds[unit - units];
+    if (n < min_s || n > max_s)
+        return errmsg_set(em, ERR_USAGE, "%s %s: it is between %us and %us", what, value, min_s,
+                          max_s);
+    *out = (uint32_t)n;
+    return 0;
+}
+
+static int take_level(const char *value, struct errmsg *em)
+{
+    static const char *const names[] = {
+        [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error"};
+    for (int i = LOG_DEBUG; i <= LOG_ERROR; i++)
+        if (strcmp(value, names[i]) == 0) {
+            log_threshold((enum log_level)i);
+            return 0;
+        }
+    return errmsg_set(em, ERR_USAGE, "--log %s: give debug, info, warn or error", value);
+}
