@@ -1,0 +1,190 @@
+#include "manager/api_json.h"
+#include "manager/api_routes.h"
+
+#include <stdlib.h>
+
+/* Shorter beginnings of an id name too many agents. */
+#define PREFIX_MIN 4
+/* Digits of an agent's number. */
+#define NUMBER_DIGITS_MAX 9
+
+static request_item next_agent;
+static uint32_t find_agent(struct request *r);
+static int find_prefix(const struct manager *m, const char *prefix, uint32_t *number);
+static bool has_prefix(const struct key_id *id, const char *prefix);
+static uint32_t find_number(const struct manager *m, const char *text);
+static request_finish finish_label;
+static json_t *full_json(struct daemon *d, uint32_t number);
+static json_t *facts_json(struct daemon *d, uint32_t number);
+
+void api_agents_list(struct request *r)
+{
+    struct selector parsed;
+    struct errmsg em = {0};
+    const char *text = request_argument(r, "select");
+    struct span selector = span_text(text ? text : "");
+    int rv = selector_parse(&parsed, selector, &em);
+    if (rv == 0 && selector.len >= sizeof r->selector)
+        rv = errmsg_set(&em, ERR_RANGE, "a selector has at most %d characters", SELECTOR_TEXT_MAX);
+    if (rv < 0) {
+        request_reply_failure(r, rv, &em);
+        return;
+    }
+    memcpy(r->selector, selector.data, selector.len);
+    r->at = 1;
+    r->end = manager_agent_count(daemon_core(r->daemon));
+    request_stream_list(r, "agents", next_agent);
+}
+
+void api_agents_show(struct request *r)
+{
+    uint32_t number = find_agent(r);
+    if (number)
+        request_reply(r, MHD_HTTP_OK, full_json(r->daemon, number));
+}
+
+void api_agents_label(struct request *r)
+{
+    const char *set = "", *unset = "";
+    const struct field fields[] = {
+        {.name = "set", .type = FIELD_TEXT, .out.text = &set},
+        {.name = "unset", .type = FIELD_TEXT, .out.text = &unset},
+    };
+    uint32_t number = find_agent(r);
+    if (!number || !request_fields(r, fields, 2))
+        return;
+    r->agent = manager_agent(daemon_core(r->daemon), number)->id;
+    request_command(r,
+                    &(struct command){
+                        .type = COMMAND_LABEL,
+                        .label = {.id = r->agent, .set = set, .unset = unset},
+                    },
+                    finish_label);
+}
+
+void api_agents_remove(struct request *r)
+{
+    uint32_t number = find_agent(r);
+    if (!number)
+        return;
+    const struct agent_row *row = manager_agent(daemon_core(r->daemon), number);
+    request_command(r, &(struct command){.type = COMMAND_AGENT_REMOVE, .agent = row->id},
+                    request_finish_empty);
+}
+
+static json_t *next_agent(struct request *r)
+{
+    const struct manager *m = daemon_core(r->daemon);
+    struct selector selector;
+    if (selector_parse(&selector, span_text(r->selector), NULL) < 0)
+        return NULL;
+    /* A failed commit may have taken agents back meanwhile. */
+    while (r->at <= r->end && r->at <= manager_agent_count(m)) {
+        uint32_t number = r->at++;
+        const struct agent_row *row = manager_agent(m, number);
+        if (!(row->flags & AGENT_REMOVED) &&
+            selector_matches(&selector, &manager_cohort(m, row->cohort)->labels))
+            return api_json_agent(m, number);
+    }
+    return NULL;
+}
+
+/* The number of the agent that the path names: by id, beginning of an id, or number. 0: answered.
+ */
+static uint32_t find_agent(struct request *r)
+{
+    const struct manager *m = daemon_core(r->daemon);
+    struct key_id id;
+    uint32_t number = 0;
+    int matching = 0;
+    if (key_id_parse(r->name, &id) == 0)
+        number = manager_find_agent(m, &id);
+    else
+        matching = find_prefix(m, r->name, &number);
+    if (matching > 1) {
+        request_reply_error(r, MHD_HTTP_CONFLICT,
+                            "several agents' ids begin with %s: give more of its digits", r->name);
+        return 0;
+    }
+    if (!number)
+        number = find_number(m, r->name);
+    if (!number)
+        request_reply_error(r, MHD_HTTP_NOT_FOUND, "there is no agent %s: see `dunlin agent list`",
+                            r->name);
+    return number;
+}
+
+/* How many agents' ids begin like this, looking no further than for two. */
+static int find_prefix(const struct manager *m, const char *prefix, uint32_t *number)
+{
+    int matching = 0;
+    size_t len = strlen(prefix);
+    if (len < PREFIX_MIN || len >= 2 * KEY_ID_LEN)
+        return 0;
+    for (uint32_t n = 1; n <= manager_agent_count(m) && matching < 2; n++) {
+        const struct agent_row *row = manager_agent(m, n);
+        if (row->flags & AGENT_REMOVED || !has_prefix(&row->id, prefix))
+            continue;
+        *number = n;
+        matching++;
+    }
+    return matching;
+}
+
+static bool has_prefix(const struct key_id *id, const char *prefix)
+{
+    for (size_t i = 0; prefix[i]; i++) {
+        uint8_t digit = (uint8_t)(i % 2 ? id->bytes[i / 2] & 0xf : id->bytes[i / 2] >> 4);
+        char lower = (char)(prefix[i] >= 'A' && prefix[i] <= 'F' ? prefix[i] | 0x20 : prefix[i]);
+        if (lower != "0123456789abcdef"[digit])
+            return false;
+    }
+    return true;
+}
+
+static uint32_t find_number(const struct manager *m, const char *text)
+{
+    size_t len = strlen(text);
+    if (len > NUMBER_DIGITS_MAX || strspn(text, "0123456789") != len)
+        return 0;
+    uint32_t number = (uint32_t)strtoul(text, NULL, 10);
+    bool there = number >= 1 && number <= manager_agent_count(m) &&
+                 !(manager_agent(m, number)->flags & AGENT_REMOVED);
+    return there ? number : 0;
+}
+
+static void finish_label(struct request *r, const struct manager_out *out)
+{
+    (void)out;
+    uint32_t number = manager_find_agent(daemon_core(r->daemon), &r->agent);
+    if (number)
+        request_reply(r, MHD_HTTP_OK, full_json(r->daemon, number));
+    else
+        request_reply_error(r, MHD_HTTP_NOT_FOUND, "the agent was removed at the same time");
+}
+
+static json_t *full_json(struct daemon *d, uint32_t number)
+{
+    const struct agent_row *row = manager_agent(daemon_core(d), number);
+    json_t *json = api_json_agent(daemon_core(d), number);
+    json_object_set_new(json, "facts", facts_json(d, number));
+    json_object_set_new(json, "joined", api_json_time(row->joined_s));
+    json_object_set_new(json, "token",
+                        json_pack("{s:I, s:I}", "batch", (json_int_t)row->batch + 1, "index",
+                                  (json_int_t)row->index));
+    return json;
+}
+
+static json_t *facts_json(struct daemon *d, uint32_t number)
+{
+    struct facts facts = {0};
+    json_t *json = json_object();
+    if (ledger_facts(daemon_ledger(d), number, &facts, NULL) < 0)
+        return json;
+    for (uint32_t i = 0; i < facts.count; i++) {
+        /* The device has named them: a key that is no UTF-8 isn't shown. */
+        const struct fact *f = &facts.list[i];
+        json_object_set_new(json, f->key, api_json_text(f->value));
+    }
+    return json;
+}

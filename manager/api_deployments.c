@@ -1,0 +1,224 @@
+#include "crypto/random.h"
+#include "manager/api_json.h"
+#include "manager/api_routes.h"
+
+#include <stdlib.h>
+
+/* Agents that one deployment's page names; a list of all is asked for by selector. */
+#define SHOWN_MAX 1000
+
+static bool split_bundle(struct request *r, const char *text, char name[static API_NAME_MAX + 1],
+                         const char **version);
+static request_finish finish_create;
+static request_finish finish_change;
+static void command_named(struct request *r, enum command_type type, const char *version);
+static bool find(struct request *r, uint32_t *index);
+static json_t *history_json(const struct manager *m, const struct deployment_row *d);
+static json_t *agents_json(const struct manager *m, uint32_t index);
+static void add_agents(const struct manager *m, uint32_t index, bool ready, json_t *list);
+static json_t *agent_json(const struct manager *m, uint32_t number,
+                          const struct agent_deployment *d);
+
+void api_deployments_create(struct request *r)
+{
+    const char *name = NULL, *bundle = NULL, *selector = "";
+    char bundle_name[API_NAME_MAX + 1];
+    bool all = false, paused = false, keep = false;
+    uint64_t priority = 0;
+    const struct field fields[] = {
+        {.name = "name", .type = FIELD_TEXT, .required = true, .out.text = &name},
+        {.name = "bundle", .type = FIELD_TEXT, .required = true, .out.text = &bundle},
+        {.name = "select", .type = FIELD_TEXT, .out.text = &selector},
+        {.name = "all", .type = FIELD_FLAG, .out.flag = &all},
+        {.name = "priority", .type = FIELD_NUMBER, .max = UINT32_MAX, .out.number = &priority},
+        {.name = "paused", .type = FIELD_FLAG, .out.flag = &paused},
+        {.name = "keep", .type = FIELD_FLAG, .out.flag = &keep},
+    };
+    struct command command = {.type = COMMAND_DEPLOY};
+    if (!request_fields(r, fields, sizeof fields / sizeof fields[0]) ||
+        !split_bundle(r, bundle, bundle_name, &command.deploy.version))
+        return;
+    command.deploy.name = name;
+    command.deploy.bundle = bundle_name;
+    command.deploy.selector = selector;
+    command.deploy.all = all;
+    command.deploy.priority = (uint32_t)priority;
+    command.deploy.flags = (paused ? RECORD_PAUSED : 0u) | (keep ? RECORD_KEEP : 0u);
+    random_bytes(&command.deploy.salt, sizeof command.deploy.salt);
+    request_command(r, &command, finish_create);
+}
+
+void api_deployments_list(struct request *r)
+{
+    request_reply(
+        r, MHD_HTTP_OK,
+        json_pack("{s:o}", "deployments", api_json_deployments(daemon_core(r->daemon), true)));
+}
+
+void api_deployments_show(struct request *r)
+{
+    const struct manager *m = daemon_core(r->daemon);
+    uint32_t index;
+    if (!find(r, &index))
+        return;
+    struct deployment_counts *counts = api_deployment_counts(m);
+    json_t *agents = counts ? agents_json(m, index) : NULL;
+    json_t *json = agents ? api_json_deployment(m, index, &counts[index], true) : NULL;
+    json_object_set_new(json, "history", history_json(m, manager_deployment(m, index)));
+    json_int_t more = counts ? counts[index].targets - (json_int_t)json_array_size(agents) : 0;
+    json_object_set_new(json, "agents", agents);
+    json_object_set_new(json, "more", json_integer(more));
+    free(counts);
+    request_reply(r, MHD_HTTP_OK, json);
+}
+
+void api_deployments_pause(struct request *r)
+{
+    if (request_fields(r, NULL, 0))
+        command_named(r, COMMAND_PAUSE, NULL);
+}
+
+void api_deployments_resume(struct request *r)
+{
+    if (request_fields(r, NULL, 0))
+        command_named(r, COMMAND_RESUME, NULL);
+}
+
+void api_deployments_rollback(struct request *r)
+{
+    const char *version = NULL;
+    const struct field field = {.name = "to", .type = FIELD_TEXT, .out.text = &version};
+    if (request_fields(r, &field, 1))
+        command_named(r, COMMAND_ROLLBACK, version);
+}
+
+void api_deployments_remove(struct request *r)
+{
+    struct command command = {.type = COMMAND_DEPLOYMENT_REMOVE, .deployment.name = r->name};
+    request_command(r, &command, request_finish_empty);
+}
+
+/* A deployment rolls out to all its agents at once: one stage. */
+void api_rollouts_show(struct request *r)
+{
+    const struct manager *m = daemon_core(r->daemon);
+    uint32_t index;
+    if (!find(r, &index))
+        return;
+    struct deployment_counts *counts = api_deployment_counts(m);
+    struct deployment_counts none = {0};
+    const struct deployment_counts *c = counts ? &counts[index] : &none;
+    uint32_t pending = api_count_pending(c);
+    json_t *stage = json_pack(
+        "{s:s, s:I, s:I, s:I, s:I, s:s}", "name", "all", "targets", (json_int_t)c->targets, "ready",
+        (json_int_t)api_count_ready(c), "pending", (json_int_t)pending, "failed",
+        (json_int_t)api_count_failed(c), "state", pending > 0 ? "running" : "done");
+    json_int_t targets = c->targets;
+    free(counts);
+    request_reply(r, MHD_HTTP_OK,
+                  json_pack("{s:s, s:s, s:I, s:[o]}", "name", manager_deployment(m, index)->name,
+                            "version", api_deployment_bundle(m, index)->version, "targets", targets,
+                            "stages", stage));
+}
+
+/* "NAME@VERSION", the name copied to where it can end. */
+static bool split_bundle(struct request *r, const char *text, char name[static API_NAME_MAX + 1],
+                         const char **version)
+{
+    size_t len = strcspn(text, "@");
+    if (!text[len] || len > API_NAME_MAX) {
+        request_reply_error(r, MHD_HTTP_BAD_REQUEST,
+                            "the field 'bundle' must be NAME@VERSION, not '%.80s'", text);
+        return false;
+    }
+    memcpy(name, text, len);
+    name[len] = '\0';
+    *version = text + len + 1;
+    return true;
+}
+
+static void finish_create(struct request *r, const struct manager_out *out)
+{
+    const struct manager *m = daemon_core(r->daemon);
+    const struct deployment_row *d = manager_deployment(m, out->index);
+    struct deployment_counts *counts = api_deployment_counts(m);
+    json_int_t targets = counts ? counts[out->index].targets : 0;
+    free(counts);
+    request_reply(r, MHD_HTTP_OK,
+                  json_pack("{s:s, s:s, s:I, s:I, s:b}", "name", d->name, "version",
+                            api_deployment_bundle(m, out->index)->version, "generation",
+                            (json_int_t)d->history[0].generation, "targets", targets, "changed",
+                            out->rv == 0));
+}
+
+static void finish_change(struct request *r, const struct manager_out *out)
+{
+    const struct manager *m = daemon_core(r->daemon);
+    struct deployment_counts *counts = api_deployment_counts(m);
+    request_reply(r, MHD_HTTP_OK,
+                  counts ? api_json_deployment(m, out->index, &counts[out->index], true) : NULL);
+    free(counts);
+}
+
+static void command_named(struct request *r, enum command_type type, const char *version)
+{
+    struct command command = {.type = type, .deployment = {.name = r->name, .version = version}};
+    request_command(r, &command, finish_change);
+}
+
+/* False: answered. */
+static bool find(struct request *r, uint32_t *index)
+{
+    int64_t found = manager_find_deployment(daemon_core(r->daemon), r->name);
+    if (found < 0)
+        request_reply_error(r, MHD_HTTP_NOT_FOUND,
+                            "there is no deployment %s: see `dunlin deployment list`", r->name);
+    *index = found < 0 ? 0 : (uint32_t)found;
+    return found >= 0;
+}
+
+static json_t *history_json(const struct manager *m, const struct deployment_row *d)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < d->history_count; i++)
+        json_array_append_new(list, json_pack("{s:I, s:s, s:o}", "generation",
+                                              (json_int_t)d->history[i].generation, "version",
+                                              manager_bundle(m, d->history[i].bundle)->version,
+                                              "since", api_json_time(d->history[i].since_s)));
+    return list;
+}
+
+/* Whoever looks wants to know what isn't ready yet: these come first. */
+static json_t *agents_json(const struct manager *m, uint32_t index)
+{
+    json_t *list = json_array();
+    add_agents(m, index, false, list);
+    add_agents(m, index, true, list);
+    return list;
+}
+
+static void add_agents(const struct manager *m, uint32_t index, bool ready, json_t *list)
+{
+    struct agent_deployment d[RECORDS_MAX];
+    for (uint32_t n = 1; n <= manager_agent_count(m) && json_array_size(list) < SHOWN_MAX; n++) {
+        if (manager_agent(m, n)->flags & AGENT_REMOVED)
+            continue;
+        size_t count = manager_agent_deployments(m, n, d);
+        for (size_t i = 0; i < count; i++)
+            if (d[i].deployment == index && (d[i].state == STATE_READY) == ready)
+                json_array_append_new(list, agent_json(m, n, &d[i]));
+    }
+}
+
+static json_t *agent_json(const struct manager *m, uint32_t number,
+                          const struct agent_deployment *d)
+{
+    json_t *json =
+        json_pack("{s:s, s:I, s:s, s:s, s:s}", "id", key_id_hex(&manager_agent(m, number)->id).text,
+                  "number", (json_int_t)number, "state", deployment_state_name(d->state), "version",
+                  manager_generation_version(m, d->deployment, d->running), "target",
+                  manager_generation_version(m, d->deployment, d->wanted));
+    if (d->cause != CAUSE_NONE)
+        json_object_set_new(json, "cause", json_string(cause_text(d->cause)));
+    return json;
+}

@@ -1,0 +1,168 @@
+#include "manager/api_json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static json_t *agent_deployment_json(const struct manager *m, const struct agent_deployment *d);
+static json_t *states_json(const struct deployment_counts *counts);
+
+json_t *api_json_text(const char *text)
+{
+    json_t *json = json_string(text);
+    if (json)
+        return json;
+    char *clean = strdup(text);
+    for (char *p = clean; p && *p; p++)
+        if (*p & 0x80)
+            *p = '?';
+    json = clean ? json_string(clean) : NULL;
+    free(clean);
+    return json;
+}
+
+json_t *api_json_time(uint64_t seconds)
+{
+    if (seconds == 0)
+        return json_null();
+    char text[64];
+    time_t when = (time_t)seconds;
+    struct tm utc;
+    if (!gmtime_r(&when, &utc) || strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
+        return json_null();
+    return json_string(text);
+}
+
+json_t *api_json_labels(const struct labels *labels)
+{
+    json_t *json = json_object();
+    struct label pair;
+    for (size_t at = 0; labels_next(labels, &at, &pair);) {
+        char key[LABEL_KEY_MAX + 1];
+        snprintf(key, sizeof key, "%.*s", (int)pair.key.len, (const char *)pair.key.data);
+        json_object_set_new(json, key, json_stringn((const char *)pair.value.data, pair.value.len));
+    }
+    return json;
+}
+
+const char *api_agent_state(const struct agent_row *row)
+{
+    if (!(row->flags & AGENT_ONLINE))
+        return "Offline";
+    return row->flags & AGENT_STALE ? "Stale" : "Online";
+}
+
+json_t *api_json_agent(const struct manager *m, uint32_t number)
+{
+    const struct agent_row *row = manager_agent(m, number);
+    struct agent_deployment deployments[RECORDS_MAX];
+    size_t count = manager_agent_deployments(m, number, deployments);
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, agent_deployment_json(m, &deployments[i]));
+    return json_pack("{s:s, s:I, s:o, s:s, s:o, s:o}", "id", key_id_hex(&row->id).text, "number",
+                     (json_int_t)number, "labels",
+                     api_json_labels(&manager_cohort(m, row->cohort)->labels), "state",
+                     api_agent_state(row), "last_seen", api_json_time(row->last_seen_s),
+                     "deployments", list);
+}
+
+json_t *api_json_deployment(const struct manager *m, uint32_t index,
+                            const struct deployment_counts *counts, bool full)
+{
+    const struct deployment_row *d = manager_deployment(m, index);
+    const struct bundle_row *bundle = api_deployment_bundle(m, index);
+    char name[2 * NAME_MAX_LEN + 2];
+    snprintf(name, sizeof name, "%s@%s", bundle->name, bundle->version);
+    json_t *json = json_pack(
+        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:o}", "name", d->name, "version",
+        bundle->version, "bundle", name, "targets", (json_int_t)counts->targets, "ready",
+        (json_int_t)api_count_ready(counts), "pending", (json_int_t)api_count_pending(counts),
+        "failed", (json_int_t)api_count_failed(counts), "paused", (d->flags & RECORD_PAUSED) != 0,
+        "states", states_json(counts));
+    if (!full)
+        return json;
+    json_object_set_new(json, "select", api_json_text(d->selector));
+    json_object_set_new(json, "generation", json_integer(d->history[0].generation));
+    json_object_set_new(json, "created", api_json_time(d->created_s));
+    return json;
+}
+
+json_t *api_json_deployments(const struct manager *m, bool full)
+{
+    struct deployment_counts *counts = api_deployment_counts(m);
+    json_t *list = counts ? json_array() : NULL;
+    for (uint32_t i = 0; list && i < manager_deployment_count(m); i++)
+        if (!manager_deployment(m, i)->removed)
+            json_array_append_new(list, api_json_deployment(m, i, &counts[i], full));
+    free(counts);
+    return list;
+}
+
+const struct bundle_row *api_deployment_bundle(const struct manager *m, uint32_t index)
+{
+    return manager_bundle(m, manager_deployment(m, index)->history[0].bundle);
+}
+
+struct deployment_counts *api_deployment_counts(const struct manager *m)
+{
+    /* One more, so that a fleet without deployments isn't taken for one without memory. */
+    struct deployment_counts *counts = calloc(manager_deployment_count(m) + 1u, sizeof *counts);
+    if (counts)
+        manager_count_deployments(m, counts);
+    return counts;
+}
+
+void api_counters(const struct manager *m, struct api_counter out[static API_COUNTERS])
+{
+    /* The core's accessor is made for the driver, which adds to them; here they are only read. */
+    const struct manager_counters *c = manager_counters((struct manager *)m);
+    const struct api_counter counters[API_COUNTERS] = {
+        {"statuses", c->statuses},
+        {"wills", c->wills},
+        {"joins", c->joins},
+        {"joins_again", c->joins_again},
+        {"joins_refused", c->joins_refused},
+        {"malformed", c->malformed},
+        {"forged", c->forged},
+        {"foreign", c->foreign},
+        {"replayed", c->replayed},
+    };
+    memcpy(out, counters, sizeof counters);
+}
+
+uint32_t api_count_ready(const struct deployment_counts *c)
+{
+    return c->states[STATE_READY];
+}
+
+uint32_t api_count_failed(const struct deployment_counts *c)
+{
+    return c->states[STATE_FAILED] + c->states[STATE_ROLLED_BACK];
+}
+
+uint32_t api_count_pending(const struct deployment_counts *c)
+{
+    return c->targets - api_count_ready(c) - api_count_failed(c);
+}
+
+static json_t *agent_deployment_json(const struct manager *m, const struct agent_deployment *d)
+{
+    json_t *json =
+        json_pack("{s:s, s:s, s:s, s:s}", "name", manager_deployment(m, d->deployment)->name,
+                  "version", manager_generation_version(m, d->deployment, d->running), "target",
+                  manager_generation_version(m, d->deployment, d->wanted), "state",
+                  deployment_state_name(d->state));
+    if (d->cause != CAUSE_NONE)
+        json_object_set_new(json, "cause", json_string(cause_text(d->cause)));
+    return json;
+}
+
+static json_t *states_json(const struct deployment_counts *counts)
+{
+    json_t *json = json_object();
+    for (int s = 0; s < STATE_COUNT; s++)
+        json_object_set_new(json, deployment_state_name((enum deployment_state)s),
+                            json_integer(counts->states[s]));
+    return json;
+}

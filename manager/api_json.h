@@ -1,0 +1,48 @@
+/*
+ * api_json: the objects that several answers share, made from the core's rows.
+ * All give a new reference, or NULL when there is no memory.
+ */
+#ifndef DUNLIN_MANAGER_API_JSON_H
+#define DUNLIN_MANAGER_API_JSON_H
+
+#include "manager/daemon.h"
+
+#include <jansson.h>
+
+/* Bytes that are no UTF-8 become '?': they may come from a device or an operator's typing. */
+json_t *api_json_text(const char *text);
+/* "2026-01-31T23:59:59Z", or null for 0. */
+json_t *api_json_time(uint64_t seconds);
+json_t *api_json_labels(const struct labels *labels);
+
+/* "Online", "Offline" or "Stale". */
+const char *api_agent_state(const struct agent_row *row);
+json_t *api_json_agent(const struct manager *m, uint32_t number);
+
+/* As in status; `full` adds select, generation and created. */
+json_t *api_json_deployment(const struct manager *m, uint32_t index,
+                            const struct deployment_counts *counts, bool full);
+/* All that are not removed. */
+json_t *api_json_deployments(const struct manager *m, bool full);
+
+/* What a deployment asks for now. */
+const struct bundle_row *api_deployment_bundle(const struct manager *m, uint32_t index);
+/* Counts of all deployments, to be freed. */
+struct deployment_counts *api_deployment_counts(const struct manager *m);
+
+/* The core's counters by name. */
+#define API_COUNTERS 9
+
+struct api_counter {
+    const char *name;
+    uint64_t value;
+};
+
+void api_counters(const struct manager *m, struct api_counter out[static API_COUNTERS]);
+
+/* As people count: what is neither ready nor failed is pending. */
+uint32_t api_count_ready(const struct deployment_counts *c);
+uint32_t api_count_failed(const struct deployment_counts *c);
+uint32_t api_count_pending(const struct deployment_counts *c);
+
+#endif

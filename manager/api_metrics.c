@@ -1,0 +1,101 @@
+#include "manager/api_json.h"
+#include "manager/api_routes.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void write_all(struct daemon *d, const struct deployment_counts *counts, FILE *out);
+static void write_fleet(const struct manager *m, FILE *out);
+static void write_deployments(const struct manager *m, const struct deployment_counts *counts,
+                              FILE *out);
+static void write_counters(const struct manager *m, FILE *out);
+static void write_cells(const struct daemon *d, FILE *out);
+
+/* Prometheus's text format, version 0.0.4. No series per agent: a million of them would drown it.
+ */
+void api_metrics_show(struct request *r)
+{
+    char *text = NULL;
+    size_t len;
+    struct deployment_counts *counts = api_deployment_counts(daemon_core(r->daemon));
+    FILE *out = counts ? open_memstream(&text, &len) : NULL;
+    if (out) {
+        write_all(r->daemon, counts, out);
+        if (fclose(out) != 0) {
+            free(text);
+            text = NULL;
+        }
+    }
+    if (text)
+        request_reply_text(r, "text/plain; version=0.0.4", text);
+    else
+        request_reply(r, MHD_HTTP_INTERNAL_SERVER_ERROR, NULL);
+    free(text);
+    free(counts);
+}
+
+static void write_all(struct daemon *d, const struct deployment_counts *counts, FILE *out)
+{
+    const struct manager *m = daemon_core(d);
+    fprintf(out,
+            "# TYPE dunlin_build_info gauge\n"
+            "dunlin_build_info{version=\"%s\"} 1\n"
+            "# TYPE dunlin_epoch gauge\n"
+            "dunlin_epoch %" PRIu32 "\n"
+            "# TYPE dunlin_cohorts gauge\n"
+            "dunlin_cohorts %" PRIu32 "\n",
+            DUNLIN_VERSION, daemon_epoch(d), manager_cohort_count(m));
+    write_fleet(m, out);
+    write_deployments(m, counts, out);
+    write_counters(m, out);
+    write_cells(d, out);
+}
+
+static void write_fleet(const struct manager *m, FILE *out)
+{
+    struct fleet_counts c;
+    manager_count_agents(m, &c);
+    fprintf(out,
+            "# HELP dunlin_agents Agents by state; each is counted once.\n"
+            "# TYPE dunlin_agents gauge\n"
+            "dunlin_agents{state=\"Online\"} %" PRIu32 "\n"
+            "dunlin_agents{state=\"Offline\"} %" PRIu32 "\n"
+            "dunlin_agents{state=\"Stale\"} %" PRIu32 "\n",
+            c.online - c.stale, c.offline, c.stale);
+}
+
+/* Names of deployments need no escaping: they are letters, digits, '.', '_' and '-'. */
+static void write_deployments(const struct manager *m, const struct deployment_counts *counts,
+                              FILE *out)
+{
+    fputs("# HELP dunlin_deployment_agents Agents that a deployment is meant for, by state.\n"
+          "# TYPE dunlin_deployment_agents gauge\n",
+          out);
+    for (uint32_t i = 0; i < manager_deployment_count(m); i++)
+        for (int s = 0; s < STATE_COUNT && !manager_deployment(m, i)->removed; s++)
+            fprintf(out, "dunlin_deployment_agents{deployment=\"%s\",state=\"%s\"} %" PRIu32 "\n",
+                    manager_deployment(m, i)->name, deployment_state_name((enum deployment_state)s),
+                    counts[i].states[s]);
+}
+
+static void write_counters(const struct manager *m, FILE *out)
+{
+    struct api_counter counters[API_COUNTERS];
+    api_counters(m, counters);
+    for (size_t i = 0; i < API_COUNTERS; i++)
+        fprintf(out,
+                "# TYPE dunlin_%s_total counter\n"
+                "dunlin_%s_total %" PRIu64 "\n",
+                counters[i].name, counters[i].name, counters[i].value);
+}
+
+static void write_cells(const struct daemon *d, FILE *out)
+{
+    fputs("# HELP dunlin_cell_up 1: the manager is connected to this broker.\n"
+          "# TYPE dunlin_cell_up gauge\n",
+          out);
+    for (size_t i = 0; i < daemon_cell_count(d); i++)
+        fprintf(out, "dunlin_cell_up{cell=\"%zu\"} %d\n", i,
+                daemon_cell_info(d, i).state == CELL_UP);
+}

@@ -1,0 +1,122 @@
+/*
+ * api_request: one HTTP request: what was asked, checked field by field, and its one answer.
+ * It knows nothing of what a request is about; that is in the api_<noun>.c files.
+ */
+#ifndef DUNLIN_MANAGER_API_REQUEST_H
+#define DUNLIN_MANAGER_API_REQUEST_H
+
+#include "bundles/chunk.h"
+#include "bundles/manifest.h"
+#include "manager/daemon.h"
+
+#include <jansson.h>
+#include <microhttpd.h>
+
+/* The longest name in a path; anything longer names nothing. */
+#define API_NAME_MAX 255
+/* Bodies; a route takes one of these, or none. */
+#define API_JSON_MAX 65536
+#define API_MISSING_MAX (4096 * DIGEST_LEN)
+
+struct request;
+
+/* Answers the request (request_reply… or request_stream…), or begins to (request_command). */
+typedef void request_handler(struct request *r);
+/* Answers after the commit of a command that was not refused. */
+typedef void request_finish(struct request *r, const struct manager_out *out);
+/* The next piece of a long answer, on the heap; NULL at the end. */
+typedef char *request_piece(struct request *r);
+/* The next object of a long list; NULL at the end. `r->at` counts on as it likes. */
+typedef json_t *request_item(struct request *r);
+
+struct route {
+    const char *method;
+    const char *path; /* one part may be "*": it becomes `name` */
+    size_t body_max;
+    request_handler *handle;
+};
+
+/* Made once for all requests: none of them works across a return to the loop. */
+struct api_tools {
+    struct chunk_opener *opener;
+    struct manifest manifest;
+    uint8_t plain[CHUNK_MAX];
+    uint8_t frame[CHUNK_FRAME_MAX];
+};
+
+struct request {
+    struct daemon *daemon;
+    struct api_tools *tools;
+    struct MHD_Connection *connection; /* NULL: the API is gone, and nobody waits */
+    const struct route *route;         /* NULL: there is none */
+    bool known_path;                   /* but with another method */
+    char name[API_NAME_MAX + 1];
+    struct buffer body;
+    bool body_too_large;
+    bool handled;
+    json_t *json; /* the body's object, which texts among the fields borrow from */
+
+    unsigned status;
+    struct MHD_Response *response; /* waits to be sent */
+
+    bool waiting; /* the daemon owes a reply */
+    request_finish *finish;
+    struct key_id agent; /* what a command is about, for its finish */
+    uint32_t batch;
+    struct request *next_waiting;
+
+    request_piece *piece;
+    request_item *item;
+    const char *list; /* the list's name, until its beginning is written */
+    uint32_t at;
+    uint32_t end;
+    bool begun;
+    char *rest; /* of the current piece */
+    size_t rest_at;
+    char selector[SELECTOR_TEXT_MAX + 1];
+};
+
+/* ---- reading ---- */
+
+enum field_type { FIELD_TEXT, FIELD_NUMBER, FIELD_FLAG };
+
+/* A field of the body's object. What is absent or null leaves `*out` as it is. */
+struct field {
+    const char *name;
+    enum field_type type;
+    bool required;
+    uint64_t max; /* of a number */
+    union {
+        const char **text;
+        uint64_t *number;
+        bool *flag;
+    } out;
+};
+
+/* Reads the body as an object with these fields and no others. False: answered with 400. */
+bool request_fields(struct request *r, const struct field *fields, size_t count);
+
+/* An argument behind the path's '?', or NULL. */
+const char *request_argument(const struct request *r, const char *name);
+
+/* ---- answering ---- */
+
+/* Takes `json`; NULL stands for "no memory". */
+void request_reply(struct request *r, unsigned status, json_t *json);
+void request_reply_bytes(struct request *r, struct span bytes);
+void request_reply_text(struct request *r, const char *content_type, const char *text);
+void request_reply_error(struct request *r, unsigned status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The status that fits the code. */
+void request_reply_failure(struct request *r, int rv, const struct errmsg *em);
+
+/* {"LIST": [item, …]}, or pieces of text, made while they are sent. */
+void request_stream_list(struct request *r, const char *list, request_item *item);
+void request_stream_text(struct request *r, request_piece *piece);
+
+/* Steps the core; after the commit `finish` answers, or the refusal is answered. */
+void request_command(struct request *r, const struct command *command, request_finish *finish);
+/* The answer of commands that give nothing: {}. */
+void request_finish_empty(struct request *r, const struct manager_out *out);
+
+#endif

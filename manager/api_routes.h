@@ -1,0 +1,42 @@
+/*
+ * api_routes: the handlers of all routes; api.c has the table.
+ */
+#ifndef DUNLIN_MANAGER_API_ROUTES_H
+#define DUNLIN_MANAGER_API_ROUTES_H
+
+#include "manager/api_request.h"
+
+request_handler api_status_show;
+request_handler api_metrics_show;
+
+request_handler api_agents_list;
+request_handler api_agents_show;
+request_handler api_agents_label;
+request_handler api_agents_remove;
+
+request_handler api_tokens_create;
+request_handler api_tokens_list;
+request_handler api_tokens_revoke;
+
+request_handler api_publishers_add;
+request_handler api_publishers_list;
+
+request_handler api_chunks_missing;
+request_handler api_chunks_put;
+request_handler api_chunks_get;
+
+request_handler api_bundles_add;
+request_handler api_bundles_list;
+request_handler api_bundles_show;
+request_handler api_bundles_remove;
+
+request_handler api_deployments_create;
+request_handler api_deployments_list;
+request_handler api_deployments_show;
+request_handler api_deployments_pause;
+request_handler api_deployments_resume;
+request_handler api_deployments_rollback;
+request_handler api_deployments_remove;
+request_handler api_rollouts_show;
+
+#endif

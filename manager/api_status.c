@@ -1,0 +1,51 @@
+#include "manager/api_json.h"
+#include "manager/api_routes.h"
+
+static json_t *fleet_json(const struct manager *m);
+static json_t *cells_json(const struct daemon *d);
+static json_t *counters_json(const struct manager *m);
+
+void api_status_show(struct request *r)
+{
+    const struct manager *m = daemon_core(r->daemon);
+    request_reply(r, MHD_HTTP_OK,
+                  json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:I, s:o}", "version", DUNLIN_VERSION,
+                            "join_url", api_json_text(daemon_join_url(r->daemon)), "epoch",
+                            (json_int_t)daemon_epoch(r->daemon), "agents", fleet_json(m),
+                            "deployments", api_json_deployments(m, false), "cells",
+                            cells_json(r->daemon), "cohorts", (json_int_t)manager_cohort_count(m),
+                            "counters", counters_json(m)));
+}
+
+static json_t *fleet_json(const struct manager *m)
+{
+    struct fleet_counts c;
+    manager_count_agents(m, &c);
+    return json_pack("{s:I, s:I, s:I, s:I}", "total", (json_int_t)c.total, "online",
+                     (json_int_t)c.online, "offline", (json_int_t)c.offline, "stale",
+                     (json_int_t)c.stale);
+}
+
+static json_t *cells_json(const struct daemon *d)
+{
+    static const char *const states[] = {
+        [CELL_DOWN] = "down", [CELL_STARTING] = "starting", [CELL_UP] = "up"};
+    json_t *list = json_array();
+    for (size_t i = 0; i < daemon_cell_count(d); i++) {
+        struct cell_info cell = daemon_cell_info(d, i);
+        json_array_append_new(list,
+                              json_pack("{s:o, s:s, s:I}", "url", api_json_text(cell.url), "state",
+                                        states[cell.state], "pid", (json_int_t)cell.pid));
+    }
+    return list;
+}
+
+static json_t *counters_json(const struct manager *m)
+{
+    struct api_counter counters[API_COUNTERS];
+    api_counters(m, counters);
+    json_t *json = json_object();
+    for (size_t i = 0; i < API_COUNTERS; i++)
+        json_object_set_new(json, counters[i].name, json_integer((json_int_t)counters[i].value));
+    return json;
+}
