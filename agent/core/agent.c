@@ -79,8 +79,6 @@ void agent_step(struct agent *a, const struct agent_event *ev, struct arena *scr
         on_done(&t);
         break;
     }
-    if (a->link == LINK_LEFT)
-        return;
     tend_link(&t);
     tend_asks(&t);
     tend_work(&t);
@@ -179,7 +177,9 @@ static void tend_link(struct turn *t)
 {
     struct agent *a = t->a;
     bool low = a->seq >= a->seq_ceiling || a->seq_ceiling - a->seq < AGENT_SEQ_BLOCK / 4;
-    if (low && a->seq_storing == 0 && t->ev->now_ms >= a->retry_ms) {
+    if (a->link == LINK_LEFT)
+        return;
+    if (low && a->seq_storing == 0 && t->ev->now_ms >= a->seq_retry_ms) {
         a->seq_storing = a->seq_ceiling + AGENT_SEQ_BLOCK;
         store(t, AGENT_STORE_SEQ)->seq = a->seq_storing;
     }
@@ -394,13 +394,16 @@ static const struct step_rule rules[STEP_COUNT] = {
                           .next = STEP_DETACH},
     [STEP_DETACH] = {.kind = KIND_ACT, .action = AGENT_DETACH, .next = STEP_DROP},
     [STEP_DROP] = {.kind = KIND_STORE, .next = STEP_NONE},
+    [STEP_NOTE] = {.kind = KIND_STORE, .next = STEP_NONE},
 };
 
 /* The row as it will be once the step's store is durable. */
 static void change_row(struct turn *t, struct held *row, enum step step)
 {
     struct agent *a = t->a;
-    row->phase = (uint8_t)rules[step].phase;
+    enum phase before = (enum phase)row->phase;
+    if (step != STEP_NOTE)
+        row->phase = (uint8_t)rules[step].phase;
     if (step == STEP_BEGIN) {
         const struct record *r = find_record(t->view, a->work);
         assert(r);
@@ -409,8 +412,12 @@ static void change_row(struct turn *t, struct held *row, enum step step)
         row->wanted = record_target(r, &a->id, a->number);
         row->attempts = 0;
         row->cause = CAUSE_NONE;
+        /* A removal that was begun may have taken `current` away. */
+        row->moved |= before == PHASE_REMOVING && row->running.generation != 0;
     } else if (step == STEP_PREPARE) {
-        row->attempts++;
+        /* Being put off is no crash. */
+        row->attempts =
+            (uint8_t)(row->attempts + (before == PHASE_DOWNLOADING || a->put_off != a->work));
     } else if (step == STEP_CHANGE) {
         row->moved = true;
     } else if (step == STEP_SETTLE) {
@@ -506,15 +513,19 @@ static void put_off(struct turn *t, enum cause cause)
 {
     struct agent *a = t->a;
     a->step = STEP_NONE;
-    a->work_cause = (uint8_t)cause;
     a->put_off = a->work;
+    a->put_off_cause = (uint8_t)cause;
     a->retry_ms = t->ev->now_ms + AGENT_RETRY_MS;
     tell(t);
 }
 
 static void content_failed(struct turn *t, int rv)
 {
-    if (rv == ERR_UNTRUSTED || rv == ERR_SIGNATURE)
+    /* A publisher's new key may be on its way. */
+    bool newer_trust = t->a->asks[AGENT_TOPIC_TRUST].wanted;
+    if (newer_trust && rv == ERR_UNTRUSTED)
+        put_off(t, CAUSE_UNTRUSTED);
+    else if (rv == ERR_UNTRUSTED || rv == ERR_SIGNATURE)
         fail(t, CAUSE_UNTRUSTED);
     else if (rv == ERR_FORMAT || rv == ERR_RANGE || rv == ERR_REFUSED)
         fail(t, CAUSE_CONTENT);
@@ -539,7 +550,7 @@ static void step_failed(struct turn *t, int rv)
         content_failed(t, rv);
     else if (step == STEP_HEALTH)
         health_failed(t);
-    else if (step == STEP_SWITCH_BACK || step == STEP_DETACH)
+    else if (step == STEP_SWITCH_BACK || step == STEP_DETACH || rv == ERR_NO_SPACE)
         put_off(t, CAUSE_DISK);
     else if (step == STEP_APPLY_BACK || step == STEP_REMOVE_HOOK)
         enter(t, rules[step].next); /* nothing is left to fall back to */
@@ -576,8 +587,8 @@ static void work_stored(struct turn *t)
     tell(t);
     if (a->step == STEP_VERIFY)
         a->health_until_ms = t->ev->now_ms + (uint64_t)a->health_deadline_s * 1000;
-    if (a->step == STEP_SETTLE || a->step == STEP_GIVE_UP)
-        a->work_cause = CAUSE_NONE;
+    if (rules[a->step].next == STEP_NONE && a->put_off == a->work)
+        a->put_off = 0;
     enter(t, rules[a->step].next);
 }
 
@@ -587,7 +598,7 @@ static void seq_stored(struct turn *t)
     if (a->seq_storing && t->ev->rv >= 0)
         a->seq_ceiling = a->seq_storing;
     else if (a->seq_storing)
-        a->retry_ms = t->ev->now_ms + AGENT_RETRY_MS;
+        a->seq_retry_ms = t->ev->now_ms + AGENT_RETRY_MS;
     a->seq_storing = 0;
 }
 
@@ -620,17 +631,67 @@ static void on_stored(struct turn *t)
 {
     seq_stored(t);
     work_stored(t);
-    settle_ask(t, AGENT_TOPIC_TRUST,
-               (struct revision){.epoch = 1, .number = t->view->trust_version});
+    bool trust = settle_ask(t, AGENT_TOPIC_TRUST,
+                            (struct revision){.epoch = 1, .number = t->view->trust_version});
     bool document = settle_ask(t, AGENT_TOPIC_DOCUMENT, held_revision(t->view));
     bool assignment = settle_ask(t, AGENT_TOPIC_ASSIGNMENT, t->view->assignment->revision);
     if (assignment)
         assignment_stored(t);
     if (document || assignment)
         reconsider_fetch(t);
+    if (document || assignment || trust)
+        t->a->put_off = 0; /* what was missing may be there now */
 }
 
 /* ---- choosing the work ---- */
+
+/* What was begun is brought to an end, whatever the document says by then or whether there is one.
+ */
+static enum step go_on(const struct held *row)
+{
+    if (row->phase == PHASE_UNDOING)
+        return STEP_SWITCH_BACK;
+    bool begun = row->phase >= PHASE_PREPARING && row->phase <= PHASE_VERIFYING;
+    return begun ? STEP_FETCH : STEP_NONE; /* everything from here on may be done twice */
+}
+
+/* Another deployment has this name: one that is to go (`settled` false: the name is not free yet),
+ * or one that has taken it over (`settled` true). */
+static bool name_is_shared(const struct turn *t, uint32_t deployment, const char *name,
+                           bool settled)
+{
+    for (uint32_t i = 0; i < t->view->held_count; i++) {
+        const struct held *other = &t->view->held[i];
+        if (other->deployment == deployment || strcmp(other->name, name) != 0)
+            continue;
+        bool goes =
+            wanted_target(t, other->deployment).generation == 0 && !(other->flags & RECORD_KEEP);
+        if (settled ? other->phase == PHASE_SETTLED : goes)
+            return true;
+    }
+    return false;
+}
+
+/* The document has no place for it any more. */
+static enum step need_to_leave(const struct turn *t, const struct held *row)
+{
+    if (!(row->flags & RECORD_KEEP))
+        return row->phase == PHASE_REMOVING ? STEP_REMOVE_HOOK : STEP_LEAVE;
+    if (row->moved)
+        return row->phase == PHASE_UNDOING ? STEP_SWITCH_BACK : STEP_UNDO;
+    return name_is_shared(t, row->deployment, row->name, true) ? STEP_DROP : STEP_NONE;
+}
+
+/* The document asks for something newer. What may have moved `current` is taken back first: a half
+ * applied version must not stay while the next one is fetched, or for as long as it is paused. */
+static enum step need_newer(const struct turn *t, const struct held *row, const struct record *r)
+{
+    if (row && row->moved)
+        return row->phase == PHASE_UNDOING ? STEP_SWITCH_BACK : STEP_UNDO;
+    if (r->flags & RECORD_PAUSED || name_is_shared(t, r->deployment, r->name, false))
+        return STEP_NONE;
+    return STEP_BEGIN;
+}
 
 /* What a deployment needs now: the step to begin with, or STEP_NONE. */
 static enum step need(const struct turn *t, uint32_t deployment)
@@ -638,70 +699,97 @@ static enum step need(const struct turn *t, uint32_t deployment)
     const struct held *row = find_held(t->view, deployment);
     const struct record *r = find_record(t->view, deployment);
     struct target target = wanted_target(t, deployment);
-    if (target.generation == 0) {
-        if (!row || (row->flags & RECORD_KEEP))
-            return STEP_NONE;
-        return row->phase == PHASE_REMOVING ? STEP_REMOVE_HOOK : STEP_LEAVE;
-    }
+    if (t->a->link == LINK_LEFT || !has_document(t->view))
+        return row ? go_on(row) : STEP_NONE;
+    if (target.generation == 0)
+        return row ? need_to_leave(t, row) : STEP_NONE;
     if (!row || row->wanted.generation < target.generation)
-        return r->flags & RECORD_PAUSED ? STEP_NONE : STEP_BEGIN;
-    if (row->phase == PHASE_UNDOING)
-        return STEP_SWITCH_BACK;
-    if (row->phase == PHASE_DOWNLOADING && r->flags & RECORD_PAUSED)
-        return STEP_NONE;
-    if (row->phase <= PHASE_VERIFYING)
-        return STEP_FETCH; /* begun earlier: everything from here on may be done twice */
-    return row->phase == PHASE_REMOVING ? STEP_BEGIN : STEP_NONE;
-}
-
-/* Removals first (a new deployment may take an old one's name), then by priority and number; put
- * off ones last. */
-static uint64_t urgency(const struct turn *t, uint32_t deployment, enum step step)
-{
-    const struct record *r = find_record(t->view, deployment);
-    uint64_t rank = r ? r->priority : 0;
-    if (step == STEP_LEAVE || step == STEP_REMOVE_HOOK)
-        rank |= 1ull << 62;
-    if (deployment != t->a->put_off)
-        rank |= 1ull << 63;
-    return rank;
+        return need_newer(t, row, r);
+    if (row->phase == PHASE_REMOVING)
+        return STEP_BEGIN;
+    if (row->phase == PHASE_DOWNLOADING)
+        return r->flags & RECORD_PAUSED ? STEP_NONE : STEP_FETCH;
+    if (go_on(row) == STEP_NONE && (row->flags ^ r->flags) & RECORD_KEEP)
+        return STEP_NOTE;
+    return go_on(row);
 }
 
 struct choice {
-    uint32_t deployment;
+    uint32_t deployment; /* 0: none */
     enum step step;
     uint64_t urgency;
 };
 
-static void consider(const struct turn *t, uint32_t deployment, struct choice *best)
+/* Removals first (a new deployment may take an old one's name), then by priority. */
+static struct choice choice_of(const struct turn *t, uint32_t deployment)
 {
     enum step step = need(t, deployment);
     if (step == STEP_NONE)
-        return;
-    uint64_t u = urgency(t, deployment, step);
-    if (best->step == STEP_NONE || u > best->urgency)
-        *best = (struct choice){.deployment = deployment, .step = step, .urgency = u};
+        return (struct choice){0};
+    const struct record *r = find_record(t->view, deployment);
+    bool leaves = step == STEP_LEAVE || step == STEP_REMOVE_HOOK;
+    return (struct choice){.deployment = deployment,
+                           .step = step,
+                           .urgency = leaves ? UINT64_MAX
+                                      : r    ? r->priority
+                                             : 0};
 }
 
-static void choose_work(struct turn *t)
+/* True when `x` comes before `y`; of two equals the lower number. */
+static bool comes_before(const struct choice *x, const struct choice *y)
+{
+    if (x->urgency != y->urgency)
+        return x->urgency > y->urgency;
+    return x->deployment < y->deployment;
+}
+
+/* The best of all, and the best of those whose turn comes after the one that was put off. */
+struct choices {
+    struct choice put_off;
+    struct choice best;
+    struct choice after;
+};
+
+static void consider(const struct turn *t, uint32_t deployment, struct choices *c)
+{
+    struct choice x = choice_of(t, deployment);
+    if (!x.deployment)
+        return;
+    if (!c->best.deployment || comes_before(&x, &c->best))
+        c->best = x;
+    bool later = !c->put_off.deployment || comes_before(&c->put_off, &x);
+    if (later && (!c->after.deployment || comes_before(&x, &c->after)))
+        c->after = x;
+}
+
+/* Everybody has a turn: what was put off waits, and what comes after it doesn't. */
+static struct choice choose(const struct turn *t)
+{
+    struct choices c = {.put_off = choice_of(t, t->a->put_off)};
+    for (uint32_t i = 0; i < t->view->held_count; i++)
+        consider(t, t->view->held[i].deployment, &c);
+    for (uint32_t i = 0; i < t->view->document->count; i++)
+        consider(t, t->view->document->records[i].deployment, &c);
+    if (c.after.deployment || t->ev->now_ms < t->a->retry_ms)
+        return c.after;
+    return c.best;
+}
+
+static void begin_work(struct turn *t)
 {
     struct agent *a = t->a;
-    struct choice best = {.step = STEP_NONE};
-    for (uint32_t i = 0; i < t->view->held_count; i++)
-        consider(t, t->view->held[i].deployment, &best);
-    for (uint32_t i = 0; i < t->view->document->count; i++)
-        consider(t, t->view->document->records[i].deployment, &best);
-    if (best.step == STEP_NONE)
+    struct choice choice = choose(t);
+    if (!choice.deployment)
         return;
-    a->work = best.deployment;
+    a->work = choice.deployment;
     a->work_cause = CAUSE_NONE;
     const struct held *row = find_held(t->view, a->work);
-    if (best.step == STEP_SWITCH_BACK)
+    if (choice.step == STEP_SWITCH_BACK)
         a->work_cause = row->cause;
-    if (best.step == STEP_FETCH && row->attempts >= AGENT_ATTEMPTS_MAX)
+    if (choice.step == STEP_FETCH && row->attempts >= AGENT_ATTEMPTS_MAX)
         fail(t, CAUSE_CRASHES);
     else
-        enter(t, best.step);
+        enter(t, choice.step);
 }
 
 /* A try that waits for its next health check gives way when the document by now says otherwise. */
@@ -711,7 +799,7 @@ static bool superseded(const struct turn *t)
     if (a->step != STEP_HEALTH || !a->work_due_ms)
         return false;
     enum step now = need(t, a->work);
-    return now == STEP_BEGIN || now == STEP_LEAVE;
+    return now == STEP_UNDO || now == STEP_LEAVE;
 }
 
 static void tend_work(struct turn *t)
@@ -723,10 +811,9 @@ static void tend_work(struct turn *t)
         enter(t, STEP_HEALTH);
     bool changing =
         a->asks[AGENT_TOPIC_DOCUMENT].storing || a->asks[AGENT_TOPIC_ASSIGNMENT].storing;
-    bool trust_first = a->asks[AGENT_TOPIC_TRUST].wanted;
-    if (a->step == STEP_NONE && has_document(t->view) && !changing && !trust_first &&
-        t->ev->now_ms >= a->retry_ms)
-        choose_work(t);
+    bool trust_first = a->asks[AGENT_TOPIC_TRUST].wanted && a->link != LINK_LEFT;
+    if (a->step == STEP_NONE && !changing && !trust_first)
+        begin_work(t);
 }
 
 /* ---- telling the manager ---- */
@@ -754,13 +841,14 @@ static bool record_exception(const struct agent *a, const struct agent_view *vie
         return false;
     *e = (struct exception){.deployment = r->deployment, .generation = target.generation};
     e->running = row ? row->running.generation : 0;
+    e->cause = a->put_off == r->deployment ? a->put_off_cause : CAUSE_NONE;
     if (!row || row->wanted.generation != target.generation) {
         e->state = r->flags & RECORD_PAUSED ? STATE_PAUSED : STATE_PENDING;
         return true;
     }
     e->state = (uint8_t)agent_state_of(row);
-    bool waiting = a->work == r->deployment && row->phase <= PHASE_VERIFYING;
-    e->cause = waiting ? a->work_cause : row->cause;
+    if (e->cause == CAUSE_NONE)
+        e->cause = row->cause;
     return e->state != STATE_READY;
 }
 
@@ -775,7 +863,7 @@ static bool removal_exception(const struct agent *a, const struct agent_view *vi
     *e = (struct exception){.deployment = row->deployment,
                             .running = row->running.generation,
                             .state = STATE_REMOVING,
-                            .cause = row->cause};
+                            .cause = a->put_off == row->deployment ? a->put_off_cause : row->cause};
     return !(row->flags & RECORD_KEEP);
 }
 
@@ -854,19 +942,24 @@ static uint64_t next_deadline(const struct turn *t)
 {
     const struct agent *a = t->a;
     uint64_t d = UINT64_MAX;
-    if (a->link == LINK_DOWN)
+    bool mute = a->seq >= a->seq_ceiling; /* nothing can be said before a number is reserved */
+    if (mute && a->link != LINK_LEFT)
+        d = earlier(d, a->seq_retry_ms);
+    if (a->link == LINK_DOWN && !mute)
         d = earlier(d, a->link_due_ms);
-    if (a->link == LINK_UP) {
+    if (a->link == LINK_UP && !mute) {
         d = earlier(d, a->heartbeat_due_ms);
         if (a->dirty)
             d = earlier(d, a->status_due_ms);
+    }
+    if (a->link == LINK_UP) {
         for (int i = 0; i < AGENT_TOPIC_COUNT; i++)
             if (a->asks[i].wanted)
                 d = earlier(d, a->asks[i].due_ms);
     }
     if (a->step == STEP_HEALTH && a->work_due_ms)
         d = earlier(d, a->work_due_ms);
-    if (t->ev->now_ms < a->retry_ms)
+    if (a->put_off && t->ev->now_ms < a->retry_ms)
         d = earlier(d, a->retry_ms);
     return d;
 }

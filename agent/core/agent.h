@@ -199,6 +199,7 @@ enum step {
     STEP_REMOVE_HOOK,
     STEP_DETACH,
     STEP_DROP, /* store: the row goes */
+    STEP_NOTE, /* store: the record's flags, when nothing else changes */
     STEP_COUNT,
 };
 
@@ -251,8 +252,10 @@ struct agent {
     uint64_t health_until_ms;
     uint32_t health_deadline_s;
     uint32_t health_interval_s;
-    uint64_t retry_ms;   /* nothing is begun before */
-    uint32_t put_off;    /* the deployment that had to wait last: others go first */
+    uint32_t put_off; /* the deployment that had to wait last: those behind it go on … */
+    uint8_t put_off_cause;
+    uint64_t retry_ms;     /* … and it and those before it are tried again then */
+    uint64_t seq_retry_ms; /* numbers are reserved again then */
 
     struct agent_counters counters;
 };
