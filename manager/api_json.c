@@ -80,9 +80,9 @@ json_t *api_json_deployment(const struct manager *m, uint32_t index,
         (json_int_t)api_count_ready(counts), "pending", (json_int_t)api_count_pending(counts),
         "failed", (json_int_t)api_count_failed(counts), "paused", (d->flags & RECORD_PAUSED) != 0,
         "states", states_json(counts));
+    json_object_set_new(json, "select", api_json_text(d->selector));
     if (!full)
         return json;
-    json_object_set_new(json, "select", api_json_text(d->selector));
     json_object_set_new(json, "generation", json_integer(d->history[0].generation));
     json_object_set_new(json, "created", api_json_time(d->created_s));
     return json;

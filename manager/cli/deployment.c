@@ -101,14 +101,6 @@ struct deployment_counts_text deployment_counts(const json_t *object)
     return t;
 }
 
-struct units_text deployment_bundle(const json_t *object)
-{
-    struct units_text t;
-    snprintf(t.text, sizeof t.text, "%.31s@%.31s", field_text(object, "bundle"),
-             field_text(object, "version"));
-    return t;
-}
-
 int deployment_print_table(struct cli *cli, const json_t *deployments)
 {
     static const char *const titles[] = {"DEPLOYMENT", "BUNDLE", "AGENTS", "WHERE", ""};
@@ -121,7 +113,7 @@ int deployment_print_table(struct cli *cli, const json_t *deployments)
         const char *select = field_text(d, "select");
         bool all = json_object_get(d, "select") && !*select;
         table_cell(t, PAINT_NONE, "%s", field_text(d, "name"));
-        table_cell(t, PAINT_NONE, "%s", deployment_bundle(d).text);
+        table_cell(t, PAINT_NONE, "%s", field_text(d, "bundle"));
         table_cell(t, counts.paint, "%s", counts.text);
         table_cell(t, PAINT_NONE, "%s", all ? "every agent" : select);
         table_cell(t, PAINT_BUSY, "%s", json_is_true(json_object_get(d, "paused")) ? "paused" : "");
@@ -168,7 +160,7 @@ static int show_head(struct cli *cli, const json_t *d)
     table_cell(t, PAINT_DIM, "deployment");
     table_cell(t, PAINT_NONE, "%s", field_text(d, "name"));
     table_cell(t, PAINT_DIM, "bundle");
-    table_cell(t, PAINT_NONE, "%s, generation %" PRIu64, deployment_bundle(d).text,
+    table_cell(t, PAINT_NONE, "%s, generation %" PRIu64, field_text(d, "bundle"),
                field_number(d, "generation"));
     table_cell(t, PAINT_DIM, "agents");
     table_cell(t, counts.paint, "%s%s", counts.text, paused ? ", paused" : "");
@@ -243,7 +235,7 @@ static int act(struct cli *cli, const char *action, json_t *body, const char *do
     int rv = cli_call_on(cli, "POST", "deployments", cli_word(cli, 0), action, body, &d);
     if (rv < 0 || !d)
         return rv;
-    printf("%s %s: %s, %s\n", field_text(d, "name"), done, deployment_bundle(d).text,
+    printf("%s %s: %s, %s\n", field_text(d, "name"), done, field_text(d, "bundle"),
            deployment_counts(d).text);
     json_decref(d);
     return 0;

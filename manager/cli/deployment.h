@@ -18,9 +18,6 @@ struct deployment_counts_text {
 /* Of an object with "targets", "ready", "pending" and "failed". */
 struct deployment_counts_text deployment_counts(const json_t *object);
 
-/* "app@2" of an object with "bundle" and "version". */
-struct units_text deployment_bundle(const json_t *object);
-
 /* Prints the deployments of an array, or how to make one. */
 int deployment_print_table(struct cli *cli, const json_t *deployments);
 
