@@ -32,6 +32,14 @@ const char *err_name(int rv)
     return i < sizeof names / sizeof names[0] && names[i] ? names[i] : "unknown";
 }
 
+/* The names that a sentence quotes are anybody's: on a terminal and in a log it stays one line. */
+static void keep_to_one_line(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+}
+
 int errmsg_set(struct errmsg *em, int rv, const char *fmt, ...)
 {
     if (!em)
@@ -40,6 +48,7 @@ int errmsg_set(struct errmsg *em, int rv, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(em->text, sizeof em->text, fmt, ap);
     va_end(ap);
+    keep_to_one_line(em->text);
     return rv;
 }
 
@@ -55,5 +64,6 @@ int errmsg_wrap(struct errmsg *em, int rv, const char *fmt, ...)
     size_t used = strlen(em->text);
     if (old.text[0])
         snprintf(em->text + used, sizeof em->text - used, ": %s", old.text);
+    keep_to_one_line(em->text);
     return rv;
 }

@@ -40,7 +40,7 @@ struct errmsg {
 const char *err_name(int rv);
 
 /* Writes the sentence and returns `rv`, so that a caller can `return errmsg_set(em, ERR_X, …)`.
- * `em` may be NULL. */
+ * Control characters become '?'. `em` may be NULL. */
 int errmsg_set(struct errmsg *em, int rv, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

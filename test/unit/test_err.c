@@ -53,6 +53,15 @@ static void test_long_sentences_are_cut_and_stay_in_bounds(void)
     CU_ASSERT_EQUAL(strlen(em.text), ERRMSG_MAX - 1);
 }
 
+static void test_control_characters_become_question_marks(void)
+{
+    struct errmsg em;
+    errmsg_set(&em, ERR_USAGE, "no file %s", "a\nb\x1b[2J\x7f – ü");
+    CU_ASSERT_STRING_EQUAL(em.text, "no file a?b?[2J? – ü");
+    errmsg_wrap(&em, ERR_USAGE, "in %s", "c\td");
+    CU_ASSERT_STRING_EQUAL(em.text, "in c?d: no file a?b?[2J? – ü");
+}
+
 static void test_nobody_has_to_hold_the_sentence(void)
 {
     CU_ASSERT_EQUAL(errmsg_set(NULL, ERR_IO, "x"), ERR_IO);
@@ -65,6 +74,7 @@ static const struct suite_test tests[] = {
     TEST(test_setting_formats_and_returns_the_code),
     TEST(test_wrapping_puts_the_new_sentence_first),
     TEST(test_long_sentences_are_cut_and_stay_in_bounds),
+    TEST(test_control_characters_become_question_marks),
     TEST(test_nobody_has_to_hold_the_sentence),
 };
 
