@@ -104,7 +104,8 @@ const char *client_header(struct client *c, const char *name)
 int client_route(char out[static CLIENT_ROUTE_MAX], const char *collection, const char *name,
                  const char *action, struct errmsg *em)
 {
-    if (!*name || strlen(name) > NAME_SHOWN_MAX)
+    /* What has a slash or begins with a dot would name another route, or a folder above. */
+    if (!*name || *name == '.' || strchr(name, '/') || strlen(name) > NAME_SHOWN_MAX)
         return errmsg_set(em, ERR_USAGE, "\"%.60s\": no name that anything here can have", name);
     char before[64];
     snprintf(before, sizeof before, "/v1/%s/", collection);
@@ -249,7 +250,7 @@ static int refused(const struct answer *a, long status, struct errmsg *em)
     static const struct {
         long status;
         int rv;
-    } codes[] = {{404, ERR_NOT_FOUND}, {409, ERR_EXISTS}, {507, ERR_NO_SPACE}};
+    } codes[] = {{400, ERR_USAGE}, {404, ERR_NOT_FOUND}, {409, ERR_EXISTS}, {507, ERR_NO_SPACE}};
     int rv = ERR_REFUSED;
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
         if (codes[i].status == status)
