@@ -124,7 +124,9 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof COMMANDS / sizeof COMMANDS[0]; i++)
         if (strcmp(argv[1], COMMANDS[i].name) == 0)
             return COMMANDS[i].run(argc - 1, argv + 1);
-    fprintf(stderr, "dunlin-manager: '%s' is no command; see dunlin-manager --help\n", argv[1]);
+    struct errmsg em;
+    errmsg_set(&em, ERR_USAGE, "'%s' is no command; see dunlin-manager --help", argv[1]);
+    fprintf(stderr, "dunlin-manager: %s\n", em.text);
     return WRONG_USE;
 }
 

@@ -83,6 +83,9 @@ static int parse_list(struct cursor *c, struct selector_term *term)
 {
     if (!take(c, '('))
         return expected(c, "'('");
+    skip_blanks(c);
+    if (peek(c) == ')')
+        return expected(c, "a label value");
     do {
         int rv = parse_value(c, term);
         if (rv < 0)
