@@ -42,6 +42,7 @@ static int keep_key(struct joining *j);
 static int talk(struct joining *j);
 static short wait(const struct joining *j, uint64_t until_ms, int stop);
 static int decide(const struct joining *j, uint64_t until_ms, int stop);
+static int give_up(const struct joining *j);
 static void act(struct joining *j);
 static void connect_broker(struct joining *j);
 static void prepare_request(struct joining *j);
@@ -185,9 +186,19 @@ static int decide(const struct joining *j, uint64_t until_ms, int stop)
     if (stop_wanted(stop))
         return errmsg_set(j->em, ERR_BUSY, "stopped; the same command goes on where it was");
     if (clock_monotonic_ms() >= until_ms)
-        return errmsg_set(j->em, ERR_TIMEOUT, "not joined within %u s: %s", j->options->timeout_s,
-                          j->said[0] ? j->said : "no answer");
+        return give_up(j);
     return JOIN_PENDING;
+}
+
+/* Nothing to say: something took the connection, and kept silent. */
+static int give_up(const struct joining *j)
+{
+    uint32_t limit_s = j->options->timeout_s;
+    if (j->said[0] != '\0')
+        return errmsg_set(j->em, ERR_TIMEOUT, "not joined within %u s: %s", limit_s, j->said);
+    return errmsg_set(j->em, ERR_TIMEOUT,
+                      "not joined within %u s: no greeting from %s: is that an MQTT broker?",
+                      limit_s, j->options->url);
 }
 
 static void act(struct joining *j)
