@@ -72,13 +72,14 @@ void cohort_mark_matching(struct manager *m, const char *text)
             cohort_mark(m, i);
 }
 
-int64_t cohort_overfull(const struct manager *m, const char *text)
+int64_t cohort_overfull(const struct manager *m, const char *text, uint32_t deployment)
 {
     struct selector selector;
     int rv = selector_parse(&selector, span_text(text), NULL);
     assert(rv == 0);
     for (uint32_t i = 0; i < m->cohort_count; i++)
         if (m->cohorts[i].placement_count == RECORDS_MAX &&
+            !cohort_placement(&m->cohorts[i], deployment) &&
             selector_matches(&selector, &m->cohorts[i].labels))
             return i;
     return -1;
@@ -213,5 +214,4 @@ void cohort_settle(struct turn *t)
         settle(t, index);
         made++;
     }
-    t->out->more = m->dirty_count > 0;
 }

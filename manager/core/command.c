@@ -189,14 +189,11 @@ static int check_deploy(struct turn *t)
     return 0;
 }
 
-static int check_room(struct turn *t)
+/* Room on the agents, for a new deployment (0) or one with another selector. */
+static int check_room(struct turn *t, uint32_t deployment)
 {
     struct manager *m = t->m;
-    const struct command *c = t->ev->command;
-    if (m->deployment_count == m->options.limits.deployments)
-        return REFUSE(t, ERR_RANGE, "%u deployments have been made, the most that are kept",
-                      m->deployment_count);
-    int64_t full = cohort_overfull(m, c->deploy.selector);
+    int64_t full = cohort_overfull(m, t->ev->command->deploy.selector, deployment);
     if (full >= 0)
         return REFUSE(t, ERR_RANGE,
                       "agents with labels \"%s\" have %d deployments, the most they take",
@@ -208,7 +205,12 @@ static void deploy_new(struct turn *t, uint32_t bundle)
 {
     struct manager *m = t->m;
     const struct command *c = t->ev->command;
-    if (check_room(t) < 0)
+    if (m->deployment_count == m->options.limits.deployments) {
+        REFUSE(t, ERR_RANGE, "%u deployments have been made, the most that are kept",
+               m->deployment_count);
+        return;
+    }
+    if (check_room(t, 0) < 0)
         return;
     uint32_t index = m->deployment_count++;
     struct deployment_row *d = &m->deployments[index];
@@ -240,7 +242,7 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle)
         t->out->rv = 1;
         return;
     }
-    if (moved && cohort_overfull(m, c->deploy.selector) >= 0 && check_room(t) < 0)
+    if (moved && check_room(t, index + 1) < 0)
         return;
     cohort_mark_matching(m, d->selector);
     memset(d->selector, 0, sizeof d->selector);

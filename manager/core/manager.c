@@ -162,11 +162,14 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
     out->rv = 0;
     out->error.text[0] = '\0';
     out->index = 0;
+    if (m->listens_since_s == 0)
+        m->listens_since_s = ev->now_s;
     switch (ev->type) {
     case MANAGER_TICK:
         presence_tick(&t);
         break;
     case MANAGER_CONTINUE:
+        presence_look(&t);
         break;
     case MANAGER_JOIN:
         registration_join(&t);
@@ -179,6 +182,7 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
         break;
     }
     cohort_settle(&t);
+    out->more = m->dirty_count > 0 || m->silent_left > 0;
 }
 
 /* ---- composing ---- */

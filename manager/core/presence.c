@@ -54,17 +54,19 @@ void presence_report(struct turn *t)
 }
 
 /* No will comes from an agent whose broker died with it; two missed heartbeats and a half say the
- * same. */
+ * same. While the manager was away it could not hear anybody. */
 static bool is_silent(const struct turn *t, const struct agent_row *row)
 {
     uint64_t patience_s = (uint64_t)t->m->options.policy.heartbeat_s * 5 / 2;
-    return row->flags & AGENT_ONLINE && t->ev->now_s > row->last_seen_s + patience_s;
+    uint64_t since_s =
+        row->last_seen_s > t->m->listens_since_s ? row->last_seen_s : t->m->listens_since_s;
+    return row->flags & AGENT_ONLINE && t->ev->now_s > since_s + patience_s;
 }
 
-static void look_for_silent(struct turn *t)
+void presence_look(struct turn *t)
 {
     struct manager *m = t->m;
-    for (uint32_t i = 0; i < m->agent_count && i < PRESENCE_PER_TICK; i++) {
+    for (; m->silent_left > 0; m->silent_left--) {
         if (t->out->persist_count > MANAGER_PERSIST_MAX / 2)
             return;
         uint32_t number = m->presence_cursor++ % m->agent_count + 1;
@@ -79,7 +81,8 @@ static void look_for_silent(struct turn *t)
 void presence_tick(struct turn *t)
 {
     struct manager *m = t->m;
-    look_for_silent(t);
+    m->silent_left = m->agent_count < PRESENCE_PER_TICK ? m->agent_count : PRESENCE_PER_TICK;
+    presence_look(t);
     for (uint32_t i = 0; i < m->cohort_count; i++) {
         const struct cohort *c = &m->cohorts[i];
         if (c->agents && t->ev->now_s >= c->issued_s + m->options.document_life_s / 2)

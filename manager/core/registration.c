@@ -27,10 +27,13 @@ static enum joined_code add_agent(struct turn *t, struct batch_row *batch)
     return JOINED_ACCEPTED;
 }
 
-/* The reply to the first request may have been lost: the same device gets the same answer again. */
+/* The reply to the first request may have been lost: the same device with the same token gets the
+ * same answer again. With another token it could be anybody who knows the device's public key. */
 static enum joined_code answer_again(struct turn *t, uint32_t number)
 {
     const struct agent_row *row = fleet_agent(t->m, number);
+    if (row->batch != t->ev->join.batch || row->index != t->ev->join.index)
+        return JOINED_USED;
     if (row->flags & AGENT_REMOVED)
         return JOINED_REVOKED;
     t->out->number = number;

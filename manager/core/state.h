@@ -26,6 +26,8 @@ struct manager {
     uint32_t node_count; /* ever used */
     uint32_t node_free;  /* first of those given back */
     uint32_t presence_cursor;
+    uint32_t silent_left;     /* agents still to be looked at in this tick's turn */
+    uint64_t listens_since_s; /* the first step's time */
 
     struct cohort *cohorts;
     uint32_t cohort_count;
@@ -75,11 +77,11 @@ void cohort_mark(struct manager *m, uint32_t cohort);
 /* Marks all that the selector matches. The selector has been checked before. */
 void cohort_mark_matching(struct manager *m, const char *selector);
 void cohort_mark_all(struct manager *m);
-/* Makes documents for some of the marked ones; sets `more` when others are left. */
+/* Makes documents for some of the marked ones. */
 void cohort_settle(struct turn *t);
-/* The cohort that would hold more records than an agent takes if this selector were added, or -1.
- */
-int64_t cohort_overfull(const struct manager *m, const char *selector);
+/* The cohort that would hold more records than an agent takes if `deployment` (0: a new one) had
+ * this selector, or -1. */
+int64_t cohort_overfull(const struct manager *m, const char *selector, uint32_t deployment);
 const struct placement *cohort_placement(const struct cohort *c, uint32_t deployment);
 
 /* registration.c */
@@ -91,5 +93,6 @@ void command_run(struct turn *t);
 /* presence.c: reports, wills, and who has not been heard of */
 void presence_report(struct turn *t);
 void presence_tick(struct turn *t);
+void presence_look(struct turn *t); /* goes on where the tick's step was full */
 
 #endif
