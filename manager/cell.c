@@ -1,5 +1,6 @@
 #include "manager/cell.h"
 
+#include "base/endian.h"
 #include "base/log.h"
 #include "crypto/random.h"
 #include "sync/limits.h"
@@ -18,6 +19,7 @@
 #define TOPIC_PROBE "dl1/cell/probe"
 #define PROBE_LEN 16
 #define MARK_MAX 32
+#define MARK_MAC_LEN 12
 #define NOTHING (-1)
 
 static const unsigned WINDOWS[CELL_LANES] = {CELL_CONTROL_WINDOW, CELL_BULK_WINDOW};
@@ -52,7 +54,7 @@ struct cell {
     struct mqtt *mqtt;
     struct cell_handler handler;
     char url[CELL_URL_MAX + 1];
-    uint8_t fleet[CELL_FLEET_LEN];
+    struct mac_key marks;
     enum phase phase;
     bool silent;  /* the outage has been logged */
     bool stirred; /* something was acknowledged, or a connection is new */
@@ -75,6 +77,8 @@ static void connect_now(struct cell *c);
 static void wait_for_retry(struct cell *c);
 static void ask_for_marks(struct cell *c);
 static void read_mark(struct cell *c, enum cell_lane lane, struct span payload);
+static struct digest mark_mac(const struct cell *c, enum cell_lane lane, uint64_t serial);
+static bool log_reaches(const struct cell *c, enum cell_lane lane, uint64_t serial);
 static void start_feeding(struct cell *c);
 static bool feed_one(struct cell *c, enum cell_lane which);
 static bool acknowledge(struct lane *lane, int mid);
@@ -84,7 +88,7 @@ static struct topic mark_topic(enum cell_lane lane);
 
 /* ---- making and freeing ---- */
 
-struct cell *cell_new(const char *url, const uint8_t fleet[static CELL_FLEET_LEN],
+struct cell *cell_new(const char *url, const struct mac_key *marks,
                       const struct cell_handler *handler)
 {
     struct cell *c = calloc(1, sizeof *c);
@@ -107,7 +111,7 @@ struct cell *cell_new(const char *url, const uint8_t fleet[static CELL_FLEET_LEN
     c->retry_ms = CELL_RETRY_MS_MIN;
     c->retry_at_ms = 1;
     snprintf(c->url, sizeof c->url, "%s", url);
-    memcpy(c->fleet, fleet, CELL_FLEET_LEN);
+    c->marks = *marks;
     return c;
 }
 
@@ -265,22 +269,44 @@ static void on_message(void *context, const char *topic, struct span payload, bo
         start_feeding(c);
 }
 
-/* [serial, fleet id]. Whatever else is there counts as no mark. */
+/* [mark-1]. Whatever else is there counts as no mark. */
 static void read_mark(struct cell *c, enum cell_lane lane, struct span payload)
 {
-    uint8_t fleet[CELL_FLEET_LEN];
+    uint8_t mac[MARK_MAC_LEN];
     struct wire_reader r = wire_reader_on(payload);
     wire_get_array(&r, 2, 2);
     uint64_t serial = wire_get_u64(&r, INT64_MAX);
-    wire_get_bytes_into(&r, fleet, sizeof fleet);
-    bool ours = wire_done(&r) == 0 && memcmp(fleet, c->fleet, sizeof fleet) == 0;
+    wire_get_bytes_into(&r, mac, sizeof mac);
+    struct digest expected = mark_mac(c, lane, serial);
+    bool ours = wire_done(&r) == 0 &&
+                mac_equal(span_of(mac, sizeof mac), span_of(expected.bytes, sizeof mac));
+    if (!ours)
+        log_event(LOG_WARN, "mark-refused", "url=%s topic=%s", c->url, mark_topic(lane).text);
     c->lanes[lane].mark = ours ? serial : 0;
+}
+
+/* Bound to the broker and the lane, so that a mark is good for nothing where it wasn't put. */
+static struct digest mark_mac(const struct cell *c, enum cell_lane lane, uint64_t serial)
+{
+    struct mac_key here = mac_derive(&c->marks, c->url, lane);
+    uint8_t bytes[8];
+    le64_write(bytes, serial);
+    return mac_of(&here, span_of(bytes, sizeof bytes));
+}
+
+/* Not so when the database was put back to an older state. */
+static bool log_reaches(const struct cell *c, enum cell_lane lane, uint64_t serial)
+{
+    struct cell_publication p;
+    return serial == 0 || c->handler.next(c->handler.context, lane, serial - 1, &p) == 1;
 }
 
 static void start_feeding(struct cell *c)
 {
     for (int i = 0; i < CELL_LANES; i++) {
         uint64_t mark = c->lanes[i].mark;
+        if (!log_reaches(c, (enum cell_lane)i, mark))
+            mark = 0;
         c->lanes[i] = (struct lane){.window = WINDOWS[i],
                                     .mark = mark,
                                     .acked = mark,
@@ -386,7 +412,7 @@ static void put_mark(struct cell *c, enum cell_lane which)
     struct wire_writer w = wire_writer_on(&out);
     wire_put_array(&w, 2);
     wire_put_u64(&w, lane->acked);
-    wire_put_bytes(&w, span_of(c->fleet, sizeof c->fleet));
+    wire_put_bytes(&w, span_of(mark_mac(c, which, lane->acked).bytes, MARK_MAC_LEN));
     int rv = wire_end(&w);
     assert(rv == 0);
     (void)rv;

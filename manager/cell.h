@@ -5,16 +5,16 @@
  * The feed follows two lanes of the log, so that small control messages never wait behind content.
  * In each, when everything up to a serial is acknowledged, that serial is retained as a mark. A new
  * connection first reads the marks: what lies behind them is published again. So a broker that lost
- * its memory, all or a part, gets what it lacks, and a restart of the manager costs nothing. A mark
- * with another fleet's id is no mark.
+ * its memory gets what it lacks, and a restart of the manager costs nothing. A mark whose MAC does
+ * not hold, or that is beyond the log's end, is no mark: with it anybody could make the manager
+ * skip publications for good.
  */
 #ifndef DUNLIN_MANAGER_CELL_H
 #define DUNLIN_MANAGER_CELL_H
 
 #include "base/err.h"
-#include "base/span.h"
+#include "crypto/mac.h"
 
-#define CELL_FLEET_LEN 8
 /* Publications that a lane has under way; of content, each up to CHUNK_MAX bytes, fewer. */
 #define CELL_CONTROL_WINDOW 64
 #define CELL_BULK_WINDOW 16
@@ -46,8 +46,9 @@ struct cell_handler {
 
 struct cell;
 
-/* Connects with the first cell_service. NULL when there is no memory. `url` is copied. */
-struct cell *cell_new(const char *url, const uint8_t fleet[static CELL_FLEET_LEN],
+/* Connects with the first cell_service. NULL when there is no memory. `url` and `marks`, the key
+ * that proves marks to be ours, are copied. */
+struct cell *cell_new(const char *url, const struct mac_key *marks,
                       const struct cell_handler *handler);
 void cell_free(struct cell *c);
 

@@ -20,6 +20,7 @@ struct slot {
 
 struct cells {
     struct cells_handler handler;
+    struct mac_key marks;
     size_t count;
     struct slot slots[DAEMON_CELLS_MAX];
 };
@@ -33,7 +34,7 @@ static int start_kept(struct slot *s, const struct broker_options *b, struct err
 static int start_fresh(struct slot *s, struct broker_options *b, int first, struct errmsg *em);
 static void stop_unwanted(const char *dir, const struct daemon_options *o, struct ledger *ledger,
                           unsigned wanted);
-static int connect_slot(struct slot *s, const char *url, const uint8_t *fleet, struct errmsg *em);
+static int connect_slot(struct slot *s, const char *url, struct errmsg *em);
 static bool is_any(const char *host);
 static bool is_loopback(const char *host);
 static void on_message(void *context, const char *topic, struct span payload);
@@ -43,8 +44,8 @@ static int on_next(void *context, enum cell_lane lane, uint64_t after,
 /* ---- open and close ---- */
 
 struct cells *cells_open(const char *dir, const struct daemon_options *options,
-                         struct ledger *ledger, const struct cells_handler *handler,
-                         struct errmsg *em)
+                         struct ledger *ledger, const struct mac_key *marks,
+                         const struct cells_handler *handler, struct errmsg *em)
 {
     struct cells *c = calloc(1, sizeof *c);
     if (!c) {
@@ -52,6 +53,7 @@ struct cells *cells_open(const char *dir, const struct daemon_options *options,
         return NULL;
     }
     c->handler = *handler;
+    c->marks = *marks;
     if (open_all(c, dir, options, ledger, em) < 0) {
         cells_close(c);
         return NULL;
@@ -77,7 +79,6 @@ void cells_close(struct cells *c)
 static int open_all(struct cells *c, const char *dir, const struct daemon_options *o,
                     struct ledger *ledger, struct errmsg *em)
 {
-    const uint8_t *fleet = ledger_keys(ledger)->fleet;
     unsigned kept = (unsigned)ledger_setting(ledger, LEDGER_CELLS);
     unsigned own = o->broker_count > 0 ? 0 : o->cells > 0 ? o->cells : kept > 0 ? kept : 1;
     int rv = check_hosts(o, em);
@@ -89,7 +90,7 @@ static int open_all(struct cells *c, const char *dir, const struct daemon_option
         if (i < own)
             rv = start_own(s, dir, o, ledger, em);
         else
-            rv = connect_slot(s, o->brokers[i - own], fleet, em);
+            rv = connect_slot(s, o->brokers[i - own], em);
     }
     if (rv == 0 && own < kept)
         stop_unwanted(dir, o, ledger, own);
@@ -143,7 +144,7 @@ static int start_own(struct slot *s, const char *dir, const struct daemon_option
         return rv;
     snprintf(s->url, sizeof s->url, "mqtt://%s:%d", o->advertise ? o->advertise : o->host, b.port);
     snprintf(url, sizeof url, "mqtt://%s:%d", is_any(o->host) ? "127.0.0.1" : o->host, b.port);
-    return connect_slot(s, url, ledger_keys(ledger)->fleet, em);
+    return connect_slot(s, url, em);
 }
 
 /* Agents know this port: another one would leave them without a broker. */
@@ -187,7 +188,7 @@ static void stop_unwanted(const char *dir, const struct daemon_options *o, struc
     }
 }
 
-static int connect_slot(struct slot *s, const char *url, const uint8_t *fleet, struct errmsg *em)
+static int connect_slot(struct slot *s, const char *url, struct errmsg *em)
 {
     struct cell_handler heard = {.context = s, .message = on_message, .next = on_next};
     char host[CELL_URL_MAX + 1];
@@ -197,7 +198,7 @@ static int connect_slot(struct slot *s, const char *url, const uint8_t *fleet, s
     int rv = mqtt_parse_url(url, host, sizeof host, &port, em);
     if (rv < 0)
         return rv;
-    s->cell = cell_new(url, fleet, &heard);
+    s->cell = cell_new(url, &s->cells->marks, &heard);
     return s->cell ? 0 : errmsg_set(em, ERR_NO_MEMORY, "out of memory");
 }
 

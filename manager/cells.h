@@ -26,12 +26,12 @@ struct cells;
 
 /*
  * Adopts or starts our own brokers in DIR/cells/N, or takes those that the options name; stops our
- * own that are no longer wanted. Ports are kept in the ledger, whose transaction is left open. NULL
- * with a sentence.
+ * own that are no longer wanted. Ports are kept in the ledger, whose transaction is left open.
+ * `marks` is copied. NULL with a sentence.
  */
 struct cells *cells_open(const char *dir, const struct daemon_options *options,
-                         struct ledger *ledger, const struct cells_handler *handler,
-                         struct errmsg *em);
+                         struct ledger *ledger, const struct mac_key *marks,
+                         const struct cells_handler *handler, struct errmsg *em);
 /* Says good-bye to all, and stops our own brokers. */
 void cells_close(struct cells *c);
 

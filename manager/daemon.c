@@ -283,7 +283,8 @@ static int open_outside(struct daemon *d, struct errmsg *em)
     d->signals = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
     if (d->signals < 0)
         return errmsg_set(em, ERR_IO, "cannot hear signals: %s", strerror(errno));
-    d->cells = cells_open(d->dir, &d->options, d->ledger, &handler, em);
+    struct mac_key marks = keyring_marks(&d->keys, daemon_epoch(d));
+    d->cells = cells_open(d->dir, &d->options, d->ledger, &marks, &handler, em);
     if (!d->cells)
         return ERR_IO;
     int rv = ledger_commit(d->ledger, em);

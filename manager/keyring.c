@@ -36,3 +36,8 @@ struct mac_key keyring_status(const struct keyring *k, uint32_t number)
 {
     return mac_derive(&k->master, "dunlin status", number);
 }
+
+struct mac_key keyring_marks(const struct keyring *k, uint32_t epoch)
+{
+    return mac_derive(&k->master, "dunlin mark", epoch);
+}

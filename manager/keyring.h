@@ -25,5 +25,7 @@ int keyring_init(struct keyring *k, const struct fleet_keys *keys);
 struct token keyring_token(const struct keyring *k, uint32_t batch, uint32_t index);
 /* What an agent's statuses are MACed with. */
 struct mac_key keyring_status(const struct keyring *k, uint32_t number);
+/* What brokers' marks are MACed with: those of another epoch don't count. */
+struct mac_key keyring_marks(const struct keyring *k, uint32_t epoch);
 
 #endif
