@@ -203,6 +203,10 @@ static int keep(struct driver *d, const struct store_incoming *in)
     int rv = store_apply(&d->store, &d->out, in, &em);
     if (rv < 0)
         log_event(LOG_ERROR, "not-stored", "error=\"%s\"", em.text);
+    else if (in && in->document)
+        log_event(LOG_INFO, "document-kept", "epoch=%u revision=%u records=%u",
+                  d->store.document.revision.epoch, d->store.document.revision.number,
+                  d->store.document.count);
     return rv;
 }
 
