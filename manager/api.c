@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "manager/api_routes.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -253,6 +254,7 @@ static void take_body(struct request *r, struct span piece)
     if (r->body.len + piece.len > r->body.cap) {
         size_t cap = 2 * (r->body.len + piece.len);
         cap = cap < max ? cap : max;
+        assert(cap > 0);
         uint8_t *data = realloc(r->body.data, cap);
         if (!data) {
             r->body_too_large = true;

@@ -77,7 +77,7 @@ static int open_manifest(struct request *r, struct errmsg *em)
     for (uint32_t i = 0; i < count; i++)
         publishers[i] = *manager_publisher(m, i);
     struct span bytes = span_buffer(&r->body);
-    struct span body;
+    struct span body = SPAN_NONE;
     struct key_id signer;
     int rv = envelope_peek(MESSAGE_MANIFEST, bytes, &body, &signer);
     if (rv < 0)
@@ -194,7 +194,7 @@ static json_t *bundle_json(struct request *r, const struct bundle_row *row, bool
 static int load_manifest(struct request *r, const struct digest *name, struct key_id *publisher)
 {
     struct buffer plain = buffer_on(r->tools->plain, sizeof r->tools->plain);
-    struct span body;
+    struct span body = SPAN_NONE;
     int rv = depot_get_plain(daemon_depot(r->daemon), name, &plain, NULL);
     if (rv == 0)
         rv = envelope_peek(MESSAGE_MANIFEST, span_buffer(&plain), &body, publisher);

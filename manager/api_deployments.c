@@ -21,7 +21,7 @@ static json_t *agent_json(const struct manager *m, uint32_t number,
 
 void api_deployments_create(struct request *r)
 {
-    const char *name = NULL, *bundle = NULL, *selector = "";
+    const char *name = "", *bundle = "", *selector = "";
     char bundle_name[API_NAME_MAX + 1];
     bool all = false, paused = false, keep = false;
     uint64_t priority = 0;

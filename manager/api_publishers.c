@@ -7,7 +7,7 @@ static request_item next_publisher;
 
 void api_publishers_add(struct request *r)
 {
-    const char *text = NULL;
+    const char *text = "";
     struct command command = {.type = COMMAND_PUBLISHER_ADD};
     const struct field field = {
         .name = "key", .type = FIELD_TEXT, .required = true, .out.text = &text};

@@ -113,7 +113,7 @@ void request_finish_empty(struct request *r, const struct manager_out *out)
 /* An empty body is an object without fields. */
 static bool parse_body(struct request *r)
 {
-    json_error_t error;
+    json_error_t error = {0};
     r->json = r->body.len == 0 ? json_object()
                                : json_loadb((const char *)r->body.data, r->body.len,
                                             JSON_REJECT_DUPLICATES, &error);

@@ -49,30 +49,31 @@ struct request {
     struct api_tools *tools;
     struct MHD_Connection *connection; /* NULL: the API is gone, and nobody waits */
     const struct route *route;         /* NULL: there is none */
-    bool known_path;                   /* but with another method */
-    char name[API_NAME_MAX + 1];
     struct buffer body;
+    json_t *json;    /* the body's object, which texts among the fields borrow from */
+    bool known_path; /* but with another method */
     bool body_too_large;
     bool handled;
-    json_t *json; /* the body's object, which texts among the fields borrow from */
+    bool waiting; /* the daemon owes a reply */
+    bool begun;   /* of a list, something is written */
 
     unsigned status;
     struct MHD_Response *response; /* waits to be sent */
 
-    bool waiting; /* the daemon owes a reply */
     request_finish *finish;
-    struct key_id agent; /* what a command is about, for its finish */
-    uint32_t batch;
     struct request *next_waiting;
+    struct key_id agent; /* what a command is about, for its finish */
 
     request_piece *piece;
     request_item *item;
-    const char *list; /* the list's name, until its beginning is written */
+    const char *list; /* its name; NULL: its end is written */
+    char *rest;       /* of the current piece */
+    size_t rest_at;
     uint32_t at;
     uint32_t end;
-    bool begun;
-    char *rest; /* of the current piece */
-    size_t rest_at;
+    uint32_t batch;
+
+    char name[API_NAME_MAX + 1];
     char selector[SELECTOR_TEXT_MAX + 1];
 };
 
