@@ -1,0 +1,601 @@
+/* The manager's database: what was committed comes back, what wasn't does not, and what is damaged
+ * is named. */
+#include "manager/ledger.h"
+
+#include "test/samples.h"
+#include "test/suite.h"
+#include "test/tree.h"
+
+#include <stdalign.h>
+
+#define CHUNKS_MAX 16
+
+static const struct manager_limits LIMITS = {
+    .agents = 100, .cohorts = 8, .deployments = 8, .bundles = 8, .batches = 8};
+
+static struct fleet_keys sample_keys(void)
+{
+    struct fleet_keys keys;
+    sample_fill(keys.fleet, sizeof keys.fleet, 7);
+    keys.signing = sample_secret(1);
+    sample_fill(keys.master.bytes, sizeof keys.master.bytes, 90);
+    return keys;
+}
+
+static struct ledger *open_at(const struct tree_path *dir, struct errmsg *em)
+{
+    struct fleet_keys keys = sample_keys();
+    return ledger_open(dir->text, &keys, em);
+}
+
+static struct ledger *open_well(const struct tree_path *dir)
+{
+    struct errmsg em = {.text = ""};
+    struct ledger *l = open_at(dir, &em);
+    tree_must(l != NULL, em.text);
+    return l;
+}
+
+static void commit(struct ledger *l)
+{
+    struct errmsg em = {.text = ""};
+    tree_must(ledger_commit(l, &em) == 0, em.text);
+}
+
+static struct manager *fresh_core(void)
+{
+    struct manager_options options = {.limits = LIMITS, .epoch = 1, .policy = POLICY_DEFAULT};
+    void *memory = calloc(1, manager_size(&LIMITS));
+    tree_must(memory != NULL, "memory");
+    return manager_init(memory, &options);
+}
+
+/* ---- one of each row ---- */
+
+static struct batch_row sample_batch(void)
+{
+    return (struct batch_row){.count = 1000,
+                              .uses = 2,
+                              .created_s = 1000,
+                              .expires_s = UINT64_MAX,
+                              .revoked = true,
+                              .labels = {.text = "env=prod,zone=a"}};
+}
+
+static struct bundle_row sample_bundle(void)
+{
+    return (struct bundle_row){.digest = sample_digest(3),
+                               .name = "app",
+                               .version = "1.2.3",
+                               .bytes = 1ull << 40,
+                               .files = 1000000,
+                               .chunks = 16777216,
+                               .created_s = 2000};
+}
+
+static struct deployment_row sample_deployment(void)
+{
+    return (struct deployment_row){
+        .name = "web",
+        .selector = "env in (prod,staging)",
+        .flags = RECORD_PAUSED,
+        .priority = 9,
+        .salt = UINT64_MAX - 1,
+        .created_s = 3000,
+        .history_count = 2,
+        .history = {{.generation = 2, .bundle = 0, .since_s = 4000},
+                    {.generation = 1, .since_s = 1}},
+    };
+}
+
+static struct cohort sample_cohort_row(void)
+{
+    return (struct cohort){
+        .labels = {.text = "env=prod"},
+        .key = sample_cohort(),
+        .revision = {.epoch = 3, .number = 41},
+        .fingerprint = sample_digest(50),
+        .issued_s = 5000,
+        .trust_version = 2,
+        .placement_count = 1,
+        .placements =
+            {{.deployment = 1, .generation = 2, .since = 40, .before = 1, .before_since = 7}},
+    };
+}
+
+static struct agent_row sample_row(unsigned number)
+{
+    struct agent_row row = {.batch = 0,
+                            .index = number,
+                            .facts = 0xdeadbeef,
+                            .assigned = {.epoch = 1, .number = 2},
+                            .joined_s = 6000 + number};
+    sample_fill(row.id.bytes, KEY_ID_LEN, number);
+    return row;
+}
+
+static struct agent_row sample_reported(unsigned number)
+{
+    struct agent_row row = sample_row(number);
+    row.facts = 5;
+    row.reported = (struct revision){.epoch = 1, .number = 1};
+    row.document = (struct revision){.epoch = 3, .number = 40};
+    row.seq = UINT32_MAX;
+    row.session = 12;
+    row.last_seen_s = 7000;
+    row.flags = AGENT_ONLINE | AGENT_TRUNCATED;
+    return row;
+}
+
+static const struct exception EXCEPTIONS[2] = {
+    {.deployment = 1, .generation = 2, .running = 1, .state = STATE_FAILED, .cause = CAUSE_HEALTH},
+    {.deployment = 9, .generation = 0, .running = 3, .state = STATE_REMOVING},
+};
+
+static void write_fleet(struct ledger *l)
+{
+    struct batch_row batch = sample_batch();
+    struct bundle_row bundle = sample_bundle();
+    struct deployment_row deployment = sample_deployment();
+    struct cohort cohort = sample_cohort_row();
+    struct trust trust = {
+        .version = 2, .count = 2, .publishers = {sample_public(65), sample_public(97)}};
+    struct agent_row one = sample_row(1), two = sample_row(2), two_reported = sample_reported(2);
+    struct newcomer newcomer = {.key = sample_public(1), .facts = span_text("\x91\x92\xa1k\xa1v")};
+    CU_ASSERT_EQUAL(ledger_batch(l, 0, &batch, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_bundle(l, 0, &bundle, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_deployment(l, 0, &deployment, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_cohort(l, 0, &cohort, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_trust(l, &trust, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_agent(l, 1, &one, &newcomer, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_agent(l, 2, &two, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_status(l, 2, &two_reported, EXCEPTIONS, 2, NULL), 0);
+    CU_ASSERT_TRUE(ledger_dirty(l));
+}
+
+static void check_agents(const struct manager *m)
+{
+    struct exception list[EXCEPTIONS_MAX];
+    struct agent_row one = sample_row(1), two = sample_reported(2);
+    CU_ASSERT_EQUAL_FATAL(manager_agent_count(m), 2);
+    CU_ASSERT_EQUAL(memcmp(manager_agent(m, 1), &one, sizeof one), 0);
+    struct agent_row loaded = *manager_agent(m, 2);
+    loaded.exceptions = 0;
+    CU_ASSERT_EQUAL(memcmp(&loaded, &two, sizeof two), 0);
+    CU_ASSERT_EQUAL_FATAL(manager_exceptions(m, 2, list), 2);
+    /* Their order is the core's business. */
+    for (int i = 0; i < 2; i++) {
+        const struct exception *e =
+            list[0].deployment == EXCEPTIONS[i].deployment ? &list[0] : &list[1];
+        CU_ASSERT_EQUAL(e->deployment, EXCEPTIONS[i].deployment);
+        CU_ASSERT_EQUAL(e->generation, EXCEPTIONS[i].generation);
+        CU_ASSERT_EQUAL(e->running, EXCEPTIONS[i].running);
+        CU_ASSERT_EQUAL(e->state, EXCEPTIONS[i].state);
+        CU_ASSERT_EQUAL(e->cause, EXCEPTIONS[i].cause);
+    }
+}
+
+static void check_cohort(const struct manager *m)
+{
+    const struct cohort want = sample_cohort_row();
+    CU_ASSERT_EQUAL_FATAL(manager_cohort_count(m), 1);
+    const struct cohort *c = manager_cohort(m, 0);
+    CU_ASSERT_STRING_EQUAL(c->labels.text, want.labels.text);
+    CU_ASSERT_EQUAL(memcmp(&c->key, &want.key, sizeof want.key), 0);
+    CU_ASSERT_EQUAL(revision_compare(c->revision, want.revision), 0);
+    CU_ASSERT_TRUE(digest_equal(&c->fingerprint, &want.fingerprint));
+    CU_ASSERT_EQUAL(c->issued_s, want.issued_s);
+    CU_ASSERT_EQUAL(c->trust_version, want.trust_version);
+    CU_ASSERT_EQUAL_FATAL(c->placement_count, 1);
+    CU_ASSERT_EQUAL(memcmp(c->placements, want.placements, sizeof want.placements[0]), 0);
+}
+
+static void check_fleet(const struct manager *m)
+{
+    struct batch_row batch = sample_batch();
+    struct bundle_row bundle = sample_bundle();
+    struct deployment_row deployment = sample_deployment();
+    struct public_key publisher = sample_public(97);
+    batch.redeemed = 2; /* counted from the agents */
+    CU_ASSERT_EQUAL_FATAL(manager_batch_count(m), 1);
+    CU_ASSERT_EQUAL(memcmp(manager_batch(m, 0), &batch, sizeof batch), 0);
+    CU_ASSERT_EQUAL_FATAL(manager_bundle_count(m), 1);
+    CU_ASSERT_EQUAL(memcmp(manager_bundle(m, 0), &bundle, sizeof bundle), 0);
+    CU_ASSERT_EQUAL_FATAL(manager_deployment_count(m), 1);
+    CU_ASSERT_EQUAL(memcmp(manager_deployment(m, 0), &deployment, sizeof deployment), 0);
+    CU_ASSERT_EQUAL_FATAL(manager_publisher_count(m), 2);
+    CU_ASSERT_EQUAL(memcmp(manager_publisher(m, 1), &publisher, sizeof publisher), 0);
+    CU_ASSERT_EQUAL(manager_trust_version(m), 2);
+    check_cohort(m);
+    check_agents(m);
+}
+
+static void test_every_row_comes_back(void)
+{
+    struct tree_path dir = tree_new();
+    struct ledger *l = open_well(&dir);
+    write_fleet(l);
+    commit(l);
+    CU_ASSERT_FALSE(ledger_dirty(l));
+    ledger_close(l);
+
+    l = open_well(&dir);
+    struct manager *m = fresh_core();
+    CU_ASSERT_EQUAL(ledger_load(l, m, NULL), 0);
+    check_fleet(m);
+    free(m);
+    ledger_close(l);
+    tree_free(&dir);
+}
+
+static void test_what_was_not_committed_is_gone(void)
+{
+    struct tree_path dir = tree_new();
+    struct ledger *l = open_well(&dir);
+    write_fleet(l);
+    ledger_rollback(l);
+    CU_ASSERT_FALSE(ledger_dirty(l));
+    write_fleet(l);
+    ledger_close(l); /* as a kill would */
+
+    l = open_well(&dir);
+    struct manager *m = fresh_core();
+    CU_ASSERT_EQUAL(ledger_load(l, m, NULL), 0);
+    CU_ASSERT_EQUAL(manager_agent_count(m), 0);
+    CU_ASSERT_EQUAL(manager_batch_count(m), 0);
+    CU_ASSERT_EQUAL(manager_trust_version(m), 0);
+    free(m);
+    ledger_close(l);
+    tree_free(&dir);
+}
+
+static void test_keys_are_made_once_and_nobody_else_reads_them(void)
+{
+    struct tree_path dir = tree_new();
+    struct tree_path db = tree_join(&dir, "manager.db");
+    struct fleet_keys first = sample_keys(), second = {.fleet = {0}};
+    struct stat st;
+    ledger_close(open_well(&dir));
+    struct ledger *l = ledger_open(dir.text, &second, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+    CU_ASSERT_EQUAL(memcmp(ledger_keys(l), &first, sizeof first), 0);
+    CU_ASSERT_EQUAL(stat(db.text, &st), 0);
+    CU_ASSERT_EQUAL(st.st_mode & 0777, 0600);
+    ledger_close(l);
+    tree_free(&dir);
+}
+
+static void test_settings_come_back(void)
+{
+    struct tree_path dir = tree_new();
+    struct ledger *l = open_well(&dir);
+    CU_ASSERT_EQUAL(ledger_setting(l, LEDGER_EPOCH), 0);
+    CU_ASSERT_EQUAL(ledger_set(l, LEDGER_EPOCH, 4, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_set(l, LEDGER_PORT + 7, 1890, NULL), 0);
+    commit(l);
+    ledger_close(l);
+    l = open_well(&dir);
+    CU_ASSERT_EQUAL(ledger_setting(l, LEDGER_EPOCH), 4);
+    CU_ASSERT_EQUAL(ledger_setting(l, LEDGER_PORT + 7), 1890);
+    CU_ASSERT_EQUAL(ledger_setting(l, LEDGER_PORT + 6), 0);
+    ledger_close(l);
+    tree_free(&dir);
+}
+
+static void test_removed_agents_stay_removed(void)
+{
+    struct tree_path dir = tree_new();
+    struct ledger *l = open_well(&dir);
+    write_fleet(l);
+    struct agent_row row = sample_reported(2);
+    row.flags = AGENT_REMOVED | AGENT_ONLINE;
+    CU_ASSERT_EQUAL(ledger_agent(l, 2, &row, NULL, NULL), 0);
+    commit(l);
+    struct manager *m = fresh_core();
+    CU_ASSERT_EQUAL(ledger_load(l, m, NULL), 0);
+    CU_ASSERT_TRUE(manager_agent(m, 2)->flags & AGENT_REMOVED);
+    free(m);
+    ledger_close(l);
+    tree_free(&dir);
+}
+
+static void test_facts_are_kept_as_told(void)
+{
+    struct tree_path dir = tree_new();
+    struct ledger *l = open_well(&dir);
+    struct facts facts;
+    struct errmsg em;
+    write_fleet(l);
+    commit(l);
+    CU_ASSERT_EQUAL(ledger_facts(l, 1, &facts, &em), 0);
+    CU_ASSERT_EQUAL_FATAL(facts.count, 1);
+    CU_ASSERT_STRING_EQUAL(facts.list[0].key, "k");
+    CU_ASSERT_STRING_EQUAL(facts.list[0].value, "v");
+    CU_ASSERT_EQUAL(ledger_facts(l, 2, &facts, &em), ERR_NOT_FOUND);
+    ledger_close(l);
+    tree_free(&dir);
+}
+
+/* ---- what cells retain ---- */
+
+static void publish(struct ledger *l, const char *topic, const char *payload)
+{
+    CU_ASSERT_EQUAL(ledger_publish(l, topic, span_text(payload), NULL), 0);
+}
+
+static void expect_control(struct ledger *l, uint64_t *at, const char *topic, const char *payload)
+{
+    struct control_row row;
+    CU_ASSERT_EQUAL_FATAL(ledger_next_control(l, *at, &row, NULL), 1);
+    CU_ASSERT_TRUE(row.serial > *at);
+    CU_ASSERT_STRING_EQUAL(row.topic, topic);
+    CU_ASSERT_TRUE(span_equal(row.payload, span_text(payload)));
+    *at = row.serial;
+}
+
+static void test_newer_publication_replaces_the_older_at_the_end_of_the_log(void)
+{
+    struct tree_path dir = tree_new();
+    struct ledger *l = open_well(&dir);
+    struct control_row row;
+    uint64_t at = 0;
+    publish(l, "a", "1");
+    publish(l, "b", "2");
+    publish(l, "a", "3");
+    publish(l, "c", "");
+    commit(l);
+    expect_control(l, &at, "b", "2");
+    expect_control(l, &at, "a", "3");
+    expect_control(l, &at, "c", "");
+    CU_ASSERT_EQUAL(ledger_next_control(l, at, &row, NULL), 0);
+    publish(l, "c", "4"); /* the last serial isn't given again */
+    commit(l);
+    expect_control(l, &at, "c", "4");
+    uint8_t memory[8];
+    struct buffer out = buffer_on(memory, sizeof memory);
+    CU_ASSERT_EQUAL(ledger_published(l, "a", &out, NULL), 0);
+    CU_ASSERT_TRUE(span_equal(span_buffer(&out), span_text("3")));
+    CU_ASSERT_EQUAL(ledger_published(l, "z", &out, NULL), ERR_NOT_FOUND);
+    ledger_close(l);
+    tree_free(&dir);
+}
+
+struct gone {
+    size_t count;
+    struct digest chunks[CHUNKS_MAX];
+};
+
+static void note_gone(void *context, const struct digest *chunk)
+{
+    struct gone *g = context;
+    g->chunks[g->count++] = *chunk;
+}
+
+static void add_chunks(struct ledger *l, uint32_t bundle, unsigned first, unsigned last)
+{
+    for (unsigned i = first; i <= last; i++) {
+        struct digest chunk = sample_digest(i);
+        CU_ASSERT_EQUAL(ledger_bundle_chunk(l, bundle, &chunk, NULL), 0);
+    }
+}
+
+static void expect_bulk(struct ledger *l, uint64_t *at, unsigned chunk, bool erased)
+{
+    struct bulk_row row;
+    struct digest want = sample_digest(chunk);
+    CU_ASSERT_EQUAL_FATAL(ledger_next_bulk(l, *at, &row, NULL), 1);
+    CU_ASSERT_TRUE(row.serial > *at);
+    CU_ASSERT_TRUE(digest_equal(&row.chunk, &want));
+    CU_ASSERT_EQUAL(row.erased, erased);
+    *at = row.serial;
+}
+
+static void expect_bulk_end(struct ledger *l, uint64_t at)
+{
+    struct bulk_row row;
+    CU_ASSERT_EQUAL(ledger_next_bulk(l, at, &row, NULL), 0);
+}
+
+static void test_shared_chunk_is_published_once_and_erased_with_its_last_bundle(void)
+{
+    struct tree_path dir = tree_new();
+    struct ledger *l = open_well(&dir);
+    struct gone gone = {0};
+    struct digest shared = sample_digest(2);
+    uint64_t at = 0;
+    add_chunks(l, 0, 1, 2);
+    add_chunks(l, 0, 1, 2); /* content that repeats within a bundle */
+    add_chunks(l, 1, 2, 3);
+    commit(l);
+    expect_bulk(l, &at, 1, false);
+    expect_bulk(l, &at, 2, false);
+    expect_bulk(l, &at, 3, false);
+    expect_bulk_end(l, at);
+
+    CU_ASSERT_EQUAL(ledger_bundle_erase(l, 0, &gone, note_gone, NULL), 0);
+    commit(l);
+    CU_ASSERT_EQUAL(gone.count, 1);
+    CU_ASSERT_TRUE(ledger_chunk_needed(l, &shared));
+    expect_bulk(l, &at, 1, true);
+    expect_bulk_end(l, at);
+
+    CU_ASSERT_EQUAL(ledger_bundle_erase(l, 1, &gone, note_gone, NULL), 0);
+    commit(l);
+    CU_ASSERT_EQUAL(gone.count, 3);
+    CU_ASSERT_FALSE(ledger_chunk_needed(l, &shared));
+    expect_bulk(l, &at, 2, true);
+    expect_bulk(l, &at, 3, true);
+
+    add_chunks(l, 2, 2, 2); /* it comes back */
+    commit(l);
+    expect_bulk(l, &at, 2, false);
+    expect_bulk_end(l, at);
+    ledger_close(l);
+    tree_free(&dir);
+}
+
+static void test_lost_chunk_that_is_back_is_published_again(void)
+{
+    struct tree_path dir = tree_new();
+    struct ledger *l = open_well(&dir);
+    struct digest mine = sample_digest(1), foreign = sample_digest(9);
+    uint64_t at = 0;
+    add_chunks(l, 0, 1, 2);
+    CU_ASSERT_EQUAL(ledger_chunk_again(l, &mine, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_chunk_again(l, &foreign, NULL), 0);
+    commit(l);
+    expect_bulk(l, &at, 2, false);
+    expect_bulk(l, &at, 1, false);
+    expect_bulk_end(l, at);
+    ledger_close(l);
+    tree_free(&dir);
+}
+
+/* ---- what goes wrong ---- */
+
+static void test_full_disk_keeps_what_was_committed_and_loses_nothing_later(void)
+{
+    struct tree_path dir = tree_new();
+    struct ledger *l = open_well(&dir);
+    struct errmsg em = {.text = ""};
+    struct batch_row batch = sample_batch();
+    static uint8_t large[DOCUMENT_MAX];
+    int rv = 0;
+    write_fleet(l);
+    commit(l);
+    CU_ASSERT_EQUAL(ledger_limit(l, 40, NULL), 0);
+    for (int i = 0; rv == 0 && i < 100; i++) {
+        char topic[32];
+        snprintf(topic, sizeof topic, "topic%d", i);
+        rv = ledger_publish(l, topic, span_of(large, sizeof large), &em);
+    }
+    CU_ASSERT_EQUAL(rv, ERR_NO_SPACE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "manager.db"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "make room"));
+    /* Nothing slips in behind the failed write. */
+    CU_ASSERT_TRUE(ledger_batch(l, 1, &batch, NULL) < 0);
+    CU_ASSERT_TRUE(ledger_commit(l, NULL) < 0);
+    ledger_rollback(l);
+
+    CU_ASSERT_EQUAL(ledger_limit(l, 1000000, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_batch(l, 1, &batch, NULL), 0);
+    commit(l);
+    struct manager *m = fresh_core();
+    CU_ASSERT_EQUAL(ledger_load(l, m, NULL), 0);
+    CU_ASSERT_EQUAL(manager_batch_count(m), 2);
+    check_agents(m);
+    free(m);
+    struct control_row row;
+    CU_ASSERT_EQUAL(ledger_next_control(l, 0, &row, NULL), 0);
+    ledger_close(l);
+    tree_free(&dir);
+}
+
+static void spoil(const struct tree_path *dir, long offset, size_t len)
+{
+    static const uint8_t garbage[4096 * 4] = {0x5a, 0x13, 0x7e};
+    struct tree_path db = tree_join(dir, "manager.db");
+    int fd = open(db.text, O_WRONLY | O_CREAT, 0600);
+    tree_must(fd >= 0 && pwrite(fd, garbage, len, offset) == (ssize_t)len, db.text);
+    close(fd);
+}
+
+static void test_foreign_bytes_are_refused_with_the_name_of_the_file(void)
+{
+    struct tree_path dir = tree_new();
+    struct errmsg em = {.text = ""};
+    spoil(&dir, 0, 4096);
+    CU_ASSERT_PTR_NULL(open_at(&dir, &em));
+    CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "manager.db"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "damaged"));
+    tree_free(&dir);
+}
+
+static int open_and_load(const struct tree_path *dir, struct errmsg *em)
+{
+    struct ledger *l = open_at(dir, em);
+    if (!l)
+        return ERR_DAMAGED;
+    struct manager *m = fresh_core();
+    int rv = ledger_load(l, m, em);
+    free(m);
+    ledger_close(l);
+    return rv;
+}
+
+/* Whatever page is lost: it is said, or it held nothing that is loaded. */
+static void test_any_overwritten_page_is_noticed_or_harmless(void)
+{
+    unsigned noticed = 0;
+    struct stat st = {.st_size = 1};
+    for (long page = 0; page * 4096 < st.st_size; page++) {
+        struct tree_path dir = tree_new();
+        struct tree_path db = tree_join(&dir, "manager.db");
+        struct errmsg em = {.text = ""};
+        struct ledger *l = open_well(&dir);
+        write_fleet(l);
+        commit(l);
+        ledger_close(l);
+        tree_must(stat(db.text, &st) == 0, db.text);
+        spoil(&dir, page * 4096, 4096);
+        int rv = open_and_load(&dir, &em);
+        CU_ASSERT_TRUE(rv == 0 || strstr(em.text, "manager.db") != NULL);
+        noticed += rv < 0;
+        tree_free(&dir);
+    }
+    CU_ASSERT_TRUE(noticed >= 8); /* the schema, the keys, and every table that is loaded */
+}
+
+static void test_other_databases_and_versions_are_refused(void)
+{
+    struct tree_path dir = tree_new();
+    struct tree_path db = tree_join(&dir, "manager.db");
+    struct errmsg em = {.text = ""};
+    uint8_t version[4] = {0, 0, 0, 2}, application[4] = {'A', 'B', 'C', 'D'};
+    ledger_close(open_well(&dir));
+    int fd = open(db.text, O_WRONLY);
+    tree_must(fd >= 0 && pwrite(fd, version, 4, 60) == 4, db.text); /* user_version */
+    CU_ASSERT_PTR_NULL(open_at(&dir, &em));
+    CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "version 2"));
+    tree_must(pwrite(fd, application, 4, 68) == 4, db.text); /* application_id */
+    CU_ASSERT_PTR_NULL(open_at(&dir, &em));
+    CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "no manager's"));
+    close(fd);
+    tree_free(&dir);
+}
+
+static void test_rows_that_contradict_each_other_are_damage(void)
+{
+    struct tree_path dir = tree_new();
+    struct ledger *l = open_well(&dir);
+    struct errmsg em = {.text = ""};
+    struct agent_row row = sample_row(4);
+    write_fleet(l);
+    CU_ASSERT_EQUAL(ledger_agent(l, 4, &row, NULL, NULL), 0); /* without a third */
+    commit(l);
+    struct manager *m = fresh_core();
+    CU_ASSERT_EQUAL(ledger_load(l, m, &em), ERR_DAMAGED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "damaged"));
+    free(m);
+    ledger_close(l);
+    tree_free(&dir);
+}
+
+static const struct suite_test tests[] = {
+    TEST(test_every_row_comes_back),
+    TEST(test_what_was_not_committed_is_gone),
+    TEST(test_keys_are_made_once_and_nobody_else_reads_them),
+    TEST(test_settings_come_back),
+    TEST(test_removed_agents_stay_removed),
+    TEST(test_facts_are_kept_as_told),
+    TEST(test_newer_publication_replaces_the_older_at_the_end_of_the_log),
+    TEST(test_shared_chunk_is_published_once_and_erased_with_its_last_bundle),
+    TEST(test_lost_chunk_that_is_back_is_published_again),
+    TEST(test_full_disk_keeps_what_was_committed_and_loses_nothing_later),
+    TEST(test_foreign_bytes_are_refused_with_the_name_of_the_file),
+    TEST(test_any_overwritten_page_is_noticed_or_harmless),
+    TEST(test_other_databases_and_versions_are_refused),
+    TEST(test_rows_that_contradict_each_other_are_damage),
+};
+
+SUITE_MAIN("ledger", tests)
