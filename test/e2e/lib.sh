@@ -91,6 +91,28 @@ refused()
         fail "'$*' should say '$words', but says: $(cat "$WORK/refused.out")"
 }
 
+# wrong CODE WORDS COMMAND...: the command ends with CODE, prints nothing, and says one line with
+# WORDS on standard error (both are grep -E expressions). It may be a function.
+wrong()
+{
+    wrong_at_last "$@"
+    [ "$(wc -l <"$WORK/wrong.err")" -eq 1 ] || fail "more than one line: $(cat "$WORK/wrong.err")"
+}
+
+# wrong_at_last CODE WORDS COMMAND...: the same for what says before what it is waiting for.
+wrong_at_last()
+{
+    code=$1 words=$2 got=0
+    shift 2
+    "$@" >"$WORK/wrong.out" 2>"$WORK/wrong.err" || got=$?
+    said=$(tail -n 1 "$WORK/wrong.err")
+    echo "$got" | grep -qxE "$code" || fail "'$*' ends with $got instead of $code: $said"
+    echo "$said" | grep -qE -e "$words" || fail "'$*' should say '$words', but says: $said"
+    [ ! -s "$WORK/wrong.out" ] || fail "'$*' fails, but prints: $(cat "$WORK/wrong.out")"
+    ! LC_ALL=C grep -E -m 1 -v "^dunlin(-agent|-manager)?: [^[:cntrl:]]+$" "$WORK/wrong.err" ||
+        fail "'$*' says the line above"
+}
+
 # random N: sets $rnd to one of 0 … N - 1. The same $seed gives the same numbers.
 random()
 {
