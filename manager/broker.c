@@ -487,17 +487,20 @@ static int try_socket(const char *host, int port, socket_call *call, int *chosen
     int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int on = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    struct sockaddr_storage bound = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } bound = {0};
     socklen_t len = sizeof bound;
-    bool done = call(fd, found->ai_addr, found->ai_addrlen) == 0 &&
-                getsockname(fd, (struct sockaddr *)&bound, &len) == 0;
+    bool done =
+        call(fd, found->ai_addr, found->ai_addrlen) == 0 && getsockname(fd, &bound.any, &len) == 0;
     int reason = errno;
     freeaddrinfo(found);
     if (fd >= 0)
         close(fd);
     errno = reason;
     if (done && chosen)
-        *chosen = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                                                    : ((struct sockaddr_in *)&bound)->sin_port);
+        *chosen = ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
     return done ? 0 : ERR_IO;
 }
