@@ -271,7 +271,10 @@ static bool goes_astray(struct client *c)
             client_cut(c);
         return true;
     }
-    return !c->session && chance(b, b->options.drops_per_mille);
+    if (!chance(b, b->options.cuts_per_mille))
+        return false;
+    client_cut(c);
+    return true;
 }
 
 static void transfer(struct client *c, struct packet *p, bool to_broker)

@@ -30,8 +30,8 @@ struct client_handler {
 struct broker_options {
     uint32_t delay_ms_min; /* of each message, one way */
     uint32_t delay_ms_max;
-    unsigned drops_per_mille;      /* of messages to and from clients without a session */
-    unsigned duplicates_per_mille; /* the same */
+    unsigned cuts_per_mille;       /* of messages that are lost with their link */
+    unsigned duplicates_per_mille; /* of messages to and from clients without a session */
 };
 
 struct broker *broker_new(struct stage *stage, const struct broker_options *options);

@@ -28,6 +28,7 @@ struct control *control_new(struct stage *stage, struct broker *broker, const st
     c->shelf = shelf;
     c->policy = options->policy;
     c->document_life_s = options->document_life_s;
+    c->tick_ms = CONTROL_TICK_MS;
     c->signing = notary_secret(1);
     c->root = notary_public(&c->signing);
     memcpy(c->master.bytes, c->signing.bytes, MAC_KEY_LEN);
@@ -82,7 +83,7 @@ void control_start(struct control *c)
     c->pending_count = 0;
     control_build_core(c);
     client_connect(c->client, 60, NULL, SPAN_NONE);
-    stage_at(c->stage, c->stage->now_ms + CONTROL_TICK_MS, tick, c, c->life, NULL);
+    stage_at(c->stage, c->stage->now_ms + c->tick_ms, tick, c, c->life, NULL);
 }
 
 /* The core stays in memory until the next start: it may be at work further up the stack. */
@@ -124,7 +125,7 @@ static void tick(void *context, uint64_t life, void *payload)
     (void)payload;
     if (life != c->life)
         return;
-    stage_at(c->stage, c->stage->now_ms + CONTROL_TICK_MS, tick, c, c->life, NULL);
+    stage_at(c->stage, c->stage->now_ms + c->tick_ms, tick, c, c->life, NULL);
     control_turn(c, &(struct manager_event){.type = MANAGER_TICK}, &out);
     control_pump(c);
 }

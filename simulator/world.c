@@ -158,11 +158,17 @@ int world_remove_agent(struct world *w, const struct device *d)
 
 struct device *world_device(struct world *w, const struct token *token)
 {
+    struct device *d = world_device_off(w, token);
+    device_start(d);
+    return d;
+}
+
+struct device *world_device_off(struct world *w, const struct token *token)
+{
     assert(w->device_count < WORLD_DEVICES_MAX);
     unsigned index = w->device_count + 1;
     struct device *d = device_new(&w->stage, w->broker, &w->shelf, index, token);
     w->devices[w->device_count++] = d;
-    device_start(d);
     return d;
 }
 
@@ -258,7 +264,11 @@ static bool device_at_rest(const struct world *w, const struct device *d)
         return false;
     if (!number)
         return true;
-    if (!(manager_agent(m, number)->flags & AGENT_ONLINE) || d->core.dirty)
+    const struct agent_row *row = manager_agent(m, number);
+    const struct cohort *cohort = manager_cohort(m, row->cohort);
+    if (!(row->flags & AGENT_ONLINE) || d->core.dirty ||
+        revision_compare(row->document, cohort->revision) < 0 ||
+        revision_compare(row->reported, row->assigned) < 0)
         return false;
     struct exception told[EXCEPTIONS_MAX];
     size_t count = manager_exceptions(m, number, told);

@@ -59,6 +59,8 @@ int world_remove_agent(struct world *w, const struct device *d);
 
 /* A new device with this token, switched on. */
 struct device *world_device(struct world *w, const struct token *token);
+/* The same, still off. */
+struct device *world_device_off(struct world *w, const struct token *token);
 /* One more, with a token of its own for these labels, and run until the manager has heard it. */
 struct device *world_agent(struct world *w, const char *labels);
 
@@ -78,8 +80,8 @@ bool world_is_gone(const struct device *d, const char *deployment);
 enum deployment_state world_state(const struct world *w, const struct device *d,
                                   const char *deployment, enum cause *cause);
 uint32_t world_flags(const struct world *w, const struct device *d); /* enum agent_flag */
-/* Everybody on, connected and heard, and every deployment at an end: Ready, Failed, RolledBack or
- * Paused on every agent that the manager knows. */
+/* Everybody on, connected, heard, with the newest document, and every deployment at an end: Ready,
+ * Failed, RolledBack or Paused on every agent that the manager knows. */
 bool world_at_rest(const struct world *w, const void *unused);
 
 /* ---- world_check.c ---- */

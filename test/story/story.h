@@ -1,0 +1,59 @@
+/*
+ * story: the beginnings and ends that stories share. A story's sentence is its test's name.
+ */
+#ifndef DUNLIN_TEST_STORY_STORY_H
+#define DUNLIN_TEST_STORY_STORY_H
+
+#include "simulator/world.h"
+#include "test/suite.h"
+
+/* Longer than any back-off, heartbeat and retry: what isn't at rest by then never will be. */
+#define STORY_MS_MAX 900000
+/* A loop over cut points ends by itself when nothing is left to cut; this is for when it doesn't.
+ */
+#define STORY_POINTS_MAX 1000
+
+static inline void story_push(struct world *w, const char *name, const char *version)
+{
+    CU_ASSERT_TRUE(world_push(w, &(struct script){.name = name, .version = version}) >= 0);
+}
+
+/* Everybody comes to rest. */
+static inline bool story_rest(struct world *w)
+{
+    return world_run_until(w, world_at_rest, NULL, STORY_MS_MAX);
+}
+
+/* One agent with the label env=prod that runs app@v1; v2 has been pushed as `next` says. */
+static inline struct world *story_app_v1(struct device **d, const struct script *next)
+{
+    struct world *w = world_new(NULL);
+    *d = world_agent(w, "env=prod");
+    story_push(w, "app", "v1");
+    CU_ASSERT_EQUAL(world_deploy(w, "app", "v1", "env=prod"), 0);
+    CU_ASSERT_TRUE(story_rest(w));
+    if (next)
+        CU_ASSERT_EQUAL(world_push(w, next), 0);
+    return w;
+}
+
+/* Nothing happened that never may, as far as the checks after every event can see. */
+static inline void story_end(struct world *w)
+{
+    if (world_fault(w)[0] != '\0')
+        fputs(world_trace(w), stderr);
+    CU_ASSERT_STRING_EQUAL(world_fault(w), "");
+    world_free(w);
+}
+
+/* The same, in a loop: says which point it was. */
+static inline void story_end_at(struct world *w, uint64_t point, bool good)
+{
+    if (!good || world_fault(w)[0] != '\0')
+        fprintf(stderr, "at point %llu: %s\n%s\n", (unsigned long long)point, world_fault(w),
+                world_trace(w));
+    CU_ASSERT_TRUE(good);
+    story_end(w);
+}
+
+#endif

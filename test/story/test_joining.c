@@ -1,0 +1,182 @@
+#include "test/story/story.h"
+
+static struct token a_token(struct world *w)
+{
+    int batch = world_tokens(w, "env=prod", 1);
+    CU_ASSERT_TRUE_FATAL(batch >= 0);
+    return control_token(w->control, (uint32_t)batch, 0);
+}
+
+/* One device, one number, and the manager hears of it. */
+static bool has_joined_once(struct world *w, struct device *d)
+{
+    bool rest = story_rest(w);
+    return rest && d->disk.number == 1 && manager_agent_count(w->control->core) == 1 &&
+           (world_flags(w, d) & AGENT_ONLINE) && manager_batch(w->control->core, 0)->redeemed == 1;
+}
+
+/* The n-th message is lost. True when there were that many. */
+static bool join_without(uint64_t n, bool with_link)
+{
+    struct world *w = world_new(&(struct world_options){.seed = n});
+    struct token token = a_token(w);
+    world_run(w, 1000);
+    broker_lose(w->broker, n, with_link);
+    struct device *d = world_device(w, &token);
+    bool good = has_joined_once(w, d);
+    bool lost = broker_lost(w->broker);
+    story_end_at(w, n, good);
+    return lost;
+}
+
+/* Later messages go only with their link: MQTT runs over TCP. */
+static void test_lost_request_or_answer_still_makes_one_agent(void)
+{
+    for (uint64_t n = 1; n <= 4; n++)
+        CU_ASSERT_TRUE(join_without(n, false));
+}
+
+static void test_any_lost_link_still_makes_one_agent(void)
+{
+    uint64_t n = 1;
+    while (join_without(n, true) && n < STORY_POINTS_MAX)
+        n++;
+    CU_ASSERT_TRUE(n > 6); /* request and answer, and the first status */
+}
+
+static void test_manager_killed_at_any_point_of_a_join_makes_one_agent(void)
+{
+    bool killed = true;
+    uint64_t n = 1;
+    for (; killed && n < STORY_POINTS_MAX; n++) {
+        struct world *w = world_new(&(struct world_options){.seed = n});
+        struct token token = a_token(w);
+        w->control->kill_at = w->control->points + n;
+        struct device *d = world_device(w, &token);
+        bool good = has_joined_once(w, d);
+        killed = w->control->was_killed;
+        story_end_at(w, n, good);
+    }
+    CU_ASSERT_TRUE(n > 5);
+}
+
+static void test_power_cut_at_any_point_of_a_join_makes_one_agent(void)
+{
+    bool cut = true;
+    uint64_t n = 1;
+    for (; cut && n < STORY_POINTS_MAX; n++) {
+        struct world *w = world_new(&(struct world_options){.seed = n});
+        struct token token = a_token(w);
+        struct device *d = world_device_off(w, &token);
+        d->cut_at = n;
+        device_start(d);
+        bool good = has_joined_once(w, d);
+        cut = d->was_cut;
+        story_end_at(w, n, good);
+    }
+    CU_ASSERT_TRUE(n > 5);
+}
+
+static void test_full_disk_of_the_manager_promises_nothing(void)
+{
+    struct world *w = world_new(NULL);
+    struct token token = a_token(w);
+    w->control->fail_commit = w->control->commits + 1;
+    struct device *d = world_device(w, &token);
+    CU_ASSERT_TRUE(has_joined_once(w, d));
+    CU_ASSERT_EQUAL(world_count(w, "manager commit fails"), 1);
+    CU_ASSERT_EQUAL(world_count(w, "agent 1 asks to join"), 2);
+    story_end(w);
+}
+
+static void test_same_token_with_another_key_is_refused(void)
+{
+    struct world *w = world_new(NULL);
+    struct token token = a_token(w);
+    struct device *first = world_device(w, &token);
+    world_run(w, 5000);
+    struct device *second = world_device(w, &token);
+    world_run(w, 20000);
+    CU_ASSERT_EQUAL(first->disk.number, 1);
+    CU_ASSERT_EQUAL(second->disk.number, 0);
+    CU_ASSERT_EQUAL(second->refused, JOINED_USED);
+    CU_ASSERT_EQUAL(manager_agent_count(w->control->core), 1);
+    CU_ASSERT_EQUAL(manager_counters(w->control->core)->joins_refused, 1);
+    story_end(w);
+}
+
+static void test_another_token_does_not_open_a_known_device(void)
+{
+    struct world *w = world_new(NULL);
+    struct token token = a_token(w), other;
+    struct device *d = world_device(w, &token);
+    CU_ASSERT_TRUE(has_joined_once(w, d));
+    other = control_token(w->control, (uint32_t)world_tokens(w, "env=prod", 1), 0);
+    /* Somebody else, who knows the device's public key. */
+    struct device *thief = world_device(w, &other);
+    thief->disk.key = d->disk.key;
+    thief->disk.id = d->disk.id;
+    world_run(w, 20000);
+    CU_ASSERT_EQUAL(thief->disk.number, 0);
+    CU_ASSERT_EQUAL(thief->refused, JOINED_USED);
+    story_end(w);
+}
+
+static void test_revoked_and_expired_tokens_are_refused(void)
+{
+    struct world *w = world_new(NULL);
+    struct manager_out out;
+    struct token revoked = a_token(w), expired = a_token(w);
+    struct command command = {.type = COMMAND_TOKEN_REVOKE, .batch = revoked.batch};
+    CU_ASSERT_EQUAL(control_command(w->control, &command, &out), 0);
+    struct device *first = world_device(w, &revoked);
+    world_run(w, 5000);
+    CU_ASSERT_EQUAL(first->refused, JOINED_REVOKED);
+    world_run(w, 86400000);
+    struct device *second = world_device(w, &expired);
+    world_run(w, 5000);
+    CU_ASSERT_EQUAL(second->refused, JOINED_EXPIRED);
+    CU_ASSERT_EQUAL(manager_agent_count(w->control->core), 0);
+    story_end(w);
+}
+
+static void test_unknown_token_is_only_a_hint_and_the_device_goes_on_trying(void)
+{
+    struct world *w = world_new(NULL);
+    struct token token = control_token(w->control, 0, 0); /* of a batch that will be made later */
+    struct device *d = world_device(w, &token);
+    world_run(w, 20000);
+    CU_ASSERT_EQUAL(d->disk.number, 0);
+    CU_ASSERT_EQUAL(d->refused, JOINED_ACCEPTED);
+    CU_ASSERT_EQUAL(world_tokens(w, "env=prod", 1), 0);
+    CU_ASSERT_TRUE(has_joined_once(w, d));
+    story_end(w);
+}
+
+static void test_token_for_another_fleet_is_not_believed(void)
+{
+    struct world *w = world_new(NULL);
+    struct token token = a_token(w);
+    struct token mistyped = token;
+    mistyped.secret.bytes[3] ^= 1;
+    world_device(w, &mistyped);
+    world_run(w, 20000);
+    CU_ASSERT_EQUAL(manager_agent_count(w->control->core), 0);
+    CU_ASSERT_TRUE(manager_counters(w->control->core)->forged >= 5);
+    story_end(w);
+}
+
+static const struct suite_test tests[] = {
+    TEST(test_lost_request_or_answer_still_makes_one_agent),
+    TEST(test_any_lost_link_still_makes_one_agent),
+    TEST(test_manager_killed_at_any_point_of_a_join_makes_one_agent),
+    TEST(test_power_cut_at_any_point_of_a_join_makes_one_agent),
+    TEST(test_full_disk_of_the_manager_promises_nothing),
+    TEST(test_same_token_with_another_key_is_refused),
+    TEST(test_another_token_does_not_open_a_known_device),
+    TEST(test_revoked_and_expired_tokens_are_refused),
+    TEST(test_unknown_token_is_only_a_hint_and_the_device_goes_on_trying),
+    TEST(test_token_for_another_fleet_is_not_believed),
+};
+
+SUITE_MAIN("joining", tests)
