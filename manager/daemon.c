@@ -302,6 +302,7 @@ int daemon_run(struct daemon *d, struct errmsg *em)
 {
     struct pollfd fds[FDS_OWN + CELLS_FDS_EACH * DAEMON_CELLS_MAX];
     size_t count = FDS_OWN + CELLS_FDS_EACH * cells_count(d->cells);
+    d->stop = false;
     while (!d->stop && d->fatal == 0) {
         fds[0] = (struct pollfd){.fd = d->signals, .events = POLLIN};
         fds[1] = (struct pollfd){.fd = api_descriptor(d->api), .events = POLLIN};
@@ -322,7 +323,7 @@ static void wait_for_events(struct daemon *d, struct pollfd *fds, size_t count)
         until_ms = d->next_tick_ms;
     if (api_ms >= 0 && now_ms + (uint64_t)api_ms < until_ms)
         until_ms = now_ms + (uint64_t)api_ms;
-    bool busy = d->more || d->spoke;
+    bool busy = d->more || d->spoke || d->reply_count > 0;
     int wait_ms = busy || until_ms <= now_ms ? 0 : (int)(until_ms - now_ms);
     d->spoke = false;
     if (poll(fds, (nfds_t)count, wait_ms) <= 0)
