@@ -37,7 +37,7 @@ void api_chunks_put(struct request *r)
                                              : "the body is no frame of a chunk");
         return;
     }
-    rv = depot_put(daemon_depot(r->daemon), &name, span_buffer(&r->body), &em);
+    rv = daemon_put_chunk(r->daemon, &name, span_buffer(&r->body), &em);
     if (rv < 0)
         request_reply_failure(r, rv, &em);
     else
