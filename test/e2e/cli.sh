@@ -1,0 +1,359 @@
+#!/bin/bash
+# Every verb of dunlin against a real manager, rightly and wrongly: what it prints, and its exit
+# code: 0 done, 1 failed, 2 wrong use.
+. "$(dirname "$0")/lib.sh"
+
+# Usage: expect CODE WORD... : dunlin with these words ends with CODE. What it printed is in $WORK/out
+# and $WORK/err; a failure is one line that begins with the program's name.
+expect()
+{
+    local wanted=$1 code=0
+    shift
+    dunlin "$@" >"$WORK/out" 2>"$WORK/err" </dev/null || code=$?
+    [ "$code" = "$wanted" ] || fail "dunlin $*: exit code $code, not $wanted: $(cat "$WORK/err")"
+    [ "$wanted" = 0 ] && return
+    # Waiting tells how it goes on lines of its own.
+    [ "$1" = wait ] && sed -i '/^[a-z]* version/d' "$WORK/err"
+    [ "$(wc -l <"$WORK/err")" = 1 ] || fail "dunlin $*: not one line: $(cat "$WORK/err")"
+    grep -q '^dunlin: ' "$WORK/err" || fail "dunlin $*: nameless error: $(cat "$WORK/err")"
+}
+
+# Usage: says TEXT: the last command printed it. complains TEXT: on standard error.
+says()
+{
+    grep -qF -- "$1" "$WORK/out" || fail "not printed: $1; but: $(cat "$WORK/out")"
+}
+
+complains()
+{
+    grep -qF -- "$1" "$WORK/err" || fail "no word of: $1; but: $(cat "$WORK/err")"
+}
+
+# Usage: json EXPRESSION: it is true of the JSON document that the last command printed.
+json()
+{
+    jq -es "length == 1 and (.[0] | $1)" "$WORK/out" >"$WORK/jq" 2>&1 ||
+        fail "not so: $1; in: $(cat "$WORK/out")"
+}
+
+# Usage: must COMMAND...: it succeeds.
+must()
+{
+    "$@" || fail "not so: $*"
+}
+
+# Usage: has_lines N FILE
+has_lines()
+{
+    must test "$(wc -l <"$2")" = "$1"
+}
+
+test_help()
+{
+    expect 0 && says "usage: dunlin" && says "dunlin deploy app@1 --select env=prod"
+    cp "$WORK/out" "$WORK/help"
+    expect 0 help && must cmp "$WORK/out" "$WORK/help"
+    expect 0 --help && must cmp "$WORK/out" "$WORK/help"
+    expect 0 --version && says "dunlin "
+    # Every verb that help lists explains itself, in both ways of asking.
+    awk '/^  [a-z]+ ?[a-z]*  /{sub(/^  /, ""); sub(/  .*/, ""); print}' "$WORK/help" |
+        grep -v '^dunlin' >"$WORK/verbs"
+    has_lines 21 "$WORK/verbs"
+    while read -r verb; do
+        # shellcheck disable=SC2086
+        expect 0 help $verb
+        says "usage: dunlin $verb"
+        cp "$WORK/out" "$WORK/help"
+        # shellcheck disable=SC2086
+        expect 0 $verb --help
+        must cmp "$WORK/out" "$WORK/help"
+    done <"$WORK/verbs"
+    expect 0 help token && says "token revoke"
+}
+
+test_wrong_words()
+{
+    expect 2 statsu && complains 'did you mean "status"?'
+    expect 2 tokn create && complains 'did you mean "token create"?'
+    expect 2 token && complains 'token create, token list, token revoke'
+    expect 2 token crate && complains 'did you mean "token create"?'
+    expect 2 frobnicate && complains 'dunlin help'
+    expect 2 help frobnicate
+    expect 2 --bogus && complains 'unknown flag --bogus'
+    expect 2 status --jsno && complains 'did you mean --json?'
+    expect 2 status extra && complains '"extra" is too much'
+    expect 2 agent show && complains 'it takes AGENT'
+    expect 2 bundle push "$WORK" --name app && complains '--version V is missing'
+    expect 2 --dir x --manager http://x status && complains 'exclude each other'
+    expect 2 --manager ftp://x status && complains 'unix:///PATH'
+    expect 2 --dir "$(printf '%0200d' 0)" status && complains "a socket's path"
+}
+
+test_no_manager()
+{
+    expect 1 --dir "$WORK/none" status
+    complains "no manager answers at $WORK/none/manager.sock: start it with"
+    expect 1 --manager http://127.0.0.1:1 status && complains "no manager answers"
+    DUNLIN_DIR=$WORK/other expect 1 status && complains "$WORK/other/manager.sock"
+    expect 1 --dir "$WORK/none" wait app --timeout 5s
+    expect 1 --dir "$WORK/none" token create --output "$WORK/none.txt"
+    must test ! -e "$WORK/none.txt"
+    must test ! -e "$WORK/none.txt.new"
+}
+
+test_empty_fleet()
+{
+    expect 0 status && says "dunlin-agent join" && says "no deployments yet"
+    expect 0 status --json
+    json '.join_url and .version and .agents == {total:0,online:0,offline:0,stale:0}'
+    json '.deployments == [] and (.cells | length) == 1'
+    expect 0 agent list && says "no agents yet"
+    expect 0 agent list --json && json '.agents == []'
+    expect 0 token list && says "no tokens yet"
+    expect 0 bundle list && says "no bundles yet"
+    expect 0 deployment list && says "no deployments yet"
+    # The same manager by URL, by the environment, and with flags before the verb.
+    expect 0 --manager "unix://$FLEET/manager.sock" --json status && json '.join_url'
+    (DUNLIN_DIR='' && expect 0 --json --dir "$FLEET" status && json '.join_url')
+}
+
+test_tokens()
+{
+    expect 0 token create
+    has_lines 1 "$WORK/out"
+    must grep -qE '^dlt1-[A-Za-z0-9_-]+$' "$WORK/out"
+    expect 0 token create --count 3 --ttl 1h --uses 2 --label env=prod region=eu --label lab=1 --json
+    json '.batch == 2 and (.tokens | length) == 3 and (.tokens | unique | length) == 3'
+    expect 0 token list --json
+    json '.tokens[1] | .id == 2 and .count == 3 and .uses == 2 and .redeemed == 0 and
+        .state == "active" and .labels == {env: "prod", region: "eu", lab: "1"}'
+    expect 0 token list && says "0 of 6" && says "env=prod,lab=1,region=eu"
+
+    expect 0 token create --count 2 --output "$WORK/tokens"
+    complains "2 tokens in $WORK/tokens"
+    must test ! -s "$WORK/out"
+    has_lines 2 "$WORK/tokens"
+    must test "$(stat -c %a "$WORK/tokens")" = 600
+    expect 0 token create --count 100000 --output "$WORK/tokens" --json && json '.count == 100000'
+    must test "$(sort -u "$WORK/tokens" | wc -l)" = 100000
+    must test ! -e "$WORK/tokens.new"
+
+    expect 0 token revoke 2 && expect 0 token list --json && json '.tokens[1].state == "revoked"'
+    expect 1 token revoke 99 && complains "99"
+    expect 2 token revoke x && complains "not a batch"
+    expect 2 token create --count 0 && complains "out of range"
+    expect 2 token create --count many && complains "not a whole number"
+    expect 2 token create --ttl 5 && complains "not a duration"
+    expect 2 token create --label && expect 2 token create --label =x && complains "--label"
+    expect 2 token create --output /dev/null && complains "isn't a file"
+    expect 1 token create --output "$WORK/no/where" && complains "No such file"
+}
+
+# Usage: make_tree FOLDER VERSION: a bundle of 300 files of random content, the same for all versions,
+# and one that says the version.
+make_tree()
+{
+    [ -d "$WORK/content" ] || {
+        mkdir -p "$WORK/content"
+        for i in $(seq 300); do head -c 20000 /dev/urandom >"$WORK/content/$i"; done
+    }
+    mkdir -p "$1/hooks"
+    cp -r "$WORK/content" "$1/data"
+    echo "$2" >"$1/version"
+    printf '#!/bin/sh\ntrue\n' >"$1/hooks/apply"
+    chmod +x "$1/hooks/apply"
+    ln -sfn version "$1/link"
+}
+
+test_bundles()
+{
+    make_tree "$WORK/v1" 1
+    make_tree "$WORK/v2" 2
+    expect 0 bundle push "$WORK/v1" --name app --version 1
+    says "pushed app@1: 305 files" && says " sent"
+    complains "made the publisher key $FLEET/publisher.key"
+    must test "$(stat -c %a "$FLEET/publisher.key")" = 600
+    expect 0 bundle push "$WORK/v1" --name app --version 1 && says "was there already: app@1"
+    says "0 new chunks, 0 B sent"
+    must test ! -s "$WORK/err"
+    expect 0 bundle push "$WORK/v2" --name app --version 2 --hook-timeout 5s --health-deadline 9s \
+        --health-interval 2s --json
+    json '.name == "app" and .version == "2" and .new and .files == 305 and .new_chunks > 0 and
+        (.digest | length) == 64 and .chunks > 50 and .sent_bytes * 20 < .bytes'
+    expect 0 bundle show app@2 --json
+    json '.hook_timeout_s == 5 and .health_deadline_s == 9 and .health_interval_s == 2 and
+        .publisher and .kind == "files"'
+    expect 0 bundle show app@2 && says "publisher"
+    expect 0 bundle list && says "app@1" && says "MiB"
+    expect 0 bundle list --json && json '[.bundles[].version] == ["1", "2"]'
+
+    # Another key, made where it is said; the fleet trusts both.
+    expect 0 bundle push "$WORK/v1" --name other --version 1 --key "$WORK/other.key" --json
+    json '.new_chunks == 0 and .sent_bytes == 0 and .new'
+    expect 0 bundle remove other@1 && expect 1 bundle show other@1 && complains "other@1"
+    expect 1 bundle remove other@1
+}
+
+test_wrong_bundles()
+{
+    push() { expect "$1" bundle push "$2" --name "${3-bad}" --version "${4-1}"; }
+    echo changed >"$WORK/v2/version"
+    push 1 "$WORK/v2" app 2 && complains "app@2"
+    push 1 "$WORK/nothing" && complains "$WORK/nothing"
+    mkdir -p "$WORK/empty" && push 1 "$WORK/empty" && complains "empty"
+    push 1 "$WORK/v1/version" && complains "isn't a folder"
+    mkdir -p "$WORK/pipe" && mkfifo "$WORK/pipe/p" && push 1 "$WORK/pipe" && complains "pipe"
+    mkdir -p "$WORK/out-link" && ln -sfn /etc/passwd "$WORK/out-link/l" && push 1 "$WORK/out-link"
+    complains "lead out"
+    push 2 "$WORK/v1" "../x" && complains 'bundle "../x"'
+    push 2 "$WORK/v1" bad "1 2" && complains 'version "1 2"'
+    push 2 "$WORK/v1" "" && push 2 "$WORK/v1" "$(printf 'n%.0s' {1..64})"
+    echo nonsense >"$WORK/broken.key"
+    expect 1 bundle push "$WORK/v1" --name bad --version 1 --key "$WORK/broken.key"
+    complains "is not a key file"
+    expect 2 bundle show app && complains "NAME@VERSION"
+    expect 1 bundle show app@9
+    expect 0 bundle list --json && json '[.bundles[] | select(.name == "bad")] == []'
+}
+
+test_deployments()
+{
+    expect 2 deploy app@1 && complains "--all"
+    expect 2 deploy app@1 --select "" && complains "--all"
+    expect 2 deploy app@1 --all --select env=prod && complains "exclude each other"
+    expect 2 deploy app@1 --select 'env in prod' && complains "at character 8"
+    expect 2 deploy app --all && complains "NAME@VERSION"
+    expect 2 deploy app@1 --all --as "no name"
+    expect 1 deploy app@9 --all && complains "app@9"
+    expect 0 deploy app@1 --select env=prod --json
+    json '.name == "app" and .version == "1" and .generation == 1 and .targets == 0 and .changed'
+    expect 0 deploy app@1 --select env=prod && says "nothing to change"
+    expect 0 deploy app@2 --as lab --all --priority 3 --paused --keep
+    expect 0 deployment list && says "env=prod" && says "every agent" && says "paused"
+    expect 0 deployment list --json && json '[.deployments[].name] == ["app", "lab"]'
+    expect 0 deployment resume lab && says "lab goes on"
+    expect 0 deployment pause lab --json && json '.paused'
+    expect 0 deployment remove lab && expect 1 deployment show lab && complains "lab"
+    for verb in pause resume rollback remove show; do
+        expect 1 deployment $verb nobody && complains "nobody"
+    done
+    expect 1 rollout show nobody && expect 1 wait nobody
+    expect 1 bundle remove app@1 && complains "app"
+}
+
+# Usage: write_file LINE...: the deployment file.
+write_file()
+{
+    printf '%s\n' "$@" >"$WORK/app.yaml"
+}
+
+test_files()
+{
+    write_file 'deployment: app' 'bundle: app@2'
+    expect 0 deploy "$WORK/app.yaml" && expect 0 deployment show app --json
+    json '.version == "2" and .select == "env=prod" and [.history[].version] == ["2", "1"]'
+    write_file 'deployment: app' 'bundle: app@1' 'placement:' '  select: "env in (prod, test)"'
+    expect 0 deploy "$WORK/app.yaml" --json && json '.version == "1" and .changed'
+    write_file 'deployment: fresh' 'bundle: app@2'
+    expect 2 deploy "$WORK/app.yaml" && complains "deployment fresh is new"
+    write_file 'deployment: app' 'bundle: app@2' 'placment: {all: true}'
+    expect 2 deploy "$WORK/app.yaml" && complains "$WORK/app.yaml:3:1: unknown key"
+    write_file 'deployment: app' 'bundle: app@2' 'placement: {select: "a b"}'
+    expect 2 deploy "$WORK/app.yaml" && complains "$WORK/app.yaml:3:21: selector: at character 3"
+    write_file 'deployment: app' 'bundle: {'
+    expect 2 deploy "$WORK/app.yaml" && complains "$WORK/app.yaml:3:1: not YAML"
+    expect 2 deploy "$WORK/app.yaml" --all && complains "doesn't go with a file"
+    expect 1 deploy "$WORK/nowhere.yaml" && complains "nowhere.yaml"
+    expect 0 deployment show app --json && json '.version == "1"'
+}
+
+test_agents()
+{
+    join_agent 1 env=prod
+    start_agent 1
+    expect 0 wait app --timeout 60s && says "1 of 1 ready"
+    must test "$(cat "$WORK/agent1/deployments/app/current/version")" = 1
+    expect 0 status --json && json '.agents.total == 1 and .agents.online == 1'
+    json '.deployments[0] | .targets == 1 and .ready == 1 and .pending == 0 and .failed == 0'
+    expect 0 status && says "1 of 1 online" && says "1 of 1 ready"
+    expect 0 agent list --json
+    json '.agents[0] | .number == 1 and .state == "Online" and .labels == {env: "prod"} and
+        (.deployments[0] | .name == "app" and .version == "1" and .state == "Ready")'
+    id=$(jq -r '.agents[0].id' "$WORK/out")
+    expect 0 agent list && says "app 1 Ready" && says "${id:0:12}"
+    expect 0 agent list --select env=test && says "no agent's labels match"
+    expect 0 agent list --select env=test --json && json '.agents == []'
+    expect 2 agent list --select 'env in' && complains "selector"
+    expect 0 agent show 1 && says "$id" && says "Ready" && says "of batch"
+    expect 0 agent show "${id:0:6}" --json && json '.facts and .token.batch > 0 and .joined'
+    expect 1 agent show 77 && complains "77"
+    expect 2 agent show ''
+
+    expect 0 agent label 1 lab=yes region=eu && says "env=prod,lab=yes,region=eu"
+    expect 0 agent label "$id" lab- region=us --json && json '.labels == {env: "prod", region: "us"}'
+    expect 2 agent label 1 && expect 2 agent label 1 lab && complains "KEY=VALUE"
+    expect 2 agent label 1 "a b=c" && expect 1 agent label 77 a=b
+    expect 0 wait app && expect 0 rollout show app && says "1 of 1 ready"
+    expect 0 rollout show app --json && json '.stages[0].ready == 1'
+    expect 0 rollout show app --watch && says "1 of 1 ready"
+}
+
+test_updates()
+{
+    expect 0 deploy app@2 --select env=prod --json && json '.targets == 1'
+    expect 0 wait app --json && json '.version == "2" and .ready == 1 and .failed == 0'
+    must test "$(cat "$WORK/agent1/deployments/app/current/version")" = 2
+    expect 0 deployment rollback app && says "goes back: app@1" && expect 0 wait app
+    expect 0 deployment rollback app --to 2 --json && json '.version == "2"' && expect 0 wait app
+    expect 1 deployment rollback app --to 7 && complains "7"
+    expect 0 deployment show app && says "Ready" && says "GENERATION"
+
+    # A version whose hook fails: the agent keeps the one before, and says so.
+    printf '#!/bin/sh\nexit 7\n' >"$WORK/v1/hooks/apply"
+    expect 0 bundle push "$WORK/v1" --name app --version 3
+    expect 0 deploy app@3 --select env=prod
+    expect 1 wait app && complains "1 failed" && complains "dunlin deployment show app"
+    expect 0 deployment show app && says "RolledBack"
+    must test "$(cat "$WORK/agent1/deployments/app/current/version")" = 2
+
+    kill_agent 1 -TERM
+    expect 0 deploy app@1 --select env=prod
+    expect 1 wait app --timeout 1s && complains "1 pending after 1 s"
+    expect 0 agent remove 1 && expect 1 agent show 1
+    expect 0 agent list --json && json '.agents == []'
+    expect 0 deployment remove app && expect 0 deployment list && says "no deployments yet"
+}
+
+test_full_output()
+{
+    dunlin status >/dev/full 2>"$WORK/err" && fail "a full disk went unnoticed"
+    complains "standard output can't be written"
+}
+
+step "help"
+test_help
+step "wrong words"
+test_wrong_words
+step "no manager"
+test_no_manager
+# shellcheck disable=SC2119
+start_manager
+step "an empty fleet"
+test_empty_fleet
+step "tokens"
+test_tokens
+step "bundles"
+test_bundles
+step "wrong bundles"
+test_wrong_bundles
+step "deployments"
+test_deployments
+step "deployment files"
+test_files
+step "agents"
+test_agents
+step "updates"
+test_updates
+step "a full output"
+test_full_output
+done_well
