@@ -22,7 +22,7 @@ static void feed(struct driver *d, struct agent_event *ev, const struct store_in
 static void feed_done(struct driver *d, enum agent_action_type done, int rv);
 static void perform(struct driver *d, const struct agent_action *a);
 static int keep(struct driver *d, const struct store_incoming *in);
-static void log_store(const struct agent_store *st);
+static void log_store(const struct agent_store *st, const struct store_incoming *in);
 
 static void begin_job(struct driver *d);
 static int run_now(struct driver *d, const struct job *job, struct errmsg *em);
@@ -199,18 +199,14 @@ static int keep(struct driver *d, const struct store_incoming *in)
 {
     struct errmsg em = {0};
     for (uint32_t i = 0; i < d->out.store_count; i++)
-        log_store(&d->out.stores[i]);
+        log_store(&d->out.stores[i], in);
     int rv = store_apply(&d->store, &d->out, in, &em);
     if (rv < 0)
         log_event(LOG_ERROR, "not-stored", "error=\"%s\"", em.text);
-    else if (in && in->document)
-        log_event(LOG_INFO, "document-kept", "epoch=%u revision=%u records=%u",
-                  d->store.document.revision.epoch, d->store.document.revision.number,
-                  d->store.document.count);
     return rv;
 }
 
-static void log_store(const struct agent_store *st)
+static void log_store(const struct agent_store *st, const struct store_incoming *in)
 {
     static const char *const phases[PHASE_COUNT] = {
         [PHASE_DOWNLOADING] = "downloading", [PHASE_PREPARING] = "preparing",
@@ -226,6 +222,9 @@ static void log_store(const struct agent_store *st)
                   h->cause ? " cause=" : "", h->cause ? cause_text((enum cause)h->cause) : "");
     else if (st->type == AGENT_STORE_DROP)
         log_event(LOG_INFO, "deployment-gone", "number=%u", st->deployment);
+    else if (st->type == AGENT_STORE_DOCUMENT)
+        log_event(LOG_INFO, "document", "epoch=%u revision=%u records=%u",
+                  in->document->revision.epoch, in->document->revision.number, in->document->count);
     else if (st->type == AGENT_STORE_SEQ)
         log_event(LOG_DEBUG, "numbers-reserved", "below=%u", st->seq);
 }
