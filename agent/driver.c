@@ -222,7 +222,7 @@ static void log_store(const struct agent_store *st, const struct store_incoming 
                   h->cause ? " cause=" : "", h->cause ? cause_text((enum cause)h->cause) : "");
     else if (st->type == AGENT_STORE_DROP)
         log_event(LOG_INFO, "deployment-gone", "number=%u", st->deployment);
-    else if (st->type == AGENT_STORE_DOCUMENT)
+    else if (st->type == AGENT_STORE_DOCUMENT && in)
         log_event(LOG_INFO, "document", "epoch=%u revision=%u records=%u",
                   in->document->revision.epoch, in->document->revision.number, in->document->count);
     else if (st->type == AGENT_STORE_SEQ)
