@@ -20,6 +20,10 @@ const struct bundle *shelf_make(struct shelf *s, const struct script *script)
     struct bundle *b = &s->bundles[s->count++];
     *b = (struct bundle){.script = *script};
     struct script *own = &b->script;
+    snprintf(b->name, sizeof b->name, "%s", script->name);
+    snprintf(b->version, sizeof b->version, "%s", script->version);
+    own->name = b->name;
+    own->version = b->version;
     own->publisher = own->publisher ? own->publisher : SHELF_PUBLISHER;
     own->deadline_s = own->deadline_s ? own->deadline_s : 30;
     own->interval_s = own->interval_s ? own->interval_s : 5;

@@ -36,7 +36,9 @@ struct frame {
 };
 
 struct bundle {
-    struct script script;
+    struct script script; /* its texts are these copies */
+    char name[NAME_MAX_LEN + 1];
+    char version[NAME_MAX_LEN + 1];
     struct digest digest; /* of the manifest */
     uint32_t chunk_count;
     struct frame manifest;
