@@ -25,7 +25,9 @@
 
 /*
  * What is named by a dense number has it as its row id: random keys are inserted many times slower.
- * The key and facts of a newcomer are seldom read, so they stand apart from what is loaded.
+ * The key and facts of a newcomer are seldom read, so they stand apart from what is loaded. What is
+ * loaded for each agent is one blob of fixed layout: reading twenty columns a million times takes
+ * longer than a restart may.
  * `control` keeps one row a topic, the newest; AUTOINCREMENT never gives a serial again.
  * A chunk's `serial` moves on when it is published or erased; it is erased when no bundle has it.
  */
@@ -41,13 +43,9 @@
     "CREATE TABLE cohort(n INTEGER PRIMARY KEY, key BLOB, labels TEXT, epoch INTEGER,"             \
     " revision INTEGER, fingerprint BLOB, issued INTEGER, trust INTEGER, placements BLOB);"        \
     "CREATE TABLE publisher(n INTEGER PRIMARY KEY, key BLOB);"                                     \
-    "CREATE TABLE agent(n INTEGER PRIMARY KEY, id BLOB, cohort INTEGER, batch INTEGER,"            \
-    " token INTEGER, facts INTEGER, epoch INTEGER, assigned INTEGER, removed INTEGER,"             \
-    " joined INTEGER);"                                                                            \
+    "CREATE TABLE agent(n INTEGER PRIMARY KEY, row BLOB);"                                         \
     "CREATE TABLE newcomer(n INTEGER PRIMARY KEY, key BLOB, facts BLOB);"                          \
-    "CREATE TABLE status(n INTEGER PRIMARY KEY, seq INTEGER, session INTEGER, facts INTEGER,"      \
-    " assignment_epoch INTEGER, assignment INTEGER, document_epoch INTEGER, document INTEGER,"     \
-    " flags INTEGER, seen INTEGER, exceptions BLOB);"                                              \
+    "CREATE TABLE status(n INTEGER PRIMARY KEY, row BLOB);"                                        \
     "CREATE TABLE control(serial INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL UNIQUE,"   \
     " payload BLOB NOT NULL);"                                                                     \
     "CREATE TABLE chunk(n INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,"                       \
@@ -93,9 +91,9 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?)",
     [PUT_COHORT] = "REPLACE INTO cohort VALUES(?,?,?,?,?,?,?,?,?)",
     [PUT_PUBLISHER] = "REPLACE INTO publisher VALUES(?,?)",
-    [PUT_AGENT] = "REPLACE INTO agent VALUES(?,?,?,?,?,?,?,?,?,?)",
+    [PUT_AGENT] = "REPLACE INTO agent VALUES(?,?)",
     [PUT_NEWCOMER] = "REPLACE INTO newcomer VALUES(?,?,?)",
-    [PUT_STATUS] = "REPLACE INTO status VALUES(?,?,?,?,?,?,?,?,?,?,?)",
+    [PUT_STATUS] = "REPLACE INTO status VALUES(?,?)",
     [PUT_CONTROL] = "REPLACE INTO control(topic, payload) VALUES(?,?)",
     [GET_CONTROL] = "SELECT payload FROM control WHERE topic=?",
     [NEXT_CONTROL] =
@@ -118,6 +116,10 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
 /* Keys of `meta`. The numbers are on disks. */
 enum meta { META_FLEET = 1, META_SIGNING = 2, META_MASTER = 3, META_TRUST = 4, META_SETTINGS = 16 };
 
+/* Little-endian, in this order. */
+#define AGENT_LEN (KEY_ID_LEN + 29) /* id, cohort, batch, token, facts, assigned, joined, removed  \
+                                     */
+#define STATUS_LEN 33    /* seq, session, facts, reported, document, seen, flags; then exceptions */
 #define HISTORY_LEN 16   /* generation, bundle, since */
 #define PLACEMENT_LEN 20 /* deployment, generation, since, before, before_since */
 #define EXCEPTION_LEN 14 /* deployment, generation, running, state, cause */
@@ -211,7 +213,7 @@ void ledger_close(struct ledger *l)
 static int open_database(struct ledger *l, const char *dir, const struct fleet_keys *fresh,
                          struct errmsg *em)
 {
-    bool empty;
+    bool empty = false;
     int rv = file_path(l->path, em, "%s/manager.db", dir);
     if (rv == 0)
         rv = create_file(l->path, em);
@@ -520,66 +522,84 @@ static int load_publishers(struct ledger *l, struct manager *m, struct errmsg *e
     return end_load(&version, 0, "load its trust list", em);
 }
 
-/* Steps to the agent's status when it has one; both tables are read side by side in one order. */
-static size_t get_status(struct query *q, bool *more, uint32_t number, struct agent_row *row,
-                         struct exception exceptions[static EXCEPTIONS_MAX])
+static uint32_t take_32(const uint8_t **at)
 {
-    if (!*more || (uint32_t)sqlite3_column_int64(q->stmt, 0) != number)
-        return 0;
-    q->column = 1;
-    row->seq = (uint32_t)get_int(q, UINT32_MAX);
-    row->session = (uint32_t)get_int(q, UINT32_MAX);
-    row->facts = (uint32_t)get_int(q, UINT32_MAX);
-    row->reported.epoch = (uint32_t)get_int(q, UINT32_MAX);
-    row->reported.number = (uint32_t)get_int(q, UINT32_MAX);
-    row->document.epoch = (uint32_t)get_int(q, UINT32_MAX);
-    row->document.number = (uint32_t)get_int(q, UINT32_MAX);
-    row->flags |= (uint8_t)get_int(q, UINT8_MAX);
-    row->last_seen_s = (uint32_t)get_int(q, UINT32_MAX);
-    struct span b = get_blob(q, (size_t)EXCEPTIONS_MAX * EXCEPTION_LEN);
-    q->odd |= b.len % EXCEPTION_LEN != 0;
-    for (size_t i = 0; i < b.len / EXCEPTION_LEN; i++) {
-        const uint8_t *at = b.data + i * EXCEPTION_LEN;
-        exceptions[i] = (struct exception){.deployment = le32_read(at),
-                                           .generation = le32_read(at + 4),
-                                           .running = le32_read(at + 8),
-                                           .state = at[12],
-                                           .cause = at[13]};
-    }
-    size_t count = b.len / EXCEPTION_LEN;
-    *more = next_row(q);
-    return count;
+    *at += 4;
+    return le32_read(*at - 4);
+}
+
+static struct revision take_revision(const uint8_t **at)
+{
+    uint32_t epoch = take_32(at);
+    return (struct revision){.epoch = epoch, .number = take_32(at)};
 }
 
 static void get_agent(struct query *q, uint32_t number, struct agent_row *row)
 {
     q->odd |= get_int(q, UINT32_MAX) != number;
-    get_bytes(q, row->id.bytes, KEY_ID_LEN);
-    row->cohort = (uint32_t)get_int(q, UINT32_MAX);
-    row->batch = (uint32_t)get_int(q, UINT32_MAX);
-    row->index = (uint32_t)get_int(q, UINT32_MAX);
-    row->facts = (uint32_t)get_int(q, UINT32_MAX);
-    row->assigned.epoch = (uint32_t)get_int(q, UINT32_MAX);
-    row->assigned.number = (uint32_t)get_int(q, UINT32_MAX);
-    row->flags = get_int(q, 1) ? AGENT_REMOVED : 0;
-    row->joined_s = (uint32_t)get_int(q, UINT32_MAX);
+    struct span b = get_blob(q, AGENT_LEN);
+    q->odd |= b.len != AGENT_LEN;
+    if (b.len != AGENT_LEN)
+        return;
+    const uint8_t *at = b.data + KEY_ID_LEN;
+    memcpy(row->id.bytes, b.data, KEY_ID_LEN);
+    row->cohort = take_32(&at);
+    row->batch = take_32(&at);
+    row->index = take_32(&at);
+    row->facts = take_32(&at);
+    row->assigned = take_revision(&at);
+    row->joined_s = take_32(&at);
+    row->flags = *at ? AGENT_REMOVED : 0;
 }
 
+/* Reads the status where the query stands; returns how many exceptions it has. */
+static size_t get_status(struct query *q, struct agent_row *row,
+                         struct exception exceptions[static EXCEPTIONS_MAX])
+{
+    struct span b = get_blob(q, STATUS_LEN + (size_t)EXCEPTIONS_MAX * EXCEPTION_LEN);
+    bool odd = b.len < STATUS_LEN || (b.len - STATUS_LEN) % EXCEPTION_LEN != 0;
+    q->odd |= odd;
+    if (odd)
+        return 0;
+    const uint8_t *at = b.data;
+    row->seq = take_32(&at);
+    row->session = take_32(&at);
+    row->facts = take_32(&at);
+    row->reported = take_revision(&at);
+    row->document = take_revision(&at);
+    row->last_seen_s = take_32(&at);
+    row->flags |= *at++ & (uint8_t)~AGENT_REMOVED;
+    size_t count = (b.len - STATUS_LEN) / EXCEPTION_LEN;
+    for (size_t i = 0; i < count; i++) {
+        exceptions[i].deployment = take_32(&at);
+        exceptions[i].generation = take_32(&at);
+        exceptions[i].running = take_32(&at);
+        exceptions[i].state = *at++;
+        exceptions[i].cause = *at++;
+    }
+    return count;
+}
+
+/* Both tables are read side by side in one order; not every agent has a status yet. */
 static int load_agents(struct ledger *l, struct manager *m, struct errmsg *em)
 {
     int rv = 0;
     struct exception exceptions[EXCEPTIONS_MAX];
     struct query agents = query_sql(l, "SELECT * FROM agent ORDER BY n");
     struct query statuses = query_sql(l, "SELECT * FROM status ORDER BY n");
-    bool more = next_row(&statuses);
+    uint64_t reported = next_row(&statuses) ? get_int(&statuses, UINT32_MAX) : 0;
     for (uint32_t n = 1; rv == 0 && next_row(&agents); n++) {
         struct agent_row row = {0};
+        size_t count = 0;
         get_agent(&agents, n, &row);
-        size_t count = get_status(&statuses, &more, n, &row, exceptions);
+        if (reported == n) {
+            count = get_status(&statuses, &row, exceptions);
+            reported = next_row(&statuses) ? get_int(&statuses, UINT32_MAX) : 0;
+        }
         rv = agents.odd || statuses.odd ? ERR_DAMAGED
                                         : manager_load_agent(m, n, &row, exceptions, count);
     }
-    if (rv == 0 && more)
+    if (rv == 0 && reported != 0)
         rv = ERR_DAMAGED; /* the status of nobody */
     rv = end_load(&agents, rv, "load its agents", em);
     int second = end_load(&statuses, rv, "load its statuses", rv < 0 ? NULL : em);
@@ -596,23 +616,43 @@ static int start_row(struct ledger *l, enum statement which, struct query *q, st
     return rv;
 }
 
+static void give_32(uint8_t **at, uint32_t value)
+{
+    le32_write(*at, value);
+    *at += 4;
+}
+
+static void give_revision(uint8_t **at, struct revision r)
+{
+    give_32(at, r.epoch);
+    give_32(at, r.number);
+}
+
+static struct span pack_agent(const struct agent_row *row, uint8_t out[static AGENT_LEN])
+{
+    uint8_t *at = out + KEY_ID_LEN;
+    memcpy(out, row->id.bytes, KEY_ID_LEN);
+    give_32(&at, row->cohort);
+    give_32(&at, row->batch);
+    give_32(&at, row->index);
+    give_32(&at, row->facts);
+    give_revision(&at, row->assigned);
+    give_32(&at, row->joined_s);
+    *at++ = row->flags & AGENT_REMOVED ? 1 : 0;
+    assert(at == out + AGENT_LEN);
+    return span_of(out, AGENT_LEN);
+}
+
 int ledger_agent(struct ledger *l, uint32_t number, const struct agent_row *row,
                  const struct newcomer *newcomer, struct errmsg *em)
 {
     struct query q;
+    uint8_t packed[AGENT_LEN];
     int rv = start_row(l, PUT_AGENT, &q, em);
     if (rv < 0)
         return rv;
     put_int(&q, number);
-    put_blob(&q, span_of(row->id.bytes, KEY_ID_LEN));
-    put_int(&q, row->cohort);
-    put_int(&q, row->batch);
-    put_int(&q, row->index);
-    put_int(&q, row->facts);
-    put_int(&q, row->assigned.epoch);
-    put_int(&q, row->assigned.number);
-    put_int(&q, row->flags & AGENT_REMOVED ? 1 : 0);
-    put_int(&q, row->joined_s);
+    put_blob(&q, pack_agent(row, packed));
     rv = end_write(&q, em);
     if (rv < 0 || !newcomer)
         return rv;
@@ -623,40 +663,39 @@ int ledger_agent(struct ledger *l, uint32_t number, const struct agent_row *row,
     return end_write(&q, em);
 }
 
-static struct span pack_exceptions(const struct exception *list, size_t count,
-                                   uint8_t out[static EXCEPTIONS_MAX * EXCEPTION_LEN])
+static struct span pack_status(const struct agent_row *row, const struct exception *list,
+                               size_t count, uint8_t *out)
 {
-    assert(count <= EXCEPTIONS_MAX);
+    uint8_t *at = out;
+    give_32(&at, row->seq);
+    give_32(&at, row->session);
+    give_32(&at, row->facts);
+    give_revision(&at, row->reported);
+    give_revision(&at, row->document);
+    give_32(&at, row->last_seen_s);
+    *at++ = row->flags;
+    assert(at == out + STATUS_LEN);
     for (size_t i = 0; i < count; i++) {
-        uint8_t *at = out + i * EXCEPTION_LEN;
-        le32_write(at, list[i].deployment);
-        le32_write(at + 4, list[i].generation);
-        le32_write(at + 8, list[i].running);
-        at[12] = list[i].state;
-        at[13] = list[i].cause;
+        give_32(&at, list[i].deployment);
+        give_32(&at, list[i].generation);
+        give_32(&at, list[i].running);
+        *at++ = list[i].state;
+        *at++ = list[i].cause;
     }
-    return span_of(out, count * EXCEPTION_LEN);
+    return span_of(out, (size_t)(at - out));
 }
 
 int ledger_status(struct ledger *l, uint32_t number, const struct agent_row *row,
                   const struct exception *exceptions, size_t count, struct errmsg *em)
 {
     struct query q;
-    uint8_t packed[EXCEPTIONS_MAX * EXCEPTION_LEN];
+    uint8_t packed[STATUS_LEN + EXCEPTIONS_MAX * EXCEPTION_LEN];
+    assert(count <= EXCEPTIONS_MAX);
     int rv = start_row(l, PUT_STATUS, &q, em);
     if (rv < 0)
         return rv;
     put_int(&q, number);
-    put_int(&q, row->seq);
-    put_int(&q, row->session);
-    put_int(&q, row->facts);
-    put_int(&q, row->reported.epoch);
-    put_int(&q, row->reported.number);
-    put_int(&q, row->document.epoch);
-    put_int(&q, row->document.number);
-    put_int(&q, row->flags & ~(unsigned)AGENT_REMOVED);
-    put_int(&q, row->last_seen_s);
-    put_blob(&q, pack_exceptions(exceptions, count, packed));
+    put_blob(&q, pack_status(row, exceptions, count, packed));
     return end_write(&q, em);
 }
 
