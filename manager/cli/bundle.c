@@ -17,7 +17,9 @@ struct pushing {
     struct cli *cli;
     int error; /* the first, which `has` cannot return */
     uint64_t new_chunks, sent_bytes;
-    bool progress;
+    uint64_t packed_bytes;
+    uint32_t packed_files;
+    bool terminal; /* where progress is shown */
     uint64_t shown_ms;
 };
 
@@ -34,6 +36,7 @@ static bool has(void *context, const struct digest *name);
 static int take_missing(void *context, struct span bytes, struct errmsg *em);
 static int put(void *context, const struct digest *name, struct span frame, struct errmsg *em);
 static void progress(void *context, uint64_t bytes, uint32_t files);
+static void show_progress(struct pushing *p);
 static void clear_line(const struct pushing *p);
 static int send_manifest(struct pushing *p, const struct secret_key *key, const struct manifest *m,
                          json_t **answer);
@@ -129,7 +132,7 @@ static int push(struct cli *cli)
 {
     static struct manifest m; /* 40 KiB */
     struct secret_key key;
-    struct pushing p = {.cli = cli, .progress = isatty(STDERR_FILENO)};
+    struct pushing p = {.cli = cli, .terminal = isatty(STDERR_FILENO)};
     json_t *answer = NULL;
     int rv = describe(cli, &m);
     if (rv == 0)
@@ -163,8 +166,7 @@ static int describe(struct cli *cli, struct manifest *m)
 static int send_all(struct pushing *p, const struct secret_key *key, struct manifest *m,
                     json_t **answer)
 {
-    const struct pack_sink sink = {
-        .context = p, .has = has, .put = put, .progress = p->progress ? progress : NULL};
+    const struct pack_sink sink = {.context = p, .has = has, .put = put, .progress = progress};
     int rv = pack_tree(cli_word(p->cli, 0), &sink, m, &p->cli->em);
     clear_line(p);
     if (rv == 0)
@@ -214,18 +216,26 @@ static int put(void *context, const struct digest *name, struct span frame, stru
         return rv;
     p->new_chunks++;
     p->sent_bytes += frame.len;
+    show_progress(p);
     return 0;
 }
 
 static void progress(void *context, uint64_t bytes, uint32_t files)
 {
     struct pushing *p = context;
+    p->packed_bytes = bytes;
+    p->packed_files = files;
+    show_progress(p);
+}
+
+static void show_progress(struct pushing *p)
+{
     uint64_t now_ms = clock_monotonic_ms();
-    if (now_ms < p->shown_ms + PROGRESS_MS)
+    if (!p->terminal || now_ms < p->shown_ms + PROGRESS_MS)
         return;
     p->shown_ms = now_ms;
-    fprintf(stderr, "\r\033[Kpacking: %s, %s; %s sent", units_count(files, "file").text,
-            units_bytes(bytes).text, units_bytes(p->sent_bytes).text);
+    fprintf(stderr, "\r\033[Kpacking: %s, %s; %s sent", units_count(p->packed_files, "file").text,
+            units_bytes(p->packed_bytes).text, units_bytes(p->sent_bytes).text);
 }
 
 static void clear_line(const struct pushing *p)

@@ -53,11 +53,11 @@ struct units_text units_span(uint64_t seconds)
     if (seconds < 2 * MINUTE_S)
         snprintf(t.text, sizeof t.text, "%" PRIu64 " s", seconds);
     else if (seconds < 2 * HOUR_S)
-        snprintf(t.text, sizeof t.text, "%" PRIu64 " min", seconds / MINUTE_S);
+        snprintf(t.text, sizeof t.text, "%" PRIu64 " min", (seconds + MINUTE_S / 2) / MINUTE_S);
     else if (seconds < 2 * DAY_S)
-        snprintf(t.text, sizeof t.text, "%" PRIu64 " h", seconds / HOUR_S);
+        snprintf(t.text, sizeof t.text, "%" PRIu64 " h", (seconds + HOUR_S / 2) / HOUR_S);
     else
-        snprintf(t.text, sizeof t.text, "%" PRIu64 " days", seconds / DAY_S);
+        snprintf(t.text, sizeof t.text, "%" PRIu64 " days", (seconds + DAY_S / 2) / DAY_S);
     return t;
 }
 

@@ -31,6 +31,8 @@ static void test_times_are_seen_from_now(void)
     CU_ASSERT_STRING_EQUAL(units_ago(1000, 1180).text, "3 min ago");
     CU_ASSERT_STRING_EQUAL(units_ago(0, 3 * 86400).text, "3 days ago");
     CU_ASSERT_STRING_EQUAL(units_ago(23 * 3600, 0).text, "in 23 h");
+    CU_ASSERT_STRING_EQUAL(units_ago(24 * 3600 - 5, 0).text, "in 24 h");
+    CU_ASSERT_STRING_EQUAL(units_ago(7 * 86400 - 5, 0).text, "in 7 days");
 }
 
 static void test_times_are_read_from_iso_8601(void)
