@@ -203,6 +203,8 @@ static void on_link_up(struct turn *t)
         a->asks[i].subscribed = false;
         a->asks[i].due_ms = t->ev->now_ms;
     }
+    /* A head may have led us to a lane where nobody publishes; the assignment is signed. */
+    a->lanes_log2 = t->view->assignment->lanes_log2;
     act(t, AGENT_SUBSCRIBE)->lanes_log2 = a->lanes_log2;
 }
 
@@ -212,7 +214,7 @@ static void on_link_down(struct turn *t)
 {
     struct agent *a = t->a;
     uint64_t spread_ms = (uint64_t)t->view->document->policy.reconnect_spread_s * 1000;
-    uint64_t bound = AGENT_BACKOFF_MS << (a->link_failures < 20 ? a->link_failures : 20);
+    uint64_t bound = (uint64_t)AGENT_BACKOFF_MS << (a->link_failures < 20 ? a->link_failures : 20);
     if (bound > spread_ms)
         bound = spread_ms;
     a->link = LINK_DOWN;
@@ -266,6 +268,7 @@ static void tend_asks(struct turn *t)
             continue;
         if (ask->subscribed)
             act(t, AGENT_UNSUBSCRIBE)->topic = (enum agent_topic)i;
+        ask->in_vain = ask->subscribed;
         act(t, AGENT_SUBSCRIBE)->topic = (enum agent_topic)i;
         ask->subscribed = true;
         ask->due_ms = t->ev->now_ms + AGENT_ASK_AGAIN_MS;
@@ -308,8 +311,10 @@ static void on_trust(struct turn *t)
 {
     if (t->ev->trust_version < t->view->trust_version)
         t->a->counters.old++;
-    if (t->ev->trust_version <= t->view->trust_version)
+    if (t->ev->trust_version <= t->view->trust_version) {
+        t->a->asks[AGENT_TOPIC_TRUST].in_vain = true;
         return;
+    }
     store(t, AGENT_STORE_TRUST);
     t->a->asks[AGENT_TOPIC_TRUST].storing = true;
 }
@@ -811,7 +816,10 @@ static void tend_work(struct turn *t)
         enter(t, STEP_HEALTH);
     bool changing =
         a->asks[AGENT_TOPIC_DOCUMENT].storing || a->asks[AGENT_TOPIC_ASSIGNMENT].storing;
-    bool trust_first = a->asks[AGENT_TOPIC_TRUST].wanted && a->link != LINK_LEFT;
+    /* What is new may be signed by a new key; but work never waits for long on the word of a head.
+     */
+    const struct ask *trust = &a->asks[AGENT_TOPIC_TRUST];
+    bool trust_first = trust->wanted && !trust->in_vain && a->link == LINK_UP;
     if (a->step == STEP_NONE && !changing && !trust_first)
         begin_work(t);
 }
