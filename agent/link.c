@@ -12,6 +12,8 @@
 #define LINK_SERVICE_MS 1000
 /* How long the broker may take to acknowledge the good-bye. */
 #define LINK_GOODBYE_MS 1000
+/* Refused messages of one connection that are told of. */
+#define LINK_REFUSED_LOGGED 8
 
 static void say_goodbye(struct link *l);
 static void connect_now(struct link *l);
@@ -240,6 +242,7 @@ static void on_up(void *context, bool session_present)
     (void)session_present;
     l->up = true;
     l->reason[0] = '\0';
+    l->refused = 0;
     memset(l->topics, 0, sizeof l->topics);
     log_event(LOG_INFO, "link-up", "broker=%s session=%u", l->store->identity.cells[l->cell],
               l->session);
@@ -346,9 +349,11 @@ static int open_signed(struct link *l, enum message type, struct span payload,
     return rv;
 }
 
+/* Anybody may send rubbish, and must not fill the log with it. */
 static void refuse(struct link *l, const char *topic, int rv)
 {
-    log_event(LOG_WARN, "message-refused", "topic=%s error=%s", topic, err_name(rv));
+    enum log_level level = l->refused++ < LINK_REFUSED_LOGGED ? LOG_WARN : LOG_DEBUG;
+    log_event(level, "message-refused", "topic=%s error=%s", topic, err_name(rv));
     tell(l, AGENT_REFUSED);
 }
 

@@ -41,6 +41,7 @@ struct link {
     int goodbye;      /* message id of the good-bye; 0: none, or it has been acknowledged */
     uint32_t cell;
     uint32_t session;
+    uint32_t refused;                      /* messages of this connection */
     char reason[160];                      /* why it is down, as last logged */
     struct topic topics[LINK_TOPIC_COUNT]; /* subscribed to; empty: not */
     union {
