@@ -102,8 +102,8 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [ADD_CHUNK] = "INSERT INTO chunk(digest, bundles, serial) VALUES(?, 0, 0)",
     [PUT_BUNDLE_CHUNK] = "INSERT OR IGNORE INTO bundle_chunk VALUES(?,?)",
     [COUNT_CHUNK_UP] = "UPDATE chunk SET bundles=bundles+1 WHERE n=?",
-    [COUNT_CHUNK_DOWN] = "UPDATE chunk SET bundles=bundles-1 WHERE n IN"
-                         " (SELECT chunk FROM bundle_chunk WHERE bundle=?)",
+    [COUNT_CHUNK_DOWN] = "UPDATE chunk SET bundles=bundles-1"
+                         " WHERE n IN (SELECT chunk FROM bundle_chunk WHERE bundle=?)",
     [MOVE_CHUNK] = "UPDATE chunk SET serial=" NEXT_SERIAL " WHERE n=?",
     [LAST_BUNDLE_CHUNKS] = "SELECT n, digest FROM bundle_chunk JOIN chunk ON n=chunk"
                            " WHERE bundle=? AND bundles=0",
@@ -116,10 +116,10 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
 /* Keys of `meta`. The numbers are on disks. */
 enum meta { META_FLEET = 1, META_SIGNING = 2, META_MASTER = 3, META_TRUST = 4, META_SETTINGS = 16 };
 
-/* Little-endian, in this order. */
-#define AGENT_LEN (KEY_ID_LEN + 29) /* id, cohort, batch, token, facts, assigned, joined, removed  \
-                                     */
-#define STATUS_LEN 33    /* seq, session, facts, reported, document, seen, flags; then exceptions */
+/* Little-endian, in this order. An agent: id, cohort, batch, token, facts, assigned, joined,
+ * removed. A status: seq, session, facts, reported, document, seen, flags; then exceptions. */
+#define AGENT_LEN (KEY_ID_LEN + 29)
+#define STATUS_LEN 33
 #define HISTORY_LEN 16   /* generation, bundle, since */
 #define PLACEMENT_LEN 20 /* deployment, generation, since, before, before_since */
 #define EXCEPTION_LEN 14 /* deployment, generation, running, state, cause */
@@ -248,7 +248,7 @@ static int create_file(const char *path, struct errmsg *em)
 
 static int check_version(struct ledger *l, bool *empty, struct errmsg *em)
 {
-    int64_t application, version, tables;
+    int64_t application = 0, version = 0, tables = 0;
     int rv = pragma(l, "PRAGMA application_id", &application);
     if (rv == 0)
         rv = pragma(l, "PRAGMA user_version", &version);

@@ -31,10 +31,11 @@ static struct depot *open_keeping(const struct tree_path *dir, struct digest *ke
 /* A frame of plain bytes; gives its name. */
 static struct digest put(struct depot *d, const char *text, int want)
 {
-    char frame[64] = {0};
-    struct digest name = digest_of(span_text(text));
-    memcpy(frame + 1, text, strlen(text));
-    CU_ASSERT_EQUAL(depot_put(d, &name, span_of(frame, strlen(text) + 1), NULL), want);
+    uint8_t frame[64] = {0};
+    struct span plain = span_text(text);
+    struct digest name = digest_of(plain);
+    memcpy(frame + 1, plain.data, plain.len);
+    CU_ASSERT_EQUAL(depot_put(d, &name, span_of(frame, plain.len + 1), NULL), want);
     return name;
 }
 
