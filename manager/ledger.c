@@ -53,6 +53,7 @@
     "CREATE TABLE bundle_chunk(bundle INTEGER, chunk INTEGER, PRIMARY KEY(bundle, chunk))"         \
     " WITHOUT ROWID;"
 
+#define CHUNKS_OF "(SELECT chunk FROM bundle_chunk WHERE bundle=?)"
 /* The next serial of the chunks. */
 #define NEXT_SERIAL "(SELECT coalesce(max(serial), 0) + 1 FROM chunk)"
 
@@ -102,14 +103,12 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [ADD_CHUNK] = "INSERT INTO chunk(digest, bundles, serial) VALUES(?, 0, 0)",
     [PUT_BUNDLE_CHUNK] = "INSERT OR IGNORE INTO bundle_chunk VALUES(?,?)",
     [COUNT_CHUNK_UP] = "UPDATE chunk SET bundles=bundles+1 WHERE n=?",
-    [COUNT_CHUNK_DOWN] = "UPDATE chunk SET bundles=bundles-1"
-                         " WHERE n IN (SELECT chunk FROM bundle_chunk WHERE bundle=?)",
+    [COUNT_CHUNK_DOWN] = "UPDATE chunk SET bundles=bundles-1 WHERE n IN " CHUNKS_OF,
     [MOVE_CHUNK] = "UPDATE chunk SET serial=" NEXT_SERIAL " WHERE n=?",
-    [LAST_BUNDLE_CHUNKS] = "SELECT n, digest FROM bundle_chunk JOIN chunk ON n=chunk"
-                           " WHERE bundle=? AND bundles=0",
+    [LAST_BUNDLE_CHUNKS] = "SELECT n, digest FROM chunk WHERE bundles=0 AND n IN " CHUNKS_OF,
     [DROP_BUNDLE_CHUNKS] = "DELETE FROM bundle_chunk WHERE bundle=?",
-    [NEXT_CHUNK] = "SELECT serial, digest, bundles FROM chunk WHERE serial>?"
-                   " ORDER BY serial LIMIT 1",
+    [NEXT_CHUNK] =
+        "SELECT serial, digest, bundles FROM chunk WHERE serial>? ORDER BY serial LIMIT 1",
     [GET_FACTS] = "SELECT facts FROM newcomer WHERE n=?",
 };
 
