@@ -133,10 +133,10 @@ done
 [ ! -e "$work/agent4/deployments/app" ] || fail "the agent in the lab has got what is for env=prod"
 echo "agent 1 says: $(greeting 1)"
 
-say "Version 2: one changed line, so only a few chunks travel"
+say "Version 2: one line of its configuration changes; the deployment is a file this time"
 sed -i 's/version 1/version 2/' "$work/greeter/etc/greeter.conf"
 show dunlin bundle push "$work/greeter" --name greeter --version 2 --health-deadline 10s
-show dunlin deploy greeter@2 --as app --select env=prod
+show dunlin deploy "$root/examples/deployments/app.yaml"
 dunlin wait app --timeout 30s || fail "version 2 does not become ready"
 within 5 greets 1 "version 2" || fail "agent 1 does not greet with version 2"
 echo "agent 1 says: $(greeting 1)"
