@@ -103,9 +103,9 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [ADD_CHUNK] = "INSERT INTO chunk(digest, bundles, serial) VALUES(?, 0, 0)",
     [PUT_BUNDLE_CHUNK] = "INSERT OR IGNORE INTO bundle_chunk VALUES(?,?)",
     [COUNT_CHUNK_UP] = "UPDATE chunk SET bundles=bundles+1 WHERE n=?",
-    [COUNT_CHUNK_DOWN] = "UPDATE chunk SET bundles=bundles-1 WHERE n IN " CHUNKS_OF,
-    [MOVE_CHUNK] = "UPDATE chunk SET serial=" NEXT_SERIAL " WHERE n=?",
-    [LAST_BUNDLE_CHUNKS] = "SELECT n, digest FROM chunk WHERE bundles=0 AND n IN " CHUNKS_OF,
+    [COUNT_CHUNK_DOWN] = ("UPDATE chunk SET bundles=bundles-1 WHERE n IN " CHUNKS_OF),
+    [MOVE_CHUNK] = ("UPDATE chunk SET serial=" NEXT_SERIAL " WHERE n=?"),
+    [LAST_BUNDLE_CHUNKS] = ("SELECT n, digest FROM chunk WHERE bundles=0 AND n IN " CHUNKS_OF),
     [DROP_BUNDLE_CHUNKS] = "DELETE FROM bundle_chunk WHERE bundle=?",
     [NEXT_CHUNK] =
         "SELECT serial, digest, bundles FROM chunk WHERE serial>? ORDER BY serial LIMIT 1",
