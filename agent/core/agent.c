@@ -527,8 +527,8 @@ static void put_off(struct turn *t, enum cause cause)
 static void content_failed(struct turn *t, int rv)
 {
     /* A publisher's new key may be on its way. */
-    bool newer_trust = t->a->asks[AGENT_TOPIC_TRUST].wanted;
-    if (newer_trust && rv == ERR_UNTRUSTED)
+    const struct ask *trust = &t->a->asks[AGENT_TOPIC_TRUST];
+    if (rv == ERR_UNTRUSTED && trust->wanted && !trust->in_vain)
         put_off(t, CAUSE_UNTRUSTED);
     else if (rv == ERR_UNTRUSTED || rv == ERR_SIGNATURE)
         fail(t, CAUSE_UNTRUSTED);

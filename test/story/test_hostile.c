@@ -46,13 +46,18 @@ static const char *head_topic(const struct device *d)
     return topic.text;
 }
 
-static void inject_head(struct world *w, const struct device *d, uint32_t number)
+static void inject_head_of(struct world *w, const struct device *d, const struct head *head)
 {
     uint8_t memory[HEAD_MAX];
     struct buffer out = buffer_on(memory, sizeof memory);
-    head_write(&(struct head){.revision = {.epoch = 1, .number = number}, .trust_version = 1},
-               &out);
+    head_write(head, &out);
     broker_inject(w->broker, head_topic(d), span_buffer(&out), false);
+}
+
+static void inject_head(struct world *w, const struct device *d, uint32_t number)
+{
+    inject_head_of(w, d,
+                   &(struct head){.revision = {.epoch = 1, .number = number}, .trust_version = 1});
 }
 
 /* ---- against the manager ---- */
@@ -341,6 +346,29 @@ static void test_new_publisher_and_its_bundle_reach_a_connected_agent_in_any_ord
     }
 }
 
+static void test_head_that_lies_about_trust_and_lanes_stops_nothing_for_long(void)
+{
+    struct device *d;
+    enum cause cause = CAUSE_NONE;
+    struct world *w =
+        story_app_v1(&d, &(struct script){.name = "app", .version = "v2", .publisher = 97});
+    inject_head_of(w, d,
+                   &(struct head){.revision = {.epoch = 1, .number = 1}, .trust_version = 99});
+    world_run(w, 1000);
+    world_deploy(w, "app", "v2", "env=prod");
+    CU_ASSERT_TRUE(story_rest(w));
+    CU_ASSERT_EQUAL(world_state(w, d, "app", &cause), STATE_ROLLED_BACK);
+    CU_ASSERT_EQUAL(cause, CAUSE_UNTRUSTED);
+    inject_head_of(w, d, &(struct head){.revision = {.epoch = 1, .number = 1}, .lanes_log2 = 8});
+    world_run(w, 1000);
+    trust_publisher(w, 97); /* heard of on the old lane only */
+    client_cut(d->client);
+    CU_ASSERT_TRUE(story_rest(w));
+    world_run(w, 30000);
+    CU_ASSERT_EQUAL(d->disk.trust.version, 2);
+    story_end(w);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_replayed_status_is_counted_and_without_effect),
     TEST(test_forged_and_garbled_reports_are_counted_and_without_effect),
@@ -355,6 +383,7 @@ static const struct suite_test tests[] = {
     TEST(test_assignment_of_another_agent_is_counted_and_without_effect),
     TEST(test_newer_trust_list_is_fetched_before_the_document_is_acted_on),
     TEST(test_new_publisher_and_its_bundle_reach_a_connected_agent_in_any_order),
+    TEST(test_head_that_lies_about_trust_and_lanes_stops_nothing_for_long),
 };
 
 SUITE_MAIN("hostile", tests)
