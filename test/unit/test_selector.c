@@ -1,0 +1,167 @@
+#include "manager/core/selector.h"
+#include "test/suite.h"
+
+#include <stdio.h>
+
+/* True when the selector is well-formed and matches the labels. */
+static bool matches(const char *text, const char *labels_text)
+{
+    struct selector s;
+    struct labels labels;
+    CU_ASSERT_EQUAL_FATAL(labels_parse(&labels, span_text(labels_text), NULL), 0);
+    struct errmsg em = {0};
+    int rv = selector_parse(&s, span_text(text), &em);
+    if (rv < 0)
+        fprintf(stderr, "%s: %s\n", text, em.text);
+    CU_ASSERT_EQUAL_FATAL(rv, 0);
+    return selector_matches(&s, &labels);
+}
+
+static void refused(const char *text, int code, const char *sentence)
+{
+    struct selector s;
+    struct errmsg em = {0};
+    CU_ASSERT_EQUAL(selector_parse(&s, span_text(text), &em), code);
+    CU_ASSERT_STRING_EQUAL(em.text, sentence);
+    CU_ASSERT_EQUAL(selector_parse(&s, span_text(text), NULL), code);
+}
+
+static void test_empty_selector_matches_everything(void)
+{
+    CU_ASSERT_TRUE(matches("", ""));
+    CU_ASSERT_TRUE(matches(" \t ", "env=prod"));
+}
+
+static void test_equality_needs_the_key_and_its_value(void)
+{
+    const char *const ways[] = {"env=prod", "env==prod", " env = prod ", "env\t==\tprod"};
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        CU_ASSERT_TRUE(matches(ways[i], "env=prod,region=eu"));
+        CU_ASSERT_FALSE(matches(ways[i], "env=lab"));
+        CU_ASSERT_FALSE(matches(ways[i], "region=eu"));
+    }
+}
+
+static void test_inequality_is_also_true_without_the_key(void)
+{
+    CU_ASSERT_TRUE(matches("env!=prod", "env=lab"));
+    CU_ASSERT_TRUE(matches("env != prod", ""));
+    CU_ASSERT_FALSE(matches("env!=prod", "env=prod"));
+}
+
+static void test_sets_name_the_values_that_do_or_don_t(void)
+{
+    CU_ASSERT_TRUE(matches("region in (eu,us)", "region=us"));
+    CU_ASSERT_TRUE(matches("region in(eu)", "region=eu"));
+    CU_ASSERT_TRUE(matches(" region  in ( eu , us ) ", "region=eu"));
+    CU_ASSERT_FALSE(matches("region in (eu,us)", "region=asia"));
+    CU_ASSERT_FALSE(matches("region in (eu,us)", "env=prod"));
+    CU_ASSERT_TRUE(matches("region notin (eu,us)", "region=asia"));
+    CU_ASSERT_TRUE(matches("region notin (eu,us)", ""));
+    CU_ASSERT_FALSE(matches("region notin (eu,us)", "region=us"));
+}
+
+static void test_bare_keys_ask_for_presence_and_absence(void)
+{
+    CU_ASSERT_TRUE(matches("lab", "lab=1"));
+    CU_ASSERT_FALSE(matches("lab", "env=prod"));
+    CU_ASSERT_TRUE(matches("!lab", "env=prod"));
+    CU_ASSERT_TRUE(matches("! lab", "env=prod"));
+    CU_ASSERT_FALSE(matches("!lab", "lab=1"));
+    CU_ASSERT_TRUE(matches("in", "in=1")); /* operators are no reserved words */
+    CU_ASSERT_TRUE(matches("notin notin (notin)", ""));
+}
+
+static void test_all_terms_must_hold(void)
+{
+    const char *text = "env in (prod,staging),region!=us,!lab,site";
+    CU_ASSERT_TRUE(matches(text, "env=prod,region=eu,site=a"));
+    CU_ASSERT_FALSE(matches(text, "env=prod,region=us,site=a"));
+    CU_ASSERT_FALSE(matches(text, "env=prod,region=eu,site=a,lab=1"));
+    CU_ASSERT_FALSE(matches(text, "env=prod,region=eu"));
+    CU_ASSERT_FALSE(matches(text, "env=dev,region=eu,site=a"));
+    CU_ASSERT_FALSE(matches("env=prod,env=lab", "env=prod"));
+}
+
+static void test_keys_with_prefixes_and_values_with_dots_are_words(void)
+{
+    CU_ASSERT_TRUE(matches("example.com/tier=front.end_1-b", "example.com/tier=front.end_1-b"));
+    CU_ASSERT_FALSE(matches("tier", "example.com/tier=x"));
+}
+
+static void test_every_mistake_is_told_with_its_place(void)
+{
+    static const struct {
+        const char *text;
+        const char *sentence;
+    } cases[] = {
+        {",", "selector: at character 1: expected a label key, not ','"},
+        {"env=prod,", "selector ends after character 9: expected a label key"},
+        {"env=prod,,a", "selector: at character 10: expected a label key, not ','"},
+        {"env prod", "selector: at character 5: expected '=', '!=', 'in', 'notin' or ',', not 'p'"},
+        {"env!", "selector ends after character 4: expected '=' after '!'"},
+        {"env!prod", "selector: at character 5: expected '=' after '!', not 'p'"},
+        {"env in", "selector ends after character 6: expected '('"},
+        {"env in prod", "selector: at character 8: expected '(', not 'p'"},
+        {"env in (prod", "selector ends after character 12: expected ',' or ')'"},
+        {"env in (prod lab)", "selector: at character 14: expected ',' or ')', not 'l'"},
+        {"env in ()", "selector: at character 9: expected a label value, not ')'"},
+        {"env=prod lab", "selector: at character 10: expected ',' or the end, not 'l'"},
+        {"env=prod)", "selector: at character 9: expected ',' or the end, not ')'"},
+        {"!", "selector ends after character 1: expected a label key"},
+        {"!!lab", "selector: at character 2: expected a label key, not '!'"},
+        {"=prod", "selector: at character 1: expected a label key, not '='"},
+        {"-env=prod", "selector: at character 1: expected a label key, not '-'"},
+        {"env=prod-", "selector: at character 5: expected a label value, not 'p'"},
+        {"env=\x01", "selector: at character 5: expected a label value, not byte 0x01"},
+        {"env=\xc3\xa4", "selector: at character 5: expected a label value, not byte 0xc3"},
+        {"env===prod", "selector: at character 6: expected ',' or the end, not '='"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        refused(cases[i].text, ERR_FORMAT, cases[i].sentence);
+}
+
+static void test_limits_are_told_with_their_numbers(void)
+{
+    char text[SELECTOR_TEXT_MAX + 2];
+    memset(text, 'a', sizeof text);
+    text[sizeof text - 1] = '\0';
+    refused(text, ERR_RANGE, "selector is 513 characters long: at most 512 are allowed");
+    refused("a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q", ERR_RANGE,
+            "selector: at character 33: more than 16 terms");
+    refused("k in (a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q)", ERR_RANGE,
+            "selector: at character 39: more than 16 values");
+    CU_ASSERT_TRUE(matches("a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p",
+                           "a=1,b=1,c=1,d=1,e=1,f=1,g=1,h=1,i=1,j=1,k=1,l=1,m=1,n=1,o=1,p=1"));
+    CU_ASSERT_TRUE(matches("k in (a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p)", "k=p"));
+}
+
+/* A NUL in the middle and every shorter prefix: refused or read, never read past. */
+static void test_no_text_is_read_beyond_its_end(void)
+{
+    const char text[] = "env in (prod,staging),region!=us,!lab,site==a";
+    for (size_t len = 0; len < sizeof text; len++) {
+        struct selector s;
+        char copy[sizeof text];
+        memcpy(copy, text, len);
+        int rv = selector_parse(&s, span_of(copy, len), NULL);
+        CU_ASSERT_TRUE(rv == 0 || rv == ERR_FORMAT);
+    }
+    struct selector s;
+    CU_ASSERT_EQUAL(selector_parse(&s, span_of("a\0b", 3), NULL), ERR_FORMAT);
+}
+
+static const struct suite_test tests[] = {
+    TEST(test_empty_selector_matches_everything),
+    TEST(test_equality_needs_the_key_and_its_value),
+    TEST(test_inequality_is_also_true_without_the_key),
+    TEST(test_sets_name_the_values_that_do_or_don_t),
+    TEST(test_bare_keys_ask_for_presence_and_absence),
+    TEST(test_all_terms_must_hold),
+    TEST(test_keys_with_prefixes_and_values_with_dots_are_words),
+    TEST(test_every_mistake_is_told_with_its_place),
+    TEST(test_limits_are_told_with_their_numbers),
+    TEST(test_no_text_is_read_beyond_its_end),
+};
+
+SUITE_MAIN("selector", tests)
