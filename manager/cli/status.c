@@ -44,7 +44,7 @@ static int print_head(struct cli *cli, const json_t *s)
     table_cell(t, PAINT_DIM, "brokers");
     add_cells(t, json_object_get(s, "cells"));
     table_cell(t, PAINT_DIM, "cohorts");
-    table_cell(t, PAINT_NONE, "%s", units_count(field_number(s, "cohorts"), "set").text);
+    table_cell(t, PAINT_NONE, "%s", units_count(field_number(s, "cohorts"), "label set").text);
     return cli_print(cli, t);
 }
 
