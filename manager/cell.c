@@ -31,6 +31,9 @@ enum phase {
     PHASE_FEEDING,
 };
 
+/* What was logged last: each change once, however often it is tried. */
+enum told { TOLD_NOTHING, TOLD_UP, TOLD_DOWN };
+
 /* A publication that is not acknowledged, or waits for an older one that isn't. */
 struct flight {
     uint64_t serial;
@@ -56,7 +59,7 @@ struct cell {
     char url[CELL_URL_MAX + 1];
     struct mac_key marks;
     enum phase phase;
-    bool silent;  /* the outage has been logged */
+    enum told told;
     bool stirred; /* something was acknowledged, or a connection is new */
     uint64_t now_ms;
     uint64_t retry_at_ms; /* 0: connecting or connected */
@@ -185,8 +188,9 @@ static void on_up(void *context, bool session_present)
     struct cell *c = context;
     static const char *const inbox[] = {TOPIC_ALL_JOINS, TOPIC_ALL_UP};
     (void)session_present;
-    log_event(LOG_INFO, "cell-up", "url=%s", c->url);
-    c->silent = false;
+    if (c->told != TOLD_UP)
+        log_event(LOG_INFO, "cell-up", "url=%s", c->url);
+    c->told = TOLD_UP;
     ask_for_marks(c);
     mqtt_subscribe(c->mqtt, inbox, sizeof inbox / sizeof inbox[0], 1);
 }
@@ -194,9 +198,9 @@ static void on_up(void *context, bool session_present)
 static void on_down(void *context, const char *reason)
 {
     struct cell *c = context;
-    if (!c->silent)
+    if (c->told != TOLD_DOWN)
         log_event(LOG_WARN, "cell-down", "url=%s reason=\"%s\"", c->url, reason);
-    c->silent = true;
+    c->told = TOLD_DOWN;
     wait_for_retry(c);
 }
 

@@ -27,7 +27,7 @@ struct cells {
 
 static int open_all(struct cells *c, const char *dir, const struct daemon_options *o,
                     struct ledger *ledger, struct errmsg *em);
-static int check_hosts(const struct daemon_options *o, struct errmsg *em);
+static void warn_of_plain_links(const struct daemon_options *o);
 static int start_own(struct slot *s, const char *dir, const struct daemon_options *o,
                      struct ledger *ledger, struct errmsg *em);
 static int start_kept(struct slot *s, const struct broker_options *b, struct errmsg *em);
@@ -81,8 +81,9 @@ static int open_all(struct cells *c, const char *dir, const struct daemon_option
 {
     unsigned kept = (unsigned)ledger_setting(ledger, LEDGER_CELLS);
     unsigned own = o->broker_count > 0 ? 0 : o->cells > 0 ? o->cells : kept > 0 ? kept : 1;
-    int rv = check_hosts(o, em);
-    if (rv == 0 && own != kept)
+    int rv = 0;
+    warn_of_plain_links(o);
+    if (own != kept)
         rv = ledger_set(ledger, LEDGER_CELLS, own, em);
     for (size_t i = 0; rv == 0 && i < own + o->broker_count; i++) {
         struct slot *s = &c->slots[c->count++];
@@ -97,19 +98,12 @@ static int open_all(struct cells *c, const char *dir, const struct daemon_option
     return rv;
 }
 
-static int check_hosts(const struct daemon_options *o, struct errmsg *em)
+static void warn_of_plain_links(const struct daemon_options *o)
 {
-    if (o->broker_count > 0)
-        return 0;
-    if (is_any(o->host) && !o->advertise)
-        return errmsg_set(em, ERR_USAGE,
-                          "--listen %s: devices need a name to connect to: say --advertise HOST",
-                          o->host);
-    if (!is_loopback(o->host))
+    if (o->broker_count == 0 && !is_loopback(o->host))
         log_event(LOG_WARN, "links-are-plain",
                   "listen=%s what=\"MQTT without TLS: use it on networks that you trust\"",
                   o->host);
-    return 0;
 }
 
 static bool is_any(const char *host)

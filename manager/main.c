@@ -105,6 +105,7 @@ struct call {
 };
 
 static int parse(int argc, char **argv, struct call *call, struct errmsg *em);
+static int check_advertised(const struct daemon_options *o, struct errmsg *em);
 static int take(struct call *call, int id, const char *value, struct errmsg *em);
 static int take_listen(struct daemon_options *o, const char *value, struct errmsg *em);
 static int take_cells(struct daemon_options *o, const char *value, struct errmsg *em);
@@ -202,6 +203,17 @@ static int parse(int argc, char **argv, struct call *call, struct errmsg *em)
                           argv[optind]);
     if (!call->help && !call->options.dir)
         return errmsg_set(em, ERR_USAGE, "run: say where to keep everything with --dir DIR");
+    return check_advertised(&call->options, em);
+}
+
+/* An address that stands for all of them is none that a device can connect to. */
+static int check_advertised(const struct daemon_options *o, struct errmsg *em)
+{
+    bool any = strcmp(o->host, "0.0.0.0") == 0 || strcmp(o->host, "::") == 0;
+    if (any && !o->advertise && o->broker_count == 0)
+        return errmsg_set(em, ERR_USAGE,
+                          "--listen %s: devices need a name to connect to: say --advertise HOST",
+                          o->host);
     return 0;
 }
 
