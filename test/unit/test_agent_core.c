@@ -1,0 +1,429 @@
+#include "agent/core/agent.h"
+#include "test/suite.h"
+
+#include <stdio.h>
+
+/* The core, the rows it looks at, and the driver's part of a step: stores always work. */
+struct bench {
+    struct agent a;
+    struct desired document;
+    struct assignment assignment;
+    struct held held[HELD_MAX];
+    struct agent_view view;
+    struct arena scratch;
+    _Alignas(16) uint8_t memory[AGENT_SCRATCH_MAX];
+    struct agent_out out;  /* of the last step */
+    struct agent_out seen; /* all actions since the event, stores answered */
+    uint64_t now_ms;
+    uint64_t deadline_ms;
+};
+
+static struct bench b;
+
+static void adopt(const struct agent_store *s)
+{
+    uint32_t at = 0;
+    if (s->type == AGENT_STORE_DROP || s->type == AGENT_STORE_HELD) {
+        uint32_t deployment = s->held ? s->held->deployment : s->deployment;
+        while (at < b.view.held_count && b.held[at].deployment != deployment)
+            at++;
+        if (s->type == AGENT_STORE_DROP)
+            b.held[at] = b.held[--b.view.held_count];
+        else
+            b.held[at] = *s->held;
+        if (s->held && at == b.view.held_count)
+            b.view.held_count++;
+    }
+}
+
+static void feed(struct agent_event ev)
+{
+    b.seen = (struct agent_out){0};
+    for (;;) {
+        ev.now_ms = b.now_ms;
+        ev.wall_s = 1000;
+        ev.view = &b.view;
+        arena_reset(&b.scratch);
+        agent_step(&b.a, &ev, &b.scratch, &b.out);
+        b.deadline_ms = b.out.deadline_ms;
+        for (uint32_t i = 0; i < b.out.action_count; i++)
+            if (b.seen.action_count < AGENT_ACTIONS_MAX)
+                b.seen.actions[b.seen.action_count++] = b.out.actions[i];
+        if (b.out.store_count == 0)
+            return;
+        for (uint32_t i = 0; i < b.out.store_count; i++) {
+            adopt(&b.out.stores[i]);
+            if (b.out.stores[i].type == AGENT_STORE_DOCUMENT)
+                b.document = *ev.document;
+        }
+        ev = (struct agent_event){.type = AGENT_STORED};
+    }
+}
+
+static void feed_type(enum agent_event_type type)
+{
+    feed((struct agent_event){.type = type});
+}
+
+static const struct agent_action *find(enum agent_action_type type)
+{
+    for (uint32_t i = 0; i < b.seen.action_count; i++)
+        if (b.seen.actions[i].type == type)
+            return &b.seen.actions[i];
+    return NULL;
+}
+
+static const struct agent_action *find_topic(enum agent_action_type type, enum agent_topic topic)
+{
+    for (uint32_t i = 0; i < b.seen.action_count; i++)
+        if (b.seen.actions[i].type == type && b.seen.actions[i].topic == topic)
+            return &b.seen.actions[i];
+    return NULL;
+}
+
+static void boot(uint32_t cells)
+{
+    memset(&b, 0, sizeof b);
+    b.document.policy =
+        (struct policy){.heartbeat_s = 900, .keepalive_s = 60, .reconnect_spread_s = 60};
+    b.assignment = (struct assignment){.revision = {1, 1}, .lanes_log2 = 2};
+    b.view = (struct agent_view){
+        .document = &b.document, .assignment = &b.assignment, .trust_version = 1, .held = b.held};
+    b.scratch = arena_on(b.memory, sizeof b.memory);
+    b.now_ms = 1000;
+    agent_init(&b.a, &(struct agent_options){.number = 7, .cell_count = cells, .seed = 5});
+    feed_type(AGENT_BOOT);
+}
+
+static void boot_and_connect(void)
+{
+    boot(1);
+    feed_type(AGENT_LINK_UP);
+}
+
+static void head(enum agent_topic topic, struct head h)
+{
+    feed((struct agent_event){.type = AGENT_HEAD, .topic = topic, .head = &h});
+}
+
+/* A document with `count` records named a, b, c …, each of the first generation. */
+static struct desired *document(uint32_t number, uint32_t count)
+{
+    static struct desired d;
+    d = (struct desired){.revision = {1, number}, .not_after_s = 5000, .count = count};
+    d.policy = b.document.policy;
+    for (uint32_t i = 0; i < count; i++) {
+        d.records[i] = (struct record){
+            .deployment = i + 1, .gate = GATE_OPEN, .stable = {1, {{(uint8_t)(i + 1)}}}};
+        snprintf(d.records[i].name, sizeof d.records[i].name, "app%u", i);
+    }
+    return &d;
+}
+
+static void take(const struct desired *d)
+{
+    feed((struct agent_event){.type = AGENT_DOCUMENT, .document = d});
+}
+
+static void done(enum agent_action_type type, int rv)
+{
+    feed((struct agent_event){.type = AGENT_DONE,
+                              .done = type,
+                              .rv = rv,
+                              .health_deadline_s = 10,
+                              .health_interval_s = 3});
+}
+
+/* ---- the link ---- */
+
+static void test_idle_agent_fits_in_512_bytes(void)
+{
+    CU_ASSERT_TRUE(sizeof(struct agent) <= 512);
+}
+
+static void test_first_connection_waits_for_a_reserved_number(void)
+{
+    boot(1);
+    const struct agent_action *connect = find(AGENT_CONNECT);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(connect);
+    CU_ASSERT_EQUAL(connect->session, 1);
+    CU_ASSERT_EQUAL(b.a.seq_ceiling, AGENT_SEQ_BLOCK);
+    feed_type(AGENT_LINK_UP);
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_SEND));
+    CU_ASSERT_EQUAL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_HEADS)->lanes_log2, 2);
+}
+
+static void test_back_off_doubles_up_to_the_policy_s_spread_and_tries_each_broker(void)
+{
+    boot(3);
+    uint64_t longest = 0;
+    for (uint32_t i = 1; i < 200; i++) {
+        uint64_t bound = i < 8 ? (uint64_t)AGENT_BACKOFF_MS << (i - 1) : 60000;
+        feed_type(AGENT_LINK_DOWN);
+        if (!find(AGENT_CONNECT)) {
+            uint64_t wait = b.deadline_ms - b.now_ms;
+            CU_ASSERT_TRUE(wait <= (bound < 60000 ? bound : 60000));
+            longest = wait > longest ? wait : longest;
+            b.now_ms = b.deadline_ms;
+            feed_type(AGENT_TICK);
+        }
+        CU_ASSERT_PTR_NOT_NULL_FATAL(find(AGENT_CONNECT));
+        CU_ASSERT_EQUAL(find(AGENT_CONNECT)->cell, i % 3);
+    }
+    CU_ASSERT_TRUE(longest > 50000);
+}
+
+static void test_head_with_other_lanes_moves_the_subscription(void)
+{
+    boot_and_connect();
+    head(AGENT_TOPIC_DOCUMENT, (struct head){.lanes_log2 = 5});
+    CU_ASSERT_EQUAL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_HEADS)->lanes_log2, 5);
+    head(AGENT_TOPIC_DOCUMENT, (struct head){.lanes_log2 = 5});
+    CU_ASSERT_PTR_NULL(find(AGENT_SUBSCRIBE));
+    head(AGENT_TOPIC_ASSIGNMENT, (struct head){.lanes_log2 = 0}); /* an own head has no lanes */
+    CU_ASSERT_PTR_NULL(find(AGENT_SUBSCRIBE));
+}
+
+static void test_document_that_does_not_come_is_asked_for_again(void)
+{
+    boot_and_connect();
+    head(AGENT_TOPIC_DOCUMENT, (struct head){.revision = {1, 4}, .lanes_log2 = 2});
+    CU_ASSERT_PTR_NOT_NULL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_DOCUMENT));
+    b.now_ms += AGENT_ASK_AGAIN_MS - 1;
+    feed_type(AGENT_TICK);
+    CU_ASSERT_PTR_NULL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_DOCUMENT));
+    b.now_ms += 1;
+    feed_type(AGENT_TICK);
+    CU_ASSERT_PTR_NOT_NULL(find_topic(AGENT_UNSUBSCRIBE, AGENT_TOPIC_DOCUMENT));
+    CU_ASSERT_PTR_NOT_NULL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_DOCUMENT));
+    take(document(3, 0)); /* newer than nothing, and not yet what the head promised */
+    CU_ASSERT_PTR_NULL(find_topic(AGENT_UNSUBSCRIBE, AGENT_TOPIC_DOCUMENT));
+    take(document(4, 0));
+    CU_ASSERT_PTR_NOT_NULL(find_topic(AGENT_UNSUBSCRIBE, AGENT_TOPIC_DOCUMENT));
+}
+
+static void test_fetches_are_spread_as_the_policy_says(void)
+{
+    uint64_t least = UINT64_MAX, most = 0;
+    for (uint32_t i = 0; i < 60; i++) {
+        boot_and_connect();
+        b.a.rng.state = i;
+        b.document.policy.fetch_spread_s = 100;
+        head(AGENT_TOPIC_DOCUMENT, (struct head){.revision = {1, 4}, .lanes_log2 = 2});
+        uint64_t wait = b.a.asks[AGENT_TOPIC_DOCUMENT].due_ms - b.now_ms;
+        least = wait < least ? wait : least;
+        most = wait > most ? wait : most;
+    }
+    CU_ASSERT_TRUE(least < 10000 && most > 90000 && most <= 100000 + AGENT_ASK_AGAIN_MS);
+}
+
+/* ---- statuses ---- */
+
+static void test_changes_in_quick_succession_make_one_status(void)
+{
+    boot_and_connect();
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_SEND));
+    take(document(1, 0));
+    take(document(2, 0));
+    CU_ASSERT_PTR_NULL(find(AGENT_SEND));
+    CU_ASSERT_EQUAL(b.deadline_ms, 1000 + AGENT_STATUS_GAP_MS);
+    b.now_ms = b.deadline_ms;
+    feed_type(AGENT_TICK);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(find(AGENT_SEND));
+    CU_ASSERT_EQUAL(find(AGENT_SEND)->status->document.number, 2);
+    b.now_ms += 5000;
+    take(document(3, 0));
+    CU_ASSERT_EQUAL(b.deadline_ms, b.now_ms + AGENT_STATUS_SETTLE_MS);
+}
+
+static void test_heartbeats_come_in_the_last_quarter_of_their_time(void)
+{
+    boot_and_connect();
+    for (int i = 0; i < 50; i++) {
+        uint64_t wait = b.deadline_ms - b.now_ms;
+        CU_ASSERT_TRUE(wait >= 675000 && wait <= 900000);
+        b.now_ms = b.deadline_ms;
+        feed_type(AGENT_TICK);
+        CU_ASSERT_PTR_NOT_NULL(find(AGENT_SEND));
+    }
+}
+
+static void test_numbers_are_reserved_before_they_run_out(void)
+{
+    boot_and_connect();
+    for (uint32_t i = 0; i < 3 * AGENT_SEQ_BLOCK; i++) {
+        b.now_ms = b.deadline_ms;
+        feed_type(AGENT_TICK);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(find(AGENT_SEND));
+        CU_ASSERT_TRUE(b.a.seq <= b.a.seq_ceiling);
+    }
+    CU_ASSERT_TRUE(b.a.seq > 3 * AGENT_SEQ_BLOCK);
+}
+
+static void test_more_exceptions_than_fit_are_flagged(void)
+{
+    struct status s;
+    boot_and_connect();
+    take(document(1, EXCEPTIONS_MAX));
+    agent_status(&b.a, &b.view, &s);
+    CU_ASSERT_EQUAL(s.count, EXCEPTIONS_MAX);
+    CU_ASSERT_FALSE(s.flags & STATUS_TRUNCATED);
+    take(document(2, EXCEPTIONS_MAX + 1));
+    agent_status(&b.a, &b.view, &s);
+    CU_ASSERT_EQUAL(s.count, EXCEPTIONS_MAX);
+    CU_ASSERT_TRUE(s.flags & STATUS_TRUNCATED);
+}
+
+static void test_every_phase_has_a_state(void)
+{
+    static const enum deployment_state states[PHASE_COUNT] = {
+        STATE_DOWNLOADING, STATE_APPLYING,    STATE_APPLYING, STATE_VERIFYING, STATE_READY,
+        STATE_APPLYING,    STATE_ROLLED_BACK, STATE_FAILED,   STATE_REMOVING};
+    for (uint8_t phase = 0; phase < PHASE_COUNT; phase++)
+        CU_ASSERT_EQUAL(agent_state_of(&(struct held){.phase = phase}), states[phase]);
+}
+
+/* ---- work ---- */
+
+static void test_answer_to_something_that_was_stopped_is_ignored(void)
+{
+    boot_and_connect();
+    take(document(1, 1));
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH));
+    done(AGENT_HOOK, 0);
+    done(AGENT_UNPACK, 0);
+    CU_ASSERT_EQUAL(b.seen.action_count, 0);
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_DOWNLOADING);
+    done(AGENT_FETCH, 0);
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_UNPACK));
+    done(AGENT_FETCH, 0);
+    CU_ASSERT_EQUAL(b.seen.action_count, 0);
+}
+
+static void test_new_document_makes_the_fetch_think_again(void)
+{
+    boot_and_connect();
+    take(document(1, 1));
+    struct desired *d = document(2, 2);
+    d->records[1].priority = 9;
+    take(d);
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH_STOP));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(find(AGENT_FETCH));
+    CU_ASSERT_EQUAL(find(AGENT_FETCH)->deployment, 2);
+}
+
+static void test_health_is_tried_at_its_interval_and_ends_at_its_deadline(void)
+{
+    boot_and_connect();
+    take(document(1, 1));
+    done(AGENT_FETCH, 0);
+    done(AGENT_UNPACK, 0);
+    done(AGENT_HOOK, 0);
+    done(AGENT_SWITCH, 0);
+    done(AGENT_HOOK, 0);
+    CU_ASSERT_EQUAL(find(AGENT_HOOK)->hook, HOOK_HEALTH);
+    for (int tries = 1; tries <= 3; tries++) {
+        done(AGENT_HOOK, ERR_REFUSED);
+        CU_ASSERT_PTR_NULL(find(AGENT_HOOK));
+        b.now_ms += 3000;
+        feed_type(AGENT_TICK);
+        CU_ASSERT_PTR_NOT_NULL(find(AGENT_HOOK));
+    }
+    done(AGENT_HOOK, ERR_REFUSED); /* the fourth, at 9 s of 10: there is no time for a fifth */
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_UNDOING);
+    CU_ASSERT_EQUAL(b.held[0].cause, CAUSE_HEALTH);
+}
+
+static void test_switch_that_fails_is_taken_back_and_a_full_disk_only_waits(void)
+{
+    static const int codes[] = {ERR_IO, ERR_NO_SPACE};
+    for (int i = 0; i < 2; i++) {
+        boot_and_connect();
+        take(document(1, 1));
+        done(AGENT_FETCH, 0);
+        done(AGENT_UNPACK, 0);
+        done(AGENT_HOOK, 0);
+        done(AGENT_SWITCH, codes[i]);
+        CU_ASSERT_EQUAL(b.held[0].phase, i ? PHASE_APPLYING : PHASE_UNDOING);
+        CU_ASSERT_EQUAL(b.a.put_off, i ? 1 : 0);
+    }
+}
+
+static void test_waiting_for_the_disk_is_no_attempt(void)
+{
+    boot_and_connect();
+    take(document(1, 1));
+    for (int i = 0; i < 3 * AGENT_ATTEMPTS_MAX; i++) {
+        done(AGENT_FETCH, 0);
+        done(AGENT_UNPACK, 0);
+        done(AGENT_HOOK, 0);
+        done(AGENT_SWITCH, ERR_NO_SPACE);
+        CU_ASSERT_EQUAL(b.deadline_ms <= b.now_ms + AGENT_RETRY_MS, true);
+        b.now_ms += AGENT_RETRY_MS;
+        feed_type(AGENT_TICK);
+        CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH));
+    }
+    CU_ASSERT_EQUAL(b.held[0].attempts, 1);
+}
+
+static void test_everybody_has_a_turn_when_all_downloads_fail(void)
+{
+    unsigned turns[9] = {0};
+    boot_and_connect();
+    take(document(1, 8));
+    for (int i = 0; i < 80; i++) {
+        if (!find(AGENT_FETCH)) {
+            b.now_ms += AGENT_RETRY_MS;
+            feed_type(AGENT_TICK);
+        }
+        CU_ASSERT_PTR_NOT_NULL_FATAL(find(AGENT_FETCH));
+        turns[find(AGENT_FETCH)->deployment]++;
+        done(AGENT_FETCH, ERR_TIMEOUT);
+    }
+    for (int i = 1; i <= 8; i++)
+        CU_ASSERT_EQUAL(turns[i], 10);
+}
+
+static void test_full_document_is_worked_off_one_by_one(void)
+{
+    boot_and_connect();
+    take(document(1, RECORDS_MAX));
+    for (uint32_t i = 1; i <= RECORDS_MAX; i++) {
+        CU_ASSERT_PTR_NOT_NULL_FATAL(find(AGENT_FETCH));
+        CU_ASSERT_EQUAL(find(AGENT_FETCH)->deployment, i);
+        done(AGENT_FETCH, 0);
+        done(AGENT_UNPACK, 0);
+        done(AGENT_HOOK, 0);
+        done(AGENT_SWITCH, 0);
+        done(AGENT_HOOK, 0);
+        done(AGENT_HOOK, 0);
+    }
+    CU_ASSERT_EQUAL(b.view.held_count, RECORDS_MAX);
+    CU_ASSERT_EQUAL(b.a.step, STEP_NONE);
+    struct status s;
+    agent_status(&b.a, &b.view, &s);
+    CU_ASSERT_EQUAL(s.count, 0);
+}
+
+static const struct suite_test tests[] = {
+    TEST(test_idle_agent_fits_in_512_bytes),
+    TEST(test_first_connection_waits_for_a_reserved_number),
+    TEST(test_back_off_doubles_up_to_the_policy_s_spread_and_tries_each_broker),
+    TEST(test_head_with_other_lanes_moves_the_subscription),
+    TEST(test_document_that_does_not_come_is_asked_for_again),
+    TEST(test_fetches_are_spread_as_the_policy_says),
+    TEST(test_changes_in_quick_succession_make_one_status),
+    TEST(test_heartbeats_come_in_the_last_quarter_of_their_time),
+    TEST(test_numbers_are_reserved_before_they_run_out),
+    TEST(test_more_exceptions_than_fit_are_flagged),
+    TEST(test_every_phase_has_a_state),
+    TEST(test_answer_to_something_that_was_stopped_is_ignored),
+    TEST(test_new_document_makes_the_fetch_think_again),
+    TEST(test_health_is_tried_at_its_interval_and_ends_at_its_deadline),
+    TEST(test_switch_that_fails_is_taken_back_and_a_full_disk_only_waits),
+    TEST(test_waiting_for_the_disk_is_no_attempt),
+    TEST(test_everybody_has_a_turn_when_all_downloads_fail),
+    TEST(test_full_document_is_worked_off_one_by_one),
+};
+
+SUITE_MAIN("agent core", tests)
