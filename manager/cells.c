@@ -5,6 +5,7 @@
 #include "manager/broker.h"
 #include "sync/mqtt.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -67,6 +68,10 @@ void cells_close(struct cells *c)
         return;
     for (size_t i = 0; i < c->count; i++)
         cell_free(c->slots[i].cell);
+    /* All are asked before the first is waited for: each has its memory to save. */
+    for (size_t i = 0; i < c->count; i++)
+        if (c->slots[i].broker && broker_running(c->slots[i].broker))
+            kill(broker_pid(c->slots[i].broker), SIGTERM);
     for (size_t i = 0; i < c->count; i++) {
         if (!c->slots[i].broker)
             continue;
