@@ -108,7 +108,7 @@ static struct span packet_span(const struct packet *p)
 
 static void packets_add(struct packets *ps, struct packet *p)
 {
-    ps->list = realloc(ps->list, (ps->count + 1) * sizeof *ps->list);
+    ps->list = realloc(ps->list, (ps->count + 1) * sizeof(void *));
     if (!ps->list)
         abort();
     ps->list[ps->count++] = p;
@@ -117,7 +117,7 @@ static void packets_add(struct packets *ps, struct packet *p)
 static void packets_remove(struct packets *ps, size_t i)
 {
     free(ps->list[i]);
-    memmove(&ps->list[i], &ps->list[i + 1], (--ps->count - i) * sizeof *ps->list);
+    memmove(&ps->list[i], &ps->list[i + 1], (--ps->count - i) * sizeof(void *));
 }
 
 static void packets_clear(struct packets *ps)
@@ -232,7 +232,7 @@ struct client *broker_client(struct broker *b, const char *name, bool session,
                              const struct client_handler *handler)
 {
     struct client *c = calloc(1, sizeof *c);
-    b->clients = realloc(b->clients, (b->client_count + 1) * sizeof *b->clients);
+    b->clients = realloc(b->clients, (b->client_count + 1) * sizeof(void *));
     if (!c || !b->clients)
         abort();
     c->broker = b;

@@ -10,7 +10,7 @@
 #include "simulator/stage.h"
 
 #define BROKER_NAME_MAX 40
-/* A silent link is noticed after this many keep-alives, as MQTT 3.1.1 says: 3 halves. */
+/* A silent link is noticed after one and a half times the keep-alive, as MQTT 3.1.1 says. */
 #define BROKER_PATIENCE_MS(keepalive_s) ((uint64_t)(keepalive_s)*1500)
 /* How long an attempt to reach a dead broker takes. */
 #define BROKER_REFUSED_MS 1000

@@ -44,28 +44,29 @@ struct device {
     struct stage *stage;
     const struct shelf *shelf;
     struct client *client;
-    unsigned index; /* "agent 3" in the trace */
     struct token token;
+    unsigned index; /* "agent 3" in the trace */
+    enum device_state state;
     struct disk disk;
     struct device_past past;
 
-    enum device_state state;
     uint64_t life;      /* counts boots and cuts: what belongs to an older one is void */
     uint64_t start_ms;  /* of its monotonic clock */
     int64_t wall_off_s; /* how wrong its calendar is */
 
     struct agent core;
     struct arena scratch;
-    _Alignas(16) uint8_t memory[AGENT_SCRATCH_MAX];
+    uint64_t memory[AGENT_SCRATCH_MAX / sizeof(uint64_t)];
     uint64_t deadline_ms;
     struct device_job job;
-    struct digests asked; /* chunks subscribed to */
-    uint64_t heard_ms;    /* when the fetch last got something */
-    bool sweep;
+    struct digests asked;                          /* chunks subscribed to */
+    uint64_t heard_ms;                             /* when the fetch last got something */
+    char topics[AGENT_TOPIC_COUNT + 1][TOPIC_MAX]; /* subscribed to */
     uint32_t health_tries;
-    char topics[AGENT_TOPIC_COUNT + 1][96]; /* subscribed to, as text */
-    bool left;                              /* the operator took it out of the fleet */
+    bool sweep; /* asked for, and not done yet */
+    bool left;  /* the operator took it out of the fleet */
 
+    bool was_cut; /* at `cut_at` */
     struct join_id attempt;
     enum joined_code refused; /* the sealed answer to a join, when it was a refusal */
 
@@ -73,7 +74,6 @@ struct device {
      * each store, before and after, each action, each effect, each completion. */
     uint64_t points;
     uint64_t cut_at;
-    bool was_cut;
     uint64_t off_ms;
 };
 

@@ -109,7 +109,8 @@ static void *grow(void *memory, size_t count, size_t *room, size_t size)
 
 /* ---- the trace ---- */
 
-static void write_line(struct stage *s, const char *fmt, va_list args)
+static void __attribute__((format(printf, 2, 0)))
+write_line(struct stage *s, const char *fmt, va_list args)
 {
     char text[LINE_MAX_LEN], line[LINE_MAX_LEN + 40];
     vsnprintf(text, sizeof text, fmt, args);

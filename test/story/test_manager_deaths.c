@@ -106,7 +106,7 @@ static void test_power_cut_shows_as_offline_by_the_last_will(void)
     uint64_t start = w->stage.now_ms;
     device_cut_power(d, UINT64_MAX);
     CU_ASSERT_TRUE(world_run_until(w, is_offline, d, 60000));
-    CU_ASSERT_TRUE(w->stage.now_ms - start >= 30000);             /* one and a half keep-alives */
+    CU_ASSERT_TRUE(w->stage.now_ms - start >= 30000); /* one and a half times the keep-alive */
     CU_ASSERT_EQUAL(world_state(w, d, "app", NULL), STATE_READY); /* it keeps what it has */
     device_start(d);
     CU_ASSERT_TRUE(story_rest(w));

@@ -163,10 +163,10 @@ static void test_device_with_a_full_disk_says_why_it_waits(void)
 
 static void test_version_that_takes_the_device_down_is_given_up(void)
 {
-    static const struct script crasher = {.name = "app", .version = "v2", .crashes = true};
+    static const struct script fatal = {.name = "app", .version = "v2", .crashes = true};
     struct device *d;
     enum cause cause = CAUSE_NONE;
-    struct world *w = story_app_v1(&d, &crasher);
+    struct world *w = story_app_v1(&d, &fatal);
     ask_for_v2(w);
     CU_ASSERT_TRUE(story_rest(w));
     CU_ASSERT_EQUAL(world_state(w, d, "app", &cause), STATE_ROLLED_BACK);

@@ -279,8 +279,8 @@ static void test_every_phase_has_a_state(void)
     static const enum deployment_state states[PHASE_COUNT] = {
         STATE_DOWNLOADING, STATE_APPLYING,    STATE_APPLYING, STATE_VERIFYING, STATE_READY,
         STATE_APPLYING,    STATE_ROLLED_BACK, STATE_FAILED,   STATE_REMOVING};
-    for (uint8_t phase = 0; phase < PHASE_COUNT; phase++)
-        CU_ASSERT_EQUAL(agent_state_of(&(struct held){.phase = phase}), states[phase]);
+    for (unsigned phase = 0; phase < PHASE_COUNT; phase++)
+        CU_ASSERT_EQUAL(agent_state_of(&(struct held){.phase = (uint8_t)phase}), states[phase]);
 }
 
 /* ---- work ---- */
