@@ -91,6 +91,11 @@ struct broker *broker_start(const struct broker_options *options, struct errmsg 
         rv = wait_ready(b, em);
     if (rv == 0)
         return b;
+    if (rv == ERR_BUSY && options->patient) {
+        log_event(LOG_WARN, "cell-waits", "dir=%s port-in-use=%d", b->dir, b->port);
+        b->complained = true;
+        return b;
+    }
     broker_free(b);
     return NULL;
 }

@@ -26,6 +26,10 @@ struct broker_options {
     const char *dir;  /* the cell's own folder; made when missing */
     const char *host; /* to listen on; an address or a name */
     int port;
+    /* A port that others have is no error, but waited for like the end of the wait after a death.
+     * So a cell that devices know comes back when its killed Mosquitto, which gives the lock back
+     * a little before the port, is gone for good. */
+    bool patient;
 };
 
 struct broker;
@@ -34,7 +38,7 @@ struct broker;
  * Brings the cell up: adopts the Mosquitto that already runs in this folder when it was started
  * with these options, stops it when it was started with others, and else starts one. Waits until
  * it listens, at most BROKER_READY_MS. NULL with a sentence when Mosquitto isn't installed, the
- * port is taken, or it ends at once.
+ * port is taken (unless it is patient), or it ends at once.
  */
 struct broker *broker_start(const struct broker_options *options, struct errmsg *em);
 

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "crypto/random.h"
 #include "manager/broker.h"
 #include "sync/mqtt.h"
 
@@ -10,6 +11,10 @@
 #include <stdlib.h>
 
 #define FIRST_PORT 1883
+/* Where any port will do: below those that systems give to outgoing connections, since one of these
+ * could take the port of a broker that is being restarted. */
+#define ANY_PORT_MIN 10000
+#define ANY_PORTS 20000
 
 struct slot {
     struct cells *cells;
@@ -32,6 +37,7 @@ static void warn_of_plain_links(const struct daemon_options *o);
 static int start_own(struct slot *s, const char *dir, const struct daemon_options *o,
                      struct ledger *ledger, struct errmsg *em);
 static int start_kept(struct slot *s, const struct broker_options *b, struct errmsg *em);
+static int any_port(void);
 static int start_fresh(struct slot *s, struct broker_options *b, int first, struct errmsg *em);
 static void stop_unwanted(const char *dir, const struct daemon_options *o, struct ledger *ledger,
                           unsigned wanted);
@@ -132,11 +138,14 @@ static int start_own(struct slot *s, const char *dir, const struct daemon_option
     int kept = (int)ledger_setting(ledger, setting);
     bool asked = s->index == 0 && o->port > 0;
     struct broker_options b = {.dir = folder, .host = o->host, .port = asked ? o->port : kept};
-    int first = s->index > 0 ? (int)ledger_setting(ledger, setting - 1) + 1 : FIRST_PORT;
+    b.patient = kept > 0 && b.port == kept;
+    int first = o->port == 0   ? any_port()
+                : s->index > 0 ? (int)ledger_setting(ledger, setting - 1) + 1
+                               : FIRST_PORT;
     int rv = file_path(folder, em, "%s/cells/%zu", dir, s->index);
     if (rv < 0)
         return rv;
-    rv = b.port > 0 ? start_kept(s, &b, em) : start_fresh(s, &b, o->port == 0 ? 0 : first, em);
+    rv = b.port > 0 ? start_kept(s, &b, em) : start_fresh(s, &b, first, em);
     if (rv == 0 && b.port != kept)
         rv = ledger_set(ledger, setting, b.port, em);
     if (rv < 0)
@@ -156,6 +165,13 @@ static int start_kept(struct slot *s, const struct broker_options *b, struct err
                        s->index);
 }
 
+static int any_port(void)
+{
+    uint32_t chance;
+    random_bytes(&chance, sizeof chance);
+    return ANY_PORT_MIN + (int)(chance % ANY_PORTS);
+}
+
 /* Somebody else may take the port between the look and the start. */
 static int start_fresh(struct slot *s, struct broker_options *b, int first, struct errmsg *em)
 {
@@ -164,7 +180,7 @@ static int start_fresh(struct slot *s, struct broker_options *b, int first, stru
         if (b->port < 0)
             return errmsg_set(em, ERR_IO, "no port is free on %s", b->host);
         s->broker = broker_start(b, em);
-        first = first > 0 ? b->port + 1 : 0;
+        first = b->port + 1;
     }
     return s->broker ? 0 : ERR_IO;
 }

@@ -213,6 +213,30 @@ static void test_taken_port_is_an_error_that_names_it(void)
     tree_free(&beside);
 }
 
+static void test_patient_cell_takes_its_port_when_it_is_free_again(void)
+{
+    struct tree_path dir = tree_new(), beside = tree_new();
+    int port = broker_free_port("127.0.0.1", 0);
+    struct broker *holder = start(&beside, port);
+    struct broker_options options = {
+        .dir = dir.text, .host = "127.0.0.1", .port = port, .patient = true};
+    struct broker *b = broker_start(&options, NULL);
+    tree_must(b != NULL, "patient start");
+    CU_ASSERT_FALSE(broker_running(b));
+    broker_service(b, 100);
+    CU_ASSERT_FALSE(broker_running(b));
+    CU_ASSERT_TRUE(broker_deadline_ms(b) > 100);
+    broker_stop(holder);
+    broker_service(b, broker_deadline_ms(b));
+    CU_ASSERT_TRUE(broker_running(b));
+    CU_ASSERT_EQUAL(broker_deadline_ms(b), UINT64_MAX);
+    broker_stop(b);
+    broker_free(b);
+    broker_free(holder);
+    tree_free(&dir);
+    tree_free(&beside);
+}
+
 static void test_cell_that_ends_at_once_is_an_error_with_its_reason(void)
 {
     struct tree_path dir = tree_new();
@@ -261,6 +285,7 @@ static const struct suite_test tests[] = {
     TEST(test_killed_cell_comes_back_after_a_growing_wait),
     TEST(test_wait_between_restarts_is_bounded),
     TEST(test_taken_port_is_an_error_that_names_it),
+    TEST(test_patient_cell_takes_its_port_when_it_is_free_again),
     TEST(test_cell_that_ends_at_once_is_an_error_with_its_reason),
     TEST(test_unusable_host_or_port_is_refused),
     TEST(test_no_descriptor_of_the_manager_leaks_into_the_cell),
