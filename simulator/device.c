@@ -8,6 +8,7 @@ static void boot(void *context, uint64_t life, void *payload);
 static void tick(void *context, uint64_t life, void *payload);
 static void perform(struct device *d, const struct agent_action *a);
 static void trace_stores(struct device *d, const struct agent_out *out, int rv);
+static void forget_dropped(struct device *d, const struct agent_out *out);
 static void arm_tick(struct device *d, uint64_t deadline_ms, bool settled);
 
 struct device *device_new(struct stage *stage, struct broker *broker, const struct shelf *shelf,
@@ -136,10 +137,23 @@ void device_feed(struct device *d, struct agent_event *ev, const struct incoming
             return;
         int rv = disk_store(&d->disk, &out, in);
         trace_stores(d, &out, rv);
+        if (rv == 0)
+            forget_dropped(d, &out);
         if (device_point(d))
             return;
         *ev = (struct agent_event){.type = AGENT_STORED, .rv = rv};
     }
+}
+
+/* A row that went has no past: it may come again with any generation. */
+static void forget_dropped(struct device *d, const struct agent_out *out)
+{
+    struct device_past *past = &d->past;
+    for (uint32_t i = 0; i < out->store_count; i++)
+        for (uint32_t k = 0; k < past->floor_count; k++)
+            if (out->stores[i].type == AGENT_STORE_DROP &&
+                past->floor[k].deployment == out->stores[i].deployment)
+                past->floor[k] = past->floor[--past->floor_count];
 }
 
 /* An agent that wants to be called at once, with nothing stored, would never sleep. */
