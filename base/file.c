@@ -15,6 +15,23 @@
  */
 #define NEW_SUFFIX ".new"
 
+struct file_id {
+    dev_t device;
+    ino_t number;
+};
+
+/*
+ * Removing a folder: goes down one folder at a time, and up again when it is empty: no recursion.
+ * What is removed may belong to somebody who moves folders meanwhile or puts links in their place,
+ * so each step is from one open folder to the next, and never by a path.
+ */
+struct removal {
+    DIR *folder;
+    size_t depth;
+    char path[FILE_PATH_MAX]; /* of `folder`, for the sentences; it bounds the depth */
+    struct file_id came_through[FILE_PATH_MAX / 2];
+};
+
 static int fail(struct errmsg *em, const char *verb, const char *path);
 static int new_name(const char *path, char out[static FILE_PATH_MAX], struct errmsg *em);
 static int take_place(const char *fresh, const char *path, struct errmsg *em);
@@ -23,8 +40,11 @@ static int make_one_folder(const char *path, mode_t mode, struct errmsg *em);
 static int write_new(const char *path, struct span content, mode_t mode, struct errmsg *em);
 static int fill(int fd, struct span content, mode_t mode);
 static int read_all(int fd, struct buffer *b);
-static int empty_one_folder(char path[static FILE_PATH_MAX], struct errmsg *em);
-static int unlink_entries(DIR *folder, char path[static FILE_PATH_MAX], struct errmsg *em);
+static int start_removal(struct removal *r, const char *path, struct errmsg *em);
+static int unlink_entries(struct removal *r, struct errmsg *em);
+static int go_down(struct removal *r, struct errmsg *em);
+static int go_up(struct removal *r, struct errmsg *em);
+static int enter(struct removal *r, int at, const char *name, struct errmsg *em);
 
 int file_error(int system_errno)
 {
@@ -112,21 +132,20 @@ int file_remove(const char *path, struct errmsg *em)
         return 0;
     if (errno != EISDIR)
         return fail(em, "remove", path);
-    /* Goes down one folder at a time in `at`, and up again when a folder is empty: no recursion. */
-    char at[FILE_PATH_MAX];
-    int rv = file_path(at, em, "%s", path);
-    size_t top = strlen(path);
-    while (rv == 0 && strlen(at) >= top) {
-        rv = empty_one_folder(at, em);
-        if (rv <= 0)
-            continue;
-        if (rmdir(at) < 0)
-            return fail(em, "remove folder", at);
-        char *slash = strrchr(at, '/');
-        *(slash ? slash : at) = '\0';
-        rv = 0;
+    struct removal r;
+    int rv = start_removal(&r, path, em);
+    while (rv == 0) {
+        rv = unlink_entries(&r, em);
+        if (rv == 1 && r.depth == 0)
+            break;
+        if (rv >= 0)
+            rv = rv == 1 ? go_up(&r, em) : go_down(&r, em);
     }
-    return rv;
+    if (r.folder)
+        closedir(r.folder);
+    if (rv < 0)
+        return rv;
+    return rmdir(path) < 0 ? fail(em, "remove folder", path) : 0;
 }
 
 int file_sync_folder(const char *path, struct errmsg *em)
@@ -246,40 +265,78 @@ static int read_all(int fd, struct buffer *b)
     }
 }
 
-/* 1: the folder is empty now. 0: `path` was lengthened to a folder inside that must go first. */
-static int empty_one_folder(char path[static FILE_PATH_MAX], struct errmsg *em)
+static int start_removal(struct removal *r, const char *path, struct errmsg *em)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return fail(em, "open folder", path);
-    /* A read-only folder has to go as well; if this is refused, so is what follows. */
-    (void)!fchmod(fd, 0700);
-    DIR *folder = fdopendir(fd);
-    if (!folder) {
-        close(fd);
-        return errmsg_set(em, ERR_NO_MEMORY, "%s: cannot read folder: out of memory", path);
-    }
-    int rv = unlink_entries(folder, path, em);
-    closedir(folder);
-    return rv;
+    r->folder = NULL;
+    r->depth = 0;
+    int rv = file_path(r->path, em, "%s", path);
+    return rv < 0 ? rv : enter(r, AT_FDCWD, path, em);
 }
 
-static int unlink_entries(DIR *folder, char path[static FILE_PATH_MAX], struct errmsg *em)
+/* Removes what can go at once. 1: the folder is empty now. 0: `path` was lengthened to a folder
+ * inside that must be emptied first. */
+static int unlink_entries(struct removal *r, struct errmsg *em)
 {
     struct dirent *e;
-    while (errno = 0, (e = readdir(folder))) {
+    int at = dirfd(r->folder);
+    /* A read-only folder has to go as well; if this is refused, so is what follows. */
+    (void)!fchmod(at, 0700);
+    while (errno = 0, (e = readdir(r->folder))) {
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
             continue;
-        if (unlinkat(dirfd(folder), e->d_name, 0) == 0)
+        if (unlinkat(at, e->d_name, 0) == 0)
             continue;
-        if (errno != EISDIR)
-            return fail(em, "empty folder", path);
-        size_t used = strlen(path);
-        int len = snprintf(path + used, FILE_PATH_MAX - used, "/%s", e->d_name);
+        if (errno == EISDIR && unlinkat(at, e->d_name, AT_REMOVEDIR) == 0)
+            continue;
+        if (errno != ENOTEMPTY && errno != EEXIST)
+            return fail(em, "empty folder", r->path);
+        size_t used = strlen(r->path);
+        int len = snprintf(r->path + used, FILE_PATH_MAX - used, "/%s", e->d_name);
         if (len >= 0 && (size_t)len < FILE_PATH_MAX - used)
             return 0;
-        path[used] = '\0';
-        return errmsg_set(em, ERR_RANGE, "%s: holds folders that are nested too deep", path);
+        r->path[used] = '\0';
+        return errmsg_set(em, ERR_RANGE, "%s: holds folders that are nested too deep", r->path);
     }
-    return errno == 0 ? 1 : fail(em, "read folder", path);
+    return errno == 0 ? 1 : fail(em, "read folder", r->path);
+}
+
+/* Into the folder that ends the path. */
+static int go_down(struct removal *r, struct errmsg *em)
+{
+    r->depth++;
+    return enter(r, dirfd(r->folder), strrchr(r->path, '/') + 1, em);
+}
+
+/* Only to where it came from: the folder may have been moved to another place meanwhile. */
+static int go_up(struct removal *r, struct errmsg *em)
+{
+    *strrchr(r->path, '/') = '\0';
+    struct file_id from = r->came_through[--r->depth];
+    int rv = enter(r, dirfd(r->folder), "..", em);
+    struct file_id *to = &r->came_through[r->depth];
+    if (rv < 0 || (to->device == from.device && to->number == from.number))
+        return rv;
+    return errmsg_set(em, ERR_IO, "%s: changed while it was removed", r->path);
+}
+
+static int enter(struct removal *r, int at, const char *name, struct errmsg *em)
+{
+    struct stat st;
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return fail(em, "open folder", r->path);
+    DIR *folder = fdopendir(fd);
+    if (!folder || fstat(fd, &st) < 0) {
+        int rv = fail(em, "read folder", r->path);
+        if (folder)
+            closedir(folder);
+        else
+            close(fd);
+        return rv;
+    }
+    if (r->folder)
+        closedir(r->folder);
+    r->folder = folder;
+    r->came_through[r->depth] = (struct file_id){.device = st.st_dev, .number = st.st_ino};
+    return 0;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static char folder[] = "/tmp/test_file.XXXXXX";
@@ -228,6 +229,53 @@ static void test_a_deep_tree_is_removed_without_recursion(void)
     CU_ASSERT_FALSE(there(in("deep")));
 }
 
+/* In place of the library's, so that somebody else can act in the middle of a removal. */
+static void (*meanwhile)(void);
+static const char *meanwhile_at;
+
+int unlinkat(int at, const char *name, int flags)
+{
+    int rv = (int)syscall(SYS_unlinkat, at, name, flags);
+    int reason = errno;
+    if (meanwhile && strcmp(name, meanwhile_at) == 0) {
+        meanwhile();
+        meanwhile = NULL;
+    }
+    errno = reason;
+    return rv;
+}
+
+static void put_link_in_place(void)
+{
+    CU_ASSERT_EQUAL(rename(in("t/a"), in("t/gone")), 0);
+    CU_ASSERT_EQUAL(symlink("../elsewhere", in("t/a")), 0);
+}
+
+static void move_away(void)
+{
+    CU_ASSERT_EQUAL(rename(in("t/a/b/inner"), in("elsewhere/inner")), 0);
+}
+
+/* Whatever happens meanwhile, only what is below "t" goes. */
+static void remove_while(const char *at, void (*act)(void), int rv)
+{
+    CU_ASSERT_EQUAL(file_make_folder(in("t/a/b/inner/x"), 0755, &em), 0);
+    CU_ASSERT_EQUAL(file_make_folder(in("elsewhere/b/inner/x"), 0755, &em), 0);
+    meanwhile = act;
+    meanwhile_at = at;
+    CU_ASSERT_EQUAL(file_remove(in("t"), &em), rv);
+    CU_ASSERT_TRUE(there(in("elsewhere/b/inner/x")));
+    CU_ASSERT_EQUAL(file_remove(in("t"), &em), 0);
+    CU_ASSERT_EQUAL(file_remove(in("elsewhere"), &em), 0);
+}
+
+static void test_who_moves_folders_while_they_are_removed_loses_nothing_else(void)
+{
+    remove_while("inner", put_link_in_place, 0);
+    remove_while("inner", move_away, ERR_NOT_FOUND);
+    remove_while("x", move_away, ERR_IO);
+}
+
 static void test_a_folder_that_cannot_be_removed_is_named_and_stays(void)
 {
     CU_ASSERT_EQUAL(file_make_folder(in("mine"), 0755, &em), 0);
@@ -295,6 +343,7 @@ static const struct suite_test tests[] = {
     TEST(test_a_link_is_made_and_replaced),
     TEST(test_removing_takes_a_file_a_link_or_a_whole_tree),
     TEST(test_a_deep_tree_is_removed_without_recursion),
+    TEST(test_who_moves_folders_while_they_are_removed_loses_nothing_else),
     TEST(test_a_folder_that_cannot_be_removed_is_named_and_stays),
     TEST(test_a_lock_is_held_by_one),
     TEST(test_paths_have_a_limit),
