@@ -145,10 +145,11 @@ static void test_hook_starts_with_plain_signals_and_three_descriptors(void)
     sigset_t all, before;
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, &before);
+    /* Read by the shell itself: it blocks all signals while it starts another program. */
     write_hook("apply", 0755,
                "#!/bin/sh\n"
                "cd /proc/self/fd; echo * # the shell's own scan is one more\n"
-               "grep -E '^Sig(Blk|Ign)' /proc/$$/status\n"
+               "while read -r line; do echo \"$line\"; done </proc/$$/status\n"
                "cat\necho end\n");
     CU_ASSERT_EQUAL(run(HOOK_APPLY), 0);
     sigprocmask(SIG_SETMASK, &before, NULL);
@@ -158,8 +159,8 @@ static void test_hook_starts_with_plain_signals_and_three_descriptors(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(log, "SigBlk:\t0000000000000000\n"));
     CU_ASSERT_PTR_NOT_NULL(strstr(log, "SigIgn:\t0000000000000000\n"));
     CU_ASSERT_PTR_NOT_NULL(strstr(log, "\nend\n"));
-    CU_ASSERT_PTR_NULL(strstr(log, "50"));
     CU_ASSERT_EQUAL(strncmp(log, "0 1 ", 4), 0);
+    CU_ASSERT_PTR_NULL(memmem(log, strcspn(log, "\n"), "50", 2));
     tear_down();
 }
 
