@@ -1,0 +1,116 @@
+#include "agent/core/turn.h"
+
+#include <assert.h>
+
+enum deployment_state agent_state_of(const struct held *h)
+{
+    static const enum deployment_state states[PHASE_COUNT] = {
+        [PHASE_DOWNLOADING] = STATE_DOWNLOADING, [PHASE_PREPARING] = STATE_APPLYING,
+        [PHASE_APPLYING] = STATE_APPLYING,       [PHASE_VERIFYING] = STATE_VERIFYING,
+        [PHASE_SETTLED] = STATE_READY,           [PHASE_UNDOING] = STATE_APPLYING,
+        [PHASE_ROLLED_BACK] = STATE_ROLLED_BACK, [PHASE_FAILED] = STATE_FAILED,
+        [PHASE_REMOVING] = STATE_REMOVING,
+    };
+    assert(h->phase < PHASE_COUNT);
+    return states[h->phase];
+}
+
+/* True, and described, when this record is not Ready here. */
+static bool record_exception(const struct agent *a, const struct agent_view *view,
+                             const struct record *r, struct exception *e)
+{
+    struct target target = record_target(r, &a->id, a->number);
+    const struct held *row = view_held(view, r->deployment);
+    if (target.generation == 0)
+        return false;
+    *e = (struct exception){.deployment = r->deployment, .generation = target.generation};
+    e->running = row ? row->running.generation : 0;
+    e->cause = a->put_off == r->deployment ? a->put_off_cause : CAUSE_NONE;
+    if (!row || row->wanted.generation != target.generation) {
+        e->state = r->flags & RECORD_PAUSED ? STATE_PAUSED : STATE_PENDING;
+        return true;
+    }
+    e->state = (uint8_t)agent_state_of(row);
+    if (e->cause == CAUSE_NONE)
+        e->cause = row->cause;
+    return e->state != STATE_READY;
+}
+
+static bool removal_exception(const struct agent *a, const struct agent_view *view,
+                              const struct held *row, struct exception *e)
+{
+    for (uint32_t i = 0; i < view->document->count; i++) {
+        const struct record *r = &view->document->records[i];
+        if (r->deployment == row->deployment && record_target(r, &a->id, a->number).generation != 0)
+            return false;
+    }
+    *e = (struct exception){.deployment = row->deployment,
+                            .running = row->running.generation,
+                            .state = STATE_REMOVING,
+                            .cause = a->put_off == row->deployment ? a->put_off_cause : row->cause};
+    return !(row->flags & RECORD_KEEP);
+}
+
+static void add_exception(struct status *s, const struct exception *e)
+{
+    if (s->count < EXCEPTIONS_MAX)
+        s->exceptions[s->count++] = *e;
+    else
+        s->flags |= STATUS_TRUNCATED;
+}
+
+void agent_status(const struct agent *a, const struct agent_view *view, struct status *s)
+{
+    *s = (struct status){
+        .number = a->number,
+        .seq = a->seq,
+        .document = view_revision(view),
+        .assignment = view->assignment->revision,
+        .facts = a->facts,
+        .flags = (uint8_t)((a->hello ? STATUS_HELLO : 0) | (a->stale ? STATUS_STALE : 0)),
+    };
+    if (!view_has_document(view))
+        return;
+    struct exception e;
+    for (uint32_t i = 0; i < view->document->count; i++)
+        if (record_exception(a, view, &view->document->records[i], &e))
+            add_exception(s, &e);
+    for (uint32_t i = 0; i < view->held_count; i++)
+        if (removal_exception(a, view, &view->held[i], &e))
+            add_exception(s, &e);
+}
+
+/* A heartbeat falls into the last quarter of its time, so that a storm of reconnects does not stay
+ * in step. */
+static uint64_t next_heartbeat(const struct turn *t)
+{
+    uint64_t period_ms = (uint64_t)t->view->document->policy.heartbeat_s * 1000;
+    return t->ev->now_ms + period_ms - rng_below(&t->a->rng, period_ms / 4 + 1);
+}
+
+void report_tend(struct turn *t)
+{
+    struct agent *a = t->a;
+    uint64_t not_after_s = t->view->document->not_after_s;
+    bool stale = view_has_document(t->view) && t->ev->wall_s > not_after_s;
+    if (stale != a->stale) {
+        a->stale = stale;
+        turn_tell(t);
+    }
+    if (a->link != LINK_UP || a->seq >= a->seq_ceiling)
+        return;
+    bool due = a->dirty && t->ev->now_ms >= a->status_due_ms;
+    bool beat = t->ev->now_ms >= a->heartbeat_due_ms;
+    /* What is being stored is about to change the answer: AGENT_STORED comes at once. */
+    if ((!due && !beat) || t->out->store_count > 0)
+        return;
+    struct status *s = arena_alloc(t->scratch, sizeof *s);
+    assert(s);
+    agent_status(a, t->view, s);
+    turn_act(t, AGENT_SEND)->status = s;
+    a->seq++;
+    a->hello = false;
+    a->dirty = false;
+    a->status_sent_ms = t->ev->now_ms;
+    a->heartbeat_due_ms = next_heartbeat(t);
+}

@@ -1,0 +1,74 @@
+#include "agent/core/turn.h"
+
+#include <assert.h>
+
+struct agent_action *turn_act(struct turn *t, enum agent_action_type type)
+{
+    assert(t->out->action_count < AGENT_ACTIONS_MAX);
+    struct agent_action *action = &t->out->actions[t->out->action_count++];
+    *action = (struct agent_action){.type = type};
+    return action;
+}
+
+struct agent_store *turn_store(struct turn *t, enum agent_store_type type)
+{
+    assert(t->out->store_count < AGENT_STORES_MAX);
+    struct agent_store *s = &t->out->stores[t->out->store_count++];
+    *s = (struct agent_store){.type = type};
+    return s;
+}
+
+/* Something changed that the manager should hear of soon. */
+void turn_tell(struct turn *t)
+{
+    struct agent *a = t->a;
+    if (a->dirty)
+        return;
+    a->dirty = true;
+    uint64_t earliest = a->status_sent_ms + AGENT_STATUS_GAP_MS;
+    a->status_due_ms = t->ev->now_ms + AGENT_STATUS_SETTLE_MS;
+    if (a->status_sent_ms && a->status_due_ms < earliest)
+        a->status_due_ms = earliest;
+}
+
+bool view_is_ours(const struct agent_view *view, const struct cohort_key *key)
+{
+    return memcmp(key, &view->assignment->cohort, sizeof *key) == 0;
+}
+
+/* The document's revision, or 0.0 as long as it is none of our cohort's: a revision counts within
+ * its cohort. */
+struct revision view_revision(const struct agent_view *view)
+{
+    if (!view_is_ours(view, &view->document->cohort))
+        return (struct revision){0};
+    return view->document->revision;
+}
+
+bool view_has_document(const struct agent_view *view)
+{
+    return view_revision(view).epoch != 0;
+}
+
+const struct held *view_held(const struct agent_view *view, uint32_t deployment)
+{
+    for (uint32_t i = 0; i < view->held_count; i++)
+        if (view->held[i].deployment == deployment)
+            return &view->held[i];
+    return NULL;
+}
+
+const struct record *view_record(const struct agent_view *view, uint32_t deployment)
+{
+    for (uint32_t i = 0; i < view->document->count; i++)
+        if (view->document->records[i].deployment == deployment)
+            return &view->document->records[i];
+    return NULL;
+}
+
+/* What this agent should run of a deployment; generation 0: nothing. */
+struct target turn_target(const struct turn *t, uint32_t deployment)
+{
+    const struct record *r = view_record(t->view, deployment);
+    return r ? record_target(r, &t->a->id, t->a->number) : (struct target){0};
+}

@@ -1,0 +1,45 @@
+/*
+ * turn: what the files of the agent's core share: one call of agent_step, and looking things up in
+ * its view. Nobody outside this folder includes it.
+ */
+#ifndef DUNLIN_AGENT_CORE_TURN_H
+#define DUNLIN_AGENT_CORE_TURN_H
+
+#include "agent/core/agent.h"
+
+struct turn {
+    struct agent *a;
+    const struct agent_event *ev;
+    const struct agent_view *view;
+    struct arena *scratch;
+    struct agent_out *out;
+};
+
+/* One more action, or store, for the caller to fill in. */
+struct agent_action *turn_act(struct turn *t, enum agent_action_type type);
+struct agent_store *turn_store(struct turn *t, enum agent_store_type type);
+
+/* Something changed that the manager should hear of soon. */
+void turn_tell(struct turn *t);
+
+/* What this agent should run of a deployment; generation 0: nothing. */
+struct target turn_target(const struct turn *t, uint32_t deployment);
+
+bool view_is_ours(const struct agent_view *view, const struct cohort_key *key);
+/* The document's revision, or 0.0 as long as it is none of our cohort's: a revision counts within
+ * its cohort. */
+struct revision view_revision(const struct agent_view *view);
+bool view_has_document(const struct agent_view *view);
+const struct held *view_held(const struct agent_view *view, uint32_t deployment);
+const struct record *view_record(const struct agent_view *view, uint32_t deployment);
+
+/* work.c: one deployment at a time, from download to verified or back */
+void work_done(struct turn *t);       /* AGENT_DONE */
+void work_stored(struct turn *t);     /* AGENT_STORED */
+void work_reconsider(struct turn *t); /* the document or the assignment has changed */
+void work_tend(struct turn *t);       /* begins what is needed most, when nothing is under way */
+
+/* report.c: what the manager is told, and when */
+void report_tend(struct turn *t);
+
+#endif
