@@ -26,6 +26,7 @@ void fetch_start(struct fetch *f, const struct digest *bundle, const struct trus
     f->trust = trust;
     f->error = 0;
     f->came = 0;
+    f->heard = true;
     start_part(f, FETCH_MANIFEST);
 }
 
@@ -48,6 +49,7 @@ bool fetch_active(const struct fetch *f)
 void fetch_link_changed(struct fetch *f)
 {
     f->gone_count = 0;
+    f->heard = true;
     for (uint32_t i = 0; i < f->want_count; i++)
         f->wants[i].asked = false;
 }
@@ -74,6 +76,7 @@ void fetch_take(struct fetch *f, const struct digest *name, struct span frame, s
         return;
     }
     f->came++;
+    f->heard = true;
     /* Never more than the window: what is full is dropped before the next is asked for. */
     if (f->gone_count == FETCH_WINDOW)
         drop_gone(f);
@@ -86,8 +89,14 @@ int fetch_step(struct fetch *f, uint64_t now_ms, uint64_t *due_ms, struct errmsg
     assert(f->part != FETCH_NOTHING);
     bool more = false;
     int rv = f->error;
+    if (f->heard)
+        f->heard_ms = now_ms;
+    f->heard = false;
     if (rv == 0)
         rv = look(f, &more, em);
+    if (rv == 1 && !more && now_ms >= f->heard_ms + FETCH_PATIENCE_MS)
+        rv = errmsg_set(em, ERR_TIMEOUT, "bundle %.12s: nothing of it came for %d s",
+                        digest_hex(&f->bundle).text, FETCH_PATIENCE_MS / 1000);
     if (rv <= 0) {
         fetch_stop(f);
         return rv;
@@ -201,18 +210,23 @@ static struct fetch_want *find(struct fetch *f, const struct digest *name)
     return NULL;
 }
 
+static bool is_due(const struct fetch *f, const struct fetch_want *w, uint64_t now_ms)
+{
+    return !w->asked || (now_ms >= w->due_ms && now_ms >= f->heard_ms + FETCH_ASK_AGAIN_MS);
+}
+
 static void ask_due(struct fetch *f, uint64_t now_ms)
 {
     struct digest names[FETCH_WINDOW];
     size_t count = 0;
     for (uint32_t i = 0; i < f->want_count; i++)
-        if (!f->wants[i].asked || now_ms >= f->wants[i].due_ms)
+        if (is_due(f, &f->wants[i], now_ms))
             names[count++] = f->wants[i].name;
     if (count == 0 || f->link.ask(f->link.context, names, count) < 0)
         return;
     for (uint32_t i = 0; i < f->want_count; i++) {
         struct fetch_want *w = &f->wants[i];
-        if (w->asked && now_ms < w->due_ms)
+        if (!is_due(f, w, now_ms))
             continue;
         w->asked = true;
         w->due_ms = now_ms + FETCH_ASK_AGAIN_MS;
@@ -226,12 +240,16 @@ static void drop_gone(struct fetch *f)
     f->gone_count = 0;
 }
 
-/* Without a link nothing is due: the driver calls when it is up again. */
+/* Without a link nothing is asked: the driver calls when it is up again. */
 static uint64_t next_due(const struct fetch *f)
 {
-    uint64_t due = UINT64_MAX;
-    for (uint32_t i = 0; i < f->want_count; i++)
-        if (f->wants[i].asked && f->wants[i].due_ms < due)
-            due = f->wants[i].due_ms;
+    uint64_t due = f->heard_ms + FETCH_PATIENCE_MS;
+    uint64_t again = f->heard_ms + FETCH_ASK_AGAIN_MS;
+    for (uint32_t i = 0; i < f->want_count; i++) {
+        const struct fetch_want *w = &f->wants[i];
+        uint64_t mine = w->due_ms > again ? w->due_ms : again;
+        if (w->asked && mine < due)
+            due = mine;
+    }
     return due;
 }

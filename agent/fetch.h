@@ -10,8 +10,13 @@
 
 /* Chunks asked for at one time: 16 of 64 KiB keep a link of 100 ms busy up to 80 Mbit/s. */
 #define FETCH_WINDOW 16
-/* What didn't come in this time is asked for again. */
-#define FETCH_ASK_AGAIN_MS 20000
+/*
+ * When nothing has come for this time, what is missing is asked for again; not earlier, since a
+ * broker sends it all once more: 256 KiB take a minute and a half on 24 kbit/s.
+ */
+#define FETCH_ASK_AGAIN_MS 120000
+/* When nothing has come for this time, the fetch makes room for others. What came stays. */
+#define FETCH_PATIENCE_MS 300000
 /* References looked at in one step, so that others get their turn. */
 #define FETCH_LOOK_MAX 1024
 
@@ -30,7 +35,7 @@ struct fetch_want {
     struct digest name;
     uint32_t len; /* plain bytes; 0: not known */
     bool asked;
-    uint64_t due_ms; /* ask again then */
+    uint64_t due_ms; /* ask again then, unless something came meanwhile */
 };
 
 struct fetch {
@@ -42,6 +47,8 @@ struct fetch {
     uint32_t next_index; /* FETCH_INDEX: the next to look at */
     bool ended;          /* every reference of this part has been looked at */
     int error;           /* that came up between two steps */
+    bool heard;          /* something came since the last step */
+    uint64_t heard_ms;   /* the last step that found so */
     uint32_t want_count;
     struct fetch_want wants[FETCH_WINDOW];
     uint32_t gone_count; /* came, and still subscribed to */
@@ -67,7 +74,8 @@ void fetch_take(struct fetch *f, const struct digest *name, struct span frame, s
 
 /*
  * Goes on: 1 while more must come, 0 when all is here (`content` then stands before the first
- * chunk), or what ended it: ERR_UNTRUSTED, ERR_SIGNATURE, ERR_FORMAT, ERR_NO_SPACE, ERR_IO.
+ * chunk), or what ended it: ERR_UNTRUSTED, ERR_SIGNATURE, ERR_FORMAT, ERR_NO_SPACE, ERR_IO, or
+ * ERR_TIMEOUT when nothing came for FETCH_PATIENCE_MS, with or without a link.
  * `*due_ms` is when to call again at the latest.
  */
 int fetch_step(struct fetch *f, uint64_t now_ms, uint64_t *due_ms, struct errmsg *em);

@@ -215,7 +215,7 @@ static void test_lost_link_is_waited_for(void)
     broker.down = true;
     fetch_start(&fetch, &bundle, &fleet.trust);
     CU_ASSERT_EQUAL(fetch_step(&fetch, now_ms, &due, NULL), 1);
-    CU_ASSERT_EQUAL(due, UINT64_MAX);
+    CU_ASSERT_EQUAL(due, now_ms + FETCH_PATIENCE_MS);
     broker.down = false;
     fetch_link_changed(&fetch);
     for (int i = 0; i < 4; i++) {
@@ -233,6 +233,42 @@ static void test_lost_link_is_waited_for(void)
     CU_ASSERT_EQUAL(broker.asked_count - broker.served, lost);
     CU_ASSERT_EQUAL(run(), 0);
     CU_ASSERT_TRUE(complete());
+    CU_ASSERT_EQUAL(broker.open, 0);
+    tear_down();
+}
+
+/* A broker sends everything once more that is asked for again: on a slow link that would never end.
+ */
+static void test_slow_link_is_not_asked_again_while_something_comes(void)
+{
+    set_up();
+    fetch_start(&fetch, &bundle, &fleet.trust);
+    while (step() == 1 && fetch.want_count < 2)
+        serve();
+    size_t asked = broker.asked_count, late = fetch.want_count;
+    CU_ASSERT_FATAL(late >= 2);
+    for (size_t i = 0; i < late; i++) {
+        now_ms += FETCH_ASK_AGAIN_MS - 1;
+        fetch.heard = true; /* as if another chunk of a longer queue had come */
+        CU_ASSERT_EQUAL(step(), 1);
+    }
+    CU_ASSERT_EQUAL(broker.asked_count, asked);
+    now_ms += FETCH_ASK_AGAIN_MS;
+    CU_ASSERT_EQUAL(step(), 1);
+    CU_ASSERT_EQUAL(broker.asked_count, asked + late);
+    tear_down();
+}
+
+static void test_fetch_that_nothing_comes_of_makes_room_for_others(void)
+{
+    set_up();
+    fetch_start(&fetch, &bundle, &fleet.trust);
+    CU_ASSERT_EQUAL(step(), 1);
+    now_ms += FETCH_PATIENCE_MS - 1;
+    CU_ASSERT_EQUAL(step(), 1);
+    now_ms += 1;
+    CU_ASSERT_EQUAL(step(), ERR_TIMEOUT);
+    CU_ASSERT_FALSE(fetch_active(&fetch));
     CU_ASSERT_EQUAL(broker.open, 0);
     tear_down();
 }
@@ -318,6 +354,8 @@ static const struct suite_test tests[] = {
     TEST(test_wrong_content_is_refused_and_asked_for_again),
     TEST(test_chunk_that_nobody_asked_for_is_ignored),
     TEST(test_lost_link_is_waited_for),
+    TEST(test_slow_link_is_not_asked_again_while_something_comes),
+    TEST(test_fetch_that_nothing_comes_of_makes_room_for_others),
     TEST(test_bundle_by_a_stranger_is_untrusted),
     TEST(test_bundle_that_is_no_manifest_is_refused),
     TEST(test_index_that_lies_about_a_length_is_refused),
