@@ -11,7 +11,7 @@
 
 #include <sys/types.h>
 
-/* All of a hook's environment: eight variables, five of them paths. */
+/* All of a hook's environment: ten variables, five of them paths below FOLDER_PATH_MAX. */
 #define HOOK_ENVIRONMENT_MAX 16384
 
 /* What is run, for whom. Texts are borrowed for the call. */

@@ -10,6 +10,7 @@ int stop_watch(struct errmsg *em)
 {
     sigset_t set;
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);

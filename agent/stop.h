@@ -9,7 +9,8 @@
 
 #include <stdbool.h>
 
-/* From here on the signals no longer end the process, and SIGPIPE is ignored. Gives the descriptor,
+/* From here on the signals no longer end the process, and SIGPIPE is ignored; SIGCHLD is not, as
+ * whoever started us may have left it: hooks could not be waited for. Gives the descriptor,
  * readable once one came. */
 int stop_watch(struct errmsg *em);
 

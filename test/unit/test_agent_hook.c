@@ -262,6 +262,22 @@ static void test_daemon_in_its_own_session_lives_on(void)
     tear_down();
 }
 
+static void test_agent_started_with_ignored_children_hears_of_its_hooks(void)
+{
+    set_up();
+    sigset_t before;
+    sigprocmask(SIG_SETMASK, NULL, &before);
+    signal(SIGCHLD, SIG_IGN);
+    int stop = stop_watch(&em);
+    write_hook("apply", 0755, "#!/bin/sh\nexit 3\n");
+    CU_ASSERT_EQUAL(run(HOOK_APPLY), ERR_REFUSED);
+    CU_ASSERT_STRING_EQUAL(em.text, "hooks/apply ended with code 3");
+    close(stop);
+    signal(SIGPIPE, SIG_DFL);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    tear_down();
+}
+
 static void test_killing_ends_it_at_once(void)
 {
     set_up();
@@ -287,6 +303,7 @@ static const struct suite_test tests[] = {
     TEST(test_hook_that_cannot_be_run_is_refused),
     TEST(test_hook_past_its_limit_is_killed_with_its_children),
     TEST(test_daemon_in_its_own_session_lives_on),
+    TEST(test_agent_started_with_ignored_children_hears_of_its_hooks),
     TEST(test_killing_ends_it_at_once),
 };
 
