@@ -42,6 +42,7 @@ static int check_counts(const struct unpacker *u, const struct manifest *m, uint
                         struct errmsg *em);
 static void remove_torn(struct content *content, const struct tree_pulse *pulse);
 static int settle(const char *dir, const char *part, const char *path, struct errmsg *em);
+static int sync_below(const char *dir, const char *folder, struct errmsg *em);
 static int sync_all(const char *path, struct errmsg *em);
 static int remove_link(const char *link, struct errmsg *em);
 static int each_name(const char *path, void (*visit)(void *context, const char *name),
@@ -72,8 +73,9 @@ int tree_unpack(const char *dir, struct content *content, const struct digest *b
                 const struct tree_pulse *pulse, struct errmsg *em)
 {
     char path[FILE_PATH_MAX], part[FILE_PATH_MAX];
+    /* Whoever gave it its name may have ended before that was on disk. */
     if (tree_there(dir, bundle))
-        return 0;
+        return sync_below(dir, "bundles", em);
     int rv = tree_path(dir, bundle, path, em);
     if (rv == 0)
         rv = file_path(part, em, "%s" PART_SUFFIX, path);
@@ -162,15 +164,20 @@ static void remove_torn(struct content *content, const struct tree_pulse *pulse)
 /* On disk first, then the name: whoever finds the name finds all of it. */
 static int settle(const char *dir, const char *part, const char *path, struct errmsg *em)
 {
-    char folder[FILE_PATH_MAX];
-    int rv = file_path(folder, em, "%s/bundles", dir);
-    if (rv == 0)
-        rv = sync_all(part, em);
+    int rv = sync_all(part, em);
     if (rv < 0)
         return rv;
     if (rename(part, path) < 0)
         return errmsg_set(em, file_error(errno), "rename %s: %s", part, strerror(errno));
-    return file_sync_folder(folder, em);
+    return sync_below(dir, "bundles", em);
+}
+
+/* Makes names in DIR/folder durable, and that others are gone from it. */
+static int sync_below(const char *dir, const char *folder, struct errmsg *em)
+{
+    char path[FILE_PATH_MAX];
+    int rv = file_path(path, em, "%s/%s", dir, folder);
+    return rv < 0 ? rv : file_sync_folder(path, em);
 }
 
 static int sync_all(const char *path, struct errmsg *em)
@@ -246,7 +253,12 @@ int tree_detach(const char *dir, const char *name, struct errmsg *em)
 {
     char path[FILE_PATH_MAX];
     int rv = tree_deployment_path(dir, name, NULL, path, em);
-    return rv < 0 ? rv : file_remove(path, em);
+    if (rv == 0)
+        rv = file_remove(path, em);
+    if (rv < 0)
+        return rv;
+    rv = sync_below(dir, "deployments", em);
+    return rv == ERR_NOT_FOUND ? 0 : rv; /* there never was a deployment */
 }
 
 /* ---- sweeping ---- */
@@ -283,11 +295,15 @@ static int each_name(const char *path, void (*visit)(void *context, const char *
     DIR *folder = opendir(path);
     if (!folder)
         return errno == ENOENT ? 0 : file_error(errno);
-    for (struct dirent *e; (e = readdir(folder));)
+    struct dirent *e;
+    while (errno = 0, (e = readdir(folder)))
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
             visit(context, e->d_name);
+    /* Half a list is none: what it doesn't name would be swept away. */
+    int error = errno;
     closedir(folder);
-    return 0;
+    errno = error;
+    return error ? file_error(error) : 0;
 }
 
 /* A bundle of which nothing is here yet needs nothing. */

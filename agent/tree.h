@@ -42,7 +42,7 @@ int tree_switch(const char *dir, const char *name, const struct digest *bundle, 
 /* The bundle that `current` names: true, or false when there is none. */
 bool tree_current(const char *dir, const char *name, struct digest *bundle);
 
-/* Removes DIR/deployments/NAME with everything in it. */
+/* Removes DIR/deployments/NAME with everything in it, also from the disk's point of view. */
 int tree_detach(const char *dir, const char *name, struct errmsg *em);
 
 /*
