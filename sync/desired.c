@@ -63,7 +63,7 @@ static void get_target(struct wire_reader *r, struct target *t, struct gate *gat
     wire_get_bytes_into(r, t->bundle.bytes, DIGEST_LEN);
     if (gate)
         get_gate(r, gate);
-    if (t->generation == 0)
+    if (t->generation == 0 || digest_is_zero(&t->bundle))
         wire_fail(r, ERR_FORMAT);
 }
 

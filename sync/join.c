@@ -182,6 +182,13 @@ static int answer_write(const struct joined *j, struct buffer *out)
     return wire_end(&w);
 }
 
+static void get_cell(struct wire_reader *r, char url[static CELL_URL_MAX + 1])
+{
+    wire_get_text_into(r, url, CELL_URL_MAX + 1);
+    if (url[0] == '\0')
+        wire_fail(r, ERR_FORMAT);
+}
+
 static int answer_read(struct span plain, struct joined *j)
 {
     struct wire_reader r = wire_reader_on(plain);
@@ -192,7 +199,7 @@ static int answer_read(struct span plain, struct joined *j)
     policy_get(&r, &j->policy);
     j->cell_count = wire_get_array(&r, 0, CELLS_MAX);
     for (uint32_t i = 0; i < j->cell_count; i++)
-        wire_get_text_into(&r, j->cells[i], sizeof j->cells[i]);
+        get_cell(&r, j->cells[i]);
     j->assignment = wire_get_bytes(&r, 0, ASSIGNMENT_MAX + ENVELOPE_OVERHEAD);
     j->trust = wire_get_bytes(&r, 0, TRUST_MAX + ENVELOPE_OVERHEAD);
     j->certificate = wire_get_bytes(&r, 0, JOINED_MAX);

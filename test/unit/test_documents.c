@@ -213,7 +213,7 @@ static void test_empty_document_is_a_document(void)
 static void test_records_against_the_rules_are_refused(void)
 {
     static struct desired got;
-    for (int rule = 0; rule < 9; rule++) {
+    for (int rule = 0; rule < 11; rule++) {
         sample_desired(&d);
         int want = ERR_FORMAT;
         switch (rule) {
@@ -246,6 +246,12 @@ static void test_records_against_the_rules_are_refused(void)
         case 8:
             d.policy.reconnect_spread_s = POLICY_SPREAD_S_MAX + 1;
             want = ERR_RANGE;
+            break;
+        case 9: /* a bundle has a name */
+            d.records[0].stable.bundle = (struct digest){0};
+            break;
+        case 10:
+            d.records[1].next.bundle = (struct digest){0};
             break;
         default:
             break;

@@ -208,6 +208,20 @@ static void test_hostile_answers_are_refused(void)
     CU_ASSERT_TRUE(rewrite_survives_flips(rewrite_joined, bytes, false));
 }
 
+static void test_cell_without_a_url_is_refused(void)
+{
+    static struct joined j;
+    struct token token = sample_token();
+    struct join_id id = sample_join_id();
+    struct seal_nonce nonce = sample_nonce();
+    struct buffer envelopes = buffer_on(envelopes_memory, sizeof envelopes_memory);
+    struct buffer out = buffer_on(answer_memory, sizeof answer_memory);
+    j = sample_joined(&envelopes);
+    j.cells[0][0] = '\0';
+    CU_ASSERT_EQUAL(joined_write(&j, &token.secret, &id, &nonce, &out), 0);
+    CU_ASSERT_EQUAL(read_answer(span_buffer(&out), &id, &j), ERR_FORMAT);
+}
+
 static void test_the_largest_answer_fits(void)
 {
     static struct joined j;
@@ -249,6 +263,7 @@ static const struct suite_test tests[] = {
     TEST(test_acceptance_in_clear_is_refused),
     TEST(test_answer_for_another_attempt_is_refused),
     TEST(test_hostile_answers_are_refused),
+    TEST(test_cell_without_a_url_is_refused),
     TEST(test_the_largest_answer_fits),
     TEST(test_every_code_has_words),
 };
