@@ -219,7 +219,7 @@ static int parse_flag(const struct verb *v, const char *flag, const char *value,
     if (strcmp(flag, "--dir") == 0)
         a->dir = value;
     else if (strcmp(flag, "--fact") == 0)
-        return facts_add(&a->facts, value, em);
+        return facts_add(&a->facts, value, em) < 0 ? ERR_USAGE : 0;
     else if (strcmp(flag, "--timeout") == 0)
         return parse_seconds(value, &a->timeout_s, em);
     else

@@ -438,6 +438,7 @@ command_lines()
     wrong 2 "needs a value" dunlin-agent run --dir
     wrong 2 "log" dunlin-agent run --log loud
     wrong 2 "fact" dunlin-agent join mqtt://127.0.0.1 t --fact novalue
+    wrong 2 "fact" dunlin-agent join mqtt://127.0.0.1 t --fact "a key=v"
     wrong 2 "fact" dunlin-agent join mqtt://127.0.0.1 t --fact "$(repeat k 40)=v"
 
     wrong 2 "frob" dunlin-manager frob
