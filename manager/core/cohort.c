@@ -77,8 +77,9 @@ int64_t cohort_overfull(const struct manager *m, const char *text, uint32_t depl
     struct selector selector;
     int rv = selector_parse(&selector, span_text(text), NULL);
     assert(rv == 0);
+    /* Without agents its placements are as they were when the last one left. */
     for (uint32_t i = 0; i < m->cohort_count; i++)
-        if (m->cohorts[i].placement_count == RECORDS_MAX &&
+        if (m->cohorts[i].agents > 0 && m->cohorts[i].placement_count == RECORDS_MAX &&
             !cohort_placement(&m->cohorts[i], deployment) &&
             selector_matches(&selector, &m->cohorts[i].labels))
             return i;

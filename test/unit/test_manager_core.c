@@ -431,6 +431,28 @@ static void test_agents_take_only_so_many_deployments(void)
     bench_free(b);
 }
 
+static void test_label_set_without_agents_is_never_full(void)
+{
+    struct bench *b = bench_new();
+    char name[16];
+    push(b, "app", "1", 1);
+    make_tokens(b, 1, 1, "env=prod");
+    join(b, 0, 0, 1);
+    for (int i = 0; i < RECORDS_MAX; i++) {
+        snprintf(name, sizeof name, "web%d", i);
+        CU_ASSERT_EQUAL(deploy(b, name, "1", "env=prod"), 0);
+    }
+    struct command away = {.type = COMMAND_LABEL};
+    away.label.id.bytes[0] = 1;
+    away.label.set = "env=lab";
+    away.label.unset = "";
+    CU_ASSERT_EQUAL(run(b, &away), 0);
+    struct command gone = name_command(COMMAND_DEPLOYMENT_REMOVE, "web0", NULL);
+    CU_ASSERT_EQUAL(run(b, &gone), 0);
+    CU_ASSERT_EQUAL(deploy(b, "more", "1", "env=prod"), 0);
+    bench_free(b);
+}
+
 /* ---- documents ---- */
 
 static void test_document_gets_a_revision_only_when_it_says_something_new(void)
@@ -639,6 +661,7 @@ static const struct suite_test tests[] = {
     TEST(test_rollback_walks_the_history),
     TEST(test_name_of_a_removed_deployment_is_free_and_its_number_is_not),
     TEST(test_agents_take_only_so_many_deployments),
+    TEST(test_label_set_without_agents_is_never_full),
     TEST(test_document_gets_a_revision_only_when_it_says_something_new),
     TEST(test_new_publisher_changes_heads_and_no_document),
     TEST(test_agent_is_ready_when_it_holds_the_revision_and_names_no_exception),
