@@ -100,6 +100,9 @@ int manager_load_cohort(struct manager *m, const struct cohort *row)
         return ERR_RANGE;
     if (row->placement_count > RECORDS_MAX)
         return ERR_DAMAGED;
+    for (uint32_t i = 0; i < row->placement_count; i++)
+        if (row->placements[i].deployment - 1 >= m->deployment_count) /* 0 wraps */
+            return ERR_DAMAGED;
     uint32_t index = m->cohort_count++;
     m->cohorts[index] = *row;
     m->cohorts[index].agents = 0;
@@ -130,6 +133,9 @@ int manager_load_agent(struct manager *m, uint32_t number, const struct agent_ro
     if (number != m->agent_count + 1 || row->cohort >= m->cohort_count ||
         row->batch >= m->batch_count || row->index >= m->batches[row->batch].count)
         return ERR_DAMAGED;
+    for (size_t i = 0; i < count; i++)
+        if (exceptions[i].state >= STATE_COUNT)
+            return ERR_DAMAGED;
     fleet_add(m, row);
     struct agent_row *mine = fleet_agent(m, number);
     mine->exceptions = 0;

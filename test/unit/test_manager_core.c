@@ -632,6 +632,11 @@ static void test_rows_that_contradict_each_other_are_not_loaded(void)
     CU_ASSERT_EQUAL(manager_load_agent(b->m, 1, &row, NULL, 0), ERR_DAMAGED); /* no cohort */
     CU_ASSERT_EQUAL(manager_load_deployment(b->m, &d), ERR_DAMAGED);          /* no bundle */
     CU_ASSERT_EQUAL(manager_load_cohort(b->m, &c), ERR_DAMAGED);
+    c.placement_count = 1; /* of no deployment */
+    for (uint32_t deployment = 0; deployment < 2; deployment++) {
+        c.placements[0].deployment = deployment;
+        CU_ASSERT_EQUAL(manager_load_cohort(b->m, &c), ERR_DAMAGED);
+    }
     c.placement_count = 0;
     CU_ASSERT_EQUAL(manager_load_cohort(b->m, &c), 0);
     CU_ASSERT_EQUAL(manager_load_batch(b->m, &batch), 0);
@@ -640,6 +645,8 @@ static void test_rows_that_contradict_each_other_are_not_loaded(void)
     CU_ASSERT_EQUAL(manager_load_agent(b->m, 1, &row, NULL, 0), ERR_DAMAGED);
     CU_ASSERT_EQUAL(manager_load_agent(b->m, 4, &row, NULL, 0), ERR_RANGE);
     row.index = 1;
+    struct exception odd = {.deployment = 1, .state = STATE_COUNT};
+    CU_ASSERT_EQUAL(manager_load_agent(b->m, 1, &row, &odd, 1), ERR_DAMAGED);
     CU_ASSERT_EQUAL(manager_load_agent(b->m, 1, &row, NULL, 0), 0);
     batch.count = TOKENS_MAX;
     CU_ASSERT_EQUAL(manager_load_batch(b->m, &batch), ERR_RANGE);
