@@ -1,5 +1,6 @@
 #include "agent/driver.h"
 
+#include "agent/mend.h"
 #include "agent/stop.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -68,6 +69,7 @@ static int open_parts(struct driver *d, struct errmsg *em)
     link_init(&d->link, &d->store, &handler);
     fetch_init(&d->fetch, &d->content, &fetch_link);
     d->scratch = arena_on(d->memory, sizeof d->memory);
+    mend_deployments(d->folder.path, &d->store);
     start_core(d);
     int rv = chunks_open(&d->chunks, d->folder.path, em);
     return rv < 0 ? rv : content_init(&d->content, &d->chunks, em);
