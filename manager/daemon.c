@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define TICK_MS 1000
@@ -97,6 +98,7 @@ static int start(struct daemon *d, const struct daemon_options *options, struct 
 static int open_folder(struct daemon *d, const char *dir, struct errmsg *em);
 static int take_lock(struct daemon *d, struct errmsg *em);
 static int open_files(struct daemon *d, struct errmsg *em);
+static int look_for_database(const struct daemon *d, struct errmsg *em);
 static int open_core(struct daemon *d, struct errmsg *em);
 static int load_core(struct daemon *d, struct errmsg *em);
 static int open_outside(struct daemon *d, struct errmsg *em);
@@ -219,6 +221,9 @@ static int take_lock(struct daemon *d, struct errmsg *em)
 static int open_files(struct daemon *d, struct errmsg *em)
 {
     struct fleet_keys fresh;
+    int rv = look_for_database(d, em);
+    if (rv < 0)
+        return rv;
     struct depot_keep keep = {.context = d, .needed = is_needed};
     if (keyring_draw(&fresh) < 0)
         return errmsg_set(em, ERR_CRYPTO, "cannot make the fleet's keys");
@@ -236,6 +241,23 @@ static int open_files(struct daemon *d, struct errmsg *em)
         return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
     return ledger_setting(d->ledger, LEDGER_EPOCH) > 0 ? 0
                                                        : ledger_set(d->ledger, LEDGER_EPOCH, 1, em);
+}
+
+/* The database is made, keys and all, before the content's folder. Where that one is alone, a fleet
+ * was lost: new keys would be worth nothing to its agents. */
+static int look_for_database(const struct daemon *d, struct errmsg *em)
+{
+    char path[FILE_PATH_MAX], chunks[FILE_PATH_MAX];
+    struct stat st;
+    int rv = file_path(path, em, "%s/manager.db", d->dir);
+    if (rv == 0)
+        rv = file_path(chunks, em, "%s/chunks", d->dir);
+    if (rv < 0 || (stat(path, &st) == 0 && st.st_size > 0) || access(chunks, F_OK) < 0)
+        return rv;
+    return errmsg_set(em, ERR_DAMAGED,
+                      "%s is missing or empty, but a fleet was here: put the file back from a "
+                      "backup, or choose another folder for a new fleet",
+                      path);
 }
 
 static bool is_needed(void *context, const struct digest *chunk)
