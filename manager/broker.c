@@ -72,6 +72,7 @@ static int wait_ready(struct broker *b, struct errmsg *em);
 static bool ended(const struct broker *b, int wait_ms);
 static void let_go(struct broker *b);
 static void last_words(const struct broker *b, char *out, size_t cap);
+static bool set_memory_aside(const struct broker *b, const char *reason);
 static int open_in(const struct broker *b, const char *name, int flags, struct errmsg *em);
 static int try_socket(const char *host, int port, socket_call *call, int *chosen);
 
@@ -85,10 +86,12 @@ struct broker *broker_start(const struct broker_options *options, struct errmsg 
     b->pidfd = -1;
     b->wait_ms = BROKER_RETRY_MS_MIN;
     int rv = prepare(b, options, em);
-    if (rv == 0)
-        rv = bring_up(b, em);
-    if (rv == 0)
-        rv = wait_ready(b, em);
+    do {
+        if (rv == 0 || rv == ERR_DAMAGED)
+            rv = bring_up(b, em);
+        if (rv == 0)
+            rv = wait_ready(b, em);
+    } while (rv == ERR_DAMAGED);
     if (rv == 0)
         return b;
     if (rv == ERR_BUSY && options->patient) {
@@ -114,6 +117,7 @@ void broker_service(struct broker *b, uint64_t now_ms)
         last_words(b, reason, sizeof reason);
         log_event(LOG_ERROR, "cell-died", "dir=%s pid=%d reason=\"%s\"", b->dir, (int)b->pid,
                   reason);
+        set_memory_aside(b, reason);
         let_go(b);
         if (now_ms - b->started_ms >= BROKER_RETRY_MS_MAX)
             b->wait_ms = BROKER_RETRY_MS_MIN;
@@ -408,7 +412,8 @@ static _Noreturn void become_mosquitto(const struct broker *b, pid_t parent, int
     _exit(127);
 }
 
-/* That it is our Mosquitto which answers is known because the port was free before. */
+/* That it is our Mosquitto which answers is known because the port was free before. ERR_DAMAGED: it
+ * ended, but the next one may not. */
 static int wait_ready(struct broker *b, struct errmsg *em)
 {
     for (int waited = 0; waited < BROKER_READY_MS; waited += READY_STEP_MS) {
@@ -419,6 +424,8 @@ static int wait_ready(struct broker *b, struct errmsg *em)
         char reason[256];
         last_words(b, reason, sizeof reason);
         let_go(b);
+        if (set_memory_aside(b, reason))
+            return ERR_DAMAGED;
         return errmsg_set(em, ERR_IO, "Mosquitto on %s port %d ended at once: %s", b->host, b->port,
                           reason);
     }
@@ -464,6 +471,18 @@ static void last_words(const struct broker *b, char *out, size_t cap)
             snprintf(out, cap, "%s", line);
         error |= speaks;
     }
+}
+
+/* Mosquitto does not start on a memory that it cannot read. All that was in it can be published
+ * again. */
+static bool set_memory_aside(const struct broker *b, const char *reason)
+{
+    char path[FILE_PATH_MAX], aside[FILE_PATH_MAX];
+    if (!strstr(reason, "database") || file_path(path, NULL, "%s/mosquitto.db", b->dir) < 0 ||
+        file_path(aside, NULL, "%s.damaged", path) < 0 || rename(path, aside) < 0)
+        return false;
+    log_event(LOG_ERROR, "cell-memory-damaged", "dir=%s kept=%s", b->dir, aside);
+    return true;
 }
 
 static int open_in(const struct broker *b, const char *name, int flags, struct errmsg *em)
