@@ -148,7 +148,7 @@ static int keep_manifest(struct request *r, const struct digest *name, struct er
     uint8_t *frame = r->tools->frame;
     frame[0] = 0;
     memcpy(frame + 1, r->body.data, r->body.len);
-    int rv = depot_put(daemon_depot(r->daemon), name, span_of(frame, r->body.len + 1), em);
+    int rv = daemon_put_chunk(r->daemon, name, span_of(frame, r->body.len + 1), em);
     return rv < 0 ? rv : 0;
 }
 
