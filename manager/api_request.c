@@ -46,6 +46,7 @@ const char *request_argument(const struct request *r, const char *name)
 
 void request_reply(struct request *r, unsigned status, json_t *json)
 {
+    static char none[] = "out of memory\n";
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     struct MHD_Response *response =
@@ -53,7 +54,8 @@ void request_reply(struct request *r, unsigned status, json_t *json)
     if (response)
         respond(r, status, "application/json", response);
     else
-        request_reply_text(r, "text/plain", "out of memory\n");
+        respond(r, MHD_HTTP_INTERNAL_SERVER_ERROR, "text/plain",
+                MHD_create_response_from_buffer(strlen(none), none, MHD_RESPMEM_PERSISTENT));
 }
 
 void request_reply_bytes(struct request *r, struct span bytes)
