@@ -2,13 +2,11 @@
 #include "base/labels.h"
 #include "manager/cli/output_file.h"
 #include "manager/cli/verbs.h"
+#include "manager/core/manager.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* A manager's limit on tokens of all batches together is far above. */
-#define COUNT_MAX (16u << 20)
-#define USES_MAX 65535
 #define TTL_MAX_S ((uint64_t)10 * 365 * 86400)
 
 /* Tokens on their way from the manager to a file or standard output. */
@@ -36,7 +34,7 @@ static const struct flag create_flags[] = {
      .kind = FLAG_NUMBER,
      .fallback = "1",
      .min = 1,
-     .max = COUNT_MAX,
+     .max = TOKENS_MAX,
      .help = "how many tokens; a million is fine"},
     {.name = "ttl",
      .value = "TIME",
@@ -50,7 +48,7 @@ static const struct flag create_flags[] = {
      .kind = FLAG_NUMBER,
      .fallback = "1",
      .min = 1,
-     .max = USES_MAX,
+     .max = TOKEN_USES_MAX,
      .help = "how many devices may join with each"},
     {.name = "label",
      .value = "KEY=VALUE ...",
