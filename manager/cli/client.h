@@ -34,8 +34,9 @@ void client_free(struct client *c);
 
 /*
  * Sends and waits for the whole answer; one at a time. Returns the HTTP status (200 to 299), or
- * ERR_BUSY when no manager answers, ERR_NOT_FOUND, ERR_EXISTS, ERR_NO_SPACE or ERR_REFUSED with the
- * manager's own sentence, or what `take` returned. `take` may be NULL: then the answer is dropped.
+ * ERR_BUSY when no manager answers, ERR_TIMEOUT when it doesn't in time, ERR_USAGE, ERR_NOT_FOUND,
+ * ERR_EXISTS, ERR_NO_SPACE or ERR_REFUSED with the manager's own sentence, or what `take` returned.
+ * `take` may be NULL: then the answer is dropped.
  */
 int client_send(struct client *c, const struct client_request *rq, client_take *take, void *context,
                 struct errmsg *em);
