@@ -126,11 +126,6 @@ void cell_free(struct cell *c)
     free(c);
 }
 
-const char *cell_url(const struct cell *c)
-{
-    return c->url;
-}
-
 bool cell_up(const struct cell *c)
 {
     return c->phase != PHASE_DOWN;

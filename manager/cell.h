@@ -70,7 +70,6 @@ void cell_send(struct cell *c, const char *topic, struct span payload);
  * comes again. */
 void cell_drop(struct cell *c, uint64_t now_ms);
 
-const char *cell_url(const struct cell *c);
 bool cell_up(const struct cell *c);
 /* All that the log held when last looked at is acknowledged by the broker. */
 bool cell_settled(const struct cell *c);
