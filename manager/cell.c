@@ -210,6 +210,13 @@ static void wait_for_retry(struct cell *c)
     c->retry_ms = c->retry_ms * 2 > CELL_RETRY_MS_MAX ? CELL_RETRY_MS_MAX : c->retry_ms * 2;
 }
 
+void cell_hurry(struct cell *c)
+{
+    c->retry_ms = CELL_RETRY_MS_MIN;
+    if (c->retry_at_ms > 0)
+        c->retry_at_ms = 1;
+}
+
 void cell_drop(struct cell *c, uint64_t now_ms)
 {
     if (c->phase == PHASE_DOWN)

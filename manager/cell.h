@@ -21,7 +21,7 @@
 /* Answers under way to devices; beyond it they are dropped, and the devices ask again. */
 #define CELL_SENDS_MAX 4096
 /* Between two tries to connect; doubles from the first to the second. */
-#define CELL_RETRY_MS_MIN 250
+#define CELL_RETRY_MS_MIN 20
 #define CELL_RETRY_MS_MAX 5000
 /* A broker that doesn't echo the probe by then is asked again. */
 #define CELL_PROBE_MS 3000
@@ -57,6 +57,8 @@ int cell_descriptor(const struct cell *c);
 short cell_events(const struct cell *c);
 /* Call it after poll with what the descriptor showed, and at least once a second. */
 void cell_service(struct cell *c, short revents, uint64_t now_ms);
+/* The broker has just been started: what agents tell it before we have subscribed is lost. */
+void cell_hurry(struct cell *c);
 /* When the next try to connect is due; UINT64_MAX while there is a connection. */
 uint64_t cell_deadline_ms(const struct cell *c);
 

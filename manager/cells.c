@@ -39,9 +39,9 @@ static int start_own(struct slot *s, const char *dir, const struct daemon_option
 static int start_kept(struct slot *s, const struct broker_options *b, struct errmsg *em);
 static int any_port(void);
 static int start_fresh(struct slot *s, struct broker_options *b, int first, struct errmsg *em);
-static void stop_unwanted(const char *dir, const struct daemon_options *o, struct ledger *ledger,
-                          unsigned wanted);
+static void stop_unwanted(const char *dir, struct ledger *ledger, unsigned wanted);
 static int connect_slot(struct slot *s, const char *url, struct errmsg *em);
+static void service_broker(struct slot *s, uint64_t now_ms);
 static bool is_any(const char *host);
 static bool is_loopback(const char *host);
 static void on_message(void *context, const char *topic, struct span payload);
@@ -105,7 +105,7 @@ static int open_all(struct cells *c, const char *dir, const struct daemon_option
             rv = connect_slot(s, o->brokers[i - own], em);
     }
     if (rv == 0 && own < kept)
-        stop_unwanted(dir, o, ledger, own);
+        stop_unwanted(dir, ledger, own);
     return rv;
 }
 
@@ -186,20 +186,14 @@ static int start_fresh(struct slot *s, struct broker_options *b, int first, stru
 }
 
 /* They may still run when a manager before this one was killed. */
-static void stop_unwanted(const char *dir, const struct daemon_options *o, struct ledger *ledger,
-                          unsigned wanted)
+static void stop_unwanted(const char *dir, struct ledger *ledger, unsigned wanted)
 {
     for (unsigned i = wanted; i < DAEMON_CELLS_MAX; i++) {
         char folder[FILE_PATH_MAX];
-        struct broker_options b = {.dir = folder, .host = o->host};
-        b.port = (int)ledger_setting(ledger, LEDGER_PORT + i);
-        if (b.port == 0 || file_path(folder, NULL, "%s/cells/%u", dir, i) < 0)
+        if (ledger_setting(ledger, LEDGER_PORT + i) == 0 ||
+            file_path(folder, NULL, "%s/cells/%u", dir, i) < 0)
             return;
-        struct broker *broker = broker_start(&b, NULL);
-        if (!broker)
-            continue;
-        broker_stop(broker);
-        broker_free(broker);
+        broker_stop_in(folder);
     }
 }
 
@@ -273,10 +267,19 @@ void cells_service(struct cells *c, const struct pollfd *fds, bool all, uint64_t
     for (size_t i = 0; i < c->count; i++, fds += CELLS_FDS_EACH) {
         struct slot *s = &c->slots[i];
         if (s->broker && (all || fds[1].revents || now_ms >= broker_deadline_ms(s->broker)))
-            broker_service(s->broker, now_ms);
+            service_broker(s, now_ms);
         if (all || fds[0].revents || now_ms >= cell_deadline_ms(s->cell))
             cell_service(s->cell, fds[0].revents, now_ms);
     }
+}
+
+static void service_broker(struct slot *s, uint64_t now_ms)
+{
+    pid_t before = broker_pid(s->broker);
+    broker_service(s->broker, now_ms);
+    pid_t now = broker_pid(s->broker);
+    if (now > 0 && now != before)
+        cell_hurry(s->cell);
 }
 
 uint64_t cells_deadline_ms(const struct cells *c)
