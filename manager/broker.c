@@ -164,6 +164,14 @@ void broker_stop(struct broker *b)
     b->retry_ms = UINT64_MAX;
 }
 
+/* Without options of its own it finds every Mosquitto outdated. */
+void broker_stop_in(const char *dir)
+{
+    struct broker b = {.pidfd = -1};
+    if (realpath(dir, b.dir) && adopt(&b, NULL) == 1)
+        broker_stop(&b);
+}
+
 void broker_free(struct broker *b)
 {
     if (!b)

@@ -59,6 +59,9 @@ bool broker_running(const struct broker *b);
 /* Asks the Mosquitto to save and end, waits up to BROKER_STOP_MS, then kills it. */
 void broker_stop(struct broker *b);
 
+/* The same for the Mosquitto that may run in this folder, whatever its options. */
+void broker_stop_in(const char *dir);
+
 /* Lets go of the Mosquitto, which runs on, and frees `b`. */
 void broker_free(struct broker *b);
 

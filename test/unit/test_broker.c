@@ -145,6 +145,19 @@ static void test_cell_with_other_options_is_stopped_and_started_anew(void)
     tree_free(&dir);
 }
 
+static void test_cell_that_nobody_wants_any_more_is_stopped_and_never_started(void)
+{
+    struct tree_path dir = tree_new();
+    int port = broker_free_port("127.0.0.1", 0);
+    killed_manager(&dir, port);
+    broker_stop_in(dir.text);
+    CU_ASSERT_FALSE(answers(port));
+    broker_stop_in(dir.text); /* where none runs */
+    CU_ASSERT_FALSE(answers(port));
+    tree_free(&dir);
+    broker_stop_in(dir.text); /* where there is no folder */
+}
+
 static void test_killed_cell_comes_back_after_a_growing_wait(void)
 {
     struct tree_path dir = tree_new();
@@ -282,6 +295,7 @@ static const struct suite_test tests[] = {
     TEST(test_next_manager_adopts_the_cell_of_a_killed_one),
     TEST(test_adopted_cell_can_be_stopped),
     TEST(test_cell_with_other_options_is_stopped_and_started_anew),
+    TEST(test_cell_that_nobody_wants_any_more_is_stopped_and_never_started),
     TEST(test_killed_cell_comes_back_after_a_growing_wait),
     TEST(test_wait_between_restarts_is_bounded),
     TEST(test_taken_port_is_an_error_that_names_it),
