@@ -250,10 +250,25 @@ static void test_patient_cell_takes_its_port_when_it_is_free_again(void)
     tree_free(&beside);
 }
 
-static void test_cell_that_ends_at_once_is_an_error_with_its_reason(void)
+/* The manager publishes again what was in it. */
+static void test_cell_whose_memory_is_damaged_starts_without_it(void)
 {
     struct tree_path dir = tree_new();
     tree_file(&dir, "mosquitto.db", 0600, span_text("this is no database at all"));
+    int port = broker_free_port("127.0.0.1", 0);
+    struct broker *b = start(&dir, port);
+    struct tree_path aside = tree_join(&dir, "mosquitto.db.damaged");
+    CU_ASSERT_TRUE(answers(port));
+    CU_ASSERT_EQUAL(access(aside.text, F_OK), 0);
+    broker_stop(b);
+    broker_free(b);
+    tree_free(&dir);
+}
+
+static void test_cell_that_ends_at_once_is_an_error_with_its_reason(void)
+{
+    struct tree_path dir = tree_new();
+    tree_folder(&dir, "pid", 0700); /* where it would write its process id */
     struct errmsg em = {0};
     CU_ASSERT_PTR_NULL(start_at(&dir, broker_free_port("127.0.0.1", 0), &em));
     CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "Error"));
@@ -300,6 +315,7 @@ static const struct suite_test tests[] = {
     TEST(test_wait_between_restarts_is_bounded),
     TEST(test_taken_port_is_an_error_that_names_it),
     TEST(test_patient_cell_takes_its_port_when_it_is_free_again),
+    TEST(test_cell_whose_memory_is_damaged_starts_without_it),
     TEST(test_cell_that_ends_at_once_is_an_error_with_its_reason),
     TEST(test_unusable_host_or_port_is_refused),
     TEST(test_no_descriptor_of_the_manager_leaks_into_the_cell),
