@@ -12,6 +12,8 @@
 
 /* A sleeping machine may wake us late, but never later than this. */
 #define WAIT_MS_MAX 3600000
+/* Refused chunks that are told of: anybody may send rubbish, and must not fill the log with it. */
+#define REFUSED_LOGGED 8
 
 static int open_parts(struct driver *d, struct errmsg *em);
 static void start_core(struct driver *d);
@@ -210,17 +212,10 @@ static int keep(struct driver *d, const struct store_incoming *in)
 
 static void log_store(const struct agent_store *st, const struct store_incoming *in)
 {
-    static const char *const phases[PHASE_COUNT] = {
-        [PHASE_DOWNLOADING] = "downloading", [PHASE_PREPARING] = "preparing",
-        [PHASE_APPLYING] = "applying",       [PHASE_VERIFYING] = "verifying",
-        [PHASE_SETTLED] = "settled",         [PHASE_UNDOING] = "undoing",
-        [PHASE_ROLLED_BACK] = "rolled-back", [PHASE_FAILED] = "failed",
-        [PHASE_REMOVING] = "removing",
-    };
     const struct held *h = st->held;
     if (st->type == AGENT_STORE_HELD)
         log_event(LOG_INFO, "deployment", "name=%s phase=%s generation=%u running=%u%s%s", h->name,
-                  phases[h->phase], h->wanted.generation, h->running.generation,
+                  agent_phase_name(h), h->wanted.generation, h->running.generation,
                   h->cause ? " cause=" : "", h->cause ? cause_text((enum cause)h->cause) : "");
     else if (st->type == AGENT_STORE_DROP)
         log_event(LOG_INFO, "deployment-gone", "number=%u", st->deployment);
@@ -431,7 +426,8 @@ static void on_chunk(void *context, const struct digest *name, struct span frame
         log_event(LOG_WARN, "chunk-not-kept", "error=\"%s\"", em.text);
     if (d->fetch.refused == refused)
         return;
-    log_event(LOG_WARN, "chunk-refused", "chunk=%.12s", digest_hex(name).text);
+    enum log_level level = refused < REFUSED_LOGGED ? LOG_WARN : LOG_DEBUG;
+    log_event(level, "chunk-refused", "chunk=%.12s", digest_hex(name).text);
     feed(d, &(struct agent_event){.type = AGENT_REFUSED}, NULL);
 }
 

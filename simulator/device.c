@@ -206,15 +206,8 @@ static void perform(struct device *d, const struct agent_action *a)
 
 static void trace_held(struct device *d, const struct held *h, const char *failed)
 {
-    static const char *const phases[PHASE_COUNT] = {
-        [PHASE_DOWNLOADING] = "Downloading", [PHASE_PREPARING] = "Preparing",
-        [PHASE_APPLYING] = "Applying",       [PHASE_VERIFYING] = "Verifying",
-        [PHASE_SETTLED] = "Settled",         [PHASE_UNDOING] = "Undoing",
-        [PHASE_ROLLED_BACK] = "RolledBack",  [PHASE_FAILED] = "Failed",
-        [PHASE_REMOVING] = "Removing",
-    };
     stage_trace(d->stage, "%s store held %s g%u %s%s", device_name(d), h->name,
-                (unsigned)h->wanted.generation, phases[h->phase], failed);
+                (unsigned)h->wanted.generation, agent_phase_name(h), failed);
 }
 
 static void trace_stores(struct device *d, const struct agent_out *out, int rv)

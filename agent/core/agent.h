@@ -278,6 +278,9 @@ void agent_init(struct agent *a, const struct agent_options *o);
 void agent_step(struct agent *a, const struct agent_event *ev, struct arena *scratch,
                 struct agent_out *out);
 
+/* "Downloading", "Preparing", …: for logs and traces. */
+const char *agent_phase_name(const struct held *h);
+
 /* What a row means to people, and to the manager. */
 enum deployment_state agent_state_of(const struct held *h);
 

@@ -2,6 +2,19 @@
 
 #include <assert.h>
 
+const char *agent_phase_name(const struct held *h)
+{
+    static const char *const names[PHASE_COUNT] = {
+        [PHASE_DOWNLOADING] = "Downloading", [PHASE_PREPARING] = "Preparing",
+        [PHASE_APPLYING] = "Applying",       [PHASE_VERIFYING] = "Verifying",
+        [PHASE_SETTLED] = "Settled",         [PHASE_UNDOING] = "Undoing",
+        [PHASE_ROLLED_BACK] = "RolledBack",  [PHASE_FAILED] = "Failed",
+        [PHASE_REMOVING] = "Removing",
+    };
+    assert(h->phase < PHASE_COUNT);
+    return names[h->phase];
+}
+
 enum deployment_state agent_state_of(const struct held *h)
 {
     static const enum deployment_state states[PHASE_COUNT] = {
