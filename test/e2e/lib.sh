@@ -12,6 +12,7 @@ FLEET=$WORK/fleet
 export DUNLIN_DIR="$FLEET"
 began=$(date +%s)
 steps=0
+disks= # mounted by the test, to be unmounted when nobody works there any more
 
 # ---- what a test says ----
 
@@ -330,6 +331,7 @@ leave()
     # shellcheck disable=SC2046
     none_left || kill -9 $(ours) 2>/dev/null || true
     within 5 none_left || echo "still running: $(ours)" >&2
+    for disk in $disks; do umount "$disk"; done
     if [ -n "${KEEP:-}" ]; then echo "kept: $WORK"; else rm -rf "$WORK"; fi
     exit $code
 }
