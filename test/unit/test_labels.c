@@ -221,7 +221,7 @@ static void test_a_full_set_takes_no_more_but_changes(void)
 
 static void test_the_text_fills_to_its_last_byte_and_no_further(void)
 {
-    char key[512], last[512];
+    char key[1100], last[1100];
     struct labels l = {0};
     for (int i = 0; i < 3; i++) {
         snprintf(key, sizeof key, "%d%s/n", i, repeat("", 'p', 252));
