@@ -73,8 +73,9 @@ struct daemon {
     bool spoke; /* the API has replies to write */
     bool news;  /* rows were committed: the cells may have something to publish */
     bool stop;
-    bool failing; /* the last commit failed, and that was logged */
-    int broken;   /* why this turn can't be committed; 0: it can */
+    bool failing;                /* the last commit failed, and that was logged */
+    bool unreadable[CELL_LANES]; /* so was that this log can't be read */
+    int broken;                  /* why this turn can't be committed; 0: it can */
     struct errmsg why;
     int fatal; /* the fleet could not be loaded again */
 
@@ -552,8 +553,9 @@ static int on_next(void *context, enum cell_lane lane, uint64_t after, struct ce
             *out = (struct cell_publication){
                 .serial = row.serial, .topic = row.topic, .payload = row.payload};
     }
-    if (rv < 0)
+    if (rv < 0 && !d->unreadable[lane])
         log_event(LOG_ERROR, "feed-failed", "what=\"%s\"", em.text);
+    d->unreadable[lane] = rv < 0;
     return rv;
 }
 

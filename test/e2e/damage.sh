@@ -137,6 +137,10 @@ manager_database()
     db=$FLEET/manager.db
     each_damage "$db" timeout 20 dunlin-manager run --dir "$FLEET"
     cp "$db" "$WORK/whole"
+    page=$(sqlite3 "$db" "SELECT pageno FROM dbstat WHERE name='control' AND pagetype='leaf' LIMIT 1")
+    scribble "$db" $(((page - 1) * $(sqlite3 "$db" "PRAGMA page_size"))) 1000
+    wrong 1 "$db.*damaged" timeout 20 dunlin-manager run --dir "$FLEET"
+    cp "$WORK/whole" "$db"
     sqlite3 "$db" "PRAGMA user_version=99"
     wrong 1 "$db has schema version 99 and this manager knows version" timeout 20 dunlin-manager run --dir "$FLEET"
     cp "$WORK/whole" "$db"
