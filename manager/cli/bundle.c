@@ -1,5 +1,6 @@
 /* bundle push, list, show, remove: what can run. */
 #include "base/clock.h"
+#include "base/file.h"
 #include "bundles/pack.h"
 #include "manager/cli/bundle_name.h"
 #include "manager/cli/publisher.h"
@@ -7,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Between two lines of progress on a terminal. */
@@ -30,6 +32,7 @@ struct missing {
 
 static int push(struct cli *cli);
 static int describe(struct cli *cli, struct manifest *m);
+static int check_hooks(const char *path, struct errmsg *em);
 static int send_all(struct pushing *p, const struct secret_key *key, struct manifest *m,
                     json_t **answer);
 static bool has(void *context, const struct digest *name);
@@ -136,6 +139,8 @@ static int push(struct cli *cli)
     json_t *answer = NULL;
     int rv = describe(cli, &m);
     if (rv == 0)
+        rv = check_hooks(cli_word(cli, 0), &cli->em);
+    if (rv == 0)
         rv = publisher_key(cli, args_text(&cli->args, "key"), &key);
     if (rv == 0)
         rv = send_all(&p, &key, &m, &answer);
@@ -160,6 +165,23 @@ static int describe(struct cli *cli, struct manifest *m)
     };
     snprintf(m->name, sizeof m->name, "%s", name);
     snprintf(m->version, sizeof m->version, "%s", version);
+    return 0;
+}
+
+/* What is forgotten here would fail on every device. */
+static int check_hooks(const char *path, struct errmsg *em)
+{
+    static const char *const hooks[] = {"pre-apply", "apply", "health", "remove"};
+    for (size_t i = 0; i < sizeof hooks / sizeof hooks[0]; i++) {
+        char file[FILE_PATH_MAX];
+        struct stat st;
+        int rv = file_path(file, em, "%s/hooks/%s", path, hooks[i]);
+        if (rv < 0)
+            return rv;
+        if (lstat(file, &st) == 0 && S_ISREG(st.st_mode) && !(st.st_mode & 0111))
+            return errmsg_set(em, ERR_REFUSED,
+                              "%s is not executable, so no agent could run it: chmod +x it", file);
+    }
     return 0;
 }
 

@@ -212,6 +212,10 @@ paths()
         wrong 1 "odd/file: has a setuid, setgid or sticky bit" push "$b"
     done
     chmod 644 "$b/file"
+    mkdir "$b/hooks"
+    touch "$b/hooks/apply"
+    wrong 1 "odd/hooks/apply is not executable, .*: chmod [+]x it" push "$b"
+    rm -r "$b/hooks"
 
     newline=$(printf 'a\nb')
     bell=$(printf 'a\001b\007')
