@@ -186,7 +186,7 @@ if [ "$keep" = yes ]; then
 Everything keeps running in $work. To play on:
   export PATH="$bin:\$PATH" DUNLIN_DIR="$fleet"
   dunlin agent label 4 env=prod      # the agent in the lab gets the service, too
-  dunlin deployment rollback app
+  dunlin deployment rollback app --to 2
   dunlin help
 To end it:
   kill $manager $agent1 $agent2 $agent3 $agent4
