@@ -31,6 +31,11 @@
 #define AGENT_STATUS_SETTLE_MS 200
 /* Two statuses are at least this far apart. */
 #define AGENT_STATUS_GAP_MS 1000
+/*
+ * After a hello, the first heartbeat comes early, within this and twice this: a broker that lost
+ * its memory acknowledges the hello although the manager has not subscribed again yet.
+ */
+#define AGENT_HELLO_AGAIN_MS 5000
 /* After a full disk or missing content: try again. */
 #define AGENT_RETRY_MS 30000
 /* A document or trust list that was asked for and didn't come is asked for again. */

@@ -94,10 +94,12 @@ void agent_status(const struct agent *a, const struct agent_view *view, struct s
 }
 
 /* A heartbeat falls into the last quarter of its time, so that a storm of reconnects does not stay
- * in step. */
-static uint64_t next_heartbeat(const struct turn *t)
+ * in step; the first one of a connection comes early. */
+static uint64_t next_heartbeat(const struct turn *t, bool hello)
 {
     uint64_t period_ms = (uint64_t)t->view->document->policy.heartbeat_s * 1000;
+    if (hello && period_ms > 2 * AGENT_HELLO_AGAIN_MS)
+        return t->ev->now_ms + AGENT_HELLO_AGAIN_MS + rng_below(&t->a->rng, AGENT_HELLO_AGAIN_MS);
     return t->ev->now_ms + period_ms - rng_below(&t->a->rng, period_ms / 4 + 1);
 }
 
@@ -121,9 +123,9 @@ void report_tend(struct turn *t)
     assert(s);
     agent_status(a, t->view, s);
     turn_act(t, AGENT_SEND)->status = s;
+    a->heartbeat_due_ms = next_heartbeat(t, a->hello);
     a->seq++;
     a->hello = false;
     a->dirty = false;
     a->status_sent_ms = t->ev->now_ms;
-    a->heartbeat_due_ms = next_heartbeat(t);
 }
