@@ -52,11 +52,9 @@ static bool record_exception(const struct agent *a, const struct agent_view *vie
 static bool removal_exception(const struct agent *a, const struct agent_view *view,
                               const struct held *row, struct exception *e)
 {
-    for (uint32_t i = 0; i < view->document->count; i++) {
-        const struct record *r = &view->document->records[i];
-        if (r->deployment == row->deployment && record_target(r, &a->id, a->number).generation != 0)
-            return false;
-    }
+    const struct record *r = view_record(view, row->deployment);
+    if (r && record_target(r, &a->id, a->number).generation != 0)
+        return false;
     *e = (struct exception){.deployment = row->deployment,
                             .running = row->running.generation,
                             .state = STATE_REMOVING,
