@@ -381,6 +381,10 @@ static void step(struct daemon *d, struct manager_event *ev, const struct newcom
     arena_reset(&d->scratch);
     manager_step(d->core, ev, &d->scratch, out);
     d->more = out->more;
+    for (uint32_t i = 0; i < out->alarm_count; i++)
+        log_event(LOG_WARN, "alarm", "what=%s agent=%u batch=%u token=%u",
+                  alarm_name(out->alarms[i].type), out->alarms[i].number, out->alarms[i].batch + 1,
+                  out->alarms[i].index);
     for (uint32_t i = 0; i < out->persist_count && d->broken == 0; i++)
         d->broken =
             scribe_persist(d->scribe, d->core, &out->persist[i], newcomer, d->now_s, &d->why);

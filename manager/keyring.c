@@ -7,18 +7,21 @@ int keyring_draw(struct fleet_keys *fresh)
     struct public_key public;
     random_bytes(fresh->fleet, sizeof fresh->fleet);
     random_bytes(fresh->master.bytes, sizeof fresh->master.bytes);
-    return sign_generate(&fresh->signing, &public);
+    int rv = sign_generate(&fresh->authority, &public);
+    return rv < 0 ? rv : sign_generate(&fresh->signing, &public);
 }
 
 int keyring_init(struct keyring *k, const struct fleet_keys *keys)
 {
     *k = (struct keyring){
         .signing = keys->signing,
+        .authority = keys->authority,
         .master = keys->master,
         .tokens = mac_derive(&keys->master, "dunlin tokens", 0),
         .cohorts = mac_derive(&keys->master, "dunlin cohort", 0),
     };
-    return sign_public(&k->signing, &k->root);
+    int rv = sign_public(&k->authority, &k->authority_public);
+    return rv < 0 ? rv : sign_public(&k->signing, &k->root);
 }
 
 struct token keyring_token(const struct keyring *k, uint32_t batch, uint32_t index)

@@ -11,6 +11,8 @@
 struct keyring {
     struct secret_key signing;
     struct public_key root; /* its public half, which tokens pin */
+    struct secret_key authority;
+    struct public_key authority_public; /* its public half */
     struct mac_key master;
     struct mac_key tokens;
     struct mac_key cohorts; /* names cohorts */

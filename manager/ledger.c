@@ -113,10 +113,17 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
 };
 
 /* Keys of `meta`. The numbers are on disks. */
-enum meta { META_FLEET = 1, META_SIGNING = 2, META_MASTER = 3, META_TRUST = 4, META_SETTINGS = 16 };
+enum meta {
+    META_FLEET = 1,
+    META_SIGNING = 2,
+    META_MASTER = 3,
+    META_TRUST = 4,
+    META_AUTHORITY = 5,
+    META_SETTINGS = 16
+};
 
 /* Little-endian, in this order. An agent: id, cohort, batch, token, facts, assigned, joined,
- * removed. A status: seq, session, facts, reported, document, seen, flags; then exceptions. */
+ * kept flags. A status: seq, session, facts, reported, document, seen, flags; then exceptions. */
 #define AGENT_LEN (KEY_ID_LEN + 29)
 #define STATUS_LEN 33
 #define HISTORY_LEN 16   /* generation, bundle, since */
@@ -302,6 +309,7 @@ static int put_keys(struct ledger *l, const struct fleet_keys *keys)
         {META_FLEET, span_of(keys->fleet, FLEET_ID_LEN)},
         {META_SIGNING, span_of(keys->signing.bytes, SECRET_KEY_LEN)},
         {META_MASTER, span_of(keys->master.bytes, MAC_KEY_LEN)},
+        {META_AUTHORITY, span_of(keys->authority.bytes, SECRET_KEY_LEN)},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct query q = query_sql(l, STATEMENTS[PUT_META]);
@@ -331,7 +339,8 @@ static int get_keys(struct ledger *l, struct errmsg *em)
     struct fleet_keys *k = &l->keys;
     if (get_key(l, META_FLEET, k->fleet, FLEET_ID_LEN) &&
         get_key(l, META_SIGNING, k->signing.bytes, SECRET_KEY_LEN) &&
-        get_key(l, META_MASTER, k->master.bytes, MAC_KEY_LEN))
+        get_key(l, META_MASTER, k->master.bytes, MAC_KEY_LEN) &&
+        get_key(l, META_AUTHORITY, k->authority.bytes, SECRET_KEY_LEN))
         return 0;
     return fail(l, ERR_DAMAGED, "read the fleet's keys", em);
 }
@@ -561,7 +570,7 @@ static void get_agent(struct query *q, uint32_t number, struct agent_row *row)
     row->facts = take_32(&at);
     row->assigned = take_revision(&at);
     row->joined_s = take_32(&at);
-    row->flags = *at ? AGENT_REMOVED : 0;
+    row->flags = *at & AGENT_FLAGS_KEPT;
 }
 
 /* Reads the status where the query stands; returns how many exceptions it has. */
@@ -580,7 +589,7 @@ static size_t get_status(struct query *q, struct agent_row *row,
     row->reported = take_revision(&at);
     row->document = take_revision(&at);
     row->last_seen_s = take_32(&at);
-    row->flags |= *at++ & (uint8_t)~AGENT_REMOVED;
+    row->flags |= *at++ & (uint8_t)~AGENT_FLAGS_KEPT;
     size_t count = (b.len - STATUS_LEN) / EXCEPTION_LEN;
     for (size_t i = 0; i < count; i++) {
         exceptions[i].deployment = take_32(&at);
@@ -650,7 +659,7 @@ static struct span pack_agent(const struct agent_row *row, uint8_t out[static AG
     give_32(&at, row->facts);
     give_revision(&at, row->assigned);
     give_32(&at, row->joined_s);
-    *at++ = row->flags & AGENT_REMOVED ? 1 : 0;
+    *at++ = row->flags & AGENT_FLAGS_KEPT;
     assert(at == out + AGENT_LEN);
     return span_of(out, AGENT_LEN);
 }

@@ -19,6 +19,7 @@ struct fleet_keys {
     uint8_t fleet[FLEET_ID_LEN]; /* names this database to brokers */
     struct secret_key signing;   /* signs documents, assignments, trust lists */
     struct mac_key master;       /* token, status and cohort keys are derived from it */
+    struct secret_key authority; /* issues certificates */
 };
 
 /*

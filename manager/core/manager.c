@@ -157,11 +157,32 @@ void persist(struct turn *t, enum persist_type type, uint32_t index)
     t->out->persist[t->out->persist_count++] = (struct persist){.type = type, .index = index};
 }
 
+struct alarm *raise_alarm(struct turn *t, enum alarm_type type)
+{
+    assert(t->out->alarm_count < MANAGER_ALARMS_MAX);
+    struct alarm *alarm = &t->out->alarms[t->out->alarm_count++];
+    *alarm = (struct alarm){.type = type};
+    return alarm;
+}
+
+const char *alarm_name(enum alarm_type type)
+{
+    static const char *const names[ALARM_TYPE_COUNT] = {
+        [ALARM_TOKEN_REUSED] = "token-reused",
+        [ALARM_CLONE] = "clone",
+        [ALARM_OLD_NUMBERS] = "old-numbers",
+        [ALARM_NEWER_DOCUMENT] = "newer-document",
+    };
+    assert(type < ALARM_TYPE_COUNT);
+    return names[type];
+}
+
 void manager_step(struct manager *m, const struct manager_event *ev, struct arena *scratch,
                   struct manager_out *out)
 {
     struct turn t = {.m = m, .ev = ev, .scratch = scratch, .out = out};
     out->persist_count = 0;
+    out->alarm_count = 0;
     out->more = false;
     out->joined = JOINED_UNKNOWN;
     out->number = 0;

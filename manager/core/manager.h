@@ -58,9 +58,16 @@ struct manager_options {
 enum agent_flag {
     AGENT_ONLINE = 1,
     AGENT_STALE = 2,
-    AGENT_TRUNCATED = 4, /* it has more exceptions than it could name */
-    AGENT_REMOVED = 8,   /* taken out of the fleet; its number and token stay used */
+    AGENT_TRUNCATED = 4,    /* it has more exceptions than it could name */
+    AGENT_REMOVED = 8,      /* taken out of the fleet; its number and token stay used */
+    AGENT_REVOKED = 16,     /* removed, and its certificate is worth nothing any more */
+    AGENT_QUARANTINED = 32, /* two devices seem to be this agent: it is kept out until an operator
+                               decides */
+    AGENT_WAITING = 64,     /* it has asked to join, and an operator has to agree */
 };
+
+/* Those that outlive reports and restarts. */
+#define AGENT_FLAGS_KEPT (AGENT_REMOVED | AGENT_REVOKED | AGENT_QUARANTINED | AGENT_WAITING)
 
 /* One agent: at most 128 bytes in memory, its part of the id index and of the exceptions included.
  */
@@ -268,10 +275,35 @@ struct persist {
     uint32_t index; /* agents by number, the rest by index from 0 */
 };
 
+/* What operators must hear of, whoever caused it. */
+enum alarm_type {
+    ALARM_TOKEN_REUSED, /* a used token came with another key */
+    ALARM_CLONE,        /* two devices seem to be one agent: quarantined */
+    ALARM_OLD_NUMBERS,  /* an agent counts on from numbers of long ago: a copy, or an old backup */
+    ALARM_NEWER_DOCUMENT, /* an agent holds a newer document than this manager ever made */
+    ALARM_TYPE_COUNT,
+};
+
+struct alarm {
+    enum alarm_type type;
+    uint32_t number; /* of the agent; 0: none */
+    uint32_t batch;  /* ALARM_TOKEN_REUSED: index of its row, and the token's in it */
+    uint32_t index;
+};
+
+/* One step raises at most this many alarms; it asserts that. */
+#define MANAGER_ALARMS_MAX 4
+
+/* "token-reused", …: for logs and the audit log. */
+const char *alarm_name(enum alarm_type type);
+
 struct manager_out {
     struct persist persist[MANAGER_PERSIST_MAX];
     uint32_t persist_count;
     bool more; /* step again with MANAGER_CONTINUE, best within the same commit */
+
+    struct alarm alarms[MANAGER_ALARMS_MAX];
+    uint32_t alarm_count;
 
     /* MANAGER_JOIN: the answer; for JOINED_ACCEPTED of which agent number. */
     enum joined_code joined;

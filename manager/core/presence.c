@@ -16,7 +16,7 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
     row->reported = s->assignment;
     row->facts = s->facts;
     row->last_seen_s = (uint32_t)t->ev->now_s;
-    unsigned flags = row->flags & AGENT_REMOVED;
+    unsigned flags = row->flags & AGENT_FLAGS_KEPT;
     flags |= s->flags & STATUS_GOODBYE ? 0 : AGENT_ONLINE;
     flags |= s->flags & STATUS_STALE ? AGENT_STALE : 0;
     flags |= s->flags & STATUS_TRUNCATED ? AGENT_TRUNCATED : 0;

@@ -59,6 +59,8 @@ struct turn {
 };
 
 void persist(struct turn *t, enum persist_type type, uint32_t index);
+/* One more alarm, for the caller to fill in. */
+struct alarm *raise_alarm(struct turn *t, enum alarm_type type);
 
 /* fleet.c: agents by number and id, and their exceptions */
 uint32_t fleet_add(struct manager *m, const struct agent_row *row); /* the number */

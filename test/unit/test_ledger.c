@@ -18,6 +18,7 @@ static struct fleet_keys sample_keys(void)
     struct fleet_keys keys;
     sample_fill(keys.fleet, sizeof keys.fleet, 7);
     keys.signing = sample_secret(1);
+    keys.authority = sample_secret(2);
     sample_fill(keys.master.bytes, sizeof keys.master.bytes, 90);
     return keys;
 }
