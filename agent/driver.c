@@ -86,6 +86,8 @@ static void start_core(struct driver *d)
         .facts = facts_digest(&id->facts),
         .cell_count = id->cell_count,
         .seq_ceiling = d->store.seq_ceiling,
+        .floor_s = d->store.floor_s,
+        .now_ms = clock_monotonic_ms(),
     };
     random_bytes(&options.seed, sizeof options.seed);
     agent_init(&d->core, &options);

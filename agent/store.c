@@ -54,6 +54,8 @@ enum meta {
 };
 
 #define POLICY_LEN 16
+/* A number and a time: they are kept together, so that the time costs no write of its own. */
+#define SEQ_LEN 12
 #define CELLS_TEXT_MAX (CELLS_MAX * (CELL_URL_MAX + 1))
 #define FACTS_LEN_MAX 4096
 
@@ -80,12 +82,14 @@ static int load_held(struct store *s, struct errmsg *em);
 static int read_held(struct query *q, struct held *h);
 static int check_whole(struct store *s, struct errmsg *em);
 static bool known_bundle(const struct target *t);
+static uint64_t newest_s(const struct store *s);
 static void refresh_view(struct store *s);
 
 static int write_join(struct store *s, const struct joined *j, const struct facts *facts,
                       const struct digest *token);
 static int write_store(struct store *s, const struct agent_store *st,
                        const struct store_incoming *in);
+static int put_seq(struct store *s, const struct agent_store *st);
 static int write_held(struct store *s, const struct held *h);
 static void adopt_store(struct store *s, const struct agent_store *st,
                         const struct store_incoming *in);
@@ -209,6 +213,7 @@ static int check_file(struct store *s, struct errmsg *em)
 static int load(struct store *s, struct errmsg *em)
 {
     s->identity = (struct identity){.policy = POLICY_DEFAULT};
+    s->floor_s = DUNLIN_BUILD_S;
     s->held_count = 0;
     int rv = load_meta(s, em);
     if (rv == 0)
@@ -247,6 +252,18 @@ static int load_number(uint32_t *out, struct span value)
     return 0;
 }
 
+/* A program that is newer than what an older one kept knows better. */
+static int load_seq(struct store *s, struct span value)
+{
+    if (value.len != SEQ_LEN)
+        return ERR_DAMAGED;
+    s->seq_ceiling = le32_read(value.data);
+    uint64_t kept_s = le64_read(value.data + 4);
+    if (kept_s > s->floor_s)
+        s->floor_s = kept_s;
+    return 0;
+}
+
 static int load_value(struct store *s, enum meta key, struct span value)
 {
     struct identity *id = &s->identity;
@@ -268,7 +285,7 @@ static int load_value(struct store *s, enum meta key, struct span value)
     case META_TOKEN:
         return load_bytes(id->token.bytes, sizeof(id->token.bytes), value);
     case META_SEQ:
-        return load_number(&s->seq_ceiling, value);
+        return load_seq(s, value);
     case META_ASSIGNMENT:
         return load_envelope(s, MESSAGE_ASSIGNMENT, value);
     case META_DOCUMENT:
@@ -388,6 +405,14 @@ static int check_whole(struct store *s, struct errmsg *em)
     return 0;
 }
 
+static uint64_t newest_s(const struct store *s)
+{
+    uint64_t newest = s->document.issued_s;
+    if (s->assignment.issued_s > newest)
+        newest = s->assignment.issued_s;
+    return s->trust.issued_s > newest ? s->trust.issued_s : newest;
+}
+
 static void refresh_view(struct store *s)
 {
     if (s->document.revision.epoch == 0 && s->document.revision.number == 0)
@@ -396,6 +421,7 @@ static void refresh_view(struct store *s)
         .document = &s->document,
         .assignment = &s->assignment,
         .trust_version = s->trust.version,
+        .signed_s = newest_s(s),
         .held = s->held,
         .held_count = s->held_count,
     };
@@ -497,9 +523,17 @@ static int write_store(struct store *s, const struct agent_store *st,
     case AGENT_STORE_TRUST:
         return put_meta(s, META_TRUST, in->envelope);
     case AGENT_STORE_SEQ:
-        return put_number(s, META_SEQ, st->seq);
+        return put_seq(s, st);
     }
     return ERR_RANGE;
+}
+
+static int put_seq(struct store *s, const struct agent_store *st)
+{
+    uint8_t bytes[SEQ_LEN];
+    le32_write(bytes, st->seq);
+    le64_write(bytes + 4, st->floor_s);
+    return put_meta(s, META_SEQ, span_of(bytes, sizeof(bytes)));
 }
 
 static int write_held(struct store *s, const struct held *h)
@@ -544,6 +578,7 @@ static void adopt_store(struct store *s, const struct agent_store *st,
         break;
     case AGENT_STORE_SEQ:
         s->seq_ceiling = st->seq;
+        s->floor_s = st->floor_s;
         break;
     }
 }

@@ -39,6 +39,7 @@ struct store {
     char path[FILE_PATH_MAX];
     struct identity identity;
     uint32_t seq_ceiling;
+    uint64_t floor_s; /* it is at least this late: as kept, or when this source was committed */
     struct trust trust;
     struct desired document;
     struct assignment assignment;

@@ -14,6 +14,18 @@ if(CCACHE AND NOT no_home)
     set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
 endif()
 
+# The time of the source, never of the build, so that two builds of one commit are the same: what the
+# packager says, else the commit's, else that of a release without its history.
+set(DUNLIN_BUILD_S 1767225600)
+execute_process(COMMAND git log -1 --format=%ct WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+    OUTPUT_VARIABLE commit_s OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+foreach(seconds "$ENV{SOURCE_DATE_EPOCH}" "${commit_s}")
+    if(seconds MATCHES "^[0-9]+$")
+        set(DUNLIN_BUILD_S ${seconds})
+        break()
+    endif()
+endforeach()
+
 # Asserts stay on in every build.
 string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_RELEASE "${CMAKE_C_FLAGS_RELEASE}")
 string(REPLACE "-O3" "-O2" CMAKE_C_FLAGS_RELEASE "${CMAKE_C_FLAGS_RELEASE}")

@@ -88,6 +88,8 @@ static void start_agent(struct device *d)
                              .facts = facts_digest(&d->disk.facts),
                              .cell_count = 1,
                              .seq_ceiling = d->disk.seq_ceiling,
+                             .floor_s = d->disk.floor_s,
+                             .now_ms = device_now_ms(d),
                              .seed = rng_next(&d->stage->rng),
                          });
     d->scratch = arena_on(d->memory, sizeof d->memory);
@@ -114,6 +116,14 @@ static void boot(void *context, uint64_t life, void *payload)
 
 /* ---- the core ---- */
 
+/* A machine whose calendar lost its battery begins with 1970 at each boot. */
+static uint64_t wall_s(const struct device *d)
+{
+    if (d->no_calendar)
+        return device_now_ms(d) / 1000;
+    return (uint64_t)((int64_t)stage_wall_s(d->stage) + d->wall_off_s);
+}
+
 /* One event, and then as many AGENT_STORED as follow from it, in the order of the real driver. */
 void device_feed(struct device *d, struct agent_event *ev, const struct incoming *in)
 {
@@ -122,7 +132,7 @@ void device_feed(struct device *d, struct agent_event *ev, const struct incoming
         return;
     for (;;) {
         ev->now_ms = device_now_ms(d);
-        ev->wall_s = (uint64_t)((int64_t)stage_wall_s(d->stage) + d->wall_off_s);
+        ev->wall_s = wall_s(d);
         ev->view = &d->disk.view;
         arena_reset(&d->scratch);
         agent_step(&d->core, ev, &d->scratch, &out);

@@ -53,6 +53,7 @@ struct device {
     uint64_t life;      /* counts boots and cuts: what belongs to an older one is void */
     uint64_t start_ms;  /* of its monotonic clock */
     int64_t wall_off_s; /* how wrong its calendar is */
+    bool no_calendar;   /* it has none at all */
 
     struct agent core;
     struct arena scratch;

@@ -105,8 +105,17 @@ static void adopt(struct disk *d, const struct agent_store *s, const struct inco
         break;
     case AGENT_STORE_SEQ:
         d->seq_ceiling = s->seq;
+        d->floor_s = s->floor_s;
         break;
     }
+}
+
+static uint64_t newest_s(const struct disk *d)
+{
+    uint64_t s = d->document.issued_s;
+    if (d->assignment.issued_s > s)
+        s = d->assignment.issued_s;
+    return d->trust.issued_s > s ? d->trust.issued_s : s;
 }
 
 static void refresh_view(struct disk *d)
@@ -115,6 +124,7 @@ static void refresh_view(struct disk *d)
         .document = &d->document,
         .assignment = &d->assignment,
         .trust_version = d->trust.version,
+        .signed_s = newest_s(d),
         .held = d->held,
         .held_count = d->held_count,
     };

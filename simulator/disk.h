@@ -44,6 +44,7 @@ struct disk {
     struct held held[HELD_MAX];
     uint32_t held_count;
     uint32_t seq_ceiling;
+    uint64_t floor_s;
     struct agent_view view; /* of the above */
 
     struct digests chunks; /* manifests too */

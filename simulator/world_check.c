@@ -4,6 +4,7 @@
 
 static void check_current(struct world *w, const struct device *d, const struct current *c);
 static void check_rows(struct world *w, struct device *d);
+static void check_floor(struct world *w, const struct device *d);
 static void check_counts(struct world *w);
 
 void world_check(struct world *w)
@@ -15,6 +16,7 @@ void world_check(struct world *w)
         for (uint32_t k = 0; k < d->disk.current_count; k++)
             check_current(w, d, &d->disk.currents[k]);
         check_rows(w, d);
+        check_floor(w, d);
     }
     if (w->control->running)
         check_counts(w);
@@ -70,6 +72,14 @@ static void check_rows(struct world *w, struct device *d)
         check_row(w, d, &past->floor[i]);
     past->floor_count = d->disk.held_count;
     memcpy(past->floor, d->disk.held, d->disk.held_count * sizeof d->disk.held[0]);
+}
+
+/* Whatever its calendar says, no device may think for sure that it's later than it is. */
+static void check_floor(struct world *w, const struct device *d)
+{
+    if (d->disk.floor_s > stage_wall_s(&w->stage))
+        stage_fault(&w->stage, "%s kept a time that is yet to come: %llu", device_name(d),
+                    (unsigned long long)d->disk.floor_s);
 }
 
 static void check_deployment(struct world *w, uint32_t index,

@@ -23,6 +23,7 @@ void agent_init(struct agent *a, const struct agent_options *o)
         .facts = o->facts,
         .cell_count = o->cell_count,
         .rng = {.state = o->seed},
+        .wall = wall_start(o->floor_s, o->now_ms),
         .seq = o->seq_ceiling ? o->seq_ceiling : 1,
         .seq_ceiling = o->seq_ceiling,
     };
@@ -33,6 +34,7 @@ void agent_step(struct agent *a, const struct agent_event *ev, struct arena *scr
 {
     struct turn t = {.a = a, .ev = ev, .view = ev->view, .scratch = scratch, .out = out};
     *out = (struct agent_out){.deadline_ms = UINT64_MAX};
+    wall_learn(&a->wall, ev->view->signed_s, ev->now_ms);
     switch (ev->type) {
     case AGENT_BOOT:
         on_boot(&t);
@@ -96,7 +98,9 @@ static void tend_link(struct turn *t)
         return;
     if (low && a->seq_storing == 0 && t->ev->now_ms >= a->seq_retry_ms) {
         a->seq_storing = a->seq_ceiling + AGENT_SEQ_BLOCK;
-        turn_store(t, AGENT_STORE_SEQ)->seq = a->seq_storing;
+        struct agent_store *store = turn_store(t, AGENT_STORE_SEQ);
+        store->seq = a->seq_storing;
+        store->floor_s = wall_floor_s(&a->wall, t->ev->now_ms);
     }
     if (a->link != LINK_DOWN || t->ev->now_ms < a->link_due_ms || a->seq >= a->seq_ceiling)
         return;

@@ -10,6 +10,7 @@
 #ifndef DUNLIN_AGENT_CORE_AGENT_H
 #define DUNLIN_AGENT_CORE_AGENT_H
 
+#include "agent/core/wall.h"
 #include "base/arena.h"
 #include "base/rng.h"
 #include "sync/assignment.h"
@@ -77,6 +78,7 @@ struct agent_view {
     const struct desired *document;      /* revision 0.0: none yet, but its policy holds */
     const struct assignment *assignment; /* always there: it comes with the join */
     uint32_t trust_version;
+    uint64_t signed_s;       /* the newest time in anything signed that is held */
     const struct held *held; /* by rising deployment number */
     uint32_t held_count;     /* at most RECORDS_MAX * 2: those that go and those that come */
 };
@@ -107,6 +109,7 @@ struct agent_store {
     const struct held *held; /* in scratch */
     uint32_t deployment;
     uint32_t seq;
+    uint64_t floor_s; /* with `seq`: it is at least this late */
 };
 
 enum agent_action_type {
@@ -167,7 +170,7 @@ enum agent_event_type {
 struct agent_event {
     enum agent_event_type type;
     uint64_t now_ms; /* monotonic */
-    uint64_t wall_s; /* seconds since 1970, as far as the device knows */
+    uint64_t wall_s; /* seconds since 1970, as the machine's calendar says */
     const struct agent_view *view;
     int rv;
     enum agent_topic topic;
@@ -232,6 +235,7 @@ struct agent {
     uint32_t facts; /* digest */
     uint32_t cell_count;
     struct rng rng;
+    struct wall wall;
 
     uint8_t link;       /* enum link_state */
     uint8_t lanes_log2; /* as last told */
@@ -274,6 +278,8 @@ struct agent_options {
     uint32_t facts;       /* facts_digest */
     uint32_t cell_count;  /* brokers it may connect to, at least 1 */
     uint32_t seq_ceiling; /* as stored last; 0 at first */
+    uint64_t floor_s;     /* it is at least this late: as stored last, or built in */
+    uint64_t now_ms;      /* monotonic */
     uint64_t seed;        /* for jitter */
 };
 

@@ -105,7 +105,8 @@ void report_tend(struct turn *t)
 {
     struct agent *a = t->a;
     uint64_t not_after_s = t->view->document->not_after_s;
-    bool stale = view_has_document(t->view) && t->ev->wall_s > not_after_s;
+    uint64_t wall_s = wall_guess_s(&a->wall, t->ev->wall_s, t->ev->now_ms);
+    bool stale = view_has_document(t->view) && wall_s > not_after_s;
     if (stale != a->stale) {
         a->stale = stale;
         turn_tell(t);

@@ -188,10 +188,12 @@ static void test_every_kind_of_store_survives_a_restart(void)
     CU_ASSERT_EQUAL(apply_one((struct agent_store){.type = AGENT_STORE_ASSIGNMENT}, &in, NULL), 0);
     struct trust trust = fleet.trust;
     trust.version = 5;
+    trust.issued_s = 8;
     fixture_trust(&fleet, &trust, &trust_message);
     in = (struct store_incoming){.envelope = span_buffer(&trust_message.bytes), .trust = &trust};
     CU_ASSERT_EQUAL(apply_one((struct agent_store){.type = AGENT_STORE_TRUST}, &in, NULL), 0);
-    struct agent_store seq = {.type = AGENT_STORE_SEQ, .seq = UINT32_MAX};
+    uint64_t late_s = store.floor_s + 86400;
+    struct agent_store seq = {.type = AGENT_STORE_SEQ, .seq = UINT32_MAX, .floor_s = late_s};
     CU_ASSERT_EQUAL(apply_one(seq, NULL, NULL), 0);
 
     for (int restarted = 0; restarted < 2; restarted++) {
@@ -201,8 +203,25 @@ static void test_every_kind_of_store_survives_a_restart(void)
         CU_ASSERT_EQUAL(store.view.assignment->revision.number, 2);
         CU_ASSERT_EQUAL(store.view.trust_version, 5);
         CU_ASSERT_EQUAL(store.seq_ceiling, UINT32_MAX);
+        CU_ASSERT_EQUAL(store.floor_s, late_s);
+        CU_ASSERT_EQUAL(store.view.signed_s, 8);
         CU_ASSERT_EQUAL(reopen(&dir, NULL), 0);
     }
+    store_close(&store);
+    tree_free(&dir);
+}
+
+/* An old program may have kept less than a new one knows. */
+static void test_time_is_never_before_the_program_was_written(void)
+{
+    struct tree_path dir = tree_new();
+    open_joined(&dir);
+    uint64_t built_s = store.floor_s;
+    CU_ASSERT_TRUE(built_s >= UINT64_C(1767225600)); /* 2026 */
+    struct agent_store seq = {.type = AGENT_STORE_SEQ, .seq = 1, .floor_s = 1000};
+    CU_ASSERT_EQUAL(apply_one(seq, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(reopen(&dir, NULL), 0);
+    CU_ASSERT_EQUAL(store.floor_s, built_s);
     store_close(&store);
     tree_free(&dir);
 }
@@ -396,6 +415,7 @@ static const struct suite_test tests[] = {
     TEST(test_key_is_the_same_after_every_start),
     TEST(test_everything_from_the_join_is_there_after_a_restart),
     TEST(test_every_kind_of_store_survives_a_restart),
+    TEST(test_time_is_never_before_the_program_was_written),
     TEST(test_rows_are_kept_by_rising_number_and_go),
     TEST(test_a_steps_stores_are_kept_all_or_none),
     TEST(test_full_disk_changes_nothing),
