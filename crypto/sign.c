@@ -1,6 +1,7 @@
 #include "crypto/sign.h"
 
 #include "base/hex.h"
+#include "crypto/ec.h"
 #include "crypto/mac.h"
 
 #include <mbedtls/ecdsa.h>
@@ -60,12 +61,24 @@ int sign_make(const struct secret_key *secret, const char *domain, struct span m
               struct signature *out)
 {
     struct digest d = digest_in_domain(domain, message);
+    return ec_sign(secret, &d, out);
+}
+
+int sign_check(const struct public_key *key, const char *domain, struct span message,
+               const struct signature *sig)
+{
+    struct digest d = digest_in_domain(domain, message);
+    return ec_check(key, &d, sig);
+}
+
+int ec_sign(const struct secret_key *secret, const struct digest *d, struct signature *out)
+{
     struct ec ec;
     int rv = ec_start(&ec);
     if (rv == 0)
-        rv = ec_read_secret(&ec, secret, span_of(d.bytes, DIGEST_LEN));
+        rv = ec_read_secret(&ec, secret, span_of(d->bytes, DIGEST_LEN));
     if (rv == 0)
-        rv = mbedtls_ecdsa_sign_det_ext(ec.group, &ec.r, &ec.s, &ec.secret, d.bytes, DIGEST_LEN,
+        rv = mbedtls_ecdsa_sign_det_ext(ec.group, &ec.r, &ec.s, &ec.secret, d->bytes, DIGEST_LEN,
                                         MBEDTLS_MD_SHA256, draw, &ec.blinding);
     if (rv == 0)
         rv = mbedtls_mpi_write_binary(&ec.r, out->bytes, HALF);
@@ -75,10 +88,8 @@ int sign_make(const struct secret_key *secret, const char *domain, struct span m
     return rv == 0 ? 0 : ERR_CRYPTO;
 }
 
-int sign_check(const struct public_key *key, const char *domain, struct span message,
-               const struct signature *sig)
+int ec_check(const struct public_key *key, const struct digest *d, const struct signature *sig)
 {
-    struct digest d = digest_in_domain(domain, message);
     struct ec ec;
     int rv = ec_start(&ec);
     if (rv == 0)
@@ -88,7 +99,7 @@ int sign_check(const struct public_key *key, const char *domain, struct span mes
     if (rv == 0)
         rv = mbedtls_mpi_read_binary(&ec.s, sig->bytes + HALF, HALF);
     if (rv == 0)
-        rv = mbedtls_ecdsa_verify(ec.group, d.bytes, DIGEST_LEN, &ec.point, &ec.r, &ec.s);
+        rv = mbedtls_ecdsa_verify(ec.group, d->bytes, DIGEST_LEN, &ec.point, &ec.r, &ec.s);
     ec_end(&ec);
     if (rv == MBEDTLS_ERR_MPI_ALLOC_FAILED)
         return ERR_CRYPTO;

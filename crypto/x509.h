@@ -1,0 +1,23 @@
+/*
+ * x509: the bytes that the writer and the reader of certificates share.
+ * Only certificate.c and certificate_make.c include it.
+ */
+#ifndef DUNLIN_CRYPTO_X509_H
+#define DUNLIN_CRYPTO_X509_H
+
+#include "crypto/certificate.h"
+
+/* A SubjectPublicKeyInfo of id-ecPublicKey on prime256v1, up to the uncompressed point's X and Y
+ * (RFC 5480). */
+#define X509_KEY_HEAD                                                                              \
+    "\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07" \
+    "\x03\x42\x00\x04"
+#define X509_KEY_HEAD_LEN (sizeof X509_KEY_HEAD - 1)
+
+/* True for 1 to CERTIFICATE_NAME_MAX printable ASCII characters. */
+bool x509_name_valid(struct span name);
+
+/* True for a positive number of 127 bits. */
+bool x509_serial_valid(const struct certificate_serial *serial);
+
+#endif
