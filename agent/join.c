@@ -361,7 +361,7 @@ static int check_answer(const struct joining *j, const struct joined *answer)
     static struct trust trust;
     struct span body = SPAN_NONE;
     struct key_id root = key_id_of(&answer->root);
-    if (memcmp(root.bytes, j->token.pin, TOKEN_PIN_LEN) != 0)
+    if (memcmp(root.bytes, j->token.root, TOKEN_PIN_LEN) != 0)
         return errmsg_set(j->em, ERR_UNTRUSTED,
                           "the answer is by another fleet than the token's: root key %s",
                           key_id_hex(&root).text);

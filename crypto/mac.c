@@ -14,18 +14,26 @@
  * HMAC stands here on top of digest.h and not on mbedtls_md_hmac(), which asks the heap for its
  * context and so could fail; a MAC that cannot fail makes its callers simpler.
  */
-struct hmac {
-    struct digest_stream inner;
-    uint8_t outer_key[BLOCK_LEN];
-};
-
-static void hmac_start(struct hmac *h, struct span key);
-static struct digest hmac_end(struct hmac *h);
+static void hmac_start(struct mac_base *h, struct span key);
+static struct digest hmac_end(struct mac_base *h);
 
 struct digest mac_of(const struct mac_key *key, struct span data)
 {
-    struct hmac h;
-    hmac_start(&h, span_of(key->bytes, MAC_KEY_LEN));
+    struct mac_base h = mac_base_of(key);
+    digest_add(&h.inner, data);
+    return hmac_end(&h);
+}
+
+struct mac_base mac_base_of(const struct mac_key *key)
+{
+    struct mac_base base;
+    hmac_start(&base, span_of(key->bytes, MAC_KEY_LEN));
+    return base;
+}
+
+struct digest mac_from(const struct mac_base *base, struct span data)
+{
+    struct mac_base h = *base;
     digest_add(&h.inner, data);
     return hmac_end(&h);
 }
@@ -34,8 +42,7 @@ struct mac_key mac_derive(const struct mac_key *key, const char *purpose, uint64
 {
     uint8_t suffix[8];
     le64_write(suffix, number);
-    struct hmac h;
-    hmac_start(&h, span_of(key->bytes, MAC_KEY_LEN));
+    struct mac_base h = mac_base_of(key);
     digest_add(&h.inner, span_of(purpose, strlen(purpose) + 1));
     digest_add(&h.inner, span_of(suffix, sizeof suffix));
     struct digest d = hmac_end(&h);
@@ -48,7 +55,7 @@ struct mac_key mac_derive(const struct mac_key *key, const char *purpose, uint64
 void mac_hkdf(struct span secret, struct span salt, const char *info, uint8_t *out, size_t len)
 {
     assert(len <= HKDF_MAX);
-    struct hmac h;
+    struct mac_base h;
     hmac_start(&h, salt);
     digest_add(&h.inner, secret);
     struct digest prk = hmac_end(&h);
@@ -77,32 +84,31 @@ bool mac_equal(struct span a, struct span b)
     return difference == 0;
 }
 
-static void hmac_start(struct hmac *h, struct span key)
+static void hmac_start(struct mac_base *h, struct span key)
 {
-    uint8_t inner_key[BLOCK_LEN] = {0};
+    uint8_t block[BLOCK_LEN] = {0};
     struct digest short_key;
     if (key.len > BLOCK_LEN) {
         short_key = digest_of(key);
         key = span_of(short_key.bytes, DIGEST_LEN);
     }
     if (key.len > 0)
-        memcpy(inner_key, key.data, key.len);
-    for (size_t i = 0; i < BLOCK_LEN; i++) {
-        h->outer_key[i] = inner_key[i] ^ 0x5c;
-        inner_key[i] ^= 0x36;
-    }
+        memcpy(block, key.data, key.len);
+    for (size_t i = 0; i < BLOCK_LEN; i++)
+        block[i] ^= 0x36;
     digest_start(&h->inner);
-    digest_add(&h->inner, span_of(inner_key, BLOCK_LEN));
-    mbedtls_platform_zeroize(inner_key, sizeof inner_key);
+    digest_add(&h->inner, span_of(block, BLOCK_LEN));
+    for (size_t i = 0; i < BLOCK_LEN; i++)
+        block[i] ^= 0x36 ^ 0x5c;
+    digest_start(&h->outer);
+    digest_add(&h->outer, span_of(block, BLOCK_LEN));
+    mbedtls_platform_zeroize(block, sizeof block);
 }
 
-static struct digest hmac_end(struct hmac *h)
+/* Both streams end, which wipes them. */
+static struct digest hmac_end(struct mac_base *h)
 {
     struct digest inner = digest_end(&h->inner);
-    struct digest_stream outer;
-    digest_start(&outer);
-    digest_add(&outer, span_of(h->outer_key, BLOCK_LEN));
-    digest_add(&outer, span_of(inner.bytes, DIGEST_LEN));
-    mbedtls_platform_zeroize(h, sizeof *h);
-    return digest_end(&outer);
+    digest_add(&h->outer, span_of(inner.bytes, DIGEST_LEN));
+    return digest_end(&h->outer);
 }

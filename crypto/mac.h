@@ -15,6 +15,16 @@ struct mac_key {
 
 struct digest mac_of(const struct mac_key *key, struct span data);
 
+/* A key's share of the work, done once for many MACs under it. It is as secret as the key. */
+struct mac_base {
+    struct digest_stream inner;
+    struct digest_stream outer;
+};
+
+struct mac_base mac_base_of(const struct mac_key *key);
+/* What mac_of gives for that key, in half the time when the data are short. */
+struct digest mac_from(const struct mac_base *base, struct span data);
+
 /* A key for one purpose: HMAC(key, purpose || 0 || number as 8 bytes little-endian). */
 struct mac_key mac_derive(const struct mac_key *key, const char *purpose, uint64_t number);
 

@@ -2,7 +2,8 @@
 
 #include "base/endian.h"
 
-#include <stdio.h>
+#include <assert.h>
+#include <mbedtls/platform_util.h>
 
 #define PREFIX "dlt1-"
 #define PREFIX_LEN (sizeof PREFIX - 1)
@@ -12,45 +13,104 @@ enum {
     AT_BATCH = 0,
     AT_INDEX = 4,
     AT_SECRET = 8,
-    AT_PIN = AT_SECRET + SEAL_SECRET_LEN,
-    AT_CHECK = AT_PIN + TOKEN_PIN_LEN,
+    AT_AUTHORITY = AT_SECRET + SEAL_SECRET_LEN,
+    AT_ROOT = AT_AUTHORITY + TOKEN_PIN_LEN,
+    AT_CHECK = AT_ROOT + TOKEN_PIN_LEN,
     RAW_LEN = AT_CHECK + 4,
 };
 
-/* Base64 makes 4 characters of 3 bytes, and 3 of the last 2. */
-#define CODE_LEN (RAW_LEN / 3 * 4 + 3)
-#define TEXT_LEN (PREFIX_LEN + CODE_LEN)
+/* Base64 makes 4 characters of 3 bytes. */
+#define CODE_LEN (RAW_LEN / 3 * 4)
 
-_Static_assert(RAW_LEN % 3 == 2, "CODE_LEN and decode() count on two bytes at the end");
-_Static_assert(TEXT_LEN < TOKEN_TEXT_MAX, "a token's text fits");
+_Static_assert(RAW_LEN % 3 == 0, "encode() and decode() count on whole groups");
+_Static_assert(PREFIX_LEN + CODE_LEN == TOKEN_TEXT_LEN, "a token's text is as long as it says");
+_Static_assert(DIGEST_LEN == 2 * SEAL_SECRET_LEN, "a MAC makes two secrets");
 
 /* RFC 4648, 5: "base64url". */
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+static struct digest secret_pair(const struct mac_base *batch_key, uint32_t index);
+static struct seal_secret half_of(const struct digest *pair, uint32_t which);
+static void write_text(const struct token *t, char out[static TOKEN_TEXT_LEN]);
 static void encode(const uint8_t raw[static RAW_LEN], char out[static CODE_LEN]);
 static int decode(const char *code, uint8_t raw[static RAW_LEN]);
-static struct digest check_sum(const uint8_t raw[static AT_CHECK]);
+static uint32_t check_sum(const uint8_t raw[static AT_CHECK]);
 
-struct seal_secret token_secret(const struct mac_key *batch_key, uint32_t index)
+/* ---- secrets ---- */
+
+struct seal_secret token_secret(const struct mac_base *batch_key, uint32_t index)
 {
-    struct mac_key k = mac_derive(batch_key, "dunlin token", index);
+    struct digest pair = secret_pair(batch_key, index);
+    return half_of(&pair, index % 2);
+}
+
+struct seal_secret token_bound_secret(const struct mac_base *batch_key, uint32_t index,
+                                      struct span serial)
+{
+    static const char purpose[] = "dunlin bound token";
+    uint8_t message[sizeof purpose + 8 + TOKEN_SERIAL_MAX];
+    assert(serial.len <= TOKEN_SERIAL_MAX);
+    memcpy(message, purpose, sizeof purpose);
+    le64_write(message + sizeof purpose, index);
+    if (serial.len > 0)
+        memcpy(message + sizeof purpose + 8, serial.data, serial.len);
+    struct digest mac = mac_from(batch_key, span_of(message, sizeof purpose + 8 + serial.len));
+    return half_of(&mac, 0);
+}
+
+bool token_serial_valid(struct span serial)
+{
+    if (serial.len == 0 || serial.len > TOKEN_SERIAL_MAX || serial.data[0] == ' ' ||
+        serial.data[serial.len - 1] == ' ')
+        return false;
+    for (size_t i = 0; i < serial.len; i++)
+        if (serial.data[i] < ' ' || serial.data[i] > '~')
+            return false;
+    return true;
+}
+
+static struct digest secret_pair(const struct mac_base *batch_key, uint32_t index)
+{
+    static const char purpose[] = "dunlin token";
+    uint8_t message[sizeof purpose + 8];
+    memcpy(message, purpose, sizeof purpose);
+    le64_write(message + sizeof purpose, index / 2);
+    return mac_from(batch_key, span_of(message, sizeof message));
+}
+
+static struct seal_secret half_of(const struct digest *pair, uint32_t which)
+{
     struct seal_secret secret;
-    memcpy(secret.bytes, k.bytes, SEAL_SECRET_LEN);
+    memcpy(secret.bytes, pair->bytes + which * SEAL_SECRET_LEN, SEAL_SECRET_LEN);
     return secret;
 }
 
+/* ---- texts ---- */
+
 struct token_text token_format(const struct token *t)
 {
-    uint8_t raw[RAW_LEN];
-    le32_write(raw + AT_BATCH, t->batch);
-    le32_write(raw + AT_INDEX, t->index);
-    memcpy(raw + AT_SECRET, t->secret.bytes, SEAL_SECRET_LEN);
-    memcpy(raw + AT_PIN, t->pin, TOKEN_PIN_LEN);
-    struct digest sum = check_sum(raw);
-    memcpy(raw + AT_CHECK, sum.bytes, RAW_LEN - AT_CHECK);
-    struct token_text text = {.text = PREFIX};
-    encode(raw, text.text + PREFIX_LEN);
+    struct token_text text;
+    write_text(t, text.text);
+    text.text[TOKEN_TEXT_LEN] = '\0';
     return text;
+}
+
+void token_lines(const struct token_batch *b, uint32_t first, uint32_t count, char *out)
+{
+    struct token t = {.batch = b->number};
+    struct digest pair = secret_pair(&b->key, first);
+    memcpy(t.authority, b->authority, TOKEN_PIN_LEN);
+    memcpy(t.root, b->root, TOKEN_PIN_LEN);
+    for (uint32_t i = 0; i < count; i++) {
+        t.index = first + i;
+        if (t.index % 2 == 0)
+            pair = secret_pair(&b->key, t.index);
+        t.secret = half_of(&pair, t.index % 2);
+        write_text(&t, out);
+        out[TOKEN_TEXT_LEN] = '\n';
+        out += TOKEN_TEXT_LEN + 1;
+    }
+    mbedtls_platform_zeroize(&pair, sizeof pair);
 }
 
 int token_parse(const char *text, struct token *out, struct errmsg *em)
@@ -58,63 +118,82 @@ int token_parse(const char *text, struct token *out, struct errmsg *em)
     size_t len = strlen(text);
     if (strncmp(text, PREFIX, PREFIX_LEN) != 0)
         return errmsg_set(em, ERR_FORMAT, "not a Dunlin token (it begins with " PREFIX ")");
-    if (len < TEXT_LEN)
-        return errmsg_set(em, ERR_FORMAT, "token is truncated: %zu of %zu characters", len,
-                          TEXT_LEN);
-    if (len > TEXT_LEN)
-        return errmsg_set(em, ERR_FORMAT, "token is too long: %zu instead of %zu characters", len,
-                          TEXT_LEN);
+    if (len < TOKEN_TEXT_LEN)
+        return errmsg_set(em, ERR_FORMAT, "token is truncated: %zu of %d characters", len,
+                          TOKEN_TEXT_LEN);
+    if (len > TOKEN_TEXT_LEN)
+        return errmsg_set(em, ERR_FORMAT, "token is too long: %zu instead of %d characters", len,
+                          TOKEN_TEXT_LEN);
     uint8_t raw[RAW_LEN];
     int bad = decode(text + PREFIX_LEN, raw);
     if (bad > 0)
         return errmsg_set(em, ERR_FORMAT, "token is mistyped: character %zu cannot stand there",
                           PREFIX_LEN + (size_t)bad);
-    struct digest sum = check_sum(raw);
-    if (memcmp(raw + AT_CHECK, sum.bytes, RAW_LEN - AT_CHECK) != 0)
+    if (le32_read(raw + AT_CHECK) != check_sum(raw))
         return errmsg_set(em, ERR_FORMAT, "token is mistyped: its check sum differs");
     *out = (struct token){.batch = le32_read(raw + AT_BATCH), .index = le32_read(raw + AT_INDEX)};
     memcpy(out->secret.bytes, raw + AT_SECRET, SEAL_SECRET_LEN);
-    memcpy(out->pin, raw + AT_PIN, TOKEN_PIN_LEN);
+    memcpy(out->authority, raw + AT_AUTHORITY, TOKEN_PIN_LEN);
+    memcpy(out->root, raw + AT_ROOT, TOKEN_PIN_LEN);
     return 0;
+}
+
+static void write_text(const struct token *t, char out[static TOKEN_TEXT_LEN])
+{
+    uint8_t raw[RAW_LEN];
+    le32_write(raw + AT_BATCH, t->batch);
+    le32_write(raw + AT_INDEX, t->index);
+    memcpy(raw + AT_SECRET, t->secret.bytes, SEAL_SECRET_LEN);
+    memcpy(raw + AT_AUTHORITY, t->authority, TOKEN_PIN_LEN);
+    memcpy(raw + AT_ROOT, t->root, TOKEN_PIN_LEN);
+    le32_write(raw + AT_CHECK, check_sum(raw));
+    memcpy(out, PREFIX, PREFIX_LEN);
+    encode(raw, out + PREFIX_LEN);
 }
 
 static void encode(const uint8_t raw[static RAW_LEN], char out[static CODE_LEN])
 {
-    for (size_t i = 0; i < CODE_LEN; i++) {
-        size_t byte = i * 6 / 8, bit = i * 6 % 8;
-        unsigned next = byte + 1 < RAW_LEN ? raw[byte + 1] : 0;
-        unsigned window = (unsigned)raw[byte] << 8 | next;
-        out[i] = alphabet[window >> (10 - bit) & 63];
+    for (size_t i = 0; i < RAW_LEN / 3; i++) {
+        uint32_t group =
+            (uint32_t)raw[3 * i] << 16 | (uint32_t)raw[3 * i + 1] << 8 | raw[3 * i + 2];
+        out[4 * i] = alphabet[group >> 18];
+        out[4 * i + 1] = alphabet[group >> 12 & 63];
+        out[4 * i + 2] = alphabet[group >> 6 & 63];
+        out[4 * i + 3] = alphabet[group & 63];
     }
 }
 
 /* 0, or the number (from 1) of the first character that cannot be. */
 static int decode(const char *code, uint8_t raw[static RAW_LEN])
 {
-    uint32_t window = 0;
-    unsigned bits = 0;
-    size_t filled = 0;
-    for (int i = 0; i < (int)CODE_LEN; i++) {
+    uint32_t group = 0;
+    for (int i = 0; i < CODE_LEN; i++) {
         const char *found = strchr(alphabet, code[i]);
         if (!found)
             return i + 1;
-        window = window << 6 | (uint32_t)(found - alphabet);
-        bits += 6;
-        if (bits < 8)
+        group = group << 6 | (uint32_t)(found - alphabet);
+        if (i % 4 < 3)
             continue;
-        bits -= 8;
-        raw[filled++] = (uint8_t)(window >> bits);
+        raw[i / 4 * 3] = (uint8_t)(group >> 16);
+        raw[i / 4 * 3 + 1] = (uint8_t)(group >> 8);
+        raw[i / 4 * 3 + 2] = (uint8_t)group;
     }
-    /* The two bits left over are 0 in the one right text of these bytes. */
-    return (window & 3) == 0 ? 0 : (int)CODE_LEN;
+    return 0;
 }
 
-static struct digest check_sum(const uint8_t raw[static AT_CHECK])
+/* CRC-32 as in ISO 3309: it is sure to notice any four characters in a row that are wrong, and it
+ * is no secret's business. */
+static uint32_t check_sum(const uint8_t raw[static AT_CHECK])
 {
-    static const char purpose[] = "dunlin token";
-    struct digest_stream s;
-    digest_start(&s);
-    digest_add(&s, span_text(purpose));
-    digest_add(&s, span_of(raw, AT_CHECK));
-    return digest_end(&s);
+    static const uint32_t nibbles[16] = {
+        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
+        0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
+        0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
+    };
+    uint32_t crc = UINT32_MAX;
+    for (size_t i = 0; i < AT_CHECK; i++) {
+        crc = crc >> 4 ^ nibbles[(crc ^ raw[i]) & 15];
+        crc = crc >> 4 ^ nibbles[(crc ^ raw[i] >> 4) & 15];
+    }
+    return ~crc;
 }

@@ -7,9 +7,12 @@
 #define TTL_S_DEFAULT 86400
 /* Ten years: more is a mistake. */
 #define TTL_S_MAX (3650u * 86400)
+/* Made at a time: enough that what is done once for each piece costs nothing. */
+#define TOKENS_PER_PIECE 512
+#define LINE_LEN (TOKEN_TEXT_LEN + 1)
 
 static request_finish finish_create;
-static request_piece next_token;
+static request_piece next_tokens;
 static request_item next_batch;
 static const char *batch_state(const struct batch_row *b, uint64_t now_s);
 
@@ -61,19 +64,25 @@ static void finish_create(struct request *r, const struct manager_out *out)
     snprintf(id, sizeof id, "%u", out->index + 1);
     r->batch = out->index;
     r->end = manager_batch(daemon_core(r->daemon), out->index)->count;
-    request_stream_text(r, next_token);
+    request_stream_text(r, next_tokens);
     if (r->response)
         MHD_add_response_header(r->response, "Dunlin-Batch", id);
 }
 
-static char *next_token(struct request *r)
+/* A failed commit may have taken the batch back meanwhile. */
+static char *next_tokens(struct request *r)
 {
-    struct token_text token;
-    char *line = NULL;
-    if (r->at == r->end || daemon_token(r->daemon, r->batch, r->at, &token) < 0)
+    uint32_t count = r->end - r->at < TOKENS_PER_PIECE ? r->end - r->at : TOKENS_PER_PIECE;
+    if (count == 0 || r->batch >= manager_batch_count(daemon_core(r->daemon)))
         return NULL;
-    r->at++;
-    return asprintf(&line, "%s\n", token.text) < 0 ? NULL : line;
+    char *lines = malloc((size_t)count * LINE_LEN + 1);
+    if (!lines)
+        return NULL;
+    struct token_batch batch = daemon_batch(r->daemon, r->batch);
+    token_lines(&batch, r->at, count, lines);
+    lines[(size_t)count * LINE_LEN] = '\0';
+    r->at += count;
+    return lines;
 }
 
 static json_t *next_batch(struct request *r)

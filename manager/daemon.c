@@ -687,11 +687,8 @@ int daemon_put_chunk(struct daemon *d, const struct digest *name, struct span fr
     return 0;
 }
 
-int daemon_token(const struct daemon *d, uint32_t batch, uint32_t index, struct token_text *out)
+struct token_batch daemon_batch(const struct daemon *d, uint32_t batch)
 {
-    if (batch >= manager_batch_count(d->core) || index >= manager_batch(d->core, batch)->count)
-        return ERR_RANGE;
-    struct token token = keyring_token(&d->keys, batch, index);
-    *out = token_format(&token);
-    return 0;
+    assert(batch < manager_batch_count(d->core));
+    return keyring_batch(&d->keys, batch);
 }

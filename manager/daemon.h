@@ -80,8 +80,8 @@ void daemon_command(struct daemon *d, const struct command *command, daemon_repl
 int daemon_put_chunk(struct daemon *d, const struct digest *name, struct span frame,
                      struct errmsg *em);
 
-/* The index-th token of a batch, for printing; ERR_RANGE when there is none. */
-int daemon_token(const struct daemon *d, uint32_t batch, uint32_t index, struct token_text *out);
+/* What the tokens of a batch are made of, for printing them; the batch must be there. */
+struct token_batch daemon_batch(const struct daemon *d, uint32_t batch);
 
 enum cell_state { CELL_DOWN, CELL_STARTING, CELL_UP };
 

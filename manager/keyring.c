@@ -24,15 +24,27 @@ int keyring_init(struct keyring *k, const struct fleet_keys *keys)
     return rv < 0 ? rv : sign_public(&k->signing, &k->root);
 }
 
-struct token keyring_token(const struct keyring *k, uint32_t batch, uint32_t index)
+static struct mac_base batch_key(const struct keyring *k, uint32_t batch)
 {
-    struct token t = {.batch = batch + 1, .index = index};
-    struct mac_key key = mac_derive(&k->tokens, "dunlin batch", t.batch);
-    struct key_id pin = key_id_of(&k->root);
-    t.secret = token_secret(&key, index);
+    struct mac_key key = mac_derive(&k->tokens, "dunlin batch", batch + 1);
+    return mac_base_of(&key);
+}
+
+struct token_batch keyring_batch(const struct keyring *k, uint32_t batch)
+{
+    struct token_batch b = {.number = batch + 1, .key = batch_key(k, batch)};
+    struct key_id authority = key_id_of(&k->authority_public);
+    struct key_id root = key_id_of(&k->root);
     _Static_assert(TOKEN_PIN_LEN == KEY_ID_LEN, "a pin is a key's id");
-    memcpy(t.pin, pin.bytes, sizeof t.pin);
-    return t;
+    memcpy(b.authority, authority.bytes, TOKEN_PIN_LEN);
+    memcpy(b.root, root.bytes, TOKEN_PIN_LEN);
+    return b;
+}
+
+struct seal_secret keyring_secret(const struct keyring *k, uint32_t batch, uint32_t index)
+{
+    struct mac_base key = batch_key(k, batch);
+    return token_secret(&key, index);
 }
 
 struct mac_key keyring_status(const struct keyring *k, uint32_t number)

@@ -24,7 +24,9 @@ int keyring_draw(struct fleet_keys *fresh);
 int keyring_init(struct keyring *k, const struct fleet_keys *keys);
 
 /* `batch` is the index of its row; in a token's text it counts from 1. */
-struct token keyring_token(const struct keyring *k, uint32_t batch, uint32_t index);
+struct token_batch keyring_batch(const struct keyring *k, uint32_t batch);
+/* The secret of one token: what a request to join is sealed with. */
+struct seal_secret keyring_secret(const struct keyring *k, uint32_t batch, uint32_t index);
 /* What an agent's statuses are MACed with. */
 struct mac_key keyring_status(const struct keyring *k, uint32_t number);
 /* What brokers' marks are MACed with: those of another epoch don't count. */

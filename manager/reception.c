@@ -21,7 +21,7 @@ int reception_join(const struct keyring *k, struct manager *m, const struct join
     if (outer.batch == 0 || outer.batch > manager_batch_count(m) ||
         outer.index >= manager_batch(m, outer.batch - 1)->count)
         return drop(&counters->forged, 0);
-    v->secret = keyring_token(k, outer.batch - 1, outer.index).secret;
+    v->secret = keyring_secret(k, outer.batch - 1, outer.index);
     int rv = join_open(&outer, &v->secret, id, &v->join);
     if (rv < 0)
         return rv == ERR_SIGNATURE ? drop(&counters->forged, 0) : drop(&counters->malformed, rv);

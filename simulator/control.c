@@ -53,9 +53,10 @@ void control_free(struct control *c)
 
 /* ---- the process ---- */
 
-static struct mac_key batch_key(const struct control *c, uint32_t batch)
+static struct mac_base batch_key(const struct control *c, uint32_t batch)
 {
-    return mac_derive(&c->master, "dunlin tokens", batch);
+    struct mac_key key = mac_derive(&c->master, "dunlin tokens", batch);
+    return mac_base_of(&key);
 }
 
 void control_build_core(struct control *c)
@@ -222,10 +223,10 @@ static void take_join(struct control *c, const struct join_id *id, struct span p
 
 struct token control_token(const struct control *c, uint32_t batch, uint32_t index)
 {
-    struct mac_key key = batch_key(c, batch);
+    struct mac_base key = batch_key(c, batch);
     struct key_id root = key_id_of(&c->root);
     struct token t = {.batch = batch, .index = index, .secret = token_secret(&key, index)};
-    memcpy(t.pin, root.bytes, TOKEN_PIN_LEN);
+    memcpy(t.root, root.bytes, TOKEN_PIN_LEN);
     return t;
 }
 

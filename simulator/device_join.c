@@ -113,7 +113,7 @@ static int accept_answer(struct device *d, const struct joined *j)
     struct assignment assignment;
     struct trust trust;
     struct key_id root = key_id_of(&j->root);
-    if (memcmp(root.bytes, d->token.pin, TOKEN_PIN_LEN) != 0)
+    if (memcmp(root.bytes, d->token.root, TOKEN_PIN_LEN) != 0)
         return ERR_UNTRUSTED;
     int rv = notary_open(MESSAGE_ASSIGNMENT, j->assignment, &j->root, 1, &body);
     if (rv == 0)

@@ -5,7 +5,7 @@
 #include <assert.h>
 
 /* Longer texts than any token, so that the length is tried as well. */
-#define TEXT_MAX (2 * TOKEN_TEXT_MAX)
+#define TEXT_MAX (2 * TOKEN_TEXT_LEN)
 
 static void check_parse(const uint8_t *data, size_t size)
 {
@@ -30,7 +30,8 @@ static void check_round_trip(const uint8_t *data, size_t size)
     assert(rv == 0);
     assert(t.batch == back.batch && t.index == back.index);
     assert(memcmp(&t.secret, &back.secret, sizeof t.secret) == 0);
-    assert(memcmp(t.pin, back.pin, TOKEN_PIN_LEN) == 0);
+    assert(memcmp(t.authority, back.authority, TOKEN_PIN_LEN) == 0);
+    assert(memcmp(t.root, back.root, TOKEN_PIN_LEN) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -168,7 +168,7 @@ static void set_up(void)
     struct key_id root = key_id_of(&fleet.root);
     token = (struct token){.batch = 3, .index = 4};
     random_bytes(&token.secret, sizeof token.secret);
-    memcpy(token.pin, root.bytes, sizeof token.pin);
+    memcpy(token.root, root.bytes, sizeof token.root);
     memset(manners, 0, sizeof manners);
     requests = 0;
     start_broker();
