@@ -500,7 +500,7 @@ static int accept_agent(struct daemon *d, uint32_t number, struct joined *answer
     size_t cells = cells_count(d->cells);
     answer->number = number;
     answer->root = d->keys.root;
-    answer->mac = keyring_status(&d->keys, number);
+    answer->mac = keyring_status(&d->keys, number, &manager_agent(d->core, number)->id);
     answer->policy = d->options.policy;
     answer->cell_count = (uint32_t)(cells < CELLS_MAX ? cells : CELLS_MAX);
     for (uint32_t i = 0; i < answer->cell_count; i++)

@@ -47,9 +47,9 @@ struct seal_secret keyring_secret(const struct keyring *k, uint32_t batch, uint3
     return token_secret(&key, index);
 }
 
-struct mac_key keyring_status(const struct keyring *k, uint32_t number)
+struct mac_key keyring_status(const struct keyring *k, uint32_t number, const struct key_id *agent)
 {
-    return mac_derive(&k->master, "dunlin status", number);
+    return status_key(&k->master, number, agent);
 }
 
 struct mac_key keyring_marks(const struct keyring *k, uint32_t epoch)

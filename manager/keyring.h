@@ -28,7 +28,7 @@ struct token_batch keyring_batch(const struct keyring *k, uint32_t batch);
 /* The secret of one token: what a request to join is sealed with. */
 struct seal_secret keyring_secret(const struct keyring *k, uint32_t batch, uint32_t index);
 /* What an agent's statuses are MACed with. */
-struct mac_key keyring_status(const struct keyring *k, uint32_t number);
+struct mac_key keyring_status(const struct keyring *k, uint32_t number, const struct key_id *agent);
 /* What brokers' marks are MACed with: those of another epoch don't count. */
 struct mac_key keyring_marks(const struct keyring *k, uint32_t epoch);
 

@@ -221,9 +221,10 @@ static void say(struct control *c, const struct persist *p)
 
 /* ---- what is spoken ---- */
 
-struct mac_key control_status_key(const struct control *c, uint32_t number)
+struct mac_key control_status_key(const struct control *c, uint32_t number,
+                                  const struct key_id *agent)
 {
-    return mac_derive(&c->master, "dunlin status", number);
+    return status_key(&c->master, number, agent);
 }
 
 static void fill_joined(struct control *c, uint32_t number, struct joined *j, struct buffer *memory)
@@ -238,7 +239,7 @@ static void fill_joined(struct control *c, uint32_t number, struct joined *j, st
     assert(rv == 0);
     j->number = number;
     j->root = c->root;
-    j->mac = control_status_key(c, number);
+    j->mac = control_status_key(c, number, &manager_agent(c->core, number)->id);
     j->policy = c->policy;
     j->cell_count = 1;
     memcpy(j->cells[0], "mqtt://cell", sizeof "mqtt://cell");
