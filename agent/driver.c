@@ -90,8 +90,6 @@ static void start_core(struct driver *d)
         .now_ms = clock_monotonic_ms(),
     };
     random_bytes(&options.seed, sizeof options.seed);
-    random_bytes(&options.boot, sizeof options.boot);
-    options.boot |= options.boot == 0;
     agent_init(&d->core, &options);
 }
 
@@ -226,6 +224,8 @@ static void log_store(const struct agent_store *st, const struct store_incoming 
     else if (st->type == AGENT_STORE_DOCUMENT && in)
         log_event(LOG_INFO, "document", "epoch=%u revision=%u records=%u",
                   in->document->revision.epoch, in->document->revision.number, in->document->count);
+    else if (st->type == AGENT_STORE_CERTIFICATE)
+        log_event(LOG_INFO, "certificate-renewed", "bytes=%zu", in->certificate.len);
     else if (st->type == AGENT_STORE_SEQ)
         log_event(LOG_DEBUG, "numbers-reserved", "below=%u", st->seq);
 }
@@ -235,6 +235,12 @@ static void perform(struct driver *d, const struct agent_action *a)
     switch (a->type) {
     case AGENT_CONNECT:
         link_connect(&d->link, a->cell, a->session);
+        break;
+    case AGENT_KNOCK:
+        link_knock(&d->link);
+        break;
+    case AGENT_RENEW:
+        link_renew(&d->link);
         break;
     case AGENT_SUBSCRIBE:
         link_subscribe(&d->link, a->topic, a->lanes_log2);

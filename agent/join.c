@@ -348,7 +348,7 @@ static int accept_answer(struct joining *j, struct joined *answer)
         answer->cell_count = 1;
     }
     struct digest token = digest_of(span_text(j->options->token));
-    rv = store_join(&j->store, answer, &j->options->facts, &token, j->em);
+    rv = store_join(&j->store, answer, &j->options->facts, &token, j->options->url, j->em);
     if (rv == 0)
         print_identity("joined as", &j->store);
     return rv;

@@ -1,7 +1,9 @@
 #include "agent/link.h"
 
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/log.h"
+#include "crypto/random.h"
 
 #include <assert.h>
 #include <poll.h>
@@ -10,13 +12,20 @@
 /* libmosquitto's own lower limit. */
 #define KEEPALIVE_S_MIN 5
 #define LINK_SERVICE_MS 1000
+/* Keep-alive of a short visit. */
+#define LINK_DOOR_S 30
 /* How long the broker may take to acknowledge the good-bye. */
 #define LINK_GOODBYE_MS 1000
 /* Refused messages of one connection that are told of. */
 #define LINK_REFUSED_LOGGED 8
 
+static void leave_door(struct link *l);
 static void say_goodbye(struct link *l);
 static void connect_now(struct link *l);
+static const char *broker(const struct link *l);
+static struct mqtt *client_for_cell(struct link *l);
+static struct mqtt *client_for_door(struct link *l);
+static struct mqtt *new_client(struct link *l, const struct mqtt_options *options);
 static void on_up(void *context, bool session_present);
 static void on_down(void *context, const char *reason);
 static void on_message(void *context, const char *topic, struct span payload, bool retained);
@@ -25,7 +34,7 @@ static void take_signed(struct link *l, enum message type, struct span payload);
 static int open_signed(struct link *l, enum message type, struct span payload,
                        struct agent_event *ev, struct store_incoming *in);
 static void refuse(struct link *l, const char *topic, int rv);
-static void tell(struct link *l, enum agent_event_type type);
+static void tell(struct link *l, struct agent_event *ev);
 static struct topic topic_of(const struct link *l, enum link_topic which, uint8_t lanes_log2);
 static struct topic up_topic(const struct link *l);
 static void subscribe_to(struct link *l, const enum link_topic *which, size_t count,
@@ -42,7 +51,7 @@ void link_init(struct link *l, const struct store *store, const struct link_hand
 void link_close(struct link *l)
 {
     l->closing = true;
-    if (l->up)
+    if (l->up && !l->at_door)
         say_goodbye(l);
     mqtt_free(l->mqtt);
     l->mqtt = NULL;
@@ -60,8 +69,15 @@ void link_leave(struct link *l)
 void link_connect(struct link *l, uint32_t cell, uint32_t session)
 {
     assert(cell < l->store->identity.cell_count);
+    l->at_door = false;
     l->cell = cell;
     l->session = session;
+    l->connecting = true;
+}
+
+void link_knock(struct link *l)
+{
+    l->at_door = true;
     l->connecting = true;
 }
 
@@ -162,12 +178,33 @@ void link_service(struct link *l, short revents)
         connect_now(l);
     if (l->mqtt)
         mqtt_service(l->mqtt, revents);
+    if (l->at_door && l->up && clock_monotonic_ms() >= l->knock_until_ms) {
+        l->answered = true;
+        l->answer = ERR_TIMEOUT;
+    }
+    if (l->answered)
+        leave_door(l);
     if (l->unreachable) {
         l->unreachable = false;
-        tell(l, AGENT_LINK_DOWN);
+        tell(l, &(struct agent_event){.type = AGENT_LINK_DOWN, .rv = ERR_IO});
     }
     if (l->leaving)
         link_close(l);
+}
+
+/* Without certificates and words for good-bye. */
+static void leave_door(struct link *l)
+{
+    static const char *const outcomes[] = {"not answered", "refused", "renewed"};
+    const char *outcome = outcomes[l->answer == 0 ? 2 : l->answer == ERR_REFUSED];
+    mqtt_free(l->mqtt);
+    l->mqtt = NULL;
+    l->up = false;
+    l->answered = false;
+    l->nonce = 0;
+    log_event(l->answer == 0 ? LOG_INFO : LOG_WARN, "door", "broker=%s certificate=\"%s\"",
+              l->store->identity.door, outcome);
+    tell(l, &(struct agent_event){.type = AGENT_LINK_DOWN, .rv = l->answer});
 }
 
 /* ---- connecting ---- */
@@ -200,6 +237,56 @@ static void on_published(void *context, int mid)
 /* A handle of its own for each connection, because the keep-alive comes with the document. */
 static void connect_now(struct link *l)
 {
+    struct errmsg em = {.text = "no memory"};
+    l->connecting = false;
+    mqtt_free(l->mqtt);
+    l->mqtt = l->at_door ? client_for_door(l) : client_for_cell(l);
+    if (l->mqtt && mqtt_connect(l->mqtt, broker(l), &em) == 0)
+        return;
+    mqtt_free(l->mqtt);
+    l->mqtt = NULL;
+    log_event(LOG_ERROR, "link-impossible", "broker=%s error=\"%s\"", broker(l), em.text);
+    l->unreachable = true;
+}
+
+static const char *broker(const struct link *l)
+{
+    const struct identity *id = &l->store->identity;
+    return l->at_door ? id->door : id->cells[l->cell];
+}
+
+static struct mqtt *client_for_cell(struct link *l)
+{
+    uint8_t room[STATUS_MAX];
+    struct buffer will = buffer_on(room, sizeof room);
+    const struct identity *id = &l->store->identity;
+    struct key_id_hex name = key_id_hex(&id->id);
+    struct topic topic = up_topic(l);
+    uint32_t keepalive_s = l->store->document.policy.keepalive_s;
+    int rv =
+        will_write(&(struct will){.number = id->number, .session = l->session}, &id->mac, &will);
+    if (rv < 0)
+        return NULL;
+    return new_client(
+        l, &(struct mqtt_options){
+               .client_id = name.text,
+               .keepalive_s = keepalive_s < KEEPALIVE_S_MIN ? KEEPALIVE_S_MIN : keepalive_s,
+               .will_topic = topic.text,
+               .will = span_buffer(&will),
+           });
+}
+
+/* Under a name that nobody can guess, and so take over: everybody may connect there. */
+static struct mqtt *client_for_door(struct link *l)
+{
+    char name[2 * JOIN_ID_LEN + 1];
+    random_bytes(l->attempt.bytes, sizeof l->attempt.bytes);
+    hex_write(span_of(l->attempt.bytes, sizeof l->attempt.bytes), name);
+    return new_client(l, &(struct mqtt_options){.client_id = name, .keepalive_s = LINK_DOOR_S});
+}
+
+static struct mqtt *new_client(struct link *l, const struct mqtt_options *options)
+{
     const struct mqtt_handler handler = {
         .context = l,
         .up = on_up,
@@ -207,33 +294,7 @@ static void connect_now(struct link *l)
         .message = on_message,
         .published = on_published,
     };
-    uint8_t room[STATUS_MAX];
-    struct buffer will = buffer_on(room, sizeof room);
-    const struct identity *id = &l->store->identity;
-    struct key_id_hex name = key_id_hex(&id->id);
-    struct topic topic = up_topic(l);
-    uint32_t keepalive_s = l->store->document.policy.keepalive_s;
-    struct errmsg em = {.text = "no memory"};
-    l->connecting = false;
-    mqtt_free(l->mqtt);
-    l->mqtt = NULL;
-    int rv =
-        will_write(&(struct will){.number = id->number, .session = l->session}, &id->mac, &will);
-    if (rv == 0)
-        l->mqtt = mqtt_new(
-            &(struct mqtt_options){
-                .client_id = name.text,
-                .keepalive_s = keepalive_s < KEEPALIVE_S_MIN ? KEEPALIVE_S_MIN : keepalive_s,
-                .will_topic = topic.text,
-                .will = span_buffer(&will),
-            },
-            &handler);
-    if (l->mqtt && mqtt_connect(l->mqtt, id->cells[l->cell], &em) == 0)
-        return;
-    mqtt_free(l->mqtt);
-    l->mqtt = NULL;
-    log_event(LOG_ERROR, "link-impossible", "broker=%s error=\"%s\"", id->cells[l->cell], em.text);
-    l->unreachable = true;
+    return mqtt_new(options, &handler);
 }
 
 static void on_up(void *context, bool session_present)
@@ -241,12 +302,16 @@ static void on_up(void *context, bool session_present)
     struct link *l = context;
     (void)session_present;
     l->up = true;
-    l->reason[0] = '\0';
     l->refused = 0;
+    if (l->at_door) {
+        l->knock_until_ms = clock_monotonic_ms() + LINK_KNOCK_MS;
+        link_renewal_begin(l);
+        return;
+    }
+    l->reason[0] = '\0';
     memset(l->topics, 0, sizeof l->topics);
-    log_event(LOG_INFO, "link-up", "broker=%s session=%u", l->store->identity.cells[l->cell],
-              l->session);
-    tell(l, AGENT_LINK_UP);
+    log_event(LOG_INFO, "link-up", "broker=%s session=%u", broker(l), l->session);
+    tell(l, &(struct agent_event){.type = AGENT_LINK_UP});
 }
 
 /* Said once for each reason: an agent may be without its broker for months. */
@@ -255,18 +320,15 @@ static void on_down(void *context, const char *reason)
     struct link *l = context;
     enum log_level level = strncmp(l->reason, reason, sizeof l->reason - 1) ? LOG_INFO : LOG_DEBUG;
     l->up = false;
-    log_event(level, "link-down", "broker=%s reason=\"%s\"", l->store->identity.cells[l->cell],
-              reason);
+    log_event(level, "link-down", "broker=%s reason=\"%s\"", broker(l), reason);
     snprintf(l->reason, sizeof l->reason, "%s", reason);
-    tell(l, AGENT_LINK_DOWN);
+    tell(l, &(struct agent_event){.type = AGENT_LINK_DOWN, .rv = ERR_IO});
 }
 
-static void tell(struct link *l, enum agent_event_type type)
+static void tell(struct link *l, struct agent_event *ev)
 {
-    struct agent_event ev = {.type = type};
-    if (l->closing)
-        return;
-    l->handler.event(l->handler.context, &ev, NULL);
+    if (!l->closing)
+        l->handler.event(l->handler.context, ev, NULL);
 }
 
 /* ---- messages ---- */
@@ -280,6 +342,8 @@ static void on_message(void *context, const char *topic, struct span payload, bo
         return; /* empty: what was retained there was taken back */
     if (name.kind == TOPIC_CHUNK)
         l->handler.chunk(l->handler.context, &name.chunk, payload);
+    else if (name.kind == TOPIC_JOINED || name.kind == TOPIC_AGENT_CERTIFICATE)
+        link_renewal_take(l, payload);
     else if (payload.len > MESSAGE_MAX)
         refuse(l, topic, ERR_RANGE);
     else if (name.kind == TOPIC_COHORT_HEAD || name.kind == TOPIC_AGENT_HEAD)
@@ -354,7 +418,7 @@ static void refuse(struct link *l, const char *topic, int rv)
 {
     enum log_level level = l->refused++ < LINK_REFUSED_LOGGED ? LOG_WARN : LOG_DEBUG;
     log_event(level, "message-refused", "topic=%s error=%s", topic, err_name(rv));
-    tell(l, AGENT_REFUSED);
+    tell(l, &(struct agent_event){.type = AGENT_REFUSED});
 }
 
 /* ---- topics ---- */

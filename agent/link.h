@@ -20,6 +20,9 @@ enum link_topic {
     LINK_TOPIC_COUNT,
 };
 
+/* So long the door may take to answer a request for a certificate. */
+#define LINK_KNOCK_MS 20000
+
 /* Called from inside link_service; what `ev`, `in` and `frame` point to lives until the return. */
 struct link_handler {
     void *context;
@@ -34,11 +37,17 @@ struct link {
     struct link_handler handler;
     struct mqtt *mqtt; /* a new one for each connection, NULL before the first */
     bool up;
-    bool connecting;  /* link_connect was called; the next link_service does it */
+    bool at_door;     /* the connection is to the fleet's door */
+    bool connecting;  /* link_connect or link_knock was called; the next link_service does it */
     bool leaving;     /* link_leave was called; the end of link_service does it */
     bool unreachable; /* it failed at once; the next link_service tells */
     bool closing;     /* nothing is handed on any more */
-    int goodbye;      /* message id of the good-bye; 0: none, or it has been acknowledged */
+    bool answered;    /* the door has; the end of link_service goes away */
+    int answer;       /* 0, or why there is no certificate */
+    uint64_t knock_until_ms;
+    uint64_t nonce;         /* of the newest request for a certificate; 0: none */
+    struct join_id attempt; /* its name, at the door */
+    int goodbye;            /* message id of the good-bye; 0: none, or it has been acknowledged */
     uint32_t cell;
     uint32_t session;
     uint32_t refused;                      /* messages of this connection */
@@ -61,6 +70,11 @@ void link_leave(struct link *l);
 
 /* Starts to connect; AGENT_LINK_UP or AGENT_LINK_DOWN follows. */
 void link_connect(struct link *l, uint32_t cell, uint32_t session);
+/* Asks at the fleet's door for the next certificate; AGENT_LINK_DOWN follows, after
+ * AGENT_CERTIFICATE when it was granted. */
+void link_knock(struct link *l);
+/* Asks for it on the link that is up. AGENT_CERTIFICATE may follow. */
+void link_renew(struct link *l);
 void link_subscribe(struct link *l, enum agent_topic topic, uint8_t lanes_log2);
 void link_unsubscribe(struct link *l, enum agent_topic topic);
 void link_send(struct link *l, const struct status *status);
@@ -74,5 +88,12 @@ short link_events(const struct link *l);
 /* How long link_service can wait, in milliseconds; -1: as long as it likes. */
 int link_wait_ms(const struct link *l);
 void link_service(struct link *l, short revents);
+
+/* ---- link_renewal.c: what link.c needs of it ---- */
+
+/* The door has let us in: asks. */
+void link_renewal_begin(struct link *l);
+/* An answer, or what pretends to be one. */
+void link_renewal_take(struct link *l, struct span payload);
 
 #endif

@@ -51,6 +51,8 @@ enum meta {
     META_ASSIGNMENT = 10,
     META_DOCUMENT = 11,
     META_TRUST = 12,
+    META_DOOR = 13,
+    META_CERTIFICATE = 14,
 };
 
 #define POLICY_LEN 16
@@ -77,6 +79,8 @@ static int load_value(struct store *s, enum meta key, struct span value);
 static int load_secret(struct identity *id, struct span value);
 static int load_policy(struct policy *p, struct span value);
 static int load_cells(struct identity *id, struct span value);
+static int load_door(struct identity *id, struct span value);
+static int load_certificate(struct identity *id, struct span value);
 static int load_envelope(struct store *s, enum message type, struct span value);
 static int load_held(struct store *s, struct errmsg *em);
 static int read_held(struct query *q, struct held *h);
@@ -86,7 +90,7 @@ static uint64_t newest_s(const struct store *s);
 static void refresh_view(struct store *s);
 
 static int write_join(struct store *s, const struct joined *j, const struct facts *facts,
-                      const struct digest *token);
+                      const struct digest *token, const char *door);
 static int write_store(struct store *s, const struct agent_store *st,
                        const struct store_incoming *in);
 static int put_seq(struct store *s, const struct agent_store *st);
@@ -284,6 +288,10 @@ static int load_value(struct store *s, enum meta key, struct span value)
         return load_cells(id, value);
     case META_TOKEN:
         return load_bytes(id->token.bytes, sizeof(id->token.bytes), value);
+    case META_DOOR:
+        return load_door(id, value);
+    case META_CERTIFICATE:
+        return load_certificate(id, value);
     case META_SEQ:
         return load_seq(s, value);
     case META_ASSIGNMENT:
@@ -332,6 +340,31 @@ static int load_cells(struct identity *id, struct span value)
         memcpy(id->cells[id->cell_count++], at, (size_t)(line - at));
         at = line + 1;
     }
+    return 0;
+}
+
+static int load_door(struct identity *id, struct span value)
+{
+    if (value.len == 0 || value.len > CELL_URL_MAX)
+        return ERR_DAMAGED;
+    memcpy(id->door, value.data, value.len);
+    id->door[value.len] = '\0';
+    return 0;
+}
+
+/* None is none; anything else is for this agent's own key. */
+static int load_certificate(struct identity *id, struct span value)
+{
+    struct certificate c;
+    if (value.len == 0)
+        return 0;
+    if (value.len > sizeof(id->certificate) || certificate_read(value, &c) < 0 ||
+        memcmp(&c.key, &id->key, sizeof(c.key)) != 0)
+        return ERR_DAMAGED;
+    memcpy(id->certificate, value.data, value.len);
+    id->certificate_len = value.len;
+    id->certificate_from_s = c.not_before_s;
+    id->certificate_until_s = c.not_after_s;
     return 0;
 }
 
@@ -422,6 +455,8 @@ static void refresh_view(struct store *s)
         .assignment = &s->assignment,
         .trust_version = s->trust.version,
         .signed_s = newest_s(s),
+        .certificate_from_s = s->identity.certificate_from_s,
+        .certificate_until_s = s->identity.certificate_until_s,
         .held = s->held,
         .held_count = s->held_count,
     };
@@ -443,18 +478,18 @@ int store_key(struct store *s, const struct secret_key *secret, struct errmsg *e
 }
 
 int store_join(struct store *s, const struct joined *j, const struct facts *facts,
-               const struct digest *token, struct errmsg *em)
+               const struct digest *token, const char *door, struct errmsg *em)
 {
     assert(!store_joined(s) && j->cell_count > 0);
     int rv = begin(s);
     if (rv == 0)
-        rv = write_join(s, j, facts, token);
+        rv = write_join(s, j, facts, token, door);
     rv = commit(s, rv, "the identity can't be kept", em);
     return rv < 0 ? rv : load(s, em);
 }
 
 static int write_join(struct store *s, const struct joined *j, const struct facts *facts,
-                      const struct digest *token)
+                      const struct digest *token, const char *door)
 {
     uint8_t room[FACTS_LEN_MAX];
     struct buffer told = buffer_on(room, sizeof(room));
@@ -483,6 +518,8 @@ static int write_join(struct store *s, const struct joined *j, const struct fact
         {META_TOKEN, span_of(token->bytes, sizeof(token->bytes))},
         {META_ASSIGNMENT, j->assignment},
         {META_TRUST, j->trust},
+        {META_DOOR, span_text(door)},
+        {META_CERTIFICATE, j->certificate},
     };
     rv = put_number(s, META_NUMBER, j->number);
     for (size_t i = 0; rv == 0 && i < sizeof(values) / sizeof(values[0]); i++)
@@ -522,6 +559,8 @@ static int write_store(struct store *s, const struct agent_store *st,
         return put_meta(s, META_ASSIGNMENT, in->envelope);
     case AGENT_STORE_TRUST:
         return put_meta(s, META_TRUST, in->envelope);
+    case AGENT_STORE_CERTIFICATE:
+        return put_meta(s, META_CERTIFICATE, in->certificate);
     case AGENT_STORE_SEQ:
         return put_seq(s, st);
     }
@@ -575,6 +614,9 @@ static void adopt_store(struct store *s, const struct agent_store *st,
         break;
     case AGENT_STORE_TRUST:
         s->trust = *in->trust;
+        break;
+    case AGENT_STORE_CERTIFICATE:
+        load_certificate(&s->identity, in->certificate);
         break;
     case AGENT_STORE_SEQ:
         s->seq_ceiling = st->seq;

@@ -8,6 +8,7 @@
 
 #include "agent/core/agent.h"
 #include "base/file.h"
+#include "crypto/certificate.h"
 #include "sync/join.h"
 #include "sync/trust.h"
 
@@ -28,7 +29,12 @@ struct identity {
     struct policy policy; /* until the first document */
     uint32_t cell_count;  /* at least 1 once joined */
     char cells[CELLS_MAX][CELL_URL_MAX + 1];
-    struct digest token; /* of the token's text: which token this agent joined with */
+    struct digest token;         /* of the token's text: which token this agent joined with */
+    char door[CELL_URL_MAX + 1]; /* where it joined, and renews an expired certificate */
+    size_t certificate_len;      /* 0: links are plain, and there is none */
+    uint8_t certificate[CERTIFICATE_MAX];
+    uint64_t certificate_from_s; /* it is good from then … */
+    uint64_t certificate_until_s;
 };
 
 struct sqlite3;
@@ -69,10 +75,11 @@ int store_key(struct store *s, const struct secret_key *secret, struct errmsg *e
 
 /*
  * Keeps everything that the join gave, in one transaction. The caller has checked the answer;
- * `facts` are what it told, `token` is the digest of the token's text. `j` has at least one cell.
+ * `facts` are what it told, `token` is the digest of the token's text, `door` is where it asked.
+ * `j` has at least one cell.
  */
 int store_join(struct store *s, const struct joined *j, const struct facts *facts,
-               const struct digest *token, struct errmsg *em);
+               const struct digest *token, const char *door, struct errmsg *em);
 
 /* The message that an event brought: its signed bytes, and what they say. Unused parts are NULL. */
 struct store_incoming {
@@ -80,6 +87,7 @@ struct store_incoming {
     const struct desired *document;
     const struct assignment *assignment;
     const struct trust *trust;
+    struct span certificate; /* DER */
 };
 
 /*

@@ -13,6 +13,7 @@
 #include "manager/keyring.h"
 #include "manager/reception.h"
 #include "manager/scribe.h"
+#include "sync/message.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -93,6 +94,7 @@ struct daemon {
     struct visit visit;
     struct report report;
     uint8_t written[JOINED_MAX + ENVELOPE_OVERHEAD];
+    uint8_t certificate[CERTIFICATE_MAX];
 };
 
 static int start(struct daemon *d, const struct daemon_options *options, struct errmsg *em);
@@ -115,8 +117,12 @@ static void speak(struct daemon *d, int commit_rv);
 static void on_message(void *context, size_t cell, const char *topic, struct span payload);
 static void on_join(struct daemon *d, size_t cell, const struct join_id *id, struct span payload);
 static int accept_agent(struct daemon *d, uint32_t number, struct joined *answer);
-static void queue_answer(struct daemon *d, size_t cell, const struct visit *v,
-                         const struct joined *answer);
+static void put_certificate(struct daemon *d, uint32_t number, const struct key_id *id,
+                            struct buffer *der, enum joined_code *code);
+static void on_renewal(struct daemon *d, size_t cell, const struct topic_name *answer,
+                       struct span payload);
+static void queue_answer(struct daemon *d, size_t cell, const struct topic_name *topic,
+                         struct span bytes);
 static void on_report(struct daemon *d, const struct key_id *id, struct span payload);
 static int on_next(void *context, enum cell_lane lane, uint64_t after,
                    struct cell_publication *out);
@@ -471,7 +477,14 @@ static void on_message(void *context, size_t cell, const char *topic, struct spa
 {
     struct daemon *d = context;
     struct topic_name name = topic_read(topic);
-    if (name.kind == TOPIC_JOIN)
+    bool renewal = message_type(payload) == MESSAGE_RENEWAL;
+    if (name.kind == TOPIC_JOIN && renewal)
+        on_renewal(d, cell, &(struct topic_name){.kind = TOPIC_JOINED, .join = name.join}, payload);
+    else if (name.kind == TOPIC_UP && renewal)
+        on_renewal(d, cell,
+                   &(struct topic_name){.kind = TOPIC_AGENT_CERTIFICATE, .agent = name.agent},
+                   payload);
+    else if (name.kind == TOPIC_JOIN)
         on_join(d, cell, &name.join, payload);
     else if (name.kind == TOPIC_UP)
         on_report(d, &name.agent, payload);
@@ -491,7 +504,10 @@ static void on_join(struct daemon *d, size_t cell, const struct join_id *id, str
     }
     if (answer.code == JOINED_ACCEPTED && accept_agent(d, out.number, &answer) < 0)
         return;
-    queue_answer(d, cell, &d->visit, &answer);
+    struct buffer written = buffer_on(d->written, sizeof d->written);
+    if (reception_answer(&d->visit, &answer, &written) == 0)
+        queue_answer(d, cell, &(struct topic_name){.kind = TOPIC_JOINED, .join = *id},
+                     span_buffer(&written));
 }
 
 /* The agent's own cell comes first, then those after it, as far as the answer takes them. */
@@ -500,12 +516,15 @@ static int accept_agent(struct daemon *d, uint32_t number, struct joined *answer
     size_t cells = cells_count(d->cells);
     answer->number = number;
     answer->root = d->keys.root;
-    answer->mac = keyring_status(&d->keys, number, &manager_agent(d->core, number)->id);
+    answer->mac = keyring_status(&d->keys, number);
     answer->policy = d->options.policy;
     answer->cell_count = (uint32_t)(cells < CELLS_MAX ? cells : CELLS_MAX);
     for (uint32_t i = 0; i < answer->cell_count; i++)
         snprintf(answer->cells[i], sizeof answer->cells[i], "%s",
                  cells_url(d->cells, (number + i) % cells));
+    struct buffer certificate = buffer_on(d->certificate, sizeof d->certificate);
+    put_certificate(d, number, &manager_agent(d->core, number)->id, &certificate, &answer->code);
+    answer->certificate = span_buffer(&certificate);
     int rv = scribe_assignment(d->scribe, d->core, number, d->now_s, &answer->assignment);
     if (rv == 0)
         rv = scribe_trust(d->scribe, d->core, d->now_s, &answer->trust);
@@ -514,20 +533,53 @@ static int accept_agent(struct daemon *d, uint32_t number, struct joined *answer
     return rv;
 }
 
-/* The list being full, what is in it is committed at once. */
-static void queue_answer(struct daemon *d, size_t cell, const struct visit *v,
-                         const struct joined *answer)
+/* The agent's certificate as of now, for the key that it joined with. */
+static void put_certificate(struct daemon *d, uint32_t number, const struct key_id *id,
+                            struct buffer *der, enum joined_code *code)
 {
-    struct buffer out = buffer_on(d->written, sizeof d->written);
-    if (reception_answer(v, answer, &out) < 0)
+    struct certificate c;
+    struct errmsg em = {.text = ""};
+    *code = manager_certificate(d->core, number, id, d->now_s, &c);
+    if (*code != JOINED_ACCEPTED)
         return;
-    struct answer *a = malloc(sizeof *a + out.len);
+    int rv = ledger_key(d->ledger, number, &c.key, &em);
+    if (rv == 0)
+        rv = keyring_certificate(&d->keys, &c, der);
+    if (rv == 0)
+        return;
+    *code = JOINED_UNKNOWN;
+    log_event(LOG_ERROR, "certificate-not-made", "agent=%u error=%s what=\"%s\"", number,
+              err_name(rv), em.text);
+}
+
+/* Nothing is kept of it, so nothing has to be committed first; but all answers go one way. */
+static void on_renewal(struct daemon *d, size_t cell, const struct topic_name *answer,
+                       struct span payload)
+{
+    struct renewal r;
+    struct renewed renewed;
+    struct buffer certificate = buffer_on(d->certificate, sizeof d->certificate);
+    struct buffer written = buffer_on(d->written, sizeof d->written);
+    if (reception_renewal(&d->keys, d->core, payload, &r) < 0)
+        return;
+    struct mac_key key = keyring_status(&d->keys, r.number);
+    put_certificate(d, r.number, &r.id, &certificate, &renewed.code);
+    renewed.certificate = span_buffer(&certificate);
+    if (renewed_write(&renewed, r.nonce, &key, &written) == 0)
+        queue_answer(d, cell, answer, span_buffer(&written));
+}
+
+/* The list being full, what is in it is committed at once. */
+static void queue_answer(struct daemon *d, size_t cell, const struct topic_name *topic,
+                         struct span bytes)
+{
+    struct answer *a = malloc(sizeof *a + bytes.len);
     if (!a)
         return; /* the device asks again */
     a->cell = cell;
-    a->topic = topic_make(&(struct topic_name){.kind = TOPIC_JOINED, .join = v->id});
-    a->len = out.len;
-    memcpy(a->bytes, out.data, out.len);
+    a->topic = topic_make(topic);
+    a->len = bytes.len;
+    memcpy(a->bytes, bytes.data, bytes.len);
     d->answers[d->answer_count++] = a;
     if (d->answer_count == ANSWERS_MAX)
         finish(d);

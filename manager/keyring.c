@@ -2,6 +2,11 @@
 
 #include "crypto/random.h"
 
+#include <stdio.h>
+
+/* Of the authority's key id, in its name: enough to tell fleets apart. */
+#define NAME_DIGITS 16
+
 int keyring_draw(struct fleet_keys *fresh)
 {
     struct public_key public;
@@ -21,6 +26,9 @@ int keyring_init(struct keyring *k, const struct fleet_keys *keys)
         .cohorts = mac_derive(&keys->master, "dunlin cohort", 0),
     };
     int rv = sign_public(&k->authority, &k->authority_public);
+    struct key_id id = key_id_of(&k->authority_public);
+    snprintf(k->authority_name, sizeof k->authority_name, "Dunlin %.*s", NAME_DIGITS,
+             key_id_hex(&id).text);
     return rv < 0 ? rv : sign_public(&k->signing, &k->root);
 }
 
@@ -47,9 +55,14 @@ struct seal_secret keyring_secret(const struct keyring *k, uint32_t batch, uint3
     return token_secret(&key, index);
 }
 
-struct mac_key keyring_status(const struct keyring *k, uint32_t number, const struct key_id *agent)
+int keyring_certificate(const struct keyring *k, const struct certificate *c, struct buffer *der)
 {
-    return status_key(&k->master, number, agent);
+    return certificate_make(c, &k->authority, k->authority_name, der);
+}
+
+struct mac_key keyring_status(const struct keyring *k, uint32_t number)
+{
+    return mac_derive(&k->master, "dunlin status", number);
 }
 
 struct mac_key keyring_marks(const struct keyring *k, uint32_t epoch)

@@ -5,6 +5,7 @@
 #ifndef DUNLIN_MANAGER_KEYRING_H
 #define DUNLIN_MANAGER_KEYRING_H
 
+#include "crypto/certificate.h"
 #include "crypto/token.h"
 #include "manager/ledger.h"
 
@@ -13,6 +14,7 @@ struct keyring {
     struct public_key root; /* its public half, which tokens pin */
     struct secret_key authority;
     struct public_key authority_public; /* its public half */
+    char authority_name[CERTIFICATE_NAME_MAX + 1];
     struct mac_key master;
     struct mac_key tokens;
     struct mac_key cohorts; /* names cohorts */
@@ -27,8 +29,10 @@ int keyring_init(struct keyring *k, const struct fleet_keys *keys);
 struct token_batch keyring_batch(const struct keyring *k, uint32_t batch);
 /* The secret of one token: what a request to join is sealed with. */
 struct seal_secret keyring_secret(const struct keyring *k, uint32_t batch, uint32_t index);
+/* Appends the certificate, issued by the fleet's authority. The same again is the same bytes. */
+int keyring_certificate(const struct keyring *k, const struct certificate *c, struct buffer *der);
 /* What an agent's statuses are MACed with. */
-struct mac_key keyring_status(const struct keyring *k, uint32_t number, const struct key_id *agent);
+struct mac_key keyring_status(const struct keyring *k, uint32_t number);
 /* What brokers' marks are MACed with: those of another epoch don't count. */
 struct mac_key keyring_marks(const struct keyring *k, uint32_t epoch);
 

@@ -81,6 +81,7 @@ enum statement {
     DROP_BUNDLE_CHUNKS,
     NEXT_CHUNK,
     GET_FACTS,
+    GET_KEY,
     STATEMENT_COUNT,
 };
 
@@ -110,6 +111,7 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [NEXT_CHUNK] =
         "SELECT serial, digest, bundles FROM chunk WHERE serial>? ORDER BY serial LIMIT 1",
     [GET_FACTS] = "SELECT facts FROM newcomer WHERE n=?",
+    [GET_KEY] = "SELECT key FROM newcomer WHERE n=?",
 };
 
 /* Keys of `meta`. The numbers are on disks. */
@@ -123,8 +125,7 @@ enum meta {
 };
 
 /* Little-endian, in this order. An agent: id, cohort, batch, token, facts, assigned, joined,
- * kept flags. A status: seq, session, boot, boot before, facts, document, seen, flags; then
- * exceptions. */
+ * kept flags. A status: seq, session, facts, reported, document, seen, flags; then exceptions. */
 #define AGENT_LEN (KEY_ID_LEN + 29)
 #define STATUS_LEN 33
 #define HISTORY_LEN 16   /* generation, bundle, since */
@@ -586,9 +587,8 @@ static size_t get_status(struct query *q, struct agent_row *row,
     const uint8_t *at = b.data;
     row->seq = take_32(&at);
     row->session = take_32(&at);
-    row->boot = take_32(&at);
-    row->boot_before = take_32(&at);
     row->facts = take_32(&at);
+    row->reported = take_revision(&at);
     row->document = take_revision(&at);
     row->last_seen_s = take_32(&at);
     row->flags |= *at++ & (uint8_t)~AGENT_FLAGS_KEPT;
@@ -692,9 +692,8 @@ static struct span pack_status(const struct agent_row *row, const struct excepti
     uint8_t *at = out;
     give_32(&at, row->seq);
     give_32(&at, row->session);
-    give_32(&at, row->boot);
-    give_32(&at, row->boot_before);
     give_32(&at, row->facts);
+    give_revision(&at, row->reported);
     give_revision(&at, row->document);
     give_32(&at, row->last_seen_s);
     *at++ = row->flags;
@@ -1046,6 +1045,20 @@ int ledger_facts(struct ledger *l, uint32_t number, struct facts *out, struct er
         return errmsg_set(em, ERR_NOT_FOUND, "there is no agent %u", number);
     return rv < 0 || parsed < 0 ? fail(l, rv < 0 ? rv : ERR_DAMAGED, "read an agent's facts", em)
                                 : 0;
+}
+
+int ledger_key(struct ledger *l, uint32_t number, struct public_key *out, struct errmsg *em)
+{
+    struct query q = query_on(l, l->statements[GET_KEY]);
+    put_int(&q, number);
+    bool found = next_row(&q);
+    if (found)
+        get_bytes(&q, out->bytes, PUBLIC_KEY_LEN);
+    bool odd = q.odd;
+    int rv = end_query(&q);
+    if (!found && rv == 0)
+        return errmsg_set(em, ERR_NOT_FOUND, "there is no agent %u", number);
+    return rv < 0 || odd ? fail(l, rv < 0 ? rv : ERR_DAMAGED, "read an agent's key", em) : 0;
 }
 
 /* ---- SQLite, one statement at a time ---- */

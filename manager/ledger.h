@@ -113,6 +113,9 @@ int ledger_published(struct ledger *l, const char *topic, struct buffer *out, st
 /* As told when joining; ERR_NOT_FOUND. */
 int ledger_facts(struct ledger *l, uint32_t number, struct facts *out, struct errmsg *em);
 
+/* The agent's public key; ERR_NOT_FOUND. */
+int ledger_key(struct ledger *l, uint32_t number, struct public_key *out, struct errmsg *em);
+
 /* For tests: the file may grow to this many pages; less stands for a full disk. */
 int ledger_limit(struct ledger *l, uint32_t pages, struct errmsg *em);
 

@@ -45,13 +45,23 @@ int reception_report(const struct keyring *k, struct manager *m, const struct ke
     struct manager_counters *counters = manager_counters(m);
     if (report_read(payload, r) < 0)
         return drop(&counters->malformed, ERR_FORMAT);
-    struct mac_key key = keyring_status(k, report_number(r), topic);
+    struct mac_key key = keyring_status(k, report_number(r));
     if (report_check(payload, &key) < 0)
         return drop(&counters->forged, ERR_SIGNATURE);
     ev->type = MANAGER_REPORT;
     ev->report.topic = *topic;
     ev->report.report = r;
     return 1;
+}
+
+int reception_renewal(const struct keyring *k, struct manager *m, struct span payload,
+                      struct renewal *r)
+{
+    struct manager_counters *counters = manager_counters(m);
+    if (renewal_read(payload, r) < 0)
+        return drop(&counters->malformed, ERR_FORMAT);
+    struct mac_key key = keyring_status(k, r->number);
+    return renewal_check(payload, &key) < 0 ? drop(&counters->forged, ERR_SIGNATURE) : 1;
 }
 
 int reception_answer(const struct visit *v, const struct joined *answer, struct buffer *out)

@@ -6,6 +6,7 @@
 #define DUNLIN_MANAGER_RECEPTION_H
 
 #include "manager/keyring.h"
+#include "sync/renewal.h"
 
 /* One request to join, from its arrival to its answer. */
 struct visit {
@@ -27,6 +28,11 @@ int reception_join(const struct keyring *k, struct manager *m, const struct join
 /* 1: `ev` is a MANAGER_REPORT that borrows `r`. Negative: dropped, and counted in `m`. */
 int reception_report(const struct keyring *k, struct manager *m, const struct key_id *topic,
                      struct span payload, struct report *r, struct manager_event *ev);
+
+/* 1: `r` asks for its next certificate, and its MAC holds. Negative: dropped, and counted in `m`.
+ */
+int reception_renewal(const struct keyring *k, struct manager *m, struct span payload,
+                      struct renewal *r);
 
 /* Appends the answer; it is sealed when the visitor proved to know the token's secret. */
 int reception_answer(const struct visit *v, const struct joined *answer, struct buffer *out);

@@ -2,6 +2,7 @@
 
 #include "simulator/control_parts.h"
 #include "simulator/notary.h"
+#include "sync/message.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@ static void on_message(void *context, const char *topic, struct span payload);
 static void connect_again(void *context, uint64_t life, void *payload);
 static void tick(void *context, uint64_t life, void *payload);
 static void start_again(void *context, uint64_t life, void *payload);
+static void take_renewal(struct control *c, const struct topic_name *answer, struct span payload);
 static void take_join(struct control *c, const struct join_id *id, struct span payload);
 static void take_report(struct control *c, const struct key_id *topic, struct span payload);
 
@@ -31,6 +33,7 @@ struct control *control_new(struct stage *stage, struct broker *broker, const st
     c->tick_ms = CONTROL_TICK_MS;
     c->signing = notary_secret(1);
     c->root = notary_public(&c->signing);
+    c->authority = notary_secret(2);
     memcpy(c->master.bytes, c->signing.bytes, MAC_KEY_LEN);
     c->rows = calloc(1, sizeof *c->rows);
     c->memory = malloc(MANAGER_SCRATCH_MAX);
@@ -173,11 +176,16 @@ static void take_report(struct control *c, const struct key_id *topic, struct sp
 {
     struct report report;
     struct manager_out out;
+    if (message_type(payload) == MESSAGE_RENEWAL) {
+        take_renewal(c, &(struct topic_name){.kind = TOPIC_AGENT_CERTIFICATE, .agent = *topic},
+                     payload);
+        return;
+    }
     if (report_read(payload, &report) < 0) {
         manager_counters(c->core)->malformed++;
         return;
     }
-    struct mac_key key = control_status_key(c, report_number(&report), topic);
+    struct mac_key key = control_status_key(c, report_number(&report));
     if (report_check(payload, &key) < 0) {
         manager_counters(c->core)->forged++;
         return;
@@ -188,11 +196,30 @@ static void take_report(struct control *c, const struct key_id *topic, struct sp
     control_turn(c, &ev, &out);
 }
 
+/* An answer of its own for whoever proves to be an agent; to others, none. */
+static void take_renewal(struct control *c, const struct topic_name *answer, struct span payload)
+{
+    struct renewal r;
+    if (renewal_read(payload, &r) < 0) {
+        manager_counters(c->core)->malformed++;
+        return;
+    }
+    struct mac_key key = control_status_key(c, r.number);
+    if (renewal_check(payload, &key) < 0)
+        manager_counters(c->core)->forged++;
+    else
+        control_renew(c, &r, answer);
+}
+
 static void take_join(struct control *c, const struct join_id *id, struct span payload)
 {
     struct join_outer outer;
     struct join join;
     struct manager_out out;
+    if (message_type(payload) == MESSAGE_RENEWAL) {
+        take_renewal(c, &(struct topic_name){.kind = TOPIC_JOINED, .join = *id}, payload);
+        return;
+    }
     if (join_read_outer(payload, &outer) < 0) {
         manager_counters(c->core)->malformed++;
         return;
@@ -215,8 +242,11 @@ static void take_join(struct control *c, const struct join_id *id, struct span p
     ev.join.key = join.key;
     ev.join.id = key_id_of(&join.key);
     ev.join.facts = facts_digest(&join.facts);
-    if (control_turn(c, &ev, &out) == 0)
-        control_answer(c, &request, out.joined, out.number);
+    if (control_turn(c, &ev, &out) < 0)
+        return;
+    if (out.joined == JOINED_ACCEPTED)
+        c->device_keys[out.number] = join.key;
+    control_answer(c, &request, out.joined, out.number);
 }
 
 /* ---- what an operator does ---- */

@@ -8,6 +8,7 @@
 
 #include "simulator/broker.h"
 #include "simulator/rows.h"
+#include "sync/renewal.h"
 
 /* A killed manager comes back after so long. */
 #define CONTROL_OFF_MS 3000
@@ -15,6 +16,7 @@
 #define CONTROL_EPOCH 1
 /* Everything the manager ever said under a revision, to see that it never says something else. */
 #define CONTROL_SAID_MAX 4096
+#define CONTROL_DEVICES_MAX 64
 /* Versions that the operator ever asked for, by deployment's name. */
 #define CONTROL_ASKED_MAX 1024
 
@@ -43,6 +45,7 @@ struct control {
     struct client *client;
 
     struct secret_key signing;
+    struct secret_key authority;
     struct public_key root;
     struct mac_key master;
     struct policy policy;
@@ -55,6 +58,7 @@ struct control {
     struct manager *core; /* NULL while it doesn't run */
     struct arena scratch;
     uint8_t *memory;
+    struct public_key device_keys[CONTROL_DEVICES_MAX + 1]; /* durable, by agent number */
     uint64_t cursor; /* publications up to this serial are with the broker */
 
     struct persist *pending; /* of the open commit */

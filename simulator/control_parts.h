@@ -18,11 +18,12 @@ int control_turn(struct control *c, struct manager_event *ev, struct manager_out
 /* Answers a request to join. */
 void control_answer(struct control *c, const struct request *request, enum joined_code code,
                     uint32_t number);
+/* Answers a request for the next certificate. */
+void control_renew(struct control *c, const struct renewal *r, const struct topic_name *answer);
 /* Publishes what the broker lacks. */
 void control_pump(struct control *c);
 /* How far the broker came, as it says itself. */
 uint64_t control_mark(const struct control *c);
-struct mac_key control_status_key(const struct control *c, uint32_t number,
-                                  const struct key_id *agent);
+struct mac_key control_status_key(const struct control *c, uint32_t number);
 
 #endif

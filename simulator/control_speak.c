@@ -221,10 +221,40 @@ static void say(struct control *c, const struct persist *p)
 
 /* ---- what is spoken ---- */
 
-struct mac_key control_status_key(const struct control *c, uint32_t number,
-                                  const struct key_id *agent)
+struct mac_key control_status_key(const struct control *c, uint32_t number)
 {
-    return status_key(&c->master, number, agent);
+    return mac_derive(&c->master, "dunlin status", number);
+}
+
+/* Appends the agent's certificate as of now; nothing when it may have none. */
+static enum joined_code put_certificate(struct control *c, uint32_t number, const struct key_id *id,
+                                        struct buffer *out)
+{
+    struct certificate certificate;
+    enum joined_code code =
+        manager_certificate(c->core, number, id, stage_wall_s(c->stage), &certificate);
+    if (code != JOINED_ACCEPTED)
+        return code;
+    certificate.key = c->device_keys[number];
+    int rv = notary_certificate(&certificate, &c->authority, out);
+    assert(rv == 0);
+    (void)rv;
+    return code;
+}
+
+void control_renew(struct control *c, const struct renewal *r, const struct topic_name *answer)
+{
+    uint8_t memory[CERTIFICATE_MAX], written[RENEWED_MAX];
+    struct buffer certificate = buffer_on(memory, sizeof memory);
+    struct buffer out = buffer_on(written, sizeof written);
+    struct mac_key key = control_status_key(c, r->number);
+    struct renewed renewed = {.code = put_certificate(c, r->number, &r->id, &certificate)};
+    renewed.certificate = span_buffer(&certificate);
+    int rv = renewed_write(&renewed, r->nonce, &key, &out);
+    assert(rv == 0);
+    (void)rv;
+    client_publish(c->client, topic_make(answer).text, span_buffer(&out), false);
+    control_point(c);
 }
 
 static void fill_joined(struct control *c, uint32_t number, struct joined *j, struct buffer *memory)
@@ -236,10 +266,13 @@ static void fill_joined(struct control *c, uint32_t number, struct joined *j, st
     body = trust_body(c, body_memory);
     rv |= notary_seal(MESSAGE_TRUST, span_buffer(&body), &c->signing, memory);
     j->trust = span_of(memory->data + j->assignment.len, memory->len - j->assignment.len);
+    size_t before = memory->len;
+    put_certificate(c, number, &manager_agent(c->core, number)->id, memory);
+    j->certificate = span_of(memory->data + before, memory->len - before);
     assert(rv == 0);
     j->number = number;
     j->root = c->root;
-    j->mac = control_status_key(c, number, &manager_agent(c->core, number)->id);
+    j->mac = control_status_key(c, number);
     j->policy = c->policy;
     j->cell_count = 1;
     memcpy(j->cells[0], "mqtt://cell", sizeof "mqtt://cell");

@@ -80,19 +80,12 @@ bool device_point(struct device *d)
     return true;
 }
 
-/* No other device of the world draws it, nor this one again. */
-static uint32_t boot_nonce(const struct device *d)
-{
-    return d->index << 20 | d->past.boots;
-}
-
 static void start_agent(struct device *d)
 {
     agent_init(&d->core, &(struct agent_options){
                              .number = d->disk.number,
                              .id = d->disk.id,
                              .facts = facts_digest(&d->disk.facts),
-                             .boot = boot_nonce(d),
                              .cell_count = 1,
                              .seq_ceiling = d->disk.seq_ceiling,
                              .floor_s = d->disk.floor_s,
@@ -198,6 +191,8 @@ static void perform(struct device *d, const struct agent_action *a)
 {
     switch (a->type) {
     case AGENT_CONNECT:
+    case AGENT_KNOCK:
+    case AGENT_RENEW:
     case AGENT_SUBSCRIBE:
     case AGENT_UNSUBSCRIBE:
     case AGENT_SEND:
@@ -244,7 +239,8 @@ static void trace_stores(struct device *d, const struct agent_out *out, int rv)
             stage_trace(d->stage, "%s store %s%s", device_name(d),
                         s->type == AGENT_STORE_DOCUMENT     ? "document"
                         : s->type == AGENT_STORE_ASSIGNMENT ? "assignment"
-                                                            : "trust list",
+                        : s->type == AGENT_STORE_TRUST      ? "trust list"
+                                                            : "certificate",
                         failed);
     }
 }

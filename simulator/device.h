@@ -14,6 +14,8 @@
 #define DEVICE_OFF_MS 5000
 /* A request to join is repeated when no answer comes. */
 #define DEVICE_JOIN_AGAIN_MS 3000
+/* So long it waits at the door for its next certificate. */
+#define DEVICE_KNOCK_MS 20000
 /* A fetch that gets nothing for so long, with the link up, has failed. */
 #define DEVICE_FETCH_PATIENCE_MS 60000
 
@@ -64,8 +66,10 @@ struct device {
     uint64_t heard_ms;                             /* when the fetch last got something */
     char topics[AGENT_TOPIC_COUNT + 1][TOPIC_MAX]; /* subscribed to */
     uint32_t health_tries;
-    bool sweep; /* asked for, and not done yet */
-    bool left;  /* the operator took it out of the fleet */
+    bool sweep;             /* asked for, and not done yet */
+    bool left;              /* the operator took it out of the fleet */
+    bool knocking;          /* at the door, with a certificate that no cell takes */
+    uint64_t renewal_nonce; /* of the newest request for a certificate */
 
     bool was_cut; /* at `cut_at` */
     struct join_id attempt;
@@ -103,6 +107,13 @@ void device_join_start(struct device *d);
 void device_join_up(struct device *d);
 void device_join_down(struct device *d);
 void device_join_message(struct device *d, const struct topic_name *name, struct span payload);
+
+/* device_renewal.c: the next certificate. */
+void device_renewal_ask(struct device *d);
+void device_renewal_knock(struct device *d);
+void device_renewal_up(struct device *d);
+void device_renewal_down(struct device *d);
+void device_renewal_take(struct device *d, struct span payload);
 
 /* device_link.c: what goes to the broker, and what comes from it. */
 void device_link_attach(struct device *d, struct broker *broker);

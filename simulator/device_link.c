@@ -33,6 +33,10 @@ void device_link_perform(struct device *d, const struct agent_action *a)
     };
     if (a->type == AGENT_CONNECT) {
         connect_broker(d, a->session);
+    } else if (a->type == AGENT_KNOCK) {
+        device_renewal_knock(d);
+    } else if (a->type == AGENT_RENEW) {
+        device_renewal_ask(d);
     } else if (a->type == AGENT_SEND) {
         send_status(d, a->status);
     } else if (a->type == AGENT_LEAVE) {
@@ -77,6 +81,15 @@ static void unsubscribe(struct device *d, int slot)
 
 /* ---- what it says ---- */
 
+/* As TLS does with an expired certificate. */
+static void turned_away(void *context, uint64_t life, void *payload)
+{
+    struct device *d = context;
+    (void)payload;
+    if (life == d->life)
+        device_feed(d, &(struct agent_event){.type = AGENT_LINK_DOWN, .rv = ERR_REFUSED}, NULL);
+}
+
 static void connect_broker(struct device *d, uint32_t session)
 {
     uint8_t memory[STATUS_MAX];
@@ -87,6 +100,11 @@ static void connect_broker(struct device *d, uint32_t session)
     if (session <= d->past.session_used && d->past.session_used != 0)
         stage_fault(d->stage, "%s uses session %u again", device_name(d), (unsigned)session);
     d->past.session_used = session;
+    if (stage_wall_s(d->stage) > d->disk.certificate_until_s) {
+        stage_trace(d->stage, "%s is turned away: its certificate has expired", device_name(d));
+        stage_at(d->stage, d->stage->now_ms + BROKER_REFUSED_MS, turned_away, d, d->life, NULL);
+        return;
+    }
     client_connect(d->client, d->disk.document.policy.keepalive_s, topic_of(d, TOPIC_UP, 0).text,
                    span_buffer(&will));
 }
@@ -128,6 +146,10 @@ static void on_up(void *context)
         device_join_up(d);
         return;
     }
+    if (d->knocking) {
+        device_renewal_up(d);
+        return;
+    }
     memset(d->topics, 0, sizeof d->topics);
     device_feed(d, &(struct agent_event){.type = AGENT_LINK_UP}, NULL);
     device_work_link_up(d);
@@ -139,6 +161,8 @@ static void on_down(void *context)
     d->asked.count = 0;
     if (d->state == DEVICE_JOINING)
         device_join_down(d);
+    else if (d->knocking)
+        device_renewal_down(d);
     else
         device_feed(d, &(struct agent_event){.type = AGENT_LINK_DOWN}, NULL);
 }
@@ -209,6 +233,8 @@ static void on_message(void *context, const char *topic, struct span payload)
         return;
     if (d->state == DEVICE_JOINING)
         device_join_message(d, &name, payload);
+    else if (name.kind == TOPIC_JOINED || name.kind == TOPIC_AGENT_CERTIFICATE)
+        device_renewal_take(d, payload);
     else if (name.kind == TOPIC_CHUNK)
         device_work_chunk(d, &name.chunk, payload);
     else if (name.kind == TOPIC_COHORT_HEAD || name.kind == TOPIC_AGENT_HEAD)

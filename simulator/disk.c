@@ -85,6 +85,16 @@ static void adopt_drop(struct disk *d, uint32_t deployment)
     memmove(&d->held[at], &d->held[at + 1], (d->held_count - at) * sizeof d->held[0]);
 }
 
+static void adopt_certificate(struct disk *d, struct span der)
+{
+    struct certificate c;
+    int rv = certificate_read(der, &c);
+    assert(rv == 0); /* who took it in has looked */
+    (void)rv;
+    d->certificate_from_s = c.not_before_s;
+    d->certificate_until_s = c.not_after_s;
+}
+
 static void adopt(struct disk *d, const struct agent_store *s, const struct incoming *in)
 {
     switch (s->type) {
@@ -102,6 +112,9 @@ static void adopt(struct disk *d, const struct agent_store *s, const struct inco
         break;
     case AGENT_STORE_TRUST:
         d->trust = *in->trust;
+        break;
+    case AGENT_STORE_CERTIFICATE:
+        adopt_certificate(d, in->certificate);
         break;
     case AGENT_STORE_SEQ:
         d->seq_ceiling = s->seq;
@@ -125,6 +138,8 @@ static void refresh_view(struct disk *d)
         .assignment = &d->assignment,
         .trust_version = d->trust.version,
         .signed_s = newest_s(d),
+        .certificate_from_s = d->certificate_from_s,
+        .certificate_until_s = d->certificate_until_s,
         .held = d->held,
         .held_count = d->held_count,
     };
@@ -139,6 +154,8 @@ void disk_join(struct disk *d, const struct joined *j, const struct assignment *
     d->assignment = *assignment;
     d->trust = *trust;
     d->document = (struct desired){.policy = j->policy};
+    if (j->certificate.len > 0)
+        adopt_certificate(d, j->certificate);
     refresh_view(d);
 }
 

@@ -6,6 +6,7 @@
 #define DUNLIN_SIMULATOR_DISK_H
 
 #include "agent/core/agent.h"
+#include "crypto/certificate.h"
 #include "sync/join.h"
 
 #define DISK_DIGESTS_MAX 512
@@ -45,6 +46,8 @@ struct disk {
     uint32_t held_count;
     uint32_t seq_ceiling;
     uint64_t floor_s;
+    uint64_t certificate_from_s; /* both 0: links are plain */
+    uint64_t certificate_until_s;
     struct agent_view view; /* of the above */
 
     struct digests chunks; /* manifests too */
@@ -63,6 +66,7 @@ struct incoming {
     const struct desired *document;
     const struct assignment *assignment;
     const struct trust *trust;
+    struct span certificate;
 };
 
 /* 0, or ERR_NO_SPACE: every change of the disk asks first. */

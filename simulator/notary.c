@@ -21,6 +21,7 @@ static uint32_t note_count;
 
 static struct note *find(const struct digest *question, bool *known);
 static void keep(struct note *n, int rv, struct span bytes);
+static int recall(const struct note *n, struct buffer *out);
 static struct digest ask(const char *kind, uint8_t type, struct span a, struct span b);
 
 struct secret_key notary_secret(unsigned first)
@@ -53,12 +54,37 @@ int notary_seal(enum message type, struct span body, const struct secret_key *ke
     bool known;
     struct digest question = ask("seal", (uint8_t)type, body, span_of(key->bytes, SECRET_KEY_LEN));
     struct note *n = find(&question, &known);
-    if (!known) {
-        size_t start = out->len;
-        int rv = envelope_seal(type, body, key, out);
-        keep(n, rv, span_of(out->data + start, out->len - start));
-        return rv;
-    }
+    if (known)
+        return recall(n, out);
+    size_t start = out->len;
+    int rv = envelope_seal(type, body, key, out);
+    keep(n, rv, span_of(out->data + start, out->len - start));
+    return rv;
+}
+
+int notary_certificate(const struct certificate *c, const struct secret_key *issuer,
+                       struct buffer *out)
+{
+    bool known;
+    uint8_t times[16];
+    le64_write(times, c->not_before_s);
+    le64_write(times + 8, c->not_after_s);
+    struct digest dates = ask("dates", 0, span_of(times, sizeof times),
+                              span_of(c->serial.bytes, sizeof c->serial.bytes));
+    struct digest question = ask("certificate", (uint8_t)c->use, span_of(dates.bytes, DIGEST_LEN),
+                                 span_of(c->key.bytes, PUBLIC_KEY_LEN));
+    struct note *n = find(&question, &known);
+    if (known)
+        return recall(n, out);
+    size_t start = out->len;
+    int rv = certificate_make(c, issuer, "Dunlin", out);
+    keep(n, rv, span_of(out->data + start, out->len - start));
+    return rv;
+}
+
+/* What was made before. */
+static int recall(const struct note *n, struct buffer *out)
+{
     if (out->cap - out->len < n->len)
         return ERR_NO_MEMORY;
     memcpy(out->data + out->len, n->bytes, n->len);

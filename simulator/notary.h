@@ -6,6 +6,7 @@
 #ifndef DUNLIN_SIMULATOR_NOTARY_H
 #define DUNLIN_SIMULATOR_NOTARY_H
 
+#include "crypto/certificate.h"
 #include "sync/envelope.h"
 
 /* The key pair whose secret counts up from `first`, as in the tests' samples. */
@@ -17,5 +18,9 @@ int notary_seal(enum message type, struct span body, const struct secret_key *ke
                 struct buffer *out);
 int notary_open(enum message type, struct span bytes, const struct public_key *keys, size_t count,
                 struct span *body);
+
+/* certificate_make, by an issuer of this name. */
+int notary_certificate(const struct certificate *c, const struct secret_key *issuer,
+                       struct buffer *out);
 
 #endif

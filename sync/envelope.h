@@ -20,6 +20,8 @@ enum message {
     MESSAGE_TRUST = 8,
     MESSAGE_MANIFEST = 9,
     MESSAGE_DELTA = 10, /* kept free: the difference from the revision before */
+    MESSAGE_RENEWAL = 11,
+    MESSAGE_RENEWED = 12,
 };
 
 /* What an envelope adds to its body. */

@@ -5,8 +5,7 @@
 #include <assert.h>
 
 /* Elements behind type and version. */
-#define STATUS_FIELDS                                                                              \
-    9 /* number, seq, boot, epoch, revision, assignment, flags, facts, exceptions */
+#define STATUS_FIELDS 8 /* number, seq, epoch, revision, assignment, flags, facts, exceptions */
 #define WILL_FIELDS 2
 #define EXCEPTION_FIELDS 5
 
@@ -42,11 +41,6 @@ const char *cause_text(enum cause c)
         [CAUSE_FETCH] = "the bundle's chunks don't come",
     };
     return (unsigned)c < CAUSE_COUNT ? texts[c] : "a cause that this version doesn't know";
-}
-
-struct mac_key status_key(const struct mac_key *master, uint32_t number, const struct key_id *id)
-{
-    return mac_derive_for(master, "dunlin status", number, span_of(id->bytes, KEY_ID_LEN));
 }
 
 static bool revision_is_none(struct revision r)
@@ -88,23 +82,6 @@ static void get_assignment(struct wire_reader *r, struct status *s)
         s->assignment.number = (uint32_t)wire_get_u64(r, UINT32_MAX);
     }
     if (revision_is_none(s->assignment))
-        wire_fail(r, ERR_FORMAT);
-}
-
-/* [status-5] The same as the hello before said, unless this is one. */
-static void put_facts(struct wire_writer *w, const struct status *s)
-{
-    if (s->flags & STATUS_HELLO)
-        wire_put_u64(w, s->facts);
-    else
-        wire_put_nil(w);
-}
-
-static void get_facts(struct wire_reader *r, struct status *s)
-{
-    if (s->flags & STATUS_HELLO)
-        s->facts = (uint32_t)wire_get_u64(r, UINT32_MAX);
-    else if (!wire_get_nil(r))
         wire_fail(r, ERR_FORMAT);
 }
 
@@ -156,11 +133,10 @@ int status_write(const struct status *s, const struct mac_key *key, struct buffe
     message_begin(&w, MESSAGE_STATUS, STATUS_FIELDS);
     wire_put_u64(&w, s->number);
     wire_put_u64(&w, s->seq);
-    wire_put_u64(&w, s->boot);
     message_put_revision(&w, s->document);
     put_assignment(&w, s);
     wire_put_u64(&w, s->flags);
-    put_facts(&w, s);
+    wire_put_u64(&w, s->facts);
     wire_put_array(&w, s->count);
     for (uint32_t i = 0; i < s->count; i++)
         put_exception(&w, &s->exceptions[i]);
@@ -182,17 +158,14 @@ static int status_read(struct span body, struct status *s)
     uint32_t extra = message_enter(&r, MESSAGE_STATUS, STATUS_FIELDS);
     s->number = (uint32_t)wire_get_u64(&r, UINT32_MAX);
     s->seq = (uint32_t)wire_get_u64(&r, UINT32_MAX);
-    s->boot = (uint32_t)wire_get_u64(&r, UINT32_MAX);
     s->document = message_get_revision(&r);
     get_assignment(&r, s);
     s->flags = (uint8_t)wire_get_u64(&r, UINT8_MAX);
-    get_facts(&r, s);
+    s->facts = (uint32_t)wire_get_u64(&r, UINT32_MAX);
     s->count = (uint8_t)wire_get_array(&r, 0, EXCEPTIONS_MAX);
     for (uint32_t i = 0; i < s->count; i++)
         get_exception(&r, &s->exceptions[i]);
     wire_skip(&r, extra);
-    if (s->boot == 0)
-        wire_fail(&r, ERR_FORMAT);
     return wire_done(&r);
 }
 

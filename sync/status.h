@@ -12,7 +12,7 @@
 
 /* A full status with its MAC. */
 #define STATUS_MAX 256
-/* A converged agent's status. */
+/* A converged agent's status, as DESIGN promises. */
 #define STATUS_CONVERGED_MAX 40
 /* The first 12 bytes of HMAC-SHA-256 (RFC 2104, section 5, allows at least half of the hash or 80
  * bits). */
@@ -72,11 +72,10 @@ struct exception {
 struct status {
     uint32_t number;          /* agent number */
     uint32_t seq;             /* grows with every status, also over restarts */
-    uint32_t boot;            /* drawn anew whenever the agent starts; not 0 */
     struct revision document; /* held: durable on the device */
     struct revision assignment;
+    uint32_t facts; /* first 4 bytes of the facts' digest */
     uint8_t flags;  /* enum status_flag */
-    uint32_t facts; /* first 4 bytes of the facts' digest; 0 in all but hellos, which tell it */
     uint8_t count;
     struct exception exceptions[EXCEPTIONS_MAX];
 };
@@ -86,9 +85,6 @@ struct will {
     uint32_t number;
     uint32_t session;
 };
-
-/* [join-8] What the agent of this number and id MACs its reports with. */
-struct mac_key status_key(const struct mac_key *master, uint32_t number, const struct key_id *id);
 
 /* Appends the message and its MAC. */
 int status_write(const struct status *s, const struct mac_key *key, struct buffer *out);

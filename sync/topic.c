@@ -54,6 +54,8 @@ struct topic topic_make(const struct topic_name *name)
         return format_name("dl1/agent/", agent, "/head");
     case TOPIC_AGENT_DOC:
         return format_name("dl1/agent/", agent, "/doc");
+    case TOPIC_AGENT_CERTIFICATE:
+        return format_name("dl1/agent/", agent, "/certificate");
     case TOPIC_CHUNK:
         return format_name("dl1/chunk/", span_of(name->chunk.bytes, DIGEST_LEN), "");
     case TOPIC_TRUST:
@@ -136,7 +138,10 @@ static bool read_agent(const char **at, struct topic_name *n)
     if (eat(at, "/head"))
         return true;
     n->kind = TOPIC_AGENT_DOC;
-    return eat(at, "/doc");
+    if (eat(at, "/doc"))
+        return true;
+    n->kind = TOPIC_AGENT_CERTIFICATE;
+    return eat(at, "/certificate");
 }
 
 static bool read_mark(const char **at, struct topic_name *n)

@@ -28,15 +28,16 @@ struct topic {
 
 enum topic_kind {
     TOPIC_OTHER,
-    TOPIC_JOIN,        /* dl1/join/<jid> */
-    TOPIC_JOINED,      /* dl1/joined/<jid> */
-    TOPIC_UP,          /* dl1/up/<shard>/<agent id> */
-    TOPIC_COHORT_HEAD, /* dl1/cohort/<key>/<lane> */
-    TOPIC_COHORT_DOC,  /* dl1/cohort/<key>/doc */
-    TOPIC_AGENT_HEAD,  /* dl1/agent/<agent id>/head */
-    TOPIC_AGENT_DOC,   /* dl1/agent/<agent id>/doc */
-    TOPIC_CHUNK,       /* dl1/chunk/<digest> */
-    TOPIC_TRUST,       /* dl1/trust */
+    TOPIC_JOIN,              /* dl1/join/<jid> */
+    TOPIC_JOINED,            /* dl1/joined/<jid> */
+    TOPIC_UP,                /* dl1/up/<shard>/<agent id> */
+    TOPIC_COHORT_HEAD,       /* dl1/cohort/<key>/<lane> */
+    TOPIC_COHORT_DOC,        /* dl1/cohort/<key>/doc */
+    TOPIC_AGENT_HEAD,        /* dl1/agent/<agent id>/head */
+    TOPIC_AGENT_DOC,         /* dl1/agent/<agent id>/doc */
+    TOPIC_AGENT_CERTIFICATE, /* dl1/agent/<agent id>/certificate */
+    TOPIC_CHUNK,             /* dl1/chunk/<digest> */
+    TOPIC_TRUST,             /* dl1/trust */
     TOPIC_MARK, /* dl1/cell/control and dl1/cell/bulk: how far the manager's publications came */
 };
 

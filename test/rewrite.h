@@ -54,6 +54,22 @@ static inline int rewrite_report(struct span in, struct buffer *out)
                                   : status_write(&r.status, &key, out);
 }
 
+static inline int rewrite_renewal(struct span in, struct buffer *out)
+{
+    struct mac_key key = sample_mac_key();
+    struct renewal r;
+    int rv = renewal_read(in, &r);
+    return rv < 0 ? rv : renewal_write(&r, &key, out);
+}
+
+static inline int rewrite_renewed(struct span in, struct buffer *out)
+{
+    struct mac_key key = sample_mac_key();
+    struct renewed r;
+    int rv = renewed_read(in, SAMPLE_RENEWAL_NONCE, &key, &r);
+    return rv < 0 ? rv : renewed_write(&r, SAMPLE_RENEWAL_NONCE, &key, out);
+}
+
 static inline int rewrite_facts(struct span in, struct buffer *out)
 {
     struct facts f;

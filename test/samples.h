@@ -10,6 +10,7 @@
 #include "sync/envelope.h"
 #include "sync/head.h"
 #include "sync/join.h"
+#include "sync/renewal.h"
 #include "sync/status.h"
 #include "sync/topic.h"
 #include "sync/trust.h"
@@ -82,13 +83,12 @@ static inline struct token sample_token(void)
     return token;
 }
 
-/* The key of agent 1,234,567 under the master key that counts up from 1. */
+/* The key of agent 1,234,567: mac_derive of the master key that counts up from 1. */
 static inline struct mac_key sample_mac_key(void)
 {
     struct mac_key master;
     sample_fill(master.bytes, MAC_KEY_LEN, 1);
-    struct key_id agent = sample_agent();
-    return status_key(&master, 1234567, &agent);
+    return mac_derive(&master, "dunlin status", 1234567);
 }
 
 static inline struct head sample_head(void)
@@ -102,14 +102,27 @@ static inline struct will sample_will(void)
     return (struct will){.number = 1234567, .session = 1000};
 }
 
+#define SAMPLE_RENEWAL_NONCE 0x0123456789abcdefu
+
+static inline struct renewal sample_renewal(void)
+{
+    return (struct renewal){.number = 1234567, .id = sample_agent(), .nonce = SAMPLE_RENEWAL_NONCE};
+}
+
+/* `der` stands for a certificate: nobody looks into it here. */
+static inline struct renewed sample_renewed(const uint8_t der[static 300])
+{
+    return (struct renewed){.code = JOINED_ACCEPTED, .certificate = span_of(der, 300)};
+}
+
 static inline struct status sample_status(void)
 {
     return (struct status){
         .number = 1234567,
         .seq = 1001,
-        .boot = 0x76543210,
         .document = {.epoch = 1, .number = 41},
         .assignment = {.epoch = 1, .number = 3},
+        .facts = 0x89abcdef,
     };
 }
 
@@ -119,7 +132,6 @@ static inline struct status sample_status_full(void)
     struct status s = {
         .number = 1234567,
         .seq = UINT32_MAX,
-        .boot = UINT32_MAX,
         .document = {.epoch = UINT32_MAX, .number = UINT32_MAX},
         .assignment = {.epoch = UINT32_MAX - 1, .number = UINT32_MAX},
         .facts = UINT32_MAX,

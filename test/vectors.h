@@ -114,6 +114,30 @@ static inline int vector_report_again(struct span in, struct buffer *out)
     return rv < 0 ? rv : rewrite_report(in, out);
 }
 
+static inline int vector_renewal(struct buffer *out)
+{
+    struct mac_key key = sample_mac_key();
+    struct renewal r = sample_renewal();
+    return renewal_write(&r, &key, out);
+}
+
+/* With its MAC checked. */
+static inline int vector_renewal_again(struct span in, struct buffer *out)
+{
+    struct mac_key key = sample_mac_key();
+    int rv = renewal_check(in, &key);
+    return rv < 0 ? rv : rewrite_renewal(in, out);
+}
+
+static inline int vector_renewed(struct buffer *out)
+{
+    uint8_t der[300];
+    struct mac_key key = sample_mac_key();
+    sample_fill(der, sizeof der, 1);
+    struct renewed r = sample_renewed(der);
+    return renewed_write(&r, SAMPLE_RENEWAL_NONCE, &key, out);
+}
+
 static inline int vector_facts(struct buffer *out)
 {
     struct facts f = sample_facts();
@@ -173,6 +197,8 @@ static const struct vector vectors[] = {
     {"status-converged", vector_status_converged, vector_report_again},
     {"status-full", vector_status_full, vector_report_again},
     {"will", vector_will, vector_report_again},
+    {"renewal", vector_renewal, vector_renewal_again},
+    {"renewed", vector_renewed, rewrite_renewed},
     {"facts", vector_facts, rewrite_facts},
     {"join", vector_join, rewrite_join},
     {"joined-accepted", vector_joined_accepted, rewrite_joined},

@@ -16,12 +16,11 @@ static uint64_t next_deadline(const struct turn *t);
 
 void agent_init(struct agent *a, const struct agent_options *o)
 {
-    assert(o->cell_count > 0 && o->boot != 0);
+    assert(o->cell_count > 0);
     *a = (struct agent){
         .number = o->number,
         .id = o->id,
         .facts = o->facts,
-        .boot = o->boot,
         .cell_count = o->cell_count,
         .rng = {.state = o->seed},
         .wall = wall_start(o->floor_s, o->now_ms),
@@ -63,6 +62,9 @@ void agent_step(struct agent *a, const struct agent_event *ev, struct arena *scr
     case AGENT_TRUST:
         on_trust(&t);
         break;
+    case AGENT_CERTIFICATE:
+        renewal_take(&t);
+        break;
     case AGENT_REFUSED:
         a->counters.refused++;
         break;
@@ -72,6 +74,7 @@ void agent_step(struct agent *a, const struct agent_event *ev, struct arena *scr
     }
     tend_link(&t);
     tend_asks(&t);
+    renewal_tend(&t);
     work_tend(&t);
     report_tend(&t);
     out->deadline_ms = next_deadline(&t);
@@ -105,6 +108,12 @@ static void tend_link(struct turn *t)
     }
     if (a->link != LINK_DOWN || t->ev->now_ms < a->link_due_ms || a->seq >= a->seq_ceiling)
         return;
+    a->knocked = renewal_by_door(t);
+    if (a->knocked) {
+        a->link = LINK_KNOCKING;
+        turn_act(t, AGENT_KNOCK);
+        return;
+    }
     a->link = LINK_CONNECTING;
     struct agent_action *action = turn_act(t, AGENT_CONNECT);
     action->cell = a->link_failures % a->cell_count;
@@ -130,13 +139,21 @@ static void on_link_up(struct turn *t)
 
 /* Full jitter (Brooker, "Exponential Backoff And Jitter", 2015): anywhere between now and a growing
  * bound. */
+static uint64_t back_off_bound(const struct turn *t)
+{
+    const struct agent *a = t->a;
+    uint64_t spread_ms = (uint64_t)t->view->document->policy.reconnect_spread_s * 1000;
+    uint64_t bound = (uint64_t)AGENT_BACKOFF_MS << (a->link_failures < 20 ? a->link_failures : 20);
+    if (a->link == LINK_KNOCKING && t->ev->rv == ERR_REFUSED)
+        return AGENT_REFUSED_MS;
+    return bound < spread_ms ? bound : spread_ms;
+}
+
 static void on_link_down(struct turn *t)
 {
     struct agent *a = t->a;
-    uint64_t spread_ms = (uint64_t)t->view->document->policy.reconnect_spread_s * 1000;
-    uint64_t bound = (uint64_t)AGENT_BACKOFF_MS << (a->link_failures < 20 ? a->link_failures : 20);
-    if (bound > spread_ms)
-        bound = spread_ms;
+    uint64_t bound = back_off_bound(t);
+    a->certificate_refused = a->link == LINK_CONNECTING && t->ev->rv == ERR_REFUSED;
     a->link = LINK_DOWN;
     a->link_failures++;
     a->link_due_ms = t->ev->now_ms + rng_below(&a->rng, bound + 1);

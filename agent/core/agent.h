@@ -43,6 +43,14 @@
 #define AGENT_ASK_AGAIN_MS 20000
 /* First step of the back-off after a lost link; it doubles up to the policy's spread. */
 #define AGENT_BACKOFF_MS 1000
+/* Who is refused its next certificate may be revoked, and asks only now and then. */
+#define AGENT_REFUSED_MS 3600000
+/* Renewal comes at two thirds of a certificate's life, and as much later as the clocks of manager
+ * and device may differ; spread over two days. */
+#define AGENT_RENEW_SLACK_S 7200
+#define AGENT_RENEW_JITTER_S (2 * 86400)
+/* A request for the next certificate that wasn't answered is repeated after this and twice this. */
+#define AGENT_RENEW_AGAIN_MS 600000
 
 /* How far a deployment has come on this device, as durable in its row. The same order as in
  * ARCHITECTURE.md. */
@@ -78,7 +86,9 @@ struct agent_view {
     const struct desired *document;      /* revision 0.0: none yet, but its policy holds */
     const struct assignment *assignment; /* always there: it comes with the join */
     uint32_t trust_version;
-    uint64_t signed_s;       /* the newest time in anything signed that is held */
+    uint64_t signed_s;           /* the newest time in anything signed that is held */
+    uint64_t certificate_from_s; /* of its certificate; both 0: links are plain, and it has none */
+    uint64_t certificate_until_s;
     const struct held *held; /* by rising deployment number */
     uint32_t held_count;     /* at most RECORDS_MAX * 2: those that go and those that come */
 };
@@ -96,12 +106,13 @@ enum agent_topic {
 };
 
 enum agent_store_type {
-    AGENT_STORE_HELD,       /* insert or replace `held` */
-    AGENT_STORE_DROP,       /* delete the row of `deployment` */
-    AGENT_STORE_DOCUMENT,   /* the document of the event */
-    AGENT_STORE_ASSIGNMENT, /* the assignment of the event */
-    AGENT_STORE_TRUST,      /* the trust list of the event */
-    AGENT_STORE_SEQ,        /* numbers below `seq` may be used from now on */
+    AGENT_STORE_HELD,        /* insert or replace `held` */
+    AGENT_STORE_DROP,        /* delete the row of `deployment` */
+    AGENT_STORE_DOCUMENT,    /* the document of the event */
+    AGENT_STORE_ASSIGNMENT,  /* the assignment of the event */
+    AGENT_STORE_TRUST,       /* the trust list of the event */
+    AGENT_STORE_CERTIFICATE, /* the certificate of the event */
+    AGENT_STORE_SEQ,         /* numbers below `seq` may be used from now on */
 };
 
 struct agent_store {
@@ -115,9 +126,12 @@ struct agent_store {
 enum agent_action_type {
     AGENT_CONNECT,   /* to the `cell`-th broker, with a will for `session`; answers with LINK_UP or
                         LINK_DOWN */
+    AGENT_KNOCK,     /* at the fleet's door, for the next certificate; answers with LINK_DOWN, after
+                        AGENT_CERTIFICATE when it has one */
     AGENT_SUBSCRIBE, /* to `topic` */
     AGENT_UNSUBSCRIBE, /* from `topic` */
     AGENT_SEND,        /* `status`, QoS 1; nobody waits for it */
+    AGENT_RENEW,       /* ask for the next certificate on this link; AGENT_CERTIFICATE may follow */
     AGENT_FETCH, /* make sure that all content of `bundle` is here; answers with AGENT_DONE, at last
                   */
     AGENT_FETCH_STOP, /* forget the fetch; no answer comes */
@@ -158,13 +172,15 @@ enum agent_event_type {
     AGENT_TICK,       /* the deadline has come */
     AGENT_STORED,     /* the last step's stores are durable (`rv` 0), or none of them is (a code) */
     AGENT_LINK_UP,    /* the broker has accepted us */
-    AGENT_LINK_DOWN,  /* the link is lost, or could not be made */
+    AGENT_LINK_DOWN,  /* the link is lost, or could not be made; `rv` ERR_REFUSED: somebody refused
+                         our  certificate, or the door to renew it */
     AGENT_HEAD,       /* a head of `topic` DOCUMENT (the cohort's) or ASSIGNMENT (our own) */
     AGENT_DOCUMENT,   /* a desired document whose signature holds */
     AGENT_ASSIGNMENT, /* an assignment whose signature holds */
     AGENT_TRUST,      /* a trust list whose signature holds */
-    AGENT_REFUSED,    /* bytes that are no valid message, for the counter */
-    AGENT_DONE,       /* the action `done` of `deployment` ended with `rv` */
+    AGENT_CERTIFICATE, /* a certificate for this agent's key, by the fleet's authority */
+    AGENT_REFUSED,     /* bytes that are no valid message, for the counter */
+    AGENT_DONE,        /* the action `done` of `deployment` ended with `rv` */
 };
 
 struct agent_event {
@@ -178,12 +194,13 @@ struct agent_event {
     const struct desired *document;
     const struct assignment *assignment;
     uint32_t trust_version;
+    uint64_t certificate_until_s;
     enum agent_action_type done;
     uint32_t health_deadline_s; /* with AGENT_FETCH done: from the manifest */
     uint32_t health_interval_s;
 };
 
-enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_UP, LINK_LEFT };
+enum link_state { LINK_DOWN, LINK_CONNECTING, LINK_KNOCKING, LINK_UP, LINK_LEFT };
 
 /* What is done to the one deployment that is worked on. The same order as in ARCHITECTURE.md. */
 enum step {
@@ -233,7 +250,6 @@ struct agent {
     uint32_t number;
     struct key_id id;
     uint32_t facts; /* digest */
-    uint32_t boot;
     uint32_t cell_count;
     struct rng rng;
     struct wall wall;
@@ -242,6 +258,9 @@ struct agent {
     uint8_t lanes_log2; /* as last told */
     uint32_t link_failures;
     uint64_t link_due_ms;
+    bool certificate_refused; /* by a broker */
+    bool knocked;             /* the last attempt was at the door: a cell has its turn */
+    uint64_t renew_due_ms;    /* the next certificate is asked for no earlier */
 
     uint32_t seq;         /* the next number */
     uint32_t seq_ceiling; /* durable: numbers below may be used */
@@ -277,7 +296,6 @@ struct agent_options {
     uint32_t number;
     struct key_id id;
     uint32_t facts;       /* facts_digest */
-    uint32_t boot;        /* random, drawn at each start; not 0 */
     uint32_t cell_count;  /* brokers it may connect to, at least 1 */
     uint32_t seq_ceiling; /* as stored last; 0 at first */
     uint64_t floor_s;     /* it is at least this late: as stored last, or built in */

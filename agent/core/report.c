@@ -75,10 +75,9 @@ void agent_status(const struct agent *a, const struct agent_view *view, struct s
     *s = (struct status){
         .number = a->number,
         .seq = a->seq,
-        .boot = a->boot,
         .document = view_revision(view),
         .assignment = view->assignment->revision,
-        .facts = a->hello ? a->facts : 0,
+        .facts = a->facts,
         .flags = (uint8_t)((a->hello ? STATUS_HELLO : 0) | (a->stale ? STATUS_STALE : 0)),
     };
     if (!view_has_document(view))
@@ -106,8 +105,7 @@ void report_tend(struct turn *t)
 {
     struct agent *a = t->a;
     uint64_t not_after_s = t->view->document->not_after_s;
-    uint64_t wall_s = wall_guess_s(&a->wall, t->ev->wall_s, t->ev->now_ms);
-    bool stale = view_has_document(t->view) && wall_s > not_after_s;
+    bool stale = view_has_document(t->view) && turn_wall_s(t) > not_after_s;
     if (stale != a->stale) {
         a->stale = stale;
         turn_tell(t);

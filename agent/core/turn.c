@@ -18,6 +18,11 @@ struct agent_store *turn_store(struct turn *t, enum agent_store_type type)
     return s;
 }
 
+uint64_t turn_wall_s(const struct turn *t)
+{
+    return wall_guess_s(&t->a->wall, t->ev->wall_s, t->ev->now_ms);
+}
+
 /* Something changed that the manager should hear of soon. */
 void turn_tell(struct turn *t)
 {

@@ -19,6 +19,9 @@ struct turn {
 struct agent_action *turn_act(struct turn *t, enum agent_action_type type);
 struct agent_store *turn_store(struct turn *t, enum agent_store_type type);
 
+/* Seconds since 1970, as far as one can tell. */
+uint64_t turn_wall_s(const struct turn *t);
+
 /* Something changed that the manager should hear of soon. */
 void turn_tell(struct turn *t);
 
@@ -38,6 +41,11 @@ void work_done(struct turn *t);       /* AGENT_DONE */
 void work_stored(struct turn *t);     /* AGENT_STORED */
 void work_reconsider(struct turn *t); /* the document or the assignment has changed */
 void work_tend(struct turn *t);       /* begins what is needed most, when nothing is under way */
+
+/* renewal.c: the next certificate, before this one's end or after it */
+bool renewal_by_door(const struct turn *t); /* no cell would let this agent in */
+void renewal_tend(struct turn *t);
+void renewal_take(struct turn *t); /* AGENT_CERTIFICATE */
 
 /* report.c: what the manager is told, and when */
 void report_tend(struct turn *t);

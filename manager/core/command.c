@@ -394,7 +394,10 @@ static void label(struct turn *t)
     cohort_leave(m, row->cohort);
     cohort_enter(m, (uint32_t)cohort);
     row->cohort = (uint32_t)cohort;
-    fleet_assign(t, t->out->index);
+    row->assigned.epoch = m->options.epoch;
+    row->assigned.number++;
+    persist(t, PERSIST_AGENT, t->out->index);
+    persist(t, PERSIST_ASSIGNMENT, t->out->index);
 }
 
 static void agent_remove(struct turn *t)
@@ -405,7 +408,10 @@ static void agent_remove(struct turn *t)
     cohort_leave(t->m, row->cohort);
     fleet_set_exceptions(t->m, row, NULL, 0);
     row->flags = AGENT_REMOVED;
-    fleet_assign(t, t->out->index);
+    row->assigned.epoch = t->m->options.epoch;
+    row->assigned.number++;
+    persist(t, PERSIST_AGENT, t->out->index);
+    persist(t, PERSIST_ASSIGNMENT, t->out->index);
 }
 
 void command_run(struct turn *t)

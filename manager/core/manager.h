@@ -11,6 +11,7 @@
 #define DUNLIN_MANAGER_CORE_MANAGER_H
 
 #include "base/arena.h"
+#include "crypto/certificate.h"
 #include "manager/core/selector.h"
 #include "sync/desired.h"
 #include "sync/join.h"
@@ -64,7 +65,6 @@ enum agent_flag {
     AGENT_QUARANTINED = 32, /* two devices seem to be this agent: it is kept out until an operator
                                decides */
     AGENT_WAITING = 64,     /* it has asked to join, and an operator has to agree */
-    AGENT_ASSIGNED = 128,   /* it says that it holds its newest assignment */
 };
 
 /* Those that outlive reports and restarts. */
@@ -79,19 +79,15 @@ struct agent_row {
     uint32_t index;
     uint32_t facts;           /* digest */
     struct revision assigned; /* its newest assignment */
+    struct revision reported; /* the assignment it says it holds */
     struct revision document; /* the document it says it holds */
     uint32_t seq;             /* of its newest status */
     uint32_t session;         /* seq of its newest hello */
-    uint32_t boot;            /* of its newest status; 0: none yet */
-    uint32_t boot_before;     /* the one that this replaced: it can't come back */
     uint32_t last_seen_s;     /* seconds since 1970; 0: never */
     uint32_t joined_s;
     uint32_t exceptions; /* first in the pool; 0: none */
     uint8_t flags;       /* enum agent_flag */
 };
-
-/* Besides, an agent takes 8 bytes of a full index and, with two exceptions, 40 of their pool. */
-_Static_assert(sizeof(struct agent_row) <= 80, "an agent takes at most 128 bytes");
 
 /* Which generation a cohort's document asks for, and since which revision; and what it asked for
  * before. */
@@ -354,6 +350,21 @@ void manager_assignment(const struct manager *m, uint32_t number, uint64_t now_s
                         struct assignment *out);
 void manager_trust(const struct manager *m, uint64_t now_s, struct trust *out);
 uint32_t manager_trust_version(const struct manager *m);
+
+/* ---- certificates: nothing is kept of them, so the same question has the same answer ---- */
+
+/* A certificate is good for this long, and followed by the next one at two thirds of it: time
+ * enough for a device that is away for weeks. */
+#define CERTIFICATE_LIFE_S (60u * 86400)
+#define CERTIFICATE_PERIOD_S (40u * 86400)
+/* Clocks differ: a fresh one is good from so long before. */
+#define CERTIFICATE_SLACK_S 3600u
+
+/* The certificate that an agent of this number and id may have now, all but its key:
+ * JOINED_ACCEPTED, or why it gets none. */
+enum joined_code manager_certificate(const struct manager *m, uint32_t number,
+                                     const struct key_id *id, uint64_t now_s,
+                                     struct certificate *out);
 
 /* ---- queries ---- */
 

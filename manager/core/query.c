@@ -79,6 +79,31 @@ uint32_t manager_find_agent(const struct manager *m, const struct key_id *id)
     return number && !(manager_agent(m, number)->flags & AGENT_REMOVED) ? number : 0;
 }
 
+/* A clock that was put back makes no certificate from before the agent joined. */
+enum joined_code manager_certificate(const struct manager *m, uint32_t number,
+                                     const struct key_id *id, uint64_t now_s,
+                                     struct certificate *out)
+{
+    if (number < 1 || number > m->agent_count)
+        return JOINED_UNKNOWN;
+    const struct agent_row *row = manager_agent(m, number);
+    if (!key_id_equal(&row->id, id))
+        return JOINED_UNKNOWN;
+    if (row->flags & AGENT_FLAGS_KEPT)
+        return JOINED_REVOKED;
+    uint64_t age_s = now_s > row->joined_s ? now_s - row->joined_s : 0;
+    uint32_t period = (uint32_t)(age_s / CERTIFICATE_PERIOD_S);
+    uint64_t begin_s = row->joined_s + (uint64_t)period * CERTIFICATE_PERIOD_S;
+    *out = (struct certificate){
+        .use = CERTIFICATE_CLIENT,
+        .serial = certificate_agent_serial(id, period),
+        .not_before_s = begin_s - CERTIFICATE_SLACK_S,
+        .not_after_s = begin_s + CERTIFICATE_LIFE_S,
+    };
+    memcpy(out->name, key_id_hex(id).text, sizeof key_id_hex(id).text);
+    return JOINED_ACCEPTED;
+}
+
 int64_t manager_find_deployment(const struct manager *m, const char *name)
 {
     for (uint32_t i = 0; i < m->deployment_count; i++)
@@ -113,7 +138,7 @@ const char *manager_generation_version(const struct manager *m, uint32_t deploym
 static bool holds(const struct manager *m, const struct agent_row *row, uint32_t number)
 {
     struct revision wanted = {.epoch = m->options.epoch, .number = number};
-    return number != 0 && row->flags & AGENT_ASSIGNED &&
+    return number != 0 && revision_compare(row->reported, row->assigned) >= 0 &&
            revision_compare(row->document, wanted) >= 0;
 }
 

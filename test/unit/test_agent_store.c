@@ -40,7 +40,8 @@ static void open_joined(const struct tree_path *dir)
     struct joined answer = some_answer();
     tree_must(store_open(&store, dir->text, STORE_CREATE, NULL) == 0, "open");
     tree_must(store_key(&store, &fleet.agent_secret, NULL) == 0, "keep key");
-    tree_must(store_join(&store, &answer, &facts, &token, NULL) == 0, "join");
+    tree_must(store_join(&store, &answer, &facts, &token, "mqtt://127.0.0.1:1884", NULL) == 0,
+              "join");
 }
 
 static int reopen(const struct tree_path *dir, struct errmsg *em)
