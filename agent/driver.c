@@ -44,9 +44,10 @@ static void on_drop(void *context, const struct digest *names, size_t count);
 
 /* ---- opening and closing ---- */
 
-int driver_open(struct driver *d, const char *dir, struct errmsg *em)
+int driver_open(struct driver *d, const char *dir, const struct sandbox *sandbox, struct errmsg *em)
 {
     memset(d, 0, sizeof *d);
+    d->sandbox = *sandbox;
     d->folder.lock = -1;
     d->chunks.folder = -1;
     d->stop = stop_watch(em);
@@ -73,7 +74,9 @@ static int open_parts(struct driver *d, struct errmsg *em)
     d->scratch = arena_on(d->memory, sizeof d->memory);
     mend_deployments(d->folder.path, &d->store);
     start_core(d);
-    int rv = chunks_open(&d->chunks, d->folder.path, em);
+    int rv = sandbox_open_folder(&d->sandbox, d->folder.path, em);
+    if (rv == 0)
+        rv = chunks_open(&d->chunks, d->folder.path, em);
     return rv < 0 ? rv : content_init(&d->content, &d->chunks, em);
 }
 
@@ -142,8 +145,9 @@ static void wait(struct driver *d, short *revents)
     struct pollfd fds[] = {
         {.fd = d->stop, .events = POLLIN},
         {.fd = link_descriptor(&d->link), .events = link_events(&d->link)},
-        {.fd = hook_descriptor(&d->hook), .events = POLLIN},
+        [2 + HOOK_FDS - 1] = {.fd = -1},
     };
+    hook_watch(&d->hook, fds + 2);
     poll(fds, sizeof fds / sizeof fds[0], wait_ms(d));
     *revents = fds[1].fd >= 0 ? fds[1].revents : 0;
 }
@@ -271,7 +275,8 @@ static void perform(struct driver *d, const struct agent_action *a)
                               .type = a->type,
                               .hook = a->hook,
                               .bundle = a->bundle,
-                              .previous = a->previous};
+                              .previous = a->previous,
+                              .deployment = a->deployment};
         memcpy(d->job.name, a->name, strlen(a->name));
         break;
     }
@@ -368,7 +373,9 @@ static void begin_hook(struct driver *d, const struct job *job)
         rv = hook_start(&d->hook,
                         &(struct hook_run){
                             .dir = d->folder.path,
+                            .sandbox = &d->sandbox,
                             .deployment = job->name,
+                            .number = job->deployment,
                             .hook = job->hook,
                             .bundle = job->bundle,
                             .previous = job->previous,

@@ -19,6 +19,7 @@ struct job {
     enum agent_hook hook;
     struct digest bundle;
     struct digest previous;
+    uint32_t deployment;
     char name[NAME_MAX_LEN + 1];
 };
 
@@ -30,6 +31,7 @@ struct driver {
     struct chunks chunks;
     struct content content;
     struct fetch fetch;
+    struct sandbox sandbox;
     struct hook hook;
     struct link link;
 
@@ -46,10 +48,11 @@ struct driver {
 };
 
 /*
- * Opens everything in DIR. ERR_BUSY when another agent works there, ERR_NOT_FOUND with what to do
- * when it hasn't joined, ERR_DAMAGED.
+ * Opens everything in DIR; hooks will run in the sandbox. ERR_BUSY when another agent works there,
+ * ERR_NOT_FOUND with what to do when it hasn't joined, ERR_DAMAGED.
  */
-int driver_open(struct driver *d, const char *dir, struct errmsg *em);
+int driver_open(struct driver *d, const char *dir, const struct sandbox *sandbox,
+                struct errmsg *em);
 
 /* Runs until SIGTERM or SIGINT. */
 void driver_run(struct driver *d);

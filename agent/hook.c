@@ -24,6 +24,7 @@ struct hook_paths {
     char program[FILE_PATH_MAX];
     char current[FILE_PATH_MAX];
     char data[FILE_PATH_MAX];
+    char tmp[FILE_PATH_MAX];
     char previous[FILE_PATH_MAX]; /* empty: none */
 };
 
@@ -32,7 +33,9 @@ struct hook_child {
     const char *tree;
     char *program;
     char *variables[HOOK_VARIABLES_MAX + 1];
-    int log;
+    const struct sandbox *sandbox;
+    uint32_t number;
+    int output;
     int null;
     pid_t parent;
 };
@@ -41,9 +44,11 @@ static int find_paths(struct hook_paths *p, const struct hook_run *run, struct e
 static int look_at_program(const char *path, const struct hook_run *run, struct errmsg *em);
 static int make_environment(struct hook *h, const struct hook_run *run, const struct hook_paths *p,
                             char *variables[static HOOK_VARIABLES_MAX + 1], struct errmsg *em);
-static int open_log(struct hook *h, const struct hook_run *run, struct errmsg *em);
+static int make_folders(const struct hook_run *run, struct errmsg *em);
+static int open_output(struct hook *h, const struct hook_run *run, struct errmsg *em);
 static int spawn(struct hook *h, struct hook_child *child, struct errmsg *em);
 static void run_child(const struct hook_child *child) __attribute__((noreturn));
+static void give_up(const char *failed) __attribute__((noreturn));
 static void close_others(void);
 static void reset_signals(void);
 static void kill_group(const struct hook *h);
@@ -74,7 +79,12 @@ int hook_failed_log(const char *dir, const char *deployment, enum agent_hook hoo
 int hook_start(struct hook *h, const struct hook_run *run, uint64_t now_ms, struct errmsg *em)
 {
     struct hook_paths paths;
-    struct hook_child child = {.tree = paths.tree, .program = paths.program};
+    struct hook_child child = {
+        .tree = paths.tree,
+        .program = paths.program,
+        .sandbox = run->sandbox,
+        .number = run->number,
+    };
     assert(!h->running);
     h->kind = run->hook;
     int rv = find_paths(&paths, run, em);
@@ -82,17 +92,19 @@ int hook_start(struct hook *h, const struct hook_run *run, uint64_t now_ms, stru
         rv = look_at_program(paths.program, run, em);
     if (rv <= 0)
         return rv;
-    rv = tree_prepare(run->dir, run->deployment, em);
-    if (rv == 0 || rv == ERR_NO_SPACE)
+    rv = make_folders(run, em);
+    if (rv == 0)
         rv = make_environment(h, run, &paths, child.variables, em);
     if (rv == 0)
-        rv = child.log = open_log(h, run, em);
+        rv = child.output = open_output(h, run, em);
     if (rv < 0)
         return rv;
     rv = spawn(h, &child, em);
-    close(child.log);
-    if (rv < 0)
+    close(child.output);
+    if (rv < 0) {
+        output_close(&h->output);
         return rv;
+    }
     h->running = true;
     h->killed = false;
     h->timeout_s = run->timeout_s;
@@ -100,9 +112,11 @@ int hook_start(struct hook *h, const struct hook_run *run, uint64_t now_ms, stru
     return 1;
 }
 
-int hook_descriptor(const struct hook *h)
+void hook_watch(const struct hook *h, struct pollfd fds[static HOOK_FDS])
 {
-    return h->running ? h->pidfd : -1;
+    int output = h->running ? output_descriptor(&h->output) : -1;
+    fds[0] = (struct pollfd){.fd = h->running ? h->pidfd : -1, .events = POLLIN};
+    fds[1] = (struct pollfd){.fd = output, .events = POLLIN};
 }
 
 uint64_t hook_deadline(const struct hook *h)
@@ -114,6 +128,7 @@ int hook_end(struct hook *h, uint64_t now_ms, struct errmsg *em)
 {
     int status;
     assert(h->running);
+    output_take(&h->output);
     pid_t ended = waitpid(h->pid, &status, WNOHANG);
     if (ended == 0 && now_ms >= hook_deadline(h)) {
         kill_group(h);
@@ -149,6 +164,8 @@ static int find_paths(struct hook_paths *p, const struct hook_run *run, struct e
         rv = tree_deployment_path(run->dir, run->deployment, "current", p->current, em);
     if (rv == 0)
         rv = tree_deployment_path(run->dir, run->deployment, "data", p->data, em);
+    if (rv == 0)
+        rv = tree_deployment_path(run->dir, run->deployment, "tmp", p->tmp, em);
     if (rv == 0 && !digest_is_zero(&run->previous))
         rv = tree_path(run->dir, &run->previous, p->previous, em);
     return rv;
@@ -193,6 +210,7 @@ static int make_environment(struct hook *h, const struct hook_run *run, const st
     } list[] = {
         {"PATH", HOOK_PATH},
         {"HOME", p->data},
+        {"TMPDIR", p->tmp},
         {"DUNLIN_DEPLOYMENT", run->deployment},
         {"DUNLIN_VERSION", run->version},
         {"DUNLIN_BUNDLE", run->bundle_name},
@@ -211,18 +229,23 @@ static int make_environment(struct hook *h, const struct hook_run *run, const st
     return rv < 0 ? errmsg_set(em, rv, "the paths in %s are too long for a hook", run->dir) : 0;
 }
 
-/* A full disk doesn't keep a hook from running, only its words from being kept. */
-static int open_log(struct hook *h, const struct hook_run *run, struct errmsg *em)
+/* On a full disk a hook runs with the folders that are there. */
+static int make_folders(const struct hook_run *run, struct errmsg *em)
+{
+    char path[FILE_PATH_MAX];
+    int rv = tree_prepare(run->dir, run->deployment, em);
+    if (rv < 0)
+        return rv == ERR_NO_SPACE ? 0 : rv;
+    rv = tree_deployment_path(run->dir, run->deployment, NULL, path, em);
+    return rv < 0 ? rv : sandbox_give(run->sandbox, path, run->number, em);
+}
+
+static int open_output(struct hook *h, const struct hook_run *run, struct errmsg *em)
 {
     char part[64];
     snprintf(part, sizeof part, "log/%s.log", hook_name(run->hook));
     int rv = tree_deployment_path(run->dir, run->deployment, part, h->log, em);
-    if (rv < 0)
-        return rv;
-    int fd = open(h->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (fd < 0)
-        fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    return fd >= 0 ? fd : errmsg_set(em, ERR_IO, "open %s: %s", h->log, strerror(errno));
+    return rv < 0 ? rv : output_open(&h->output, h->log, em);
 }
 
 static int spawn(struct hook *h, struct hook_child *child, struct errmsg *em)
@@ -254,18 +277,30 @@ static void run_child(const struct hook_child *child)
 {
     char *arguments[] = {child->program, NULL};
     setsid();
+    reset_signals();
+    umask(022);
+    if (dup2(child->null, STDIN_FILENO) < 0 || dup2(child->output, STDOUT_FILENO) < 0 ||
+        dup2(child->output, STDERR_FILENO) < 0)
+        _exit(126);
+    close_others();
+    const char *failed = sandbox_enter(child->sandbox, child->number);
+    if (!failed && chdir(child->tree) < 0)
+        failed = child->tree;
+    if (failed)
+        give_up(failed);
+    /* A change of user takes it away, so it comes after that. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != child->parent)
         _exit(126);
-    reset_signals();
-    umask(022);
-    if (dup2(child->null, STDIN_FILENO) < 0 || dup2(child->log, STDOUT_FILENO) < 0 ||
-        dup2(child->log, STDERR_FILENO) < 0 || chdir(child->tree) < 0)
-        _exit(126);
-    close_others();
     execve(child->program, arguments, child->variables);
     dprintf(STDERR_FILENO, "%s: %s\n", child->program, strerror(errno));
     _exit(127);
+}
+
+static void give_up(const char *failed)
+{
+    dprintf(STDERR_FILENO, "%s: %s\n", failed, strerror(errno));
+    _exit(126);
 }
 
 /* Kernels before 5.9 don't know close_range. */
@@ -319,6 +354,7 @@ static void keep_log(const struct hook *h)
 
 static void forget(struct hook *h)
 {
+    output_close(&h->output);
     close(h->pidfd);
     h->pidfd = -1;
     h->running = false;

@@ -1,23 +1,29 @@
 /*
- * hook: runs one program of a bundle's hooks/ folder at a time, in its own session, with a clean
- * environment, a time limit, and its output in a file. It knows nothing of what the answer decides,
- * and waits for nothing: the caller watches a descriptor.
+ * hook: runs one program of a bundle's hooks/ folder at a time, in a sandbox and a session of its
+ * own, with a clean environment, a time limit, and its output in a bounded log. It knows nothing of
+ * what the answer decides, and waits for nothing: the caller watches descriptors.
  */
 #ifndef DUNLIN_AGENT_HOOK_H
 #define DUNLIN_AGENT_HOOK_H
 
 #include "agent/core/agent.h"
-#include "base/file.h"
+#include "agent/output.h"
+#include "agent/sandbox.h"
 
+#include <poll.h>
 #include <sys/types.h>
 
-/* All of a hook's environment: ten variables, five of them paths below FOLDER_PATH_MAX. */
+/* All of a hook's environment: eleven variables, six of them paths below FOLDER_PATH_MAX. */
 #define HOOK_ENVIRONMENT_MAX 16384
+/* Descriptors to watch while one runs. */
+#define HOOK_FDS 2
 
 /* What is run, for whom. Texts are borrowed for the call. */
 struct hook_run {
     const char *dir; /* absolute */
+    const struct sandbox *sandbox;
     const char *deployment;
+    uint32_t number; /* the deployment's */
     enum agent_hook hook;
     struct digest bundle;
     struct digest previous; /* zero: nothing ran before */
@@ -35,6 +41,7 @@ struct hook {
     uint32_t timeout_s;
     bool killed; /* by us, at the time limit */
     enum agent_hook kind;
+    struct output output;
     char log[FILE_PATH_MAX];
     char environment[HOOK_ENVIRONMENT_MAX];
 };
@@ -48,13 +55,15 @@ const char *hook_name(enum agent_hook hook);
  */
 int hook_start(struct hook *h, const struct hook_run *run, uint64_t now_ms, struct errmsg *em);
 
-/* Readable when the hook has ended; -1 when none runs. */
-int hook_descriptor(const struct hook *h);
+/* What to poll: one is readable when the hook has ended, or has said something. -1 where there is
+ * nothing to watch. */
+void hook_watch(const struct hook *h, struct pollfd fds[static HOOK_FDS]);
 /* When hook_end must be called at the latest. */
 uint64_t hook_deadline(const struct hook *h);
 
 /*
- * Looks whether it has ended, and ends it past its time limit with all its process group. 1 while
+ * Takes what it said, looks whether it has ended, and ends it past its time limit with all its
+ * process group. 1 while
  * it runs, 0 when it succeeded, ERR_REFUSED or ERR_TIMEOUT with a sentence when not.
  */
 int hook_end(struct hook *h, uint64_t now_ms, struct errmsg *em);

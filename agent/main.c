@@ -2,6 +2,7 @@
 #include "agent/facts.h"
 #include "agent/inspect.h"
 #include "agent/join.h"
+#include "agent/sandbox.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -19,6 +20,7 @@ struct arguments {
     const char *dir;
     struct facts facts;
     uint32_t timeout_s;
+    struct sandbox sandbox;
     bool json;
     bool help;
 };
@@ -59,18 +61,30 @@ static const struct verb verbs[] = {
     {
         .name = "run",
         .positionals = 0,
-        .flags = " --dir --log ",
+        .flags = " --dir --hook-user --hook-limit --log ",
         .run = run_agent,
-        .usage = "run [--dir DIR] [--log debug|info|warn|error]",
+        .usage = "run [--dir DIR] [--hook-user NAME] [--hook-limit NAME=VALUE ...] "
+                 "[--log debug|info|warn|error]",
         .summary = "keep the device as its fleet wants it, until SIGTERM or SIGINT",
         .details =
+            "  --hook-user  run hooks as this user, without any of root's rights; only root can.\n"
+            "            Say so from the first start on: what hooks made before stays root's\n"
+            "  --hook-limit  what a hook's process may use at most; 0 is no limit; may be "
+            "repeated:\n"
+            "            cpu=SECONDS (0), memory=MIB (0), files=NUMBER (1024), file-size=MIB "
+            "(4096),\n"
+            "            and, of all hooks together where --hook-user is given,\n"
+            "            processes=NUMBER (512)\n"
             "  --log     write lines of this level and above to standard error (info)\n"
             "\n"
             "What runs is at DIR/deployments/NAME/current, a link to the version's tree; a\n"
-            "deployment's own data belong in DIR/deployments/NAME/data, and the output of its\n"
-            "hooks is in DIR/deployments/NAME/log. Hooks find DUNLIN_DEPLOYMENT, DUNLIN_VERSION,\n"
-            "DUNLIN_BUNDLE, DUNLIN_TREE, DUNLIN_CURRENT, DUNLIN_DATA, DUNLIN_PREVIOUS and\n"
-            "DUNLIN_HOOK in their environment.\n",
+            "deployment's own data belong in DIR/deployments/NAME/data, and what its hooks said, "
+            "up\n"
+            "to 256 KiB of it, is in DIR/deployments/NAME/log. Hooks find DUNLIN_DEPLOYMENT,\n"
+            "DUNLIN_VERSION, DUNLIN_BUNDLE, DUNLIN_TREE, DUNLIN_CURRENT, DUNLIN_DATA,\n"
+            "DUNLIN_PREVIOUS, DUNLIN_HOOK, and a HOME and a TMPDIR of the deployment's own in "
+            "their\n"
+            "environment. They can't gain rights, as by sudo.\n",
     },
     {
         .name = "status",
@@ -151,7 +165,7 @@ static int run_join(struct arguments *a, struct errmsg *em)
 static int run_agent(struct arguments *a, struct errmsg *em)
 {
     static struct driver d;
-    int rv = driver_open(&d, a->dir, em);
+    int rv = driver_open(&d, a->dir, &a->sandbox, em);
     if (rv == 0)
         driver_run(&d);
     driver_close(&d);
@@ -177,7 +191,7 @@ static const struct verb *find_verb(const char *name)
 static int parse(const struct verb *v, int argc, char **argv, struct arguments *a,
                  struct errmsg *em)
 {
-    *a = (struct arguments){.dir = DIR_DEFAULT};
+    *a = (struct arguments){.dir = DIR_DEFAULT, .sandbox = SANDBOX_DEFAULT};
     for (int i = 0; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             a->help = true;
@@ -220,6 +234,10 @@ static int parse_flag(const struct verb *v, const char *flag, const char *value,
         a->dir = value;
     else if (strcmp(flag, "--fact") == 0)
         return facts_add(&a->facts, value, em) < 0 ? ERR_USAGE : 0;
+    else if (strcmp(flag, "--hook-user") == 0)
+        return sandbox_set_user(&a->sandbox, value, em);
+    else if (strcmp(flag, "--hook-limit") == 0)
+        return sandbox_set_limit(&a->sandbox, value, em);
     else if (strcmp(flag, "--timeout") == 0)
         return parse_seconds(value, &a->timeout_s, em);
     else

@@ -1,7 +1,7 @@
 /*
  * tree: what stands in DIR for people and programs to use: the unpacked trees
- * DIR/bundles/<digest>, and DIR/deployments/NAME with `current`, a link to one of them, `data` and
- * `log`. It knows nothing of why a deployment gets which tree.
+ * DIR/bundles/<digest>, and DIR/deployments/NAME with `current`, a link to one of them, `data`,
+ * `tmp` and `log`. It knows nothing of why a deployment gets which tree.
  */
 #ifndef DUNLIN_AGENT_TREE_H
 #define DUNLIN_AGENT_TREE_H
@@ -33,7 +33,7 @@ int tree_unpack(const char *dir, struct content *content, const struct digest *b
 int tree_deployment_path(const char *dir, const char *name, const char *part,
                          char out[static FILE_PATH_MAX], struct errmsg *em);
 
-/* Makes DIR/deployments/NAME with `data` and `log`. */
+/* Makes DIR/deployments/NAME with `data`, `log` and `tmp`. */
 int tree_prepare(const char *dir, const char *name, struct errmsg *em);
 
 /* `current` names the bundle's tree, atomically; a zero digest takes the link away. */

@@ -233,10 +233,13 @@ join_agent()
         >>"$WORK/agent$joining.log" 2>&1 || fail "agent $joining does not join"
 }
 
+# start_agent N FLAG...
 start_agent()
 {
-    dunlin-agent run --dir "$WORK/agent$1" >>"$WORK/agent$1.log" 2>&1 &
-    echo $! >"$WORK/agent$1.pid"
+    starting=$1
+    shift
+    dunlin-agent run --dir "$WORK/agent$starting" "$@" >>"$WORK/agent$starting.log" 2>&1 &
+    echo $! >"$WORK/agent$starting.pid"
 }
 
 # kill_agent N SIGNAL

@@ -5,12 +5,14 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/wait.h>
 
 /* No hook here takes this long, unless something is wrong. */
 #define PATIENCE_MS 20000
 
 static struct hook hook;
 static struct tree_path dir;
+static struct sandbox sandbox;
 static struct digest bundle;
 static struct errmsg em;
 
@@ -25,6 +27,7 @@ static void set_up(void)
     strcat(path, "/hooks");
     tree_folder(&dir, path, 0755);
     memset(&em, 0, sizeof em);
+    sandbox = SANDBOX_DEFAULT;
 }
 
 static void tear_down(void)
@@ -44,6 +47,8 @@ static int start(enum agent_hook kind, uint32_t timeout_s)
     return hook_start(&hook,
                       &(struct hook_run){
                           .dir = dir.text,
+                          .sandbox = &sandbox,
+                          .number = 3,
                           .deployment = "app",
                           .hook = kind,
                           .bundle = bundle,
@@ -57,9 +62,10 @@ static int start(enum agent_hook kind, uint32_t timeout_s)
 static int wait_for_end(uint64_t now_ms)
 {
     int rv = hook_end(&hook, now_ms, &em);
-    for (int i = 0; rv == 1 && i < 100; i++) {
-        struct pollfd p = {.fd = hook_descriptor(&hook), .events = POLLIN};
-        tree_must(poll(&p, 1, PATIENCE_MS) == 1, "a hook that ends");
+    for (int i = 0; rv == 1 && i < 100000; i++) {
+        struct pollfd fds[HOOK_FDS];
+        hook_watch(&hook, fds);
+        tree_must(poll(fds, HOOK_FDS, PATIENCE_MS) > 0, "a hook that ends");
         rv = hook_end(&hook, now_ms, &em);
     }
     return rv;
@@ -74,7 +80,7 @@ static int run(enum agent_hook kind)
 /* A file's text; empty when there is none. */
 static const char *text_of(const char *path)
 {
-    static char text[16384];
+    static char text[OUTPUT_KEPT_MAX + 4096];
     struct tree_path file = tree_join(&dir, path);
     struct buffer b = buffer_on(text, sizeof text - 1);
     file_read(file.text, &b, NULL);
@@ -92,7 +98,9 @@ static void test_bundle_without_the_hook_is_done_at_once(void)
 {
     set_up();
     CU_ASSERT_EQUAL(run(HOOK_APPLY), 0);
-    CU_ASSERT_EQUAL(hook_descriptor(&hook), -1);
+    struct pollfd fds[HOOK_FDS];
+    hook_watch(&hook, fds);
+    CU_ASSERT_TRUE(fds[0].fd == -1 && fds[1].fd == -1);
     CU_ASSERT_FALSE(there("deployments/app"));
     tear_down();
 }
@@ -130,10 +138,12 @@ static void test_environment_is_clean_and_says_what_is_needed(void)
              "DUNLIN_VERSION=2.1\n"
              "HOME=%s/deployments/app/data\n"
              "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
-             "PWD=%s/bundles/%s\n",
-             dir.text, dir.text, dir.text, hex.text, dir.text, dir.text, hex.text);
+             "PWD=%s/bundles/%s\n"
+             "TMPDIR=%s/deployments/app/tmp\n",
+             dir.text, dir.text, dir.text, hex.text, dir.text, dir.text, hex.text, dir.text);
     CU_ASSERT_STRING_EQUAL(text_of("deployments/app/log/apply.log"), expected);
     CU_ASSERT_TRUE(there("deployments/app/data"));
+    CU_ASSERT_TRUE(there("deployments/app/tmp"));
     tear_down();
 }
 
@@ -262,6 +272,278 @@ static void test_daemon_in_its_own_session_lives_on(void)
     tear_down();
 }
 
+/* ---- what they say ---- */
+
+static void test_words_without_end_are_cut_and_keep_nobody(void)
+{
+    set_up();
+    write_hook("apply", 0755, "#!/bin/sh\nhead -c 5000000 /dev/zero | tr '\\0' x\nexit 0\n");
+    CU_ASSERT_EQUAL(run(HOOK_APPLY), 0);
+    const char *log = text_of("deployments/app/log/apply.log");
+    CU_ASSERT_EQUAL(strspn(log, "x"), OUTPUT_KEPT_MAX);
+    CU_ASSERT_STRING_EQUAL(log + OUTPUT_KEPT_MAX,
+                           "\n[dunlin-agent keeps the first 262144 bytes of a hook's words]\n");
+    tear_down();
+}
+
+static bool within_patience(const char *path)
+{
+    for (int i = 0; !there(path) && i < PATIENCE_MS / 10; i++)
+        poll(NULL, 0, 10);
+    return there(path);
+}
+
+/* It says more than a pipe holds, after the hook that started it: neither a full pipe nor a closed
+ * one stops it. */
+static void test_daemon_left_behind_may_go_on_talking(void)
+{
+    set_up();
+    write_hook("apply", 0755,
+               "#!/bin/sh\n"
+               "setsid sh -c 'until [ -e \"$DUNLIN_DATA/go\" ]; do sleep 0.01; done\n"
+               "  head -c 300000 /dev/zero && echo still here && : >\"$DUNLIN_DATA/done\"' &\n"
+               "echo left one\n");
+    CU_ASSERT_EQUAL(run(HOOK_APPLY), 0);
+    CU_ASSERT_STRING_EQUAL(text_of("deployments/app/log/apply.log"), "left one\n");
+    tree_file(&dir, "deployments/app/data/go", 0644, SPAN_NONE);
+    CU_ASSERT_TRUE(within_patience("deployments/app/data/done"));
+    CU_ASSERT_STRING_EQUAL(text_of("deployments/app/log/apply.log"), "left one\n");
+    tear_down();
+}
+
+static void test_hook_that_says_nothing_any_more_costs_no_processor(void)
+{
+    set_up();
+    write_hook("apply", 0755, "#!/bin/sh\nexec >&- 2>&-\nexec sleep 1000\n");
+    CU_ASSERT_EQUAL(start(HOOK_APPLY, 60), 1);
+    struct pollfd fds[HOOK_FDS] = {{.fd = -1}, {.fd = 0}};
+    for (int i = 0; fds[1].fd >= 0 && i < PATIENCE_MS; i++) {
+        hook_watch(&hook, fds);
+        poll(fds, HOOK_FDS, 1);
+        CU_ASSERT_EQUAL(hook_end(&hook, 1000, &em), 1);
+    }
+    CU_ASSERT_EQUAL(fds[1].fd, -1);
+    CU_ASSERT_EQUAL(poll(fds, HOOK_FDS, 0), 0);
+    hook_kill(&hook);
+    tear_down();
+}
+
+/* ---- what they may do ---- */
+
+static void test_no_hook_gains_rights(void)
+{
+    set_up();
+    write_hook("apply", 0755, "#!/bin/sh\ngrep NoNewPrivs /proc/self/status\n");
+    CU_ASSERT_EQUAL(run(HOOK_APPLY), 0);
+    CU_ASSERT_STRING_EQUAL(text_of("deployments/app/log/apply.log"), "NoNewPrivs:\t1\n");
+    tear_down();
+}
+
+static void test_hook_has_the_limits_that_were_asked_for(void)
+{
+    set_up();
+    CU_ASSERT_EQUAL(sandbox_set_limit(&sandbox, "cpu=7", &em), 0);
+    CU_ASSERT_EQUAL(sandbox_set_limit(&sandbox, "memory=512", &em), 0);
+    CU_ASSERT_EQUAL(sandbox_set_limit(&sandbox, "files=99", &em), 0);
+    CU_ASSERT_EQUAL(sandbox_set_limit(&sandbox, "file-size=3", &em), 0);
+    write_hook("apply", 0755,
+               "#!/bin/sh\nulimit -t; ulimit -v; ulimit -n; ulimit -f; ulimit -Hc\n"
+               "head -c 4000000 /dev/zero 2>/dev/null >\"$DUNLIN_DATA/big\" || echo too big\n"
+               "wc -c <\"$DUNLIN_DATA/big\"\n");
+    CU_ASSERT_EQUAL(run(HOOK_APPLY), 0);
+    CU_ASSERT_STRING_EQUAL(text_of("deployments/app/log/apply.log"),
+                           "7\n524288\n99\n6144\n0\ntoo big\n3145728\n");
+    tear_down();
+}
+
+static void test_limits_that_are_none_are_refused(void)
+{
+    static const char *const wrong[] = {"",       "cpu",          "cpu=",
+                                        "cpu=x",  "cpu=-1",       "cpu=1s",
+                                        "=5",     "speed=5",      "cpu=1e9x",
+                                        "cpus=4", "memory= 5",    "files=1000000001",
+                                        "fil=5",  "file-size=+1", "memory=99999999999999999999"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct sandbox s = SANDBOX_DEFAULT, before = s;
+        CU_ASSERT_EQUAL(sandbox_set_limit(&s, wrong[i], &em), ERR_USAGE);
+        CU_ASSERT_EQUAL(memcmp(&s, &before, sizeof s), 0);
+    }
+    CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "write cpu=SECONDS"));
+}
+
+/* In a child, with another user's rights. */
+static int as_nobody(int (*child)(void))
+{
+    int status = -1;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(setresgid(65534, 65534, 65534) < 0 || setresuid(65534, 65534, 65534) < 0 || child());
+    tree_must(waitpid(pid, &status, 0) == pid, "a child");
+    return status;
+}
+
+static int ask_without_root(void)
+{
+    struct sandbox s = {0};
+    int rv = sandbox_set_user(&s, "nobody", &em);
+    return rv != ERR_USAGE || s.apart ||
+           !strstr(em.text, "only root can run hooks as another user");
+}
+
+static void test_only_root_gives_hooks_another_user(void)
+{
+    struct sandbox s = {0};
+    if (geteuid() != 0) {
+        CU_ASSERT_EQUAL(ask_without_root(), 0);
+        return;
+    }
+    CU_ASSERT_EQUAL(as_nobody(ask_without_root), 0);
+    CU_ASSERT_EQUAL(sandbox_set_user(&s, "nobody-of-this-name", &em), ERR_USAGE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "no such user"));
+    CU_ASSERT_EQUAL(sandbox_set_user(&s, "root", &em), ERR_USAGE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "that is root"));
+    CU_ASSERT_FALSE(s.apart);
+    CU_ASSERT_EQUAL(sandbox_set_user(&s, "nobody", &em), 0);
+    CU_ASSERT_TRUE(s.apart && s.user == 65534 && s.group_count > 0);
+}
+
+/* Hooks run as nobody, in an agent's folder with what else stands there; false: we aren't root. */
+static bool set_up_apart(void)
+{
+    if (geteuid() != 0)
+        return false;
+    set_up();
+    CU_ASSERT_EQUAL(sandbox_set_user(&sandbox, "nobody", &em), 0);
+    tree_file(&dir, "agent.db", 0600, span_text("the key"));
+    tree_file(&dir, "agent.lock", 0600, SPAN_NONE);
+    tree_folder(&dir, "chunks", 0700);
+    tree_file(&dir, "chunks/one", 0644, span_text("content"));
+    CU_ASSERT_EQUAL(sandbox_open_folder(&sandbox, dir.text, &em), 0);
+    return true;
+}
+
+static void test_hook_apart_is_its_user_and_has_no_capabilities(void)
+{
+    char expected[256];
+    if (!set_up_apart())
+        return;
+    write_hook("apply", 0755,
+               "#!/bin/sh\nid -u; id -g; grep -E 'Cap(Prm|Eff|Bnd|Amb)' /proc/self/status\n"
+               "grep -c 'Max processes  *512  *512 ' /proc/self/limits\n");
+    CU_ASSERT_EQUAL(run(HOOK_APPLY), 0);
+    snprintf(expected, sizeof expected,
+             "65534\n%u\nCapPrm:\t%016d\nCapEff:\t%016d\nCapBnd:\t%016d\nCapAmb:\t%016d\n1\n",
+             SANDBOX_GROUP_FIRST + 3, 0, 0, 0, 0);
+    CU_ASSERT_STRING_EQUAL(text_of("deployments/app/log/apply.log"), expected);
+    tear_down();
+}
+
+static void test_hook_apart_uses_what_is_its_own(void)
+{
+    char path[256];
+    if (!set_up_apart())
+        return;
+    snprintf(path, sizeof path, "bundles/%s/config", digest_hex(&bundle).text);
+    tree_file(&dir, path, 0644, span_text("colour=blue\n"));
+    write_hook("apply", 0755,
+               "#!/bin/sh\nset -e\n"
+               "cat config \"$DUNLIN_TREE/config\"\n"
+               "echo kept >\"$DUNLIN_DATA/file\"; cat \"$HOME/file\"\n"
+               "echo gone >\"$(mktemp)\"; ls \"$TMPDIR\" | wc -l\n");
+    CU_ASSERT_EQUAL(run(HOOK_APPLY), 0);
+    CU_ASSERT_STRING_EQUAL(text_of("deployments/app/log/apply.log"),
+                           "colour=blue\ncolour=blue\nkept\n1\n");
+    tear_down();
+}
+
+/* Each line of the log is something that it could do and must not. */
+static void test_hook_apart_can_do_no_harm(void)
+{
+    if (!set_up_apart())
+        return;
+    write_hook("pre-apply", 0755,
+               "#!/bin/sh\nexec 2>/dev/null\n"
+               "cd \"$DUNLIN_DATA/../../..\"\n"
+               "cat agent.db && echo read the database\n"
+               "cat chunks/one && echo read a chunk\n"
+               "ls . && echo listed the folder\n"
+               "echo x >new && echo made a file\n"
+               "echo x >>agent.lock && echo wrote the lock\n"
+               "mv agent.db other && echo moved the database\n"
+               "echo x >\"$DUNLIN_TREE/new\" && echo wrote its tree\n"
+               "echo x >\"$DUNLIN_TREE/hooks/apply\" && echo wrote its hook\n"
+               "rm -rf deployments/app/log/pre-apply.log && echo removed its log\n"
+               "mv deployments/app/data deployments/app/moved && echo moved its data\n"
+               "ln -s / deployments/app/current && echo made a link\n"
+               "kill -0 $PPID && echo may signal the agent\n"
+               "cat /proc/$PPID/environ && echo read the agent\n"
+               "ls deployments/other/data && echo listed the data of another\n"
+               "cat deployments/other/data/secret && echo read the data of another\n"
+               "ls deployments/other && echo listed the folder of another\n"
+               ":\n");
+    CU_ASSERT_EQUAL(hook_start(&hook,
+                               &(struct hook_run){.dir = dir.text,
+                                                  .sandbox = &sandbox,
+                                                  .deployment = "other",
+                                                  .number = 4,
+                                                  .hook = HOOK_PRE_APPLY,
+                                                  .bundle = bundle,
+                                                  .bundle_name = "program",
+                                                  .version = "1"},
+                               1000, &em),
+                    1);
+    CU_ASSERT_EQUAL(wait_for_end(1000), 0);
+    tree_file(&dir, "deployments/other/data/secret", 0644, span_text("of the other\n"));
+    CU_ASSERT_EQUAL(run(HOOK_PRE_APPLY), 0);
+    CU_ASSERT_STRING_EQUAL(text_of("deployments/app/log/pre-apply.log"), "");
+    CU_ASSERT_STRING_EQUAL(text_of("agent.db"), "the key");
+    CU_ASSERT_TRUE(there("deployments/app/data"));
+    tear_down();
+}
+
+static void test_hook_apart_is_ended_like_any_other(void)
+{
+    if (!set_up_apart())
+        return;
+    write_hook("apply", 0755, "#!/bin/sh\nexec sleep 1000\n");
+    CU_ASSERT_EQUAL(start(HOOK_APPLY, 30), 1);
+    CU_ASSERT_EQUAL(hook_end(&hook, 31000, &em), 1);
+    CU_ASSERT_EQUAL(wait_for_end(31000), ERR_TIMEOUT);
+    tear_down();
+}
+
+static void test_user_that_cannot_reach_the_folder_is_told_of(void)
+{
+    if (geteuid() != 0)
+        return;
+    set_up();
+    tree_folder(&dir, "closed", 0700);
+    tree_folder(&dir, "closed/agent", 0700);
+    struct tree_path inner = tree_join(&dir, "closed/agent");
+    CU_ASSERT_EQUAL(sandbox_set_user(&sandbox, "nobody", &em), 0);
+    CU_ASSERT_EQUAL(sandbox_open_folder(&sandbox, inner.text, &em), ERR_REFUSED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "a folder above it is closed"));
+    tear_down();
+}
+
+/* What a user may put into a folder of its own must not lead the agent, who is root, elsewhere. */
+static void test_folder_that_is_a_link_is_not_given_away(void)
+{
+    struct stat st;
+    if (!set_up_apart())
+        return;
+    tree_folder(&dir, "mine", 0755);
+    tree_folder(&dir, "deployments", 0755);
+    tree_folder(&dir, "deployments/app", 0755);
+    tree_folder(&dir, "deployments/app/tmp", 0755);
+    tree_link(&dir, "deployments/app/data", "../../mine");
+    write_hook("apply", 0755, "#!/bin/sh\nexit 0\n");
+    CU_ASSERT_EQUAL(run(HOOK_APPLY), ERR_IO);
+    struct tree_path mine = tree_join(&dir, "mine");
+    CU_ASSERT_TRUE(stat(mine.text, &st) == 0 && st.st_uid == 0);
+    tear_down();
+}
+
 static void test_agent_started_with_ignored_children_hears_of_its_hooks(void)
 {
     set_up();
@@ -303,6 +585,19 @@ static const struct suite_test tests[] = {
     TEST(test_hook_that_cannot_be_run_is_refused),
     TEST(test_hook_past_its_limit_is_killed_with_its_children),
     TEST(test_daemon_in_its_own_session_lives_on),
+    TEST(test_words_without_end_are_cut_and_keep_nobody),
+    TEST(test_daemon_left_behind_may_go_on_talking),
+    TEST(test_hook_that_says_nothing_any_more_costs_no_processor),
+    TEST(test_no_hook_gains_rights),
+    TEST(test_hook_has_the_limits_that_were_asked_for),
+    TEST(test_limits_that_are_none_are_refused),
+    TEST(test_only_root_gives_hooks_another_user),
+    TEST(test_hook_apart_is_its_user_and_has_no_capabilities),
+    TEST(test_hook_apart_uses_what_is_its_own),
+    TEST(test_hook_apart_can_do_no_harm),
+    TEST(test_hook_apart_is_ended_like_any_other),
+    TEST(test_user_that_cannot_reach_the_folder_is_told_of),
+    TEST(test_folder_that_is_a_link_is_not_given_away),
     TEST(test_agent_started_with_ignored_children_hears_of_its_hooks),
     TEST(test_killing_ends_it_at_once),
 };
