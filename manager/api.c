@@ -44,6 +44,7 @@ static const struct route routes[] = {
     {"POST", "/v1/deployments/*/resume", API_JSON_MAX, api_deployments_resume},
     {"POST", "/v1/deployments/*/rollback", API_JSON_MAX, api_deployments_rollback},
     {"GET", "/v1/rollouts/*", 0, api_rollouts_show},
+    {"GET", "/v1/audit", 0, api_audit_list},
     {"GET", "/metrics", 0, api_metrics_show},
 };
 

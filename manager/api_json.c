@@ -67,6 +67,17 @@ json_t *api_json_agent(const struct manager *m, uint32_t number)
                      "deployments", list);
 }
 
+json_t *api_json_audit(const struct audit_entry *e, bool chain)
+{
+    json_t *json = json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "n", (json_int_t)e->number, "time",
+                             api_json_time(e->time_s), "actor", api_json_text(e->actor), "action",
+                             api_json_text(e->action), "object", api_json_text(e->object), "detail",
+                             api_json_text(e->detail));
+    if (json && chain)
+        json_object_set_new(json, "chain", json_string(digest_hex(&e->chain).text));
+    return json;
+}
+
 json_t *api_json_deployment(const struct manager *m, uint32_t index,
                             const struct deployment_counts *counts, bool full)
 {

@@ -30,6 +30,9 @@ const struct bundle_row *api_deployment_bundle(const struct manager *m, uint32_t
 /* Counts of all deployments, to be freed. */
 struct deployment_counts *api_deployment_counts(const struct manager *m);
 
+/* `chain` adds its digest in the chain. */
+json_t *api_json_audit(const struct audit_entry *e, bool chain);
+
 /* The core's counters by name. */
 #define API_COUNTERS 9
 

@@ -2,13 +2,16 @@
 
 #include "manager/api_json.h"
 
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 /* MHD asks for at most this much of a long answer at a time. */
 #define STREAM_BLOCK 32768
 
+static void name_local_user(struct request *r);
 static bool parse_body(struct request *r);
 static bool known_fields_only(struct request *r, const struct field *fields, size_t count);
 static bool read_field(struct request *r, const struct field *f, const json_t *value);
@@ -99,11 +102,39 @@ void request_stream_text(struct request *r, request_piece *piece)
     stream(r, "text/plain");
 }
 
+void request_stream_lines(struct request *r, request_piece *piece)
+{
+    r->piece = piece;
+    stream(r, "application/x-ndjson");
+}
+
 void request_command(struct request *r, const struct command *command, request_finish *finish)
 {
     r->finish = finish;
     r->waiting = true;
-    daemon_command(r->daemon, command, finish_command, r);
+    daemon_command(r->daemon, request_actor(r), command, finish_command, r);
+}
+
+/* Found out when it is needed: the system reads a file for a user's name. */
+const char *request_actor(struct request *r)
+{
+    if (!r->actor[0])
+        name_local_user(r);
+    return r->actor;
+}
+
+/* Who connected to the socket, by the kernel's word. */
+static void name_local_user(struct request *r)
+{
+    struct ucred peer = {.uid = (uid_t)-1};
+    struct passwd user, *found = NULL;
+    char texts[1024];
+    socklen_t len = sizeof peer;
+    int fd = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+    getpwuid_r(peer.uid, &user, texts, sizeof texts, &found);
+    audit_text(r->actor, sizeof r->actor, "local:%s(%d)", found ? user.pw_name : "?",
+               (int)peer.uid);
 }
 
 void request_finish_empty(struct request *r, const struct manager_out *out)

@@ -62,7 +62,8 @@ struct request {
 
     request_finish *finish;
     struct request *next_waiting;
-    struct key_id agent; /* what a command is about, for its finish */
+    struct key_id agent;         /* what a command is about, for its finish */
+    char actor[AUDIT_ACTOR_MAX]; /* "": not found out yet */
 
     request_piece *piece;
     request_item *item;
@@ -72,6 +73,9 @@ struct request {
     uint32_t at;
     uint32_t end;
     uint32_t batch;
+    uint64_t serial; /* where a long log is read on */
+    uint64_t since_s;
+    bool ended;
 
     char name[API_NAME_MAX + 1];
     char selector[SELECTOR_TEXT_MAX + 1];
@@ -114,8 +118,14 @@ void request_reply_failure(struct request *r, int rv, const struct errmsg *em);
 /* {"LIST": [item, …]}, or pieces of text, made while they are sent. */
 void request_stream_list(struct request *r, const char *list, request_item *item);
 void request_stream_text(struct request *r, request_piece *piece);
+/* Objects, one a line: for what is too long to be read as one document. */
+void request_stream_lines(struct request *r, request_piece *piece);
 
-/* Steps the core; after the commit `finish` answers, or the refusal is answered. */
+/* Who asks, for the audit log. */
+const char *request_actor(struct request *r);
+
+/* Steps the core; after the commit `finish` answers, or the refusal is
+ * answered. */
 void request_command(struct request *r, const struct command *command, request_finish *finish);
 /* The answer of commands that give nothing: {}. */
 void request_finish_empty(struct request *r, const struct manager_out *out);

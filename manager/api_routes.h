@@ -8,6 +8,7 @@
 
 request_handler api_status_show;
 request_handler api_metrics_show;
+request_handler api_audit_list;
 
 request_handler api_agents_list;
 request_handler api_agents_show;

@@ -4,17 +4,22 @@
 static json_t *fleet_json(const struct manager *m);
 static json_t *cells_json(const struct daemon *d);
 static json_t *counters_json(const struct manager *m);
+static json_t *alarms_json(const struct daemon *d);
+
+/* Alarms that status shows; `dunlin audit` has all. */
+#define ALARMS_SHOWN 5
+#define ALARMS_SHOWN_S 86400
 
 void api_status_show(struct request *r)
 {
     const struct manager *m = daemon_core(r->daemon);
     request_reply(r, MHD_HTTP_OK,
-                  json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:I, s:o}", "version", DUNLIN_VERSION,
-                            "join_url", api_json_text(daemon_join_url(r->daemon)), "epoch",
-                            (json_int_t)daemon_epoch(r->daemon), "agents", fleet_json(m),
+                  json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:I, s:o, s:o}", "version",
+                            DUNLIN_VERSION, "join_url", api_json_text(daemon_join_url(r->daemon)),
+                            "epoch", (json_int_t)daemon_epoch(r->daemon), "agents", fleet_json(m),
                             "deployments", api_json_deployments(m, false), "cells",
                             cells_json(r->daemon), "cohorts", (json_int_t)manager_cohort_count(m),
-                            "counters", counters_json(m)));
+                            "counters", counters_json(m), "alarms", alarms_json(r->daemon)));
 }
 
 static json_t *fleet_json(const struct manager *m)
@@ -48,4 +53,18 @@ static json_t *counters_json(const struct manager *m)
     for (size_t i = 0; i < API_COUNTERS; i++)
         json_object_set_new(json, counters[i].name, json_integer((json_int_t)counters[i].value));
     return json;
+}
+
+/* How many there were in the last day, and the newest. */
+static json_t *alarms_json(const struct daemon *d)
+{
+    struct audit_entry last[ALARMS_SHOWN];
+    uint64_t now_s = daemon_now_s(d);
+    uint64_t since_s = now_s > ALARMS_SHOWN_S ? now_s - ALARMS_SHOWN_S : 0;
+    size_t count = ledger_audit_alarms(daemon_ledger(d), since_s, last, ALARMS_SHOWN);
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, api_json_audit(&last[i], false));
+    return json_pack("{s:I, s:o}", "last_day",
+                     (json_int_t)ledger_audit_alarm_count(daemon_ledger(d), since_s), "last", list);
 }

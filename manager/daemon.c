@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "manager/api.h"
+#include "manager/auditor.h"
 #include "manager/cells.h"
 #include "manager/keyring.h"
 #include "manager/reception.h"
@@ -60,6 +61,7 @@ struct daemon {
     struct ledger *ledger;
     struct depot *depot;
     struct scribe *scribe;
+    struct auditor *auditor;
     struct cells *cells;
     struct api *api;
 
@@ -101,6 +103,7 @@ static int start(struct daemon *d, const struct daemon_options *options, struct 
 static int open_folder(struct daemon *d, const char *dir, struct errmsg *em);
 static int take_lock(struct daemon *d, struct errmsg *em);
 static int open_files(struct daemon *d, struct errmsg *em);
+static int found_fleet(struct daemon *d, struct errmsg *em);
 static int look_for_database(const struct daemon *d, struct errmsg *em);
 static int open_core(struct daemon *d, struct errmsg *em);
 static int load_core(struct daemon *d, struct errmsg *em);
@@ -110,6 +113,8 @@ static void wait_for_events(struct daemon *d, struct pollfd *fds, size_t count);
 static void turn(struct daemon *d, const struct pollfd *fds);
 static void step(struct daemon *d, struct manager_event *ev, const struct newcomer *newcomer,
                  struct manager_out *out);
+static void audit_alarms(struct daemon *d, const struct manager_out *out);
+static void audit_joins(struct daemon *d, const struct manager_out *out);
 static void step_on(struct daemon *d, uint64_t until_ms);
 static void finish(struct daemon *d);
 static void recover(struct daemon *d, int rv);
@@ -177,6 +182,7 @@ void daemon_free(struct daemon *d)
     api_free(d->api);
     cells_close(d->cells);
     scribe_free(d->scribe);
+    auditor_free(d->auditor);
     depot_close(d->depot);
     ledger_close(d->ledger);
     if (d->core != MAP_FAILED)
@@ -244,10 +250,19 @@ static int open_files(struct daemon *d, struct errmsg *em)
     if (!d->depot)
         return ERR_IO;
     d->scribe = scribe_new(&d->keys, d->ledger, d->depot);
-    if (!d->scribe)
+    d->auditor = auditor_new(d->ledger);
+    if (!d->scribe || !d->auditor)
         return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
-    return ledger_setting(d->ledger, LEDGER_EPOCH) > 0 ? 0
-                                                       : ledger_set(d->ledger, LEDGER_EPOCH, 1, em);
+    return ledger_setting(d->ledger, LEDGER_EPOCH) > 0 ? 0 : found_fleet(d, em);
+}
+
+static int found_fleet(struct daemon *d, struct errmsg *em)
+{
+    struct audit_entry e = {.actor = "manager", .action = "fleet-create"};
+    struct key_id authority = key_id_of(&d->keys.authority_public);
+    audit_text(e.object, sizeof e.object, "authority %s", key_id_hex(&authority).text);
+    int rv = ledger_set(d->ledger, LEDGER_EPOCH, 1, em);
+    return rv < 0 ? rv : auditor_add(d->auditor, &e, d->now_s, em);
 }
 
 /* The database is made, keys and all, before the content's folder. Where that one is alone, a fleet
@@ -387,13 +402,33 @@ static void step(struct daemon *d, struct manager_event *ev, const struct newcom
     arena_reset(&d->scratch);
     manager_step(d->core, ev, &d->scratch, out);
     d->more = out->more;
-    for (uint32_t i = 0; i < out->alarm_count; i++)
-        log_event(LOG_WARN, "alarm", "what=%s agent=%u batch=%u token=%u",
-                  alarm_name(out->alarms[i].type), out->alarms[i].number, out->alarms[i].batch + 1,
-                  out->alarms[i].index);
     for (uint32_t i = 0; i < out->persist_count && d->broken == 0; i++)
         d->broken =
             scribe_persist(d->scribe, d->core, &out->persist[i], newcomer, d->now_s, &d->why);
+    audit_alarms(d, out);
+    if (ev->type == MANAGER_JOIN)
+        audit_joins(d, out);
+}
+
+static void audit_alarms(struct daemon *d, const struct manager_out *out)
+{
+    for (uint32_t i = 0; i < out->alarm_count && d->broken == 0; i++) {
+        struct audit_entry e = {0};
+        audit_alarm(&e, d->core, &out->alarms[i]);
+        d->broken = auditor_add_bounded(d->auditor, &e, d->now_s, &d->why);
+        if (d->broken <= 0)
+            continue;
+        d->broken = 0;
+        log_event(LOG_WARN, "alarm", "what=%s who=%s object=\"%s\"", e.action, e.actor, e.object);
+    }
+}
+
+/* An answer that is given again is nothing new. */
+static void audit_joins(struct daemon *d, const struct manager_out *out)
+{
+    for (uint32_t i = 0; i < out->persist_count && d->broken == 0; i++)
+        if (out->persist[i].type == PERSIST_AGENT)
+            d->broken = auditor_join(d->auditor, d->core, out->persist[i].index, d->now_s, &d->why);
 }
 
 static void step_on(struct daemon *d, uint64_t until_ms)
@@ -410,6 +445,8 @@ static void step_on(struct daemon *d, uint64_t until_ms)
 static void finish(struct daemon *d)
 {
     int rv = d->broken;
+    if (rv == 0)
+        rv = auditor_settle(d->auditor, d->core, d->now_s, &d->why);
     bool dirty = ledger_dirty(d->ledger);
     if (rv == 0)
         rv = ledger_commit(d->ledger, &d->why);
@@ -438,6 +475,7 @@ static void recover(struct daemon *d, int rv)
     d->failing = true;
     ledger_rollback(d->ledger);
     scribe_rolled_back(d->scribe);
+    auditor_rolled_back(d->auditor);
     cells_drop(d->cells, clock_monotonic_ms());
     madvise(d->core, d->core_size, MADV_DONTNEED); /* zeroes it */
     struct errmsg why = d->why;
@@ -712,8 +750,8 @@ struct cell_info daemon_cell_info(const struct daemon *d, size_t i)
 }
 
 /* Without memory for a reply its connection could never be answered: that is the end. */
-void daemon_command(struct daemon *d, const struct command *command, daemon_reply *reply,
-                    void *context)
+void daemon_command(struct daemon *d, const char *actor, const struct command *command,
+                    daemon_reply *reply, void *context)
 {
     if (d->reply_count == d->reply_cap) {
         size_t cap = d->reply_cap ? d->reply_cap * 2 : 16;
@@ -727,6 +765,12 @@ void daemon_command(struct daemon *d, const struct command *command, daemon_repl
     r->say = reply;
     r->context = context;
     step(d, &(struct manager_event){.type = MANAGER_COMMAND, .command = command}, NULL, &r->out);
+    if (r->out.rv != 0 || d->broken != 0)
+        return; /* it has changed nothing */
+    struct audit_entry e = {0};
+    audit_text(e.actor, sizeof e.actor, "%s", actor);
+    audit_command(&e, d->core, command, &r->out);
+    d->broken = auditor_add(d->auditor, &e, d->now_s, &d->why);
 }
 
 int daemon_put_chunk(struct daemon *d, const struct digest *name, struct span frame,

@@ -63,15 +63,16 @@ typedef void daemon_reply(void *context, const struct manager_out *out, int comm
                           const struct errmsg *em);
 
 /*
- * Steps the core at once; `reply` is called exactly once, from the loop after the commit, never
- * from in here, and also for a command that was refused. Not to be called inside `reply`.
+ * Steps the core at once; what it changed goes into the audit log under the name of `actor`.
+ * `reply` is called exactly once, from the loop after the commit, never from in here, and also for
+ * a command that was refused. Not to be called inside `reply`.
  *
  * COMMAND_BUNDLE_ADD: the API has checked the publisher's signature, put the signed manifest into
  * the depot under its digest (frame: a zero byte, then the bytes), and made sure that every index
  * chunk and content chunk is there.
  */
-void daemon_command(struct daemon *d, const struct command *command, daemon_reply *reply,
-                    void *context);
+void daemon_command(struct daemon *d, const char *actor, const struct command *command,
+                    daemon_reply *reply, void *context);
 
 /*
  * Keeps a chunk's frame, whose content the API has checked, as depot_put does. One that a bundle

@@ -24,6 +24,24 @@
     "PRAGMA cache_size=-16384; PRAGMA journal_size_limit=67108864;"
 
 /*
+ * The audit log only grows, by one number after the other: SQLite itself refuses anything else, so
+ * that no mistake of ours can rewrite it. (REPLACE deletes without asking the trigger for DELETE;
+ * the one for INSERT sees it.)
+ */
+#define AUDIT_SCHEMA                                                                               \
+    "CREATE TABLE audit(n INTEGER PRIMARY KEY, time INTEGER NOT NULL, actor TEXT NOT NULL,"        \
+    " action TEXT NOT NULL, object TEXT NOT NULL, detail TEXT NOT NULL, chain BLOB NOT NULL);"     \
+    "CREATE INDEX audit_alarm ON audit(time) WHERE " IS_ALARM ";"                                  \
+    "CREATE TRIGGER audit_order BEFORE INSERT ON audit"                                            \
+    " WHEN new.n <> (SELECT coalesce(max(n), 0) + 1 FROM audit)"                                   \
+    " BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;"                                 \
+    "CREATE TRIGGER audit_update BEFORE UPDATE ON audit"                                           \
+    " BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;"                                 \
+    "CREATE TRIGGER audit_delete BEFORE DELETE ON audit"                                           \
+    " BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;"
+#define IS_ALARM "action GLOB 'alarm-*'"
+
+/*
  * What is named by a dense number has it as its row id: random keys are inserted many times slower.
  * The key and facts of a newcomer are seldom read, so they stand apart from what is loaded. What is
  * loaded for each agent is one blob of fixed layout: reading twenty columns a million times takes
@@ -51,7 +69,7 @@
     "CREATE TABLE chunk(n INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,"                       \
     " bundles INTEGER NOT NULL, serial INTEGER NOT NULL UNIQUE);"                                  \
     "CREATE TABLE bundle_chunk(bundle INTEGER, chunk INTEGER, PRIMARY KEY(bundle, chunk))"         \
-    " WITHOUT ROWID;"
+    " WITHOUT ROWID;" AUDIT_SCHEMA
 
 #define CHUNKS_OF "(SELECT chunk FROM bundle_chunk WHERE bundle=?)"
 /* The next serial of the chunks. */
@@ -82,6 +100,11 @@ enum statement {
     NEXT_CHUNK,
     GET_FACTS,
     GET_KEY,
+    ADD_AUDIT,
+    LAST_AUDIT,
+    NEXT_AUDIT,
+    LAST_ALARMS,
+    COUNT_ALARMS,
     STATEMENT_COUNT,
 };
 
@@ -112,6 +135,12 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
         "SELECT serial, digest, bundles FROM chunk WHERE serial>? ORDER BY serial LIMIT 1",
     [GET_FACTS] = "SELECT facts FROM newcomer WHERE n=?",
     [GET_KEY] = "SELECT key FROM newcomer WHERE n=?",
+    [ADD_AUDIT] = "INSERT INTO audit VALUES(?,?,?,?,?,?,?)",
+    [LAST_AUDIT] = "SELECT n, chain FROM audit ORDER BY n DESC LIMIT 1",
+    [NEXT_AUDIT] = "SELECT * FROM audit WHERE n>? AND time>=? ORDER BY n LIMIT 1",
+    [LAST_ALARMS] =
+        "SELECT * FROM audit WHERE " IS_ALARM " AND time>=? ORDER BY time DESC, n DESC LIMIT ?",
+    [COUNT_ALARMS] = "SELECT count(*) FROM audit WHERE " IS_ALARM " AND time>=?",
 };
 
 /* Keys of `meta`. The numbers are on disks. */
@@ -1059,6 +1088,80 @@ int ledger_key(struct ledger *l, uint32_t number, struct public_key *out, struct
     if (!found && rv == 0)
         return errmsg_set(em, ERR_NOT_FOUND, "there is no agent %u", number);
     return rv < 0 || odd ? fail(l, rv < 0 ? rv : ERR_DAMAGED, "read an agent's key", em) : 0;
+}
+
+/* ---- the audit log ---- */
+
+int ledger_audit_add(struct ledger *l, const struct audit_entry *e, struct errmsg *em)
+{
+    struct query q;
+    int rv = start_row(l, ADD_AUDIT, &q, em);
+    if (rv < 0)
+        return rv;
+    put_int(&q, e->number);
+    put_int(&q, e->time_s);
+    put_text(&q, e->actor);
+    put_text(&q, e->action);
+    put_text(&q, e->object);
+    put_text(&q, e->detail);
+    put_blob(&q, span_of(e->chain.bytes, DIGEST_LEN));
+    return end_write(&q, em);
+}
+
+int ledger_audit_last(struct ledger *l, uint64_t *number, struct digest *chain, struct errmsg *em)
+{
+    struct query q = query_on(l, l->statements[LAST_AUDIT]);
+    *number = 0;
+    memset(chain, 0, sizeof *chain);
+    if (next_row(&q)) {
+        *number = get_int(&q, INT64_MAX);
+        get_bytes(&q, chain->bytes, DIGEST_LEN);
+    }
+    int rv = end_query(&q);
+    return rv < 0 ? fail(l, rv, "read the end of its audit log", em) : 0;
+}
+
+static void get_audit(struct query *q, struct audit_entry *e)
+{
+    e->number = get_int(q, INT64_MAX);
+    e->time_s = get_int(q, INT64_MAX);
+    get_text(q, e->actor, sizeof e->actor);
+    get_text(q, e->action, sizeof e->action);
+    get_text(q, e->object, sizeof e->object);
+    get_text(q, e->detail, sizeof e->detail);
+    get_bytes(q, e->chain.bytes, DIGEST_LEN);
+}
+
+int ledger_audit_next(struct ledger *l, uint64_t after, uint64_t since_s, struct audit_entry *e,
+                      struct errmsg *em)
+{
+    struct query q = query_on(l, l->statements[NEXT_AUDIT]);
+    put_int(&q, after);
+    put_int(&q, since_s);
+    bool found = next_row(&q);
+    if (found)
+        get_audit(&q, e);
+    int rv = end_query(&q);
+    return rv < 0 ? fail(l, rv, "read its audit log", em) : found;
+}
+
+size_t ledger_audit_alarms(struct ledger *l, uint64_t since_s, struct audit_entry *last, size_t max)
+{
+    size_t count = 0;
+    struct query q = query_on(l, l->statements[LAST_ALARMS]);
+    put_int(&q, since_s);
+    put_int(&q, max);
+    while (count < max && next_row(&q))
+        get_audit(&q, &last[count++]);
+    return end_query(&q) < 0 ? 0 : count;
+}
+
+uint64_t ledger_audit_alarm_count(struct ledger *l, uint64_t since_s)
+{
+    struct query q = query_on(l, l->statements[COUNT_ALARMS]);
+    put_int(&q, since_s);
+    uint64_t count = next_row(&q) ? get_int(&q, INT64_MAX) : 0;
+    return end_query(&q) < 0 ? 0 : count;
 }
 
 /* ---- SQLite, one statement at a time ---- */

@@ -8,6 +8,7 @@
 #ifndef DUNLIN_MANAGER_LEDGER_H
 #define DUNLIN_MANAGER_LEDGER_H
 
+#include "manager/core/audit.h"
 #include "manager/core/manager.h"
 
 #define FLEET_ID_LEN 8
@@ -115,6 +116,21 @@ int ledger_facts(struct ledger *l, uint32_t number, struct facts *out, struct er
 
 /* The agent's public key; ERR_NOT_FOUND. */
 int ledger_key(struct ledger *l, uint32_t number, struct public_key *out, struct errmsg *em);
+
+/* ---- the audit log: entries come, and never change or go ---- */
+
+/* Within the open transaction. Its number is the last one's and one more, or the write fails. */
+int ledger_audit_add(struct ledger *l, const struct audit_entry *e, struct errmsg *em);
+/* Of the last entry; 0 and zeros when there is none yet. */
+int ledger_audit_last(struct ledger *l, uint64_t *number, struct digest *chain, struct errmsg *em);
+/* The next entry behind `after` that isn't older than `since_s`. 1, 0 at the end, or a negative
+ * code. What somebody wrote into the table by other ways is shown as it is, or ERR_DAMAGED. */
+int ledger_audit_next(struct ledger *l, uint64_t after, uint64_t since_s, struct audit_entry *e,
+                      struct errmsg *em);
+/* The newest alarms that aren't older than that, the newest first; returns how many. */
+size_t ledger_audit_alarms(struct ledger *l, uint64_t since_s, struct audit_entry *last,
+                           size_t max);
+uint64_t ledger_audit_alarm_count(struct ledger *l, uint64_t since_s);
 
 /* For tests: the file may grow to this many pages; less stands for a full disk. */
 int ledger_limit(struct ledger *l, uint32_t pages, struct errmsg *em);

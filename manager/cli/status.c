@@ -8,6 +8,7 @@ static int status(struct cli *cli);
 static int print_head(struct cli *cli, const json_t *s);
 static void add_agents(struct table *t, const json_t *agents);
 static void add_cells(struct table *t, const json_t *cells);
+static void add_alarms(struct table *t, const json_t *alarms);
 
 const struct verb status_verbs[1] = {
     {
@@ -45,6 +46,7 @@ static int print_head(struct cli *cli, const json_t *s)
     add_cells(t, json_object_get(s, "cells"));
     table_cell(t, PAINT_DIM, "cohorts");
     table_cell(t, PAINT_NONE, "%s", units_count(field_number(s, "cohorts"), "label set").text);
+    add_alarms(t, json_object_get(s, "alarms"));
     return cli_print(cli, t);
 }
 
@@ -81,4 +83,23 @@ static void add_cells(struct table *t, const json_t *cells)
     }
     table_cell(t, used ? PAINT_BAD : PAINT_GOOD, "%s%s",
                units_of(up, json_array_size(cells), "up").text, down);
+}
+
+/* Nothing when nothing was wrong; else how many in the last day, and the newest of them. */
+static void add_alarms(struct table *t, const json_t *alarms)
+{
+    const json_t *alarm;
+    size_t i;
+    uint64_t count = field_number(alarms, "last_day");
+    if (count == 0)
+        return;
+    table_cell(t, PAINT_DIM, "alarms");
+    table_cell(t, PAINT_BAD, "%" PRIu64 " in the last day; `dunlin audit` has all", count);
+    json_array_foreach(json_object_get(alarms, "last"), i, alarm)
+    {
+        table_cell(t, PAINT_NONE, "%s", "");
+        table_cell(t, PAINT_BAD, "%s: %s, by %s, %s", field_text(alarm, "action"),
+                   field_text(alarm, "object"), field_text(alarm, "actor"),
+                   field_ago(alarm, "time", "").text);
+    }
 }

@@ -81,6 +81,18 @@ int units_time(const char *iso8601, int64_t *seconds)
     return 0;
 }
 
+int units_since(const char *text, int64_t now_s, int64_t *seconds)
+{
+    char moment[32];
+    uint64_t ago_s;
+    snprintf(moment, sizeof moment, "%.12sT00:00:00Z", text);
+    if (units_time(text, seconds) == 0 || units_time(moment, seconds) == 0)
+        return 0;
+    int rv = units_duration(text, &ago_s);
+    *seconds = rv == 0 && ago_s < (uint64_t)now_s ? now_s - (int64_t)ago_s : 0;
+    return rv;
+}
+
 int units_duration(const char *text, uint64_t *seconds)
 {
     *seconds = 0;

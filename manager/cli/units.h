@@ -29,6 +29,10 @@ struct units_text units_ago(int64_t then_s, int64_t now_s);
 /* Seconds since 1970 of "2024-05-01T12:00:00Z"; ERR_FORMAT for anything else. */
 int units_time(const char *iso8601, int64_t *seconds);
 
+/* The same of a day alone, "2024-05-01", at its beginning (UTC), or of a duration before now, "2h".
+ */
+int units_since(const char *text, int64_t now_s, int64_t *seconds);
+
 /* Seconds of "90s", "5m", "24h", "7d" or "1h30m". ERR_FORMAT, or ERR_RANGE beyond 100 years. */
 int units_duration(const char *text, uint64_t *seconds);
 

@@ -51,7 +51,7 @@ static void note(void *context, const struct manager_out *out, int commit_rv,
 static struct outcome run_command(struct daemon *d, const struct command *c)
 {
     struct outcome o = {0};
-    daemon_command(d, c, note, &o);
+    daemon_command(d, "local:tester(1)", c, note, &o);
     CU_ASSERT_EQUAL(o.replies, 0); /* not before the commit */
     CU_ASSERT_EQUAL(daemon_run(d, NULL), 0);
     CU_ASSERT_EQUAL(o.replies, 1);

@@ -35,6 +35,21 @@ static void test_times_are_seen_from_now(void)
     CU_ASSERT_STRING_EQUAL(units_ago(7 * 86400 - 5, 0).text, "in 7 days");
 }
 
+static void test_moments_are_dates_or_spans_before_now(void)
+{
+    int64_t t = 0;
+    CU_ASSERT_EQUAL(units_since("2h", 10000, &t), 0);
+    CU_ASSERT_EQUAL(t, 2800);
+    CU_ASSERT_EQUAL(units_since("1970-01-02", 0, &t), 0);
+    CU_ASSERT_EQUAL(t, 86400);
+    CU_ASSERT_EQUAL(units_since("1970-01-02T00:00:01Z", 0, &t), 0);
+    CU_ASSERT_EQUAL(t, 86401);
+    CU_ASSERT_EQUAL(units_since("1d", 5, &t), 0);
+    CU_ASSERT_EQUAL(t, 0);
+    CU_ASSERT_TRUE(units_since("yesterday", 10000, &t) < 0);
+    CU_ASSERT_TRUE(units_since("", 10000, &t) < 0);
+}
+
 static void test_times_are_read_from_iso_8601(void)
 {
     int64_t t;
@@ -78,8 +93,8 @@ static void test_durations_need_a_unit(void)
 
 static const struct suite_test tests[] = {
     TEST(test_sizes_have_about_three_digits), TEST(test_counts_know_singular_and_plural),
-    TEST(test_times_are_seen_from_now),       TEST(test_times_are_read_from_iso_8601),
-    TEST(test_durations_need_a_unit),
+    TEST(test_times_are_seen_from_now),       TEST(test_moments_are_dates_or_spans_before_now),
+    TEST(test_times_are_read_from_iso_8601),  TEST(test_durations_need_a_unit),
 };
 
 SUITE_MAIN("units", tests)

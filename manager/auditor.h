@@ -1,0 +1,40 @@
+/*
+ * auditor: writes the audit log: gives each entry its number, time and place in the chain, within
+ * the ledger's open transaction and so together with the change that it tells of.
+ * It decides nothing, but bounds what strangers can make it write.
+ */
+#ifndef DUNLIN_MANAGER_AUDITOR_H
+#define DUNLIN_MANAGER_AUDITOR_H
+
+#include "manager/ledger.h"
+
+/* What recurs within this time is counted, and told of with the next entry of its kind. */
+#define AUDITOR_QUIET_S 600
+/* What strangers cause: so many entries at once, then one in so many seconds: 2 MB a day at most.
+ */
+#define AUDITOR_BURST 100
+#define AUDITOR_REFILL_S 10
+
+struct auditor;
+
+/* The ledger is borrowed and outlives it. NULL when there is no memory. */
+struct auditor *auditor_new(struct ledger *ledger);
+void auditor_free(struct auditor *a);
+
+/* Writes an entry that has its texts. After an error the transaction is spoilt. */
+int auditor_add(struct auditor *a, struct audit_entry *e, uint64_t now_s, struct errmsg *em);
+
+/* The same for what somebody without any right can cause again and again. 1 when it was written, 0
+ * when it was only counted. */
+int auditor_add_bounded(struct auditor *a, struct audit_entry *e, uint64_t now_s,
+                        struct errmsg *em);
+
+/* An agent is new. Those of one batch become one entry when auditor_settle is called. */
+int auditor_join(struct auditor *a, const struct manager *m, uint32_t number, uint64_t now_s,
+                 struct errmsg *em);
+/* Before the commit. */
+int auditor_settle(struct auditor *a, const struct manager *m, uint64_t now_s, struct errmsg *em);
+/* After a rollback: what was gathered hasn't happened. */
+void auditor_rolled_back(struct auditor *a);
+
+#endif

@@ -1,0 +1,185 @@
+#include "manager/core/audit.h"
+
+#include "base/endian.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+/* Digits of an agent's id that people are shown. */
+#define SHORT_ID 12
+
+#define ACTION(e, ...) audit_text((e)->action, sizeof(e)->action, __VA_ARGS__)
+#define OBJECT(e, ...) audit_text((e)->object, sizeof(e)->object, __VA_ARGS__)
+#define DETAIL(e, ...) audit_text((e)->detail, sizeof(e)->detail, __VA_ARGS__)
+
+static void add_number(struct digest_stream *s, uint64_t value);
+static void add_text(struct digest_stream *s, const char *text);
+static const char *action_of(enum command_type type);
+static void describe_token(struct audit_entry *e, const struct command *c,
+                           const struct manager_out *out);
+static void describe_deployment(struct audit_entry *e, const struct manager *m,
+                                const struct command *c, const struct manager_out *out);
+static void name_agent(struct audit_entry *e, const struct manager *m, uint32_t number);
+
+struct digest audit_chain(const struct digest *before, const struct audit_entry *e)
+{
+    struct digest_stream s;
+    digest_start(&s);
+    digest_add(&s, span_of(before->bytes, DIGEST_LEN));
+    add_number(&s, e->number);
+    add_number(&s, e->time_s);
+    add_text(&s, e->actor);
+    add_text(&s, e->action);
+    add_text(&s, e->object);
+    add_text(&s, e->detail);
+    return digest_end(&s);
+}
+
+static void add_number(struct digest_stream *s, uint64_t value)
+{
+    uint8_t bytes[8];
+    le64_write(bytes, value);
+    digest_add(s, span_of(bytes, sizeof bytes));
+}
+
+/* With the length before it no two lists of texts make the same bytes. */
+static void add_text(struct digest_stream *s, const char *text)
+{
+    uint8_t len[4];
+    le32_write(len, (uint32_t)strlen(text));
+    digest_add(s, span_of(len, sizeof len));
+    digest_add(s, span_text(text));
+}
+
+void audit_text(char *out, size_t cap, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(out, cap, fmt, ap);
+    va_end(ap);
+    for (char *c = out; *c; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+}
+
+/* ---- commands ---- */
+
+void audit_command(struct audit_entry *e, const struct manager *m, const struct command *c,
+                   const struct manager_out *out)
+{
+    struct key_id id;
+    ACTION(e, "%s", action_of(c->type));
+    switch (c->type) {
+    case COMMAND_TOKEN_CREATE:
+    case COMMAND_TOKEN_REVOKE:
+        describe_token(e, c, out);
+        break;
+    case COMMAND_PUBLISHER_ADD:
+        id = key_id_of(&c->publisher);
+        OBJECT(e, "key %s", key_id_hex(&id).text);
+        break;
+    case COMMAND_BUNDLE_ADD:
+        OBJECT(e, "bundle %s@%s", c->bundle.name, c->bundle.version);
+        DETAIL(e, "digest=%s", digest_hex(&c->bundle.digest).text);
+        break;
+    case COMMAND_BUNDLE_REMOVE:
+        OBJECT(e, "bundle %s@%s", c->bundle_name.name, c->bundle_name.version);
+        break;
+    case COMMAND_DEPLOY:
+    case COMMAND_PAUSE:
+    case COMMAND_RESUME:
+    case COMMAND_ROLLBACK:
+    case COMMAND_DEPLOYMENT_REMOVE:
+        describe_deployment(e, m, c, out);
+        break;
+    case COMMAND_LABEL:
+        name_agent(e, m, out->index);
+        DETAIL(e, "set=%s unset=%s", c->label.set, c->label.unset);
+        break;
+    case COMMAND_AGENT_REMOVE:
+        name_agent(e, m, out->index);
+        break;
+    }
+}
+
+static const char *action_of(enum command_type type)
+{
+    static const char *const actions[] = {
+        [COMMAND_TOKEN_CREATE] = "token-create",
+        [COMMAND_TOKEN_REVOKE] = "token-revoke",
+        [COMMAND_PUBLISHER_ADD] = "publisher-add",
+        [COMMAND_BUNDLE_ADD] = "bundle-add",
+        [COMMAND_BUNDLE_REMOVE] = "bundle-remove",
+        [COMMAND_DEPLOY] = "deploy",
+        [COMMAND_PAUSE] = "pause",
+        [COMMAND_RESUME] = "resume",
+        [COMMAND_ROLLBACK] = "rollback",
+        [COMMAND_DEPLOYMENT_REMOVE] = "deployment-remove",
+        [COMMAND_LABEL] = "agent-label",
+        [COMMAND_AGENT_REMOVE] = "agent-remove",
+    };
+    assert(type < sizeof actions / sizeof actions[0] && actions[type]);
+    return actions[type];
+}
+
+static void describe_token(struct audit_entry *e, const struct command *c,
+                           const struct manager_out *out)
+{
+    OBJECT(e, "batch %u", out->index + 1);
+    if (c->type == COMMAND_TOKEN_CREATE)
+        DETAIL(e, "tokens=%u uses=%u expires=%llu labels=%s", c->token.count, c->token.uses,
+               (unsigned long long)c->token.expires_s, c->token.labels);
+}
+
+/* What it asks for now, also when the command didn't say which version. */
+static void describe_deployment(struct audit_entry *e, const struct manager *m,
+                                const struct command *c, const struct manager_out *out)
+{
+    const struct deployment_row *d = manager_deployment(m, out->index);
+    const struct bundle_row *b = manager_bundle(m, d->history[0].bundle);
+    OBJECT(e, "deployment %s", d->name);
+    if (c->type == COMMAND_DEPLOY)
+        DETAIL(e, "bundle=%s@%s generation=%u priority=%u select=%s", b->name, b->version,
+               d->history[0].generation, d->priority, d->selector);
+    else
+        DETAIL(e, "bundle=%s@%s generation=%u", b->name, b->version, d->history[0].generation);
+}
+
+static void name_agent(struct audit_entry *e, const struct manager *m, uint32_t number)
+{
+    OBJECT(e, "agent %u (%.*s)", number, SHORT_ID, key_id_hex(&manager_agent(m, number)->id).text);
+}
+
+/* ---- what devices caused ---- */
+
+static void device_actor(struct audit_entry *e, const struct manager *m, uint32_t number)
+{
+    audit_text(e->actor, sizeof e->actor, "device:%.*s", SHORT_ID,
+               key_id_hex(&manager_agent(m, number)->id).text);
+}
+
+void audit_alarm(struct audit_entry *e, const struct manager *m, const struct alarm *alarm)
+{
+    ACTION(e, "alarm-%s", alarm_name(alarm->type));
+    audit_text(e->actor, sizeof e->actor, "manager");
+    if (alarm->number > 0) {
+        device_actor(e, m, alarm->number);
+        name_agent(e, m, alarm->number);
+    }
+    if (alarm->type == ALARM_TOKEN_REUSED)
+        OBJECT(e, "batch %u, token %u", alarm->batch + 1, alarm->index);
+}
+
+void audit_join(struct audit_entry *e, const struct manager *m, const struct audit_joins *joins)
+{
+    const struct agent_row *first = manager_agent(m, joins->first);
+    ACTION(e, first->flags & AGENT_WAITING ? "join-asked" : "join");
+    if (joins->count == 1) {
+        device_actor(e, m, joins->first);
+        name_agent(e, m, joins->first);
+    } else {
+        audit_text(e->actor, sizeof e->actor, "devices");
+        OBJECT(e, "%u agents, numbers %u-%u", joins->count, joins->first, joins->last);
+    }
+    DETAIL(e, "batch=%u", joins->batch + 1);
+}

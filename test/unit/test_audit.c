@@ -1,0 +1,181 @@
+/* Entries of the audit log: each says who did what to which thing, and hangs on all before it. */
+#include "manager/core/audit.h"
+
+#include "test/samples.h"
+#include "test/suite.h"
+
+#include <stdio.h>
+
+static const struct manager_limits LIMITS = {
+    .agents = 8, .cohorts = 4, .deployments = 4, .bundles = 4, .batches = 4};
+
+/* A fleet with one of each: batch 1, bundle app@2, deployment web, agent 1. */
+static struct manager *fleet(void)
+{
+    struct manager_options options = {.limits = LIMITS, .epoch = 1, .policy = POLICY_DEFAULT};
+    struct manager *m = manager_init(calloc(1, manager_size(&LIMITS)), &options);
+    struct batch_row batch = {.count = 10, .uses = 1};
+    struct bundle_row bundle = {.name = "app", .version = "2"};
+    struct deployment_row deployment = {.name = "web",
+                                        .selector = "env=prod",
+                                        .priority = 7,
+                                        .history_count = 1,
+                                        .history = {{.generation = 3}}};
+    struct cohort cohort = {.labels = {.text = "env=prod"}};
+    struct agent_row agent = {.id = sample_agent()};
+    CU_ASSERT_EQUAL(manager_load_batch(m, &batch), 0);
+    CU_ASSERT_EQUAL(manager_load_bundle(m, &bundle), 0);
+    CU_ASSERT_EQUAL(manager_load_deployment(m, &deployment), 0);
+    CU_ASSERT_EQUAL(manager_load_cohort(m, &cohort), 0);
+    CU_ASSERT_EQUAL(manager_load_agent(m, 1, &agent, NULL, 0), 0);
+    return m;
+}
+
+static void check_words(const struct audit_entry *e, const char *action, const char *object,
+                        const char *detail)
+{
+    CU_ASSERT_STRING_EQUAL(e->action, action);
+    CU_ASSERT_STRING_EQUAL(e->object, object);
+    CU_ASSERT_STRING_EQUAL(e->detail, detail);
+}
+
+static void test_every_command_has_words(void)
+{
+    struct manager *m = fleet();
+    struct manager_out one = {.index = 0}, agent = {.index = 1};
+    const struct {
+        struct command command;
+        const struct manager_out *out;
+        const char *action, *object, *detail;
+    } cases[] = {
+        {{.type = COMMAND_TOKEN_CREATE,
+          .token = {.count = 5, .uses = 2, .expires_s = 9, .labels = "a=b"}},
+         &one,
+         "token-create",
+         "batch 1",
+         "tokens=5 uses=2 expires=9 labels=a=b"},
+        {{.type = COMMAND_TOKEN_REVOKE}, &one, "token-revoke", "batch 1", ""},
+        {{.type = COMMAND_BUNDLE_REMOVE, .bundle_name = {"app", "2"}},
+         &one,
+         "bundle-remove",
+         "bundle app@2",
+         ""},
+        {{.type = COMMAND_DEPLOY},
+         &one,
+         "deploy",
+         "deployment web",
+         "bundle=app@2 generation=3 priority=7 select=env=prod"},
+        {{.type = COMMAND_PAUSE}, &one, "pause", "deployment web", "bundle=app@2 generation=3"},
+        {{.type = COMMAND_RESUME}, &one, "resume", "deployment web", "bundle=app@2 generation=3"},
+        {{.type = COMMAND_ROLLBACK},
+         &one,
+         "rollback",
+         "deployment web",
+         "bundle=app@2 generation=3"},
+        {{.type = COMMAND_DEPLOYMENT_REMOVE},
+         &one,
+         "deployment-remove",
+         "deployment web",
+         "bundle=app@2 generation=3"},
+        {{.type = COMMAND_LABEL, .label = {.set = "a=b", .unset = "c"}},
+         &agent,
+         "agent-label",
+         "agent 1 (a0a1a2a3a4a5)",
+         "set=a=b unset=c"},
+        {{.type = COMMAND_AGENT_REMOVE}, &agent, "agent-remove", "agent 1 (a0a1a2a3a4a5)", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct audit_entry e = {0};
+        audit_command(&e, m, &cases[i].command, cases[i].out);
+        check_words(&e, cases[i].action, cases[i].object, cases[i].detail);
+    }
+    free(m);
+}
+
+static void test_keys_and_bundles_are_named_by_digest(void)
+{
+    struct command key = {.type = COMMAND_PUBLISHER_ADD, .publisher = sample_public(65)};
+    struct command bundle = {.type = COMMAND_BUNDLE_ADD,
+                             .bundle = {.name = "app", .version = "1", .digest = {{1}}}};
+    struct manager_out out = {.index = 0};
+    struct audit_entry e = {0};
+    struct key_id id = key_id_of(&key.publisher);
+    char expected[AUDIT_OBJECT_MAX];
+    snprintf(expected, sizeof expected, "key %s", key_id_hex(&id).text);
+    audit_command(&e, NULL, &key, &out);
+    check_words(&e, "publisher-add", expected, "");
+    audit_command(&e, NULL, &bundle, &out);
+    snprintf(expected, sizeof expected, "digest=%s", digest_hex(&bundle.bundle.digest).text);
+    check_words(&e, "bundle-add", "bundle app@1", expected);
+}
+
+static void test_joins_are_one_device_or_a_count(void)
+{
+    struct manager *m = fleet();
+    struct audit_entry one = {0}, many = {0};
+    audit_join(&one, m, &(struct audit_joins){.batch = 0, .count = 1, .first = 1, .last = 1});
+    CU_ASSERT_STRING_EQUAL(one.actor, "device:a0a1a2a3a4a5");
+    check_words(&one, "join", "agent 1 (a0a1a2a3a4a5)", "batch=1");
+    audit_join(&many, m, &(struct audit_joins){.batch = 2, .count = 37, .first = 1, .last = 41});
+    CU_ASSERT_STRING_EQUAL(many.actor, "devices");
+    check_words(&many, "join", "37 agents, numbers 1-41", "batch=3");
+    free(m);
+}
+
+static void test_alarms_say_whom_they_concern(void)
+{
+    struct manager *m = fleet();
+    struct audit_entry token = {0}, clone = {0};
+    audit_alarm(&token, m, &(struct alarm){.type = ALARM_TOKEN_REUSED, .batch = 4, .index = 17});
+    CU_ASSERT_STRING_EQUAL(token.actor, "manager");
+    check_words(&token, "alarm-token-reused", "batch 5, token 17", "");
+    audit_alarm(&clone, m, &(struct alarm){.type = ALARM_CLONE, .number = 1});
+    CU_ASSERT_STRING_EQUAL(clone.actor, "device:a0a1a2a3a4a5");
+    check_words(&clone, "alarm-clone", "agent 1 (a0a1a2a3a4a5)", "");
+    free(m);
+}
+
+static void test_chain_hangs_on_every_field_and_on_what_was_before(void)
+{
+    const struct audit_entry e = {
+        .number = 3, .time_s = 5, .actor = "a", .action = "b", .object = "c", .detail = "d"};
+    struct digest none = {{0}}, other = {{1}};
+    struct digest chain = audit_chain(&none, &e);
+    struct audit_entry changed[6] = {e, e, e, e, e, e};
+    struct digest seen[8] = {chain, audit_chain(&other, &e)};
+    changed[0].number++;
+    changed[1].time_s++;
+    changed[2].actor[0]++;
+    changed[3].action[0]++;
+    changed[4].object[0]++;
+    changed[5].detail[0]++;
+    for (size_t i = 0; i < 6; i++)
+        seen[2 + i] = audit_chain(&none, &changed[i]);
+    for (size_t i = 0; i < 8; i++)
+        for (size_t k = 0; k < i; k++)
+            CU_ASSERT_FALSE(digest_equal(&seen[i], &seen[k]));
+    struct audit_entry moved = {
+        .number = 3, .time_s = 5, .actor = "ab", .action = "", .object = "c", .detail = "d"};
+    struct digest shifted = audit_chain(&none, &moved);
+    CU_ASSERT_FALSE(digest_equal(&shifted, &chain));
+}
+
+static void test_texts_are_printable_and_cut_to_their_room(void)
+{
+    char text[8];
+    audit_text(text, sizeof text, "a\nb\x1b\xc3\xa4%s", "x");
+    CU_ASSERT_STRING_EQUAL(text, "a?b???x");
+    audit_text(text, sizeof text, "%s", "0123456789");
+    CU_ASSERT_STRING_EQUAL(text, "0123456");
+}
+
+static const struct suite_test tests[] = {
+    TEST(test_every_command_has_words),
+    TEST(test_keys_and_bundles_are_named_by_digest),
+    TEST(test_joins_are_one_device_or_a_count),
+    TEST(test_alarms_say_whom_they_concern),
+    TEST(test_chain_hangs_on_every_field_and_on_what_was_before),
+    TEST(test_texts_are_printable_and_cut_to_their_room),
+};
+
+SUITE_MAIN("audit", tests)

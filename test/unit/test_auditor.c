@@ -1,0 +1,253 @@
+/* The audit log in the database: it only grows, with the changes it tells of, and slowly. */
+#include "manager/auditor.h"
+
+#include "test/samples.h"
+#include "test/suite.h"
+#include "test/tree.h"
+
+static const struct manager_limits LIMITS = {
+    .agents = 64, .cohorts = 2, .deployments = 2, .bundles = 2, .batches = 32};
+
+struct log {
+    struct tree_path dir;
+    struct ledger *ledger;
+    struct auditor *auditor;
+};
+
+static struct log log_new(void)
+{
+    struct log log = {.dir = tree_new()};
+    struct fleet_keys keys = {.signing = sample_secret(1), .authority = sample_secret(2)};
+    log.ledger = ledger_open(log.dir.text, &keys, NULL);
+    log.auditor = log.ledger ? auditor_new(log.ledger) : NULL;
+    tree_must(log.auditor != NULL, "auditor");
+    return log;
+}
+
+static void log_free(struct log *log)
+{
+    auditor_free(log->auditor);
+    ledger_close(log->ledger);
+    tree_free(&log->dir);
+}
+
+static void add(struct log *log, const char *action, uint64_t now_s)
+{
+    struct audit_entry e = {.actor = "local:tester(1)"};
+    audit_text(e.action, sizeof e.action, "%s", action);
+    CU_ASSERT_EQUAL(auditor_add(log->auditor, &e, now_s, NULL), 0);
+}
+
+/* 1 when it was written. */
+static int add_bounded(struct log *log, const char *object, uint64_t now_s)
+{
+    struct audit_entry e = {.actor = "stranger", .action = "alarm-test"};
+    audit_text(e.object, sizeof e.object, "%s", object);
+    return auditor_add_bounded(log->auditor, &e, now_s, NULL);
+}
+
+/* Entries of the log, whose chain holds. */
+static uint64_t count(struct log *log)
+{
+    struct digest chain = {{0}};
+    struct audit_entry e;
+    uint64_t n = 0;
+    while (ledger_audit_next(log->ledger, n, 0, &e, NULL) == 1) {
+        chain = audit_chain(&chain, &e);
+        CU_ASSERT_EQUAL(e.number, n + 1);
+        CU_ASSERT_TRUE(digest_equal(&chain, &e.chain));
+        n = e.number;
+    }
+    return n;
+}
+
+static struct audit_entry entry(struct log *log, uint64_t number)
+{
+    struct audit_entry e = {0};
+    CU_ASSERT_EQUAL(ledger_audit_next(log->ledger, number - 1, 0, &e, NULL), 1);
+    return e;
+}
+
+static void test_chain_goes_on_over_commits_rollbacks_and_restarts(void)
+{
+    struct log log = log_new();
+    struct fleet_keys other = {.fleet = {9}};
+    add(&log, "one", 10);
+    add(&log, "two", 20);
+    CU_ASSERT_EQUAL(ledger_commit(log.ledger, NULL), 0);
+    add(&log, "lost", 30);
+    ledger_rollback(log.ledger);
+    auditor_rolled_back(log.auditor);
+    add(&log, "three", 25);
+    CU_ASSERT_EQUAL(ledger_commit(log.ledger, NULL), 0);
+    auditor_free(log.auditor);
+    ledger_close(log.ledger);
+    log.ledger = ledger_open(log.dir.text, &other, NULL);
+    tree_must(log.ledger != NULL, "ledger");
+    log.auditor = auditor_new(log.ledger);
+    add(&log, "four", 40);
+    CU_ASSERT_EQUAL(count(&log), 4);
+    CU_ASSERT_STRING_EQUAL(entry(&log, 3).action, "three");
+    CU_ASSERT_EQUAL(entry(&log, 3).time_s, 25);
+    log_free(&log);
+}
+
+static void test_entry_with_any_other_number_is_refused(void)
+{
+    const uint64_t wrong[] = {0, 1, 2, 4, 1000};
+    struct log log = log_new();
+    add(&log, "one", 1);
+    add(&log, "two", 2);
+    CU_ASSERT_EQUAL(ledger_commit(log.ledger, NULL), 0);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        struct audit_entry e = {.number = wrong[i], .action = "forged"};
+        CU_ASSERT_TRUE(ledger_audit_add(log.ledger, &e, NULL) < 0);
+        ledger_rollback(log.ledger);
+    }
+    CU_ASSERT_EQUAL(count(&log), 2);
+    log_free(&log);
+}
+
+static void test_since_leaves_older_entries_out(void)
+{
+    struct log log = log_new();
+    struct audit_entry e;
+    add(&log, "old", 100);
+    add(&log, "new", 200);
+    add(&log, "clock-set-back", 50);
+    add(&log, "newest", 201);
+    CU_ASSERT_EQUAL(ledger_audit_next(log.ledger, 0, 200, &e, NULL), 1);
+    CU_ASSERT_STRING_EQUAL(e.action, "new");
+    CU_ASSERT_EQUAL(ledger_audit_next(log.ledger, e.number, 200, &e, NULL), 1);
+    CU_ASSERT_STRING_EQUAL(e.action, "newest");
+    CU_ASSERT_EQUAL(ledger_audit_next(log.ledger, e.number, 200, &e, NULL), 0);
+    log_free(&log);
+}
+
+static void test_what_recurs_is_counted_and_told_of_later(void)
+{
+    struct log log = log_new();
+    CU_ASSERT_EQUAL(add_bounded(&log, "a", 1000), 1);
+    for (unsigned i = 0; i < 500; i++)
+        CU_ASSERT_EQUAL(add_bounded(&log, "a", 1001 + i), 0);
+    CU_ASSERT_EQUAL(add_bounded(&log, "b", 1600), 1);
+    CU_ASSERT_EQUAL(add_bounded(&log, "a", 1000 + AUDITOR_QUIET_S), 1);
+    CU_ASSERT_EQUAL(count(&log), 3);
+    CU_ASSERT_STRING_EQUAL(entry(&log, 3).detail, "and 500 times before");
+    log_free(&log);
+}
+
+static void test_strangers_fill_no_disk(void)
+{
+    struct log log = log_new();
+    char object[16];
+    unsigned written = 0;
+    for (unsigned i = 0; i < 100000; i++) { /* a new one every ten milliseconds */
+        snprintf(object, sizeof object, "%u", i);
+        written += add_bounded(&log, object, 5000 + i / 100) == 1;
+    }
+    CU_ASSERT_TRUE(written >= AUDITOR_BURST);
+    CU_ASSERT_TRUE(written <= AUDITOR_BURST + 1000 / AUDITOR_REFILL_S + 1);
+    CU_ASSERT_EQUAL(count(&log), written);
+    log_free(&log);
+}
+
+static void test_newest_alarms_are_found_and_counted(void)
+{
+    struct log log = log_new();
+    struct audit_entry last[2];
+    add(&log, "deploy", 90);
+    CU_ASSERT_EQUAL(ledger_audit_alarms(log.ledger, 0, last, 2), 0);
+    add_bounded(&log, "first", 100);
+    add_bounded(&log, "second", 200);
+    add(&log, "deploy", 250);
+    add_bounded(&log, "third", 300);
+    CU_ASSERT_EQUAL(ledger_audit_alarms(log.ledger, 100, last, 2), 2);
+    CU_ASSERT_STRING_EQUAL(last[0].object, "third");
+    CU_ASSERT_STRING_EQUAL(last[1].object, "second");
+    CU_ASSERT_EQUAL(ledger_audit_alarms(log.ledger, 301, last, 2), 0);
+    CU_ASSERT_EQUAL(ledger_audit_alarm_count(log.ledger, 100), 3);
+    CU_ASSERT_EQUAL(ledger_audit_alarm_count(log.ledger, 101), 2);
+    log_free(&log);
+}
+
+/* Agents whose numbers count up, each with the batch that is named. */
+static struct manager *fleet(const uint32_t *batches, uint32_t agents)
+{
+    struct manager_options options = {.limits = LIMITS, .epoch = 1, .policy = POLICY_DEFAULT};
+    struct manager *m = manager_init(calloc(1, manager_size(&LIMITS)), &options);
+    struct batch_row batch = {.count = 100, .uses = 1};
+    struct cohort cohort = {.labels = {.text = ""}};
+    for (uint32_t i = 0; i < LIMITS.batches; i++)
+        CU_ASSERT_EQUAL(manager_load_batch(m, &batch), 0);
+    CU_ASSERT_EQUAL(manager_load_cohort(m, &cohort), 0);
+    for (uint32_t i = 0; i < agents; i++) {
+        struct agent_row row = {.batch = batches[i], .index = i};
+        row.id.bytes[0] = (uint8_t)(i + 1);
+        CU_ASSERT_EQUAL(manager_load_agent(m, i + 1, &row, NULL, 0), 0);
+    }
+    return m;
+}
+
+static void test_joins_of_one_commit_are_one_entry_a_batch(void)
+{
+    const uint32_t batches[] = {3, 3, 5, 3, 5};
+    struct log log = log_new();
+    struct manager *m = fleet(batches, 5);
+    for (uint32_t n = 1; n <= 5; n++)
+        CU_ASSERT_EQUAL(auditor_join(log.auditor, m, n, 10, NULL), 0);
+    CU_ASSERT_EQUAL(count(&log), 0);
+    CU_ASSERT_EQUAL(auditor_settle(log.auditor, m, 10, NULL), 0);
+    CU_ASSERT_EQUAL(count(&log), 2);
+    CU_ASSERT_STRING_EQUAL(entry(&log, 1).object, "3 agents, numbers 1-4");
+    CU_ASSERT_STRING_EQUAL(entry(&log, 1).detail, "batch=4");
+    CU_ASSERT_STRING_EQUAL(entry(&log, 2).object, "2 agents, numbers 3-5");
+    CU_ASSERT_EQUAL(auditor_settle(log.auditor, m, 10, NULL), 0);
+    CU_ASSERT_EQUAL(count(&log), 2);
+    free(m);
+    log_free(&log);
+}
+
+static void test_joins_of_many_batches_are_all_told_of(void)
+{
+    uint32_t batches[32];
+    uint64_t told = 0;
+    struct log log = log_new();
+    for (uint32_t i = 0; i < 32; i++)
+        batches[i] = i;
+    struct manager *m = fleet(batches, 32);
+    for (uint32_t n = 1; n <= 32; n++)
+        CU_ASSERT_EQUAL(auditor_join(log.auditor, m, n, 10, NULL), 0);
+    CU_ASSERT_EQUAL(auditor_settle(log.auditor, m, 10, NULL), 0);
+    told = count(&log);
+    CU_ASSERT_EQUAL(told, 32);
+    free(m);
+    log_free(&log);
+}
+
+static void test_joins_that_were_rolled_back_are_not_told_of(void)
+{
+    const uint32_t batches[] = {1};
+    struct log log = log_new();
+    struct manager *m = fleet(batches, 1);
+    CU_ASSERT_EQUAL(auditor_join(log.auditor, m, 1, 10, NULL), 0);
+    auditor_rolled_back(log.auditor);
+    CU_ASSERT_EQUAL(auditor_settle(log.auditor, m, 10, NULL), 0);
+    CU_ASSERT_EQUAL(count(&log), 0);
+    free(m);
+    log_free(&log);
+}
+
+static const struct suite_test tests[] = {
+    TEST(test_chain_goes_on_over_commits_rollbacks_and_restarts),
+    TEST(test_entry_with_any_other_number_is_refused),
+    TEST(test_since_leaves_older_entries_out),
+    TEST(test_what_recurs_is_counted_and_told_of_later),
+    TEST(test_strangers_fill_no_disk),
+    TEST(test_newest_alarms_are_found_and_counted),
+    TEST(test_joins_of_one_commit_are_one_entry_a_batch),
+    TEST(test_joins_of_many_batches_are_all_told_of),
+    TEST(test_joins_that_were_rolled_back_are_not_told_of),
+};
+
+SUITE_MAIN("auditor", tests)
