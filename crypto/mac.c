@@ -40,11 +40,18 @@ struct digest mac_from(const struct mac_base *base, struct span data)
 
 struct mac_key mac_derive(const struct mac_key *key, const char *purpose, uint64_t number)
 {
+    return mac_derive_for(key, purpose, number, SPAN_NONE);
+}
+
+struct mac_key mac_derive_for(const struct mac_key *key, const char *purpose, uint64_t number,
+                              struct span whom)
+{
     uint8_t suffix[8];
     le64_write(suffix, number);
     struct mac_base h = mac_base_of(key);
     digest_add(&h.inner, span_of(purpose, strlen(purpose) + 1));
     digest_add(&h.inner, span_of(suffix, sizeof suffix));
+    digest_add(&h.inner, whom);
     struct digest d = hmac_end(&h);
     struct mac_key derived;
     memcpy(derived.bytes, d.bytes, MAC_KEY_LEN);

@@ -27,6 +27,9 @@ struct digest mac_from(const struct mac_base *base, struct span data);
 
 /* A key for one purpose: HMAC(key, purpose || 0 || number as 8 bytes little-endian). */
 struct mac_key mac_derive(const struct mac_key *key, const char *purpose, uint64_t number);
+/* The same with `whom` behind the number, which is empty or always as long for one purpose. */
+struct mac_key mac_derive_for(const struct mac_key *key, const char *purpose, uint64_t number,
+                              struct span whom);
 
 /* HKDF-SHA-256 of `secret` with `salt` and the text `info`, into `out`. */
 void mac_hkdf(struct span secret, struct span salt, const char *info, uint8_t *out, size_t len);

@@ -554,7 +554,7 @@ static int accept_agent(struct daemon *d, uint32_t number, struct joined *answer
     size_t cells = cells_count(d->cells);
     answer->number = number;
     answer->root = d->keys.root;
-    answer->mac = keyring_status(&d->keys, number);
+    answer->mac = keyring_status(&d->keys, number, &manager_agent(d->core, number)->id);
     answer->policy = d->options.policy;
     answer->cell_count = (uint32_t)(cells < CELLS_MAX ? cells : CELLS_MAX);
     for (uint32_t i = 0; i < answer->cell_count; i++)
@@ -600,7 +600,7 @@ static void on_renewal(struct daemon *d, size_t cell, const struct topic_name *a
     struct buffer written = buffer_on(d->written, sizeof d->written);
     if (reception_renewal(&d->keys, d->core, payload, &r) < 0)
         return;
-    struct mac_key key = keyring_status(&d->keys, r.number);
+    struct mac_key key = keyring_status(&d->keys, r.number, &r.id);
     put_certificate(d, r.number, &r.id, &certificate, &renewed.code);
     renewed.certificate = span_buffer(&certificate);
     if (renewed_write(&renewed, r.nonce, &key, &written) == 0)

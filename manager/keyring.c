@@ -60,9 +60,9 @@ int keyring_certificate(const struct keyring *k, const struct certificate *c, st
     return certificate_make(c, &k->authority, k->authority_name, der);
 }
 
-struct mac_key keyring_status(const struct keyring *k, uint32_t number)
+struct mac_key keyring_status(const struct keyring *k, uint32_t number, const struct key_id *agent)
 {
-    return mac_derive(&k->master, "dunlin status", number);
+    return status_key(&k->master, number, agent);
 }
 
 struct mac_key keyring_marks(const struct keyring *k, uint32_t epoch)

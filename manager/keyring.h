@@ -32,7 +32,7 @@ struct seal_secret keyring_secret(const struct keyring *k, uint32_t batch, uint3
 /* Appends the certificate, issued by the fleet's authority. The same again is the same bytes. */
 int keyring_certificate(const struct keyring *k, const struct certificate *c, struct buffer *der);
 /* What an agent's statuses are MACed with. */
-struct mac_key keyring_status(const struct keyring *k, uint32_t number);
+struct mac_key keyring_status(const struct keyring *k, uint32_t number, const struct key_id *agent);
 /* What brokers' marks are MACed with: those of another epoch don't count. */
 struct mac_key keyring_marks(const struct keyring *k, uint32_t epoch);
 

@@ -45,7 +45,7 @@ int reception_report(const struct keyring *k, struct manager *m, const struct ke
     struct manager_counters *counters = manager_counters(m);
     if (report_read(payload, r) < 0)
         return drop(&counters->malformed, ERR_FORMAT);
-    struct mac_key key = keyring_status(k, report_number(r));
+    struct mac_key key = keyring_status(k, report_number(r), topic);
     if (report_check(payload, &key) < 0)
         return drop(&counters->forged, ERR_SIGNATURE);
     ev->type = MANAGER_REPORT;
@@ -60,7 +60,7 @@ int reception_renewal(const struct keyring *k, struct manager *m, struct span pa
     struct manager_counters *counters = manager_counters(m);
     if (renewal_read(payload, r) < 0)
         return drop(&counters->malformed, ERR_FORMAT);
-    struct mac_key key = keyring_status(k, r->number);
+    struct mac_key key = keyring_status(k, r->number, &r->id);
     return renewal_check(payload, &key) < 0 ? drop(&counters->forged, ERR_SIGNATURE) : 1;
 }
 

@@ -185,7 +185,7 @@ static void take_report(struct control *c, const struct key_id *topic, struct sp
         manager_counters(c->core)->malformed++;
         return;
     }
-    struct mac_key key = control_status_key(c, report_number(&report));
+    struct mac_key key = control_status_key(c, report_number(&report), topic);
     if (report_check(payload, &key) < 0) {
         manager_counters(c->core)->forged++;
         return;
@@ -204,7 +204,7 @@ static void take_renewal(struct control *c, const struct topic_name *answer, str
         manager_counters(c->core)->malformed++;
         return;
     }
-    struct mac_key key = control_status_key(c, r.number);
+    struct mac_key key = control_status_key(c, r.number, &r.id);
     if (renewal_check(payload, &key) < 0)
         manager_counters(c->core)->forged++;
     else

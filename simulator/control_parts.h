@@ -24,6 +24,7 @@ void control_renew(struct control *c, const struct renewal *r, const struct topi
 void control_pump(struct control *c);
 /* How far the broker came, as it says itself. */
 uint64_t control_mark(const struct control *c);
-struct mac_key control_status_key(const struct control *c, uint32_t number);
+struct mac_key control_status_key(const struct control *c, uint32_t number,
+                                  const struct key_id *agent);
 
 #endif

@@ -221,9 +221,10 @@ static void say(struct control *c, const struct persist *p)
 
 /* ---- what is spoken ---- */
 
-struct mac_key control_status_key(const struct control *c, uint32_t number)
+struct mac_key control_status_key(const struct control *c, uint32_t number,
+                                  const struct key_id *agent)
 {
-    return mac_derive(&c->master, "dunlin status", number);
+    return status_key(&c->master, number, agent);
 }
 
 /* Appends the agent's certificate as of now; nothing when it may have none. */
@@ -247,7 +248,7 @@ void control_renew(struct control *c, const struct renewal *r, const struct topi
     uint8_t memory[CERTIFICATE_MAX], written[RENEWED_MAX];
     struct buffer certificate = buffer_on(memory, sizeof memory);
     struct buffer out = buffer_on(written, sizeof written);
-    struct mac_key key = control_status_key(c, r->number);
+    struct mac_key key = control_status_key(c, r->number, &r->id);
     struct renewed renewed = {.code = put_certificate(c, r->number, &r->id, &certificate)};
     renewed.certificate = span_buffer(&certificate);
     int rv = renewed_write(&renewed, r->nonce, &key, &out);
@@ -272,7 +273,7 @@ static void fill_joined(struct control *c, uint32_t number, struct joined *j, st
     assert(rv == 0);
     j->number = number;
     j->root = c->root;
-    j->mac = control_status_key(c, number);
+    j->mac = control_status_key(c, number, &manager_agent(c->core, number)->id);
     j->policy = c->policy;
     j->cell_count = 1;
     memcpy(j->cells[0], "mqtt://cell", sizeof "mqtt://cell");

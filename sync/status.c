@@ -43,6 +43,11 @@ const char *cause_text(enum cause c)
     return (unsigned)c < CAUSE_COUNT ? texts[c] : "a cause that this version doesn't know";
 }
 
+struct mac_key status_key(const struct mac_key *master, uint32_t number, const struct key_id *id)
+{
+    return mac_derive_for(master, "dunlin status", number, span_of(id->bytes, KEY_ID_LEN));
+}
+
 static bool revision_is_none(struct revision r)
 {
     return r.epoch == 0 && r.number == 0;

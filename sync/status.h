@@ -86,6 +86,9 @@ struct will {
     uint32_t session;
 };
 
+/* [join-8] What the agent of this number and id MACs its reports with. */
+struct mac_key status_key(const struct mac_key *master, uint32_t number, const struct key_id *id);
+
 /* Appends the message and its MAC. */
 int status_write(const struct status *s, const struct mac_key *key, struct buffer *out);
 int will_write(const struct will *w, const struct mac_key *key, struct buffer *out);

@@ -83,12 +83,13 @@ static inline struct token sample_token(void)
     return token;
 }
 
-/* The key of agent 1,234,567: mac_derive of the master key that counts up from 1. */
+/* The key of agent 1,234,567 under the master key that counts up from 1. */
 static inline struct mac_key sample_mac_key(void)
 {
     struct mac_key master;
     sample_fill(master.bytes, MAC_KEY_LEN, 1);
-    return mac_derive(&master, "dunlin status", 1234567);
+    struct key_id agent = sample_agent();
+    return status_key(&master, 1234567, &agent);
 }
 
 static inline struct head sample_head(void)

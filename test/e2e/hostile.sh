@@ -185,7 +185,7 @@ replays()
     look && publish "$topic" "$WORK/status" && rises replayed
     look && publish "$topic" "$WORK/status" -r && rises replayed
     look && publish "$topic" "$WORK/will" && rises replayed
-    look && publish "dl1/up/$(echo "$id2" | cut -c 1-2)/$id2" "$WORK/status" && rises foreign
+    look && publish "dl1/up/$(echo "$id2" | cut -c 1-2)/$id2" "$WORK/status" && rises forged
     look && publish "dl1/up/ff/$id1" "$WORK/status" && sleep 0.5
     flipped "$WORK/status"
     look && publish "$topic" "$WORK/status.flipped" && rises forged

@@ -99,7 +99,7 @@ static void test_forged_and_garbled_reports_are_counted_and_without_effect(void)
     story_end(w);
 }
 
-static void test_status_on_another_agent_s_topic_is_foreign(void)
+static void test_status_on_another_agent_s_topic_is_forged(void)
 {
     struct ear ear = {0};
     struct world *w = world_new(NULL);
@@ -112,7 +112,7 @@ static void test_status_on_another_agent_s_topic_is_foreign(void)
     broker_inject(w->broker, up_topic(&second->disk.id), span_of(ear.status, ear.status_len),
                   false);
     world_run(w, 1000);
-    CU_ASSERT_EQUAL(counters(w)->foreign, 1);
+    CU_ASSERT_EQUAL(counters(w)->forged, 1);
     (void)first;
     story_end(w);
 }
@@ -125,7 +125,7 @@ static void test_report_of_a_number_that_does_not_exist_is_foreign(void)
     /* Even whoever had the manager's own key could not make it count. */
     for (uint32_t number = 2; number <= 70; number += 68) {
         struct buffer out = buffer_on(memory, sizeof memory);
-        struct mac_key key = mac_derive(&w->control->master, "dunlin status", number);
+        struct mac_key key = status_key(&w->control->master, number, &d->disk.id);
         status_write(&(struct status){.number = number, .seq = 9}, &key, &out);
         broker_inject(w->broker, up_topic(&d->disk.id), span_buffer(&out), false);
     }
@@ -372,7 +372,7 @@ static void test_head_that_lies_about_trust_and_lanes_stops_nothing_for_long(voi
 static const struct suite_test tests[] = {
     TEST(test_replayed_status_is_counted_and_without_effect),
     TEST(test_forged_and_garbled_reports_are_counted_and_without_effect),
-    TEST(test_status_on_another_agent_s_topic_is_foreign),
+    TEST(test_status_on_another_agent_s_topic_is_forged),
     TEST(test_report_of_a_number_that_does_not_exist_is_foreign),
     TEST(test_will_of_an_old_connection_does_not_make_offline),
     TEST(test_garbled_join_requests_are_counted),

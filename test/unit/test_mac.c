@@ -126,6 +126,10 @@ static void test_derived_keys_are_the_mac_of_purpose_and_number(void)
     CU_ASSERT_NOT_EQUAL(memcmp(&derived, &other, sizeof other), 0);
     other = mac_derive(&key, "dunlin tok", 0x0102030405060708u);
     CU_ASSERT_NOT_EQUAL(memcmp(&derived, &other, sizeof other), 0);
+    other = mac_derive_for(&key, "dunlin token", 0x0102030405060708u, span_text("whom"));
+    struct digest by_hand =
+        mac_of(&key, span_of("dunlin token\0\x08\x07\x06\x05\x04\x03\x02\x01whom", 25));
+    CU_ASSERT_EQUAL(memcmp(&by_hand, &other, sizeof other), 0);
 }
 
 static void test_flipped_bits_make_another_mac(void)
