@@ -93,6 +93,8 @@ static void start_core(struct driver *d)
         .now_ms = clock_monotonic_ms(),
     };
     random_bytes(&options.seed, sizeof options.seed);
+    random_bytes(&options.boot, sizeof options.boot);
+    options.boot |= options.boot == 0;
     agent_init(&d->core, &options);
 }
 

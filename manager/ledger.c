@@ -154,7 +154,8 @@ enum meta {
 };
 
 /* Little-endian, in this order. An agent: id, cohort, batch, token, facts, assigned, joined,
- * kept flags. A status: seq, session, facts, reported, document, seen, flags; then exceptions. */
+ * kept flags. A status: seq, session, boot, boot before, facts, document, seen, flags; then
+ * exceptions. */
 #define AGENT_LEN (KEY_ID_LEN + 29)
 #define STATUS_LEN 33
 #define HISTORY_LEN 16   /* generation, bundle, since */
@@ -616,8 +617,9 @@ static size_t get_status(struct query *q, struct agent_row *row,
     const uint8_t *at = b.data;
     row->seq = take_32(&at);
     row->session = take_32(&at);
+    row->boot = take_32(&at);
+    row->boot_before = take_32(&at);
     row->facts = take_32(&at);
-    row->reported = take_revision(&at);
     row->document = take_revision(&at);
     row->last_seen_s = take_32(&at);
     row->flags |= *at++ & (uint8_t)~AGENT_FLAGS_KEPT;
@@ -721,8 +723,9 @@ static struct span pack_status(const struct agent_row *row, const struct excepti
     uint8_t *at = out;
     give_32(&at, row->seq);
     give_32(&at, row->session);
+    give_32(&at, row->boot);
+    give_32(&at, row->boot_before);
     give_32(&at, row->facts);
-    give_revision(&at, row->reported);
     give_revision(&at, row->document);
     give_32(&at, row->last_seen_s);
     *at++ = row->flags;

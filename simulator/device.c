@@ -80,12 +80,19 @@ bool device_point(struct device *d)
     return true;
 }
 
+/* No other device of the world draws it, nor this one again. */
+static uint32_t boot_nonce(const struct device *d)
+{
+    return d->index << 20 | d->past.boots;
+}
+
 static void start_agent(struct device *d)
 {
     agent_init(&d->core, &(struct agent_options){
                              .number = d->disk.number,
                              .id = d->disk.id,
                              .facts = facts_digest(&d->disk.facts),
+                             .boot = boot_nonce(d),
                              .cell_count = 1,
                              .seq_ceiling = d->disk.seq_ceiling,
                              .floor_s = d->disk.floor_s,

@@ -267,8 +267,7 @@ static bool device_at_rest(const struct world *w, const struct device *d)
     const struct agent_row *row = manager_agent(m, number);
     const struct cohort *cohort = manager_cohort(m, row->cohort);
     if (!(row->flags & AGENT_ONLINE) || d->core.dirty ||
-        revision_compare(row->document, cohort->revision) < 0 ||
-        revision_compare(row->reported, row->assigned) < 0)
+        revision_compare(row->document, cohort->revision) < 0 || !(row->flags & AGENT_ASSIGNED))
         return false;
     struct exception told[EXCEPTIONS_MAX];
     size_t count = manager_exceptions(m, number, told);

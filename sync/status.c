@@ -5,7 +5,8 @@
 #include <assert.h>
 
 /* Elements behind type and version. */
-#define STATUS_FIELDS 8 /* number, seq, epoch, revision, assignment, flags, facts, exceptions */
+#define STATUS_FIELDS                                                                              \
+    9 /* number, seq, boot, epoch, revision, assignment, flags, facts, exceptions */
 #define WILL_FIELDS 2
 #define EXCEPTION_FIELDS 5
 
@@ -90,6 +91,23 @@ static void get_assignment(struct wire_reader *r, struct status *s)
         wire_fail(r, ERR_FORMAT);
 }
 
+/* [status-5] The same as the hello before said, unless this is one. */
+static void put_facts(struct wire_writer *w, const struct status *s)
+{
+    if (s->flags & STATUS_HELLO)
+        wire_put_u64(w, s->facts);
+    else
+        wire_put_nil(w);
+}
+
+static void get_facts(struct wire_reader *r, struct status *s)
+{
+    if (s->flags & STATUS_HELLO)
+        s->facts = (uint32_t)wire_get_u64(r, UINT32_MAX);
+    else if (!wire_get_nil(r))
+        wire_fail(r, ERR_FORMAT);
+}
+
 static void put_exception(struct wire_writer *w, const struct exception *e)
 {
     wire_put_array(w, EXCEPTION_FIELDS);
@@ -138,10 +156,11 @@ int status_write(const struct status *s, const struct mac_key *key, struct buffe
     message_begin(&w, MESSAGE_STATUS, STATUS_FIELDS);
     wire_put_u64(&w, s->number);
     wire_put_u64(&w, s->seq);
+    wire_put_u64(&w, s->boot);
     message_put_revision(&w, s->document);
     put_assignment(&w, s);
     wire_put_u64(&w, s->flags);
-    wire_put_u64(&w, s->facts);
+    put_facts(&w, s);
     wire_put_array(&w, s->count);
     for (uint32_t i = 0; i < s->count; i++)
         put_exception(&w, &s->exceptions[i]);
@@ -163,14 +182,17 @@ static int status_read(struct span body, struct status *s)
     uint32_t extra = message_enter(&r, MESSAGE_STATUS, STATUS_FIELDS);
     s->number = (uint32_t)wire_get_u64(&r, UINT32_MAX);
     s->seq = (uint32_t)wire_get_u64(&r, UINT32_MAX);
+    s->boot = (uint32_t)wire_get_u64(&r, UINT32_MAX);
     s->document = message_get_revision(&r);
     get_assignment(&r, s);
     s->flags = (uint8_t)wire_get_u64(&r, UINT8_MAX);
-    s->facts = (uint32_t)wire_get_u64(&r, UINT32_MAX);
+    get_facts(&r, s);
     s->count = (uint8_t)wire_get_array(&r, 0, EXCEPTIONS_MAX);
     for (uint32_t i = 0; i < s->count; i++)
         get_exception(&r, &s->exceptions[i]);
     wire_skip(&r, extra);
+    if (s->boot == 0)
+        wire_fail(&r, ERR_FORMAT);
     return wire_done(&r);
 }
 

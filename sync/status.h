@@ -12,7 +12,7 @@
 
 /* A full status with its MAC. */
 #define STATUS_MAX 256
-/* A converged agent's status, as DESIGN promises. */
+/* A converged agent's status. */
 #define STATUS_CONVERGED_MAX 40
 /* The first 12 bytes of HMAC-SHA-256 (RFC 2104, section 5, allows at least half of the hash or 80
  * bits). */
@@ -72,10 +72,11 @@ struct exception {
 struct status {
     uint32_t number;          /* agent number */
     uint32_t seq;             /* grows with every status, also over restarts */
+    uint32_t boot;            /* drawn anew whenever the agent starts; not 0 */
     struct revision document; /* held: durable on the device */
     struct revision assignment;
-    uint32_t facts; /* first 4 bytes of the facts' digest */
     uint8_t flags;  /* enum status_flag */
+    uint32_t facts; /* first 4 bytes of the facts' digest; 0 in all but hellos, which tell it */
     uint8_t count;
     struct exception exceptions[EXCEPTIONS_MAX];
 };

@@ -121,9 +121,9 @@ static inline struct status sample_status(void)
     return (struct status){
         .number = 1234567,
         .seq = 1001,
+        .boot = 0x76543210,
         .document = {.epoch = 1, .number = 41},
         .assignment = {.epoch = 1, .number = 3},
-        .facts = 0x89abcdef,
     };
 }
 
@@ -133,6 +133,7 @@ static inline struct status sample_status_full(void)
     struct status s = {
         .number = 1234567,
         .seq = UINT32_MAX,
+        .boot = UINT32_MAX,
         .document = {.epoch = UINT32_MAX, .number = UINT32_MAX},
         .assignment = {.epoch = UINT32_MAX - 1, .number = UINT32_MAX},
         .facts = UINT32_MAX,

@@ -16,11 +16,12 @@ static uint64_t next_deadline(const struct turn *t);
 
 void agent_init(struct agent *a, const struct agent_options *o)
 {
-    assert(o->cell_count > 0);
+    assert(o->cell_count > 0 && o->boot != 0);
     *a = (struct agent){
         .number = o->number,
         .id = o->id,
         .facts = o->facts,
+        .boot = o->boot,
         .cell_count = o->cell_count,
         .rng = {.state = o->seed},
         .wall = wall_start(o->floor_s, o->now_ms),

@@ -250,6 +250,7 @@ struct agent {
     uint32_t number;
     struct key_id id;
     uint32_t facts; /* digest */
+    uint32_t boot;
     uint32_t cell_count;
     struct rng rng;
     struct wall wall;
@@ -296,6 +297,7 @@ struct agent_options {
     uint32_t number;
     struct key_id id;
     uint32_t facts;       /* facts_digest */
+    uint32_t boot;        /* random, drawn at each start; not 0 */
     uint32_t cell_count;  /* brokers it may connect to, at least 1 */
     uint32_t seq_ceiling; /* as stored last; 0 at first */
     uint64_t floor_s;     /* it is at least this late: as stored last, or built in */

@@ -75,9 +75,10 @@ void agent_status(const struct agent *a, const struct agent_view *view, struct s
     *s = (struct status){
         .number = a->number,
         .seq = a->seq,
+        .boot = a->boot,
         .document = view_revision(view),
         .assignment = view->assignment->revision,
-        .facts = a->facts,
+        .facts = a->hello ? a->facts : 0,
         .flags = (uint8_t)((a->hello ? STATUS_HELLO : 0) | (a->stale ? STATUS_STALE : 0)),
     };
     if (!view_has_document(view))

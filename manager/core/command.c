@@ -394,10 +394,7 @@ static void label(struct turn *t)
     cohort_leave(m, row->cohort);
     cohort_enter(m, (uint32_t)cohort);
     row->cohort = (uint32_t)cohort;
-    row->assigned.epoch = m->options.epoch;
-    row->assigned.number++;
-    persist(t, PERSIST_AGENT, t->out->index);
-    persist(t, PERSIST_ASSIGNMENT, t->out->index);
+    fleet_assign(t, t->out->index);
 }
 
 static void agent_remove(struct turn *t)
@@ -408,10 +405,7 @@ static void agent_remove(struct turn *t)
     cohort_leave(t->m, row->cohort);
     fleet_set_exceptions(t->m, row, NULL, 0);
     row->flags = AGENT_REMOVED;
-    row->assigned.epoch = t->m->options.epoch;
-    row->assigned.number++;
-    persist(t, PERSIST_AGENT, t->out->index);
-    persist(t, PERSIST_ASSIGNMENT, t->out->index);
+    fleet_assign(t, t->out->index);
 }
 
 void command_run(struct turn *t)

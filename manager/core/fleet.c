@@ -38,6 +38,17 @@ uint32_t fleet_find(const struct manager *m, const struct key_id *id)
     return 0;
 }
 
+void fleet_assign(struct turn *t, uint32_t number)
+{
+    struct agent_row *row = fleet_agent(t->m, number);
+    row->assigned.epoch = t->m->options.epoch;
+    row->assigned.number++;
+    row->flags &= (uint8_t)~AGENT_ASSIGNED;
+    persist(t, PERSIST_AGENT, number);
+    persist(t, PERSIST_STATUS, number);
+    persist(t, PERSIST_ASSIGNMENT, number);
+}
+
 static uint32_t take_node(struct manager *m)
 {
     if (m->node_free) {

@@ -65,6 +65,7 @@ enum agent_flag {
     AGENT_QUARANTINED = 32, /* two devices seem to be this agent: it is kept out until an operator
                                decides */
     AGENT_WAITING = 64,     /* it has asked to join, and an operator has to agree */
+    AGENT_ASSIGNED = 128,   /* it says that it holds its newest assignment */
 };
 
 /* Those that outlive reports and restarts. */
@@ -79,15 +80,19 @@ struct agent_row {
     uint32_t index;
     uint32_t facts;           /* digest */
     struct revision assigned; /* its newest assignment */
-    struct revision reported; /* the assignment it says it holds */
     struct revision document; /* the document it says it holds */
     uint32_t seq;             /* of its newest status */
     uint32_t session;         /* seq of its newest hello */
+    uint32_t boot;            /* of its newest status; 0: none yet */
+    uint32_t boot_before;     /* the one that this replaced: it can't come back */
     uint32_t last_seen_s;     /* seconds since 1970; 0: never */
     uint32_t joined_s;
     uint32_t exceptions; /* first in the pool; 0: none */
     uint8_t flags;       /* enum agent_flag */
 };
+
+/* Besides, an agent takes 8 bytes of a full index and, with two exceptions, 40 of their pool. */
+_Static_assert(sizeof(struct agent_row) <= 80, "an agent takes at most 128 bytes");
 
 /* Which generation a cohort's document asks for, and since which revision; and what it asked for
  * before. */

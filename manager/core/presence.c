@@ -10,13 +10,18 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
         return;
     }
     row->seq = s->seq;
-    if (s->flags & STATUS_HELLO)
+    if (s->flags & STATUS_HELLO) {
         row->session = s->seq;
+        row->facts = s->facts;
+    }
+    if (s->boot != row->boot) {
+        row->boot_before = row->boot;
+        row->boot = s->boot;
+    }
     row->document = s->document;
-    row->reported = s->assignment;
-    row->facts = s->facts;
     row->last_seen_s = (uint32_t)t->ev->now_s;
     unsigned flags = row->flags & AGENT_FLAGS_KEPT;
+    flags |= revision_compare(s->assignment, row->assigned) == 0 ? AGENT_ASSIGNED : 0;
     flags |= s->flags & STATUS_GOODBYE ? 0 : AGENT_ONLINE;
     flags |= s->flags & STATUS_STALE ? AGENT_STALE : 0;
     flags |= s->flags & STATUS_TRUNCATED ? AGENT_TRUNCATED : 0;

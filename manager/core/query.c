@@ -138,7 +138,7 @@ const char *manager_generation_version(const struct manager *m, uint32_t deploym
 static bool holds(const struct manager *m, const struct agent_row *row, uint32_t number)
 {
     struct revision wanted = {.epoch = m->options.epoch, .number = number};
-    return number != 0 && revision_compare(row->reported, row->assigned) >= 0 &&
+    return number != 0 && row->flags & AGENT_ASSIGNED &&
            revision_compare(row->document, wanted) >= 0;
 }
 

@@ -67,6 +67,8 @@ uint32_t fleet_add(struct manager *m, const struct agent_row *row); /* the numbe
 struct agent_row *fleet_agent(struct manager *m, uint32_t number);
 uint32_t fleet_find(const struct manager *m,
                     const struct key_id *id); /* removed ones too; 0: none */
+/* Its row has changed: a new assignment says so, which it doesn't hold yet. */
+void fleet_assign(struct turn *t, uint32_t number);
 /* ERR_NO_MEMORY when the pool is full: then none is kept. */
 int fleet_set_exceptions(struct manager *m, struct agent_row *row, const struct exception *list,
                          size_t count);

@@ -87,7 +87,7 @@ static void test_forged_and_garbled_reports_are_counted_and_without_effect(void)
     struct world *w = story_app_v1(&d, NULL);
     struct mac_key wrong = {{1}};
     struct buffer out = buffer_on(memory, sizeof memory);
-    struct status s = {.number = 1, .seq = 100000, .count = 1};
+    struct status s = {.number = 1, .seq = 100000, .boot = 1, .count = 1};
     s.exceptions[0] = (struct exception){.deployment = 1, .generation = 1, .state = STATE_FAILED};
     status_write(&s, &wrong, &out);
     broker_inject(w->broker, up_topic(&d->disk.id), span_buffer(&out), false);
@@ -126,7 +126,7 @@ static void test_report_of_a_number_that_does_not_exist_is_foreign(void)
     for (uint32_t number = 2; number <= 70; number += 68) {
         struct buffer out = buffer_on(memory, sizeof memory);
         struct mac_key key = status_key(&w->control->master, number, &d->disk.id);
-        status_write(&(struct status){.number = number, .seq = 9}, &key, &out);
+        status_write(&(struct status){.number = number, .seq = 9, .boot = 1}, &key, &out);
         broker_inject(w->broker, up_topic(&d->disk.id), span_buffer(&out), false);
     }
     world_run(w, 1000);

@@ -91,7 +91,8 @@ static void boot(uint32_t cells)
         .document = &b.document, .assignment = &b.assignment, .trust_version = 1, .held = b.held};
     b.scratch = arena_on(b.memory, sizeof b.memory);
     b.now_ms = 1000;
-    agent_init(&b.a, &(struct agent_options){.number = 7, .cell_count = cells, .seed = 5});
+    agent_init(&b.a,
+               &(struct agent_options){.number = 7, .boot = 3, .cell_count = cells, .seed = 5});
     feed_type(AGENT_BOOT);
 }
 

@@ -119,7 +119,8 @@ static struct agent_row sample_reported(unsigned number)
 {
     struct agent_row row = sample_row(number);
     row.facts = 5;
-    row.reported = (struct revision){.epoch = 1, .number = 1};
+    row.boot = 77;
+    row.boot_before = 76;
     row.document = (struct revision){.epoch = 3, .number = 40};
     row.seq = UINT32_MAX;
     row.session = 12;

@@ -37,6 +37,7 @@ static void check_comes_back(const struct status *s)
     CU_ASSERT_EQUAL(r.type, MESSAGE_STATUS);
     CU_ASSERT_EQUAL(report_number(&r), s->number);
     CU_ASSERT_EQUAL(r.status.seq, s->seq);
+    CU_ASSERT_EQUAL(r.status.boot, s->boot);
     CU_ASSERT_TRUE(same_revision(r.status.document, s->document));
     CU_ASSERT_TRUE(same_revision(r.status.assignment, s->assignment));
     CU_ASSERT_EQUAL(r.status.facts, s->facts);
@@ -65,13 +66,36 @@ static void test_converged_status_is_at_most_40_bytes(void)
     struct status s = {
         .number = 5000000,
         .seq = UINT32_MAX,
-        .document = {.epoch = 100, .number = UINT32_MAX},
+        .boot = UINT32_MAX,
+        .document = {.epoch = 100, .number = UINT16_MAX},
         .assignment = {.epoch = 100, .number = 255},
-        .facts = UINT32_MAX,
-        .flags = STATUS_HELLO,
     };
     CU_ASSERT_TRUE(write_status(&s).len <= STATUS_CONVERGED_MAX);
     check_comes_back(&s);
+    s.flags = STATUS_HELLO;
+    s.facts = UINT32_MAX;
+    CU_ASSERT_TRUE(write_status(&s).len <= STATUS_CONVERGED_MAX + 4);
+    check_comes_back(&s);
+}
+
+/* [status-5] Each status has one form: a hello tells the facts' digest, no other one does. */
+static void test_facts_are_told_in_hellos_only(void)
+{
+    uint8_t hello[64] = {0x9b, 3, 1, 7, 1, 9, 1, 1, 1, 1, 5, 0x90}, other[64];
+    struct report r;
+    CU_ASSERT_EQUAL(report_read(span_of(hello, 12 + STATUS_MAC_LEN), &r), 0);
+    CU_ASSERT_EQUAL(r.status.facts, 5);
+    memcpy(other, hello, sizeof other);
+    other[9] = 0; /* no hello, but facts */
+    CU_ASSERT_EQUAL(report_read(span_of(other, 12 + STATUS_MAC_LEN), &r), ERR_FORMAT);
+    other[10] = 0xc0;
+    CU_ASSERT_EQUAL(report_read(span_of(other, 12 + STATUS_MAC_LEN), &r), 0);
+    CU_ASSERT_EQUAL(r.status.facts, 0);
+    hello[10] = 0xc0; /* a hello without */
+    CU_ASSERT_EQUAL(report_read(span_of(hello, 12 + STATUS_MAC_LEN), &r), ERR_FORMAT);
+    hello[10] = 5;
+    hello[5] = 0; /* [status-7] a boot's nonce is not 0 */
+    CU_ASSERT_EQUAL(report_read(span_of(hello, 12 + STATUS_MAC_LEN), &r), ERR_FORMAT);
 }
 
 /* [status-2] */
@@ -97,10 +121,10 @@ static void test_assignment_takes_the_shortest_form(void)
 
 static void test_second_form_of_an_assignment_is_refused(void)
 {
-    static const uint8_t same_epoch[] = {0x9a, 3, 1, 7, 1, 1, 1, 0x92, 1, 5, 0, 0, 0x90};
-    static const uint8_t none_as_number[] = {0x9a, 3, 1, 7, 1, 0, 0, 0, 0, 0, 0x90};
-    static const uint8_t none_as_array[] = {0x9a, 3, 1, 7, 1, 1, 1, 0x92, 0, 0, 0, 0, 0x90};
-    static const uint8_t nil[] = {0x9a, 3, 1, 7, 1, 0, 0, 0xc0, 0, 0, 0x90};
+    static const uint8_t same_epoch[] = {0x9b, 3, 1, 7, 1, 9, 1, 1, 0x92, 1, 5, 0, 0xc0, 0x90};
+    static const uint8_t none_as_number[] = {0x9b, 3, 1, 7, 1, 9, 0, 0, 0, 0, 0xc0, 0x90};
+    static const uint8_t none_as_array[] = {0x9b, 3, 1, 7, 1, 9, 1, 1, 0x92, 0, 0, 0, 0xc0, 0x90};
+    static const uint8_t nil[] = {0x9b, 3, 1, 7, 1, 9, 0, 0, 0xc0, 0, 0xc0, 0x90};
     const struct span forms[] = {{same_epoch, sizeof same_epoch},
                                  {none_as_number, sizeof none_as_number},
                                  {none_as_array, sizeof none_as_array},
@@ -209,6 +233,7 @@ static void test_every_state_and_cause_has_words(void)
 static const struct suite_test tests[] = {
     TEST(test_status_comes_back),
     TEST(test_converged_status_is_at_most_40_bytes),
+    TEST(test_facts_are_told_in_hellos_only),
     TEST(test_assignment_takes_the_shortest_form),
     TEST(test_second_form_of_an_assignment_is_refused),
     TEST(test_will_comes_back),
