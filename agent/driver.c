@@ -7,18 +7,19 @@
 #include "crypto/random.h"
 
 #include <assert.h>
-#include <poll.h>
 #include <unistd.h>
 
 /* A sleeping machine may wake us late, but never later than this. */
 #define WAIT_MS_MAX 3600000
 /* Refused chunks that are told of: anybody may send rubbish, and must not fill the log with it. */
 #define REFUSED_LOGGED 8
+/* Descriptors that the loop watches beside the link's: to stop, and a hook's. */
+#define FDS_OWN (1 + HOOK_FDS)
 
 static int open_parts(struct driver *d, struct errmsg *em);
 static void start_core(struct driver *d);
-static void turn(struct driver *d, short revents);
-static void wait(struct driver *d, short *revents);
+static void turn(struct driver *d, const struct pollfd link[static MQTT_FDS]);
+static void wait(struct driver *d, struct pollfd link[static MQTT_FDS]);
 static int wait_ms(const struct driver *d);
 
 static void feed(struct driver *d, struct agent_event *ev, const struct store_incoming *in);
@@ -115,21 +116,21 @@ void driver_close(struct driver *d)
 
 void driver_run(struct driver *d)
 {
-    short revents = 0;
+    struct pollfd fds[MQTT_FDS] = {{.fd = -1}};
     log_event(LOG_INFO, "agent-started", "version=%s number=%u id=%s dir=%s", DUNLIN_VERSION,
               d->store.identity.number, key_id_hex(&d->store.identity.id).text, d->folder.path);
     feed(d, &(struct agent_event){.type = AGENT_BOOT}, NULL);
     while (!stop_wanted(d->stop)) {
-        turn(d, revents);
-        wait(d, &revents);
+        turn(d, fds);
+        wait(d, fds);
     }
     log_event(LOG_INFO, "agent-stopped", "number=%u", d->store.identity.number);
 }
 
 /* Everything that is due by now. */
-static void turn(struct driver *d, short revents)
+static void turn(struct driver *d, const struct pollfd link[static MQTT_FDS])
 {
-    link_service(&d->link, revents);
+    link_service(&d->link, link);
     if (d->hook.running)
         look_after_hook(d);
     if (fetch_active(&d->fetch) && clock_monotonic_ms() >= d->fetch_due_ms)
@@ -142,16 +143,16 @@ static void turn(struct driver *d, short revents)
         feed(d, &(struct agent_event){.type = AGENT_TICK}, NULL);
 }
 
-static void wait(struct driver *d, short *revents)
+static void wait(struct driver *d, struct pollfd link[static MQTT_FDS])
 {
-    struct pollfd fds[] = {
+    struct pollfd fds[FDS_OWN + MQTT_FDS] = {
         {.fd = d->stop, .events = POLLIN},
-        {.fd = link_descriptor(&d->link), .events = link_events(&d->link)},
-        [2 + HOOK_FDS - 1] = {.fd = -1},
+        [1 + HOOK_FDS - 1] = {.fd = -1},
     };
-    hook_watch(&d->hook, fds + 2);
+    hook_watch(&d->hook, fds + 1);
+    link_watch(&d->link, fds + FDS_OWN);
     poll(fds, sizeof fds / sizeof fds[0], wait_ms(d));
-    *revents = fds[1].fd >= 0 ? fds[1].revents : 0;
+    memcpy(link, fds + FDS_OWN, MQTT_FDS * sizeof fds[0]);
 }
 
 static int wait_ms(const struct driver *d)
@@ -326,10 +327,9 @@ static int run_now(struct driver *d, const struct job *job, struct errmsg *em)
 static bool beat(void *context)
 {
     struct driver *d = context;
-    struct pollfd p = {.fd = link_descriptor(&d->link), .events = link_events(&d->link)};
-    if (poll(&p, 1, 0) < 0)
-        p.revents = 0;
-    link_service(&d->link, p.fd >= 0 ? p.revents : 0);
+    struct pollfd fds[MQTT_FDS];
+    link_watch(&d->link, fds);
+    link_service(&d->link, poll(fds, MQTT_FDS, 0) > 0 ? fds : NULL);
     if (clock_monotonic_ms() >= d->deadline_ms)
         feed(d, &(struct agent_event){.type = AGENT_TICK}, NULL);
     return !stop_wanted(d->stop);

@@ -7,7 +7,6 @@
 #include "crypto/random.h"
 #include "sync/mqtt.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -40,7 +39,8 @@ static int prepare(struct joining *j);
 static int look_whether_joined(struct joining *j, struct errmsg *em);
 static int keep_key(struct joining *j);
 static int talk(struct joining *j);
-static short wait(const struct joining *j, uint64_t until_ms, int stop);
+static void wait(const struct joining *j, uint64_t until_ms, int stop,
+                 struct pollfd link[static MQTT_FDS]);
 static int decide(const struct joining *j, uint64_t until_ms, int stop);
 static int give_up(const struct joining *j);
 static void act(struct joining *j);
@@ -80,12 +80,11 @@ int join_fleet(const struct join_options *options, struct errmsg *em)
 /* JOIN_PENDING: go on. 0: it has joined already. */
 static int prepare(struct joining *j)
 {
-    char host[256];
-    int port;
+    struct mqtt_url url;
     const struct join_options *o = j->options;
     int rv = token_parse(o->token, &j->token, j->em);
     if (rv == 0)
-        rv = mqtt_parse_url(o->url, host, sizeof host, &port, j->em);
+        rv = mqtt_parse_url(o->url, &url, j->em);
     if (rv == 0 && strlen(o->url) > CELL_URL_MAX)
         rv = errmsg_set(j->em, ERR_USAGE, "the URL is longer than %d characters", CELL_URL_MAX);
     if (rv == 0)
@@ -153,30 +152,31 @@ static int talk(struct joining *j)
     j->mqtt = mqtt_new(
         &(struct mqtt_options){.client_id = id.text, .keepalive_s = JOIN_KEEPALIVE_S}, &handler);
     j->result = j->mqtt ? JOIN_PENDING : errmsg_set(j->em, ERR_NO_MEMORY, "no memory");
-    short revents = 0;
+    struct pollfd fds[MQTT_FDS] = {{.fd = -1}};
     while ((j->result = decide(j, until_ms, stop)) == JOIN_PENDING) {
         act(j);
-        mqtt_service(j->mqtt, revents);
-        revents = wait(j, until_ms, stop);
+        mqtt_service(j->mqtt, fds);
+        wait(j, until_ms, stop, fds);
     }
     mqtt_free(j->mqtt);
     close(stop);
     return j->result;
 }
 
-/* Gives what the connection's descriptor shows. */
-static short wait(const struct joining *j, uint64_t until_ms, int stop)
+/* Gives what the connection's descriptors show. */
+static void wait(const struct joining *j, uint64_t until_ms, int stop,
+                 struct pollfd link[static MQTT_FDS])
 {
-    struct pollfd fds[] = {{.fd = stop, .events = POLLIN},
-                           {.fd = mqtt_descriptor(j->mqtt), .events = mqtt_events(j->mqtt)}};
+    struct pollfd fds[1 + MQTT_FDS] = {{.fd = stop, .events = POLLIN}};
+    mqtt_watch(j->mqtt, fds + 1);
     uint64_t now = clock_monotonic_ms(), due = now + JOIN_SERVICE_MS;
     if (!j->connecting && j->due_ms < due)
         due = j->due_ms;
     if (until_ms < due)
         due = until_ms;
     if (j->result == JOIN_PENDING)
-        poll(fds, 2, due > now ? (int)(due - now) : 0);
-    return fds[1].fd >= 0 ? fds[1].revents : 0;
+        poll(fds, 1 + MQTT_FDS, due > now ? (int)(due - now) : 0);
+    memcpy(link, fds + 1, MQTT_FDS * sizeof fds[0]);
 }
 
 static int decide(const struct joining *j, uint64_t until_ms, int stop)

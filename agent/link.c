@@ -153,14 +153,12 @@ void link_drop(struct link *l, const struct digest *names, size_t count)
         mqtt_unsubscribe(l->mqtt, texts, count);
 }
 
-int link_descriptor(const struct link *l)
+void link_watch(const struct link *l, struct pollfd fds[static MQTT_FDS])
 {
-    return l->mqtt ? mqtt_descriptor(l->mqtt) : -1;
-}
-
-short link_events(const struct link *l)
-{
-    return l->mqtt ? mqtt_events(l->mqtt) : 0;
+    if (l->mqtt)
+        mqtt_watch(l->mqtt, fds);
+    for (int i = 0; i < MQTT_FDS && !l->mqtt; i++)
+        fds[i] = (struct pollfd){.fd = -1};
 }
 
 /* A connection that could not even be started has no descriptor, and its end is still to be told.
@@ -172,12 +170,12 @@ int link_wait_ms(const struct link *l)
     return l->mqtt ? LINK_SERVICE_MS : -1;
 }
 
-void link_service(struct link *l, short revents)
+void link_service(struct link *l, const struct pollfd *fds)
 {
     if (l->connecting)
         connect_now(l);
     if (l->mqtt)
-        mqtt_service(l->mqtt, revents);
+        mqtt_service(l->mqtt, fds);
     if (l->at_door && l->up && clock_monotonic_ms() >= l->knock_until_ms) {
         l->answered = true;
         l->answer = ERR_TIMEOUT;
@@ -221,9 +219,10 @@ static void say_goodbye(struct link *l)
         return;
     l->goodbye = mqtt_publish(l->mqtt, up_topic(l).text, span_buffer(&will), 1, false);
     while (l->up && l->goodbye > 0 && clock_monotonic_ms() < until_ms) {
-        struct pollfd p = {.fd = link_descriptor(l), .events = link_events(l)};
-        poll(&p, 1, LINK_GOODBYE_MS / 10);
-        mqtt_service(l->mqtt, p.revents);
+        struct pollfd fds[MQTT_FDS];
+        mqtt_watch(l->mqtt, fds);
+        poll(fds, MQTT_FDS, LINK_GOODBYE_MS / 10);
+        mqtt_service(l->mqtt, fds);
     }
 }
 

@@ -83,11 +83,10 @@ int link_ask(struct link *l, const struct digest *names, size_t count);
 void link_drop(struct link *l, const struct digest *names, size_t count);
 
 /* For the poll loop, as in sync/mqtt.h. */
-int link_descriptor(const struct link *l);
-short link_events(const struct link *l);
+void link_watch(const struct link *l, struct pollfd fds[static MQTT_FDS]);
 /* How long link_service can wait, in milliseconds; -1: as long as it likes. */
 int link_wait_ms(const struct link *l);
-void link_service(struct link *l, short revents);
+void link_service(struct link *l, const struct pollfd *fds);
 
 /* ---- link_renewal.c: what link.c needs of it ---- */
 

@@ -4,12 +4,10 @@
 #include "base/log.h"
 #include "crypto/random.h"
 #include "sync/limits.h"
-#include "sync/mqtt.h"
 #include "sync/topic.h"
 #include "sync/wire.h"
 
 #include <assert.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -141,14 +139,9 @@ bool cell_settled(const struct cell *c)
 
 /* ---- the poll loop ---- */
 
-int cell_descriptor(const struct cell *c)
+void cell_watch(const struct cell *c, struct pollfd fds[static MQTT_FDS])
 {
-    return mqtt_descriptor(c->mqtt);
-}
-
-short cell_events(const struct cell *c)
-{
-    return mqtt_events(c->mqtt);
+    mqtt_watch(c->mqtt, fds);
 }
 
 uint64_t cell_deadline_ms(const struct cell *c)
@@ -156,15 +149,12 @@ uint64_t cell_deadline_ms(const struct cell *c)
     return c->retry_at_ms == 0 ? UINT64_MAX : c->retry_at_ms;
 }
 
-/* Writing comes first: acknowledgements of what is read now go out with the next call. */
-void cell_service(struct cell *c, short revents, uint64_t now_ms)
+void cell_service(struct cell *c, const struct pollfd *fds, uint64_t now_ms)
 {
     c->now_ms = now_ms;
     if (now_ms >= cell_deadline_ms(c))
         connect_now(c);
-    if (revents & POLLOUT)
-        mqtt_service(c->mqtt, POLLOUT);
-    mqtt_service(c->mqtt, (short)(revents & ~POLLOUT));
+    mqtt_service(c->mqtt, fds);
     bool looking = c->phase == PHASE_ASKING || c->phase == PHASE_PROBING;
     if (looking && now_ms >= c->probe_by_ms)
         ask_for_marks(c);

@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "crypto/mac.h"
+#include "sync/mqtt.h"
 
 /* Publications that a lane has under way; of content, each up to CHUNK_MAX bytes, fewer. */
 #define CELL_CONTROL_WINDOW 64
@@ -52,11 +53,9 @@ struct cell *cell_new(const char *url, const struct mac_key *marks,
                       const struct cell_handler *handler);
 void cell_free(struct cell *c);
 
-/* What the poll loop watches: -1 and 0 when there is nothing. */
-int cell_descriptor(const struct cell *c);
-short cell_events(const struct cell *c);
-/* Call it after poll with what the descriptor showed, and at least once a second. */
-void cell_service(struct cell *c, short revents, uint64_t now_ms);
+/* For the poll loop, as in sync/mqtt.h. */
+void cell_watch(const struct cell *c, struct pollfd fds[static MQTT_FDS]);
+void cell_service(struct cell *c, const struct pollfd *fds, uint64_t now_ms);
 /* The broker has just been started: what agents tell it before we have subscribed is lost. */
 void cell_hurry(struct cell *c);
 /* When the next try to connect is due; UINT64_MAX while there is a connection. */

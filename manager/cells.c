@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "crypto/random.h"
 #include "manager/broker.h"
-#include "sync/mqtt.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -41,6 +40,7 @@ static int any_port(void);
 static int start_fresh(struct slot *s, struct broker_options *b, int first, struct errmsg *em);
 static void stop_unwanted(const char *dir, struct ledger *ledger, unsigned wanted);
 static int connect_slot(struct slot *s, const char *url, struct errmsg *em);
+static bool showed(const struct pollfd *fds, size_t count);
 static void service_broker(struct slot *s, uint64_t now_ms);
 static bool is_any(const char *host);
 static bool is_loopback(const char *host);
@@ -200,11 +200,10 @@ static void stop_unwanted(const char *dir, struct ledger *ledger, unsigned wante
 static int connect_slot(struct slot *s, const char *url, struct errmsg *em)
 {
     struct cell_handler heard = {.context = s, .message = on_message, .next = on_next};
-    char host[CELL_URL_MAX + 1];
-    int port;
+    struct mqtt_url parsed;
     if (s->url[0] == '\0')
         snprintf(s->url, sizeof s->url, "%s", url);
-    int rv = mqtt_parse_url(url, host, sizeof host, &port, em);
+    int rv = mqtt_parse_url(url, &parsed, em);
     if (rv < 0)
         return rv;
     s->cell = cell_new(url, &s->cells->marks, &heard);
@@ -256,9 +255,9 @@ void cells_watch(const struct cells *c, struct pollfd *fds)
 {
     for (size_t i = 0; i < c->count; i++, fds += CELLS_FDS_EACH) {
         const struct slot *s = &c->slots[i];
-        fds[0] = (struct pollfd){.fd = cell_descriptor(s->cell), .events = cell_events(s->cell)};
-        fds[1] =
-            (struct pollfd){.fd = s->broker ? broker_descriptor(s->broker) : -1, .events = POLLIN};
+        int process = s->broker ? broker_descriptor(s->broker) : -1;
+        cell_watch(s->cell, fds);
+        fds[MQTT_FDS] = (struct pollfd){.fd = process, .events = POLLIN};
     }
 }
 
@@ -266,11 +265,19 @@ void cells_service(struct cells *c, const struct pollfd *fds, bool all, uint64_t
 {
     for (size_t i = 0; i < c->count; i++, fds += CELLS_FDS_EACH) {
         struct slot *s = &c->slots[i];
-        if (s->broker && (all || fds[1].revents || now_ms >= broker_deadline_ms(s->broker)))
+        if (s->broker && (all || fds[MQTT_FDS].revents || now_ms >= broker_deadline_ms(s->broker)))
             service_broker(s, now_ms);
-        if (all || fds[0].revents || now_ms >= cell_deadline_ms(s->cell))
-            cell_service(s->cell, fds[0].revents, now_ms);
+        if (all || showed(fds, MQTT_FDS) || now_ms >= cell_deadline_ms(s->cell))
+            cell_service(s->cell, fds, now_ms);
     }
+}
+
+static bool showed(const struct pollfd *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (fds[i].revents)
+            return true;
+    return false;
 }
 
 static void service_broker(struct slot *s, uint64_t now_ms)

@@ -10,8 +10,8 @@
 
 #include <poll.h>
 
-/* Descriptors that one cell has: its connection and its process. */
-#define CELLS_FDS_EACH 2
+/* Descriptors that one cell has: its connection's and its process. */
+#define CELLS_FDS_EACH (MQTT_FDS + 1)
 /* Ports that are tried for a new broker, when others take them first. */
 #define CELLS_PORT_TRIES 8
 

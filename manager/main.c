@@ -292,14 +292,13 @@ static int take_cells(struct daemon_options *o, const char *value, struct errmsg
 
 static int take_broker(struct call *call, const char *value, struct errmsg *em)
 {
-    char host[CELL_URL_MAX + 1];
-    int port;
+    struct mqtt_url url;
     if (call->options.broker_count == DAEMON_CELLS_MAX)
         return errmsg_set(em, ERR_USAGE, "--broker: at most %d of them", DAEMON_CELLS_MAX);
     if (strlen(value) > CELL_URL_MAX)
         return errmsg_set(em, ERR_USAGE, "--broker: the URL is longer than %d characters",
                           CELL_URL_MAX);
-    int rv = mqtt_parse_url(value, host, sizeof host, &port, em);
+    int rv = mqtt_parse_url(value, &url, em);
     if (rv < 0)
         return errmsg_wrap(em, rv, "--broker");
     call->brokers[call->options.broker_count++] = value;

@@ -16,8 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DEFAULT_PORT 1883
-#define HOST_MAX 256
+/* RFC 1035, 2.3.4. */
+#define MQTT_NAME_MAX 255
 /* Packets read before others in the caller's loop get their turn. */
 #define READ_BURST_MAX 256
 /* A packed chunk: the plain one and its byte of framing. */
@@ -49,13 +49,27 @@ struct mqtt {
     bool polite;    /* LINK_CLOSED: an MQTT DISCONNECT is queued */
     bool doomed;    /* mqtt_free was called inside a handler */
     bool reconnect; /* mqtt_connect was called inside a handler, after mqtt_disconnect */
-    char host[HOST_MAX];
-    int port;
+    struct mqtt_url url;
 };
 
+/* A URL's kind: its beginning, default port, and what reads the rest. */
+struct scheme {
+    const char *text;
+    enum mqtt_scheme scheme;
+    int port;
+    int (*parse)(const char *url, const char *rest, struct mqtt_url *out, struct errmsg *em);
+};
+
+static int parse_path(const char *url, const char *path, struct mqtt_url *out, struct errmsg *em);
+static int parse_host(const char *url, const char *name, struct mqtt_url *out, struct errmsg *em);
 static void start(struct mqtt *m);
 static void say_goodbye(struct mqtt *m);
 static void release(struct mqtt *m);
+
+static const struct scheme schemes[] = {
+    {"mqtt://", MQTT_PLAIN, 1883, parse_host},
+    {"unix://", MQTT_UNIX, 0, parse_path},
+};
 
 /* ---- making and freeing ---- */
 
@@ -200,17 +214,35 @@ static int parse_port(const char *text)
     return *end == '\0' && port >= 1 && port <= 65535 ? (int)port : -1;
 }
 
-int mqtt_parse_url(const char *url, char *host, size_t host_cap, int *port, struct errmsg *em)
+int mqtt_parse_url(const char *url, struct mqtt_url *out, struct errmsg *em)
 {
-    static const char scheme[] = "mqtt://";
     const char *after = strstr(url, "://");
-    if (after && strncmp(url, scheme, sizeof scheme - 1) != 0)
-        return errmsg_set(em, ERR_USAGE,
-                          "%s: the scheme %.*s is not supported; write mqtt://HOST[:PORT]", url,
-                          (int)(after - url), url);
     if (!after)
         return errmsg_set(em, ERR_USAGE, "%s: no broker's URL; write mqtt://HOST[:PORT]", url);
-    const char *name = after + 3;
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        const struct scheme *s = &schemes[i];
+        if (strncmp(url, s->text, strlen(s->text)) != 0)
+            continue;
+        *out = (struct mqtt_url){.scheme = s->scheme, .port = s->port};
+        return s->parse(url, after + 3, out, em);
+    }
+    return errmsg_set(em, ERR_USAGE,
+                      "%s: the scheme %.*s is not supported; write mqtt://HOST[:PORT]", url,
+                      (int)(after - url), url);
+}
+
+/* The library takes a host for a socket's path when the port is 0. */
+static int parse_path(const char *url, const char *path, struct mqtt_url *out, struct errmsg *em)
+{
+    if (*path != '/' || strlen(path) > MQTT_HOST_MAX)
+        return errmsg_set(em, ERR_USAGE, "%s: not unix:///PATH", url);
+    snprintf(out->host, sizeof out->host, "%s", path);
+    return 0;
+}
+
+/* Host and perhaps a port; `out->port` is the default one. */
+static int parse_host(const char *url, const char *name, struct mqtt_url *out, struct errmsg *em)
+{
     bool bracketed = *name == '['; /* an IPv6 address */
     name += bracketed;
     size_t len = strcspn(name, bracketed ? "]" : ":");
@@ -219,27 +251,26 @@ int mqtt_parse_url(const char *url, char *host, size_t host_cap, int *port, stru
         rest++;
     else if (bracketed)
         return errmsg_set(em, ERR_USAGE, "%s: the bracket of the address is not closed", url);
-    if (len == 0 || len >= host_cap || strcspn(name, "/@? ") < len)
+    if (len == 0 || len > MQTT_NAME_MAX || strcspn(name, "/@? ") < len)
         return errmsg_set(em, ERR_USAGE, "%s: not mqtt://HOST[:PORT], with nothing more", url);
-    *port = *rest == '\0' ? DEFAULT_PORT : *rest == ':' ? parse_port(rest + 1) : -1;
-    if (*port < 0)
+    if (*rest != '\0')
+        out->port = *rest == ':' ? parse_port(rest + 1) : -1;
+    if (out->port < 0)
         return errmsg_set(em, ERR_USAGE, "%s: the port must be a number from 1 to 65535", url);
-    memcpy(host, name, len);
-    host[len] = '\0';
+    memcpy(out->host, name, len);
+    out->host[len] = '\0';
     return 0;
 }
 
 int mqtt_connect(struct mqtt *m, const char *url, struct errmsg *em)
 {
-    char host[HOST_MAX];
-    int port = 0;
-    int rv = mqtt_parse_url(url, host, sizeof host, &port, em);
+    struct mqtt_url parsed;
+    int rv = mqtt_parse_url(url, &parsed, em);
     if (rv < 0)
         return rv;
     if (m->doomed || m->reconnect || (m->link != LINK_NONE && m->link != LINK_CLOSED))
         return errmsg_set(em, ERR_BUSY, "%s: there is a connection already", url);
-    memcpy(m->host, host, sizeof host);
-    m->port = port;
+    m->url = parsed;
     if (m->link == LINK_CLOSED)
         m->reconnect = true; /* the old client is still on the stack */
     else
@@ -278,7 +309,7 @@ static void start(struct mqtt *m)
     }
     int rc = set_up(m);
     if (rc == MOSQ_ERR_SUCCESS)
-        rc = mosquitto_connect_async(m->client, m->host, m->port, (int)m->keepalive_s);
+        rc = mosquitto_connect_async(m->client, m->url.host, m->url.port, (int)m->keepalive_s);
     if (rc == MOSQ_ERR_EAI)
         snprintf(reason, sizeof reason, "the host name can't be found");
     else
@@ -386,16 +417,14 @@ static bool is_live(const struct mqtt *m)
     return m->link == LINK_CONNECTING || m->link == LINK_UP;
 }
 
-int mqtt_descriptor(const struct mqtt *m)
+void mqtt_watch(const struct mqtt *m, struct pollfd fds[static MQTT_FDS])
 {
-    return is_live(m) ? mosquitto_socket(m->client) : -1;
-}
-
-short mqtt_events(const struct mqtt *m)
-{
+    for (int i = 0; i < MQTT_FDS; i++)
+        fds[i] = (struct pollfd){.fd = -1};
     if (!is_live(m))
-        return 0;
-    return mosquitto_want_write(m->client) ? POLLIN | POLLOUT : POLLIN;
+        return;
+    fds[0].fd = mosquitto_socket(m->client);
+    fds[0].events = mosquitto_want_write(m->client) ? POLLIN | POLLOUT : POLLIN;
 }
 
 /* Looks at what one call into the library came to. */
@@ -420,10 +449,10 @@ static void read_burst(struct mqtt *m)
 
 static void work(struct mqtt *m, short revents)
 {
-    if (revents & (POLLIN | POLLERR | POLLHUP))
-        read_burst(m);
-    if (is_live(m) && (revents & POLLOUT) && mosquitto_want_write(m->client))
+    if ((revents & POLLOUT) && mosquitto_want_write(m->client))
         goes_on(m, mosquitto_loop_write(m->client, 1));
+    if (is_live(m) && (revents & (POLLIN | POLLERR | POLLHUP)))
+        read_burst(m);
     if (is_live(m))
         goes_on(m, mosquitto_loop_misc(m->client));
     if (m->link == LINK_CONNECTING && clock_monotonic_ms() >= m->greet_by_ms)
@@ -449,12 +478,12 @@ static void settle(struct mqtt *m)
     }
 }
 
-void mqtt_service(struct mqtt *m, short revents)
+void mqtt_service(struct mqtt *m, const struct pollfd *fds)
 {
     assert(!m->in_service);
     m->in_service = true;
     if (is_live(m))
-        work(m, revents);
+        work(m, fds ? fds[0].revents : 0);
     settle(m);
     m->in_service = false;
     if (m->doomed)

@@ -10,6 +10,8 @@
 #include "base/err.h"
 #include "base/span.h"
 
+#include <poll.h>
+
 struct mqtt;
 
 /* A broker that takes longer to greet than this counts as not there. */
@@ -17,6 +19,10 @@ struct mqtt;
 /* Messages sent with QoS 1 and not acknowledged. MQTT numbers them with 16 bits; libmosquitto walks
  * the list of them for each one, so keep well below. */
 #define MQTT_INFLIGHT_MAX 65535
+/* What a poll loop has to watch for one connection. */
+#define MQTT_FDS 3
+/* A host's name (RFC 1035) or the path of a broker's socket. */
+#define MQTT_HOST_MAX 1100
 
 /* What the caller hears; any may be NULL. `context` is handed back. They are called from inside
  * mqtt_service, and may call any function here, mqtt_free and mqtt_connect too. */
@@ -49,12 +55,11 @@ void mqtt_free(struct mqtt *m);
 int mqtt_set_will(struct mqtt *m, const char *topic, struct span will);
 
 /*
- * Starts to connect to "mqtt://host[:port]" (default port 1883) without waiting for the broker's
- * answer. ERR_USAGE for a bad URL, ERR_BUSY when there is a connection already; what goes wrong
- * later, the system refusing at once included, is told by `down`, from the next mqtt_service. May
- * be called again after `down`. Each connection starts afresh: what the one before left
- * unacknowledged is forgotten. A host's name is looked up on the spot, which may take a while; an
- * address is not.
+ * Starts to connect to the broker without waiting for its answer. ERR_USAGE for a bad URL, ERR_BUSY
+ * when there is a connection already; what goes wrong later, the system refusing at once included,
+ * is told by `down`, from the next mqtt_service. May be called again after `down`. Each connection
+ * starts afresh: what the one before left unacknowledged is forgotten. A host's name is looked up
+ * on the spot, which may take a while; an address is not.
  */
 int mqtt_connect(struct mqtt *m, const char *url, struct errmsg *em);
 /* Says good-bye (no last will) and closes. `down` is not called. */
@@ -70,18 +75,28 @@ int mqtt_publish(struct mqtt *m, const char *topic, struct span payload, int qos
 int mqtt_subscribe(struct mqtt *m, const char *const *topics, size_t count, int qos);
 int mqtt_unsubscribe(struct mqtt *m, const char *const *topics, size_t count);
 
-/* What the poll loop must watch: the descriptor, or -1 when there is none; POLLIN and perhaps
- * POLLOUT. */
-int mqtt_descriptor(const struct mqtt *m);
-short mqtt_events(const struct mqtt *m);
+/* Fills in what the poll loop must watch; what is not needed has -1 for a descriptor. The first one
+ * is the broker's connection, -1 when there is none. */
+void mqtt_watch(const struct mqtt *m, struct pollfd fds[static MQTT_FDS]);
 /*
- * Reads, writes and keeps alive: call it after poll with what the descriptor showed (0 for none),
- * and at least once a second while connected or connecting. Handlers run in here.
+ * Writes, reads and keeps alive: call it after poll with what the descriptors showed (NULL for
+ * nothing), and at least once a second while connected or connecting. Handlers run in here.
+ * Acknowledgements of what is read go out with the next call.
  */
-void mqtt_service(struct mqtt *m, short revents);
+void mqtt_service(struct mqtt *m, const struct pollfd *fds);
 
-/* Splits "mqtt://host[:port]"; ERR_USAGE with what is wrong. Other schemes are named as not
- * supported. */
-int mqtt_parse_url(const char *url, char *host, size_t host_cap, int *port, struct errmsg *em);
+enum mqtt_scheme {
+    MQTT_PLAIN, /* mqtt://HOST[:PORT], by default 1883 */
+    MQTT_UNIX,  /* unix:///PATH: a socket of this machine */
+};
+
+struct mqtt_url {
+    enum mqtt_scheme scheme;
+    char host[MQTT_HOST_MAX + 1]; /* or the socket's path */
+    int port;
+};
+
+/* Takes a URL apart; ERR_USAGE with what is wrong. Other schemes are named as not supported. */
+int mqtt_parse_url(const char *url, struct mqtt_url *out, struct errmsg *em);
 
 #endif

@@ -151,10 +151,11 @@ static void on_down(void *context, const char *reason)
 
 static void serve(int wait_ms)
 {
-    struct pollfd p = {.fd = mqtt_descriptor(manager), .events = mqtt_events(manager)};
-    poll(&p, 1, wait_ms);
-    mqtt_service(manager, p.fd >= 0 ? p.revents : 0);
-    if (p.fd < 0)
+    struct pollfd fds[MQTT_FDS];
+    mqtt_watch(manager, fds);
+    poll(fds, MQTT_FDS, wait_ms);
+    mqtt_service(manager, fds);
+    if (fds[0].fd < 0)
         mqtt_connect(manager, url, NULL);
 }
 

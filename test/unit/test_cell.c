@@ -117,13 +117,12 @@ static void bench_free(struct bench *b)
 /* One turn of a loop as the daemon's. */
 static void turn(struct bench *b, bool news)
 {
-    struct pollfd fds[] = {
-        {.fd = cell_descriptor(b->cell), .events = cell_events(b->cell)},
-        {.fd = broker_descriptor(b->broker), .events = POLLIN},
-    };
-    poll(fds, 2, 20);
+    struct pollfd fds[MQTT_FDS + 1];
+    cell_watch(b->cell, fds);
+    fds[MQTT_FDS] = (struct pollfd){.fd = broker_descriptor(b->broker), .events = POLLIN};
+    poll(fds, MQTT_FDS + 1, 20);
     broker_service(b->broker, clock_monotonic_ms());
-    cell_service(b->cell, fds[0].revents, clock_monotonic_ms());
+    cell_service(b->cell, fds, clock_monotonic_ms());
     cell_feed(b->cell, news);
 }
 
@@ -202,9 +201,10 @@ static struct observer *observe(const struct bench *b)
     uint64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;
     CU_ASSERT_EQUAL(mqtt_connect(o->mqtt, b->url, NULL), 0);
     while (!o->listed && clock_monotonic_ms() < until_ms) {
-        struct pollfd fd = {.fd = mqtt_descriptor(o->mqtt), .events = mqtt_events(o->mqtt)};
-        poll(&fd, 1, 20);
-        mqtt_service(o->mqtt, fd.revents);
+        struct pollfd fds[MQTT_FDS];
+        mqtt_watch(o->mqtt, fds);
+        poll(fds, MQTT_FDS, 20);
+        mqtt_service(o->mqtt, fds);
     }
     CU_ASSERT_TRUE(o->listed);
     mqtt_free(o->mqtt);
@@ -228,9 +228,10 @@ static void publish(const struct bench *b, const char *topic, struct span payloa
     bool sent = false;
     CU_ASSERT_EQUAL(mqtt_connect(m, b->url, NULL), 0);
     for (int i = 0; i < 1000 && !sent; i++) {
-        struct pollfd fd = {.fd = mqtt_descriptor(m), .events = mqtt_events(m)};
-        poll(&fd, 1, 20);
-        mqtt_service(m, fd.revents);
+        struct pollfd fds[MQTT_FDS];
+        mqtt_watch(m, fds);
+        poll(fds, MQTT_FDS, 20);
+        mqtt_service(m, fds);
         sent = mqtt_publish(m, topic, payload, 1, retain) >= 0;
     }
     CU_ASSERT_TRUE(sent);
@@ -462,11 +463,12 @@ static void test_nobody_there_is_tried_again(void)
     struct bench *b = bench_new();
     broker_stop(b->broker);
     broker_free(b->broker);
-    cell_service(b->cell, 0, 1000);
+    cell_service(b->cell, NULL, 1000);
     for (int i = 0; i < 1000 && cell_deadline_ms(b->cell) == UINT64_MAX; i++) {
-        struct pollfd fd = {.fd = cell_descriptor(b->cell), .events = cell_events(b->cell)};
-        poll(&fd, 1, 20);
-        cell_service(b->cell, fd.revents, 1000);
+        struct pollfd fds[MQTT_FDS];
+        cell_watch(b->cell, fds);
+        poll(fds, MQTT_FDS, 20);
+        cell_service(b->cell, fds, 1000);
     }
     CU_ASSERT_EQUAL(cell_deadline_ms(b->cell), 1000 + CELL_RETRY_MS_MIN);
     CU_ASSERT_FALSE(cell_up(b->cell));

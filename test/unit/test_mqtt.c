@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "sync/limits.h"
 #include "test/suite.h"
+#include "test/tree.h"
 
 #include <arpa/inet.h>
 #include <mosquitto.h>
@@ -217,21 +218,27 @@ static struct client *client_new(int slot, const struct mqtt_options *options)
     return c;
 }
 
+/* The library's, or -1. */
+static int descriptor(const struct client *c)
+{
+    struct pollfd fds[MQTT_FDS];
+    mqtt_watch(c->mqtt, fds);
+    return fds[0].fd;
+}
+
 /* One turn of a poll loop over all clients. */
 static void turn(void)
 {
-    struct pollfd fds[CLIENTS_MAX];
-    for (int i = 0; i < CLIENTS_MAX; i++) {
-        fds[i] = (struct pollfd){.fd = -1};
-        if (clients[i].mqtt) {
-            fds[i].fd = mqtt_descriptor(clients[i].mqtt);
-            fds[i].events = mqtt_events(clients[i].mqtt);
-        }
-    }
-    poll(fds, CLIENTS_MAX, 20);
+    struct pollfd fds[CLIENTS_MAX][MQTT_FDS];
+    nfds_t count = 0;
     for (int i = 0; i < CLIENTS_MAX; i++)
         if (clients[i].mqtt)
-            mqtt_service(clients[i].mqtt, fds[i].revents);
+            mqtt_watch(clients[i].mqtt, fds[count++]);
+    poll(fds[0], count * MQTT_FDS, 20);
+    count = 0;
+    for (int i = 0; i < CLIENTS_MAX; i++)
+        if (clients[i].mqtt)
+            mqtt_service(clients[i].mqtt, fds[count++]);
 }
 
 /* Turns until the condition holds; fails the test when it never does. */
@@ -339,11 +346,11 @@ static void test_lost_link_sends_the_last_will_and_is_told_once(void)
     subscribe(heir, "will");
     struct mqtt_options options = with_will();
     struct client *mortal = client_up(1, &b, &options);
-    shutdown(mqtt_descriptor(mortal->mqtt), SHUT_RDWR);
+    shutdown(descriptor(mortal), SHUT_RDWR);
     WAIT(heir->messages == 1);
     CU_ASSERT_TRUE(heard(heir, "gone"));
     WAIT(mortal->downs == 1);
-    CU_ASSERT_EQUAL(mqtt_descriptor(mortal->mqtt), -1);
+    CU_ASSERT_EQUAL(descriptor(mortal), -1);
     for (int i = 0; i < 5; i++)
         turn();
     CU_ASSERT_EQUAL(mortal->downs, 1);
@@ -361,7 +368,7 @@ static void test_will_is_the_one_set_before_connecting(void)
     CU_ASSERT_EQUAL(mqtt_set_will(mortal->mqtt, "will", span_text("newer")), 0);
     CU_ASSERT_EQUAL(mqtt_connect(mortal->mqtt, b.url, NULL), 0);
     WAIT(mortal->ups == 1);
-    shutdown(mqtt_descriptor(mortal->mqtt), SHUT_RDWR);
+    shutdown(descriptor(mortal), SHUT_RDWR);
     WAIT(heir->messages == 1);
     CU_ASSERT_TRUE(heard(heir, "newer"));
     end(&b);
@@ -377,7 +384,7 @@ static void test_goodbye_sends_what_is_queued_and_no_will(void)
     struct client *mortal = client_up(1, &b, &options);
     CU_ASSERT_TRUE(mqtt_publish(mortal->mqtt, "last", span_text("words"), 0, false) > 0);
     mqtt_disconnect(mortal->mqtt);
-    CU_ASSERT_EQUAL(mqtt_descriptor(mortal->mqtt), -1);
+    CU_ASSERT_EQUAL(descriptor(mortal), -1);
     CU_ASSERT_EQUAL(mqtt_publish(mortal->mqtt, "last", span_text("late"), 0, false), ERR_BUSY);
     WAIT(heir->messages == 1);
     CU_ASSERT_TRUE(heard(heir, "words"));
@@ -540,7 +547,7 @@ static void test_handler_may_disconnect_and_hears_nothing_more(void)
     c->on_message = DISCONNECT;
     for (int i = 0; i < 20; i++)
         mqtt_publish(other->mqtt, "t", span_text("x"), 1, false);
-    WAIT(other->acks == 20 && mqtt_descriptor(c->mqtt) == -1);
+    WAIT(other->acks == 20 && descriptor(c) == -1);
     CU_ASSERT_EQUAL(c->messages, 1);
     CU_ASSERT_EQUAL(c->downs, 0);
     end(&b);
@@ -608,13 +615,12 @@ static void test_what_needs_a_connection_says_so(void)
     struct errmsg em;
     const char *topic = "t";
     struct client *c = client_new(0, NULL);
-    CU_ASSERT_EQUAL(mqtt_descriptor(c->mqtt), -1);
-    CU_ASSERT_EQUAL(mqtt_events(c->mqtt), 0);
+    CU_ASSERT_EQUAL(descriptor(c), -1);
     CU_ASSERT_EQUAL(mqtt_publish(c->mqtt, "t", span_text("x"), 0, false), ERR_BUSY);
     CU_ASSERT_EQUAL(mqtt_subscribe(c->mqtt, &topic, 1, 1), ERR_BUSY);
     CU_ASSERT_EQUAL(mqtt_unsubscribe(c->mqtt, &topic, 1), ERR_BUSY);
     mqtt_disconnect(c->mqtt);
-    mqtt_service(c->mqtt, 0);
+    mqtt_service(c->mqtt, NULL);
     CU_ASSERT_EQUAL(c->downs, 0);
     CU_ASSERT_EQUAL(mqtt_connect(c->mqtt, "ftp://h", &em), ERR_USAGE);
     b = broker_start("allow_anonymous true");
@@ -623,15 +629,42 @@ static void test_what_needs_a_connection_says_so(void)
     end(&b);
 }
 
+static void test_a_broker_is_reached_through_a_unix_socket(void)
+{
+    struct tree_path folder = tree_new();
+    struct tree_path path = tree_join(&folder, "sock");
+    char conf[2 * FILE_PATH_MAX], url[FILE_PATH_MAX + 16];
+    snprintf(conf, sizeof conf, "allow_anonymous true\nlistener 0 %s\n", path.text);
+    snprintf(url, sizeof url, "unix://%s", path.text);
+    struct broker b = broker_start(conf);
+    struct client *c = client_new(0, NULL);
+    CU_ASSERT_EQUAL(mqtt_connect(c->mqtt, url, NULL), 0);
+    WAIT(c->ups == 1);
+    subscribe(c, "t");
+    CU_ASSERT_TRUE(mqtt_publish(c->mqtt, "t", span_text("x"), 1, false) > 0);
+    WAIT(c->messages == 1 && c->acks == 1);
+    end(&b);
+    c = client_new(0, NULL);
+    CU_ASSERT_EQUAL(mqtt_connect(c->mqtt, "unix:///nowhere", NULL), 0);
+    WAIT(c->downs == 1);
+    end(&b);
+    tree_free(&folder);
+}
+
 static void test_urls_are_taken_apart(void)
 {
     static const struct {
-        const char *url, *host;
+        const char *url;
+        enum mqtt_scheme scheme;
+        const char *host;
         int port;
     } good[] = {
-        {"mqtt://localhost", "localhost", 1883},        {"mqtt://a.b:1", "a.b", 1},
-        {"mqtt://127.0.0.1:65535", "127.0.0.1", 65535}, {"mqtt://[::1]:1884", "::1", 1884},
-        {"mqtt://[fe80::1]", "fe80::1", 1883},
+        {"mqtt://localhost", MQTT_PLAIN, "localhost", 1883},
+        {"mqtt://a.b:1", MQTT_PLAIN, "a.b", 1},
+        {"mqtt://127.0.0.1:65535", MQTT_PLAIN, "127.0.0.1", 65535},
+        {"mqtt://[::1]:1884", MQTT_PLAIN, "::1", 1884},
+        {"mqtt://[fe80::1]", MQTT_PLAIN, "fe80::1", 1883},
+        {"unix:///run/a b:c", MQTT_UNIX, "/run/a b:c", 0},
     };
     static const char *const bad[] = {
         "",
@@ -652,20 +685,28 @@ static void test_urls_are_taken_apart(void)
         "mqtt://h:+1",
         "mqtt://h: 1",
         "mqtt://[::1]x",
+        "unix://",
+        "unix://here",
     };
-    char host[32];
-    int port;
+    struct mqtt_url out;
+    char longer[MQTT_HOST_MAX + 16] = "unix:///";
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
-        CU_ASSERT_EQUAL(mqtt_parse_url(good[i].url, host, sizeof host, &port, NULL), 0);
-        CU_ASSERT_STRING_EQUAL(host, good[i].host);
-        CU_ASSERT_EQUAL(port, good[i].port);
+        CU_ASSERT_EQUAL(mqtt_parse_url(good[i].url, &out, NULL), 0);
+        CU_ASSERT_EQUAL(out.scheme, good[i].scheme);
+        CU_ASSERT_STRING_EQUAL(out.host, good[i].host);
+        CU_ASSERT_EQUAL(out.port, good[i].port);
     }
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct errmsg em = {""};
-        CU_ASSERT_EQUAL(mqtt_parse_url(bad[i], host, sizeof host, &port, &em), ERR_USAGE);
+        CU_ASSERT_EQUAL(mqtt_parse_url(bad[i], &out, &em), ERR_USAGE);
         CU_ASSERT_PTR_NOT_NULL(strstr(em.text, bad[i]));
     }
-    CU_ASSERT_EQUAL(mqtt_parse_url("mqtt://123456789", host, 9, &port, NULL), ERR_USAGE);
+    memset(longer + strlen(longer), 'x', MQTT_HOST_MAX - 1);
+    CU_ASSERT_EQUAL(mqtt_parse_url(longer, &out, NULL), 0);
+    strcat(longer, "x");
+    CU_ASSERT_EQUAL(mqtt_parse_url(longer, &out, NULL), ERR_USAGE);
+    memcpy(longer, "mqtt://x", 8);
+    CU_ASSERT_EQUAL(mqtt_parse_url(longer, &out, NULL), ERR_USAGE);
 }
 
 static const struct suite_test tests[] = {
@@ -689,6 +730,7 @@ static const struct suite_test tests[] = {
     TEST(test_down_handler_may_connect_again),
     TEST(test_connection_takes_three_descriptors),
     TEST(test_what_needs_a_connection_says_so),
+    TEST(test_a_broker_is_reached_through_a_unix_socket),
     TEST(test_urls_are_taken_apart),
 };
 
