@@ -7,10 +7,14 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+/* /proc/cpuinfo of a board with many processors. */
+#define SERIAL_FILE_MAX 65536
+
 static void tell(struct facts *f, const char *key, const char *value);
 static void tell_number(struct facts *f, const char *key, unsigned long long value);
 static void tell_system(struct facts *f);
 static void tell_model(struct facts *f);
+static void take_serial(const char *line, char out[static TOKEN_SERIAL_MAX + 1]);
 static size_t read_text(const char *path, char *text, size_t cap);
 
 int facts_set(struct facts *f, const char *key, const char *value, struct errmsg *em)
@@ -107,6 +111,41 @@ static void tell_model(struct facts *f)
     char text[4096];
     if (read_text("/proc/device-tree/model", text, sizeof text) > 0)
         tell(f, "model", text);
+}
+
+void facts_serial(char out[static TOKEN_SERIAL_MAX + 1])
+{
+    /* PCs and servers; boards with a device tree; older ones. */
+    static const struct {
+        const char *path;
+        const char *before; /* stands before it in the file */
+    } places[] = {
+        {"/sys/class/dmi/id/product_serial", ""},
+        {"/proc/device-tree/serial-number", ""},
+        {"/proc/cpuinfo", "\nSerial\t\t: "},
+    };
+    static char text[SERIAL_FILE_MAX];
+    out[0] = '\0';
+    for (size_t i = 0; i < sizeof places / sizeof places[0] && out[0] == '\0'; i++) {
+        if (read_text(places[i].path, text, sizeof text) == 0)
+            continue;
+        const char *at = strstr(text, places[i].before);
+        if (at)
+            take_serial(at + strlen(places[i].before), out);
+    }
+}
+
+/* The line without spaces around it, if it can be a serial number. */
+static void take_serial(const char *line, char out[static TOKEN_SERIAL_MAX + 1])
+{
+    line += strspn(line, " \t");
+    size_t len = strcspn(line, "\n");
+    while (len > 0 && (line[len - 1] == ' ' || line[len - 1] == '\t'))
+        len--;
+    if (!token_serial_valid(span_of(line, len)))
+        return;
+    memcpy(out, line, len);
+    out[len] = '\0';
 }
 
 static size_t read_text(const char *path, char *text, size_t cap)

@@ -14,6 +14,10 @@ int facts_set(struct facts *f, const char *key, const char *value, struct errmsg
 /* The same from "key=value". */
 int facts_add(struct facts *f, const char *pair, struct errmsg *em);
 
+/* The machine's own serial number, or "" when it has none that can be read; PCs show theirs to root
+ * only. */
+void facts_serial(char out[static TOKEN_SERIAL_MAX + 1]);
+
 /* Looks at the machine: arch, cpus, hostname, kernel, memory_mib, model, os, and agent. What can't
  * be found is left out. */
 void facts_gather(struct facts *f);

@@ -28,6 +28,7 @@ struct joining {
     uint32_t tries;  /* requests sent; they are numbered by it in `heard` */
     uint32_t waits;  /* back-offs so far */
     uint32_t hints;
+    bool known;       /* the manager has said that it knows the token */
     int subscription; /* message id: the request goes out when it is answered */
     struct join_id heard[JOIN_HEARD];
     char said[256];
@@ -52,6 +53,7 @@ static void on_down(void *context, const char *reason);
 static void on_subscribed(void *context, int mid);
 static void on_message(void *context, const char *topic, struct span payload, bool retained);
 static void take_answer(struct joining *j, const struct join_id *id, struct span payload);
+static void wait_for_operator(struct joining *j);
 static void take_hint(struct joining *j, enum joined_code code);
 static int accept_answer(struct joining *j, struct joined *answer);
 static int check_answer(const struct joining *j, const struct joined *answer);
@@ -285,6 +287,7 @@ static void send_request(struct joining *j)
     const struct join_id *id = slot(j, j->tries - 1);
     struct topic topic = topic_for(TOPIC_JOIN, id);
     request = (struct join){.key = j->store.identity.key, .facts = j->options->facts};
+    memcpy(request.serial, j->options->serial, strlen(j->options->serial));
     random_bytes(nonce.bytes, sizeof nonce.bytes);
     int rv = join_write(&request, &j->token, id, &nonce, &out);
     if (rv < 0)
@@ -320,6 +323,8 @@ static void take_answer(struct joining *j, const struct join_id *id, struct span
         say(j, "something came that is not the manager's answer");
     else if (rv == 0)
         take_hint(j, answer.code);
+    else if (answer.code == JOINED_WAITING)
+        wait_for_operator(j);
     else if (answer.code != JOINED_ACCEPTED)
         j->result = errmsg_set(j->em, ERR_REFUSED, "the manager refused: %s",
                                joined_code_text(answer.code));
@@ -327,9 +332,23 @@ static void take_answer(struct joining *j, const struct join_id *id, struct span
         j->result = accept_answer(j, &answer);
 }
 
+/* However long that takes. The next request is due already. */
+static void wait_for_operator(struct joining *j)
+{
+    char text[256];
+    struct key_id_hex id = key_id_hex(&j->store.identity.id);
+    j->known = true;
+    snprintf(text, sizeof text, "%s: `dunlin agent approve %.8s`", joined_code_text(JOINED_WAITING),
+             id.text);
+    say(j, text);
+}
+
+/* Once the manager has answered under the seal, whoever says this in clear is somebody else. */
 static void take_hint(struct joining *j, enum joined_code code)
 {
     char text[256];
+    if (j->known)
+        return;
     j->hints++;
     snprintf(text, sizeof text, "the manager refused: %s", joined_code_text(code));
     say(j, text);

@@ -23,6 +23,7 @@ struct join_options {
     const char *url;
     const char *token; /* text */
     const char *dir;
+    const char *serial; /* the device's serial number; "": not known */
     struct facts facts;
     uint32_t timeout_s; /* 0: keep trying */
 };

@@ -19,6 +19,7 @@ struct arguments {
     int positional_count;
     const char *dir;
     struct facts facts;
+    char serial[TOKEN_SERIAL_MAX + 1];
     uint32_t timeout_s;
     struct sandbox sandbox;
     bool json;
@@ -43,14 +44,17 @@ static const struct verb verbs[] = {
     {
         .name = "join",
         .positionals = 2,
-        .flags = " --dir --fact --timeout ",
+        .flags = " --dir --fact --serial --timeout ",
         .run = run_join,
-        .usage = "join URL TOKEN [--dir DIR] [--fact KEY=VALUE ...] [--timeout SECONDS]",
+        .usage = "join URL TOKEN [--dir DIR] [--fact KEY=VALUE ...] [--serial S] "
+                 "[--timeout SECONDS]",
         .summary = "turn this device into an agent of a fleet",
         .details =
             "  URL       the fleet's broker, as `dunlin status` shows it: mqtt://HOST[:PORT]\n"
             "  TOKEN     a one-time token, as `dunlin token create` prints it\n"
             "  --fact    something to tell about this device; may be repeated\n"
+            "  --serial  the device's serial number, for tokens that are bound to one; by default\n"
+            "            what the machine itself says\n"
             "  --timeout give up after so many seconds; without it, join tries until it is "
             "answered\n"
             "\n"
@@ -110,6 +114,8 @@ static int parse_flag(const struct verb *v, const char *flag, const char *value,
                       struct arguments *a, struct errmsg *em);
 static bool takes(const struct verb *v, const char *flag);
 static int parse_level(const char *value, struct errmsg *em);
+static int parse_serial(const char *value, char out[static TOKEN_SERIAL_MAX + 1],
+                        struct errmsg *em);
 static int parse_seconds(const char *value, uint32_t *out, struct errmsg *em);
 static void print_help(FILE *to);
 static void print_verb_help(const struct verb *v);
@@ -156,7 +162,10 @@ static int run_join(struct arguments *a, struct errmsg *em)
         .timeout_s = a->timeout_s,
     };
     facts_gather(&options.facts);
-    int rv = 0;
+    if (a->serial[0] == '\0')
+        facts_serial(a->serial);
+    options.serial = a->serial;
+    int rv = a->serial[0] ? facts_set(&options.facts, "serial", a->serial, em) : 0;
     for (uint32_t i = 0; rv == 0 && i < a->facts.count; i++)
         rv = facts_set(&options.facts, a->facts.list[i].key, a->facts.list[i].value, em);
     return rv < 0 ? rv : join_fleet(&options, em);
@@ -238,6 +247,8 @@ static int parse_flag(const struct verb *v, const char *flag, const char *value,
         return sandbox_set_user(&a->sandbox, value, em);
     else if (strcmp(flag, "--hook-limit") == 0)
         return sandbox_set_limit(&a->sandbox, value, em);
+    else if (strcmp(flag, "--serial") == 0)
+        return parse_serial(value, a->serial, em);
     else if (strcmp(flag, "--timeout") == 0)
         return parse_seconds(value, &a->timeout_s, em);
     else
@@ -262,6 +273,18 @@ static int parse_level(const char *value, struct errmsg *em)
             return 0;
         }
     return errmsg_set(em, ERR_USAGE, "--log %.40s: write debug, info, warn or error", value);
+}
+
+static int parse_serial(const char *value, char out[static TOKEN_SERIAL_MAX + 1], struct errmsg *em)
+{
+    if (!token_serial_valid(span_text(value)))
+        return errmsg_set(
+            em, ERR_USAGE,
+            "--serial %.70s: write 1 to %d characters of ASCII, without spaces at the "
+            "ends",
+            value, TOKEN_SERIAL_MAX);
+    memcpy(out, value, strlen(value) + 1);
+    return 0;
 }
 
 static int parse_seconds(const char *value, uint32_t *out, struct errmsg *em)

@@ -24,6 +24,7 @@ static const struct route routes[] = {
     {"GET", "/v1/agents/*", 0, api_agents_show},
     {"PATCH", "/v1/agents/*", API_JSON_MAX, api_agents_label},
     {"DELETE", "/v1/agents/*", 0, api_agents_remove},
+    {"POST", "/v1/agents/*/approve", API_JSON_MAX, api_agents_approve},
     {"POST", "/v1/tokens", API_JSON_MAX, api_tokens_create},
     {"GET", "/v1/tokens", 0, api_tokens_list},
     {"DELETE", "/v1/tokens/*", 0, api_tokens_revoke},

@@ -13,7 +13,7 @@ static uint32_t find_agent(struct request *r);
 static int find_prefix(const struct manager *m, const char *prefix, uint32_t *number);
 static bool has_prefix(const struct key_id *id, const char *prefix);
 static uint32_t find_number(const struct manager *m, const char *text);
-static request_finish finish_label;
+static request_finish finish_changed;
 static json_t *full_json(struct daemon *d, uint32_t number);
 static json_t *facts_json(struct daemon *d, uint32_t number);
 
@@ -59,7 +59,17 @@ void api_agents_label(struct request *r)
                         .type = COMMAND_LABEL,
                         .label = {.id = r->agent, .set = set, .unset = unset},
                     },
-                    finish_label);
+                    finish_changed);
+}
+
+void api_agents_approve(struct request *r)
+{
+    uint32_t number = find_agent(r);
+    if (!number || !request_fields(r, NULL, 0))
+        return;
+    r->agent = manager_agent(daemon_core(r->daemon), number)->id;
+    request_command(r, &(struct command){.type = COMMAND_AGENT_APPROVE, .agent = r->agent},
+                    finish_changed);
 }
 
 void api_agents_remove(struct request *r)
@@ -153,7 +163,7 @@ static uint32_t find_number(const struct manager *m, const char *text)
     return there ? number : 0;
 }
 
-static void finish_label(struct request *r, const struct manager_out *out)
+static void finish_changed(struct request *r, const struct manager_out *out)
 {
     (void)out;
     uint32_t number = manager_find_agent(daemon_core(r->daemon), &r->agent);

@@ -201,7 +201,7 @@ static void add_agents(const struct manager *m, uint32_t index, bool ready, json
 {
     struct agent_deployment d[RECORDS_MAX];
     for (uint32_t n = 1; n <= manager_agent_count(m) && json_array_size(list) < SHOWN_MAX; n++) {
-        if (manager_agent(m, n)->flags & AGENT_REMOVED)
+        if (!agent_in_fleet(manager_agent(m, n)))
             continue;
         size_t count = manager_agent_deployments(m, n, d);
         for (size_t i = 0; i < count; i++)

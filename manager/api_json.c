@@ -47,6 +47,8 @@ json_t *api_json_labels(const struct labels *labels)
 
 const char *api_agent_state(const struct agent_row *row)
 {
+    if (row->flags & AGENT_WAITING)
+        return "Waiting";
     if (!(row->flags & AGENT_ONLINE))
         return "Offline";
     return row->flags & AGENT_STALE ? "Stale" : "Online";
@@ -138,6 +140,7 @@ void api_counters(const struct manager *m, struct api_counter out[static API_COU
         {"forged", c->forged},
         {"foreign", c->foreign},
         {"replayed", c->replayed},
+        {"tokens_reused", c->tokens_reused},
     };
     memcpy(out, counters, sizeof counters);
 }

@@ -10,6 +10,7 @@ static void write_fleet(const struct manager *m, FILE *out);
 static void write_deployments(const struct manager *m, const struct deployment_counts *counts,
                               FILE *out);
 static void write_counters(const struct manager *m, FILE *out);
+static void write_alarms(const struct manager *m, FILE *out);
 static void write_cells(const struct daemon *d, FILE *out);
 
 /* Prometheus's text format, version 0.0.4. No series per agent: a million of them would drown it.
@@ -49,6 +50,7 @@ static void write_all(struct daemon *d, const struct deployment_counts *counts, 
     write_fleet(m, out);
     write_deployments(m, counts, out);
     write_counters(m, out);
+    write_alarms(m, out);
     write_cells(d, out);
 }
 
@@ -61,8 +63,9 @@ static void write_fleet(const struct manager *m, FILE *out)
             "# TYPE dunlin_agents gauge\n"
             "dunlin_agents{state=\"Online\"} %" PRIu32 "\n"
             "dunlin_agents{state=\"Offline\"} %" PRIu32 "\n"
-            "dunlin_agents{state=\"Stale\"} %" PRIu32 "\n",
-            c.online - c.stale, c.offline, c.stale);
+            "dunlin_agents{state=\"Stale\"} %" PRIu32 "\n"
+            "dunlin_agents{state=\"Waiting\"} %" PRIu32 "\n",
+            c.online - c.stale, c.offline, c.stale, c.waiting);
 }
 
 /* Names of deployments need no escaping: they are letters, digits, '.', '_' and '-'. */
@@ -88,6 +91,15 @@ static void write_counters(const struct manager *m, FILE *out)
                 "# TYPE dunlin_%s_total counter\n"
                 "dunlin_%s_total %" PRIu64 "\n",
                 counters[i].name, counters[i].name, counters[i].value);
+}
+
+static void write_alarms(const struct manager *m, FILE *out)
+{
+    fputs("# TYPE dunlin_alarms_total counter\n", out);
+    for (int type = 0; type < ALARM_TYPE_COUNT; type++)
+        fprintf(out, "dunlin_alarms_total{alarm=\"%s\"} %" PRIu64 "\n",
+                alarm_name((enum alarm_type)type),
+                manager_counters((struct manager *)m)->alarms[type]);
 }
 
 static void write_cells(const struct daemon *d, FILE *out)

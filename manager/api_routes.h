@@ -14,6 +14,7 @@ request_handler api_agents_list;
 request_handler api_agents_show;
 request_handler api_agents_label;
 request_handler api_agents_remove;
+request_handler api_agents_approve;
 
 request_handler api_tokens_create;
 request_handler api_tokens_list;

@@ -307,6 +307,7 @@ static int load_core(struct daemon *d, struct errmsg *em)
     struct manager_options options = {
         .limits = MANAGER_LIMITS_DEFAULT,
         .epoch = daemon_epoch(d),
+        .approve = d->options.approve,
         .cohort_secret = d->keys.cohorts,
         .policy = d->options.policy,
         .document_life_s = DOCUMENT_LIFE_S,
@@ -532,8 +533,8 @@ static void on_join(struct daemon *d, size_t cell, const struct join_id *id, str
 {
     struct manager_event ev = {.type = MANAGER_JOIN};
     struct manager_out out;
-    struct joined answer = {.code = JOINED_UNKNOWN};
     int rv = reception_join(&d->keys, d->core, id, payload, &d->visit, &ev);
+    struct joined answer = {.code = d->visit.hint};
     if (rv < 0)
         return;
     if (rv == 1) {

@@ -29,6 +29,7 @@ struct daemon_options {
     const char *const
         *brokers; /* URLs of brokers that run already: then there are none of our own */
     size_t broker_count;
+    bool approve; /* devices that join wait for an operator */
     struct policy policy;
 };
 

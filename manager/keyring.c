@@ -49,10 +49,11 @@ struct token_batch keyring_batch(const struct keyring *k, uint32_t batch)
     return b;
 }
 
-struct seal_secret keyring_secret(const struct keyring *k, uint32_t batch, uint32_t index)
+struct seal_secret keyring_secret(const struct keyring *k, uint32_t batch, uint32_t index,
+                                  const char *serial)
 {
     struct mac_base key = batch_key(k, batch);
-    return token_secret(&key, index);
+    return serial ? token_bound_secret(&key, index, span_text(serial)) : token_secret(&key, index);
 }
 
 int keyring_certificate(const struct keyring *k, const struct certificate *c, struct buffer *der)

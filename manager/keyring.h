@@ -27,10 +27,12 @@ int keyring_init(struct keyring *k, const struct fleet_keys *keys);
 
 /* `batch` is the index of its row; in a token's text it counts from 1. */
 struct token_batch keyring_batch(const struct keyring *k, uint32_t batch);
-/* The secret of one token: what a request to join is sealed with. */
-struct seal_secret keyring_secret(const struct keyring *k, uint32_t batch, uint32_t index);
 /* Appends the certificate, issued by the fleet's authority. The same again is the same bytes. */
 int keyring_certificate(const struct keyring *k, const struct certificate *c, struct buffer *der);
+/* The secret of one token: what a request to join is sealed with. `serial` is NULL unless the batch
+ * is bound. */
+struct seal_secret keyring_secret(const struct keyring *k, uint32_t batch, uint32_t index,
+                                  const char *serial);
 /* What an agent's statuses are MACed with. */
 struct mac_key keyring_status(const struct keyring *k, uint32_t number, const struct key_id *agent);
 /* What brokers' marks are MACed with: those of another epoch don't count. */

@@ -36,6 +36,7 @@ static const char HELP[] =
     "  --cells N              brokers to run, 1 to 256. Default: as many as the last time, or 1.\n"
     "  --broker URL           use this broker, mqtt://HOST[:PORT], which runs already, and start\n"
     "                         none. May be given many times.\n"
+    "  --approve              devices that join wait for `dunlin agent approve`\n"
     "  --heartbeat TIME       agents report at least this often. Default: 15m.\n"
     "  --keepalive TIME       their MQTT keep-alive: a lost link is noticed after one and a half.\n"
     "                         Default: 4m.\n"
@@ -77,6 +78,7 @@ enum option_id {
     OPTION_ADVERTISE,
     OPTION_CELLS,
     OPTION_BROKER,
+    OPTION_APPROVE,
     OPTION_HEARTBEAT,
     OPTION_KEEPALIVE,
     OPTION_SPREAD,
@@ -90,6 +92,7 @@ static const struct option OPTIONS[] = {
     {"advertise", required_argument, NULL, OPTION_ADVERTISE},
     {"cells", required_argument, NULL, OPTION_CELLS},
     {"broker", required_argument, NULL, OPTION_BROKER},
+    {"approve", no_argument, NULL, OPTION_APPROVE},
     {"heartbeat", required_argument, NULL, OPTION_HEARTBEAT},
     {"keepalive", required_argument, NULL, OPTION_KEEPALIVE},
     {"reconnect-spread", required_argument, NULL, OPTION_SPREAD},
@@ -235,6 +238,9 @@ static int take(struct call *call, int id, const char *value, struct errmsg *em)
         return take_cells(o, value, em);
     case OPTION_BROKER:
         return take_broker(call, value, em);
+    case OPTION_APPROVE:
+        o->approve = true;
+        return 0;
     case OPTION_HEARTBEAT:
         return take_time("--heartbeat", value, 1, POLICY_HEARTBEAT_S_MAX, &o->policy.heartbeat_s,
                          em);

@@ -15,13 +15,16 @@ int reception_join(const struct keyring *k, struct manager *m, const struct join
     struct join_outer outer;
     v->id = *id;
     v->sealed = false;
+    v->hint = JOINED_UNKNOWN;
     if (join_read_outer(payload, &outer) < 0)
         return drop(&counters->malformed, ERR_FORMAT);
     /* In tokens, batches count from 1. */
     if (outer.batch == 0 || outer.batch > manager_batch_count(m) ||
         outer.index >= manager_batch(m, outer.batch - 1)->count)
         return drop(&counters->forged, 0);
-    v->secret = keyring_secret(k, outer.batch - 1, outer.index);
+    bool bound = manager_batch(m, outer.batch - 1)->bound;
+    v->hint = bound ? JOINED_SERIAL : JOINED_UNKNOWN;
+    v->secret = keyring_secret(k, outer.batch - 1, outer.index, bound ? outer.serial : NULL);
     int rv = join_open(&outer, &v->secret, id, &v->join);
     if (rv < 0)
         return rv == ERR_SIGNATURE ? drop(&counters->forged, 0) : drop(&counters->malformed, rv);

@@ -12,7 +12,8 @@
 struct visit {
     struct join_id id;
     struct seal_secret secret;
-    bool sealed; /* the secret is known, and it opened the request */
+    bool sealed;           /* the secret is known, and it opened the request */
+    enum joined_code hint; /* what to answer otherwise */
     struct join join;
     uint8_t facts[JOIN_MAX]; /* as on the wire */
     struct newcomer newcomer;
@@ -20,7 +21,7 @@ struct visit {
 
 /*
  * Opens a request. 1: `ev` is a MANAGER_JOIN, whose spans borrow from `v`. 0: no such token, or not
- * its secret; answer JOINED_UNKNOWN. Negative: no request at all, to be dropped. Counts in `m`.
+ * its secret; answer the visit's hint. Negative: no request at all, to be dropped. Counts in `m`.
  */
 int reception_join(const struct keyring *k, struct manager *m, const struct join_id *id,
                    struct span payload, struct visit *v, struct manager_event *ev);

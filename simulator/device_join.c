@@ -89,6 +89,10 @@ void device_join_message(struct device *d, const struct topic_name *name, struct
     int rv = joined_read(payload, &d->token.secret, &d->attempt, &plain, &j);
     if (rv <= 0 || device_point(d))
         return; /* only what is sealed counts */
+    if (j.code == JOINED_WAITING) {
+        stage_trace(d->stage, "%s has to wait for an operator", device_name(d));
+        return;
+    }
     if (j.code != JOINED_ACCEPTED) {
         stage_trace(d->stage, "%s is refused: %s", device_name(d), joined_code_text(j.code));
         d->refused = j.code;

@@ -9,13 +9,13 @@
 #define PURPOSE_ANSWER "dunlin join answer"
 
 /* Elements behind type and version, and inside the seals. */
-#define JOIN_FIELDS 4   /* batch, index, nonce, sealed */
+#define JOIN_FIELDS 5   /* batch, index, serial, nonce, sealed */
 #define JOINED_FIELDS 3 /* code, nonce, sealed */
 #define REQUEST_FIELDS 2
 #define ANSWER_FIELDS 8 /* number, root, MAC key, policy, cells, assignment, trust, certificate */
 
 /* What a seal is bound to: the attempt's name and the fields in clear. */
-#define BOUND_REQUEST_LEN (JOIN_ID_LEN + 10)
+#define BOUND_REQUEST_MAX (JOIN_ID_LEN + 10 + TOKEN_SERIAL_MAX)
 #define BOUND_ANSWER_LEN (JOIN_ID_LEN + 3)
 
 static void facts_put(struct wire_writer *w, const struct facts *f)
@@ -69,22 +69,24 @@ uint32_t facts_digest(const struct facts *f)
            d.bytes[3];
 }
 
-/* [join-2] The attempt's name, type, version, batch and index. */
-static struct span bound_request(uint8_t out[static BOUND_REQUEST_LEN], const struct join_id *id,
-                                 uint32_t batch, uint32_t index)
+/* [join-2] The attempt's name, type, version, batch, index and serial number. */
+static struct span bound_request(uint8_t out[static BOUND_REQUEST_MAX], const struct join_id *id,
+                                 uint32_t batch, uint32_t index, const char *serial)
 {
+    size_t len = strlen(serial);
     memcpy(out, id->bytes, JOIN_ID_LEN);
     out[JOIN_ID_LEN] = MESSAGE_JOIN;
     out[JOIN_ID_LEN + 1] = PROTOCOL_VERSION;
     le32_write(out + JOIN_ID_LEN + 2, batch);
     le32_write(out + JOIN_ID_LEN + 6, index);
-    return span_of(out, BOUND_REQUEST_LEN);
+    memcpy(out + JOIN_ID_LEN + 10, serial, len);
+    return span_of(out, JOIN_ID_LEN + 10 + len);
 }
 
 int join_write(const struct join *j, const struct token *token, const struct join_id *id,
                const struct seal_nonce *nonce, struct buffer *out)
 {
-    uint8_t plain_memory[JOIN_MAX], sealed_memory[JOIN_MAX], bound[BOUND_REQUEST_LEN];
+    uint8_t plain_memory[JOIN_MAX], sealed_memory[JOIN_MAX], bound[BOUND_REQUEST_MAX];
     struct buffer plain = buffer_on(plain_memory, sizeof plain_memory);
     struct buffer sealed = buffer_on(sealed_memory, sizeof sealed_memory);
     struct wire_writer inner = wire_writer_on(&plain);
@@ -95,14 +97,15 @@ int join_write(const struct join *j, const struct token *token, const struct joi
     if (rv < 0)
         return rv;
     rv = seal_close(&token->secret, PURPOSE_REQUEST, nonce,
-                    bound_request(bound, id, token->batch, token->index), span_buffer(&plain),
-                    &sealed);
+                    bound_request(bound, id, token->batch, token->index, j->serial),
+                    span_buffer(&plain), &sealed);
     if (rv < 0)
         return rv;
     struct wire_writer w = wire_writer_on(out);
     message_begin(&w, MESSAGE_JOIN, JOIN_FIELDS);
     wire_put_u64(&w, token->batch);
     wire_put_u64(&w, token->index);
+    wire_put_text(&w, span_text(j->serial));
     wire_put_bytes(&w, span_of(nonce->bytes, SEAL_NONCE_LEN));
     wire_put_bytes(&w, span_buffer(&sealed));
     return wire_end(&w);
@@ -116,6 +119,9 @@ int join_read_outer(struct span bytes, struct join_outer *outer)
     uint32_t extra = message_enter(&r, MESSAGE_JOIN, JOIN_FIELDS);
     outer->batch = (uint32_t)wire_get_u64(&r, UINT32_MAX);
     outer->index = (uint32_t)wire_get_u64(&r, UINT32_MAX);
+    wire_get_text_into(&r, outer->serial, sizeof outer->serial);
+    if (outer->serial[0] != '\0' && !token_serial_valid(span_text(outer->serial)))
+        wire_fail(&r, ERR_FORMAT);
     wire_get_bytes_into(&r, outer->nonce.bytes, SEAL_NONCE_LEN);
     outer->sealed = wire_get_bytes(&r, SEAL_TAG_LEN, JOIN_MAX);
     wire_skip(&r, extra);
@@ -125,12 +131,14 @@ int join_read_outer(struct span bytes, struct join_outer *outer)
 int join_open(const struct join_outer *outer, const struct seal_secret *secret,
               const struct join_id *id, struct join *j)
 {
-    uint8_t memory[JOIN_MAX], bound[BOUND_REQUEST_LEN];
+    uint8_t memory[JOIN_MAX], bound[BOUND_REQUEST_MAX];
     struct buffer plain = buffer_on(memory, sizeof memory);
     int rv = seal_open(secret, PURPOSE_REQUEST, &outer->nonce,
-                       bound_request(bound, id, outer->batch, outer->index), outer->sealed, &plain);
+                       bound_request(bound, id, outer->batch, outer->index, outer->serial),
+                       outer->sealed, &plain);
     if (rv < 0)
         return rv;
+    memcpy(j->serial, outer->serial, sizeof j->serial);
     struct wire_reader r = wire_reader_on(span_buffer(&plain));
     uint32_t extra = message_enter_array(&r, REQUEST_FIELDS);
     wire_get_bytes_into(&r, j->key.bytes, PUBLIC_KEY_LEN);
@@ -148,6 +156,8 @@ const char *joined_code_text(enum joined_code code)
         [JOINED_REVOKED] = "the token has been revoked",
         [JOINED_USED] = "the token has been used by another device",
         [JOINED_FULL] = "the fleet is at its limit of agents",
+        [JOINED_WAITING] = "an operator has to approve this device",
+        [JOINED_SERIAL] = "the token is for a device with another serial number",
     };
     return (unsigned)code < JOINED_CODE_COUNT ? texts[code] : "the fleet refused without a reason";
 }

@@ -30,6 +30,7 @@ int facts_write(const struct facts *f, struct buffer *out);
 int facts_read(struct span bytes, struct facts *f);
 
 struct join {
+    char serial[TOKEN_SERIAL_MAX + 1]; /* "": it is not known */
     struct public_key key;
     struct facts facts;
 };
@@ -38,11 +39,12 @@ struct join {
 struct join_outer {
     uint32_t batch;
     uint32_t index;
+    char serial[TOKEN_SERIAL_MAX + 1];
     struct seal_nonce nonce;
     struct span sealed; /* borrowed */
 };
 
-/* Appends [type, version, batch, index, nonce, sealed {key, facts}], bound to `id`. */
+/* Appends [type, version, batch, index, serial, nonce, sealed {key, facts}], bound to `id`. */
 int join_write(const struct join *j, const struct token *token, const struct join_id *id,
                const struct seal_nonce *nonce, struct buffer *out);
 int join_read_outer(struct span bytes, struct join_outer *outer);
@@ -54,8 +56,10 @@ enum joined_code {
     JOINED_UNKNOWN = 1, /* no such token: always in clear, since there is no secret to seal with */
     JOINED_EXPIRED = 2,
     JOINED_REVOKED = 3,
-    JOINED_USED = 4, /* redeemed with another key */
-    JOINED_FULL = 5, /* the fleet is at its limit */
+    JOINED_USED = 4,    /* redeemed with another key */
+    JOINED_FULL = 5,    /* the fleet is at its limit */
+    JOINED_WAITING = 6, /* an operator has to agree: ask again */
+    JOINED_SERIAL = 7,  /* the token is for another serial number, or isn't known: like UNKNOWN */
     JOINED_CODE_COUNT,
 };
 

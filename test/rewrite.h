@@ -113,21 +113,24 @@ static inline int sample_seal_request(struct span plain, struct buffer *out)
     struct seal_nonce nonce = sample_nonce();
     static uint8_t memory[REWRITE_MAX + SEAL_TAG_LEN];
     struct buffer sealed = buffer_on(memory, sizeof memory);
-    uint8_t bound[JOIN_ID_LEN + 10];
+    static const char serial[] = "SN-0042";
+    uint8_t bound[JOIN_ID_LEN + 10 + sizeof serial - 1];
     memcpy(bound, id.bytes, JOIN_ID_LEN);
     bound[JOIN_ID_LEN] = MESSAGE_JOIN;
     bound[JOIN_ID_LEN + 1] = PROTOCOL_VERSION;
     le32_write(bound + JOIN_ID_LEN + 2, token.batch);
     le32_write(bound + JOIN_ID_LEN + 6, token.index);
+    memcpy(bound + JOIN_ID_LEN + 10, serial, sizeof serial - 1);
     if (seal_close(&token.secret, "dunlin join request", &nonce, span_of(bound, sizeof bound),
                    plain, &sealed) < 0)
         return ERR_NO_MEMORY;
     struct wire_writer w = wire_writer_on(out);
-    wire_put_array(&w, 6);
+    wire_put_array(&w, 7);
     wire_put_u64(&w, MESSAGE_JOIN);
     wire_put_u64(&w, PROTOCOL_VERSION);
     wire_put_u64(&w, token.batch);
     wire_put_u64(&w, token.index);
+    wire_put_text(&w, span_text(serial));
     wire_put_bytes(&w, span_of(nonce.bytes, SEAL_NONCE_LEN));
     wire_put_bytes(&w, span_buffer(&sealed));
     return wire_end(&w);

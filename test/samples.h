@@ -217,7 +217,7 @@ static inline struct facts sample_facts(void)
 
 static inline struct join sample_join(void)
 {
-    return (struct join){.key = sample_public(33), .facts = sample_facts()};
+    return (struct join){.serial = "SN-0042", .key = sample_public(33), .facts = sample_facts()};
 }
 
 /* `memory` holds the two signed envelopes that the answer borrows. */

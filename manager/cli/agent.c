@@ -19,6 +19,7 @@ static int label(struct cli *cli);
 static int sort_words(struct cli *cli, char set[static LABELS_TEXT_MAX],
                       char unset[static LABELS_TEXT_MAX]);
 static int append(struct cli *cli, char list[static LABELS_TEXT_MAX], const char *word, size_t len);
+static int approve(struct cli *cli);
 static int remove_agent(struct cli *cli);
 
 static const struct flag list_flags[] = {
@@ -28,7 +29,7 @@ static const struct flag list_flags[] = {
      .help = "only those whose labels match, like env=prod,region in (eu,us),!lab"},
 };
 
-const struct verb agent_verbs[4] = {
+const struct verb agent_verbs[5] = {
     {
         .name = "agent list",
         .summary = "list the agents and what they run",
@@ -56,6 +57,18 @@ const struct verb agent_verbs[4] = {
         .words_min = 2,
         .words_max = ARGS_MAX,
         .run = label,
+    },
+    {
+        .name = "agent approve",
+        .operands = "AGENT",
+        .summary = "let a device in that waits for it",
+        .text = "Devices wait when their token was made with --approve, or the manager runs with "
+                "--approve: look for Waiting in `dunlin agent list`, and compare the id with what "
+                "the device says. `dunlin agent remove` refuses one for good.\n",
+        .examples = "  dunlin agent approve 3f9a\n",
+        .words_min = 1,
+        .words_max = 1,
+        .run = approve,
     },
     {
         .name = "agent remove",
@@ -248,6 +261,17 @@ static int append(struct cli *cli, char list[static LABELS_TEXT_MAX], const char
         return errmsg_set(&cli->em, ERR_USAGE, "more than %d characters of labels",
                           LABELS_TEXT_MAX - 1);
     snprintf(list + used, LABELS_TEXT_MAX - used, "%s%.*s", used ? "," : "", (int)len, word);
+    return 0;
+}
+
+static int approve(struct cli *cli)
+{
+    json_t *agent = NULL;
+    int rv = cli_call_on(cli, "POST", "agents", cli_word(cli, 0), "approve", json_object(), &agent);
+    if (rv < 0 || !agent)
+        return rv;
+    printf("agent %" PRIu64 " is in the fleet\n", field_number(agent, "number"));
+    json_decref(agent);
     return 0;
 }
 

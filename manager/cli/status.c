@@ -53,15 +53,17 @@ static int print_head(struct cli *cli, const json_t *s)
 static void add_agents(struct table *t, const json_t *agents)
 {
     uint64_t total = field_number(agents, "total"), online = field_number(agents, "online");
-    uint64_t stale = field_number(agents, "stale");
-    char more[48] = "";
+    uint64_t stale = field_number(agents, "stale"), waiting = field_number(agents, "waiting");
+    char more[48] = "", queue[64] = "";
     if (stale > 0)
         snprintf(more, sizeof more, ", %" PRIu64 " stale", stale);
+    if (waiting > 0)
+        snprintf(queue, sizeof queue, ", %" PRIu64 " waiting to be approved", waiting);
     if (total == 0)
-        table_cell(t, PAINT_NONE, "none yet");
+        table_cell(t, waiting ? PAINT_BUSY : PAINT_NONE, "none yet%s", queue);
     else
-        table_cell(t, online == total && stale == 0 ? PAINT_GOOD : PAINT_BUSY, "%s%s",
-                   units_of(online, total, "online").text, more);
+        table_cell(t, online == total && stale + waiting == 0 ? PAINT_GOOD : PAINT_BUSY, "%s%s%s",
+                   units_of(online, total, "online").text, more, queue);
 }
 
 /* "2 of 3 up", and the URL of each that isn't. */

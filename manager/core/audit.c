@@ -96,6 +96,7 @@ void audit_command(struct audit_entry *e, const struct manager *m, const struct 
         name_agent(e, m, out->index);
         DETAIL(e, "set=%s unset=%s", c->label.set, c->label.unset);
         break;
+    case COMMAND_AGENT_APPROVE:
     case COMMAND_AGENT_REMOVE:
         name_agent(e, m, out->index);
         break;
@@ -116,6 +117,7 @@ static const char *action_of(enum command_type type)
         [COMMAND_ROLLBACK] = "rollback",
         [COMMAND_DEPLOYMENT_REMOVE] = "deployment-remove",
         [COMMAND_LABEL] = "agent-label",
+        [COMMAND_AGENT_APPROVE] = "agent-approve",
         [COMMAND_AGENT_REMOVE] = "agent-remove",
     };
     assert(type < sizeof actions / sizeof actions[0] && actions[type]);
@@ -167,7 +169,7 @@ void audit_alarm(struct audit_entry *e, const struct manager *m, const struct al
         name_agent(e, m, alarm->number);
     }
     if (alarm->type == ALARM_TOKEN_REUSED)
-        OBJECT(e, "batch %u, token %u", alarm->batch + 1, alarm->index);
+        OBJECT(e, "batch %u, token %u", alarm->batch + 1, alarm->index + 1);
 }
 
 void audit_join(struct audit_entry *e, const struct manager *m, const struct audit_joins *joins)

@@ -50,6 +50,9 @@ static void token_create(struct turn *t)
         .uses = c->token.uses,
         .created_s = t->ev->now_s,
         .expires_s = c->token.expires_s,
+        .trust_version = t->m->trust_version,
+        .bound = c->token.bound,
+        .approve = c->token.approve,
     };
     if (check_token_create(t, &row.labels) < 0)
         return;
@@ -391,10 +394,31 @@ static void label(struct turn *t)
         t->out->rv = 1;
         return;
     }
+    if (row->flags & AGENT_WAITING) {
+        row->cohort = (uint32_t)cohort;
+        persist(t, PERSIST_AGENT, t->out->index);
+        return;
+    }
     cohort_leave(m, row->cohort);
     cohort_enter(m, (uint32_t)cohort);
     row->cohort = (uint32_t)cohort;
     fleet_assign(t, t->out->index);
+}
+
+/* It asks again by itself, and is told then. Its membership begins now. */
+static void agent_approve(struct turn *t)
+{
+    struct agent_row *row = find_agent(t, &t->ev->command->agent);
+    if (!row)
+        return;
+    t->out->rv = !(row->flags & AGENT_WAITING);
+    if (t->out->rv == 1)
+        return;
+    row->flags &= (uint8_t)~AGENT_WAITING;
+    row->joined_s = (uint32_t)t->ev->now_s;
+    cohort_enter(t->m, row->cohort);
+    t->m->counters.joins++;
+    persist(t, PERSIST_AGENT, t->out->index);
 }
 
 static void agent_remove(struct turn *t)
@@ -402,6 +426,11 @@ static void agent_remove(struct turn *t)
     struct agent_row *row = find_agent(t, &t->ev->command->agent);
     if (!row)
         return;
+    if (row->flags & AGENT_WAITING) {
+        row->flags = AGENT_REMOVED;
+        persist(t, PERSIST_AGENT, t->out->index);
+        return;
+    }
     cohort_leave(t->m, row->cohort);
     fleet_set_exceptions(t->m, row, NULL, 0);
     row->flags = AGENT_REMOVED;
@@ -443,6 +472,9 @@ void command_run(struct turn *t)
         break;
     case COMMAND_LABEL:
         label(t);
+        break;
+    case COMMAND_AGENT_APPROVE:
+        agent_approve(t);
         break;
     case COMMAND_AGENT_REMOVE:
         agent_remove(t);

@@ -141,7 +141,7 @@ int manager_load_agent(struct manager *m, uint32_t number, const struct agent_ro
     mine->exceptions = 0;
     m->token_uses[m->batch_tokens[row->batch] + row->index]++;
     m->batches[row->batch].redeemed++;
-    if (row->flags & AGENT_REMOVED)
+    if (!agent_in_fleet(row))
         return 0;
     cohort_enter(m, row->cohort);
     if (fleet_set_exceptions(m, mine, exceptions, count) < 0)
@@ -162,6 +162,7 @@ struct alarm *raise_alarm(struct turn *t, enum alarm_type type)
     assert(t->out->alarm_count < MANAGER_ALARMS_MAX);
     struct alarm *alarm = &t->out->alarms[t->out->alarm_count++];
     *alarm = (struct alarm){.type = type};
+    t->m->counters.alarms[type]++;
     return alarm;
 }
 

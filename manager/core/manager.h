@@ -51,6 +51,7 @@ struct manager_limits {
 struct manager_options {
     struct manager_limits limits;
     uint32_t epoch;
+    bool approve;                 /* every device that joins waits for an operator */
     struct mac_key cohort_secret; /* names cohorts: HMAC(cohort_secret, canonical labels) */
     struct policy policy;
     uint32_t document_life_s; /* not-after = issued + this; documents are made anew at half of it */
@@ -93,6 +94,12 @@ struct agent_row {
 
 /* Besides, an agent takes 8 bytes of a full index and, with two exceptions, 40 of their pool. */
 _Static_assert(sizeof(struct agent_row) <= 80, "an agent takes at most 128 bytes");
+
+/* False for one that is out, or not in yet: it counts nowhere, and gets nothing. */
+static inline bool agent_in_fleet(const struct agent_row *row)
+{
+    return !(row->flags & (AGENT_REMOVED | AGENT_WAITING));
+}
 
 /* Which generation a cohort's document asks for, and since which revision; and what it asked for
  * before. */
@@ -151,12 +158,24 @@ struct batch_row {
     uint32_t uses; /* of each token */
     uint64_t created_s;
     uint64_t expires_s;
-    uint32_t redeemed; /* uses so far, of all its tokens */
+    uint32_t redeemed;      /* uses so far, of all its tokens */
+    uint32_t trust_version; /* its tokens pin the roots of this version */
     bool revoked;
+    bool bound;   /* each token is for the device with one serial number */
+    bool approve; /* devices that join with its tokens wait for an operator */
     struct labels labels;
 };
 
-/* What is dropped without an answer. They wrap, and start at zero with the process. */
+/* What operators must hear of, whoever caused it. */
+enum alarm_type {
+    ALARM_TOKEN_REUSED, /* a used token came with another key */
+    ALARM_CLONE,        /* two devices seem to be one agent: quarantined */
+    ALARM_OLD_NUMBERS,  /* an agent counts on from numbers of long ago: a copy, or an old backup */
+    ALARM_NEWER_DOCUMENT, /* an agent holds a newer document than this manager ever made */
+    ALARM_TYPE_COUNT,
+};
+
+/* What happened since the process began. */
 struct manager_counters {
     uint64_t statuses;      /* accepted */
     uint64_t wills;         /* accepted */
@@ -167,6 +186,8 @@ struct manager_counters {
     uint64_t forged;        /* the MAC or seal doesn't hold */
     uint64_t foreign;       /* number and topic differ, or no such agent */
     uint64_t replayed;      /* not newer than what was seen */
+    uint64_t tokens_reused; /* used tokens that came with another key; not each raises an alarm */
+    uint64_t alarms[ALARM_TYPE_COUNT];
 };
 
 struct manager;
@@ -185,6 +206,7 @@ enum command_type {
     COMMAND_ROLLBACK,
     COMMAND_DEPLOYMENT_REMOVE,
     COMMAND_LABEL,
+    COMMAND_AGENT_APPROVE,
     COMMAND_AGENT_REMOVE,
 };
 
@@ -198,6 +220,8 @@ struct command {
             uint32_t uses;
             uint64_t expires_s;
             const char *labels; /* "k=v,k2=v2" */
+            bool bound;         /* see batch_row */
+            bool approve;
         } token;
         uint32_t batch; /* TOKEN_REVOKE */
         struct public_key publisher;
@@ -225,7 +249,7 @@ struct command {
             const char *set;   /* "k=v,…" or "" */
             const char *unset; /* "k,…" or "" */
         } label;
-        struct key_id agent; /* AGENT_REMOVE */
+        struct key_id agent; /* AGENT_APPROVE, AGENT_REMOVE */
     };
 };
 
@@ -281,15 +305,6 @@ struct persist {
     uint32_t index; /* agents by number, the rest by index from 0 */
 };
 
-/* What operators must hear of, whoever caused it. */
-enum alarm_type {
-    ALARM_TOKEN_REUSED, /* a used token came with another key */
-    ALARM_CLONE,        /* two devices seem to be one agent: quarantined */
-    ALARM_OLD_NUMBERS,  /* an agent counts on from numbers of long ago: a copy, or an old backup */
-    ALARM_NEWER_DOCUMENT, /* an agent holds a newer document than this manager ever made */
-    ALARM_TYPE_COUNT,
-};
-
 struct alarm {
     enum alarm_type type;
     uint32_t number; /* of the agent; 0: none */
@@ -311,7 +326,7 @@ struct manager_out {
     struct alarm alarms[MANAGER_ALARMS_MAX];
     uint32_t alarm_count;
 
-    /* MANAGER_JOIN: the answer; for JOINED_ACCEPTED of which agent number. */
+    /* MANAGER_JOIN: the answer; for JOINED_ACCEPTED and JOINED_WAITING of which agent number. */
     enum joined_code joined;
     uint32_t number;
 
@@ -426,6 +441,7 @@ struct deployment_counts {
 void manager_count_deployments(const struct manager *m, struct deployment_counts *out);
 
 struct fleet_counts {
+    uint32_t waiting; /* for an operator; not in the total */
     uint32_t total;
     uint32_t online;
     uint32_t offline;

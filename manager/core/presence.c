@@ -48,7 +48,7 @@ void presence_report(struct turn *t)
 {
     const struct report *report = t->ev->report.report;
     struct agent_row *row = fleet_agent(t->m, report_number(report));
-    if (!row || row->flags & AGENT_REMOVED || !key_id_equal(&row->id, &t->ev->report.topic)) {
+    if (!row || !agent_in_fleet(row) || !key_id_equal(&row->id, &t->ev->report.topic)) {
         t->m->counters.foreign++;
         return;
     }

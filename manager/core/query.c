@@ -178,9 +178,10 @@ size_t manager_agent_deployments(const struct manager *m, uint32_t number,
 {
     const struct agent_row *row = manager_agent(m, number);
     const struct cohort *c = &m->cohorts[row->cohort];
-    for (uint32_t i = 0; i < c->placement_count; i++)
+    uint32_t count = agent_in_fleet(row) ? c->placement_count : 0;
+    for (uint32_t i = 0; i < count; i++)
         out[i] = judge(m, row, &c->placements[i]);
-    return c->placement_count;
+    return count;
 }
 
 void manager_count_deployments(const struct manager *m, struct deployment_counts *out)
@@ -189,7 +190,7 @@ void manager_count_deployments(const struct manager *m, struct deployment_counts
     for (uint32_t i = 0; i < m->agent_count; i++) {
         const struct agent_row *row = &m->agents[i];
         const struct cohort *c = &m->cohorts[row->cohort];
-        for (uint32_t k = 0; k < c->placement_count && !(row->flags & AGENT_REMOVED); k++) {
+        for (uint32_t k = 0; k < c->placement_count && agent_in_fleet(row); k++) {
             struct agent_deployment d = judge(m, row, &c->placements[k]);
             out[d.deployment].targets++;
             out[d.deployment].states[d.state]++;
@@ -202,7 +203,8 @@ void manager_count_agents(const struct manager *m, struct fleet_counts *out)
     *out = (struct fleet_counts){0};
     for (uint32_t i = 0; i < m->agent_count; i++) {
         uint8_t flags = m->agents[i].flags;
-        if (flags & AGENT_REMOVED)
+        out->waiting += (flags & AGENT_WAITING) != 0;
+        if (!agent_in_fleet(&m->agents[i]))
             continue;
         out->total++;
         out->online += (flags & AGENT_ONLINE) != 0;

@@ -1,5 +1,8 @@
 #include "manager/core/state.h"
 
+/* A token raises one alarm in this time, however often it comes. */
+#define ALARM_AGAIN_S 3600
+
 static enum joined_code add_agent(struct turn *t, struct batch_row *batch)
 {
     struct manager *m = t->m;
@@ -9,6 +12,7 @@ static enum joined_code add_agent(struct turn *t, struct batch_row *batch)
     int64_t cohort = cohort_find_or_add(t, &batch->labels);
     if (cohort < 0)
         return JOINED_FULL;
+    bool waits = m->options.approve || batch->approve;
     struct agent_row row = {
         .id = t->ev->join.id,
         .cohort = (uint32_t)cohort,
@@ -17,12 +21,15 @@ static enum joined_code add_agent(struct turn *t, struct batch_row *batch)
         .facts = t->ev->join.facts,
         .assigned = {.epoch = m->options.epoch, .number = 1},
         .joined_s = (uint32_t)t->ev->now_s,
+        .flags = waits ? AGENT_WAITING : 0,
     };
     t->out->number = fleet_add(m, &row);
     m->token_uses[m->batch_tokens[b] + row.index]++;
     batch->redeemed++;
-    cohort_enter(m, row.cohort);
     persist(t, PERSIST_AGENT, t->out->number);
+    if (waits)
+        return JOINED_WAITING;
+    cohort_enter(m, row.cohort);
     m->counters.joins++;
     return JOINED_ACCEPTED;
 }
@@ -37,8 +44,42 @@ static enum joined_code answer_again(struct turn *t, uint32_t number)
     if (row->flags & AGENT_REMOVED)
         return JOINED_REVOKED;
     t->out->number = number;
+    if (row->flags & AGENT_WAITING)
+        return JOINED_WAITING;
     t->m->counters.joins_again++;
     return JOINED_ACCEPTED;
+}
+
+/* Remembers the token, if it is to raise an alarm. When the ring's oldest entry is still young, no
+ * other one finds a place for now. */
+static bool is_news(struct turn *t)
+{
+    struct manager *m = t->m;
+    uint32_t batch = t->ev->join.batch, index = t->ev->join.index;
+    uint64_t now_s = t->ev->now_s, past_s = now_s > ALARM_AGAIN_S ? now_s - ALARM_AGAIN_S : 0;
+    for (uint32_t i = 0; i < ALARMED_TOKENS_MAX; i++) {
+        const struct alarmed_token *a = &m->alarmed[i];
+        if (a->batch == batch && a->index == index && a->at_s > past_s)
+            return false;
+    }
+    struct alarmed_token *oldest = &m->alarmed[m->alarmed_next];
+    if (oldest->at_s > past_s)
+        return false;
+    *oldest = (struct alarmed_token){.batch = batch, .index = index, .at_s = now_s};
+    m->alarmed_next = (m->alarmed_next + 1) % ALARMED_TOKENS_MAX;
+    return true;
+}
+
+/* Two devices have had the token: it leaked, and nobody knows which of them is the right one. */
+static enum joined_code refuse_used(struct turn *t)
+{
+    t->m->counters.tokens_reused++;
+    if (is_news(t)) {
+        struct alarm *alarm = raise_alarm(t, ALARM_TOKEN_REUSED);
+        alarm->batch = t->ev->join.batch;
+        alarm->index = t->ev->join.index;
+    }
+    return JOINED_USED;
 }
 
 static enum joined_code decide(struct turn *t)
@@ -51,10 +92,10 @@ static enum joined_code decide(struct turn *t)
     uint32_t known = fleet_find(m, &t->ev->join.id);
     if (known)
         return answer_again(t, known);
+    if (m->token_uses[m->batch_tokens[t->ev->join.batch] + t->ev->join.index] >= batch->uses)
+        return refuse_used(t);
     if (batch->revoked)
         return JOINED_REVOKED;
-    if (m->token_uses[m->batch_tokens[t->ev->join.batch] + t->ev->join.index] >= batch->uses)
-        return JOINED_USED;
     if (t->ev->now_s >= batch->expires_s)
         return JOINED_EXPIRED;
     return add_agent(t, batch);
@@ -63,6 +104,6 @@ static enum joined_code decide(struct turn *t)
 void registration_join(struct turn *t)
 {
     t->out->joined = decide(t);
-    if (t->out->joined != JOINED_ACCEPTED)
+    if (t->out->joined != JOINED_ACCEPTED && t->out->joined != JOINED_WAITING)
         t->m->counters.joins_refused++;
 }

@@ -13,6 +13,16 @@ struct exception_node {
     uint32_t next;
 };
 
+/* At most this many alarms about tokens in an hour, so that a thief with many can't fill a log. */
+#define ALARMED_TOKENS_MAX 64
+
+/* A token that raised an alarm a short while ago. */
+struct alarmed_token {
+    uint32_t batch;
+    uint32_t index;
+    uint64_t at_s; /* 0: none */
+};
+
 struct manager {
     struct manager_options options;
     struct manager_counters counters;
@@ -44,6 +54,8 @@ struct manager {
     uint32_t batch_count;
     uint16_t *token_uses;
     uint32_t token_count;
+    struct alarmed_token alarmed[ALARMED_TOKENS_MAX]; /* a ring */
+    uint32_t alarmed_next;                            /* the oldest */
 
     struct public_key publishers[PUBLISHERS_MAX];
     uint32_t publisher_count;

@@ -7,7 +7,7 @@ need mosquitto mosquitto_pub python3 setpriv
 # picture: what operators see, without what moves by itself.
 picture()
 {
-    dunlin status --json | jq -S 'del(.counters)'
+    dunlin status --json | jq -S 'del(.counters, .alarms)'
     dunlin agent list --json | jq -S '.agents[] | del(.last_seen)'
     for what in bundle deployment token; do dunlin $what list --json; done | jq -S .
     curl -s --unix-socket "$FLEET/manager.sock" http://manager/v1/publishers
@@ -119,6 +119,9 @@ tokens()
     wrong 1 "refused: the token has been used" join "$url" "$(cat "$WORK/token1")"
     wrong_at_last 1 "refused: .*no such token|doesn't know" join "$url" "$other" 20
     unchanged "a bad token"
+    [ "$(dunlin status --json | jq -c '.alarms | [.last_day, .last[0].action]')" = '[1,"alarm-token-reused"]' ] ||
+        fail "no alarm for a used token"
+    dunlin status | grep -q "alarm-token-reused: batch 1, token 1" || fail "the status shows no alarm"
     [ ! -e "$WORK/new/agent.db" ] || ! dunlin-agent status --dir "$WORK/new" >/dev/null 2>&1 ||
         fail "a device joined with a bad token"
     kill_process other -TERM

@@ -58,7 +58,7 @@ test_help()
     # Every verb that help lists explains itself, in both ways of asking.
     awk '/^  [a-z]+ ?[a-z]*  /{sub(/^  /, ""); sub(/  .*/, ""); print}' "$WORK/help" |
         grep -v '^dunlin' >"$WORK/verbs"
-    has_lines 22 "$WORK/verbs"
+    has_lines 23 "$WORK/verbs"
     while read -r verb; do
         # shellcheck disable=SC2086
         expect 0 help $verb
@@ -105,7 +105,7 @@ test_empty_fleet()
 {
     expect 0 status && says "dunlin-agent join" && says "no deployments yet"
     expect 0 status --json
-    json '.join_url and .version and .agents == {total:0,online:0,offline:0,stale:0}'
+    json '.join_url and .version and .agents == {total:0,online:0,offline:0,stale:0,waiting:0}'
     json '.deployments == [] and (.cells | length) == 1'
     expect 0 agent list && says "no agents yet"
     expect 0 agent list --json && json '.agents == []'

@@ -105,6 +105,61 @@ static void test_same_token_with_another_key_is_refused(void)
     story_end(w);
 }
 
+/* Two devices have the same token, and ask in any order and as often as the links make them. */
+static bool race(uint64_t seed)
+{
+    const struct broker_options links = {.delay_ms_min = 1, .delay_ms_max = 400};
+    struct world *w = world_new(&(struct world_options){.seed = seed, .links = links});
+    struct token token = a_token(w);
+    broker_lose(w->broker, seed % 12, true);
+    struct device *a = world_device(w, &token), *b = world_device(w, &token);
+    world_run(w, 60000);
+    const struct manager_counters *c = manager_counters(w->control->core);
+    const struct device *loser = a->disk.number ? b : a;
+    bool good = a->disk.number + b->disk.number == 1 && loser->refused == JOINED_USED &&
+                manager_agent_count(w->control->core) == 1 && c->alarms[ALARM_TOKEN_REUSED] == 1 &&
+                (world_flags(w, loser == a ? b : a) & AGENT_ONLINE);
+    story_end_at(w, seed, good);
+    return good;
+}
+
+static void test_leaked_token_in_a_race_of_two_devices_lets_one_in_and_raises_one_alarm(void)
+{
+    for (uint64_t seed = 1; seed <= 1000; seed++)
+        if (!race(seed))
+            return;
+}
+
+static void approve(struct world *w, const struct device *d)
+{
+    struct manager_out out;
+    struct command command = {.type = COMMAND_AGENT_APPROVE, .agent = d->disk.id};
+    CU_ASSERT_EQUAL(control_command(w->control, &command, &out), 0);
+}
+
+static void test_device_waits_for_approval_also_over_restarts_of_both(void)
+{
+    struct world *w = world_new(NULL);
+    struct manager_out out;
+    struct command tokens = {
+        .type = COMMAND_TOKEN_CREATE,
+        .token = {.count = 1, .uses = 1, .expires_s = UINT64_MAX, .labels = "", .approve = true}};
+    CU_ASSERT_EQUAL(control_command(w->control, &tokens, &out), 0);
+    struct token token = control_token(w->control, out.index, 0);
+    struct device *d = world_device(w, &token);
+    world_run(w, 60000);
+    CU_ASSERT_TRUE(world_count(w, "has to wait for an operator") > 3);
+    CU_ASSERT_EQUAL(d->disk.number, 0);
+    control_kill(w->control, 5000);
+    device_cut_power(d, 2000);
+    world_run(w, 60000);
+    CU_ASSERT_EQUAL(d->disk.number, 0);
+    CU_ASSERT_EQUAL(manager_agent_count(w->control->core), 1);
+    approve(w, d);
+    CU_ASSERT_TRUE(has_joined_once(w, d));
+    story_end(w);
+}
+
 static void test_another_token_does_not_open_a_known_device(void)
 {
     struct world *w = world_new(NULL);
@@ -173,6 +228,8 @@ static const struct suite_test tests[] = {
     TEST(test_power_cut_at_any_point_of_a_join_makes_one_agent),
     TEST(test_full_disk_of_the_manager_promises_nothing),
     TEST(test_same_token_with_another_key_is_refused),
+    TEST(test_leaked_token_in_a_race_of_two_devices_lets_one_in_and_raises_one_alarm),
+    TEST(test_device_waits_for_approval_also_over_restarts_of_both),
     TEST(test_another_token_does_not_open_a_known_device),
     TEST(test_revoked_and_expired_tokens_are_refused),
     TEST(test_unknown_token_is_only_a_hint_and_the_device_goes_on_trying),

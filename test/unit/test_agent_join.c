@@ -23,6 +23,7 @@ enum manner {
     STAY_SILENT,
     HINT,         /* says in clear that it doesn't know the token */
     REFUSE,       /* under the seal */
+    LET_WAIT,     /* so does this */
     GARBAGE,      /* random bytes */
     OTHER_FLEET,  /* a root key that the token doesn't name */
     OTHER_AGENT,  /* somebody else's assignment */
@@ -43,6 +44,7 @@ static enum manner manners[64];
 static int requests;
 static struct public_key keys[64]; /* of the requests, in order */
 static struct facts told;          /* by the last one */
+static char told_serial[TOKEN_SERIAL_MAX + 1];
 
 /* ---- the broker ---- */
 
@@ -94,9 +96,10 @@ static void answer(const struct join_id *id, enum manner manner)
     fixture_assignment(signer, &assignment, &assignment_message);
     fixture_trust(manner == OTHER_TRUST ? &stranger : &fleet, &fleet.trust, &trust_message);
     j = (struct joined){
-        .code = manner == REFUSE ? JOINED_USED
-                : manner == HINT ? JOINED_UNKNOWN
-                                 : JOINED_ACCEPTED,
+        .code = manner == REFUSE     ? JOINED_USED
+                : manner == LET_WAIT ? JOINED_WAITING
+                : manner == HINT     ? JOINED_UNKNOWN
+                                     : JOINED_ACCEPTED,
         .number = manner == NO_NUMBER ? 0 : 7,
         .root = manner == OTHER_FLEET ? stranger.root : fleet.root,
         .mac = {.bytes = {1}},
@@ -127,6 +130,7 @@ static void on_request(void *context, const char *text, struct span payload, boo
     enum manner manner = manners[requests];
     keys[requests++] = request.key;
     told = request.facts;
+    memcpy(told_serial, request.serial, sizeof told_serial);
     if (manner != STAY_SILENT)
         answer(&name.join, manner);
 }
@@ -202,7 +206,8 @@ static pid_t start_device(const char *to, const char *token_text, uint32_t timeo
     if (!freopen(output.text, "w", stdout) || dup2(STDOUT_FILENO, STDERR_FILENO) < 0)
         _exit(126);
     struct errmsg em = {0};
-    options = (struct join_options){.url = to, .token = token_text, .timeout_s = timeout_s};
+    options = (struct join_options){
+        .url = to, .token = token_text, .serial = "SN-0042", .timeout_s = timeout_s};
     options.dir = device.text;
     options.facts = (struct facts){.count = 1, .list = {{.key = "site", .value = "roof"}}};
     int rv = join_fleet(&options, &em);
@@ -340,6 +345,27 @@ static void test_forged_hints_and_garbage_do_not_keep_a_device_out(void)
     tear_down();
 }
 
+static void test_device_that_waits_for_approval_heeds_no_hints(void)
+{
+    set_up();
+    manners[0] = LET_WAIT;
+    for (int i = 1; i <= JOIN_HINTS; i++)
+        manners[i] = HINT;
+    CU_ASSERT_EQUAL(join_with(&token), 0);
+    CU_ASSERT_EQUAL(requests, JOIN_HINTS + 2);
+    CU_ASSERT_EQUAL(memcmp(&keys[0], &keys[requests - 1], sizeof keys[0]), 0);
+    CU_ASSERT_TRUE(said("an operator has to approve this device: `dunlin agent approve "));
+    tear_down();
+}
+
+static void test_serial_number_is_said_with_each_request(void)
+{
+    set_up();
+    CU_ASSERT_EQUAL(join_with(&token), 0);
+    CU_ASSERT_STRING_EQUAL(told_serial, "SN-0042");
+    tear_down();
+}
+
 static void test_answer_that_does_not_hold_is_refused(void)
 {
     static const struct {
@@ -425,6 +451,8 @@ static const struct suite_test tests[] = {
     TEST(test_sealed_refusal_ends_it),
     TEST(test_unknown_token_is_believed_when_said_three_times),
     TEST(test_forged_hints_and_garbage_do_not_keep_a_device_out),
+    TEST(test_device_that_waits_for_approval_heeds_no_hints),
+    TEST(test_serial_number_is_said_with_each_request),
     TEST(test_answer_that_does_not_hold_is_refused),
     TEST(test_fleet_without_cells_is_reached_where_it_was_joined),
     TEST(test_unreachable_broker_is_named_and_the_time_limit_holds),

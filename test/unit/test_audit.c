@@ -128,7 +128,7 @@ static void test_alarms_say_whom_they_concern(void)
     struct audit_entry token = {0}, clone = {0};
     audit_alarm(&token, m, &(struct alarm){.type = ALARM_TOKEN_REUSED, .batch = 4, .index = 17});
     CU_ASSERT_STRING_EQUAL(token.actor, "manager");
-    check_words(&token, "alarm-token-reused", "batch 5, token 17", "");
+    check_words(&token, "alarm-token-reused", "batch 5, token 18", "");
     audit_alarm(&clone, m, &(struct alarm){.type = ALARM_CLONE, .number = 1});
     CU_ASSERT_STRING_EQUAL(clone.actor, "device:a0a1a2a3a4a5");
     check_words(&clone, "alarm-clone", "agent 1 (a0a1a2a3a4a5)", "");

@@ -49,15 +49,17 @@ static void test_request_comes_back_to_who_knows_the_secret(void)
     CU_ASSERT_EQUAL(join_read_outer(write_request(), &outer), 0);
     CU_ASSERT_EQUAL(outer.batch, 5);
     CU_ASSERT_EQUAL(outer.index, 300);
+    CU_ASSERT_STRING_EQUAL(outer.serial, "SN-0042");
     CU_ASSERT_EQUAL(join_open(&outer, &token.secret, &id, &j), 0);
     struct public_key key = sample_public(33);
     CU_ASSERT_EQUAL(memcmp(&j.key, &key, sizeof key), 0);
+    CU_ASSERT_STRING_EQUAL(j.serial, "SN-0042");
     CU_ASSERT_EQUAL(j.facts.count, 3);
     CU_ASSERT_STRING_EQUAL(j.facts.list[2].key, "model");
     CU_ASSERT_STRING_EQUAL(j.facts.list[2].value, "Edge Box 3");
 }
 
-static void test_request_is_bound_to_secret_attempt_batch_and_index(void)
+static void test_request_is_bound_to_secret_attempt_and_what_is_in_clear(void)
 {
     struct token token = sample_token();
     struct join_id id = sample_join_id(), other_id = id;
@@ -75,6 +77,11 @@ static void test_request_is_bound_to_secret_attempt_batch_and_index(void)
     moved = outer;
     moved.index++;
     CU_ASSERT_EQUAL(join_open(&moved, &token.secret, &id, &j), ERR_SIGNATURE);
+    moved = outer;
+    moved.serial[6] = '3';
+    CU_ASSERT_EQUAL(join_open(&moved, &token.secret, &id, &j), ERR_SIGNATURE);
+    moved.serial[0] = '\0';
+    CU_ASSERT_EQUAL(join_open(&moved, &token.secret, &id, &j), ERR_SIGNATURE);
 }
 
 static void test_hostile_requests_are_refused(void)
@@ -87,6 +94,27 @@ static void test_hostile_requests_are_refused(void)
     CU_ASSERT_EQUAL(join_read_outer(span_of(large, sizeof large), &outer), ERR_RANGE);
 }
 
+static void test_serial_number_is_optional_and_printable(void)
+{
+    static const struct {
+        const char *serial;
+        int rv;
+    } cases[] = {
+        {"", 0}, {"a b", 0}, {" a", ERR_FORMAT}, {"\xc3\xa4", ERR_FORMAT}, {"\n", ERR_FORMAT}};
+    struct token token = sample_token();
+    struct join_id id = sample_join_id();
+    struct seal_nonce nonce = sample_nonce();
+    static struct join j;
+    struct join_outer outer;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buffer out = buffer_on(request_memory, sizeof request_memory);
+        j = sample_join();
+        strcpy(j.serial, cases[i].serial);
+        CU_ASSERT_EQUAL(join_write(&j, &token, &id, &nonce, &out), 0);
+        CU_ASSERT_EQUAL(join_read_outer(span_buffer(&out), &outer), cases[i].rv);
+    }
+}
+
 static void test_full_facts_fit_a_request(void)
 {
     static struct join j;
@@ -95,6 +123,7 @@ static void test_full_facts_fit_a_request(void)
     struct seal_nonce nonce = sample_nonce();
     struct buffer out = buffer_on(request_memory, JOIN_MAX);
     j = sample_join();
+    memset(j.serial, 's', TOKEN_SERIAL_MAX);
     j.facts.count = FACTS_MAX;
     for (int i = 0; i < FACTS_MAX; i++) {
         memset(j.facts.list[i].key, 'a' + i, FACT_KEY_MAX);
@@ -252,8 +281,9 @@ static void test_every_code_has_words(void)
 
 static const struct suite_test tests[] = {
     TEST(test_request_comes_back_to_who_knows_the_secret),
-    TEST(test_request_is_bound_to_secret_attempt_batch_and_index),
+    TEST(test_request_is_bound_to_secret_attempt_and_what_is_in_clear),
     TEST(test_hostile_requests_are_refused),
+    TEST(test_serial_number_is_optional_and_printable),
     TEST(test_full_facts_fit_a_request),
     TEST(test_facts_must_stand_in_rising_order),
     TEST(test_facts_digest_changes_with_any_value),

@@ -56,6 +56,9 @@ static struct manager *fresh_core(void)
 static struct batch_row sample_batch(void)
 {
     return (struct batch_row){.count = 1000,
+                              .trust_version = 3,
+                              .bound = true,
+                              .approve = true,
                               .uses = 2,
                               .created_s = 1000,
                               .expires_s = UINT64_MAX,

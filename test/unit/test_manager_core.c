@@ -202,6 +202,134 @@ static void test_join_is_refused_for_each_reason(void)
     bench_free(b);
 }
 
+/* As long as nobody else comes with the token, its agent may ask as often as it likes. */
+static void test_used_token_with_another_key_raises_one_alarm_an_hour(void)
+{
+    struct bench *b = bench_new();
+    make_tokens(b, 8, 1, "");
+    CU_ASSERT_EQUAL(join(b, 0, 5, 1), JOINED_ACCEPTED);
+    CU_ASSERT_EQUAL(join(b, 0, 5, 1), JOINED_ACCEPTED);
+    CU_ASSERT_EQUAL(b->out.alarm_count, 0);
+    CU_ASSERT_EQUAL(join(b, 0, 5, 2), JOINED_USED);
+    CU_ASSERT_EQUAL_FATAL(b->out.alarm_count, 1);
+    CU_ASSERT_EQUAL(b->out.alarms[0].type, ALARM_TOKEN_REUSED);
+    CU_ASSERT_EQUAL(b->out.alarms[0].batch, 0);
+    CU_ASSERT_EQUAL(b->out.alarms[0].index, 5);
+    for (uint8_t key = 2; key < 50; key++) {
+        CU_ASSERT_EQUAL(join(b, 0, 5, key), JOINED_USED);
+        CU_ASSERT_EQUAL(b->out.alarm_count, 0);
+    }
+    b->now_s += 3600;
+    CU_ASSERT_EQUAL(join(b, 0, 5, 2), JOINED_USED);
+    CU_ASSERT_EQUAL(b->out.alarm_count, 1);
+    CU_ASSERT_EQUAL(manager_counters(b->m)->alarms[ALARM_TOKEN_REUSED], 2);
+    CU_ASSERT_EQUAL(manager_counters(b->m)->tokens_reused, 50);
+    bench_free(b);
+}
+
+/* Three agents are the limit here, so the tokens have been used before the test. */
+static void test_many_used_tokens_raise_a_bounded_number_of_alarms(void)
+{
+    struct bench *b = bench_new();
+    struct batch_row batch = {.count = 1000, .uses = 0, .expires_s = 2000000};
+    unsigned alarms = 0;
+    CU_ASSERT_EQUAL(manager_load_batch(b->m, &batch), 0);
+    for (uint32_t i = 0; i < 1000; i++) {
+        CU_ASSERT_EQUAL(join(b, 0, i, 1), JOINED_USED);
+        alarms += b->out.alarm_count;
+    }
+    CU_ASSERT_EQUAL(alarms, 64);
+    b->now_s += 3600;
+    CU_ASSERT_EQUAL(join(b, 0, 999, 1), JOINED_USED);
+    CU_ASSERT_EQUAL(b->out.alarm_count, 1);
+    CU_ASSERT_EQUAL(manager_counters(b->m)->tokens_reused, 1001);
+    bench_free(b);
+}
+
+static bool counts_are(const struct bench *b, uint32_t total, uint32_t waiting)
+{
+    struct fleet_counts c;
+    manager_count_agents(b->m, &c);
+    return c.total == total && c.waiting == waiting && c.offline == total;
+}
+
+static void test_device_waits_until_an_operator_agrees(void)
+{
+    struct bench *b = bench_new();
+    struct command c = tokens_command(8, 1, "env=prod");
+    struct command approve = {.type = COMMAND_AGENT_APPROVE, .agent = {.bytes = {7}}};
+    struct status s = {.number = 1, .seq = 1, .flags = STATUS_HELLO};
+    c.token.approve = true;
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    CU_ASSERT_EQUAL(join(b, 0, 0, 7), JOINED_WAITING);
+    CU_ASSERT_EQUAL(b->out.number, 1);
+    CU_ASSERT_EQUAL(persisted(b, PERSIST_AGENT), 1);
+    CU_ASSERT_EQUAL(persisted(b, PERSIST_DOCUMENT), 0);
+    CU_ASSERT_EQUAL(join(b, 0, 0, 7), JOINED_WAITING);
+    CU_ASSERT_EQUAL(b->out.persist_count, 0);
+    CU_ASSERT_EQUAL(join(b, 0, 0, 8), JOINED_USED); /* the token is its own already */
+    CU_ASSERT_TRUE(counts_are(b, 0, 1));
+    CU_ASSERT_EQUAL(manager_cohort(b->m, 0)->agents, 0);
+    report(b, 7, &s);
+    CU_ASSERT_EQUAL(manager_counters(b->m)->foreign, 1);
+    b->now_s += 500;
+    CU_ASSERT_EQUAL(run(b, &approve), 0);
+    CU_ASSERT_EQUAL(b->out.index, 1);
+    CU_ASSERT_EQUAL(persisted(b, PERSIST_AGENT), 1);
+    CU_ASSERT_EQUAL(persisted(b, PERSIST_DOCUMENT), 1);
+    CU_ASSERT_EQUAL(manager_agent(b->m, 1)->joined_s, b->now_s);
+    CU_ASSERT_EQUAL(run(b, &approve), 1);
+    CU_ASSERT_EQUAL(join(b, 0, 0, 7), JOINED_ACCEPTED);
+    CU_ASSERT_TRUE(counts_are(b, 1, 0));
+    approve.agent.bytes[0] = 9;
+    refused(b, &approve, ERR_NOT_FOUND,
+            "there is no agent 09000000000000000000000000000000: see `dunlin agent list`");
+    bench_free(b);
+}
+
+static void test_waiting_device_can_be_labelled_and_refused_for_good(void)
+{
+    struct bench *b = bench_new();
+    struct command c = tokens_command(8, 1, "env=prod");
+    struct command label = {.type = COMMAND_LABEL,
+                            .label = {.id.bytes = {7}, .set = "env=lab", .unset = ""}};
+    struct command remove = {.type = COMMAND_AGENT_REMOVE, .agent = {.bytes = {7}}};
+    struct command approve = {.type = COMMAND_AGENT_APPROVE, .agent = {.bytes = {7}}};
+    c.token.approve = true;
+    run(b, &c);
+    CU_ASSERT_EQUAL(join(b, 0, 0, 7), JOINED_WAITING);
+    CU_ASSERT_EQUAL(run(b, &label), 0);
+    CU_ASSERT_EQUAL(persisted(b, PERSIST_ASSIGNMENT), 0);
+    CU_ASSERT_STRING_EQUAL(manager_cohort(b->m, manager_agent(b->m, 1)->cohort)->labels.text,
+                           "env=lab");
+    CU_ASSERT_EQUAL(run(b, &remove), 0);
+    CU_ASSERT_EQUAL(persisted(b, PERSIST_AGENT), 1);
+    CU_ASSERT_EQUAL(persisted(b, PERSIST_ASSIGNMENT), 0);
+    CU_ASSERT_EQUAL(join(b, 0, 0, 7), JOINED_REVOKED);
+    CU_ASSERT_EQUAL(run(b, &approve), ERR_NOT_FOUND);
+    CU_ASSERT_TRUE(counts_are(b, 0, 0));
+    CU_ASSERT_EQUAL(manager_cohort(b->m, 0)->agents, 0);
+    CU_ASSERT_EQUAL(manager_cohort(b->m, 1)->agents, 0);
+    bench_free(b);
+}
+
+static void test_waiting_devices_wait_on_after_a_restart(void)
+{
+    struct bench *b = bench_new(), *again = bench_new();
+    struct command c = tokens_command(8, 1, "env=prod");
+    c.token.approve = true;
+    run(b, &c);
+    CU_ASSERT_EQUAL(join(b, 0, 0, 7), JOINED_WAITING);
+    CU_ASSERT_EQUAL(manager_load_batch(again->m, manager_batch(b->m, 0)), 0);
+    CU_ASSERT_EQUAL(manager_load_cohort(again->m, manager_cohort(b->m, 0)), 0);
+    CU_ASSERT_EQUAL(manager_load_agent(again->m, 1, manager_agent(b->m, 1), NULL, 0), 0);
+    CU_ASSERT_TRUE(counts_are(again, 0, 1));
+    CU_ASSERT_EQUAL(manager_cohort(again->m, 0)->agents, 0);
+    CU_ASSERT_EQUAL(join(again, 0, 0, 7), JOINED_WAITING);
+    bench_free(b);
+    bench_free(again);
+}
+
 static void test_label_sets_have_a_limit(void)
 {
     struct bench *b = bench_new();
@@ -657,6 +785,11 @@ static const struct suite_test tests[] = {
     TEST(test_tokens_have_limits),
     TEST(test_token_is_redeemed_as_often_as_it_has_uses),
     TEST(test_join_is_refused_for_each_reason),
+    TEST(test_used_token_with_another_key_raises_one_alarm_an_hour),
+    TEST(test_many_used_tokens_raise_a_bounded_number_of_alarms),
+    TEST(test_device_waits_until_an_operator_agrees),
+    TEST(test_waiting_device_can_be_labelled_and_refused_for_good),
+    TEST(test_waiting_devices_wait_on_after_a_restart),
     TEST(test_label_sets_have_a_limit),
     TEST(test_removed_agent_is_found_no_more),
     TEST(test_publishers_are_kept_once_and_up_to_their_limit),
