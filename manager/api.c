@@ -19,35 +19,41 @@
 #define CONNECTION_MEMORY 65536
 
 static const struct route routes[] = {
-    {"GET", "/v1/status", 0, api_status_show},
-    {"GET", "/v1/agents", 0, api_agents_list},
-    {"GET", "/v1/agents/*", 0, api_agents_show},
-    {"PATCH", "/v1/agents/*", API_JSON_MAX, api_agents_label},
-    {"DELETE", "/v1/agents/*", 0, api_agents_remove},
-    {"POST", "/v1/agents/*/approve", API_JSON_MAX, api_agents_approve},
-    {"POST", "/v1/tokens", API_JSON_MAX, api_tokens_create},
-    {"GET", "/v1/tokens", 0, api_tokens_list},
-    {"DELETE", "/v1/tokens/*", 0, api_tokens_revoke},
-    {"POST", "/v1/publishers", API_JSON_MAX, api_publishers_add},
-    {"GET", "/v1/publishers", 0, api_publishers_list},
-    {"POST", "/v1/chunks/missing", API_MISSING_MAX, api_chunks_missing},
-    {"PUT", "/v1/chunks/*", CHUNK_FRAME_MAX, api_chunks_put},
-    {"GET", "/v1/chunks/*", 0, api_chunks_get},
-    {"POST", "/v1/bundles", MANIFEST_MAX, api_bundles_add},
-    {"GET", "/v1/bundles", 0, api_bundles_list},
-    {"GET", "/v1/bundles/*", 0, api_bundles_show},
-    {"DELETE", "/v1/bundles/*", 0, api_bundles_remove},
-    {"POST", "/v1/deployments", API_JSON_MAX, api_deployments_create},
-    {"GET", "/v1/deployments", 0, api_deployments_list},
-    {"GET", "/v1/deployments/*", 0, api_deployments_show},
-    {"DELETE", "/v1/deployments/*", 0, api_deployments_remove},
-    {"POST", "/v1/deployments/*/pause", API_JSON_MAX, api_deployments_pause},
-    {"POST", "/v1/deployments/*/resume", API_JSON_MAX, api_deployments_resume},
-    {"POST", "/v1/deployments/*/rollback", API_JSON_MAX, api_deployments_rollback},
-    {"GET", "/v1/rollouts/*", 0, api_rollouts_show},
-    {"GET", "/v1/audit", 0, api_audit_list},
-    {"GET", "/metrics", 0, api_metrics_show},
+    {"GET", "/v1/status", ROLE_VIEWER, 0, api_status_show},
+    {"GET", "/v1/agents", ROLE_VIEWER, 0, api_agents_list},
+    {"GET", "/v1/agents/*", ROLE_VIEWER, 0, api_agents_show},
+    {"PATCH", "/v1/agents/*", ROLE_OPERATOR, API_JSON_MAX, api_agents_label},
+    {"DELETE", "/v1/agents/*", ROLE_ADMIN, 0, api_agents_remove},
+    {"POST", "/v1/agents/*/approve", ROLE_OPERATOR, API_JSON_MAX, api_agents_approve},
+    {"POST", "/v1/tokens", ROLE_ADMIN, API_JSON_MAX, api_tokens_create},
+    {"GET", "/v1/tokens", ROLE_VIEWER, 0, api_tokens_list},
+    {"DELETE", "/v1/tokens/*", ROLE_ADMIN, 0, api_tokens_revoke},
+    {"POST", "/v1/publishers", ROLE_ADMIN, API_JSON_MAX, api_publishers_add},
+    {"GET", "/v1/publishers", ROLE_VIEWER, 0, api_publishers_list},
+    {"POST", "/v1/chunks/missing", ROLE_OPERATOR, API_MISSING_MAX, api_chunks_missing},
+    {"PUT", "/v1/chunks/*", ROLE_OPERATOR, CHUNK_FRAME_MAX, api_chunks_put},
+    {"GET", "/v1/chunks/*", ROLE_VIEWER, 0, api_chunks_get},
+    {"POST", "/v1/bundles", ROLE_OPERATOR, MANIFEST_MAX, api_bundles_add},
+    {"GET", "/v1/bundles", ROLE_VIEWER, 0, api_bundles_list},
+    {"GET", "/v1/bundles/*", ROLE_VIEWER, 0, api_bundles_show},
+    {"DELETE", "/v1/bundles/*", ROLE_OPERATOR, 0, api_bundles_remove},
+    {"POST", "/v1/deployments", ROLE_OPERATOR, API_JSON_MAX, api_deployments_create},
+    {"GET", "/v1/deployments", ROLE_VIEWER, 0, api_deployments_list},
+    {"GET", "/v1/deployments/*", ROLE_VIEWER, 0, api_deployments_show},
+    {"DELETE", "/v1/deployments/*", ROLE_OPERATOR, 0, api_deployments_remove},
+    {"POST", "/v1/deployments/*/pause", ROLE_OPERATOR, API_JSON_MAX, api_deployments_pause},
+    {"POST", "/v1/deployments/*/resume", ROLE_OPERATOR, API_JSON_MAX, api_deployments_resume},
+    {"POST", "/v1/deployments/*/rollback", ROLE_OPERATOR, API_JSON_MAX, api_deployments_rollback},
+    {"GET", "/v1/rollouts/*", ROLE_VIEWER, 0, api_rollouts_show},
+    {"GET", "/v1/audit", ROLE_VIEWER, 0, api_audit_list},
+    {"GET", "/metrics", ROLE_VIEWER, 0, api_metrics_show},
 };
+
+const struct route *api_routes(size_t *count)
+{
+    *count = sizeof routes / sizeof routes[0];
+    return routes;
+}
 
 struct api {
     struct daemon *daemon;
@@ -220,6 +226,7 @@ static struct request *new_request(struct api *a, struct MHD_Connection *connect
     r->daemon = a->daemon;
     r->tools = &a->tools;
     r->connection = connection;
+    r->role = ROLE_ADMIN; /* the socket is its owner's */
     for (size_t i = 0; i < sizeof routes / sizeof routes[0] && !r->route; i++) {
         if (!matches(routes[i].path, url, r->name))
             continue;
@@ -281,7 +288,7 @@ static void handle(struct request *r)
         request_reply_error(r, MHD_HTTP_CONTENT_TOO_LARGE,
                             "the body is too large: %s %s takes at most %zu bytes",
                             r->route->method, r->route->path, r->route->body_max);
-    else
+    else if (request_may(r, r->route->role))
         r->route->handle(r);
 }
 

@@ -110,9 +110,14 @@ void request_stream_lines(struct request *r, request_piece *piece)
 
 void request_command(struct request *r, const struct command *command, request_finish *finish)
 {
+    daemon_command(r->daemon, request_actor(r), command, request_wait(r, finish), r);
+}
+
+daemon_reply *request_wait(struct request *r, request_finish *finish)
+{
     r->finish = finish;
     r->waiting = true;
-    daemon_command(r->daemon, request_actor(r), command, finish_command, r);
+    return finish_command;
 }
 
 /* Found out when it is needed: the system reads a file for a user's name. */
@@ -121,6 +126,21 @@ const char *request_actor(struct request *r)
     if (!r->actor[0])
         name_local_user(r);
     return r->actor;
+}
+
+bool request_may(struct request *r, enum role needed)
+{
+    if (r->role >= needed && needed != ROLE_NONE)
+        return true;
+    struct audit_entry e = {.action = "refused-role"};
+    audit_text(e.actor, sizeof e.actor, "%s", request_actor(r));
+    audit_text(e.object, sizeof e.object, "%s %s", r->route->method, r->route->path);
+    audit_text(e.detail, sizeof e.detail, "role=%s needs=%s", role_name(r->role),
+               role_name(needed));
+    daemon_audit_refusal(r->daemon, &e);
+    request_reply_error(r, MHD_HTTP_FORBIDDEN, "this takes the role %s, and you have the role %s",
+                        role_name(needed), role_name(r->role));
+    return false;
 }
 
 /* Who connected to the socket, by the kernel's word. */

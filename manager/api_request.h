@@ -32,6 +32,7 @@ typedef json_t *request_item(struct request *r);
 struct route {
     const char *method;
     const char *path; /* one part may be "*": it becomes `name` */
+    enum role role;   /* that it takes at least */
     size_t body_max;
     request_handler *handle;
 };
@@ -62,7 +63,8 @@ struct request {
 
     request_finish *finish;
     struct request *next_waiting;
-    struct key_id agent;         /* what a command is about, for its finish */
+    struct key_id agent; /* what a command is about, for its finish */
+    enum role role;
     char actor[AUDIT_ACTOR_MAX]; /* "": not found out yet */
 
     request_piece *piece;
@@ -123,10 +125,15 @@ void request_stream_lines(struct request *r, request_piece *piece);
 
 /* Who asks, for the audit log. */
 const char *request_actor(struct request *r);
+/* True when who asks has this role, or one that may do more. False: answered with 403. */
+bool request_may(struct request *r, enum role needed);
 
 /* Steps the core; after the commit `finish` answers, or the refusal is
  * answered. */
 void request_command(struct request *r, const struct command *command, request_finish *finish);
+/* For a change that isn't the core's: hand the result to the daemon, with the request as context.
+ */
+daemon_reply *request_wait(struct request *r, request_finish *finish);
 /* The answer of commands that give nothing: {}. */
 void request_finish_empty(struct request *r, const struct manager_out *out);
 

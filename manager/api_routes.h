@@ -10,6 +10,9 @@ request_handler api_status_show;
 request_handler api_metrics_show;
 request_handler api_audit_list;
 
+/* The whole table; api.c has it. */
+const struct route *api_routes(size_t *count);
+
 request_handler api_agents_list;
 request_handler api_agents_show;
 request_handler api_agents_label;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "manager/admins.h"
 #include "manager/api.h"
 #include "manager/auditor.h"
 #include "manager/cells.h"
@@ -19,6 +20,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +64,7 @@ struct daemon {
     struct depot *depot;
     struct scribe *scribe;
     struct auditor *auditor;
+    struct admins *admins;
     struct cells *cells;
     struct api *api;
 
@@ -135,6 +138,10 @@ static int next_chunk(struct daemon *d, uint64_t after, struct cell_publication 
                       struct errmsg *em);
 static bool read_chunk(struct daemon *d, const struct bulk_row *row, struct span *frame);
 static bool was_checked(struct daemon *d, uint64_t serial);
+static struct manager_out *owe_reply(struct daemon *d, daemon_reply *reply, void *context);
+static void audit(struct daemon *d, struct audit_entry *e);
+static void keep_admin(struct daemon *d, const char *actor, const char *action,
+                       const struct manager_out *out);
 
 /* ---- start and end ---- */
 
@@ -182,6 +189,7 @@ void daemon_free(struct daemon *d)
     api_free(d->api);
     cells_close(d->cells);
     scribe_free(d->scribe);
+    admins_free(d->admins);
     auditor_free(d->auditor);
     depot_close(d->depot);
     ledger_close(d->ledger);
@@ -251,8 +259,12 @@ static int open_files(struct daemon *d, struct errmsg *em)
         return ERR_IO;
     d->scribe = scribe_new(&d->keys, d->ledger, d->depot);
     d->auditor = auditor_new(d->ledger);
-    if (!d->scribe || !d->auditor)
+    d->admins = admins_new();
+    if (!d->scribe || !d->auditor || !d->admins)
         return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+    rv = admins_load(d->admins, d->ledger, em);
+    if (rv < 0)
+        return rv;
     return ledger_setting(d->ledger, LEDGER_EPOCH) > 0 ? 0 : found_fleet(d, em);
 }
 
@@ -481,6 +493,8 @@ static void recover(struct daemon *d, int rv)
     madvise(d->core, d->core_size, MADV_DONTNEED); /* zeroes it */
     struct errmsg why = d->why;
     int loaded = load_core(d, &d->why);
+    if (loaded == 0)
+        loaded = admins_load(d->admins, d->ledger, &d->why);
     *manager_counters(d->core) = counters;
     d->broken = 0;
     if (loaded < 0) {
@@ -750,9 +764,21 @@ struct cell_info daemon_cell_info(const struct daemon *d, size_t i)
     return cells_info(d->cells, i);
 }
 
-/* Without memory for a reply its connection could never be answered: that is the end. */
 void daemon_command(struct daemon *d, const char *actor, const struct command *command,
                     daemon_reply *reply, void *context)
+{
+    struct manager_out *out = owe_reply(d, reply, context);
+    step(d, &(struct manager_event){.type = MANAGER_COMMAND, .command = command}, NULL, out);
+    if (out->rv != 0)
+        return; /* it has changed nothing */
+    struct audit_entry e = {0};
+    audit_text(e.actor, sizeof e.actor, "%s", actor);
+    audit_command(&e, d->core, command, out);
+    audit(d, &e);
+}
+
+/* Without memory for a reply its connection could never be answered: that is the end. */
+static struct manager_out *owe_reply(struct daemon *d, daemon_reply *reply, void *context)
 {
     if (d->reply_count == d->reply_cap) {
         size_t cap = d->reply_cap ? d->reply_cap * 2 : 16;
@@ -763,15 +789,59 @@ void daemon_command(struct daemon *d, const char *actor, const struct command *c
         d->reply_cap = cap;
     }
     struct reply *r = &d->replies[d->reply_count++];
-    r->say = reply;
-    r->context = context;
-    step(d, &(struct manager_event){.type = MANAGER_COMMAND, .command = command}, NULL, &r->out);
-    if (r->out.rv != 0 || d->broken != 0)
-        return; /* it has changed nothing */
+    *r = (struct reply){.say = reply, .context = context};
+    return &r->out;
+}
+
+static void audit(struct daemon *d, struct audit_entry *e)
+{
+    if (d->broken == 0)
+        d->broken = auditor_add(d->auditor, e, d->now_s, &d->why);
+}
+
+const struct admins *daemon_admins(const struct daemon *d)
+{
+    return d->admins;
+}
+
+void daemon_admin_create(struct daemon *d, const char *actor, const struct admin_row *row,
+                         daemon_reply *reply, void *context)
+{
+    struct manager_out *out = owe_reply(d, reply, context);
+    out->rv = admins_create(d->admins, row, &out->index, &out->error);
+    keep_admin(d, actor, "admin-create", out);
+}
+
+void daemon_admin_revoke(struct daemon *d, const char *actor, const char *name, daemon_reply *reply,
+                         void *context)
+{
+    struct manager_out *out = owe_reply(d, reply, context);
+    out->rv = admins_revoke(d->admins, name, &out->index, &out->error);
+    keep_admin(d, actor, "admin-revoke", out);
+}
+
+static void keep_admin(struct daemon *d, const char *actor, const char *action,
+                       const struct manager_out *out)
+{
+    if (out->rv != 0)
+        return;
+    const struct admin_row *row = admins_row(d->admins, out->index);
     struct audit_entry e = {0};
     audit_text(e.actor, sizeof e.actor, "%s", actor);
-    audit_command(&e, d->core, command, &r->out);
-    d->broken = auditor_add(d->auditor, &e, d->now_s, &d->why);
+    audit_text(e.action, sizeof e.action, "%s", action);
+    audit_text(e.object, sizeof e.object, "admin %s", row->name);
+    audit_text(e.detail, sizeof e.detail, "role=%s expires=%" PRIu64, role_name(row->role),
+               row->expires_s);
+    if (d->broken == 0)
+        d->broken = ledger_admin(d->ledger, out->index, row, &d->why);
+    audit(d, &e);
+}
+
+void daemon_audit_refusal(struct daemon *d, struct audit_entry *e)
+{
+    int rv = d->broken == 0 ? auditor_add_bounded(d->auditor, e, d->now_s, &d->why) : 0;
+    if (rv < 0)
+        d->broken = rv;
 }
 
 int daemon_put_chunk(struct daemon *d, const struct digest *name, struct span frame,

@@ -19,6 +19,7 @@
 #define DAEMON_HOST_MAX 200
 
 struct daemon;
+struct admins;
 
 struct daemon_options {
     const char *dir;
@@ -74,6 +75,16 @@ typedef void daemon_reply(void *context, const struct manager_out *out, int comm
  */
 void daemon_command(struct daemon *d, const char *actor, const struct command *command,
                     daemon_reply *reply, void *context);
+
+/* Credentials for the API on TCP; rows are only good until the return to the loop. */
+const struct admins *daemon_admins(const struct daemon *d);
+/* As daemon_command: `index` is the changed row's. */
+void daemon_admin_create(struct daemon *d, const char *actor, const struct admin_row *row,
+                         daemon_reply *reply, void *context);
+void daemon_admin_revoke(struct daemon *d, const char *actor, const char *name, daemon_reply *reply,
+                         void *context);
+/* Somebody asked for what he may not have: written as far as that is bounded. */
+void daemon_audit_refusal(struct daemon *d, struct audit_entry *e);
 
 /*
  * Keeps a chunk's frame, whose content the API has checked, as depot_put does. One that a bundle

@@ -40,6 +40,9 @@
     "CREATE TRIGGER audit_delete BEFORE DELETE ON audit"                                           \
     " BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;"
 #define IS_ALARM "action GLOB 'alarm-*'"
+#define ADMIN_SCHEMA                                                                               \
+    "CREATE TABLE admin(n INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, role INTEGER,"           \
+    " revoked INTEGER, created INTEGER, expires INTEGER, digest BLOB);"
 
 /*
  * What is named by a dense number has it as its row id: random keys are inserted many times slower.
@@ -70,7 +73,7 @@
     "CREATE TABLE chunk(n INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,"                       \
     " bundles INTEGER NOT NULL, serial INTEGER NOT NULL UNIQUE);"                                  \
     "CREATE TABLE bundle_chunk(bundle INTEGER, chunk INTEGER, PRIMARY KEY(bundle, chunk))"         \
-    " WITHOUT ROWID;" AUDIT_SCHEMA
+    " WITHOUT ROWID;" AUDIT_SCHEMA ADMIN_SCHEMA
 
 #define CHUNKS_OF "(SELECT chunk FROM bundle_chunk WHERE bundle=?)"
 /* The next serial of the chunks. */
@@ -106,6 +109,7 @@ enum statement {
     NEXT_AUDIT,
     LAST_ALARMS,
     COUNT_ALARMS,
+    PUT_ADMIN,
     STATEMENT_COUNT,
 };
 
@@ -142,6 +146,7 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [LAST_ALARMS] =
         "SELECT * FROM audit WHERE " IS_ALARM " AND time>=? ORDER BY time DESC, n DESC LIMIT ?",
     [COUNT_ALARMS] = "SELECT count(*) FROM audit WHERE " IS_ALARM " AND time>=?",
+    [PUT_ADMIN] = "REPLACE INTO admin VALUES(?,?,?,?,?,?,?)",
 };
 
 /* Keys of `meta`. The numbers are on disks. */
@@ -1172,6 +1177,44 @@ uint64_t ledger_audit_alarm_count(struct ledger *l, uint64_t since_s)
     put_int(&q, since_s);
     uint64_t count = next_row(&q) ? get_int(&q, INT64_MAX) : 0;
     return end_query(&q) < 0 ? 0 : count;
+}
+
+/* ---- admins ---- */
+
+int ledger_admin(struct ledger *l, uint32_t index, const struct admin_row *row, struct errmsg *em)
+{
+    struct query q;
+    int rv = start_row(l, PUT_ADMIN, &q, em);
+    if (rv < 0)
+        return rv;
+    put_int(&q, index);
+    put_text(&q, row->name);
+    put_int(&q, row->role);
+    put_int(&q, row->revoked);
+    put_int(&q, row->created_s);
+    put_int(&q, row->expires_s);
+    put_blob(&q, span_of(row->digest.bytes, DIGEST_LEN));
+    return end_write(&q, em);
+}
+
+int ledger_load_admins(struct ledger *l, struct admin_row rows[static ADMINS_MAX], uint32_t *count,
+                       struct errmsg *em)
+{
+    struct query q = query_sql(l, "SELECT * FROM admin ORDER BY n");
+    *count = 0;
+    while (next_row(&q) && !q.odd) {
+        struct admin_row row = {0};
+        q.odd |= *count == ADMINS_MAX || get_int(&q, UINT32_MAX) != *count;
+        get_text(&q, row.name, sizeof row.name);
+        row.role = (enum role)get_int(&q, ROLE_COUNT - 1);
+        row.revoked = get_int(&q, 1);
+        row.created_s = get_int(&q, UINT64_MAX);
+        row.expires_s = get_int(&q, UINT64_MAX);
+        get_bytes(&q, row.digest.bytes, DIGEST_LEN);
+        if (!q.odd)
+            rows[(*count)++] = row;
+    }
+    return end_load(&q, 0, "load its admins", em);
 }
 
 /* ---- SQLite, one statement at a time ---- */

@@ -8,6 +8,7 @@
 #ifndef DUNLIN_MANAGER_LEDGER_H
 #define DUNLIN_MANAGER_LEDGER_H
 
+#include "manager/admin.h"
 #include "manager/core/audit.h"
 #include "manager/core/manager.h"
 
@@ -131,6 +132,16 @@ int ledger_audit_next(struct ledger *l, uint64_t after, uint64_t since_s, struct
 size_t ledger_audit_alarms(struct ledger *l, uint64_t since_s, struct audit_entry *last,
                            size_t max);
 uint64_t ledger_audit_alarm_count(struct ledger *l, uint64_t since_s);
+
+/* ---- admins: by index, without gaps ---- */
+
+/* Credentials at a time, worthless ones included: people, and the programs they write. */
+#define ADMINS_MAX 256
+
+/* Within the open transaction. */
+int ledger_admin(struct ledger *l, uint32_t index, const struct admin_row *row, struct errmsg *em);
+int ledger_load_admins(struct ledger *l, struct admin_row rows[static ADMINS_MAX], uint32_t *count,
+                       struct errmsg *em);
 
 /* For tests: the file may grow to this many pages; less stands for a full disk. */
 int ledger_limit(struct ledger *l, uint32_t pages, struct errmsg *em);
