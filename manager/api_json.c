@@ -141,6 +141,7 @@ void api_counters(const struct manager *m, struct api_counter out[static API_COU
         {"foreign", c->foreign},
         {"replayed", c->replayed},
         {"tokens_reused", c->tokens_reused},
+        {"flooded", c->flooded},
     };
     memcpy(out, counters, sizeof counters);
 }

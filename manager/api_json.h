@@ -34,7 +34,7 @@ struct deployment_counts *api_deployment_counts(const struct manager *m);
 json_t *api_json_audit(const struct audit_entry *e, bool chain);
 
 /* The core's counters by name. */
-#define API_COUNTERS 10
+#define API_COUNTERS 11
 
 struct api_counter {
     const char *name;

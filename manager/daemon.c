@@ -8,10 +8,12 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "crypto/random.h"
 #include "manager/admins.h"
 #include "manager/api.h"
 #include "manager/auditor.h"
 #include "manager/cells.h"
+#include "manager/flood.h"
 #include "manager/keyring.h"
 #include "manager/reception.h"
 #include "manager/scribe.h"
@@ -98,6 +100,7 @@ struct daemon {
     uint8_t plain[CHUNK_MAX];
     struct visit visit;
     struct report report;
+    struct flood flood;
     uint8_t written[JOINED_MAX + ENVELOPE_OVERHEAD];
     uint8_t certificate[CERTIFICATE_MAX];
 };
@@ -123,6 +126,7 @@ static void finish(struct daemon *d);
 static void recover(struct daemon *d, int rv);
 static void speak(struct daemon *d, int commit_rv);
 static void on_message(void *context, size_t cell, const char *topic, struct span payload);
+static bool floods(struct daemon *d, const struct key_id *id);
 static void on_join(struct daemon *d, size_t cell, const struct join_id *id, struct span payload);
 static int accept_agent(struct daemon *d, uint32_t number, struct joined *answer);
 static void put_certificate(struct daemon *d, uint32_t number, const struct key_id *id,
@@ -166,7 +170,10 @@ struct daemon *daemon_new(const struct daemon_options *options, struct errmsg *e
 
 static int start(struct daemon *d, const struct daemon_options *options, struct errmsg *em)
 {
+    uint8_t hash_key[SIPHASH_KEY_LEN];
     d->options = *options;
+    random_bytes(hash_key, sizeof hash_key);
+    flood_init(&d->flood, hash_key);
     d->now_s = clock_wall_s();
     int rv = open_folder(d, options->dir, em);
     if (rv == 0)
@@ -531,6 +538,8 @@ static void on_message(void *context, size_t cell, const char *topic, struct spa
     struct daemon *d = context;
     struct topic_name name = topic_read(topic);
     bool renewal = message_type(payload) == MESSAGE_RENEWAL;
+    if (name.kind == TOPIC_UP && floods(d, &name.agent))
+        return;
     if (name.kind == TOPIC_JOIN && renewal)
         on_renewal(d, cell, &(struct topic_name){.kind = TOPIC_JOINED, .join = name.join}, payload);
     else if (name.kind == TOPIC_UP && renewal)
@@ -541,6 +550,17 @@ static void on_message(void *context, size_t cell, const char *topic, struct spa
         on_join(d, cell, &name.join, payload);
     else if (name.kind == TOPIC_UP)
         on_report(d, &name.agent, payload);
+}
+
+/* Before anything is looked at: what is dropped costs next to nothing. */
+static bool floods(struct daemon *d, const struct key_id *id)
+{
+    enum flood_answer answer = flood_count(&d->flood, id, clock_monotonic_ms());
+    if (answer == FLOOD_BEGIN)
+        log_event(LOG_WARN, "agent-floods", "id=%s per_second_max=%d", key_id_hex(id).text,
+                  FLOOD_PER_S);
+    manager_counters(d->core)->flooded += answer != FLOOD_ADMIT;
+    return answer != FLOOD_ADMIT;
 }
 
 static void on_join(struct daemon *d, size_t cell, const struct join_id *id, struct span payload)

@@ -188,6 +188,7 @@ struct manager_counters {
     uint64_t replayed;      /* not newer than what was seen */
     uint64_t tokens_reused; /* used tokens that came with another key; not each raises an alarm */
     uint64_t alarms[ALARM_TYPE_COUNT];
+    uint64_t flooded; /* by an agent that says too much */
 };
 
 struct manager;
