@@ -111,12 +111,7 @@ static int next_index(struct content *c, struct errmsg *em)
 
 static int open_manifest(struct content *c, struct span bytes, const struct trust *trust)
 {
-    if (trust)
-        return manifest_open(bytes, trust->publishers, trust->count, &c->manifest);
-    struct span body = SPAN_NONE;
-    struct key_id signer;
-    int rv = envelope_peek(MESSAGE_MANIFEST, bytes, &body, &signer);
-    return rv < 0 ? rv : manifest_read(body, &c->manifest);
+    return trust ? manifest_open(bytes, trust, &c->manifest) : manifest_peek(bytes, &c->manifest);
 }
 
 static int read_chunk(struct content *c, const struct digest *name, uint32_t len,

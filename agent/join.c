@@ -373,26 +373,26 @@ static int accept_answer(struct joining *j, struct joined *answer)
     return rv;
 }
 
-/* Whoever answered knows the token's secret; the fleet's key says the rest. */
+/* Whoever answered knows the token's secret; the fleet's roots say the rest. */
 static int check_answer(const struct joining *j, const struct joined *answer)
 {
     static struct assignment assignment;
     static struct trust trust;
     struct span body = SPAN_NONE;
-    struct key_id root = key_id_of(&answer->root);
-    if (memcmp(root.bytes, j->token.root, TOKEN_PIN_LEN) != 0)
-        return errmsg_set(j->em, ERR_UNTRUSTED,
-                          "the answer is by another fleet than the token's: root key %s",
-                          key_id_hex(&root).text);
-    int rv = envelope_open(MESSAGE_ASSIGNMENT, answer->assignment, &answer->root, 1, &body);
+    struct root_pin pin;
+    _Static_assert(sizeof pin.bytes == TOKEN_PIN_LEN, "a token pins the fleet's roots");
+    memcpy(pin.bytes, j->token.root, sizeof pin.bytes);
+    int rv = trust_walk(&pin, answer->trust, answer->trust_count, &trust);
+    if (rv < 0)
+        return errmsg_set(j->em, rv,
+                          "the answer's trust documents don't lead on from the roots that the "
+                          "token pins (%s): it is another fleet's, or too old a token",
+                          err_name(rv));
+    rv = trust_open(&trust, TRUST_ONLINE, MESSAGE_ASSIGNMENT, answer->assignment, &body);
     if (rv == 0)
         rv = assignment_read(body, &assignment);
     if (rv == 0 && !key_id_equal(&assignment.agent, &j->store.identity.id))
         rv = ERR_FOREIGN;
-    if (rv == 0)
-        rv = envelope_open(MESSAGE_TRUST, answer->trust, &answer->root, 1, &body);
-    if (rv == 0)
-        rv = trust_read(body, &trust);
     if (rv == 0 && answer->number == 0)
         rv = ERR_RANGE;
     return rv < 0 ? errmsg_set(j->em, rv, "the manager's answer doesn't hold: %s", err_name(rv))

@@ -31,6 +31,7 @@ static void on_down(void *context, const char *reason);
 static void on_message(void *context, const char *topic, struct span payload, bool retained);
 static void take_head(struct link *l, const struct topic_name *name, struct span payload);
 static void take_signed(struct link *l, enum message type, struct span payload);
+static void take_trust(struct link *l, uint32_t version, struct span payload);
 static int open_signed(struct link *l, enum message type, struct span payload,
                        struct agent_event *ev, struct store_incoming *in);
 static void refuse(struct link *l, const char *topic, int rv);
@@ -352,7 +353,7 @@ static void on_message(void *context, const char *topic, struct span payload, bo
     else if (name.kind == TOPIC_AGENT_DOC)
         take_signed(l, MESSAGE_ASSIGNMENT, payload);
     else if (name.kind == TOPIC_TRUST)
-        take_signed(l, MESSAGE_TRUST, payload);
+        take_trust(l, name.version, payload);
     else
         refuse(l, topic, ERR_FORMAT);
 }
@@ -392,7 +393,7 @@ static int open_signed(struct link *l, enum message type, struct span payload,
                        struct agent_event *ev, struct store_incoming *in)
 {
     struct span body = SPAN_NONE;
-    int rv = envelope_open(type, payload, &l->store->identity.root, 1, &body);
+    int rv = trust_open(&l->store->trust, TRUST_ONLINE, type, payload, &body);
     if (rv < 0)
         return rv;
     if (type == MESSAGE_DESIRED) {
@@ -400,16 +401,25 @@ static int open_signed(struct link *l, enum message type, struct span payload,
         ev->document = in->document = &l->message.document;
         return desired_read(body, &l->message.document);
     }
-    if (type == MESSAGE_ASSIGNMENT) {
-        ev->type = AGENT_ASSIGNMENT;
-        ev->assignment = in->assignment = &l->message.assignment;
-        return assignment_read(body, &l->message.assignment);
+    ev->type = AGENT_ASSIGNMENT;
+    ev->assignment = in->assignment = &l->message.assignment;
+    return assignment_read(body, &l->message.assignment);
+}
+
+/* Of those that we have passed one may still be on its way. */
+static void take_trust(struct link *l, uint32_t version, struct span payload)
+{
+    struct agent_event ev = {.type = AGENT_TRUST, .trust_version = version};
+    struct store_incoming in = {.envelope = payload, .trust = &l->message.trust};
+    if (version > l->store->trust.version) {
+        int rv = trust_follows(&l->store->trust, payload, &l->message.trust);
+        if (rv < 0) {
+            refuse(l, "trust document", rv);
+            return;
+        }
+        ev.trust_version = l->message.trust.version;
     }
-    ev->type = AGENT_TRUST;
-    in->trust = &l->message.trust;
-    rv = trust_read(body, &l->message.trust);
-    ev->trust_version = l->message.trust.version;
-    return rv;
+    l->handler.event(l->handler.context, &ev, &in);
 }
 
 /* Anybody may send rubbish, and must not fill the log with it. */
@@ -437,6 +447,7 @@ static struct topic topic_of(const struct link *l, enum link_topic which, uint8_
         .agent = *id,
         .cohort = l->store->assignment.cohort,
         .lane = topic_lane(id, lanes_log2),
+        .version = l->store->trust.version + 1,
     });
 }
 

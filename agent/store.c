@@ -41,7 +41,7 @@
 enum meta {
     META_SECRET = 1,
     META_NUMBER = 2,
-    META_ROOT = 3,
+    META_TRUST = 3, /* before what is signed by those whom it names */
     META_MAC = 4,
     META_FACTS = 5,
     META_POLICY = 6,
@@ -50,7 +50,6 @@ enum meta {
     META_SEQ = 9,
     META_ASSIGNMENT = 10,
     META_DOCUMENT = 11,
-    META_TRUST = 12,
     META_DOOR = 13,
     META_CERTIFICATE = 14,
 };
@@ -81,6 +80,7 @@ static int load_policy(struct policy *p, struct span value);
 static int load_cells(struct identity *id, struct span value);
 static int load_door(struct identity *id, struct span value);
 static int load_certificate(struct identity *id, struct span value);
+static int load_trust(struct store *s, struct span value);
 static int load_envelope(struct store *s, enum message type, struct span value);
 static int load_held(struct store *s, struct errmsg *em);
 static int read_held(struct query *q, struct held *h);
@@ -276,8 +276,8 @@ static int load_value(struct store *s, enum meta key, struct span value)
         return load_secret(id, value);
     case META_NUMBER:
         return load_number(&id->number, value);
-    case META_ROOT:
-        return load_bytes(id->root.bytes, sizeof(id->root.bytes), value);
+    case META_TRUST:
+        return load_trust(s, value);
     case META_MAC:
         return load_bytes(id->mac.bytes, sizeof(id->mac.bytes), value);
     case META_FACTS:
@@ -298,8 +298,6 @@ static int load_value(struct store *s, enum meta key, struct span value)
         return load_envelope(s, MESSAGE_ASSIGNMENT, value);
     case META_DOCUMENT:
         return load_envelope(s, MESSAGE_DESIRED, value);
-    case META_TRUST:
-        return load_envelope(s, MESSAGE_TRUST, value);
     }
     return ERR_DAMAGED;
 }
@@ -368,18 +366,27 @@ static int load_certificate(struct identity *id, struct span value)
     return 0;
 }
 
+/* It was believed when it was stored; its own roots' signatures find a flipped bit. */
+static int load_trust(struct store *s, struct span value)
+{
+    struct envelope e;
+    struct span body;
+    int rv = envelope_read(MESSAGE_TRUST, value, &e);
+    if (rv == 0)
+        rv = trust_read(e.body, &s->trust);
+    return rv < 0 ? rv : trust_open(&s->trust, TRUST_ROOTS, MESSAGE_TRUST, value, &body);
+}
+
 /* The file is our own; the signature is looked at all the same, because it finds a flipped bit. */
 static int load_envelope(struct store *s, enum message type, struct span value)
 {
     struct span body = SPAN_NONE;
-    int rv = envelope_open(type, value, &s->identity.root, 1, &body);
+    int rv = trust_open(&s->trust, TRUST_ONLINE, type, value, &body);
     if (rv < 0)
         return rv;
     if (type == MESSAGE_ASSIGNMENT)
         return assignment_read(body, &s->assignment);
-    if (type == MESSAGE_DESIRED)
-        return desired_read(body, &s->document);
-    return trust_read(body, &s->trust);
+    return desired_read(body, &s->document);
 }
 
 static int load_held(struct store *s, struct errmsg *em)
@@ -480,7 +487,7 @@ int store_key(struct store *s, const struct secret_key *secret, struct errmsg *e
 int store_join(struct store *s, const struct joined *j, const struct facts *facts,
                const struct digest *token, const char *door, struct errmsg *em)
 {
-    assert(!store_joined(s) && j->cell_count > 0);
+    assert(!store_joined(s) && j->cell_count > 0 && j->trust_count > 0);
     int rv = begin(s);
     if (rv == 0)
         rv = write_join(s, j, facts, token, door);
@@ -510,14 +517,13 @@ static int write_join(struct store *s, const struct joined *j, const struct fact
         enum meta key;
         struct span value;
     } values[] = {
-        {META_ROOT, span_of(j->root.bytes, sizeof(j->root.bytes))},
         {META_MAC, span_of(j->mac.bytes, sizeof(j->mac.bytes))},
         {META_FACTS, span_buffer(&told)},
         {META_POLICY, span_of(policy, sizeof(policy))},
         {META_CELLS, span_of(cells, len)},
         {META_TOKEN, span_of(token->bytes, sizeof(token->bytes))},
         {META_ASSIGNMENT, j->assignment},
-        {META_TRUST, j->trust},
+        {META_TRUST, j->trust[j->trust_count - 1]},
         {META_DOOR, span_text(door)},
         {META_CERTIFICATE, j->certificate},
     };

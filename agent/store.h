@@ -23,7 +23,6 @@ struct identity {
     struct key_id id;
     bool keyed;      /* there is a key pair */
     uint32_t number; /* 0: not joined yet */
-    struct public_key root;
     struct mac_key mac;
     struct facts facts;   /* as told when joining */
     struct policy policy; /* until the first document */

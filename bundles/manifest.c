@@ -66,14 +66,20 @@ int manifest_read(struct span body, struct manifest *m)
     return rv < 0 ? rv : in_range(m);
 }
 
-int manifest_open(struct span bytes, const struct public_key *publishers, size_t count,
-                  struct manifest *m)
+int manifest_open(struct span bytes, const struct trust *trust, struct manifest *m)
 {
     if (bytes.len > MANIFEST_MAX)
         return ERR_RANGE;
     struct span body;
-    int rv = envelope_open(MESSAGE_MANIFEST, bytes, publishers, count, &body);
+    int rv = trust_open(trust, TRUST_PUBLISHERS, MESSAGE_MANIFEST, bytes, &body);
     return rv < 0 ? rv : manifest_read(body, m);
+}
+
+int manifest_peek(struct span bytes, struct manifest *m)
+{
+    struct envelope e;
+    int rv = envelope_read(MESSAGE_MANIFEST, bytes, &e);
+    return rv < 0 ? rv : manifest_read(e.body, m);
 }
 
 /* What writer and reader both hold to. */

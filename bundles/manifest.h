@@ -5,7 +5,7 @@
 #ifndef DUNLIN_BUNDLES_MANIFEST_H
 #define DUNLIN_BUNDLES_MANIFEST_H
 
-#include "sync/envelope.h"
+#include "sync/trust.h"
 
 /* Index chunks that a manifest can name. One has 250 references on average, and a reference stands
  * for 73 KiB: enough for about 18 GiB of content. */
@@ -50,10 +50,11 @@ int manifest_write(const struct manifest *m, struct buffer *out);
 int manifest_read(struct span body, struct manifest *m);
 
 /*
- * Checks the publisher's signature against the trusted keys, then reads. ERR_UNTRUSTED,
+ * Checks that enough of the trusted publishers have signed, then reads. ERR_UNTRUSTED,
  * ERR_SIGNATURE or ERR_FORMAT. A bundle's digest is the digest of the whole signed manifest.
  */
-int manifest_open(struct span bytes, const struct public_key *publishers, size_t count,
-                  struct manifest *m);
+int manifest_open(struct span bytes, const struct trust *trust, struct manifest *m);
+/* Reads one whose signatures were checked before. */
+int manifest_peek(struct span bytes, struct manifest *m);
 
 #endif

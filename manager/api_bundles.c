@@ -10,6 +10,9 @@ struct census {
 };
 
 static int open_manifest(struct request *r, struct errmsg *em);
+static int say_who_is_missing(const struct trust *trust, const struct envelope *e,
+                              struct errmsg *em);
+static bool is_publisher(const struct trust_keys *k, const struct key_id *id);
 static int check_content(struct request *r, struct errmsg *em);
 static int count_index_chunk(struct request *r, const struct chunk_ref *ref, struct census *c,
                              struct errmsg *em);
@@ -17,7 +20,8 @@ static int keep_manifest(struct request *r, const struct digest *name, struct er
 static request_finish finish_add;
 static request_item next_bundle;
 static json_t *bundle_json(struct request *r, const struct bundle_row *row, bool full);
-static int load_manifest(struct request *r, const struct digest *name, struct key_id *publisher);
+static int load_manifest(struct request *r, const struct digest *name, struct envelope *e);
+static json_t *signers_json(const struct envelope *e);
 static bool split_name(struct request *r, const char **name, const char **version);
 
 void api_bundles_add(struct request *r)
@@ -71,27 +75,54 @@ void api_bundles_remove(struct request *r)
 /* Into the tools' manifest. */
 static int open_manifest(struct request *r, struct errmsg *em)
 {
-    const struct manager *m = daemon_core(r->daemon);
-    struct public_key publishers[PUBLISHERS_MAX];
-    uint32_t count = manager_publisher_count(m);
-    for (uint32_t i = 0; i < count; i++)
-        publishers[i] = *manager_publisher(m, i);
+    const struct trust *trust = manager_trust(daemon_core(r->daemon));
     struct span bytes = span_buffer(&r->body);
-    struct span body = SPAN_NONE;
-    struct key_id signer;
-    int rv = envelope_peek(MESSAGE_MANIFEST, bytes, &body, &signer);
+    struct envelope e;
+    int rv = envelope_read(MESSAGE_MANIFEST, bytes, &e);
     if (rv < 0)
         return errmsg_set(em, rv, "the body is no signed manifest");
-    rv = manifest_open(bytes, publishers, count, &r->tools->manifest);
+    rv = manifest_open(bytes, trust, &r->tools->manifest);
     if (rv == ERR_UNTRUSTED)
-        return errmsg_set(em, rv,
-                          "the manifest is signed by key %s, which this fleet does not trust: "
-                          "add its publisher key first",
-                          key_id_hex(&signer).text);
+        return say_who_is_missing(trust, &e, em);
     if (rv == ERR_SIGNATURE)
-        return errmsg_set(em, rv, "the manifest's signature by key %s does not hold",
-                          key_id_hex(&signer).text);
+        return errmsg_set(em, rv, "a publisher's signature on the manifest does not hold");
     return rv < 0 ? errmsg_set(em, ERR_FORMAT, "the manifest is not well-formed") : 0;
+}
+
+static int say_who_is_missing(const struct trust *trust, const struct envelope *e,
+                              struct errmsg *em)
+{
+    const struct trust_keys *k = &trust->roles[TRUST_PUBLISHERS];
+    char strangers[SIGNATURES_MAX * (2 * KEY_ID_LEN + 2) + 1] = "";
+    size_t len = 0;
+    uint32_t known = 0;
+    for (uint32_t i = 0; i < e->count; i++) {
+        if (is_publisher(k, &e->list[i].signer))
+            known++;
+        else
+            len += (size_t)snprintf(strangers + len, sizeof strangers - len, "%s%s",
+                                    len ? ", " : "", key_id_hex(&e->list[i].signer).text);
+    }
+    if (known == 0 && e->count > 0)
+        return errmsg_set(em, ERR_UNTRUSTED,
+                          "the manifest is signed by key %s, which this fleet does not trust: see "
+                          "`dunlin key trust`",
+                          strangers);
+    return errmsg_set(em, ERR_UNTRUSTED,
+                      "the manifest needs the signatures of %u of the fleet's %u publishers, and "
+                      "has %u: %u more must sign it%s%s",
+                      k->threshold, k->count, known, k->threshold - known,
+                      len ? "; not trusted: " : "", strangers);
+}
+
+static bool is_publisher(const struct trust_keys *k, const struct key_id *id)
+{
+    for (uint32_t i = 0; i < k->count; i++) {
+        struct key_id known = key_id_of(&k->list[i]);
+        if (key_id_equal(&known, id))
+            return true;
+    }
+    return false;
 }
 
 static int check_content(struct request *r, struct errmsg *em)
@@ -173,12 +204,12 @@ static json_t *next_bundle(struct request *r)
 static json_t *bundle_json(struct request *r, const struct bundle_row *row, bool full)
 {
     const struct manifest *m = &r->tools->manifest;
-    struct key_id publisher;
+    struct envelope e;
     json_t *json = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "name", row->name, "version",
                              row->version, "digest", digest_hex(&row->digest).text, "bytes",
                              (json_int_t)row->bytes, "files", (json_int_t)row->files, "chunks",
                              (json_int_t)row->chunks, "created", api_json_time(row->created_s));
-    if (load_manifest(r, &row->digest, &publisher) < 0)
+    if (load_manifest(r, &row->digest, &e) < 0)
         return json;
     json_object_set_new(json, "kind", json_string(bundle_kind_name(m->kind)));
     if (!full)
@@ -186,19 +217,26 @@ static json_t *bundle_json(struct request *r, const struct bundle_row *row, bool
     json_object_set_new(json, "hook_timeout_s", json_integer(m->hook_timeout_s));
     json_object_set_new(json, "health_deadline_s", json_integer(m->health_deadline_s));
     json_object_set_new(json, "health_interval_s", json_integer(m->health_interval_s));
-    json_object_set_new(json, "publisher", json_string(key_id_hex(&publisher).text));
+    json_object_set_new(json, "publishers", signers_json(&e));
     return json;
 }
 
+static json_t *signers_json(const struct envelope *e)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < e->count; i++)
+        json_array_append_new(list, json_string(key_id_hex(&e->list[i].signer).text));
+    return list;
+}
+
 /* From the depot, where only manifests that held were put. */
-static int load_manifest(struct request *r, const struct digest *name, struct key_id *publisher)
+static int load_manifest(struct request *r, const struct digest *name, struct envelope *e)
 {
     struct buffer plain = buffer_on(r->tools->plain, sizeof r->tools->plain);
-    struct span body = SPAN_NONE;
     int rv = depot_get_plain(daemon_depot(r->daemon), name, &plain, NULL);
     if (rv == 0)
-        rv = envelope_peek(MESSAGE_MANIFEST, span_buffer(&plain), &body, publisher);
-    return rv < 0 ? rv : manifest_read(body, &r->tools->manifest);
+        rv = envelope_read(MESSAGE_MANIFEST, span_buffer(&plain), e);
+    return rv < 0 ? rv : manifest_read(e->body, &r->tools->manifest);
 }
 
 /* The path's NAME@VERSION, cut in place. */

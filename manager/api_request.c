@@ -323,8 +323,9 @@ static unsigned status_of(int rv)
     case ERR_USAGE:
     case ERR_DIGEST:
     case ERR_SIGNATURE:
-    case ERR_UNTRUSTED:
         return MHD_HTTP_BAD_REQUEST;
+    case ERR_UNTRUSTED:
+        return MHD_HTTP_FORBIDDEN;
     case ERR_NO_SPACE:
         return MHD_HTTP_INSUFFICIENT_STORAGE;
     default:

@@ -23,8 +23,8 @@ request_handler api_tokens_create;
 request_handler api_tokens_list;
 request_handler api_tokens_revoke;
 
-request_handler api_publishers_add;
-request_handler api_publishers_list;
+request_handler api_trust_show;
+request_handler api_trust_set;
 
 request_handler api_chunks_missing;
 request_handler api_chunks_put;

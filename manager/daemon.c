@@ -16,6 +16,7 @@
 #include "manager/flood.h"
 #include "manager/keyring.h"
 #include "manager/reception.h"
+#include "manager/root.h"
 #include "manager/scribe.h"
 #include "sync/message.h"
 
@@ -275,12 +276,22 @@ static int open_files(struct daemon *d, struct errmsg *em)
     return ledger_setting(d->ledger, LEDGER_EPOCH) > 0 ? 0 : found_fleet(d, em);
 }
 
+/* Once in a fleet's life: its epoch, and whom it trusts. */
 static int found_fleet(struct daemon *d, struct errmsg *em)
 {
+    uint8_t memory[TRUST_MAX + ENVELOPE_OVERHEAD];
+    struct buffer envelope = buffer_on(memory, sizeof memory);
+    struct topic topic = topic_make(&(struct topic_name){.kind = TOPIC_TRUST, .version = 1});
     struct audit_entry e = {.actor = "manager", .action = "fleet-create"};
     struct key_id authority = key_id_of(&d->keys.authority_public);
     audit_text(e.object, sizeof e.object, "authority %s", key_id_hex(&authority).text);
-    int rv = ledger_set(d->ledger, LEDGER_EPOCH, 1, em);
+    int rv = root_found(d->dir, &d->keys, d->now_s, &envelope, em);
+    if (rv == 0)
+        rv = ledger_publish(d->ledger, topic.text, span_buffer(&envelope), em);
+    if (rv == 0)
+        rv = ledger_trust(d->ledger, 1, em);
+    if (rv == 0)
+        rv = ledger_set(d->ledger, LEDGER_EPOCH, 1, em);
     return rv < 0 ? rv : auditor_add(d->auditor, &e, d->now_s, em);
 }
 
@@ -423,8 +434,7 @@ static void step(struct daemon *d, struct manager_event *ev, const struct newcom
     manager_step(d->core, ev, &d->scratch, out);
     d->more = out->more;
     for (uint32_t i = 0; i < out->persist_count && d->broken == 0; i++)
-        d->broken =
-            scribe_persist(d->scribe, d->core, &out->persist[i], newcomer, d->now_s, &d->why);
+        d->broken = scribe_persist(d->scribe, d->core, &out->persist[i], ev, newcomer, &d->why);
     audit_alarms(d, out);
     if (ev->type == MANAGER_JOIN)
         audit_joins(d, out);
@@ -588,7 +598,6 @@ static int accept_agent(struct daemon *d, uint32_t number, struct joined *answer
 {
     size_t cells = cells_count(d->cells);
     answer->number = number;
-    answer->root = d->keys.root;
     answer->mac = keyring_status(&d->keys, number, &manager_agent(d->core, number)->id);
     answer->policy = d->options.policy;
     answer->cell_count = (uint32_t)(cells < CELLS_MAX ? cells : CELLS_MAX);
@@ -600,7 +609,8 @@ static int accept_agent(struct daemon *d, uint32_t number, struct joined *answer
     answer->certificate = span_buffer(&certificate);
     int rv = scribe_assignment(d->scribe, d->core, number, d->now_s, &answer->assignment);
     if (rv == 0)
-        rv = scribe_trust(d->scribe, d->core, d->now_s, &answer->trust);
+        rv = scribe_trust(d->scribe, d->core, answer->trust);
+    answer->trust_count = rv > 0 ? (uint32_t)rv : 0;
     if (rv < 0)
         log_event(LOG_ERROR, "join-unanswered", "agent=%u reason=%s", number, err_name(rv));
     return rv;
@@ -877,5 +887,8 @@ int daemon_put_chunk(struct daemon *d, const struct digest *name, struct span fr
 struct token_batch daemon_batch(const struct daemon *d, uint32_t batch)
 {
     assert(batch < manager_batch_count(d->core));
-    return keyring_batch(&d->keys, batch);
+    struct token_batch b = keyring_batch(&d->keys, batch);
+    struct root_pin pin = trust_pin(manager_trust(d->core));
+    memcpy(b.root, pin.bytes, sizeof b.root);
+    return b;
 }

@@ -29,7 +29,7 @@ int keyring_init(struct keyring *k, const struct fleet_keys *keys)
     struct key_id id = key_id_of(&k->authority_public);
     snprintf(k->authority_name, sizeof k->authority_name, "Dunlin %.*s", NAME_DIGITS,
              key_id_hex(&id).text);
-    return rv < 0 ? rv : sign_public(&k->signing, &k->root);
+    return rv < 0 ? rv : sign_public(&k->signing, &k->online);
 }
 
 static struct mac_base batch_key(const struct keyring *k, uint32_t batch)
@@ -42,10 +42,8 @@ struct token_batch keyring_batch(const struct keyring *k, uint32_t batch)
 {
     struct token_batch b = {.number = batch + 1, .key = batch_key(k, batch)};
     struct key_id authority = key_id_of(&k->authority_public);
-    struct key_id root = key_id_of(&k->root);
     _Static_assert(TOKEN_PIN_LEN == KEY_ID_LEN, "a pin is a key's id");
     memcpy(b.authority, authority.bytes, TOKEN_PIN_LEN);
-    memcpy(b.root, root.bytes, TOKEN_PIN_LEN);
     return b;
 }
 

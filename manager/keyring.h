@@ -10,8 +10,8 @@
 #include "manager/ledger.h"
 
 struct keyring {
-    struct secret_key signing;
-    struct public_key root; /* its public half, which tokens pin */
+    struct secret_key signing; /* the online key */
+    struct public_key online;  /* its public half */
     struct secret_key authority;
     struct public_key authority_public; /* its public half */
     char authority_name[CERTIFICATE_NAME_MAX + 1];
@@ -25,7 +25,8 @@ int keyring_draw(struct fleet_keys *fresh);
 /* ERR_CRYPTO when the signing key is none. */
 int keyring_init(struct keyring *k, const struct fleet_keys *keys);
 
-/* `batch` is the index of its row; in a token's text it counts from 1. */
+/* `batch` is the index of its row; in a token's text it counts from 1. The pin of the
+ * roots is the caller's. */
 struct token_batch keyring_batch(const struct keyring *k, uint32_t batch);
 /* Appends the certificate, issued by the fleet's authority. The same again is the same bytes. */
 int keyring_certificate(const struct keyring *k, const struct certificate *c, struct buffer *der);

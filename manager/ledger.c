@@ -64,7 +64,6 @@
     " priority INTEGER, salt INTEGER, removed INTEGER, created INTEGER, history BLOB);"            \
     "CREATE TABLE cohort(n INTEGER PRIMARY KEY, key BLOB, labels TEXT, epoch INTEGER,"             \
     " revision INTEGER, fingerprint BLOB, issued INTEGER, trust INTEGER, placements BLOB);"        \
-    "CREATE TABLE publisher(n INTEGER PRIMARY KEY, key BLOB);"                                     \
     "CREATE TABLE agent(n INTEGER PRIMARY KEY, row BLOB);"                                         \
     "CREATE TABLE newcomer(n INTEGER PRIMARY KEY, key BLOB, facts BLOB);"                          \
     "CREATE TABLE status(n INTEGER PRIMARY KEY, row BLOB);"                                        \
@@ -86,7 +85,6 @@ enum statement {
     PUT_BUNDLE,
     PUT_DEPLOYMENT,
     PUT_COHORT,
-    PUT_PUBLISHER,
     PUT_AGENT,
     PUT_NEWCOMER,
     PUT_STATUS,
@@ -120,7 +118,6 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [PUT_BUNDLE] = "REPLACE INTO bundle VALUES(?,?,?,?,?,?,?,?,?)",
     [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?)",
     [PUT_COHORT] = "REPLACE INTO cohort VALUES(?,?,?,?,?,?,?,?,?)",
-    [PUT_PUBLISHER] = "REPLACE INTO publisher VALUES(?,?)",
     [PUT_AGENT] = "REPLACE INTO agent VALUES(?,?)",
     [PUT_NEWCOMER] = "REPLACE INTO newcomer VALUES(?,?,?)",
     [PUT_STATUS] = "REPLACE INTO status VALUES(?,?)",
@@ -204,7 +201,7 @@ static int load_batches(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_bundles(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_deployments(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_cohorts(struct ledger *l, struct manager *m, struct errmsg *em);
-static int load_publishers(struct ledger *l, struct manager *m, struct errmsg *em);
+static int load_trust(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_agents(struct ledger *l, struct manager *m, struct errmsg *em);
 static void get_history(struct query *q, struct deployment_row *row);
 static void get_placements(struct query *q, struct cohort *row);
@@ -446,7 +443,7 @@ int ledger_set(struct ledger *l, unsigned setting, int64_t value, struct errmsg 
 int ledger_load(struct ledger *l, struct manager *m, struct errmsg *em)
 {
     static int (*const tables[])(struct ledger *, struct manager *, struct errmsg *) = {
-        load_batches, load_bundles, load_deployments, load_cohorts, load_publishers, load_agents,
+        load_batches, load_bundles, load_deployments, load_cohorts, load_trust, load_agents,
     };
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         int rv = tables[i](l, m, em);
@@ -564,24 +561,29 @@ static void get_placements(struct query *q, struct cohort *row)
     }
 }
 
-static int load_publishers(struct ledger *l, struct manager *m, struct errmsg *em)
+/* Its version is kept; the document is what was published under that. */
+static int load_trust(struct ledger *l, struct manager *m, struct errmsg *em)
 {
-    int rv = 0;
-    struct query q = query_sql(l, "SELECT * FROM publisher ORDER BY n");
-    for (uint32_t n = 0; rv == 0 && next_row(&q); n++) {
-        struct public_key key = {0};
-        q.odd |= get_int(&q, UINT32_MAX) != n;
-        get_bytes(&q, key.bytes, PUBLIC_KEY_LEN);
-        rv = q.odd ? ERR_DAMAGED : manager_load_publisher(m, &key);
-    }
-    rv = end_load(&q, rv, "load its publishers", em);
+    static uint8_t memory[TRUST_MAX + ENVELOPE_OVERHEAD_MAX];
+    struct buffer bytes = buffer_on(memory, sizeof memory);
+    struct envelope e;
+    struct trust trust;
+    struct query q = query_on(l, l->statements[GET_META]);
+    put_int(&q, META_TRUST);
+    uint32_t version = next_row(&q) ? (uint32_t)get_int(&q, UINT32_MAX) : 0;
+    int rv = end_load(&q, 0, "load its trust document", em);
+    if (rv < 0 || version == 0)
+        return rv;
+    rv = ledger_get_trust(l, version, &bytes, em);
     if (rv < 0)
         return rv;
-    struct query version = query_on(l, l->statements[GET_META]);
-    put_int(&version, META_TRUST);
-    if (next_row(&version))
-        manager_load_trust_version(m, (uint32_t)get_int(&version, UINT32_MAX));
-    return end_load(&version, 0, "load its trust list", em);
+    rv = envelope_read(MESSAGE_TRUST, span_buffer(&bytes), &e);
+    if (rv == 0)
+        rv = trust_read(e.body, &trust);
+    if (rv < 0 || trust.version != version)
+        return fail(l, ERR_DAMAGED, "load its trust document", em);
+    manager_load_trust(m, &trust);
+    return 0;
 }
 
 static uint32_t take_32(const uint8_t **at)
@@ -854,21 +856,9 @@ int ledger_deployment(struct ledger *l, uint32_t index, const struct deployment_
     return end_write(&q, em);
 }
 
-/* Keys are only ever added to the list. */
-int ledger_trust(struct ledger *l, const struct trust *trust, struct errmsg *em)
+int ledger_trust(struct ledger *l, uint32_t version, struct errmsg *em)
 {
-    for (uint32_t i = 0; i < trust->count; i++) {
-        struct query q;
-        int rv = start_row(l, PUT_PUBLISHER, &q, em);
-        if (rv < 0)
-            return rv;
-        put_int(&q, i);
-        put_blob(&q, span_of(trust->publishers[i].bytes, PUBLIC_KEY_LEN));
-        rv = end_write(&q, em);
-        if (rv < 0)
-            return rv;
-    }
-    return put_number(l, META_TRUST, trust->version, em);
+    return put_number(l, META_TRUST, version, em);
 }
 
 /* ---- transactions ---- */
@@ -1076,6 +1066,12 @@ int ledger_published(struct ledger *l, const char *topic, struct buffer *out, st
     if (rv < 0)
         return fail(l, rv, "read what was published", em);
     return found ? 0 : errmsg_set(em, ERR_NOT_FOUND, "nothing has been published as %s", topic);
+}
+
+int ledger_get_trust(struct ledger *l, uint32_t version, struct buffer *out, struct errmsg *em)
+{
+    struct topic topic = topic_make(&(struct topic_name){.kind = TOPIC_TRUST, .version = version});
+    return ledger_published(l, topic.text, out, em);
 }
 
 int ledger_facts(struct ledger *l, uint32_t number, struct facts *out, struct errmsg *em)

@@ -19,7 +19,7 @@ struct ledger;
 /* Made once per fleet, kept in the database (mode 0600). */
 struct fleet_keys {
     uint8_t fleet[FLEET_ID_LEN]; /* names this database to brokers */
-    struct secret_key signing;   /* signs documents, assignments, trust lists */
+    struct secret_key signing;   /* the online key: signs documents and assignments */
     struct mac_key master;       /* token, status and cohort keys are derived from it */
     struct secret_key authority; /* issues certificates */
 };
@@ -65,8 +65,10 @@ int ledger_bundle(struct ledger *l, uint32_t index, const struct bundle_row *row
                   struct errmsg *em);
 int ledger_deployment(struct ledger *l, uint32_t index, const struct deployment_row *row,
                       struct errmsg *em);
-/* The whole list and its version. */
-int ledger_trust(struct ledger *l, const struct trust *trust, struct errmsg *em);
+/* The newest version, which has been published. */
+int ledger_trust(struct ledger *l, uint32_t version, struct errmsg *em);
+/* The envelope of one version, into `out` (appended); ERR_NOT_FOUND. */
+int ledger_get_trust(struct ledger *l, uint32_t version, struct buffer *out, struct errmsg *em);
 
 /* True when rows wait for a commit. */
 bool ledger_dirty(const struct ledger *l);

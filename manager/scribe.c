@@ -20,8 +20,7 @@ struct scribe {
     uint8_t body[DOCUMENT_MAX];
     uint8_t envelope[DOCUMENT_MAX + ENVELOPE_OVERHEAD];
     uint8_t assignment[ASSIGNMENT_MAX + ENVELOPE_OVERHEAD];
-    uint8_t trust[TRUST_MAX + ENVELOPE_OVERHEAD]; /* the newest list, signed */
-    size_t trust_len;                             /* 0: not known yet */
+    uint8_t trust[TRUST_WALK_MAX * (TRUST_MAX + ENVELOPE_OVERHEAD_MAX)];
     uint8_t chunk[CHUNK_MAX];
 };
 
@@ -35,7 +34,7 @@ static int persist_head(struct scribe *s, const struct manager *m, uint32_t inde
                         struct errmsg *em);
 static int persist_assignment(struct scribe *s, const struct manager *m, uint32_t number,
                               uint64_t now_s, struct errmsg *em);
-static int persist_trust(struct scribe *s, const struct manager *m, uint64_t now_s,
+static int persist_trust(struct scribe *s, uint32_t version, struct span envelope,
                          struct errmsg *em);
 static int persist_bundle(struct scribe *s, const struct manager *m, uint32_t index,
                           struct errmsg *em);
@@ -68,7 +67,8 @@ void scribe_free(struct scribe *s)
 }
 
 int scribe_persist(struct scribe *s, const struct manager *m, const struct persist *p,
-                   const struct newcomer *newcomer, uint64_t now_s, struct errmsg *em)
+                   const struct manager_event *ev, const struct newcomer *newcomer,
+                   struct errmsg *em)
 {
     switch (p->type) {
     case PERSIST_AGENT:
@@ -82,9 +82,9 @@ int scribe_persist(struct scribe *s, const struct manager *m, const struct persi
     case PERSIST_HEAD:
         return persist_head(s, m, p->index, em);
     case PERSIST_ASSIGNMENT:
-        return persist_assignment(s, m, p->index, now_s, em);
+        return persist_assignment(s, m, p->index, ev->now_s, em);
     case PERSIST_TRUST:
-        return persist_trust(s, m, now_s, em);
+        return persist_trust(s, p->index, ev->command->trust.envelope, em);
     case PERSIST_BATCH:
         return ledger_batch(s->ledger, p->index, manager_batch(m, p->index), em);
     case PERSIST_BUNDLE:
@@ -142,7 +142,7 @@ static int persist_assignment(struct scribe *s, const struct manager *m, uint32_
         return rv;
     return publish_head(
         s, &(struct topic_name){.kind = TOPIC_AGENT_HEAD, .agent = row->id},
-        &(struct head){.revision = row->assigned, .trust_version = manager_trust_version(m)}, em);
+        &(struct head){.revision = row->assigned, .trust_version = manager_trust(m)->version}, em);
 }
 
 /* ---- documents ---- */
@@ -196,51 +196,30 @@ static int seal(struct scribe *s, enum message type, struct span body, struct bu
     return rv < 0 ? errmsg_set(em, rv, "cannot sign a document: %s", err_name(rv)) : 0;
 }
 
-/* ---- the trust list ---- */
+/* ---- trust documents ---- */
 
-static int compose_trust(struct scribe *s, const struct trust *t)
-{
-    struct buffer body = buffer_on(s->body, sizeof s->body);
-    struct buffer out = buffer_on(s->trust, sizeof s->trust);
-    int rv = trust_write(t, &body);
-    if (rv == 0)
-        rv = seal(s, MESSAGE_TRUST, span_buffer(&body), &out, NULL);
-    s->trust_len = rv < 0 ? 0 : out.len;
-    return rv;
-}
-
-static int persist_trust(struct scribe *s, const struct manager *m, uint64_t now_s,
+static int persist_trust(struct scribe *s, uint32_t version, struct span envelope,
                          struct errmsg *em)
 {
-    struct trust t;
-    manager_trust(m, now_s, &t);
-    int rv = compose_trust(s, &t);
-    if (rv < 0)
-        return errmsg_set(em, rv, "cannot sign the trust list: %s", err_name(rv));
-    rv = ledger_trust(s->ledger, &t, em);
-    if (rv < 0)
-        return rv;
-    struct topic topic = topic_make(&(struct topic_name){.kind = TOPIC_TRUST});
-    return ledger_publish(s->ledger, topic.text, span_of(s->trust, s->trust_len), em);
+    struct topic topic = topic_make(&(struct topic_name){.kind = TOPIC_TRUST, .version = version});
+    int rv = ledger_trust(s->ledger, version, em);
+    return rv < 0 ? rv : ledger_publish(s->ledger, topic.text, envelope, em);
 }
 
-/* The list that was published last; before the first publisher, an empty one. */
-int scribe_trust(struct scribe *s, const struct manager *m, uint64_t now_s, struct span *envelope)
+int scribe_trust(struct scribe *s, const struct manager *m, struct span list[static TRUST_WALK_MAX])
 {
-    struct topic topic = topic_make(&(struct topic_name){.kind = TOPIC_TRUST});
     struct buffer out = buffer_on(s->trust, sizeof s->trust);
-    int rv = 0;
-    if (s->trust_len == 0) {
-        rv = ledger_published(s->ledger, topic.text, &out, NULL);
-        s->trust_len = out.len;
+    uint32_t newest = manager_trust(m)->version;
+    uint32_t version = newest < TRUST_WALK_MAX ? 1 : newest - TRUST_WALK_MAX + 1;
+    int count = 0;
+    for (; version <= newest; version++) {
+        size_t start = out.len;
+        int rv = ledger_get_trust(s->ledger, version, &out, NULL);
+        if (rv < 0)
+            return rv;
+        list[count++] = span_of(out.data + start, out.len - start);
     }
-    if (rv == ERR_NOT_FOUND) {
-        struct trust t;
-        manager_trust(m, now_s, &t);
-        rv = compose_trust(s, &t);
-    }
-    *envelope = span_of(s->trust, s->trust_len);
-    return rv;
+    return count;
 }
 
 /* ---- bundles ---- */
@@ -254,13 +233,10 @@ static int persist_bundle(struct scribe *s, const struct manager *m, uint32_t in
 {
     const struct bundle_row *row = manager_bundle(m, index);
     struct buffer plain = buffer_on(s->chunk, sizeof s->chunk);
-    struct span body;
-    struct key_id signer;
     int rv = depot_get_plain(s->depot, &row->digest, &plain, em);
     if (rv < 0)
         return rv;
-    if (envelope_peek(MESSAGE_MANIFEST, span_buffer(&plain), &body, &signer) < 0 ||
-        manifest_read(body, &s->manifest) < 0)
+    if (manifest_peek(span_buffer(&plain), &s->manifest) < 0)
         return errmsg_set(em, ERR_FORMAT, "%s@%s: its manifest can't be read", row->name,
                           row->version);
     rv = ledger_bundle(s->ledger, index, row, em);
@@ -327,5 +303,4 @@ void scribe_committed(struct scribe *s)
 void scribe_rolled_back(struct scribe *s)
 {
     s->gone_count = 0;
-    s->trust_len = 0;
 }

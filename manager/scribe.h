@@ -14,10 +14,11 @@ struct scribe;
 struct scribe *scribe_new(const struct keyring *keys, struct ledger *ledger, struct depot *depot);
 void scribe_free(struct scribe *s);
 
-/* `newcomer` is what the joining device brought when `p` is its PERSIST_AGENT. After an error the
- * ledger's transaction is spoilt, or must be rolled back. */
+/* `ev` is what the core was stepped with, `newcomer` what the joining device brought when `p` is
+ * its PERSIST_AGENT. After an error the ledger's transaction is spoilt, or must be rolled back. */
 int scribe_persist(struct scribe *s, const struct manager *m, const struct persist *p,
-                   const struct newcomer *newcomer, uint64_t now_s, struct errmsg *em);
+                   const struct manager_event *ev, const struct newcomer *newcomer,
+                   struct errmsg *em);
 
 /* After the ledger's commit: drops the content that no bundle has any more. */
 void scribe_committed(struct scribe *s);
@@ -27,6 +28,9 @@ void scribe_rolled_back(struct scribe *s);
 /* Signed, for the answer to a join; borrowed until the next call. */
 int scribe_assignment(struct scribe *s, const struct manager *m, uint32_t number, uint64_t now_s,
                       struct span *envelope);
-int scribe_trust(struct scribe *s, const struct manager *m, uint64_t now_s, struct span *envelope);
+/* The newest trust documents for the same answer, the last of them last; how many, or a negative
+ * code. */
+int scribe_trust(struct scribe *s, const struct manager *m,
+                 struct span list[static TRUST_WALK_MAX]);
 
 #endif

@@ -14,6 +14,9 @@ static void connect_again(void *context, uint64_t life, void *payload);
 static void tick(void *context, uint64_t life, void *payload);
 static void start_again(void *context, uint64_t life, void *payload);
 static void take_renewal(struct control *c, const struct topic_name *answer, struct span payload);
+static void found(struct control *c);
+static void write_trust(struct control *c, const struct trust *t, const unsigned *signers,
+                        size_t count);
 static void take_join(struct control *c, const struct join_id *id, struct span payload);
 static void take_report(struct control *c, const struct key_id *topic, struct span payload);
 
@@ -31,18 +34,37 @@ struct control *control_new(struct stage *stage, struct broker *broker, const st
     c->policy = options->policy;
     c->document_life_s = options->document_life_s;
     c->tick_ms = CONTROL_TICK_MS;
-    c->signing = notary_secret(1);
-    c->root = notary_public(&c->signing);
+    c->signing = notary_secret(CONTROL_ONLINE);
     c->authority = notary_secret(2);
     memcpy(c->master.bytes, c->signing.bytes, MAC_KEY_LEN);
     c->rows = calloc(1, sizeof *c->rows);
     c->memory = malloc(MANAGER_SCRATCH_MAX);
     if (!c->rows || !c->memory)
         abort();
+    found(c);
     c->scratch = arena_on(c->memory, MANAGER_SCRATCH_MAX);
     c->client = broker_client(broker, "manager", true, &handler);
     control_start(c);
     return c;
+}
+
+/* The first trust document, with the shelf's publisher. */
+static void found(struct control *c)
+{
+    struct trust *t = &c->rows->trust;
+    const unsigned keys[TRUST_ROLE_COUNT] = {CONTROL_ROOT, SHELF_PUBLISHER, CONTROL_ONLINE};
+    struct public_key authority = notary_public(&c->authority);
+    *t = (struct trust){.version = 1,
+                        .issued_s = STAGE_WALL_S,
+                        .authority_count = 1,
+                        .authorities = {key_id_of(&authority)}};
+    for (int role = 0; role < TRUST_ROLE_COUNT; role++) {
+        struct secret_key secret = notary_secret(keys[role]);
+        struct public_key public = notary_public(&secret);
+        trust_add(t, (enum trust_role)role, &public);
+    }
+    write_trust(c, t, &(const unsigned){CONTROL_ROOT}, 1);
+    control_say_trust(c);
 }
 
 void control_free(struct control *c)
@@ -254,9 +276,9 @@ static void take_join(struct control *c, const struct join_id *id, struct span p
 struct token control_token(const struct control *c, uint32_t batch, uint32_t index)
 {
     struct mac_base key = batch_key(c, batch);
-    struct key_id root = key_id_of(&c->root);
+    struct root_pin pin = trust_pin(&c->rows->trust);
     struct token t = {.batch = batch, .index = index, .secret = token_secret(&key, index)};
-    memcpy(t.root, root.bytes, TOKEN_PIN_LEN);
+    memcpy(t.root, pin.bytes, TOKEN_PIN_LEN);
     return t;
 }
 
@@ -272,6 +294,37 @@ int control_command(struct control *c, const struct command *command, struct man
         out->rv = rv;
     control_pump(c);
     return out->rv;
+}
+
+static void write_trust(struct control *c, const struct trust *t, const unsigned *signers,
+                        size_t count)
+{
+    uint8_t memory[TRUST_MAX];
+    struct buffer body = buffer_on(memory, sizeof memory);
+    int rv = trust_write(t, &body);
+    struct envelope e = {.body = span_buffer(&body)};
+    for (size_t i = 0; i < count; i++) {
+        struct secret_key secret = notary_secret(signers[i]);
+        rv |= envelope_sign(MESSAGE_TRUST, &e, &secret);
+    }
+    c->trust = buffer_on(c->trust_memory, sizeof c->trust_memory);
+    rv |= envelope_write(MESSAGE_TRUST, &e, &c->trust);
+    assert(rv == 0);
+}
+
+int control_trust(struct control *c, const struct trust *next, const unsigned *signers,
+                  size_t count)
+{
+    struct manager_out out;
+    struct trust checked;
+    write_trust(c, next, signers, count);
+    int rv = notary_follows(&c->rows->trust, span_buffer(&c->trust), &checked);
+    if (rv < 0)
+        return rv;
+    struct command command = {.type = COMMAND_TRUST};
+    command.trust.next = &checked;
+    command.trust.envelope = span_buffer(&c->trust);
+    return control_command(c, &command, &out);
 }
 
 int control_push(struct control *c, const struct bundle *bundle, struct manager_out *out)

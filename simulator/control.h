@@ -14,6 +14,9 @@
 #define CONTROL_OFF_MS 3000
 #define CONTROL_TICK_MS 1000
 #define CONTROL_EPOCH 1
+/* notary_secret() of these: the fleet's root key, and the manager's first online key. */
+#define CONTROL_ROOT 1
+#define CONTROL_ONLINE 129
 /* Everything the manager ever said under a revision, to see that it never says something else. */
 #define CONTROL_SAID_MAX 4096
 #define CONTROL_DEVICES_MAX 64
@@ -44,9 +47,8 @@ struct control {
     const struct shelf *shelf;
     struct client *client;
 
-    struct secret_key signing;
+    struct secret_key signing; /* the online key */
     struct secret_key authority;
-    struct public_key root;
     struct mac_key master;
     struct policy policy;
     uint32_t document_life_s;
@@ -60,6 +62,9 @@ struct control {
     uint8_t *memory;
     struct public_key device_keys[CONTROL_DEVICES_MAX + 1]; /* durable, by agent number */
     uint64_t cursor; /* publications up to this serial are with the broker */
+
+    struct buffer trust; /* the envelope of the command that is under way */
+    uint8_t trust_memory[TRUST_MAX + ENVELOPE_OVERHEAD_MAX];
 
     struct persist *pending; /* of the open commit */
     uint32_t pending_count;
@@ -94,7 +99,13 @@ void control_start(struct control *c);
 /* What an operator does: the core's answer in `out`, once it is durable. ERR_TIMEOUT when the
  * manager doesn't run or dies before it answers. */
 int control_command(struct control *c, const struct command *command, struct manager_out *out);
-/* The index-th token of a batch. */
+/*
+ * Has a trust document take effect that these sign (notary_secret() of each), as the API does: 0,
+ * what is wrong with it, or as control_command.
+ */
+int control_trust(struct control *c, const struct trust *next, const unsigned *signers,
+                  size_t count);
+/* The index-th token of a batch, which pins the roots of now. */
 struct token control_token(const struct control *c, uint32_t batch, uint32_t index);
 /* Adds it to the manager's bundles. */
 int control_push(struct control *c, const struct bundle *bundle, struct manager_out *out);

@@ -15,6 +15,8 @@ bool control_point(struct control *c);
 /* Steps the core and commits. 0, ERR_TIMEOUT when it died before it could speak, or ERR_NO_SPACE
  * when nothing of it happened. */
 int control_turn(struct control *c, struct manager_event *ev, struct manager_out *out);
+/* Publishes the trust document of the rows, whose envelope is at hand. */
+void control_say_trust(struct control *c);
 /* Answers a request to join. */
 void control_answer(struct control *c, const struct request *request, enum joined_code code,
                     uint32_t number);

@@ -124,7 +124,7 @@ static void say_head(struct control *c, const struct topic_name *name, struct re
     struct buffer out = buffer_on(memory, sizeof memory);
     struct topic topic = topic_make(name);
     int rv = head_write(
-        &(struct head){.revision = revision, .trust_version = manager_trust_version(c->core)},
+        &(struct head){.revision = revision, .trust_version = manager_trust(c->core)->version},
         &out);
     assert(rv == 0);
     rows_publish(c->rows, &topic, span_buffer(&out));
@@ -167,23 +167,17 @@ static void say_assignment(struct control *c, uint32_t number)
     say_head(c, &name, row->assigned);
 }
 
-static struct buffer trust_body(struct control *c, uint8_t *memory)
+static struct topic trust_topic(uint32_t version)
 {
-    struct trust t;
-    struct buffer body = buffer_on(memory, TRUST_MAX);
-    manager_trust(c->core, STAGE_WALL_S, &t);
-    int rv = trust_write(&t, &body);
-    assert(rv == 0);
-    return body;
+    return topic_make(&(struct topic_name){.kind = TOPIC_TRUST, .version = version});
 }
 
-static void say_trust(struct control *c)
+void control_say_trust(struct control *c)
 {
-    uint8_t memory[TRUST_MAX];
-    struct buffer body = trust_body(c, memory);
-    struct revision version = {.epoch = CONTROL_EPOCH, .number = manager_trust_version(c->core)};
-    say_signed(c, &(struct topic_name){.kind = TOPIC_TRUST}, version, MESSAGE_TRUST,
-               span_buffer(&body));
+    uint32_t version = c->rows->trust.version;
+    struct topic topic = trust_topic(version);
+    remember(c, &topic, (struct revision){.number = version}, span_buffer(&c->trust));
+    rows_publish(c->rows, &topic, span_buffer(&c->trust));
 }
 
 static void say_chunk(struct control *c, const struct frame *f, bool gone)
@@ -213,7 +207,7 @@ static void say(struct control *c, const struct persist *p)
     } else if (p->type == PERSIST_ASSIGNMENT) {
         say_assignment(c, p->index);
     } else if (p->type == PERSIST_TRUST) {
-        say_trust(c);
+        control_say_trust(c);
     } else if (p->type == PERSIST_BUNDLE || p->type == PERSIST_BUNDLE_GONE) {
         say_bundle(c, p->index, p->type == PERSIST_BUNDLE_GONE);
     }
@@ -258,21 +252,28 @@ void control_renew(struct control *c, const struct renewal *r, const struct topi
     control_point(c);
 }
 
+/* The newest ones, the last of them last. */
+static void fill_trust(const struct control *c, struct joined *j)
+{
+    uint32_t newest = c->rows->trust.version;
+    uint32_t version = newest < TRUST_WALK_MAX ? 1 : newest - TRUST_WALK_MAX + 1;
+    for (; version <= newest; version++) {
+        struct topic topic = trust_topic(version);
+        j->trust[j->trust_count++] = rows_published(c->rows, &topic);
+    }
+}
+
 static void fill_joined(struct control *c, uint32_t number, struct joined *j, struct buffer *memory)
 {
-    uint8_t body_memory[TRUST_MAX];
+    uint8_t body_memory[ASSIGNMENT_MAX];
     struct buffer body = assignment_body(c, number, body_memory);
     int rv = notary_seal(MESSAGE_ASSIGNMENT, span_buffer(&body), &c->signing, memory);
-    j->assignment = span_buffer(memory);
-    body = trust_body(c, body_memory);
-    rv |= notary_seal(MESSAGE_TRUST, span_buffer(&body), &c->signing, memory);
-    j->trust = span_of(memory->data + j->assignment.len, memory->len - j->assignment.len);
-    size_t before = memory->len;
-    put_certificate(c, number, &manager_agent(c->core, number)->id, memory);
-    j->certificate = span_of(memory->data + before, memory->len - before);
     assert(rv == 0);
+    j->assignment = span_buffer(memory);
+    put_certificate(c, number, &manager_agent(c->core, number)->id, memory);
+    j->certificate = span_of(memory->data + j->assignment.len, memory->len - j->assignment.len);
+    fill_trust(c, j);
     j->number = number;
-    j->root = c->root;
     j->mac = control_status_key(c, number, &manager_agent(c->core, number)->id);
     j->policy = c->policy;
     j->cell_count = 1;
@@ -282,9 +283,9 @@ static void fill_joined(struct control *c, uint32_t number, struct joined *j, st
 void control_answer(struct control *c, const struct request *request, enum joined_code code,
                     uint32_t number)
 {
-    uint8_t memory[JOINED_MAX], signed_memory[JOINED_MAX];
+    uint8_t memory[JOINED_MAX], signed_memory[ASSIGNMENT_MAX + ENVELOPE_OVERHEAD + CERTIFICATE_MAX];
     struct buffer out = buffer_on(memory, sizeof memory);
-    struct buffer envelopes = buffer_on(signed_memory, sizeof signed_memory);
+    struct buffer parts = buffer_on(signed_memory, sizeof signed_memory);
     struct topic_name name = {.kind = TOPIC_JOINED, .join = request->id};
     struct token token = control_token(c, request->batch, request->index);
     struct joined joined = {.code = code};
@@ -292,7 +293,7 @@ void control_answer(struct control *c, const struct request *request, enum joine
     for (size_t i = 0; i < sizeof nonce.bytes; i++)
         nonce.bytes[i] = (uint8_t)rng_next(&c->stage->rng);
     if (code == JOINED_ACCEPTED)
-        fill_joined(c, number, &joined, &envelopes);
+        fill_joined(c, number, &joined, &parts);
     int rv =
         joined_write(&joined, request->sealed ? &token.secret : NULL, &request->id, &nonce, &out);
     assert(rv == 0);

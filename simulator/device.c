@@ -246,7 +246,7 @@ static void trace_stores(struct device *d, const struct agent_out *out, int rv)
             stage_trace(d->stage, "%s store %s%s", device_name(d),
                         s->type == AGENT_STORE_DOCUMENT     ? "document"
                         : s->type == AGENT_STORE_ASSIGNMENT ? "assignment"
-                        : s->type == AGENT_STORE_TRUST      ? "trust list"
+                        : s->type == AGENT_STORE_TRUST      ? "trust"
                                                             : "certificate",
                         failed);
     }

@@ -116,16 +116,13 @@ static int accept_answer(struct device *d, const struct joined *j)
     struct span body;
     struct assignment assignment;
     struct trust trust;
-    struct key_id root = key_id_of(&j->root);
-    if (memcmp(root.bytes, d->token.root, TOKEN_PIN_LEN) != 0)
-        return ERR_UNTRUSTED;
-    int rv = notary_open(MESSAGE_ASSIGNMENT, j->assignment, &j->root, 1, &body);
+    struct root_pin pin;
+    memcpy(pin.bytes, d->token.root, sizeof pin.bytes);
+    int rv = notary_walk(&pin, j->trust, j->trust_count, &trust);
+    if (rv == 0)
+        rv = notary_open(&trust, TRUST_ONLINE, MESSAGE_ASSIGNMENT, j->assignment, &body);
     if (rv == 0)
         rv = assignment_read(body, &assignment);
-    if (rv == 0)
-        rv = notary_open(MESSAGE_TRUST, j->trust, &j->root, 1, &body);
-    if (rv == 0)
-        rv = trust_read(body, &trust);
     if (rv == 0 && !key_id_equal(&assignment.agent, &d->disk.id))
         rv = ERR_FOREIGN;
     if (rv == 0)

@@ -59,6 +59,7 @@ static struct topic topic_of(const struct device *d, enum topic_kind kind, uint8
         .agent = d->disk.id,
         .cohort = d->disk.assignment.cohort,
         .lane = topic_lane(&d->disk.id, lanes_log2),
+        .version = d->disk.trust.version + 1,
     });
 }
 
@@ -188,14 +189,13 @@ static void take_head(struct device *d, const struct topic_name *name, struct sp
 struct opened {
     struct desired document;
     struct assignment assignment;
-    struct trust trust;
 };
 
 static int open_signed(const struct device *d, enum message type, struct span payload,
                        struct agent_event *ev, struct incoming *in, struct opened *o)
 {
     struct span body;
-    int rv = notary_open(type, payload, &d->disk.root, 1, &body);
+    int rv = notary_open(&d->disk.trust, TRUST_ONLINE, type, payload, &body);
     if (rv < 0)
         return rv;
     if (type == MESSAGE_DESIRED) {
@@ -203,16 +203,22 @@ static int open_signed(const struct device *d, enum message type, struct span pa
         ev->document = in->document = &o->document;
         return desired_read(body, &o->document);
     }
-    if (type == MESSAGE_ASSIGNMENT) {
-        ev->type = AGENT_ASSIGNMENT;
-        ev->assignment = in->assignment = &o->assignment;
-        return assignment_read(body, &o->assignment);
+    ev->type = AGENT_ASSIGNMENT;
+    ev->assignment = in->assignment = &o->assignment;
+    return assignment_read(body, &o->assignment);
+}
+
+static void take_trust(struct device *d, uint32_t version, struct span payload)
+{
+    static struct trust trust;
+    struct agent_event ev = {.type = AGENT_TRUST, .trust_version = version};
+    struct incoming in = {.trust = &trust};
+    if (version > d->disk.trust.version) {
+        if (notary_follows(&d->disk.trust, payload, &trust) < 0)
+            ev.type = AGENT_REFUSED;
+        ev.trust_version = trust.version;
     }
-    ev->type = AGENT_TRUST;
-    in->trust = &o->trust;
-    rv = trust_read(body, &o->trust);
-    ev->trust_version = o->trust.version;
-    return rv;
+    device_feed(d, &ev, &in);
 }
 
 static void take_signed(struct device *d, enum message type, struct span payload)
@@ -244,7 +250,7 @@ static void on_message(void *context, const char *topic, struct span payload)
     else if (name.kind == TOPIC_AGENT_DOC)
         take_signed(d, MESSAGE_ASSIGNMENT, payload);
     else if (name.kind == TOPIC_TRUST)
-        take_signed(d, MESSAGE_TRUST, payload);
+        take_trust(d, name.version, payload);
     else
         device_feed(d, &(struct agent_event){.type = AGENT_REFUSED}, NULL);
 }

@@ -145,8 +145,7 @@ static int look_at_manifest(struct device *d, const struct bundle *b)
     static struct manifest m;
     struct span body;
     struct span bytes = span_of(b->manifest.bytes + 1, b->manifest.len - 1);
-    int rv =
-        notary_open(MESSAGE_MANIFEST, bytes, d->disk.trust.publishers, d->disk.trust.count, &body);
+    int rv = notary_open(&d->disk.trust, TRUST_PUBLISHERS, MESSAGE_MANIFEST, bytes, &body);
     return rv < 0 ? rv : manifest_read(body, &m);
 }
 

@@ -149,7 +149,6 @@ void disk_join(struct disk *d, const struct joined *j, const struct assignment *
                const struct trust *trust)
 {
     d->number = j->number;
-    d->root = j->root;
     d->mac = j->mac;
     d->assignment = *assignment;
     d->trust = *trust;

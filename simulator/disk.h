@@ -35,7 +35,6 @@ struct disk {
     struct key_id id;
 
     uint32_t number; /* 0: not joined */
-    struct public_key root;
     struct mac_key mac;
     struct facts facts;
 

@@ -92,18 +92,55 @@ static int recall(const struct note *n, struct buffer *out)
     return n->rv;
 }
 
-int notary_open(enum message type, struct span bytes, const struct public_key *keys, size_t count,
+int notary_open(const struct trust *t, enum trust_role role, enum message type, struct span bytes,
                 struct span *body)
 {
-    struct key_id signer;
+    struct envelope e;
     bool known;
     struct digest question =
-        ask("open", (uint8_t)type, bytes, span_of(keys, count * sizeof keys[0]));
+        ask("open", (uint8_t)type, bytes, span_of(&t->roles[role], sizeof t->roles[role]));
     struct note *n = find(&question, &known);
     if (!known)
-        keep(n, envelope_open(type, bytes, keys, count, body), SPAN_NONE);
+        keep(n, trust_open(t, role, type, bytes, body), SPAN_NONE);
     *body = SPAN_NONE;
-    return n->rv < 0 ? n->rv : envelope_peek(type, bytes, body, &signer);
+    int rv = n->rv < 0 ? n->rv : envelope_read(type, bytes, &e);
+    if (rv == 0)
+        *body = e.body;
+    return rv;
+}
+
+int notary_follows(const struct trust *old, struct span envelope, struct trust *new)
+{
+    bool known;
+    struct digest question = ask("follows", 0, envelope, span_of(old, sizeof *old));
+    struct note *n = find(&question, &known);
+    if (!known) {
+        memset(new, 0, sizeof *new);
+        int rv = trust_follows(old, envelope, new);
+        keep(n, rv, span_of(new, sizeof *new));
+    }
+    memcpy(new, n->bytes, sizeof *new);
+    return n->rv;
+}
+
+int notary_walk(const struct root_pin *pin, const struct span *envelopes, size_t count,
+                struct trust *newest)
+{
+    struct digest digests[TRUST_WALK_MAX];
+    bool known;
+    assert(count <= TRUST_WALK_MAX);
+    for (size_t i = 0; i < count; i++)
+        digests[i] = digest_of(envelopes[i]);
+    struct digest question =
+        ask("walk", 0, span_of(pin, sizeof *pin), span_of(digests, count * sizeof digests[0]));
+    struct note *n = find(&question, &known);
+    if (!known) {
+        memset(newest, 0, sizeof *newest);
+        int rv = trust_walk(pin, envelopes, count, newest);
+        keep(n, rv, span_of(newest, sizeof *newest));
+    }
+    memcpy(newest, n->bytes, sizeof *newest);
+    return n->rv;
 }
 
 static struct digest ask(const char *kind, uint8_t type, struct span a, struct span b)

@@ -7,17 +7,20 @@
 #define DUNLIN_SIMULATOR_NOTARY_H
 
 #include "crypto/certificate.h"
-#include "sync/envelope.h"
+#include "sync/trust.h"
 
 /* The key pair whose secret counts up from `first`, as in the tests' samples. */
 struct secret_key notary_secret(unsigned first);
 struct public_key notary_public(const struct secret_key *secret);
 
-/* envelope_seal and envelope_open. */
+/* envelope_seal, trust_open, trust_follows and trust_walk. */
 int notary_seal(enum message type, struct span body, const struct secret_key *key,
                 struct buffer *out);
-int notary_open(enum message type, struct span bytes, const struct public_key *keys, size_t count,
+int notary_open(const struct trust *t, enum trust_role role, enum message type, struct span bytes,
                 struct span *body);
+int notary_follows(const struct trust *old, struct span envelope, struct trust *new);
+int notary_walk(const struct root_pin *pin, const struct span *envelopes, size_t count,
+                struct trust *newest);
 
 /* certificate_make, by an issuer of this name. */
 int notary_certificate(const struct certificate *c, const struct secret_key *issuer,

@@ -41,7 +41,7 @@ void rows_copy(struct rows *r, const struct manager *m, const struct persist *p)
         r->cohorts[place(p->index, &r->cohort_count)] = *manager_cohort(m, p->index);
         break;
     case PERSIST_TRUST:
-        manager_trust(m, 0, &r->trust);
+        r->trust = *manager_trust(m);
         break;
     case PERSIST_BATCH:
         r->batches[place(p->index, &r->batch_count)] = *manager_batch(m, p->index);
@@ -67,9 +67,7 @@ void rows_load(const struct rows *r, struct manager *m, struct stage *stage)
         rv |= manager_load_deployment(m, &r->deployments[i]);
     for (uint32_t i = 0; i < r->cohort_count; i++)
         rv |= manager_load_cohort(m, &r->cohorts[i]);
-    for (uint32_t i = 0; i < r->trust.count; i++)
-        rv |= manager_load_publisher(m, &r->trust.publishers[i]);
-    manager_load_trust_version(m, r->trust.version);
+    manager_load_trust(m, &r->trust);
     for (uint32_t i = 0; i < r->agent_count; i++) {
         const struct agent_copy *a = &r->agents[i];
         rv |= manager_load_agent(m, i + 1, &a->row, a->exceptions, a->exception_count);
@@ -79,6 +77,14 @@ void rows_load(const struct rows *r, struct manager *m, struct stage *stage)
 }
 
 /* ---- the log ---- */
+
+struct span rows_published(const struct rows *r, const struct topic *topic)
+{
+    for (uint32_t i = 0; i < r->log_count; i++)
+        if (strcmp(r->log[i].topic.text, topic->text) == 0)
+            return span_of(r->log[i].bytes, r->log[i].len);
+    return SPAN_NONE;
+}
 
 void rows_publish(struct rows *r, const struct topic *topic, struct span payload)
 {

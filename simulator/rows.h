@@ -56,6 +56,8 @@ void rows_copy(struct rows *r, const struct manager *m, const struct persist *p)
 void rows_load(const struct rows *r, struct manager *m, struct stage *stage);
 
 void rows_publish(struct rows *r, const struct topic *topic, struct span payload);
+/* What was published last under this name; empty: nothing. */
+struct span rows_published(const struct rows *r, const struct topic *topic);
 /* The next publication behind `serial`, or NULL. */
 const struct publication *rows_next(const struct rows *r, uint64_t serial);
 

@@ -24,12 +24,6 @@ struct world *world_new(const struct world_options *options)
                         .policy = o->policy.heartbeat_s ? o->policy : quick_policy,
                         .document_life_s = o->document_life_s ? o->document_life_s : 7 * 86400,
                     });
-    struct secret_key publisher = notary_secret(SHELF_PUBLISHER);
-    struct command command = {.type = COMMAND_PUBLISHER_ADD,
-                              .publisher = notary_public(&publisher)};
-    struct manager_out out;
-    int rv = control_command(w->control, &command, &out);
-    assert(rv == 0);
     world_run(w, 500);
     return w;
 }

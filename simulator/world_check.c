@@ -27,10 +27,7 @@ static bool is_trusted(const struct world *w, const struct bundle *b)
     const struct trust *trust = &w->control->rows->trust;
     struct secret_key secret = notary_secret(b->script.publisher);
     struct public_key public = notary_public(&secret);
-    for (uint32_t i = 0; i < trust->count; i++)
-        if (memcmp(&trust->publishers[i], &public, sizeof public) == 0)
-            return !b->script.malformed;
-    return false;
+    return trust_has(trust, TRUST_PUBLISHERS, &public) && !b->script.malformed;
 }
 
 /* `current` names a complete tree of a version that was asked for, signed by a trusted publisher.

@@ -1,6 +1,6 @@
 /*
- * envelope: a signed message: [type, version, body, key id, signature], the body being bytes that
- * are only looked at once the signature holds. It knows nothing of what the body says.
+ * envelope: a signed message: [type, version, body, [[key id, signature] …]], the body being bytes
+ * that are only looked at once enough signatures hold. It knows nothing of what the body says.
  */
 #ifndef DUNLIN_SYNC_ENVELOPE_H
 #define DUNLIN_SYNC_ENVELOPE_H
@@ -24,21 +24,48 @@ enum message {
     MESSAGE_RENEWED = 12,
 };
 
-/* What an envelope adds to its body. */
+/* What an envelope adds to its body, with one signature and with as many as there can be. */
 #define ENVELOPE_OVERHEAD 128
+#define ENVELOPE_OVERHEAD_MAX (ENVELOPE_OVERHEAD + (SIGNATURES_MAX - 1) * 88)
 
-/* Signs `body` under a domain made from the type and appends the envelope. */
+struct endorsement {
+    struct key_id signer;
+    struct signature signature;
+};
+
+/* An envelope taken apart; nothing in it is checked. */
+struct envelope {
+    struct span body; /* borrowed */
+    uint32_t count;
+    struct endorsement list[SIGNATURES_MAX]; /* by rising signer, each one once */
+};
+
+/* Appends an envelope with one signature, made under a domain that follows from the type. */
 int envelope_seal(enum message type, struct span body, const struct secret_key *key,
                   struct buffer *out);
 
-/* Reads without checking the signature: the body (borrowed) and who claims to have signed. */
-int envelope_peek(enum message type, struct span bytes, struct span *body, struct key_id *signer);
+/* Puts one more signature into `e`: ERR_EXISTS when the key's is there, ERR_RANGE when it is full.
+ */
+int envelope_sign(enum message type, struct envelope *e, const struct secret_key *key);
+
+/* Reads without checking any signature. ERR_FORMAT or ERR_RANGE. */
+int envelope_read(enum message type, struct span bytes, struct envelope *e);
+/* Appends it; what was read comes out as the same bytes, unless a newer writer added fields. */
+int envelope_write(enum message type, const struct envelope *e, struct buffer *out);
 
 /*
- * Checks the signature against the key among `keys` that the envelope names and gives the body
- * (borrowed). ERR_FORMAT, ERR_UNTRUSTED (no such key) or ERR_SIGNATURE.
+ * How many of `keys`, which are all different, have signed. Each signature is checked once at most,
+ * those by other keys not at all. ERR_SIGNATURE when one by a key of ours doesn't hold: whoever
+ * carried it has changed it.
+ */
+int envelope_count(enum message type, const struct envelope *e, const struct public_key *keys,
+                   size_t count);
+
+/*
+ * Gives the body (borrowed) when at least `threshold` of `keys` have signed it; `threshold` is 1 or
+ * more. ERR_FORMAT, ERR_RANGE, ERR_UNTRUSTED (too few of them) or ERR_SIGNATURE.
  */
 int envelope_open(enum message type, struct span bytes, const struct public_key *keys, size_t count,
-                  struct span *body);
+                  uint32_t threshold, struct span *body);
 
 #endif

@@ -13,7 +13,7 @@
 
 struct head {
     struct revision revision; /* of the document */
-    uint32_t trust_version;   /* of the newest trust list */
+    uint32_t trust_version;   /* of the newest trust document */
     uint8_t lanes_log2;       /* 0 in an agent's own head */
 };
 

@@ -12,7 +12,7 @@
 #define JOIN_FIELDS 5   /* batch, index, serial, nonce, sealed */
 #define JOINED_FIELDS 3 /* code, nonce, sealed */
 #define REQUEST_FIELDS 2
-#define ANSWER_FIELDS 8 /* number, root, MAC key, policy, cells, assignment, trust, certificate */
+#define ANSWER_FIELDS 7 /* number, MAC key, policy, cells, assignment, trust, certificate */
 
 /* What a seal is bound to: the attempt's name and the fields in clear. */
 #define BOUND_REQUEST_MAX (JOIN_ID_LEN + 10 + TOKEN_SERIAL_MAX)
@@ -176,18 +176,19 @@ static struct span bound_answer(uint8_t out[static BOUND_ANSWER_LEN], const stru
 /* What only an accepted device learns. */
 static int answer_write(const struct joined *j, struct buffer *out)
 {
-    assert(j->cell_count <= CELLS_MAX);
+    assert(j->cell_count <= CELLS_MAX && j->trust_count <= TRUST_WALK_MAX);
     struct wire_writer w = wire_writer_on(out);
     wire_put_array(&w, ANSWER_FIELDS);
     wire_put_u64(&w, j->number);
-    wire_put_bytes(&w, span_of(j->root.bytes, PUBLIC_KEY_LEN));
     wire_put_bytes(&w, span_of(j->mac.bytes, MAC_KEY_LEN));
     policy_put(&w, &j->policy);
     wire_put_array(&w, j->cell_count);
     for (uint32_t i = 0; i < j->cell_count; i++)
         wire_put_text(&w, span_text(j->cells[i]));
     wire_put_bytes(&w, j->assignment);
-    wire_put_bytes(&w, j->trust);
+    wire_put_array(&w, j->trust_count);
+    for (uint32_t i = 0; i < j->trust_count; i++)
+        wire_put_bytes(&w, j->trust[i]);
     wire_put_bytes(&w, j->certificate);
     return wire_end(&w);
 }
@@ -204,14 +205,15 @@ static int answer_read(struct span plain, struct joined *j)
     struct wire_reader r = wire_reader_on(plain);
     uint32_t extra = message_enter_array(&r, ANSWER_FIELDS);
     j->number = (uint32_t)wire_get_u64(&r, UINT32_MAX);
-    wire_get_bytes_into(&r, j->root.bytes, PUBLIC_KEY_LEN);
     wire_get_bytes_into(&r, j->mac.bytes, MAC_KEY_LEN);
     policy_get(&r, &j->policy);
     j->cell_count = wire_get_array(&r, 0, CELLS_MAX);
     for (uint32_t i = 0; i < j->cell_count; i++)
         get_cell(&r, j->cells[i]);
     j->assignment = wire_get_bytes(&r, 0, ASSIGNMENT_MAX + ENVELOPE_OVERHEAD);
-    j->trust = wire_get_bytes(&r, 0, TRUST_MAX + ENVELOPE_OVERHEAD);
+    j->trust_count = wire_get_array(&r, 1, TRUST_WALK_MAX);
+    for (uint32_t i = 0; i < j->trust_count; i++)
+        j->trust[i] = wire_get_bytes(&r, 0, TRUST_MAX + ENVELOPE_OVERHEAD_MAX);
     j->certificate = wire_get_bytes(&r, 0, JOINED_MAX);
     wire_skip(&r, extra);
     if (j->number == 0)

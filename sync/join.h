@@ -11,7 +11,7 @@
 #include "sync/trust.h"
 
 #define JOIN_MAX 4096
-#define JOINED_MAX 16384
+#define JOINED_MAX 36864
 
 struct fact {
     char key[FACT_KEY_MAX + 1];
@@ -69,14 +69,14 @@ const char *joined_code_text(enum joined_code code);
 struct joined {
     enum joined_code code; /* only JOINED_ACCEPTED has the rest */
     uint32_t number;
-    struct public_key root; /* the fleet's root key; its key id is what the token's pin names */
     struct mac_key mac;
     struct policy policy;
     uint32_t cell_count;
     char cells[CELLS_MAX][CELL_URL_MAX + 1];
-    struct span assignment;  /* the signed envelope, borrowed */
-    struct span trust;       /* the signed envelope, borrowed */
-    struct span certificate; /* empty as long as links are plain */
+    struct span assignment; /* the signed envelope, borrowed */
+    uint32_t trust_count;
+    struct span trust[TRUST_WALK_MAX]; /* signed envelopes as trust_walk wants them, borrowed */
+    struct span certificate;           /* empty as long as links are plain */
 };
 
 /*

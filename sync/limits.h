@@ -27,8 +27,16 @@
 /* Brokers that an agent knows: its own first, then the fallbacks. */
 #define CELLS_MAX 8
 #define CELL_URL_MAX 255
-/* Publisher keys that a fleet trusts at one time. */
+/* Keys that a fleet trusts at one time: to say whom it trusts, to make bundles, to say what runs;
+ * and those of its certificate authorities. */
+#define ROOTS_MAX 8
 #define PUBLISHERS_MAX 16
+#define ONLINE_MAX 4
+#define AUTHORITIES_MAX 4
+/* Signatures on one envelope: every publisher, or the roots before and after a change. */
+#define SIGNATURES_MAX 16
+/* Trust documents in the answer to a join: from those roots that the token pins to the newest. */
+#define TRUST_WALK_MAX 8
 /* Any message on a topic other than a chunk's: the answer to a join is the largest. */
 #define MESSAGE_MAX DOCUMENT_MAX
 /* A cohort's head is split into at most 2^LANES_LOG2_MAX lanes. */

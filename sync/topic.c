@@ -34,6 +34,13 @@ static struct topic format_lane(const struct cohort_key *cohort, uint32_t lane)
     return format_name("dl1/cohort/", span_of(cohort->bytes, COHORT_KEY_LEN), after);
 }
 
+static struct topic format_trust(uint32_t version)
+{
+    struct topic t;
+    snprintf(t.text, sizeof t.text, "dl1/trust/%u", (unsigned)version);
+    return t;
+}
+
 struct topic topic_make(const struct topic_name *name)
 {
     struct span join = span_of(name->join.bytes, JOIN_ID_LEN);
@@ -59,7 +66,7 @@ struct topic topic_make(const struct topic_name *name)
     case TOPIC_CHUNK:
         return format_name("dl1/chunk/", span_of(name->chunk.bytes, DIGEST_LEN), "");
     case TOPIC_TRUST:
-        return format_name("dl1/trust", SPAN_NONE, "");
+        return format_trust(name->version);
     case TOPIC_MARK:
         return format_name("dl1/cell/", SPAN_NONE, name->bulk ? "bulk" : "control");
     case TOPIC_OTHER:
@@ -99,16 +106,16 @@ static bool eat_hex(const char **at, uint8_t *out, size_t len)
     return true;
 }
 
-/* Decimal, without leading zeros, below the most lanes there can be. */
-static bool eat_lane(const char **at, uint32_t *lane)
+/* Decimal, without leading zeros, `max` at most. */
+static bool eat_number(const char **at, uint32_t max, uint32_t *number)
 {
     const char *start = *at;
-    uint32_t value = 0;
-    while (**at >= '0' && **at <= '9' && *at - start < 4)
-        value = value * 10 + (uint32_t)(*(*at)++ - '0');
+    uint64_t value = 0;
+    while (**at >= '0' && **at <= '9' && value <= max)
+        value = value * 10 + (uint64_t)(*(*at)++ - '0');
     bool leading_zero = *start == '0' && *at - start > 1;
-    *lane = value;
-    return *at > start && !leading_zero && value < 1u << LANES_LOG2_MAX;
+    *number = (uint32_t)value;
+    return *at > start && !leading_zero && value <= max;
 }
 
 static bool read_up(const char **at, struct topic_name *n)
@@ -127,7 +134,7 @@ static bool read_cohort(const char **at, struct topic_name *n)
     if (eat(at, "doc"))
         return true;
     n->kind = TOPIC_COHORT_HEAD;
-    return eat_lane(at, &n->lane);
+    return eat_number(at, (1u << LANES_LOG2_MAX) - 1, &n->lane);
 }
 
 static bool read_agent(const char **at, struct topic_name *n)
@@ -176,7 +183,7 @@ static bool read_name(const char **at, struct topic_name *n)
     if (eat(at, "cell/"))
         return read_mark(at, n);
     n->kind = TOPIC_TRUST;
-    return eat(at, "trust");
+    return eat(at, "trust/") && eat_number(at, UINT32_MAX, &n->version) && n->version > 0;
 }
 
 struct topic_name topic_read(const char *text)

@@ -37,7 +37,7 @@ enum topic_kind {
     TOPIC_AGENT_DOC,         /* dl1/agent/<agent id>/doc */
     TOPIC_AGENT_CERTIFICATE, /* dl1/agent/<agent id>/certificate */
     TOPIC_CHUNK,             /* dl1/chunk/<digest> */
-    TOPIC_TRUST,             /* dl1/trust */
+    TOPIC_TRUST,             /* dl1/trust/<version> */
     TOPIC_MARK, /* dl1/cell/control and dl1/cell/bulk: how far the manager's publications came */
 };
 
@@ -49,7 +49,8 @@ struct topic_name {
     struct cohort_key cohort;
     uint32_t lane;
     struct digest chunk;
-    bool bulk; /* TOPIC_MARK */
+    uint32_t version; /* TOPIC_TRUST */
+    bool bulk;        /* TOPIC_MARK */
 };
 
 struct topic topic_make(const struct topic_name *name);

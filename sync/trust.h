@@ -1,22 +1,75 @@
 /*
- * trust: the numbered list of publisher keys whose bundles the fleet runs.
- * It knows nothing of thresholds and rotation yet; both have their place behind the list.
+ * trust: the numbered document that says whose signatures count for what in a fleet. A new version
+ * needs the signatures of those whom the one before trusts with that. It knows nothing of who holds
+ * which key.
  */
 #ifndef DUNLIN_SYNC_TRUST_H
 #define DUNLIN_SYNC_TRUST_H
 
 #include "sync/envelope.h"
 
-#define TRUST_MAX 4096
+#define TRUST_MAX 2048
+#define ROOT_PIN_LEN 16
 
-struct trust {
-    uint32_t version; /* grows with every change */
-    uint64_t issued_s;
-    uint32_t count;
-    struct public_key publishers[PUBLISHERS_MAX];
+enum trust_role {
+    TRUST_ROOTS,      /* sign trust documents; kept offline */
+    TRUST_PUBLISHERS, /* sign bundles' manifests; kept offline */
+    TRUST_ONLINE,     /* sign desired documents and assignments; the manager's */
+    TRUST_ROLE_COUNT,
 };
 
+/* Whose signatures count, and how many of them it takes. */
+struct trust_keys {
+    uint32_t threshold;
+    uint32_t count;
+    struct public_key list[PUBLISHERS_MAX]; /* by rising bytes; of other roles fewer */
+};
+
+struct trust {
+    uint32_t version; /* from 1, without gaps */
+    uint64_t issued_s;
+    struct trust_keys roles[TRUST_ROLE_COUNT];
+    uint32_t authority_count;
+    struct key_id authorities[AUTHORITIES_MAX]; /* of keys that sign certificates; rising */
+};
+
+/* Names roots and their threshold: the first bytes of SHA-256 of that part of a document. */
+struct root_pin {
+    uint8_t bytes[ROOT_PIN_LEN];
+};
+
+/* Appends the unsigned body. `t` must be what the reader accepts. */
 int trust_write(const struct trust *t, struct buffer *out);
+/* Reads a body strictly. ERR_FORMAT or ERR_RANGE. */
 int trust_read(struct span body, struct trust *t);
+
+/* "root", "publisher", "online": for people. */
+const char *trust_role_name(enum trust_role role);
+/* The most keys that a role may have. */
+uint32_t trust_role_max(enum trust_role role);
+/* Puts a key into its place. ERR_EXISTS when it is there, ERR_RANGE when the role is full. */
+int trust_add(struct trust *t, enum trust_role role, const struct public_key *key);
+bool trust_has(const struct trust *t, enum trust_role role, const struct public_key *key);
+
+/* envelope_open with the keys and the threshold of a role. */
+int trust_open(const struct trust *t, enum trust_role role, enum message type, struct span bytes,
+               struct span *body);
+
+/*
+ * The one rule by which trust moves on: `envelope` is the next version, and as many of the old
+ * version's roots have signed it as the old version wants, and as many of its own as it wants
+ * itself. ERR_OLD when it is not the next version, else as envelope_open. `new` may not be `old`.
+ */
+int trust_follows(const struct trust *old, struct span envelope, struct trust *new);
+
+struct root_pin trust_pin(const struct trust *t);
+
+/*
+ * The newest version that a pin leads to, from envelopes in order, each the next version: begins at
+ * the last one that has the pinned roots and is signed by them, and follows from there to the end.
+ * ERR_UNTRUSTED when none has.
+ */
+int trust_walk(const struct root_pin *pin, const struct span *envelopes, size_t count,
+               struct trust *newest);
 
 #endif

@@ -11,8 +11,8 @@
 #include "test/tree.h"
 
 struct fixture_fleet {
-    struct secret_key root_secret, publisher_secret, agent_secret;
-    struct public_key root, publisher, agent;
+    struct secret_key root_secret, online_secret, publisher_secret, agent_secret;
+    struct public_key root, online, publisher, agent;
     struct trust trust;
 };
 
@@ -22,8 +22,11 @@ static inline void fixture_fleet(struct fixture_fleet *f)
     tree_must(sign_generate(&f->root_secret, &f->root) == 0, "root key");
     tree_must(sign_generate(&f->publisher_secret, &f->publisher) == 0, "publisher key");
     tree_must(sign_generate(&f->agent_secret, &f->agent) == 0, "agent key");
-    f->trust = (struct trust){.version = 1, .issued_s = 1, .count = 1};
-    f->trust.publishers[0] = f->publisher;
+    tree_must(sign_generate(&f->online_secret, &f->online) == 0, "online key");
+    f->trust = (struct trust){.version = 1, .issued_s = 1};
+    tree_must(trust_add(&f->trust, TRUST_ROOTS, &f->root) == 0, "root");
+    tree_must(trust_add(&f->trust, TRUST_PUBLISHERS, &f->publisher) == 0, "publisher");
+    tree_must(trust_add(&f->trust, TRUST_ONLINE, &f->online) == 0, "online");
 }
 
 /* An envelope in memory of its own. */
@@ -45,7 +48,7 @@ static inline void fixture_assignment(const struct fixture_fleet *f, const struc
     uint8_t room[ASSIGNMENT_MAX];
     struct buffer body = buffer_on(room, sizeof room);
     tree_must(assignment_write(a, &body) == 0, "write assignment");
-    fixture_seal(m, MESSAGE_ASSIGNMENT, body, &f->root_secret);
+    fixture_seal(m, MESSAGE_ASSIGNMENT, body, &f->online_secret);
 }
 
 static inline void fixture_document(const struct fixture_fleet *f, const struct desired *d,
@@ -54,7 +57,7 @@ static inline void fixture_document(const struct fixture_fleet *f, const struct 
     static uint8_t room[DOCUMENT_MAX];
     struct buffer body = buffer_on(room, sizeof room);
     tree_must(desired_write(d, &body) == 0, "write document");
-    fixture_seal(m, MESSAGE_DESIRED, body, &f->root_secret);
+    fixture_seal(m, MESSAGE_DESIRED, body, &f->online_secret);
 }
 
 static inline void fixture_trust(const struct fixture_fleet *f, const struct trust *t,

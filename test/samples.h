@@ -24,7 +24,12 @@ static inline void sample_fill(uint8_t *out, size_t len, unsigned first)
         out[i] = (uint8_t)(first + i);
 }
 
-/* The secret key that counts up from `first`: 1 is the fleet's, 65 and 97 are publishers'. */
+/* The secret keys that count up from `first`: 1 and 161 are the fleet's roots, 65 and 97 its
+ * publishers, 129 is the manager's online key. */
+#define SAMPLE_ROOT 1
+#define SAMPLE_ROOT_TOO 161
+#define SAMPLE_ONLINE 129
+
 static inline struct secret_key sample_secret(unsigned first)
 {
     struct secret_key key;
@@ -151,12 +156,38 @@ static inline struct status sample_status_full(void)
 
 static inline struct trust sample_trust(void)
 {
-    return (struct trust){
-        .version = 3,
-        .issued_s = 1700000000,
-        .count = 2,
-        .publishers = {sample_public(65), sample_public(97)},
-    };
+    static const struct {
+        enum trust_role role;
+        unsigned key;
+    } keys[] = {{TRUST_ROOTS, SAMPLE_ROOT},
+                {TRUST_ROOTS, SAMPLE_ROOT_TOO},
+                {TRUST_PUBLISHERS, 65},
+                {TRUST_PUBLISHERS, 97},
+                {TRUST_ONLINE, SAMPLE_ONLINE}};
+    struct trust t = {.version = 3, .issued_s = 1700000000, .authority_count = 1};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        struct public_key key = sample_public(keys[i].key);
+        if (trust_add(&t, keys[i].role, &key) < 0)
+            abort();
+    }
+    t.roles[TRUST_ROOTS].threshold = 2;
+    sample_fill(t.authorities[0].bytes, KEY_ID_LEN, 0xb0);
+    return t;
+}
+
+/* Appends it as an envelope that both roots have signed. */
+static inline void sample_trust_sealed(const struct trust *t, struct buffer *out)
+{
+    struct secret_key root = sample_secret(SAMPLE_ROOT), too = sample_secret(SAMPLE_ROOT_TOO);
+    uint8_t memory[TRUST_MAX];
+    struct buffer body = buffer_on(memory, sizeof memory);
+    int rv = trust_write(t, &body);
+    struct envelope e = {.body = span_buffer(&body)};
+    rv |= envelope_sign(MESSAGE_TRUST, &e, &root);
+    rv |= envelope_sign(MESSAGE_TRUST, &e, &too);
+    rv |= envelope_write(MESSAGE_TRUST, &e, out);
+    if (rv < 0)
+        abort();
 }
 
 static inline struct assignment sample_assignment(void)
@@ -226,26 +257,24 @@ static inline struct joined sample_joined(struct buffer *memory)
     struct joined j = {
         .code = JOINED_ACCEPTED,
         .number = 1234567,
-        .root = sample_public(1),
         .mac = sample_mac_key(),
         .policy = POLICY_DEFAULT,
         .cell_count = 2,
         .cells = {"mqtt://edge1.example:1883", "mqtt://edge2.example:1884"},
     };
-    struct secret_key root = sample_secret(1);
+    struct secret_key online = sample_secret(SAMPLE_ONLINE);
     struct assignment assignment = sample_assignment();
     struct trust trust = sample_trust();
-    uint8_t body_memory[TRUST_MAX];
+    uint8_t body_memory[ASSIGNMENT_MAX];
     struct buffer body = buffer_on(body_memory, sizeof body_memory);
     size_t start = memory->len;
     int rv = assignment_write(&assignment, &body);
-    rv |= envelope_seal(MESSAGE_ASSIGNMENT, span_buffer(&body), &root, memory);
+    rv |= envelope_seal(MESSAGE_ASSIGNMENT, span_buffer(&body), &online, memory);
     j.assignment = span_of(memory->data + start, memory->len - start);
-    body.len = 0;
     start = memory->len;
-    rv |= trust_write(&trust, &body);
-    rv |= envelope_seal(MESSAGE_TRUST, span_buffer(&body), &root, memory);
-    j.trust = span_of(memory->data + start, memory->len - start);
+    sample_trust_sealed(&trust, memory);
+    j.trust[0] = span_of(memory->data + start, memory->len - start);
+    j.trust_count = 1;
     if (rv < 0)
         abort();
     return j;

@@ -21,11 +21,11 @@ static inline int vector_head(struct buffer *out)
     return head_write(&h, out);
 }
 
-/* Signs a body with the root key. */
+/* Signs a body with the online key. */
 static inline int vector_sign(enum message type, const struct buffer *body, struct buffer *out)
 {
-    struct secret_key root = sample_secret(1);
-    return envelope_seal(type, span_buffer(body), &root, out);
+    struct secret_key online = sample_secret(SAMPLE_ONLINE);
+    return envelope_seal(type, span_buffer(body), &online, out);
 }
 
 /* Opens an envelope, rewrites its body, and signs that. */
@@ -34,9 +34,9 @@ static inline int vector_resign(enum message type, rewrite_fn *rewrite, struct s
 {
     uint8_t memory[VECTOR_MAX];
     struct buffer again = buffer_on(memory, sizeof memory);
-    struct public_key root = sample_public(1);
+    struct trust trust = sample_trust();
     struct span body;
-    int rv = envelope_open(type, in, &root, 1, &body);
+    int rv = trust_open(&trust, TRUST_ONLINE, type, in, &body);
     if (rv == 0)
         rv = rewrite(body, &again);
     return rv < 0 ? rv : vector_sign(type, &again, out);
@@ -73,16 +73,28 @@ static inline int vector_assignment_again(struct span in, struct buffer *out)
 
 static inline int vector_trust(struct buffer *out)
 {
-    uint8_t memory[VECTOR_MAX];
-    struct buffer body = buffer_on(memory, sizeof memory);
     struct trust t = sample_trust();
-    int rv = trust_write(&t, &body);
-    return rv < 0 ? rv : vector_sign(MESSAGE_TRUST, &body, out);
+    sample_trust_sealed(&t, out);
+    return 0;
 }
 
 static inline int vector_trust_again(struct span in, struct buffer *out)
 {
-    return vector_resign(MESSAGE_TRUST, rewrite_trust, in, out);
+    struct trust trust = sample_trust();
+    struct root_pin pin = trust_pin(&trust);
+    int rv = trust_walk(&pin, &in, 1, &trust);
+    if (rv == 0)
+        sample_trust_sealed(&trust, out);
+    return rv;
+}
+
+static inline int vector_root_pin(struct buffer *out)
+{
+    struct trust trust = sample_trust();
+    struct root_pin pin = trust_pin(&trust);
+    memcpy(out->data + out->len, pin.bytes, sizeof pin.bytes);
+    out->len += sizeof pin.bytes;
+    return 0;
 }
 
 static inline int vector_status_converged(struct buffer *out)
@@ -194,6 +206,7 @@ static const struct vector vectors[] = {
     {"desired", vector_desired, vector_desired_again},
     {"assignment", vector_assignment, vector_assignment_again},
     {"trust", vector_trust, vector_trust_again},
+    {"root-pin", vector_root_pin, NULL},
     {"status-converged", vector_status_converged, vector_report_again},
     {"status-full", vector_status_full, vector_report_again},
     {"will", vector_will, vector_report_again},

@@ -258,6 +258,7 @@ static void on_trust(struct turn *t)
 }
 
 /* What came is durable (true), or could not be stored: then it is asked for again later. */
+static void walk_on(struct turn *t, struct ask *ask);
 static void end_ask(struct turn *t, enum agent_topic topic);
 static bool settle_ask(struct turn *t, enum agent_topic topic, struct revision now_held)
 {
@@ -273,7 +274,19 @@ static bool settle_ask(struct turn *t, enum agent_topic topic, struct revision n
     turn_tell(t);
     if (!ask->wanted || revision_compare(ask->revision, now_held) <= 0)
         end_ask(t, topic);
+    else if (topic == AGENT_TOPIC_TRUST)
+        walk_on(t, ask);
     return true;
+}
+
+/* [trust-4] Each version has a topic of its own: the next one is asked for. */
+static void walk_on(struct turn *t, struct ask *ask)
+{
+    if (ask->subscribed)
+        turn_act(t, AGENT_UNSUBSCRIBE)->topic = AGENT_TOPIC_TRUST;
+    ask->subscribed = false;
+    ask->in_vain = false;
+    ask->due_ms = t->ev->now_ms;
 }
 
 static void end_ask(struct turn *t, enum agent_topic topic)
@@ -310,6 +323,14 @@ static void assignment_stored(struct turn *t)
         end_ask(t, AGENT_TOPIC_DOCUMENT);
 }
 
+/* What came too early, signed by a key that we had not heard of, was refused. */
+static void ask_again(struct turn *t, enum agent_topic topic)
+{
+    struct ask *ask = &t->a->asks[topic];
+    if (ask->wanted && ask->subscribed && !ask->storing)
+        ask->due_ms = t->ev->now_ms;
+}
+
 static void on_stored(struct turn *t)
 {
     seq_stored(t);
@@ -320,6 +341,10 @@ static void on_stored(struct turn *t)
     bool assignment = settle_ask(t, AGENT_TOPIC_ASSIGNMENT, t->view->assignment->revision);
     if (assignment)
         assignment_stored(t);
+    if (trust && !t->a->asks[AGENT_TOPIC_TRUST].wanted) {
+        ask_again(t, AGENT_TOPIC_DOCUMENT);
+        ask_again(t, AGENT_TOPIC_ASSIGNMENT);
+    }
     if (document || assignment)
         work_reconsider(t);
     if (document || assignment || trust)

@@ -39,7 +39,7 @@
 #define AGENT_HELLO_AGAIN_MS 5000
 /* After a full disk or missing content: try again. */
 #define AGENT_RETRY_MS 30000
-/* A document or trust list that was asked for and didn't come is asked for again. */
+/* A document that was asked for and didn't come is asked for again. */
 #define AGENT_ASK_AGAIN_MS 20000
 /* First step of the back-off after a lost link; it doubles up to the policy's spread. */
 #define AGENT_BACKOFF_MS 1000
@@ -101,7 +101,7 @@ enum agent_topic {
     AGENT_TOPIC_HEADS,    /* of the cohort's lane and of the agent: replaces what was subscribed */
     AGENT_TOPIC_DOCUMENT, /* of the assignment's cohort */
     AGENT_TOPIC_ASSIGNMENT, /* of this agent */
-    AGENT_TOPIC_TRUST,
+    AGENT_TOPIC_TRUST,      /* the version after the one that is held */
     AGENT_TOPIC_COUNT,
 };
 
@@ -110,7 +110,7 @@ enum agent_store_type {
     AGENT_STORE_DROP,        /* delete the row of `deployment` */
     AGENT_STORE_DOCUMENT,    /* the document of the event */
     AGENT_STORE_ASSIGNMENT,  /* the assignment of the event */
-    AGENT_STORE_TRUST,       /* the trust list of the event */
+    AGENT_STORE_TRUST,       /* the trust document of the event */
     AGENT_STORE_CERTIFICATE, /* the certificate of the event */
     AGENT_STORE_SEQ,         /* numbers below `seq` may be used from now on */
 };
@@ -177,7 +177,7 @@ enum agent_event_type {
     AGENT_HEAD,       /* a head of `topic` DOCUMENT (the cohort's) or ASSIGNMENT (our own) */
     AGENT_DOCUMENT,   /* a desired document whose signature holds */
     AGENT_ASSIGNMENT, /* an assignment whose signature holds */
-    AGENT_TRUST,      /* a trust list whose signature holds */
+    AGENT_TRUST,      /* the trust document that follows the one that is held, or an older one */
     AGENT_CERTIFICATE, /* a certificate for this agent's key, by the fleet's authority */
     AGENT_REFUSED,     /* bytes that are no valid message, for the counter */
     AGENT_DONE,        /* the action `done` of `deployment` ended with `rv` */

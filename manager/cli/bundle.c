@@ -367,6 +367,8 @@ static int show(struct cli *cli)
             table_cell(t, PAINT_NONE, "%s", field_ago(answer, key, "").text);
         else if (json_is_integer(value))
             table_cell(t, PAINT_NONE, "%" PRIu64, field_number(answer, key));
+        else if (json_is_array(value))
+            table_cell(t, PAINT_NONE, "%s", json_string_value(json_array_get(value, 0)));
         else
             table_cell(t, PAINT_NONE, "%s", field_text(answer, key));
     }

@@ -1,14 +1,16 @@
 #include "manager/cli/publisher.h"
 
+#include "base/clock.h"
 #include "base/file.h"
-#include "base/hex.h"
+#include "manager/cli/fleet_trust.h"
 
 #include <stdlib.h>
 
 static int usual_place(struct cli *cli, char out[static FILE_PATH_MAX]);
 static int make(struct cli *cli, const char *path, struct secret_key *secret);
 static int have_trusted(struct cli *cli, const char *path, const struct secret_key *secret);
-static int is_trusted(struct cli *cli, const char *id);
+static int trust_it(struct cli *cli, struct trust *t, const struct public_key *public,
+                    const struct secret_key *root);
 
 int publisher_key(struct cli *cli, const char *path, struct secret_key *secret)
 {
@@ -52,40 +54,48 @@ static int make(struct cli *cli, const char *path, struct secret_key *secret)
     return rv;
 }
 
+/* The root key is at hand in a young fleet; later its holder has to say so. */
 static int have_trusted(struct cli *cli, const char *path, const struct secret_key *secret)
 {
+    struct trust t;
     struct public_key public;
-    char hex[2 * PUBLIC_KEY_LEN + 1];
-    json_t *answer = NULL;
+    struct secret_key root;
     int rv = sign_public(secret, &public);
     if (rv < 0)
         return errmsg_set(&cli->em, rv, "%.200s: its public half can't be computed", path);
-    struct key_id id = key_id_of(&public);
-    rv = is_trusted(cli, key_id_hex(&id).text);
-    if (rv != 0)
-        return rv < 0 ? rv : 0;
-    hex_write(span_of(public.bytes, PUBLIC_KEY_LEN), hex);
-    rv = cli_ask(cli, "POST", "/v1/publishers", json_pack("{ss}", "key", hex), &answer);
-    if (rv < 0)
+    rv = fleet_trust_get(cli, &t);
+    if (rv < 0 || trust_has(&t, TRUST_PUBLISHERS, &public))
         return rv;
-    json_decref(answer);
-    fprintf(stderr, "the fleet trusts publisher key %s from now on\n", key_id_hex(&id).text);
-    return 0;
+    struct key_id id = key_id_of(&public);
+    rv = fleet_trust_root(cli, &root);
+    if (rv == ERR_NOT_FOUND)
+        return errmsg_set(&cli->em, ERR_UNTRUSTED,
+                          "the fleet does not trust publisher key %s (%.200s), and no root key is "
+                          "at hand: who holds one types `dunlin key trust`",
+                          key_id_hex(&id).text, path);
+    return rv < 0 ? rv : trust_it(cli, &t, &public, &root);
 }
 
-/* 1 when it is, 0 when not. */
-static int is_trusted(struct cli *cli, const char *id)
+static int trust_it(struct cli *cli, struct trust *t, const struct public_key *public,
+                    const struct secret_key *root)
 {
-    json_t *answer = NULL, *publisher;
-    size_t i;
-    int rv = cli_ask(cli, "GET", "/v1/publishers", NULL, &answer);
+    uint8_t body_memory[TRUST_MAX], memory[TRUST_MAX + ENVELOPE_OVERHEAD];
+    struct buffer body = buffer_on(body_memory, sizeof body_memory);
+    struct buffer envelope = buffer_on(memory, sizeof memory);
+    struct key_id id = key_id_of(public);
+    t->version++;
+    t->issued_s = clock_wall_s();
+    int rv = trust_add(t, TRUST_PUBLISHERS, public);
+    if (rv == 0)
+        rv = trust_write(t, &body);
+    if (rv == 0)
+        rv = envelope_seal(MESSAGE_TRUST, span_buffer(&body), root, &envelope);
     if (rv < 0)
-        return rv;
-    json_array_foreach(json_object_get(answer, "publishers"), i, publisher)
-    {
-        if (strcmp(field_text(publisher, "id"), id) == 0)
-            rv = 1;
-    }
-    json_decref(answer);
+        return errmsg_set(&cli->em, rv, "publisher key %s can't be trusted: %s",
+                          key_id_hex(&id).text, err_name(rv));
+    rv = fleet_trust_submit(cli, span_buffer(&envelope));
+    if (rv == 0)
+        fprintf(stderr, "the fleet trusts publisher key %s from now on, by the root key in %s\n",
+                key_id_hex(&id).text, cli->dir);
     return rv;
 }

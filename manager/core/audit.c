@@ -15,6 +15,7 @@
 static void add_number(struct digest_stream *s, uint64_t value);
 static void add_text(struct digest_stream *s, const char *text);
 static const char *action_of(enum command_type type);
+static void describe_trust(struct audit_entry *e, const struct trust *t);
 static void describe_token(struct audit_entry *e, const struct command *c,
                            const struct manager_out *out);
 static void describe_deployment(struct audit_entry *e, const struct manager *m,
@@ -67,16 +68,14 @@ void audit_text(char *out, size_t cap, const char *fmt, ...)
 void audit_command(struct audit_entry *e, const struct manager *m, const struct command *c,
                    const struct manager_out *out)
 {
-    struct key_id id;
     ACTION(e, "%s", action_of(c->type));
     switch (c->type) {
     case COMMAND_TOKEN_CREATE:
     case COMMAND_TOKEN_REVOKE:
         describe_token(e, c, out);
         break;
-    case COMMAND_PUBLISHER_ADD:
-        id = key_id_of(&c->publisher);
-        OBJECT(e, "key %s", key_id_hex(&id).text);
+    case COMMAND_TRUST:
+        describe_trust(e, c->trust.next);
         break;
     case COMMAND_BUNDLE_ADD:
         OBJECT(e, "bundle %s@%s", c->bundle.name, c->bundle.version);
@@ -108,7 +107,7 @@ static const char *action_of(enum command_type type)
     static const char *const actions[] = {
         [COMMAND_TOKEN_CREATE] = "token-create",
         [COMMAND_TOKEN_REVOKE] = "token-revoke",
-        [COMMAND_PUBLISHER_ADD] = "publisher-add",
+        [COMMAND_TRUST] = "trust-set",
         [COMMAND_BUNDLE_ADD] = "bundle-add",
         [COMMAND_BUNDLE_REMOVE] = "bundle-remove",
         [COMMAND_DEPLOY] = "deploy",
@@ -122,6 +121,16 @@ static const char *action_of(enum command_type type)
     };
     assert(type < sizeof actions / sizeof actions[0] && actions[type]);
     return actions[type];
+}
+
+/* How many of how many keys it takes. */
+static void describe_trust(struct audit_entry *e, const struct trust *t)
+{
+    const struct trust_keys *k = t->roles;
+    OBJECT(e, "trust document %u", t->version);
+    DETAIL(e, "roots=%u/%u publishers=%u/%u online=%u", k[TRUST_ROOTS].threshold,
+           k[TRUST_ROOTS].count, k[TRUST_PUBLISHERS].threshold, k[TRUST_PUBLISHERS].count,
+           k[TRUST_ONLINE].count);
 }
 
 static void describe_token(struct audit_entry *e, const struct command *c,

@@ -193,10 +193,10 @@ static void settle(struct turn *t, uint32_t index)
         c->issued_s = t->ev->now_s;
         place(c, d);
         persist(t, PERSIST_DOCUMENT, index);
-    } else if (c->trust_version != m->trust_version) {
+    } else if (c->trust_version != m->trust.version) {
         persist(t, PERSIST_HEAD, index);
     }
-    c->trust_version = m->trust_version;
+    c->trust_version = m->trust.version;
     arena_reset(t->scratch);
 }
 

@@ -50,7 +50,7 @@ static void token_create(struct turn *t)
         .uses = c->token.uses,
         .created_s = t->ev->now_s,
         .expires_s = c->token.expires_s,
-        .trust_version = t->m->trust_version,
+        .trust_version = t->m->trust.version,
         .bound = c->token.bound,
         .approve = c->token.approve,
     };
@@ -75,27 +75,22 @@ static void token_revoke(struct turn *t)
     persist(t, PERSIST_BATCH, index);
 }
 
-/* ---- publishers and bundles ---- */
+/* ---- trust and bundles ---- */
 
-static void publisher_add(struct turn *t)
+/* The driver has checked its signatures against the version that was the newest then. */
+static void trust_set(struct turn *t)
 {
     struct manager *m = t->m;
-    const struct public_key *key = &t->ev->command->publisher;
-    for (uint32_t i = 0; i < m->publisher_count; i++)
-        if (memcmp(&m->publishers[i], key, sizeof *key) == 0) {
-            t->out->rv = 1;
-            t->out->index = i;
-            return;
-        }
-    if (m->publisher_count == PUBLISHERS_MAX) {
-        REFUSE(t, ERR_RANGE, "%d publisher keys are trusted already, the most that a fleet has",
-               PUBLISHERS_MAX);
+    const struct trust *next = t->ev->command->trust.next;
+    t->out->index = next->version;
+    if (next->version != m->trust.version + 1) {
+        REFUSE(t, ERR_OLD,
+               "the fleet's trust document has version %u already: make the next one from that",
+               m->trust.version);
         return;
     }
-    t->out->index = m->publisher_count;
-    m->publishers[m->publisher_count++] = *key;
-    m->trust_version++;
-    persist(t, PERSIST_TRUST, 0);
+    m->trust = *next;
+    persist(t, PERSIST_TRUST, next->version);
     cohort_mark_all(m);
 }
 
@@ -446,8 +441,8 @@ void command_run(struct turn *t)
     case COMMAND_TOKEN_REVOKE:
         token_revoke(t);
         break;
-    case COMMAND_PUBLISHER_ADD:
-        publisher_add(t);
+    case COMMAND_TRUST:
+        trust_set(t);
         break;
     case COMMAND_BUNDLE_ADD:
         bundle_add(t);

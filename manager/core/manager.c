@@ -112,17 +112,9 @@ int manager_load_cohort(struct manager *m, const struct cohort *row)
     return 0;
 }
 
-int manager_load_publisher(struct manager *m, const struct public_key *key)
+void manager_load_trust(struct manager *m, const struct trust *trust)
 {
-    if (m->publisher_count == PUBLISHERS_MAX)
-        return ERR_RANGE;
-    m->publishers[m->publisher_count++] = *key;
-    return 0;
-}
-
-void manager_load_trust_version(struct manager *m, uint32_t version)
-{
-    m->trust_version = version;
+    m->trust = *trust;
 }
 
 int manager_load_agent(struct manager *m, uint32_t number, const struct agent_row *row,
@@ -230,14 +222,7 @@ void manager_assignment(const struct manager *m, uint32_t number, uint64_t now_s
     };
 }
 
-void manager_trust(const struct manager *m, uint64_t now_s, struct trust *out)
+const struct trust *manager_trust(const struct manager *m)
 {
-    *out =
-        (struct trust){.version = m->trust_version, .issued_s = now_s, .count = m->publisher_count};
-    memcpy(out->publishers, m->publishers, sizeof out->publishers);
-}
-
-uint32_t manager_trust_version(const struct manager *m)
-{
-    return m->trust_version;
+    return &m->trust;
 }

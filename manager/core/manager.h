@@ -198,7 +198,7 @@ struct manager;
 enum command_type {
     COMMAND_TOKEN_CREATE,
     COMMAND_TOKEN_REVOKE,
-    COMMAND_PUBLISHER_ADD,
+    COMMAND_TRUST,
     COMMAND_BUNDLE_ADD,
     COMMAND_BUNDLE_REMOVE,
     COMMAND_DEPLOY,
@@ -225,7 +225,10 @@ struct command {
             bool approve;
         } token;
         uint32_t batch; /* TOKEN_REVOKE */
-        struct public_key publisher;
+        struct {
+            const struct trust *next; /* follows the one that is held: verified by trust_follows */
+            struct span envelope;     /* signed, for the driver to keep and publish */
+        } trust;
         struct bundle_row bundle; /* BUNDLE_ADD: verified and complete */
         struct {
             const char *name;
@@ -294,7 +297,7 @@ enum persist_type {
                          then head */
     PERSIST_HEAD,     /* cohort `index`: publish its head anew (the trust version changed) */
     PERSIST_ASSIGNMENT, /* agent `index`: compose, sign, publish its document, then its head */
-    PERSIST_TRUST,      /* compose, sign, keep and publish the trust list */
+    PERSIST_TRUST,      /* keep the envelope of the command, and publish it */
     PERSIST_BATCH,
     PERSIST_BUNDLE,      /* bundle `index`: the row; publish its chunks */
     PERSIST_BUNDLE_GONE, /* bundle `index`: the row; erase the chunks that no other bundle has */
@@ -345,17 +348,16 @@ size_t manager_size(const struct manager_limits *limits);
 struct manager *manager_init(void *memory, const struct manager_options *options);
 
 /*
- * Loading, before the first step: batches, bundles, deployments, cohorts and publishers by rising
- * index without gaps, then agents by rising number without gaps. ERR_RANGE beyond a limit,
- * ERR_DAMAGED for rows that contradict each other.
+ * Loading, before the first step: batches, bundles, deployments and cohorts by rising index
+ * without gaps, the trust document, then agents by rising number without gaps. ERR_RANGE beyond a
+ * limit, ERR_DAMAGED for rows that contradict each other.
  */
 int manager_load_batch(struct manager *m, const struct batch_row *row);
 int manager_load_bundle(struct manager *m, const struct bundle_row *row);
 int manager_load_deployment(struct manager *m, const struct deployment_row *row);
 /* With labels, key, revision, fingerprint, issued_s, trust_version and placements. */
 int manager_load_cohort(struct manager *m, const struct cohort *row);
-int manager_load_publisher(struct manager *m, const struct public_key *key);
-void manager_load_trust_version(struct manager *m, uint32_t version);
+void manager_load_trust(struct manager *m, const struct trust *trust);
 int manager_load_agent(struct manager *m, uint32_t number, const struct agent_row *row,
                        const struct exception *exceptions, size_t count);
 
@@ -369,8 +371,9 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
 void manager_document(const struct manager *m, uint32_t cohort, struct desired *out);
 void manager_assignment(const struct manager *m, uint32_t number, uint64_t now_s,
                         struct assignment *out);
-void manager_trust(const struct manager *m, uint64_t now_s, struct trust *out);
-uint32_t manager_trust_version(const struct manager *m);
+
+/* The newest trust document; version 0: there is none yet. */
+const struct trust *manager_trust(const struct manager *m);
 
 /* ---- certificates: nothing is kept of them, so the same question has the same answer ---- */
 
@@ -395,7 +398,6 @@ uint32_t manager_batch_count(const struct manager *m);
 uint32_t manager_bundle_count(const struct manager *m);
 uint32_t manager_deployment_count(const struct manager *m);
 uint32_t manager_cohort_count(const struct manager *m);
-uint32_t manager_publisher_count(const struct manager *m);
 
 /* Rows; the index must be in range. */
 const struct agent_row *manager_agent(const struct manager *m, uint32_t number);
@@ -403,7 +405,6 @@ const struct batch_row *manager_batch(const struct manager *m, uint32_t index);
 const struct bundle_row *manager_bundle(const struct manager *m, uint32_t index);
 const struct deployment_row *manager_deployment(const struct manager *m, uint32_t index);
 const struct cohort *manager_cohort(const struct manager *m, uint32_t index);
-const struct public_key *manager_publisher(const struct manager *m, uint32_t index);
 
 /* The agent's number, or 0. A removed agent is not found. */
 uint32_t manager_find_agent(const struct manager *m, const struct key_id *id);

@@ -27,11 +27,6 @@ uint32_t manager_cohort_count(const struct manager *m)
     return m->cohort_count;
 }
 
-uint32_t manager_publisher_count(const struct manager *m)
-{
-    return m->publisher_count;
-}
-
 const struct agent_row *manager_agent(const struct manager *m, uint32_t number)
 {
     assert(number >= 1 && number <= m->agent_count);
@@ -60,12 +55,6 @@ const struct cohort *manager_cohort(const struct manager *m, uint32_t index)
 {
     assert(index < m->cohort_count);
     return &m->cohorts[index];
-}
-
-const struct public_key *manager_publisher(const struct manager *m, uint32_t index)
-{
-    assert(index < m->publisher_count);
-    return &m->publishers[index];
 }
 
 struct manager_counters *manager_counters(struct manager *m)

@@ -57,9 +57,7 @@ struct manager {
     struct alarmed_token alarmed[ALARMED_TOKENS_MAX]; /* a ring */
     uint32_t alarmed_next;                            /* the oldest */
 
-    struct public_key publishers[PUBLISHERS_MAX];
-    uint32_t publisher_count;
-    uint32_t trust_version;
+    struct trust trust; /* the newest */
 };
 
 /* One call of manager_step. */

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The HTTP API as programs see it: every path rightly and wrongly, by curl on the manager's socket.
 . "$(dirname "$0")/lib.sh"
-need curl sha256sum
+need curl sha256sum xxd
 
 # Usage: call METHOD PATH [CURL'S ARGUMENT...]: the answer is in $WORK/out, its status in $status.
 call()
@@ -175,14 +175,19 @@ test_chunks()
     denies 413 "at most 262145 bytes" PUT "/v1/chunks/$name" --data-binary "@$WORK/large"
 }
 
-test_publishers()
+test_trust()
 {
-    gives 200 '.publishers == []' GET /v1/publishers
-    denies 400 "'key' is missing" POST /v1/publishers -d '{}'
-    denies 400 "'key' must be a text" POST /v1/publishers -d '{"key": 1}'
-    denies 400 "128 hexadecimal digits" POST /v1/publishers -d '{"key": "abc"}'
-    denies 400 "128 hexadecimal digits" POST /v1/publishers \
-        -d "{\"key\": \"$(printf 'g%.0s' {1..128})\"}"
+    gives 200 '.version == 1 and .publishers == {"threshold": 1, "keys": []} and .roots.threshold == 1 and
+        (.roots.keys | length == 1 and (.[0].id | length == 32) and (.[0].key | length == 128)) and
+        (.online.keys | length == 1) and (.authorities | length == 1) and (.issued | endswith("Z"))' \
+        GET /v1/trust
+    jq -r .document "$WORK/out" | xxd -r -p >"$WORK/trust"
+    denies 400 "no signed trust document" POST /v1/trust
+    denies 400 "no signed trust document" POST /v1/trust -d '{}'
+    denies 409 "version 1 of the trust document, and the fleet has version 1" POST /v1/trust \
+        --data-binary "@$WORK/trust"
+    zeros 10000 >"$WORK/large"
+    denies 413 "at most 3496 bytes" POST /v1/trust --data-binary "@$WORK/large"
 }
 
 # The command line packs and signs; what it pushed is then looked at, and pushed again by hand.
@@ -191,13 +196,10 @@ test_bundles()
     local name manifest part
     make_app 1
     push_app 1 >/dev/null || fail "version 1 is not taken"
-    gives 200 '.publishers | length == 1 and (.[0].id | length == 32) and (.[0].key | length == 128)' \
-        GET /v1/publishers
-    gives 200 ".id == \"$(jq -r '.publishers[0].id' "$WORK/out")\"" POST /v1/publishers \
-        -d "{\"key\": \"$(jq -r '.publishers[0].key' "$WORK/out")\"}"
+    gives 200 '.version == 2 and (.publishers.keys | length == 1)' GET /v1/trust
     gives 200 '.bundles | length == 1 and (.[0] | .name == "app" and .version == "1" and
         .kind == "files" and .bytes > 300000 and .files > 5 and .chunks > 1)' GET /v1/bundles
-    gives 200 '.hook_timeout_s == 60 and .health_deadline_s == 20 and (.publisher | length == 32)' \
+    gives 200 '.hook_timeout_s == 60 and .health_deadline_s == 20 and (.publishers | length == 1)' \
         GET /v1/bundles/app@1
     name=$(jq -r .digest "$WORK/out")
     manifest=$WORK/manifest
@@ -213,7 +215,7 @@ test_bundles()
     { head -c -1 "$manifest" && printf 'x'; } >"$WORK/forged"
     denies 400 "does not hold" POST /v1/bundles --data-binary "@$WORK/forged"
     { head -c -70 "$manifest" && printf 'x' && tail -c 69 "$manifest"; } >"$WORK/foreign"
-    denies 400 "does not trust" POST /v1/bundles --data-binary "@$WORK/foreign"
+    denies 403 "does not trust" POST /v1/bundles --data-binary "@$WORK/foreign"
     zeros 65537 >"$WORK/large"
     denies 413 "at most 65536 bytes" POST /v1/bundles --data-binary "@$WORK/large"
 
@@ -359,7 +361,7 @@ join_agent 1
 start_agent 1
 join_agent 2 env=prod
 within 20 online 1 || fail "the agent is not online"
-for test in paths status agents wrong_bodies tokens chunks publishers bundles deployments changes \
+for test in paths status agents wrong_bodies tokens chunks trust bundles deployments changes \
     metrics clients removal kill; do
     step "$test"
     "test_$test"

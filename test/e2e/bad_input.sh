@@ -10,7 +10,7 @@ picture()
     dunlin status --json | jq -S 'del(.counters, .alarms)'
     dunlin agent list --json | jq -S '.agents[] | del(.last_seen)'
     for what in bundle deployment token; do dunlin $what list --json; done | jq -S .
-    curl -s --unix-socket "$FLEET/manager.sock" http://manager/v1/publishers
+    curl -s --unix-socket "$FLEET/manager.sock" http://manager/v1/trust
 }
 
 # unchanged WORDS...: nothing that operators see is different from the last picture.

@@ -182,7 +182,7 @@ test_bundles()
         (.digest | length) == 64 and .chunks > 50 and .sent_bytes * 20 < .bytes'
     expect 0 bundle show app@2 --json
     json '.hook_timeout_s == 5 and .health_deadline_s == 9 and .health_interval_s == 2 and
-        .publisher and .kind == "files"'
+        (.publishers | length) == 1 and .kind == "files"'
     expect 0 bundle show app@2 && says "publisher"
     expect 0 bundle list && says "app@1" && says "MiB"
     expect 0 bundle list --json && json '[.bundles[].version] == ["1", "2"]'

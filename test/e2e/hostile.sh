@@ -151,7 +151,7 @@ garbage()
     while read -r topic; do
         for file in one forty some arrays lengths deep; do publish "$topic" "$WORK/$file" & done
         wait_for_publishers
-        case $topic in dl1/chunk/* | dl1/up/* | dl1/join/* | */doc | */head | */0 | dl1/trust)
+        case $topic in dl1/chunk/* | dl1/up/* | dl1/join/* | */doc | */head | */0 | dl1/trust/*)
             publish "$topic" "$WORK/300k" && publish "$topic" "$WORK/1m"
             ;;
         esac
@@ -226,7 +226,7 @@ own_heads()
 # A head is a hint: it may cost a look, but no work. These are [5, 1, epoch, number, trust version, lanes].
 forged_heads()
 {
-    step "forged heads: documents and trust lists that don't exist, other lanes"
+    step "forged heads: documents of either kind that don't exist, other lanes"
     printf '\226\005\001\316\377\377\377\376\316\377\377\377\376\316\377\377\377\376\000' >"$WORK/far"
     printf '\226\005\001\001\001\001\014' >"$WORK/lanes"
     on_heads far

@@ -291,10 +291,12 @@ static void test_assignment_of_another_agent_is_counted_and_without_effect(void)
 
 static void trust_publisher(struct world *w, unsigned first)
 {
-    struct manager_out out;
     struct secret_key secret = notary_secret(first);
-    struct command c = {.type = COMMAND_PUBLISHER_ADD, .publisher = notary_public(&secret)};
-    CU_ASSERT_EQUAL(control_command(w->control, &c, &out), 0);
+    struct public_key public = notary_public(&secret);
+    struct trust next = w->control->rows->trust;
+    next.version++;
+    CU_ASSERT_EQUAL(trust_add(&next, TRUST_PUBLISHERS, &public), 0);
+    CU_ASSERT_EQUAL(control_trust(w->control, &next, &(const unsigned){CONTROL_ROOT}, 1), 0);
 }
 
 /* A new publisher and its bundle in one breath, to a device that is off; cut and links at `n`. */

@@ -279,8 +279,7 @@ static void test_bundle_by_a_stranger_is_untrusted(void)
     CU_ASSERT_EQUAL(fetch_all(), ERR_UNTRUSTED);
     CU_ASSERT_EQUAL(broker.asked_count, 1);
     CU_ASSERT_EQUAL(broker.open, 0);
-    fleet.trust.publishers[1] = fleet.root;
-    fleet.trust.count = 2;
+    CU_ASSERT_EQUAL(trust_add(&fleet.trust, TRUST_PUBLISHERS, &fleet.root), 0);
     CU_ASSERT_EQUAL(fetch_all(), 0);
     CU_ASSERT_TRUE(complete());
     tear_down();

@@ -25,10 +25,10 @@ enum manner {
     REFUSE,       /* under the seal */
     LET_WAIT,     /* so does this */
     GARBAGE,      /* random bytes */
-    OTHER_FLEET,  /* a root key that the token doesn't name */
+    OTHER_FLEET,  /* roots that the token doesn't pin */
     OTHER_AGENT,  /* somebody else's assignment */
-    OTHER_SIGNER, /* an assignment that the root key hasn't signed */
-    OTHER_TRUST,  /* a trust list that the root key hasn't signed */
+    OTHER_SIGNER, /* an assignment that the online key hasn't signed */
+    OTHER_TRUST,  /* a trust document that its root hasn't signed */
     NO_NUMBER,
     NO_CELLS,
 };
@@ -94,20 +94,21 @@ static void answer(const struct join_id *id, enum manner manner)
     if (manner == OTHER_AGENT)
         assignment.agent.bytes[0] ^= 1;
     fixture_assignment(signer, &assignment, &assignment_message);
-    fixture_trust(manner == OTHER_TRUST ? &stranger : &fleet, &fleet.trust, &trust_message);
+    fixture_trust(manner == OTHER_TRUST ? &stranger : &fleet,
+                  manner == OTHER_FLEET ? &stranger.trust : &fleet.trust, &trust_message);
     j = (struct joined){
         .code = manner == REFUSE     ? JOINED_USED
                 : manner == LET_WAIT ? JOINED_WAITING
                 : manner == HINT     ? JOINED_UNKNOWN
                                      : JOINED_ACCEPTED,
         .number = manner == NO_NUMBER ? 0 : 7,
-        .root = manner == OTHER_FLEET ? stranger.root : fleet.root,
         .mac = {.bytes = {1}},
         .policy = POLICY_DEFAULT,
         .cell_count = manner == NO_CELLS ? 0 : 1,
         .cells = {"mqtt://127.0.0.1:1"},
         .assignment = span_buffer(&assignment_message.bytes),
-        .trust = span_buffer(&trust_message.bytes),
+        .trust_count = 1,
+        .trust = {span_buffer(&trust_message.bytes)},
     };
     random_bytes(nonce.bytes, sizeof nonce.bytes);
     int rv = joined_write(&j, manner == HINT ? NULL : &token.secret, id, &nonce, &out);
@@ -170,10 +171,10 @@ static void set_up(void)
     dir = tree_new();
     fixture_fleet(&fleet);
     fixture_fleet(&stranger);
-    struct key_id root = key_id_of(&fleet.root);
+    struct root_pin pin = trust_pin(&fleet.trust);
     token = (struct token){.batch = 3, .index = 4};
     random_bytes(&token.secret, sizeof token.secret);
-    memcpy(token.root, root.bytes, sizeof token.root);
+    memcpy(token.root, pin.bytes, sizeof token.root);
     memset(manners, 0, sizeof manners);
     requests = 0;
     start_broker();

@@ -92,18 +92,17 @@ static void test_every_command_has_words(void)
     free(m);
 }
 
-static void test_keys_and_bundles_are_named_by_digest(void)
+static void test_trust_and_bundles_are_named_by_version_and_digest(void)
 {
-    struct command key = {.type = COMMAND_PUBLISHER_ADD, .publisher = sample_public(65)};
+    struct trust next = sample_trust();
+    struct command trust = {.type = COMMAND_TRUST, .trust.next = &next};
     struct command bundle = {.type = COMMAND_BUNDLE_ADD,
                              .bundle = {.name = "app", .version = "1", .digest = {{1}}}};
     struct manager_out out = {.index = 0};
     struct audit_entry e = {0};
-    struct key_id id = key_id_of(&key.publisher);
     char expected[AUDIT_OBJECT_MAX];
-    snprintf(expected, sizeof expected, "key %s", key_id_hex(&id).text);
-    audit_command(&e, NULL, &key, &out);
-    check_words(&e, "publisher-add", expected, "");
+    audit_command(&e, NULL, &trust, &out);
+    check_words(&e, "trust-set", "trust document 3", "roots=2/2 publishers=1/2 online=1");
     audit_command(&e, NULL, &bundle, &out);
     snprintf(expected, sizeof expected, "digest=%s", digest_hex(&bundle.bundle.digest).text);
     check_words(&e, "bundle-add", "bundle app@1", expected);
@@ -171,7 +170,7 @@ static void test_texts_are_printable_and_cut_to_their_room(void)
 
 static const struct suite_test tests[] = {
     TEST(test_every_command_has_words),
-    TEST(test_keys_and_bundles_are_named_by_digest),
+    TEST(test_trust_and_bundles_are_named_by_version_and_digest),
     TEST(test_joins_are_one_device_or_a_count),
     TEST(test_alarms_say_whom_they_concern),
     TEST(test_chain_hangs_on_every_field_and_on_what_was_before),

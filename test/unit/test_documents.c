@@ -1,4 +1,4 @@
-/* head, trust, assignment and desired: what the manager writes and agents read. */
+/* head, assignment and desired: what the manager writes and agents read. */
 #include "sync/wire.h"
 #include "test/rewrite.h"
 #include "test/suite.h"
@@ -11,14 +11,6 @@ static struct span write_head(void)
     struct buffer out = buffer_on(memory, sizeof memory);
     struct head h = sample_head();
     CU_ASSERT_EQUAL(head_write(&h, &out), 0);
-    return span_buffer(&out);
-}
-
-static struct span write_trust(void)
-{
-    struct buffer out = buffer_on(memory, sizeof memory);
-    struct trust t = sample_trust();
-    CU_ASSERT_EQUAL(trust_write(&t, &out), 0);
     return span_buffer(&out);
 }
 
@@ -97,31 +89,6 @@ static void test_message_of_another_type_or_version_is_refused(void)
     memory[1] = MESSAGE_HEAD;
     memory[2] = PROTOCOL_VERSION + 1;
     CU_ASSERT_EQUAL(head_read(bytes, &h), ERR_FORMAT);
-}
-
-static void test_trust_list_comes_back(void)
-{
-    static struct trust t;
-    CU_ASSERT_TRUE(comes_back(rewrite_trust, write_trust()));
-    CU_ASSERT_EQUAL(trust_read(write_trust(), &t), 0);
-    struct public_key key = sample_public(97);
-    CU_ASSERT_EQUAL(t.version, 3);
-    CU_ASSERT_EQUAL(t.count, 2);
-    CU_ASSERT_EQUAL(memcmp(&t.publishers[1], &key, sizeof key), 0);
-}
-
-static void test_full_trust_list_fits_its_limit(void)
-{
-    static struct trust t = {
-        .version = UINT32_MAX, .issued_s = UINT64_MAX, .count = PUBLISHERS_MAX};
-    struct buffer out = buffer_on(memory, TRUST_MAX);
-    CU_ASSERT_EQUAL(trust_write(&t, &out), 0);
-    CU_ASSERT_TRUE(comes_back(rewrite_trust, span_buffer(&out)));
-}
-
-static void test_hostile_trust_lists_are_refused(void)
-{
-    check_hostile(rewrite_trust, write_trust());
 }
 
 static void test_assignment_comes_back(void)
@@ -290,9 +257,6 @@ static const struct suite_test tests[] = {
     TEST(test_head_comes_back_in_few_bytes),
     TEST(test_hostile_heads_are_refused),
     TEST(test_message_of_another_type_or_version_is_refused),
-    TEST(test_trust_list_comes_back),
-    TEST(test_full_trust_list_fits_its_limit),
-    TEST(test_hostile_trust_lists_are_refused),
     TEST(test_assignment_comes_back),
     TEST(test_labels_out_of_canonical_order_are_refused),
     TEST(test_hostile_assignments_are_refused),

@@ -20,7 +20,7 @@ static void test_signed_body_comes_back(void)
     struct span body = span_text("body"), got;
     struct span bytes = seal(MESSAGE_TRUST, body, 1);
     CU_ASSERT_TRUE(bytes.len <= body.len + ENVELOPE_OVERHEAD);
-    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, bytes, keys, 2, &got), 0);
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, bytes, keys, 2, 1, &got), 0);
     CU_ASSERT_TRUE(span_equal(got, body));
     CU_ASSERT_TRUE(got.data > bytes.data && got.data < bytes.data + bytes.len);
 }
@@ -32,30 +32,135 @@ static void test_overhead_holds_for_the_largest_body(void)
     CU_ASSERT_TRUE(bytes.len <= sizeof large + ENVELOPE_OVERHEAD);
     struct span body;
     struct public_key key = sample_public(1);
-    CU_ASSERT_EQUAL(envelope_open(MESSAGE_DESIRED, bytes, &key, 1, &body), 0);
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_DESIRED, bytes, &key, 1, 1, &body), 0);
     CU_ASSERT_EQUAL(body.len, sizeof large);
 }
 
-static void test_peek_tells_the_claimed_signer_without_checking(void)
+static void test_reading_tells_the_claimed_signers_without_checking(void)
 {
     struct public_key key = sample_public(65);
-    struct key_id want = key_id_of(&key), signer;
+    struct key_id want = key_id_of(&key);
+    struct envelope e;
     struct span body;
     struct span bytes = seal(MESSAGE_MANIFEST, span_text("m"), 65);
     memory[bytes.len - 1] ^= 1;
-    CU_ASSERT_EQUAL(envelope_peek(MESSAGE_MANIFEST, bytes, &body, &signer), 0);
-    CU_ASSERT_TRUE(key_id_equal(&signer, &want));
-    CU_ASSERT_TRUE(span_equal(body, span_text("m")));
-    CU_ASSERT_EQUAL(envelope_open(MESSAGE_MANIFEST, bytes, &key, 1, &body), ERR_SIGNATURE);
+    CU_ASSERT_EQUAL(envelope_read(MESSAGE_MANIFEST, bytes, &e), 0);
+    CU_ASSERT_EQUAL(e.count, 1);
+    CU_ASSERT_TRUE(key_id_equal(&e.list[0].signer, &want));
+    CU_ASSERT_TRUE(span_equal(e.body, span_text("m")));
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_MANIFEST, bytes, &key, 1, 1, &body), ERR_SIGNATURE);
     CU_ASSERT_EQUAL(body.len, 0);
+}
+
+/* Three keys sign in every order. */
+static void test_order_of_signing_does_not_change_the_bytes(void)
+{
+    static const unsigned orders[][3] = {{1, 65, 97}, {65, 1, 97}, {97, 65, 1}, {97, 1, 65}};
+    static uint8_t first[1024];
+    size_t len = 0;
+    for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
+        struct envelope e = {.body = span_text("body")};
+        struct buffer out = buffer_on(memory, sizeof memory);
+        for (int k = 0; k < 3; k++) {
+            struct secret_key secret = sample_secret(orders[i][k]);
+            CU_ASSERT_EQUAL(envelope_sign(MESSAGE_TRUST, &e, &secret), 0);
+            CU_ASSERT_EQUAL(envelope_sign(MESSAGE_TRUST, &e, &secret), ERR_EXISTS);
+        }
+        CU_ASSERT_EQUAL(envelope_write(MESSAGE_TRUST, &e, &out), 0);
+        if (i == 0)
+            memcpy(first, memory, len = out.len);
+        CU_ASSERT_TRUE(span_equal(span_of(first, len), span_buffer(&out)));
+    }
+}
+
+static struct span sign_by(struct envelope *e, const unsigned *keys, size_t count)
+{
+    struct buffer out = buffer_on(memory, sizeof memory);
+    *e = (struct envelope){.body = span_text("body")};
+    for (size_t i = 0; i < count; i++) {
+        struct secret_key secret = sample_secret(keys[i]);
+        CU_ASSERT_EQUAL(envelope_sign(MESSAGE_TRUST, e, &secret), 0);
+    }
+    CU_ASSERT_EQUAL(envelope_write(MESSAGE_TRUST, e, &out), 0);
+    return span_buffer(&out);
+}
+
+static void test_only_distinct_trusted_signers_count(void)
+{
+    struct public_key keys[] = {sample_public(1), sample_public(65), sample_public(97)};
+    struct envelope e;
+    struct span body;
+    struct span bytes = sign_by(&e, (const unsigned[]){1, 33, 65}, 3);
+    CU_ASSERT_EQUAL(envelope_count(MESSAGE_TRUST, &e, keys, 3), 2);
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, bytes, keys, 3, 2, &body), 0);
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, bytes, keys, 3, 3, &body), ERR_UNTRUSTED);
+    CU_ASSERT_EQUAL(body.len, 0);
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, bytes, keys, 1, 1, &body), 0);
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, bytes, keys, 1, 2, &body), ERR_UNTRUSTED);
+}
+
+static void test_a_signer_that_is_named_twice_is_refused(void)
+{
+    struct public_key key = sample_public(1);
+    struct envelope e;
+    struct span body;
+    struct buffer out = buffer_on(memory, sizeof memory);
+    sign_by(&e, (const unsigned[]){1}, 1);
+    e.list[1] = e.list[0];
+    e.count = 2;
+    CU_ASSERT_EQUAL(envelope_write(MESSAGE_TRUST, &e, &out), 0);
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, span_buffer(&out), &key, 1, 1, &body), ERR_FORMAT);
+}
+
+/* Those by strangers are not even looked at: they could cost anything. */
+static void test_bad_signature_counts_against_the_envelope_when_its_key_is_ours(void)
+{
+    struct public_key keys[] = {sample_public(1), sample_public(65)};
+    struct key_id ours = key_id_of(&keys[1]);
+    struct envelope e;
+    struct span body;
+    sign_by(&e, (const unsigned[]){1, 65}, 2);
+    struct endorsement *bad = key_id_equal(&e.list[0].signer, &ours) ? &e.list[0] : &e.list[1];
+    bad->signature.bytes[7] ^= 1;
+    struct buffer out = buffer_on(memory, sizeof memory);
+    CU_ASSERT_EQUAL(envelope_write(MESSAGE_TRUST, &e, &out), 0);
+    struct span bytes = span_buffer(&out);
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, bytes, keys, 2, 1, &body), ERR_SIGNATURE);
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, bytes, keys, 1, 1, &body), 0);
+}
+
+static void test_signatures_have_a_limit(void)
+{
+    unsigned keys[SIGNATURES_MAX];
+    struct envelope e;
+    for (unsigned i = 0; i < SIGNATURES_MAX; i++)
+        keys[i] = i + 1;
+    struct span bytes = sign_by(&e, keys, SIGNATURES_MAX);
+    struct secret_key one_more = sample_secret(99);
+    CU_ASSERT_EQUAL(envelope_sign(MESSAGE_TRUST, &e, &one_more), ERR_RANGE);
+    CU_ASSERT_TRUE(bytes.len <= strlen("body") + ENVELOPE_OVERHEAD_MAX);
+    CU_ASSERT_EQUAL(envelope_read(MESSAGE_TRUST, bytes, &e), 0);
+    CU_ASSERT_EQUAL(e.count, SIGNATURES_MAX);
+    memory[bytes.len - SIGNATURES_MAX * 85 - 1]++; /* the count, in an array of 16 bits */
+    CU_ASSERT_EQUAL(envelope_read(MESSAGE_TRUST, bytes, &e), ERR_RANGE);
+}
+
+static void test_envelope_without_a_signature_is_untrusted(void)
+{
+    struct public_key key = sample_public(1);
+    struct envelope e;
+    struct span body;
+    struct span bytes = sign_by(&e, NULL, 0);
+    CU_ASSERT_EQUAL(envelope_read(MESSAGE_TRUST, bytes, &e), 0);
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, bytes, &key, 1, 1, &body), ERR_UNTRUSTED);
 }
 
 static void test_unknown_signer_is_untrusted(void)
 {
     struct public_key keys[] = {sample_public(65), sample_public(97)};
     struct span bytes = seal(MESSAGE_TRUST, span_text("body"), 1), body;
-    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, bytes, keys, 2, &body), ERR_UNTRUSTED);
-    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, bytes, NULL, 0, &body), ERR_UNTRUSTED);
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, bytes, keys, 2, 1, &body), ERR_UNTRUSTED);
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, bytes, NULL, 0, 1, &body), ERR_UNTRUSTED);
 }
 
 static void test_signature_for_one_type_does_not_serve_another(void)
@@ -68,9 +173,9 @@ static void test_signature_for_one_type_does_not_serve_another(void)
         for (int used = 0; used < 4; used++) {
             struct span bytes = seal(types[made], span_text("body"), 1);
             if (made != used)
-                CU_ASSERT_EQUAL(envelope_open(types[used], bytes, &key, 1, &body), ERR_FORMAT);
+                CU_ASSERT_EQUAL(envelope_open(types[used], bytes, &key, 1, 1, &body), ERR_FORMAT);
             memory[1] = (uint8_t)types[used]; /* the type's place in the array */
-            CU_ASSERT_EQUAL(envelope_open(types[used], bytes, &key, 1, &body),
+            CU_ASSERT_EQUAL(envelope_open(types[used], bytes, &key, 1, 1, &body),
                             made == used ? 0 : ERR_SIGNATURE);
         }
 }
@@ -81,12 +186,12 @@ static void test_every_flipped_bit_and_every_prefix_is_refused(void)
     struct span bytes = seal(MESSAGE_TRUST, span_text("b"), 1), body;
     for (size_t bit = 0; bit < 8 * bytes.len; bit++) {
         memory[bit / 8] ^= (uint8_t)(1u << bit % 8);
-        if (envelope_open(MESSAGE_TRUST, bytes, &key, 1, &body) >= 0 || body.len != 0)
+        if (envelope_open(MESSAGE_TRUST, bytes, &key, 1, 1, &body) >= 0 || body.len != 0)
             CU_FAIL("a flipped bit was accepted");
         memory[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
     for (size_t len = 0; len < bytes.len; len++)
-        CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, span_of(memory, len), &key, 1, &body),
+        CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, span_of(memory, len), &key, 1, 1, &body),
                         ERR_FORMAT);
 }
 
@@ -99,8 +204,8 @@ static void test_fields_of_a_newer_writer_are_skipped(void)
     for (uint8_t extra = 1; extra <= 9; extra++) {
         struct wire_writer w = wire_writer_on(&longer);
         wire_put_u64(&w, 1000);
-        memory[0] = (uint8_t)(0x95 + extra);
-        CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, span_buffer(&longer), &key, 1, &body),
+        memory[0] = (uint8_t)(0x94 + extra);
+        CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, span_buffer(&longer), &key, 1, 1, &body),
                         extra <= 8 ? 0 : ERR_RANGE);
     }
 }
@@ -110,7 +215,7 @@ static void test_another_version_is_refused(void)
     struct public_key key = sample_public(1);
     struct span bytes = seal(MESSAGE_TRUST, span_text("body"), 1), body;
     memory[2] = PROTOCOL_VERSION + 1;
-    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, bytes, &key, 1, &body), ERR_FORMAT);
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, bytes, &key, 1, 1, &body), ERR_FORMAT);
 }
 
 static void test_no_room_leaves_the_buffer_as_it_was(void)
@@ -126,7 +231,13 @@ static void test_no_room_leaves_the_buffer_as_it_was(void)
 static const struct suite_test tests[] = {
     TEST(test_signed_body_comes_back),
     TEST(test_overhead_holds_for_the_largest_body),
-    TEST(test_peek_tells_the_claimed_signer_without_checking),
+    TEST(test_reading_tells_the_claimed_signers_without_checking),
+    TEST(test_order_of_signing_does_not_change_the_bytes),
+    TEST(test_only_distinct_trusted_signers_count),
+    TEST(test_a_signer_that_is_named_twice_is_refused),
+    TEST(test_bad_signature_counts_against_the_envelope_when_its_key_is_ours),
+    TEST(test_signatures_have_a_limit),
+    TEST(test_envelope_without_a_signature_is_untrusted),
     TEST(test_unknown_signer_is_untrusted),
     TEST(test_signature_for_one_type_does_not_serve_another),
     TEST(test_every_flipped_bit_and_every_prefix_is_refused),

@@ -237,7 +237,9 @@ static void test_manifest_is_written_and_signed_as_the_format_says(void)
     struct digest digest = digest_of(span_buffer(&out));
     CU_ASSERT_STRING_EQUAL(digest_hex(&digest).text, get("manifest", "digest"));
 
-    CU_ASSERT_EQUAL(manifest_open(span_buffer(&out), &public, 1, &got), 0);
+    struct trust trust = {.version = 1};
+    CU_ASSERT_EQUAL(trust_add(&trust, TRUST_PUBLISHERS, &public), 0);
+    CU_ASSERT_EQUAL(manifest_open(span_buffer(&out), &trust, &got), 0);
     CU_ASSERT_EQUAL(memcmp(&got, &m, sizeof m), 0);
 }
 

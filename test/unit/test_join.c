@@ -5,7 +5,7 @@
 #include "test/suite.h"
 
 static uint8_t request_memory[JOIN_MAX], answer_memory[JOINED_MAX], plain_memory[JOINED_MAX];
-static uint8_t envelopes_memory[2 * TRUST_MAX];
+static uint8_t envelopes_memory[2 * (TRUST_MAX + ENVELOPE_OVERHEAD_MAX)];
 
 static struct span write_request(void)
 {
@@ -180,18 +180,19 @@ static void test_accepted_answer_comes_back(void)
     static struct joined j;
     CU_ASSERT_EQUAL(read_answer(write_answer(JOINED_ACCEPTED, true), &id, &j), 1);
     struct mac_key mac = sample_mac_key();
-    struct public_key root = sample_public(1);
     CU_ASSERT_EQUAL(j.code, JOINED_ACCEPTED);
     CU_ASSERT_EQUAL(j.number, 1234567);
     CU_ASSERT_EQUAL(memcmp(&j.mac, &mac, sizeof mac), 0);
-    CU_ASSERT_EQUAL(memcmp(&j.root, &root, sizeof root), 0);
     CU_ASSERT_EQUAL(j.policy.heartbeat_s, 900);
     CU_ASSERT_EQUAL(j.cell_count, 2);
     CU_ASSERT_STRING_EQUAL(j.cells[1], "mqtt://edge2.example:1884");
     CU_ASSERT_EQUAL(j.certificate.len, 0);
     struct span body;
-    CU_ASSERT_EQUAL(envelope_open(MESSAGE_ASSIGNMENT, j.assignment, &root, 1, &body), 0);
-    CU_ASSERT_EQUAL(envelope_open(MESSAGE_TRUST, j.trust, &root, 1, &body), 0);
+    struct trust want = sample_trust(), got;
+    struct root_pin pin = trust_pin(&want);
+    CU_ASSERT_EQUAL(trust_walk(&pin, j.trust, j.trust_count, &got), 0);
+    CU_ASSERT_EQUAL(memcmp(&got, &want, sizeof want), 0);
+    CU_ASSERT_EQUAL(trust_open(&got, TRUST_ONLINE, MESSAGE_ASSIGNMENT, j.assignment, &body), 0);
 }
 
 static void test_refusal_is_a_proof_only_when_sealed(void)
@@ -254,7 +255,7 @@ static void test_cell_without_a_url_is_refused(void)
 static void test_the_largest_answer_fits(void)
 {
     static struct joined j;
-    static uint8_t filler[TRUST_MAX + ENVELOPE_OVERHEAD];
+    static uint8_t filler[4096];
     struct token token = sample_token();
     struct join_id id = sample_join_id();
     struct seal_nonce nonce = sample_nonce();
@@ -262,7 +263,9 @@ static void test_the_largest_answer_fits(void)
     struct buffer out = buffer_on(answer_memory, sizeof answer_memory);
     j = sample_joined(&envelopes);
     j.assignment = span_of(filler, ASSIGNMENT_MAX + ENVELOPE_OVERHEAD);
-    j.trust = span_of(filler, TRUST_MAX + ENVELOPE_OVERHEAD);
+    j.trust_count = TRUST_WALK_MAX;
+    for (int i = 0; i < TRUST_WALK_MAX; i++)
+        j.trust[i] = span_of(filler, TRUST_MAX + ENVELOPE_OVERHEAD_MAX);
     j.certificate = span_of(filler, 4096);
     j.cell_count = CELLS_MAX;
     for (int i = 0; i < CELLS_MAX; i++)
@@ -270,6 +273,7 @@ static void test_the_largest_answer_fits(void)
     CU_ASSERT_EQUAL(joined_write(&j, &token.secret, &id, &nonce, &out), 0);
     CU_ASSERT_EQUAL(read_answer(span_buffer(&out), &id, &j), 1);
     CU_ASSERT_EQUAL(j.cell_count, CELLS_MAX);
+    CU_ASSERT_EQUAL(j.trust_count, TRUST_WALK_MAX);
 }
 
 static void test_every_code_has_words(void)

@@ -143,15 +143,18 @@ static void write_fleet(struct ledger *l)
     struct bundle_row bundle = sample_bundle();
     struct deployment_row deployment = sample_deployment();
     struct cohort cohort = sample_cohort_row();
-    struct trust trust = {
-        .version = 2, .count = 2, .publishers = {sample_public(65), sample_public(97)}};
+    struct trust trust = sample_trust();
+    uint8_t room[TRUST_MAX + ENVELOPE_OVERHEAD_MAX];
+    struct buffer envelope = buffer_on(room, sizeof room);
     struct agent_row one = sample_row(1), two = sample_row(2), two_reported = sample_reported(2);
     struct newcomer newcomer = {.key = sample_public(1), .facts = span_text("\x91\x92\xa1k\xa1v")};
     CU_ASSERT_EQUAL(ledger_batch(l, 0, &batch, NULL), 0);
     CU_ASSERT_EQUAL(ledger_bundle(l, 0, &bundle, NULL), 0);
     CU_ASSERT_EQUAL(ledger_deployment(l, 0, &deployment, NULL), 0);
     CU_ASSERT_EQUAL(ledger_cohort(l, 0, &cohort, NULL), 0);
-    CU_ASSERT_EQUAL(ledger_trust(l, &trust, NULL), 0);
+    sample_trust_sealed(&trust, &envelope);
+    CU_ASSERT_EQUAL(ledger_publish(l, "dl1/trust/3", span_buffer(&envelope), NULL), 0);
+    CU_ASSERT_EQUAL(ledger_trust(l, 3, NULL), 0);
     CU_ASSERT_EQUAL(ledger_agent(l, 1, &one, &newcomer, NULL), 0);
     CU_ASSERT_EQUAL(ledger_agent(l, 2, &two, NULL, NULL), 0);
     CU_ASSERT_EQUAL(ledger_status(l, 2, &two_reported, EXCEPTIONS, 2, NULL), 0);
@@ -200,7 +203,7 @@ static void check_fleet(const struct manager *m)
     struct batch_row batch = sample_batch();
     struct bundle_row bundle = sample_bundle();
     struct deployment_row deployment = sample_deployment();
-    struct public_key publisher = sample_public(97);
+    struct trust trust = sample_trust();
     batch.redeemed = 2; /* counted from the agents */
     CU_ASSERT_EQUAL_FATAL(manager_batch_count(m), 1);
     CU_ASSERT_EQUAL(memcmp(manager_batch(m, 0), &batch, sizeof batch), 0);
@@ -208,9 +211,7 @@ static void check_fleet(const struct manager *m)
     CU_ASSERT_EQUAL(memcmp(manager_bundle(m, 0), &bundle, sizeof bundle), 0);
     CU_ASSERT_EQUAL_FATAL(manager_deployment_count(m), 1);
     CU_ASSERT_EQUAL(memcmp(manager_deployment(m, 0), &deployment, sizeof deployment), 0);
-    CU_ASSERT_EQUAL_FATAL(manager_publisher_count(m), 2);
-    CU_ASSERT_EQUAL(memcmp(manager_publisher(m, 1), &publisher, sizeof publisher), 0);
-    CU_ASSERT_EQUAL(manager_trust_version(m), 2);
+    CU_ASSERT_EQUAL(memcmp(manager_trust(m), &trust, sizeof trust), 0);
     check_cohort(m);
     check_agents(m);
 }
@@ -248,7 +249,7 @@ static void test_what_was_not_committed_is_gone(void)
     CU_ASSERT_EQUAL(ledger_load(l, m, NULL), 0);
     CU_ASSERT_EQUAL(manager_agent_count(m), 0);
     CU_ASSERT_EQUAL(manager_batch_count(m), 0);
-    CU_ASSERT_EQUAL(manager_trust_version(m), 0);
+    CU_ASSERT_EQUAL(manager_trust(m)->version, 0);
     free(m);
     ledger_close(l);
     tree_free(&dir);
@@ -491,7 +492,9 @@ static void test_full_disk_keeps_what_was_committed_and_loses_nothing_later(void
     check_agents(m);
     free(m);
     struct control_row row;
-    CU_ASSERT_EQUAL(ledger_next_control(l, 0, &row, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_next_control(l, 0, &row, NULL), 1);
+    CU_ASSERT_STRING_EQUAL(row.topic, "dl1/trust/3");
+    CU_ASSERT_EQUAL(ledger_next_control(l, row.serial, &row, NULL), 0);
     ledger_close(l);
     tree_free(&dir);
 }

@@ -380,21 +380,23 @@ static void test_removed_agent_is_found_no_more(void)
     bench_free(b);
 }
 
-/* ---- publishers and bundles ---- */
+/* ---- trust and bundles ---- */
 
-static void test_publishers_are_kept_once_and_up_to_their_limit(void)
+static void test_trust_documents_come_one_after_the_other(void)
 {
     struct bench *b = bench_new();
-    struct command c = {.type = COMMAND_PUBLISHER_ADD};
-    for (uint8_t i = 0; i < PUBLISHERS_MAX; i++) {
-        c.publisher.bytes[0] = i;
-        CU_ASSERT_EQUAL(run(b, &c), 0);
-        CU_ASSERT_EQUAL(manager_trust_version(b->m), i + 1u);
-    }
-    CU_ASSERT_EQUAL(run(b, &c), 1);
-    CU_ASSERT_EQUAL(b->out.persist_count, 0);
-    c.publisher.bytes[0] = 200;
-    refused(b, &c, ERR_RANGE, "16 publisher keys are trusted already, the most that a fleet has");
+    struct trust t = {.version = 1};
+    struct command c = {.type = COMMAND_TRUST, .trust.next = &t};
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    CU_ASSERT_EQUAL(b->out.persist_count, 1);
+    CU_ASSERT_EQUAL(b->out.persist[0].type, PERSIST_TRUST);
+    CU_ASSERT_EQUAL(b->out.persist[0].index, 1);
+    for (t.version = 1; t.version <= 3; t.version += 2)
+        refused(b, &c, ERR_OLD,
+                "the fleet's trust document has version 1 already: make the next one from that");
+    t.version = 2;
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    CU_ASSERT_EQUAL(manager_trust(b->m)->version, 2);
     bench_free(b);
 }
 
@@ -610,12 +612,13 @@ static void test_document_gets_a_revision_only_when_it_says_something_new(void)
     bench_free(b);
 }
 
-static void test_new_publisher_changes_heads_and_no_document(void)
+static void test_new_trust_document_changes_heads_and_no_other(void)
 {
     struct bench *b = bench_new();
     make_tokens(b, 1, 1, "env=prod");
     join(b, 0, 0, 1);
-    struct command c = {.type = COMMAND_PUBLISHER_ADD};
+    struct trust t = {.version = 1};
+    struct command c = {.type = COMMAND_TRUST, .trust.next = &t};
     CU_ASSERT_EQUAL(run(b, &c), 0);
     CU_ASSERT_EQUAL(b->out.persist_count, 2);
     CU_ASSERT_EQUAL(b->out.persist[0].type, PERSIST_TRUST); /* before the head that names it */
@@ -792,7 +795,7 @@ static const struct suite_test tests[] = {
     TEST(test_waiting_devices_wait_on_after_a_restart),
     TEST(test_label_sets_have_a_limit),
     TEST(test_removed_agent_is_found_no_more),
-    TEST(test_publishers_are_kept_once_and_up_to_their_limit),
+    TEST(test_trust_documents_come_one_after_the_other),
     TEST(test_bundles_are_immutable_and_have_names_and_limits),
     TEST(test_deployed_bundle_is_not_removed),
     TEST(test_deploying_is_refused_for_each_reason),
@@ -803,7 +806,7 @@ static const struct suite_test tests[] = {
     TEST(test_agents_take_only_so_many_deployments),
     TEST(test_label_set_without_agents_is_never_full),
     TEST(test_document_gets_a_revision_only_when_it_says_something_new),
-    TEST(test_new_publisher_changes_heads_and_no_document),
+    TEST(test_new_trust_document_changes_heads_and_no_other),
     TEST(test_agent_is_ready_when_it_holds_the_revision_and_names_no_exception),
     TEST(test_exceptions_come_from_a_pool_that_gives_back),
     TEST(test_goodbye_makes_offline_at_once),

@@ -47,10 +47,20 @@ static struct span sign(struct span body, const struct secret_key *by)
     return span_buffer(&out);
 }
 
+/* Trusts the first `count` keys, any one of them. */
+static const struct trust *trusting(uint32_t count)
+{
+    static struct trust t;
+    t = (struct trust){.version = 1, .roles[TRUST_PUBLISHERS].threshold = 1};
+    for (uint32_t i = 0; i < count; i++)
+        CU_ASSERT_EQUAL(trust_add(&t, TRUST_PUBLISHERS, &keys[i]), 0);
+    return &t;
+}
+
 static void test_manifest_comes_back(void)
 {
     const struct manifest *m = example(3);
-    CU_ASSERT_EQUAL(manifest_open(sign(write_body(m), &secret), keys, 1, &got), 0);
+    CU_ASSERT_EQUAL(manifest_open(sign(write_body(m), &secret), trusting(1), &got), 0);
     CU_ASSERT_EQUAL(memcmp(&got, m, sizeof got), 0);
 }
 
@@ -68,7 +78,7 @@ static void test_largest_manifest_fits_a_message(void)
     m->bytes = (uint64_t)m->chunks * CHUNK_MAX;
     struct span bytes = sign(write_body(m), &secret);
     CU_ASSERT_TRUE(bytes.len <= MANIFEST_MAX);
-    CU_ASSERT_EQUAL(manifest_open(bytes, keys, 1, &got), 0);
+    CU_ASSERT_EQUAL(manifest_open(bytes, trusting(1), &got), 0);
     CU_ASSERT_EQUAL(memcmp(&got, m, sizeof got), 0);
     free(m);
 }
@@ -97,29 +107,43 @@ static void test_every_truncated_or_flipped_signed_byte_is_refused(void)
 {
     struct span bytes = sign(write_body(example(1)), &secret);
     for (size_t i = 0; i < bytes.len; i++) {
-        CU_ASSERT_TRUE(manifest_open(span_of(bytes.data, i), keys, 1, &got) < 0);
+        CU_ASSERT_TRUE(manifest_open(span_of(bytes.data, i), trusting(1), &got) < 0);
         signed_memory[i] ^= 0x10;
-        CU_ASSERT_TRUE(manifest_open(bytes, keys, 1, &got) < 0);
+        CU_ASSERT_TRUE(manifest_open(bytes, trusting(1), &got) < 0);
         signed_memory[i] ^= 0x10;
     }
-    CU_ASSERT_EQUAL(manifest_open(bytes, keys, 1, &got), 0);
+    CU_ASSERT_EQUAL(manifest_open(bytes, trusting(1), &got), 0);
 }
 
 static void test_only_a_trusted_publisher_is_believed(void)
 {
     struct span body = write_body(example(1));
-    CU_ASSERT_EQUAL(manifest_open(sign(body, &other_secret), keys, 1, &got), ERR_UNTRUSTED);
-    CU_ASSERT_EQUAL(manifest_open(sign(body, &other_secret), keys, 2, &got), 0);
-    CU_ASSERT_EQUAL(manifest_open(sign(body, &secret), keys, 0, &got), ERR_UNTRUSTED);
+    CU_ASSERT_EQUAL(manifest_open(sign(body, &other_secret), trusting(1), &got), ERR_UNTRUSTED);
+    CU_ASSERT_EQUAL(manifest_open(sign(body, &other_secret), trusting(2), &got), 0);
+    CU_ASSERT_EQUAL(manifest_open(sign(body, &secret), trusting(0), &got), ERR_UNTRUSTED);
     struct buffer out = buffer_on(signed_memory, sizeof signed_memory);
     CU_ASSERT_EQUAL(envelope_seal(MESSAGE_DESIRED, body, &secret, &out), 0);
-    CU_ASSERT_EQUAL(manifest_open(span_buffer(&out), keys, 1, &got), ERR_FORMAT);
+    CU_ASSERT_EQUAL(manifest_open(span_buffer(&out), trusting(1), &got), ERR_FORMAT);
+}
+
+static void test_a_manifest_needs_as_many_publishers_as_the_threshold_says(void)
+{
+    struct trust both = *trusting(2);
+    struct span body = write_body(example(1));
+    struct envelope e = {.body = body};
+    struct buffer out = buffer_on(signed_memory, sizeof signed_memory);
+    both.roles[TRUST_PUBLISHERS].threshold = 2;
+    CU_ASSERT_EQUAL(manifest_open(sign(body, &secret), &both, &got), ERR_UNTRUSTED);
+    CU_ASSERT_EQUAL(envelope_sign(MESSAGE_MANIFEST, &e, &secret), 0);
+    CU_ASSERT_EQUAL(envelope_sign(MESSAGE_MANIFEST, &e, &other_secret), 0);
+    CU_ASSERT_EQUAL(envelope_write(MESSAGE_MANIFEST, &e, &out), 0);
+    CU_ASSERT_EQUAL(manifest_open(span_buffer(&out), &both, &got), 0);
 }
 
 static void test_more_bytes_than_a_manifest_has_are_refused(void)
 {
     static uint8_t zeros[MANIFEST_MAX + 1];
-    CU_ASSERT_EQUAL(manifest_open(span_of(zeros, sizeof zeros), keys, 1, &got), ERR_RANGE);
+    CU_ASSERT_EQUAL(manifest_open(span_of(zeros, sizeof zeros), trusting(1), &got), ERR_RANGE);
 }
 
 #define CHECK_REFUSED(change, want)                                                                \
@@ -186,6 +210,7 @@ static const struct suite_test tests[] = {
     TEST(test_flipped_bits_give_a_manifest_in_range_or_none),
     TEST(test_every_truncated_or_flipped_signed_byte_is_refused),
     TEST(test_only_a_trusted_publisher_is_believed),
+    TEST(test_a_manifest_needs_as_many_publishers_as_the_threshold_says),
     TEST(test_more_bytes_than_a_manifest_has_are_refused),
     TEST(test_writer_refuses_what_the_reader_would),
     TEST(test_what_a_newer_version_adds_is_skipped),

@@ -24,7 +24,8 @@ static const struct {
     {TOPIC_AGENT_HEAD, "dl1/agent/" AGENT "/head"},
     {TOPIC_AGENT_DOC, "dl1/agent/" AGENT "/doc"},
     {TOPIC_CHUNK, "dl1/chunk/" DIGEST},
-    {TOPIC_TRUST, "dl1/trust"},
+    {TOPIC_TRUST, "dl1/trust/1"},
+    {TOPIC_TRUST, "dl1/trust/4294967295"},
     {TOPIC_MARK, "dl1/cell/control"},
     {TOPIC_MARK, "dl1/cell/bulk"},
 };
@@ -49,6 +50,7 @@ static void test_fields_are_read_from_the_text(void)
     CU_ASSERT_EQUAL(name.lane, 17);
     CU_ASSERT_TRUE(topic_read("dl1/cell/bulk").bulk);
     CU_ASSERT_FALSE(topic_read("dl1/cell/control").bulk);
+    CU_ASSERT_EQUAL(topic_read("dl1/trust/70000").version, 70000);
     struct digest digest = sample_digest(0);
     name = topic_read("dl1/chunk/" DIGEST);
     CU_ASSERT_TRUE(digest_equal(&name.chunk, &digest));
@@ -61,10 +63,14 @@ static void test_what_is_not_ours_is_other(void)
         "/",
         "dl1",
         "dl1/",
-        "dl2/trust",
-        "dl1/trusted",
+        "dl2/trust/1",
+        "dl1/trust",
         "dl1/trust/",
-        "DL1/trust",
+        "dl1/trust/0",
+        "dl1/trust/01",
+        "dl1/trust/4294967296",
+        "dl1/trust/99999999999999999999",
+        "DL1/trust/1",
         "dl1/join/",
         "dl1/join/D0d1d2d3d4d5d6d7",
         "dl1/join/d0d1d2d3d4d5d6",
@@ -117,8 +123,9 @@ static void test_prefixes_are_refused(void)
             char text[TOPIC_MAX] = "";
             memcpy(text, ours[i].text, len);
             struct topic_name name = topic_read(text);
-            bool shorter_lane = name.kind == TOPIC_COHORT_HEAD && name.lane < 4095;
-            if (name.kind != TOPIC_OTHER && !shorter_lane)
+            bool shorter_number = (name.kind == TOPIC_COHORT_HEAD && name.lane < 4095) ||
+                                  (name.kind == TOPIC_TRUST && name.version < UINT32_MAX);
+            if (name.kind != TOPIC_OTHER && !shorter_number)
                 CU_FAIL("a prefix was taken for a topic");
         }
 }
