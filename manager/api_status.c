@@ -3,6 +3,7 @@
 
 static json_t *fleet_json(const struct manager *m);
 static json_t *cells_json(const struct daemon *d);
+static json_t *joins_json(const struct daemon *d);
 static json_t *counters_json(const struct manager *m);
 static json_t *alarms_json(const struct daemon *d);
 
@@ -14,8 +15,9 @@ void api_status_show(struct request *r)
 {
     const struct manager *m = daemon_core(r->daemon);
     request_reply(r, MHD_HTTP_OK,
-                  json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:I, s:o, s:o}", "version",
+                  json_pack("{s:s, s:o, s:b, s:o, s:I, s:o, s:o, s:o, s:I, s:o, s:o}", "version",
                             DUNLIN_VERSION, "join_url", api_json_text(daemon_join_url(r->daemon)),
+                            "plain", daemon_is_plain(r->daemon), "joins", joins_json(r->daemon),
                             "epoch", (json_int_t)daemon_epoch(r->daemon), "agents", fleet_json(m),
                             "deployments", api_json_deployments(m, false), "cells",
                             cells_json(r->daemon), "cohorts", (json_int_t)manager_cohort_count(m),
@@ -43,6 +45,15 @@ static json_t *cells_json(const struct daemon *d)
                                         states[cell.state], "pid", (json_int_t)cell.pid));
     }
     return list;
+}
+
+/* What came of those who knocked at the join port since this manager started. */
+static json_t *joins_json(const struct daemon *d)
+{
+    struct porter_counters c = daemon_porter(d);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "accepted", (json_int_t)c.accepted, "open",
+                     (json_int_t)c.open, "refused_by_source", (json_int_t)c.refused_source,
+                     "refused_full", (json_int_t)c.refused_full, "cut", (json_int_t)c.cut);
 }
 
 static json_t *counters_json(const struct manager *m)

@@ -2,7 +2,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "bundles/chunk.h"
+#include "manager/broker_config.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,10 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,27 +30,21 @@
  * be stale.
  */
 
-#define CONFIG_MAX 4096
 /* Between two looks whether a starting Mosquitto listens. */
 #define READY_STEP_MS 5
-/* Topic and header around the largest payload. */
-#define PACKET_MAX (CHUNK_FRAME_MAX + 1024)
-/*
- * What waits for an absent session (only the manager's persists) is limited in payload bytes: a
- * million and a half reports, about a gigabyte of the broker's memory. Reports say how things
- * are, so the next ones heal what is dropped beyond that.
- */
-#define QUEUED_BYTES_MAX (64 << 20)
+/* A log this long is set aside; strangers can make it grow. */
+#define LOG_BYTES_MAX (1 << 20)
 
 struct broker {
     char dir[FILE_PATH_MAX]; /* absolute */
     char program[FILE_PATH_MAX];
     char host[BROKER_HOST_MAX + 1];
-    int port;
+    int port; /* 0: a door's */
     size_t config_len;
-    char config[CONFIG_MAX];
+    char config[BROKER_CONFIG_MAX];
     int pidfd; /* -1: none runs */
     pid_t pid;
+    bool adopted;
     uint64_t started_ms; /* 0 for the first start: its death is waited for the shortest time */
     uint64_t retry_ms;   /* while none runs: when to start the next */
     uint32_t wait_ms;    /* the wait after the next death */
@@ -58,8 +55,10 @@ typedef int socket_call(int fd, const struct sockaddr *address, socklen_t len);
 
 static int prepare(struct broker *b, const struct broker_options *options, struct errmsg *em);
 static int find_program(char out[static FILE_PATH_MAX], struct errmsg *em);
+static int take_address(struct broker *b, const struct broker_options *options, struct errmsg *em);
 static bool host_valid(const char *host);
-static int make_config(struct broker *b, struct errmsg *em);
+static int check_socket_paths(const struct broker *b, struct errmsg *em);
+static int make_config(struct broker *b, const struct broker_options *options, struct errmsg *em);
 static int bring_up(struct broker *b, struct errmsg *em);
 static int adopt(struct broker *b, struct errmsg *em);
 static int find_holder(int lock, pid_t *pid);
@@ -69,10 +68,12 @@ static int run_child(struct broker *b, int lock, int log, struct errmsg *em);
 static _Noreturn void become_mosquitto(const struct broker *b, pid_t parent, int lock, int log,
                                        const char *config_path);
 static int wait_ready(struct broker *b, struct errmsg *em);
+static bool answers(const struct broker *b);
 static bool ended(const struct broker *b, int wait_ms);
 static void let_go(struct broker *b);
 static void last_words(const struct broker *b, char *out, size_t cap);
 static bool set_memory_aside(const struct broker *b, const char *reason);
+static void set_log_aside(const struct broker *b);
 static int open_in(const struct broker *b, const char *name, int flags, struct errmsg *em);
 static int try_socket(const char *host, int port, socket_call *call, int *chosen);
 
@@ -95,7 +96,7 @@ struct broker *broker_start(const struct broker_options *options, struct errmsg 
     if (rv == 0)
         return b;
     if (rv == ERR_BUSY && options->patient) {
-        log_event(LOG_WARN, "cell-waits", "dir=%s port-in-use=%d", b->dir, b->port);
+        log_event(LOG_WARN, "broker-waits", "dir=%s port-in-use=%d", b->dir, b->port);
         b->complained = true;
         return b;
     }
@@ -111,11 +112,12 @@ int broker_descriptor(const struct broker *b)
 void broker_service(struct broker *b, uint64_t now_ms)
 {
     if (b->pidfd >= 0) {
+        set_log_aside(b);
         if (!ended(b, 0))
             return;
         char reason[256];
         last_words(b, reason, sizeof reason);
-        log_event(LOG_ERROR, "cell-died", "dir=%s pid=%d reason=\"%s\"", b->dir, (int)b->pid,
+        log_event(LOG_ERROR, "broker-died", "dir=%s pid=%d reason=\"%s\"", b->dir, (int)b->pid,
                   reason);
         set_memory_aside(b, reason);
         let_go(b);
@@ -131,7 +133,7 @@ void broker_service(struct broker *b, uint64_t now_ms)
     b->started_ms = now_ms;
     b->retry_ms = now_ms + b->wait_ms;
     if (rv < 0 && !b->complained)
-        log_event(LOG_ERROR, "cell-restart-failed", "dir=%s error=\"%s\"", b->dir, em.text);
+        log_event(LOG_ERROR, "broker-restart-failed", "dir=%s error=\"%s\"", b->dir, em.text);
     b->complained = rv < 0;
 }
 
@@ -150,13 +152,25 @@ bool broker_running(const struct broker *b)
     return b->pidfd >= 0 && !ended(b, 0);
 }
 
+bool broker_adopted(const struct broker *b)
+{
+    return b->adopted;
+}
+
+/* Mosquitto looks for signals before it reads what came on its sockets. */
+void broker_reload(const struct broker *b)
+{
+    if (b->pidfd >= 0)
+        pidfd_send_signal(b->pidfd, SIGHUP, NULL, 0);
+}
+
 void broker_stop(struct broker *b)
 {
     if (b->pidfd < 0)
         return;
     pidfd_send_signal(b->pidfd, SIGTERM, NULL, 0);
     if (!ended(b, BROKER_STOP_MS)) {
-        log_event(LOG_WARN, "cell-killed", "dir=%s pid=%d", b->dir, (int)b->pid);
+        log_event(LOG_WARN, "broker-killed", "dir=%s pid=%d", b->dir, (int)b->pid);
         pidfd_send_signal(b->pidfd, SIGKILL, NULL, 0);
         ended(b, BROKER_STOP_MS);
     }
@@ -195,19 +209,29 @@ int broker_free_port(const char *host, int first)
 
 static int prepare(struct broker *b, const struct broker_options *options, struct errmsg *em)
 {
-    if (!host_valid(options->host) || options->port < 1 || options->port > UINT16_MAX)
-        return errmsg_set(em, ERR_USAGE, "cannot listen on '%.80s' port %d: name a host and a port",
-                          options->host, options->port);
-    int rv = find_program(b->program, em);
+    int rv = take_address(b, options, em);
+    if (rv == 0)
+        rv = find_program(b->program, em);
     if (rv == 0)
         rv = file_make_folder(options->dir, 0700, em);
     if (rv < 0)
         return rv;
     if (!realpath(options->dir, b->dir))
         return errmsg_set(em, file_error(errno), "%s: %s", options->dir, strerror(errno));
+    rv = check_socket_paths(b, em);
+    return rv < 0 ? rv : make_config(b, options, em);
+}
+
+static int take_address(struct broker *b, const struct broker_options *options, struct errmsg *em)
+{
+    if (options->kind == BROKER_DOOR)
+        return 0;
+    if (!host_valid(options->host) || options->port < 1 || options->port > UINT16_MAX)
+        return errmsg_set(em, ERR_USAGE, "cannot listen on '%.80s' port %d: name a host and a port",
+                          options->host, options->port);
     snprintf(b->host, sizeof b->host, "%s", options->host);
     b->port = options->port;
-    return make_config(b, em);
+    return 0;
 }
 
 static int find_program(char out[static FILE_PATH_MAX], struct errmsg *em)
@@ -235,39 +259,25 @@ static bool host_valid(const char *host)
     return len > 0 && len <= BROKER_HOST_MAX && strspn(host, allowed) == len;
 }
 
-/*
- * Paths are relative to the cell's folder. Who may connect is trusted by the network for now:
- * everything that counts is signed, sealed or carries a MAC; identities on the link come with TLS.
- */
-static int make_config(struct broker *b, struct errmsg *em)
+/* The longest of them must fit into an address. */
+static int check_socket_paths(const struct broker *b, struct errmsg *em)
+{
+    struct sockaddr_un address;
+    if (strlen(b->dir) + sizeof "/" BROKER_GATE_SOCKET <= sizeof address.sun_path)
+        return 0;
+    return errmsg_set(em, ERR_RANGE,
+                      "%s/" BROKER_GATE_SOCKET ": a socket's path has at most %zu bytes; choose a "
+                      "shorter folder",
+                      b->dir, sizeof address.sun_path - 1);
+}
+
+static int make_config(struct broker *b, const struct broker_options *options, struct errmsg *em)
 {
     struct passwd *self = getpwuid(geteuid());
-    int len =
-        snprintf(b->config, sizeof b->config,
-                 "# Written at each start: edits do not last.\n"
-                 "per_listener_settings true\n"
-                 "persistence true\n"
-                 "persistence_location ./\n"
-                 "autosave_interval 60\n"
-                 "pid_file pid\n"
-                 "user %s\n"
-                 "log_dest file mosquitto.log\n"
-                 "log_type error\n"
-                 "log_type warning\n"
-                 "log_type notice\n"
-                 "connection_messages false\n"
-                 "set_tcp_nodelay true\n"
-                 "allow_duplicate_messages true\n"
-                 "max_inflight_messages 0\n"
-                 "max_queued_messages 0\n"
-                 "max_queued_bytes %d\n"
-                 "max_packet_size %d\n"
-                 "listener %d %s\n"
-                 "allow_anonymous true\n",
-                 self ? self->pw_name : "root", QUEUED_BYTES_MAX, PACKET_MAX, b->port, b->host);
-    if (len < 0 || (size_t)len >= sizeof b->config)
+    struct buffer out = buffer_on(b->config, sizeof b->config);
+    if (broker_config_write(options, self ? self->pw_name : "root", &out) < 0)
         return errmsg_set(em, ERR_RANGE, "%s: the broker's configuration is too long", b->dir);
-    b->config_len = (size_t)len;
+    b->config_len = out.len;
     return 0;
 }
 
@@ -278,8 +288,9 @@ static int bring_up(struct broker *b, struct errmsg *em)
         rv = spawn(b, em);
     if (rv < 0)
         return rv;
-    log_event(LOG_INFO, "cell-started", "dir=%s pid=%d listen=%s:%d adopted=%s", b->dir,
-              (int)b->pid, b->host, b->port, rv ? "yes" : "no");
+    b->adopted = rv == 1;
+    log_event(LOG_INFO, "broker-started", "dir=%s pid=%d port=%d adopted=%s", b->dir, (int)b->pid,
+              b->port, rv ? "yes" : "no");
     return 0;
 }
 
@@ -305,7 +316,7 @@ static int adopt(struct broker *b, struct errmsg *em)
     b->pid = pid;
     if (same_config(b))
         return 1;
-    log_event(LOG_INFO, "cell-outdated", "dir=%s pid=%d", b->dir, (int)pid);
+    log_event(LOG_INFO, "broker-outdated", "dir=%s pid=%d", b->dir, (int)pid);
     broker_stop(b);
     return ERR_NOT_FOUND;
 }
@@ -323,7 +334,7 @@ static int find_holder(int lock, pid_t *pid)
 static bool same_config(const struct broker *b)
 {
     char path[FILE_PATH_MAX];
-    char config[CONFIG_MAX];
+    char config[BROKER_CONFIG_MAX];
     struct buffer content = buffer_on(config, sizeof config);
     return file_path(path, NULL, "%s/mosquitto.conf", b->dir) == 0 &&
            file_read(path, &content, NULL) == 0 &&
@@ -332,7 +343,7 @@ static bool same_config(const struct broker *b)
 
 static int spawn(struct broker *b, struct errmsg *em)
 {
-    if (try_socket(b->host, b->port, bind, NULL) < 0)
+    if (b->port > 0 && try_socket(b->host, b->port, bind, NULL) < 0)
         return errmsg_set(em, ERR_BUSY,
                           "cannot listen on %s port %d: %s; choose another with "
                           "--listen HOST:PORT",
@@ -420,12 +431,11 @@ static _Noreturn void become_mosquitto(const struct broker *b, pid_t parent, int
     _exit(127);
 }
 
-/* That it is our Mosquitto which answers is known because the port was free before. ERR_DAMAGED: it
- * ended, but the next one may not. */
+/* Its socket for the manager comes last. ERR_DAMAGED: it ended, but the next one may not. */
 static int wait_ready(struct broker *b, struct errmsg *em)
 {
     for (int waited = 0; waited < BROKER_READY_MS; waited += READY_STEP_MS) {
-        if (try_socket(b->host, b->port, connect, NULL) == 0)
+        if (answers(b))
             return 0;
         if (!ended(b, READY_STEP_MS))
             continue;
@@ -434,10 +444,20 @@ static int wait_ready(struct broker *b, struct errmsg *em)
         let_go(b);
         if (set_memory_aside(b, reason))
             return ERR_DAMAGED;
-        return errmsg_set(em, ERR_IO, "Mosquitto on %s port %d ended at once: %s", b->host, b->port,
-                          reason);
+        return errmsg_set(em, ERR_IO, "Mosquitto in %s ended at once: %s", b->dir, reason);
     }
     return 0;
+}
+
+static bool answers(const struct broker *b)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    snprintf(to.sun_path, sizeof to.sun_path, "%.100s/" BROKER_SOCKET, b->dir);
+    bool connected = fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
+    if (fd >= 0)
+        close(fd);
+    return connected;
 }
 
 static bool ended(const struct broker *b, int wait_ms)
@@ -489,8 +509,25 @@ static bool set_memory_aside(const struct broker *b, const char *reason)
     if (!strstr(reason, "database") || file_path(path, NULL, "%s/mosquitto.db", b->dir) < 0 ||
         file_path(aside, NULL, "%s.damaged", path) < 0 || rename(path, aside) < 0)
         return false;
-    log_event(LOG_ERROR, "cell-memory-damaged", "dir=%s kept=%s", b->dir, aside);
+    log_event(LOG_ERROR, "broker-memory-damaged", "dir=%s kept=%s", b->dir, aside);
     return true;
+}
+
+/* Mosquitto appends to its log, so it goes on at the beginning of the emptied file. */
+static void set_log_aside(const struct broker *b)
+{
+    struct stat st;
+    int log = open_in(b, "mosquitto.log", O_RDWR, NULL);
+    if (log >= 0 && fstat(log, &st) == 0 && st.st_size > LOG_BYTES_MAX) {
+        int old = open_in(b, "mosquitto.log.old", O_WRONLY | O_CREAT | O_TRUNC, NULL);
+        if (old >= 0 && sendfile(old, log, NULL, (size_t)st.st_size) >= 0 && ftruncate(log, 0) == 0)
+            log_event(LOG_WARN, "broker-log-aside", "dir=%s bytes=%lld", b->dir,
+                      (long long)st.st_size);
+        if (old >= 0)
+            close(old);
+    }
+    if (log >= 0)
+        close(log);
 }
 
 static int open_in(const struct broker *b, const char *name, int flags, struct errmsg *em)

@@ -1,6 +1,7 @@
 /*
- * broker: one Mosquitto of our own, a cell: started, watched, restarted, and found again by the
- * next manager when this one dies. It knows nothing of what is published on it.
+ * broker: one Mosquitto of our own, started, watched, restarted, and found again by the next
+ * manager when this one dies. It knows nothing of what is published on it, nor of what is in the
+ * files that its folder must hold.
  */
 #ifndef DUNLIN_MANAGER_BROKER_H
 #define DUNLIN_MANAGER_BROKER_H
@@ -22,9 +23,20 @@
 /* From the request to end until the kill: it writes its store in between. */
 #define BROKER_STOP_MS 10000
 
+/* Sockets in its folder: for the manager, who may do everything; and a door's for the public. */
+#define BROKER_SOCKET "sock"
+#define BROKER_GATE_SOCKET "public"
+
+enum broker_kind {
+    BROKER_CELL, /* for agents: on a port, with their certificates; it remembers over restarts */
+    BROKER_DOOR, /* for devices that want to join: on a socket, behind the porter */
+};
+
 struct broker_options {
-    const char *dir;  /* the cell's own folder; made when missing */
-    const char *host; /* to listen on; an address or a name */
+    const char *dir; /* its own folder; made when missing */
+    enum broker_kind kind;
+    bool plain;       /* no TLS, and a cell's port without identities: for loopback only */
+    const char *host; /* to listen on, an address or a name; a door has none */
     int port;
     /* A port that others have is no error, but waited for like the end of the wait after a death.
      * So a cell that devices know comes back when its killed Mosquitto, which gives the lock back
@@ -35,10 +47,11 @@ struct broker_options {
 struct broker;
 
 /*
- * Brings the cell up: adopts the Mosquitto that already runs in this folder when it was started
+ * Brings it up: adopts the Mosquitto that already runs in this folder when it was started
  * with these options, stops it when it was started with others, and else starts one. Waits until
  * it listens, at most BROKER_READY_MS. NULL with a sentence when Mosquitto isn't installed, the
- * port is taken (unless it is patient), or it ends at once.
+ * port is taken (unless it is patient), or it ends at once. Unless it is plain, the files that
+ * broker_config.h names must be in the folder.
  */
 struct broker *broker_start(const struct broker_options *options, struct errmsg *em);
 
@@ -55,6 +68,14 @@ uint64_t broker_deadline_ms(const struct broker *b);
 /* 0 while none runs. */
 pid_t broker_pid(const struct broker *b);
 bool broker_running(const struct broker *b);
+
+/* It ran before this manager, and may not have read what its folder holds by now. */
+bool broker_adopted(const struct broker *b);
+
+/* Makes the Mosquitto read its folder's files anew: certificates, revoked ones, access list.
+ * Connections stay; what the certificates decided before is not resumed. A connection that is made
+ * after this call meets the new rules. */
+void broker_reload(const struct broker *b);
 
 /* Asks the Mosquitto to save and end, waits up to BROKER_STOP_MS, then kills it. */
 void broker_stop(struct broker *b);

@@ -171,7 +171,7 @@ static void connect_now(struct cell *c)
 static void on_up(void *context, bool session_present)
 {
     struct cell *c = context;
-    static const char *const inbox[] = {TOPIC_ALL_JOINS, TOPIC_ALL_UP};
+    static const char *const inbox[] = {TOPIC_ALL_UP};
     (void)session_present;
     if (c->told != TOLD_UP)
         log_event(LOG_INFO, "cell-up", "url=%s", c->url);
@@ -256,7 +256,7 @@ static void on_message(void *context, const char *topic, struct span payload, bo
     struct cell *c = context;
     struct topic_name name = topic_read(topic);
     bool looking = c->phase == PHASE_ASKING || c->phase == PHASE_PROBING;
-    if (name.kind == TOPIC_JOIN || name.kind == TOPIC_UP)
+    if (name.kind == TOPIC_UP)
         c->handler.message(c->handler.context, topic, payload);
     else if (name.kind == TOPIC_MARK && retained && looking)
         read_mark(c, name.bulk ? CELL_BULK : CELL_CONTROL, payload);

@@ -2,56 +2,61 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "crypto/random.h"
+#include "manager/address.h"
+#include "manager/admission.h"
 #include "manager/broker.h"
+#include "manager/kicker.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FIRST_PORT 1883
-/* Where any port will do: below those that systems give to outgoing connections, since one of these
- * could take the port of a broker that is being restarted. */
-#define ANY_PORT_MIN 10000
-#define ANY_PORTS 20000
-
 struct slot {
     struct cells *cells;
     size_t index;
-    struct broker *broker; /* NULL: not ours */
+    struct broker *broker; /* NULL: not ours, as the next two */
+    struct kicker *kicker;
+    char folder[FILE_PATH_MAX];
     struct cell *cell;
     char url[CELL_URL_MAX + 1]; /* for devices */
 };
 
 struct cells {
     struct cells_handler handler;
+    const struct daemon_options *options;
+    const struct keyring *keys;
     struct mac_key marks;
+    struct admission *admission;
+    uint64_t filed_s; /* the time that the certificates in the folders are as of */
+    bool complained;
     size_t count;
     struct slot slots[DAEMON_CELLS_MAX];
 };
 
-static int open_all(struct cells *c, const char *dir, const struct daemon_options *o,
-                    struct ledger *ledger, struct errmsg *em);
-static void warn_of_plain_links(const struct daemon_options *o);
-static int start_own(struct slot *s, const char *dir, const struct daemon_options *o,
-                     struct ledger *ledger, struct errmsg *em);
+static int open_all(struct cells *c, const struct cells_options *options, struct ledger *ledger,
+                    struct errmsg *em);
+static int compose_admission(struct cells *c, const struct cells_options *o, struct errmsg *em);
+static int kick_blocked(struct cells *c, const struct blocked_agent *blocked, size_t count,
+                        struct errmsg *em);
+static int start_own(struct slot *s, const char *dir, struct ledger *ledger, struct errmsg *em);
+static int file_papers(struct slot *s, const struct admission *admission, uint64_t now_s,
+                       struct errmsg *em);
 static int start_kept(struct slot *s, const struct broker_options *b, struct errmsg *em);
-static int any_port(void);
 static int start_fresh(struct slot *s, struct broker_options *b, int first, struct errmsg *em);
 static void stop_unwanted(const char *dir, struct ledger *ledger, unsigned wanted);
 static int connect_slot(struct slot *s, const char *url, struct errmsg *em);
 static bool showed(const struct pollfd *fds, size_t count);
+static int file_all(struct cells *c, const struct admission *admission, uint64_t now_s,
+                    struct errmsg *em);
+static int kick(struct cells *c, const struct key_id *agent, struct errmsg *em);
 static void service_broker(struct slot *s, uint64_t now_ms);
-static bool is_any(const char *host);
-static bool is_loopback(const char *host);
 static void on_message(void *context, const char *topic, struct span payload);
 static int on_next(void *context, enum cell_lane lane, uint64_t after,
                    struct cell_publication *out);
 
 /* ---- open and close ---- */
 
-struct cells *cells_open(const char *dir, const struct daemon_options *options,
-                         struct ledger *ledger, const struct mac_key *marks,
+struct cells *cells_open(const struct cells_options *options, struct ledger *ledger,
                          const struct cells_handler *handler, struct errmsg *em)
 {
     struct cells *c = calloc(1, sizeof *c);
@@ -60,8 +65,10 @@ struct cells *cells_open(const char *dir, const struct daemon_options *options,
         return NULL;
     }
     c->handler = *handler;
-    c->marks = *marks;
-    if (open_all(c, dir, options, ledger, em) < 0) {
+    c->options = options->daemon;
+    c->keys = options->keys;
+    c->marks = keyring_marks(options->keys, options->epoch);
+    if (open_all(c, options, ledger, em) < 0) {
         cells_close(c);
         return NULL;
     }
@@ -72,8 +79,10 @@ void cells_close(struct cells *c)
 {
     if (!c)
         return;
-    for (size_t i = 0; i < c->count; i++)
+    for (size_t i = 0; i < c->count; i++) {
         cell_free(c->slots[i].cell);
+        kicker_free(c->slots[i].kicker);
+    }
     /* All are asked before the first is waited for: each has its memory to save. */
     for (size_t i = 0; i < c->count; i++)
         if (c->slots[i].broker && broker_running(c->slots[i].broker))
@@ -84,65 +93,83 @@ void cells_close(struct cells *c)
         broker_stop(c->slots[i].broker);
         broker_free(c->slots[i].broker);
     }
+    admission_free(c->admission);
     free(c);
 }
 
-static int open_all(struct cells *c, const char *dir, const struct daemon_options *o,
-                    struct ledger *ledger, struct errmsg *em)
+static int open_all(struct cells *c, const struct cells_options *options, struct ledger *ledger,
+                    struct errmsg *em)
 {
+    const struct daemon_options *o = options->daemon;
     unsigned kept = (unsigned)ledger_setting(ledger, LEDGER_CELLS);
     unsigned own = o->broker_count > 0 ? 0 : o->cells > 0 ? o->cells : kept > 0 ? kept : 1;
-    int rv = 0;
-    warn_of_plain_links(o);
-    if (own != kept)
+    int rv = compose_admission(c, options, em);
+    if (o->plain)
+        log_event(LOG_WARN, "links-are-plain",
+                  "listen=%s what=\"MQTT without TLS: anybody on this machine may read and write\"",
+                  o->host);
+    if (rv == 0 && own != kept)
         rv = ledger_set(ledger, LEDGER_CELLS, own, em);
     for (size_t i = 0; rv == 0 && i < own + o->broker_count; i++) {
         struct slot *s = &c->slots[c->count++];
         *s = (struct slot){.cells = c, .index = i};
         if (i < own)
-            rv = start_own(s, dir, o, ledger, em);
+            rv = start_own(s, options->dir, ledger, em);
         else
             rv = connect_slot(s, o->brokers[i - own], em);
     }
+    if (rv == 0)
+        rv = kick_blocked(c, options->blocked, options->blocked_count, em);
     if (rv == 0 && own < kept)
-        stop_unwanted(dir, ledger, own);
+        stop_unwanted(options->dir, ledger, own);
     return rv;
 }
 
-static void warn_of_plain_links(const struct daemon_options *o)
+static int compose_admission(struct cells *c, const struct cells_options *o, struct errmsg *em)
 {
-    if (o->broker_count == 0 && !is_loopback(o->host))
-        log_event(LOG_WARN, "links-are-plain",
-                  "listen=%s what=\"MQTT without TLS: use it on networks that you trust\"",
-                  o->host);
+    c->filed_s = o->now_s;
+    c->admission = admission_new();
+    if (!c->admission)
+        return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+    return admission_set(c->admission, c->keys, o->blocked, o->blocked_count, o->now_s, em);
 }
 
-static bool is_any(const char *host)
+/* What ran before us may still have links of whom the last manager couldn't cut off. */
+static int kick_blocked(struct cells *c, const struct blocked_agent *blocked, size_t count,
+                        struct errmsg *em)
 {
-    return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
-}
-
-static bool is_loopback(const char *host)
-{
-    return strncmp(host, "127.", 4) == 0 || strcmp(host, "localhost") == 0 ||
-           strcmp(host, "::1") == 0;
+    for (size_t i = 0; i < c->count; i++) {
+        struct slot *s = &c->slots[i];
+        for (size_t k = 0; k < count && s->broker && broker_adopted(s->broker); k++)
+            if (kicker_add(s->kicker, &blocked[k].id) < 0)
+                return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+    }
+    return 0;
 }
 
 /* ---- our own brokers ---- */
 
-static int start_own(struct slot *s, const char *dir, const struct daemon_options *o,
-                     struct ledger *ledger, struct errmsg *em)
+static int start_own(struct slot *s, const char *dir, struct ledger *ledger, struct errmsg *em)
 {
-    char folder[FILE_PATH_MAX], url[CELL_URL_MAX + 1];
+    const struct daemon_options *o = s->cells->options;
+    char url[CELL_URL_MAX + 1];
     unsigned setting = LEDGER_PORT + (unsigned)s->index;
     int kept = (int)ledger_setting(ledger, setting);
     bool asked = s->index == 0 && o->port > 0;
-    struct broker_options b = {.dir = folder, .host = o->host, .port = asked ? o->port : kept};
+    struct broker_options b = {.dir = s->folder,
+                               .kind = BROKER_CELL,
+                               .plain = o->plain,
+                               .host = o->host,
+                               .port = asked ? o->port : kept};
     b.patient = kept > 0 && b.port == kept;
-    int first = o->port == 0   ? any_port()
+    int first = o->port == 0   ? address_any_port()
                 : s->index > 0 ? (int)ledger_setting(ledger, setting - 1) + 1
-                               : FIRST_PORT;
-    int rv = file_path(folder, em, "%s/cells/%zu", dir, s->index);
+                               : DAEMON_PORT;
+    int rv = file_path(s->folder, em, "%s/cells/%zu", dir, s->index);
+    if (rv == 0)
+        rv = file_make_folder(s->folder, 0700, em);
+    if (rv == 0)
+        rv = file_papers(s, s->cells->admission, s->cells->filed_s, em);
     if (rv < 0)
         return rv;
     rv = b.port > 0 ? start_kept(s, &b, em) : start_fresh(s, &b, first, em);
@@ -150,9 +177,29 @@ static int start_own(struct slot *s, const char *dir, const struct daemon_option
         rv = ledger_set(ledger, setting, b.port, em);
     if (rv < 0)
         return rv;
-    snprintf(s->url, sizeof s->url, "mqtt://%s:%d", o->advertise ? o->advertise : o->host, b.port);
-    snprintf(url, sizeof url, "mqtt://%s:%d", is_any(o->host) ? "127.0.0.1" : o->host, b.port);
-    return connect_slot(s, url, em);
+    if (broker_adopted(s->broker))
+        broker_reload(s->broker);
+    address_write(o->plain ? "mqtt" : "mqtts", address_public(o), b.port, s->url, sizeof s->url);
+    snprintf(url, sizeof url, "unix://%.230s/" BROKER_SOCKET, s->folder);
+    s->kicker = kicker_new(url);
+    return s->kicker ? connect_slot(s, url, em) : errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+}
+
+/* 1: something is new in the folder. */
+static int file_papers(struct slot *s, const struct admission *admission, uint64_t now_s,
+                       struct errmsg *em)
+{
+    const struct cells *c = s->cells;
+    const char *hosts[ADDRESS_HOSTS_MAX];
+    char name[32];
+    struct site site = {
+        .name = name, .hosts = hosts, .host_count = address_hosts(c->options, hosts)};
+    if (c->options->plain)
+        return 0;
+    snprintf(name, sizeof name, "cell %zu", s->index);
+    int server = certificates_put_server(c->keys, &site, now_s, s->folder, em);
+    int lists = server < 0 ? server : admission_file(admission, s->folder, em);
+    return lists < 0 ? lists : server || lists;
 }
 
 /* Agents know this port: another one would leave them without a broker. */
@@ -163,13 +210,6 @@ static int start_kept(struct slot *s, const struct broker_options *b, struct err
         return 0;
     return errmsg_wrap(em, ERR_IO, "cell %zu keeps its port (--listen HOST:PORT moves the first)",
                        s->index);
-}
-
-static int any_port(void)
-{
-    uint32_t chance;
-    random_bytes(&chance, sizeof chance);
-    return ANY_PORT_MIN + (int)(chance % ANY_PORTS);
 }
 
 /* Somebody else may take the port between the look and the start. */
@@ -249,6 +289,72 @@ struct cell_info cells_info(const struct cells *c, size_t i)
     };
 }
 
+/* ---- whom they let in ---- */
+
+/* The new rules are in force before the first link is cut, or it would just be made again. */
+int cells_block(struct cells *c, const struct blocked_agent *blocked, size_t count, uint64_t now_s,
+                struct errmsg *em)
+{
+    struct admission *next = admission_new();
+    int rv = next ? admission_set(next, c->keys, blocked, count, now_s, em)
+                  : errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+    if (rv == 0)
+        rv = file_all(c, next, now_s, em);
+    for (size_t i = 0; rv == 0 && i < count; i++)
+        if (!admission_blocks(c->admission, &blocked[i].id))
+            rv = kick(c, &blocked[i].id, em);
+    if (rv < 0) {
+        admission_free(next);
+        return rv;
+    }
+    admission_free(c->admission);
+    c->admission = next;
+    return 0;
+}
+
+bool cells_blocks(const struct cells *c, const struct key_id *agent)
+{
+    return admission_blocks(c->admission, agent);
+}
+
+void cells_renew(struct cells *c, uint64_t now_s)
+{
+    struct errmsg em = {.text = ""};
+    if (now_s / CERTIFICATES_SERVER_PERIOD_S == c->filed_s / CERTIFICATES_SERVER_PERIOD_S)
+        return;
+    int rv = admission_renew(c->admission, c->keys, now_s, &em);
+    if (rv == 0)
+        rv = file_all(c, c->admission, now_s, &em);
+    if (rv < 0 && !c->complained)
+        log_event(LOG_ERROR, "certificates-not-renewed", "what=\"%s\"", em.text);
+    c->complained = rv < 0;
+}
+
+/* Tells those whose folder has something new. What can't be written now is written by the next try,
+ * and a Mosquitto that starts meanwhile reads what is there. */
+static int file_all(struct cells *c, const struct admission *admission, uint64_t now_s,
+                    struct errmsg *em)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        struct slot *s = &c->slots[i];
+        int rv = s->broker ? file_papers(s, admission, now_s, em) : 0;
+        if (rv < 0)
+            return rv;
+        if (rv == 1)
+            broker_reload(s->broker);
+    }
+    c->filed_s = now_s;
+    return 0;
+}
+
+static int kick(struct cells *c, const struct key_id *agent, struct errmsg *em)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (c->slots[i].kicker && kicker_add(c->slots[i].kicker, agent) < 0)
+            return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+    return 0;
+}
+
 /* ---- the poll loop ---- */
 
 void cells_watch(const struct cells *c, struct pollfd *fds)
@@ -257,7 +363,8 @@ void cells_watch(const struct cells *c, struct pollfd *fds)
         const struct slot *s = &c->slots[i];
         int process = s->broker ? broker_descriptor(s->broker) : -1;
         cell_watch(s->cell, fds);
-        fds[MQTT_FDS] = (struct pollfd){.fd = process, .events = POLLIN};
+        kicker_watch(s->kicker, fds + MQTT_FDS);
+        fds[2 * MQTT_FDS] = (struct pollfd){.fd = process, .events = POLLIN};
     }
 }
 
@@ -265,10 +372,14 @@ void cells_service(struct cells *c, const struct pollfd *fds, bool all, uint64_t
 {
     for (size_t i = 0; i < c->count; i++, fds += CELLS_FDS_EACH) {
         struct slot *s = &c->slots[i];
-        if (s->broker && (all || fds[MQTT_FDS].revents || now_ms >= broker_deadline_ms(s->broker)))
+        if (s->broker &&
+            (all || fds[2 * MQTT_FDS].revents || now_ms >= broker_deadline_ms(s->broker)))
             service_broker(s, now_ms);
         if (all || showed(fds, MQTT_FDS) || now_ms >= cell_deadline_ms(s->cell))
             cell_service(s->cell, fds, now_ms);
+        const struct pollfd *kicks = fds + MQTT_FDS;
+        if (all || showed(kicks, MQTT_FDS) || now_ms >= kicker_deadline_ms(s->kicker))
+            kicker_service(s->kicker, kicks, now_ms);
     }
 }
 
@@ -296,7 +407,9 @@ uint64_t cells_deadline_ms(const struct cells *c)
         const struct slot *s = &c->slots[i];
         uint64_t broker = s->broker ? broker_deadline_ms(s->broker) : UINT64_MAX;
         uint64_t cell = cell_deadline_ms(s->cell);
+        uint64_t kicker = kicker_deadline_ms(s->kicker);
         uint64_t mine = broker < cell ? broker : cell;
+        mine = kicker < mine ? kicker : mine;
         first = mine < first ? mine : first;
     }
     return first;

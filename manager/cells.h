@@ -6,31 +6,41 @@
 #define DUNLIN_MANAGER_CELLS_H
 
 #include "manager/cell.h"
+#include "manager/certificates.h"
 #include "manager/daemon.h"
 
 #include <poll.h>
 
-/* Descriptors that one cell has: its connection's and its process. */
-#define CELLS_FDS_EACH (MQTT_FDS + 1)
+/* Descriptors that one cell has: its connection's, the kicker's, and its process. */
+#define CELLS_FDS_EACH (2 * MQTT_FDS + 1)
 /* Ports that are tried for a new broker, when others take them first. */
 #define CELLS_PORT_TRIES 8
 
 struct cells_handler {
     void *context;
-    /* A device's message, and through which cell it came. */
+    /* An agent's message, and through which cell it came. */
     void (*message)(void *context, size_t cell, const char *topic, struct span payload);
     int (*next)(void *context, enum cell_lane lane, uint64_t after, struct cell_publication *out);
 };
 
 struct cells;
 
+struct cells_options {
+    const char *dir;
+    const struct daemon_options *daemon; /* must outlive the cells, as the keys must */
+    const struct keyring *keys;
+    uint32_t epoch;
+    uint64_t now_s;
+    const struct blocked_agent *blocked; /* whom our own don't let in; borrowed for the call */
+    size_t blocked_count;
+};
+
 /*
- * Adopts or starts our own brokers in DIR/cells/N, or takes those that the options name; stops our
- * own that are no longer wanted. Ports are kept in the ledger, whose transaction is left open.
- * `marks` is copied. NULL with a sentence.
+ * Adopts or starts our own brokers in DIR/cells/N, with what they must have in their folders, or
+ * takes those that the options name; stops our own that are no longer wanted. Ports are kept in the
+ * ledger, whose transaction is left open. NULL with a sentence.
  */
-struct cells *cells_open(const char *dir, const struct daemon_options *options,
-                         struct ledger *ledger, const struct mac_key *marks,
+struct cells *cells_open(const struct cells_options *options, struct ledger *ledger,
                          const struct cells_handler *handler, struct errmsg *em);
 /* Says good-bye to all, and stops our own brokers. */
 void cells_close(struct cells *c);
@@ -45,6 +55,14 @@ void cells_watch(const struct cells *c, struct pollfd *fds);
 /* After poll, with the same descriptors; `all`: also those that showed nothing. */
 void cells_service(struct cells *c, const struct pollfd *fds, bool all, uint64_t now_ms);
 uint64_t cells_deadline_ms(const struct cells *c);
+
+/* From now on these are kept out of our own brokers, and nobody else; links of those that weren't
+ * until now are cut. On error nothing has changed for sure: call it again. */
+int cells_block(struct cells *c, const struct blocked_agent *blocked, size_t count, uint64_t now_s,
+                struct errmsg *em);
+bool cells_blocks(const struct cells *c, const struct key_id *agent);
+/* Makes certificates anew when it is time. Cheap when it isn't. */
+void cells_renew(struct cells *c, uint64_t now_s);
 
 /* As cell_feed, cell_send and cell_drop. */
 void cells_feed(struct cells *c, bool news);

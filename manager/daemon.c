@@ -13,6 +13,7 @@
 #include "manager/api.h"
 #include "manager/auditor.h"
 #include "manager/cells.h"
+#include "manager/door.h"
 #include "manager/flood.h"
 #include "manager/keyring.h"
 #include "manager/reception.h"
@@ -39,8 +40,12 @@
 #define TURN_MS_MAX 50
 /* A document is good for a week, and made anew at half of it. */
 #define DOCUMENT_LIFE_S (7 * 86400)
-/* Descriptors besides the cells': signals, the API. */
-#define FDS_OWN 2
+/* Descriptors besides the cells': signals, the API, the door's. */
+#define FDS_OWN (2 + DOOR_FDS)
+/* Instead of a cell's number: the device came through the door. */
+#define BY_DOOR SIZE_MAX
+/* Agents that may not talk to any cell. */
+#define AGENT_BLOCKED (AGENT_REVOKED | AGENT_QUARANTINED)
 
 /* What a device is told once the commit has succeeded. */
 struct answer {
@@ -68,6 +73,7 @@ struct daemon {
     struct scribe *scribe;
     struct auditor *auditor;
     struct admins *admins;
+    struct door *door;
     struct cells *cells;
     struct api *api;
 
@@ -78,9 +84,10 @@ struct daemon {
 
     uint64_t now_s;
     uint64_t next_tick_ms;
-    bool more;  /* the core has documents to make */
-    bool spoke; /* the API has replies to write */
-    bool news;  /* rows were committed: the cells may have something to publish */
+    bool more;    /* the core has documents to make */
+    bool spoke;   /* the API has replies to write */
+    bool news;    /* rows were committed: the cells may have something to publish */
+    bool reblock; /* others are blocked than the cells know */
     bool stop;
     bool failing;                /* the last commit failed, and that was logged */
     bool unreadable[CELL_LANES]; /* so was that this log can't be read */
@@ -115,6 +122,8 @@ static int look_for_database(const struct daemon *d, struct errmsg *em);
 static int open_core(struct daemon *d, struct errmsg *em);
 static int load_core(struct daemon *d, struct errmsg *em);
 static int open_outside(struct daemon *d, struct errmsg *em);
+static int open_brokers(struct daemon *d, struct errmsg *em);
+static struct blocked_agent *list_blocked(const struct daemon *d, size_t *count);
 static bool is_needed(void *context, const struct digest *chunk);
 static void wait_for_events(struct daemon *d, struct pollfd *fds, size_t count);
 static void turn(struct daemon *d, const struct pollfd *fds);
@@ -122,13 +131,16 @@ static void step(struct daemon *d, struct manager_event *ev, const struct newcom
                  struct manager_out *out);
 static void audit_alarms(struct daemon *d, const struct manager_out *out);
 static void audit_joins(struct daemon *d, const struct manager_out *out);
+static bool is_misjudged(const struct daemon *d, const struct persist *p);
 static void step_on(struct daemon *d, uint64_t until_ms);
+static void reblock(struct daemon *d);
 static void finish(struct daemon *d);
 static void recover(struct daemon *d, int rv);
 static void speak(struct daemon *d, int commit_rv);
 static void on_message(void *context, size_t cell, const char *topic, struct span payload);
+static void on_visitor(void *context, const char *topic, struct span payload);
 static bool floods(struct daemon *d, const struct key_id *id);
-static void on_join(struct daemon *d, size_t cell, const struct join_id *id, struct span payload);
+static void on_join(struct daemon *d, const struct join_id *id, struct span payload);
 static int accept_agent(struct daemon *d, uint32_t number, struct joined *answer);
 static void put_certificate(struct daemon *d, uint32_t number, const struct key_id *id,
                             struct buffer *der, enum joined_code *code);
@@ -195,6 +207,7 @@ void daemon_free(struct daemon *d)
     if (d->cells && d->api)
         finish(d);
     api_free(d->api);
+    door_close(d->door);
     cells_close(d->cells);
     scribe_free(d->scribe);
     admins_free(d->admins);
@@ -351,24 +364,61 @@ static int open_outside(struct daemon *d, struct errmsg *em)
 {
     char path[FILE_PATH_MAX];
     sigset_t ends;
-    struct cells_handler handler = {.context = d, .message = on_message, .next = on_next};
     sigemptyset(&ends);
     sigaddset(&ends, SIGTERM);
     sigaddset(&ends, SIGINT);
     d->signals = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
     if (d->signals < 0)
         return errmsg_set(em, ERR_IO, "cannot hear signals: %s", strerror(errno));
-    struct mac_key marks = keyring_marks(&d->keys, daemon_epoch(d));
-    d->cells = cells_open(d->dir, &d->options, d->ledger, &marks, &handler, em);
-    if (!d->cells)
-        return ERR_IO;
-    int rv = ledger_commit(d->ledger, em);
+    int rv = open_brokers(d, em);
+    if (rv == 0)
+        rv = ledger_commit(d->ledger, em);
     if (rv == 0)
         rv = file_path(path, em, "%s/manager.sock", d->dir);
     if (rv < 0)
         return rv;
     d->api = api_new(d, path, em);
     return d->api ? 0 : ERR_IO;
+}
+
+/* The door's port is taken first: it is told to people. */
+static int open_brokers(struct daemon *d, struct errmsg *em)
+{
+    struct door_handler visitors = {.context = d, .message = on_visitor};
+    struct cells_handler agents = {.context = d, .message = on_message, .next = on_next};
+    struct door_options door = {
+        .dir = d->dir, .daemon = &d->options, .keys = &d->keys, .now_s = d->now_s};
+    struct cells_options cells = {.dir = d->dir,
+                                  .daemon = &d->options,
+                                  .keys = &d->keys,
+                                  .epoch = daemon_epoch(d),
+                                  .now_s = d->now_s};
+    struct blocked_agent *blocked = list_blocked(d, &cells.blocked_count);
+    if (!blocked)
+        return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+    cells.blocked = blocked;
+    d->door = door_open(&door, d->ledger, &visitors, em);
+    if (d->door)
+        d->cells = cells_open(&cells, d->ledger, &agents, em);
+    free(blocked);
+    return d->cells ? 0 : ERR_IO;
+}
+
+/* On the heap. */
+static struct blocked_agent *list_blocked(const struct daemon *d, size_t *count)
+{
+    uint32_t agents = manager_agent_count(d->core);
+    size_t all = 0;
+    for (uint32_t n = 1; n <= agents; n++)
+        all += (manager_agent(d->core, n)->flags & AGENT_BLOCKED) != 0;
+    struct blocked_agent *list = calloc(all + 1, sizeof *list);
+    *count = 0;
+    for (uint32_t n = 1; list && n <= agents; n++) {
+        const struct agent_row *row = manager_agent(d->core, n);
+        if (row->flags & AGENT_BLOCKED)
+            list[(*count)++] = (struct blocked_agent){.id = row->id, .joined_s = row->joined_s};
+    }
+    return list;
 }
 
 /* ---- the loop ---- */
@@ -381,6 +431,7 @@ int daemon_run(struct daemon *d, struct errmsg *em)
     while (!d->stop && d->fatal == 0) {
         fds[0] = (struct pollfd){.fd = d->signals, .events = POLLIN};
         fds[1] = (struct pollfd){.fd = api_descriptor(d->api), .events = POLLIN};
+        door_watch(d->door, fds + 2);
         cells_watch(d->cells, fds + FDS_OWN);
         wait_for_events(d, fds, count);
         turn(d, fds);
@@ -393,7 +444,10 @@ static void wait_for_events(struct daemon *d, struct pollfd *fds, size_t count)
 {
     uint64_t now_ms = clock_monotonic_ms();
     uint64_t until_ms = cells_deadline_ms(d->cells);
+    uint64_t door_ms = door_deadline_ms(d->door);
     int api_ms = api_timeout_ms(d->api);
+    if (door_ms < until_ms)
+        until_ms = door_ms;
     if (d->next_tick_ms < until_ms)
         until_ms = d->next_tick_ms;
     if (api_ms >= 0 && now_ms + (uint64_t)api_ms < until_ms)
@@ -414,11 +468,16 @@ static void turn(struct daemon *d, const struct pollfd *fds)
     bool tick = now_ms >= d->next_tick_ms;
     d->now_s = clock_wall_s();
     d->stop = fds[0].revents && read(d->signals, &signal, sizeof signal) > 0;
+    door_service(d->door, fds + 2, tick, now_ms);
     cells_service(d->cells, fds + FDS_OWN, tick, now_ms);
     api_service(d->api);
     if (tick) {
         d->next_tick_ms = now_ms + TICK_MS;
         step(d, &(struct manager_event){.type = MANAGER_TICK}, NULL, &out);
+        door_renew(d->door, d->now_s);
+        cells_renew(d->cells, d->now_s);
+        if (d->reblock)
+            reblock(d);
     }
     step_on(d, now_ms + TURN_MS_MAX);
     finish(d);
@@ -433,6 +492,8 @@ static void step(struct daemon *d, struct manager_event *ev, const struct newcom
     arena_reset(&d->scratch);
     manager_step(d->core, ev, &d->scratch, out);
     d->more = out->more;
+    for (uint32_t i = 0; i < out->persist_count; i++)
+        d->reblock |= is_misjudged(d, &out->persist[i]);
     for (uint32_t i = 0; i < out->persist_count && d->broken == 0; i++)
         d->broken = scribe_persist(d->scribe, d->core, &out->persist[i], ev, newcomer, &d->why);
     audit_alarms(d, out);
@@ -459,6 +520,15 @@ static void audit_joins(struct daemon *d, const struct manager_out *out)
     for (uint32_t i = 0; i < out->persist_count && d->broken == 0; i++)
         if (out->persist[i].type == PERSIST_AGENT)
             d->broken = auditor_join(d->auditor, d->core, out->persist[i].index, d->now_s, &d->why);
+}
+
+/* The cells let in an agent that is blocked by now, or the other way round. */
+static bool is_misjudged(const struct daemon *d, const struct persist *p)
+{
+    if (p->type != PERSIST_AGENT)
+        return false;
+    const struct agent_row *row = manager_agent(d->core, p->index);
+    return cells_blocks(d->cells, &row->id) != ((row->flags & AGENT_BLOCKED) != 0);
 }
 
 static void step_on(struct daemon *d, uint64_t until_ms)
@@ -492,7 +562,21 @@ static void finish(struct daemon *d)
         d->failing = false;
         log_event(LOG_INFO, "commits-work-again", "dir=%s", d->dir);
     }
+    if (dirty && d->reblock)
+        reblock(d);
     speak(d, 0);
+}
+
+/* Before the operator hears that it is done. What fails is tried again with the next tick. */
+static void reblock(struct daemon *d)
+{
+    struct errmsg em = {.text = "out of memory"};
+    size_t count;
+    struct blocked_agent *blocked = list_blocked(d, &count);
+    d->reblock = !blocked || cells_block(d->cells, blocked, count, d->now_s, &em) < 0;
+    if (d->reblock)
+        log_event(LOG_ERROR, "agents-not-blocked", "what=\"%s\"", em.text);
+    free(blocked);
 }
 
 /* Nothing of this turn has happened: the core is built anew from what is on the disk, and the
@@ -528,7 +612,9 @@ static void speak(struct daemon *d, int commit_rv)
 {
     for (size_t i = 0; i < d->answer_count; i++) {
         struct answer *a = d->answers[i];
-        if (commit_rv == 0)
+        if (commit_rv == 0 && a->cell == BY_DOOR)
+            door_send(d->door, a->topic.text, span_of(a->bytes, a->len));
+        else if (commit_rv == 0)
             cells_send(d->cells, a->cell, a->topic.text, span_of(a->bytes, a->len));
         free(a);
     }
@@ -547,17 +633,12 @@ static void on_message(void *context, size_t cell, const char *topic, struct spa
 {
     struct daemon *d = context;
     struct topic_name name = topic_read(topic);
-    bool renewal = message_type(payload) == MESSAGE_RENEWAL;
     if (name.kind == TOPIC_UP && floods(d, &name.agent))
         return;
-    if (name.kind == TOPIC_JOIN && renewal)
-        on_renewal(d, cell, &(struct topic_name){.kind = TOPIC_JOINED, .join = name.join}, payload);
-    else if (name.kind == TOPIC_UP && renewal)
+    if (name.kind == TOPIC_UP && message_type(payload) == MESSAGE_RENEWAL)
         on_renewal(d, cell,
                    &(struct topic_name){.kind = TOPIC_AGENT_CERTIFICATE, .agent = name.agent},
                    payload);
-    else if (name.kind == TOPIC_JOIN)
-        on_join(d, cell, &name.join, payload);
     else if (name.kind == TOPIC_UP)
         on_report(d, &name.agent, payload);
 }
@@ -573,7 +654,19 @@ static bool floods(struct daemon *d, const struct key_id *id)
     return answer != FLOOD_ADMIT;
 }
 
-static void on_join(struct daemon *d, size_t cell, const struct join_id *id, struct span payload)
+/* Through the door. */
+static void on_visitor(void *context, const char *topic, struct span payload)
+{
+    struct daemon *d = context;
+    struct topic_name name = topic_read(topic);
+    if (name.kind == TOPIC_JOIN && message_type(payload) == MESSAGE_RENEWAL)
+        on_renewal(d, BY_DOOR, &(struct topic_name){.kind = TOPIC_JOINED, .join = name.join},
+                   payload);
+    else if (name.kind == TOPIC_JOIN)
+        on_join(d, &name.join, payload);
+}
+
+static void on_join(struct daemon *d, const struct join_id *id, struct span payload)
 {
     struct manager_event ev = {.type = MANAGER_JOIN};
     struct manager_out out;
@@ -585,11 +678,11 @@ static void on_join(struct daemon *d, size_t cell, const struct join_id *id, str
         step(d, &ev, &d->visit.newcomer, &out);
         answer.code = out.joined;
     }
-    if (answer.code == JOINED_ACCEPTED && accept_agent(d, out.number, &answer) < 0)
+    if (rv == 1 && answer.code == JOINED_ACCEPTED && accept_agent(d, out.number, &answer) < 0)
         return;
     struct buffer written = buffer_on(d->written, sizeof d->written);
     if (reception_answer(&d->visit, &answer, &written) == 0)
-        queue_answer(d, cell, &(struct topic_name){.kind = TOPIC_JOINED, .join = *id},
+        queue_answer(d, BY_DOOR, &(struct topic_name){.kind = TOPIC_JOINED, .join = *id},
                      span_buffer(&written));
 }
 
@@ -781,7 +874,17 @@ uint32_t daemon_epoch(const struct daemon *d)
 
 const char *daemon_join_url(const struct daemon *d)
 {
-    return cells_url(d->cells, 0);
+    return door_url(d->door);
+}
+
+bool daemon_is_plain(const struct daemon *d)
+{
+    return d->options.plain;
+}
+
+struct porter_counters daemon_porter(const struct daemon *d)
+{
+    return door_counters(d->door);
 }
 
 size_t daemon_cell_count(const struct daemon *d)

@@ -10,6 +10,7 @@
 #include "manager/core/manager.h"
 #include "manager/depot.h"
 #include "manager/ledger.h"
+#include "manager/porter.h"
 
 #include <sys/types.h>
 
@@ -17,6 +18,9 @@
 #define DAEMON_CELLS_MAX 256
 /* A host name or address. */
 #define DAEMON_HOST_MAX 200
+/* Where agents connect and devices join unless an operator says otherwise. */
+#define DAEMON_PORT 8883
+#define DAEMON_JOIN_PORT (DAEMON_PORT + 1)
 
 struct daemon;
 struct admins;
@@ -24,7 +28,9 @@ struct admins;
 struct daemon_options {
     const char *dir;
     char host[DAEMON_HOST_MAX]; /* where our brokers listen */
-    int port;                   /* the first cell's; 0: any free ones; -1: kept, or from 1883 on */
+    int port;                   /* the first cell's; 0: any free ones; -1: kept, or from 8883 on */
+    bool plain;                 /* no TLS: for a loopback `host` only */
+    uint32_t join_rate;         /* new connections a second to join, from one source */
     const char *advertise;      /* the host in URLs for devices; NULL: `host` */
     unsigned cells;             /* our own brokers; 0: as many as the last time, or one */
     const char *const
@@ -55,6 +61,9 @@ uint64_t daemon_now_s(const struct daemon *d);
 uint32_t daemon_epoch(const struct daemon *d);
 /* What `dunlin-agent join` takes. */
 const char *daemon_join_url(const struct daemon *d);
+/* Links have no TLS. */
+bool daemon_is_plain(const struct daemon *d);
+struct porter_counters daemon_porter(const struct daemon *d);
 
 /*
  * Tells how a command ended. `commit_rv` below 0: nothing of it happened, and `em` says why

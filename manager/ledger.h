@@ -40,8 +40,9 @@ int ledger_load(struct ledger *l, struct manager *m, struct errmsg *em);
 
 enum ledger_setting {
     LEDGER_EPOCH,
-    LEDGER_CELLS, /* of our own */
-    LEDGER_PORT,  /* + i: of the i-th cell of our own */
+    LEDGER_CELLS,     /* of our own */
+    LEDGER_JOIN_PORT, /* where devices join */
+    LEDGER_PORT,      /* + i: of the i-th cell of our own */
 };
 int64_t ledger_setting(struct ledger *l, unsigned setting);
 int ledger_set(struct ledger *l, unsigned setting, int64_t value, struct errmsg *em);

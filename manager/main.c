@@ -1,5 +1,7 @@
 #include "base/log.h"
+#include "manager/address.h"
 #include "manager/daemon.h"
+#include "manager/porter.h"
 #include "sync/mqtt.h"
 
 #include <errno.h>
@@ -7,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 /* Exit codes. */
 enum { DONE = 0, FAILED = 1, WRONG_USE = 2 };
@@ -26,13 +29,19 @@ static const char HELP[] =
     "\n"
     "OPTIONS\n"
     "  --dir DIR              where everything is kept; made when missing. One manager at a time.\n"
-    "  --listen HOST[:PORT]   where the brokers listen. Default: 127.0.0.1, and the first free "
-    "port\n"
-    "                         from 1883 on, which later runs keep. PORT is the first cell's; 0 "
-    "takes\n"
-    "                         any free ones. Links are plain MQTT: trust the network, or stay "
-    "local.\n"
+    "  --listen HOST[:PORT]   where agents connect to the brokers: TLS, with certificates of this\n"
+    "                         fleet. Default: 127.0.0.1, and the first free port from 8883 on, "
+    "which\n"
+    "                         later runs keep. PORT is the first cell's; 0 takes any free ones. "
+    "New\n"
+    "                         devices join at the next free port (8884), with a token.\n"
     "  --advertise HOST       the name that devices connect to, when it isn't the one above\n"
+    "  --join-rate N          new connections a second to join, from one source; ten times as "
+    "many at\n"
+    "                         once. Default: 50.\n"
+    "  --plain                no TLS, no certificates: anybody on this machine may say anything. "
+    "For\n"
+    "                         tests, on a loopback address only.\n"
     "  --cells N              brokers to run, 1 to 256. Default: as many as the last time, or 1.\n"
     "  --broker URL           use this broker, mqtt://HOST[:PORT], which runs already, and start\n"
     "                         none. May be given many times.\n"
@@ -49,7 +58,8 @@ static const char HELP[] =
     "FILES\n"
     "  DIR/manager.db      the fleet and its secret keys: back this up, and let nobody read it\n"
     "  DIR/chunks/         the content of pushed bundles\n"
-    "  DIR/cells/N/        the brokers' own files\n"
+    "  DIR/cells/N/        the brokers' own files: keys and certificates that are renewed here\n"
+    "  DIR/door/           those of the broker where devices join\n"
     "  DIR/manager.sock    HTTP for `dunlin --dir DIR`\n"
     "  DIR/manager.lock    held while a manager runs\n"
     "\n"
@@ -76,6 +86,8 @@ enum option_id {
     OPTION_DIR = 1,
     OPTION_LISTEN,
     OPTION_ADVERTISE,
+    OPTION_JOIN_RATE,
+    OPTION_PLAIN,
     OPTION_CELLS,
     OPTION_BROKER,
     OPTION_APPROVE,
@@ -90,6 +102,8 @@ static const struct option OPTIONS[] = {
     {"dir", required_argument, NULL, OPTION_DIR},
     {"listen", required_argument, NULL, OPTION_LISTEN},
     {"advertise", required_argument, NULL, OPTION_ADVERTISE},
+    {"join-rate", required_argument, NULL, OPTION_JOIN_RATE},
+    {"plain", no_argument, NULL, OPTION_PLAIN},
     {"cells", required_argument, NULL, OPTION_CELLS},
     {"broker", required_argument, NULL, OPTION_BROKER},
     {"approve", no_argument, NULL, OPTION_APPROVE},
@@ -108,16 +122,19 @@ struct call {
 };
 
 static int parse(int argc, char **argv, struct call *call, struct errmsg *em);
+static int check_plain(const struct daemon_options *o, struct errmsg *em);
 static int check_advertised(const struct daemon_options *o, struct errmsg *em);
 static int take(struct call *call, int id, const char *value, struct errmsg *em);
 static int take_listen(struct daemon_options *o, const char *value, struct errmsg *em);
-static int take_cells(struct daemon_options *o, const char *value, struct errmsg *em);
+static int take_number(const char *what, const char *value, unsigned max, unsigned *out,
+                       struct errmsg *em);
 static int take_broker(struct call *call, const char *value, struct errmsg *em);
 static int take_time(const char *what, const char *value, uint32_t min_s, uint32_t max_s,
                      uint32_t *out, struct errmsg *em);
 static int take_level(const char *value, struct errmsg *em);
 static int serve(const struct daemon_options *options);
 static void block_signals(void);
+static void raise_limits(void);
 
 int main(int argc, char **argv)
 {
@@ -151,7 +168,10 @@ static int version(int argc, char **argv)
 static int run(int argc, char **argv)
 {
     struct errmsg em;
-    struct call call = {.options = {.host = "127.0.0.1", .port = -1, .policy = POLICY_DEFAULT}};
+    struct call call = {.options = {.host = "127.0.0.1",
+                                    .port = -1,
+                                    .join_rate = PORTER_RATE_DEFAULT,
+                                    .policy = POLICY_DEFAULT}};
     call.options.brokers = call.brokers;
     int rv = parse(argc, argv, &call, &em);
     if (rv < 0) {
@@ -165,6 +185,7 @@ static int serve(const struct daemon_options *options)
 {
     struct errmsg em = {.text = ""};
     block_signals();
+    raise_limits();
     struct daemon *d = daemon_new(options, &em);
     int rv = d ? daemon_run(d, &em) : ERR_IO;
     daemon_free(d);
@@ -183,6 +204,16 @@ static void block_signals(void)
     sigaddset(&ends, SIGINT);
     sigprocmask(SIG_BLOCK, &ends, NULL);
     signal(SIGPIPE, SIG_IGN);
+}
+
+/* A device that joins takes two descriptors, a cell a few. */
+static void raise_limits(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return;
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
 }
 
 /* ---- the command line ---- */
@@ -206,14 +237,24 @@ static int parse(int argc, char **argv, struct call *call, struct errmsg *em)
                           argv[optind]);
     if (!call->help && !call->options.dir)
         return errmsg_set(em, ERR_USAGE, "run: say where to keep everything with --dir DIR");
-    return check_advertised(&call->options, em);
+    int rv = check_plain(&call->options, em);
+    return rv < 0 ? rv : check_advertised(&call->options, em);
+}
+
+static int check_plain(const struct daemon_options *o, struct errmsg *em)
+{
+    if (!o->plain || address_is_loopback(o->host))
+        return 0;
+    return errmsg_set(em, ERR_USAGE,
+                      "--plain --listen %s: without TLS only a loopback address will do, such as "
+                      "127.0.0.1; leave --plain away to listen elsewhere",
+                      o->host);
 }
 
 /* An address that stands for all of them is none that a device can connect to. */
 static int check_advertised(const struct daemon_options *o, struct errmsg *em)
 {
-    bool any = strcmp(o->host, "0.0.0.0") == 0 || strcmp(o->host, "::") == 0;
-    if (any && !o->advertise && o->broker_count == 0)
+    if (address_is_any(o->host) && !o->advertise)
         return errmsg_set(em, ERR_USAGE,
                           "--listen %s: devices need a name to connect to: say --advertise HOST",
                           o->host);
@@ -234,8 +275,13 @@ static int take(struct call *call, int id, const char *value, struct errmsg *em)
         return strlen(value) < DAEMON_HOST_MAX && value[0] && !strpbrk(value, ":/ ")
                    ? 0
                    : errmsg_set(em, ERR_USAGE, "--advertise %s: this is no host name", value);
+    case OPTION_JOIN_RATE:
+        return take_number("--join-rate", value, PORTER_RATE_MAX, &o->join_rate, em);
+    case OPTION_PLAIN:
+        o->plain = true;
+        return 0;
     case OPTION_CELLS:
-        return take_cells(o, value, em);
+        return take_number("--cells", value, DAEMON_CELLS_MAX, &o->cells, em);
     case OPTION_BROKER:
         return take_broker(call, value, em);
     case OPTION_APPROVE:
@@ -271,28 +317,33 @@ static bool read_number(const char *text, unsigned long max, unsigned long *out,
     return digits && errno == 0 && *out <= max && (end || *stop == '\0');
 }
 
+/* An IPv6 address stands in brackets. */
 static int take_listen(struct daemon_options *o, const char *value, struct errmsg *em)
 {
-    unsigned long port;
-    const char *colon = strrchr(value, ':');
-    size_t len = colon ? (size_t)(colon - value) : strlen(value);
-    if (len == 0 || len >= sizeof o->host || memchr(value, '/', len) || memchr(value, ':', len))
+    unsigned long port = 0;
+    bool bracketed = value[0] == '[';
+    const char *host = value + bracketed;
+    size_t len = strcspn(host, bracketed ? "]" : ":");
+    const char *rest = host + len + (bracketed && host[len] == ']');
+    bool odd = bracketed && (host[len] != ']' || memchr(host, ':', len) == NULL);
+    if (odd || len == 0 || len >= sizeof o->host || memchr(host, '/', len) ||
+        (*rest != '\0' && *rest != ':') || (*rest == ':' && strchr(rest + 1, ':')))
         return errmsg_set(em, ERR_USAGE, "--listen %s: give HOST or HOST:PORT", value);
-    if (colon && !read_number(colon + 1, 65535, &port, NULL))
+    if (*rest == ':' && !read_number(rest + 1, 65535, &port, NULL))
         return errmsg_set(em, ERR_USAGE, "--listen %s: a port is a number from 0 to 65535", value);
-    memcpy(o->host, value, len);
+    memcpy(o->host, host, len);
     o->host[len] = '\0';
-    o->port = colon ? (int)port : -1;
+    o->port = *rest == ':' ? (int)port : -1;
     return 0;
 }
 
-static int take_cells(struct daemon_options *o, const char *value, struct errmsg *em)
+static int take_number(const char *what, const char *value, unsigned max, unsigned *out,
+                       struct errmsg *em)
 {
     unsigned long n;
-    if (!read_number(value, DAEMON_CELLS_MAX, &n, NULL) || n == 0)
-        return errmsg_set(em, ERR_USAGE, "--cells %s: give a number from 1 to %d", value,
-                          DAEMON_CELLS_MAX);
-    o->cells = (unsigned)n;
+    if (!read_number(value, max, &n, NULL) || n == 0)
+        return errmsg_set(em, ERR_USAGE, "%s %s: give a number from 1 to %u", what, value, max);
+    *out = (unsigned)n;
     return 0;
 }
 

@@ -40,6 +40,10 @@ static int print_head(struct cli *cli, const json_t *s)
                field_number(s, "epoch"));
     table_cell(t, PAINT_DIM, "join with");
     table_cell(t, PAINT_NONE, "dunlin-agent join %s TOKEN --dir DIR", field_text(s, "join_url"));
+    if (json_is_true(json_object_get(s, "plain"))) {
+        table_cell(t, PAINT_DIM, "links");
+        table_cell(t, PAINT_BAD, "plain, without TLS: for tests on this machine only");
+    }
     table_cell(t, PAINT_DIM, "agents");
     add_agents(t, json_object_get(s, "agents"));
     table_cell(t, PAINT_DIM, "brokers");

@@ -7,7 +7,7 @@ need mosquitto mosquitto_pub python3 setpriv
 # picture: what operators see, without what moves by itself.
 picture()
 {
-    dunlin status --json | jq -S 'del(.counters, .alarms)'
+    dunlin status --json | jq -S 'del(.counters, .alarms, .joins)'
     dunlin agent list --json | jq -S '.agents[] | del(.last_seen)'
     for what in bundle deployment token; do dunlin $what list --json; done | jq -S .
     curl -s --unix-socket "$FLEET/manager.sock" http://manager/v1/trust
@@ -101,7 +101,7 @@ tokens()
     revoked=$(new_token)
     batch=$(dunlin token list --json | jq '.tokens | length')
     dunlin token revoke "$batch" >/dev/null
-    DUNLIN_DIR=$WORK/other dunlin-manager run --dir "$WORK/other" --listen 127.0.0.1:0 >"$WORK/other.log" 2>&1 &
+    DUNLIN_DIR=$WORK/other dunlin-manager run --dir "$WORK/other" --plain --listen 127.0.0.1:0 >"$WORK/other.log" 2>&1 &
     echo $! >"$WORK/other.pid"
     within 30 dunlin status --dir "$WORK/other" || fail "the other manager does not answer"
     other=$(dunlin token create --dir "$WORK/other")

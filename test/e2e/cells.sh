@@ -40,6 +40,7 @@ main()
     step "brokers end with their manager"
     kill_manager -TERM
     within 10 brokers 0 || fail "brokers outlive a manager that was told to end: $(broker_pids)"
+    [ -z "$(door_pid)" ] || fail "the door outlives a manager that was told to end"
     done_well
 }
 

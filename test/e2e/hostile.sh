@@ -5,37 +5,46 @@
 . "$(dirname "$0")/lib.sh"
 need mosquitto_pub mosquitto_sub
 
+# socket_of TOPIC: where who owns the manager's folder may do everything: devices join at the door.
+socket_of()
+{
+    case $1 in
+    dl1/join/* | dl1/joined/*) echo "$FLEET/door/sock" ;;
+    *) echo "$FLEET/cells/0/sock" ;;
+    esac
+}
+
 # publish TOPIC FILE [FLAG...]: a broker may refuse what is too large.
 publish()
 {
     to=$1 file=$2
     shift 2
-    timeout 10 mosquitto_pub -h 127.0.0.1 -p "$port" -q 1 -t "$to" -f "$file" "$@" >/dev/null 2>&1 || true
+    timeout 10 mosquitto_pub --unix "$(socket_of "$to")" -q 1 -t "$to" -f "$file" "$@" >/dev/null 2>&1 || true
 }
 
 # erase TOPIC: nothing is retained there any more.
 erase()
 {
-    mosquitto_pub -h 127.0.0.1 -p "$port" -q 1 -t "$1" -r -n
+    mosquitto_pub --unix "$(socket_of "$1")" -q 1 -t "$1" -r -n
 }
 
 # retained FILTER: the topics that hold something.
 retained()
 {
-    timeout 10 mosquitto_sub -h 127.0.0.1 -p "$port" -t "$1" --retained-only -W 1 -F %t 2>/dev/null || true
+    timeout 10 mosquitto_sub --unix "$(socket_of "$1")" -t "$1" --retained-only -W 1 -F %t 2>/dev/null || true
 }
 
 # payload TOPIC FILE: what is retained there.
 payload()
 {
-    timeout 10 mosquitto_sub -h 127.0.0.1 -p "$port" -t "$1" --retained-only -C 1 -W 5 -N >"$2" ||
+    timeout 10 mosquitto_sub --unix "$(socket_of "$1")" -t "$1" --retained-only -C 1 -W 5 -N >"$2" ||
         fail "nothing is retained on $1"
 }
 
 # listen FILTER NAME: keeps the next message on it, in $WORK/NAME, and its topic in $WORK/NAME.topic.
 listen()
 {
-    timeout 60 mosquitto_sub -h 127.0.0.1 -p "$port" -t "$1" -q 1 -C 1 -F '%t %x' >"$WORK/$2.heard" &
+    timeout 60 mosquitto_sub --unix "$(socket_of "$1")" -t "$1" -q 1 -C 1 -F '%t %x' >"$WORK/$2.heard" &
     echo $! >"$WORK/listener.pid"
     sleep 0.5
 }
@@ -319,7 +328,6 @@ start_agent 2
 mkdir -p "$WORK/app"
 rolls 1 1 2
 within 20 online 2 || fail "not all agents are online"
-port=$(join_url | sed 's/.*://')
 id1=$(agent 1 .id) id2=$(agent 2 .id)
 shard=$(echo "$id1" | cut -c 1-2)
 retained "dl1/#" >"$WORK/topics"

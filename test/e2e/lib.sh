@@ -133,7 +133,7 @@ nap()
 # run_manager FLAG...: starts it, and doesn't wait.
 run_manager()
 {
-    dunlin-manager run --dir "$FLEET" --listen 127.0.0.1:0 --reconnect-spread 2s "$@" \
+    dunlin-manager run --dir "$FLEET" --plain --listen 127.0.0.1:0 --reconnect-spread 2s "$@" \
         >>"$WORK/manager.log" 2>&1 &
     echo $! >"$WORK/manager.pid"
 }
@@ -163,10 +163,16 @@ join_url()
     dunlin status --json | jq -r .join_url
 }
 
-# broker_pids: of the brokers that run in this test's folder, whoever started them.
+# broker_pids: of the cells' brokers that run in this test's folder, whoever started them.
 broker_pids()
 {
-    pgrep -f "mosquitto.*$WORK" || true
+    pgrep -f "mosquitto.*$WORK/.*/cells/" || true
+}
+
+# door_pid: of the broker where devices join.
+door_pid()
+{
+    pgrep -f "mosquitto.*$WORK/.*/door/" || true
 }
 
 # brokers N: true when exactly so many run.

@@ -15,7 +15,9 @@
 static struct broker *start_at(const struct tree_path *dir, int port, struct errmsg *em)
 {
     return broker_start(
-        &(struct broker_options){.dir = dir->text, .host = "127.0.0.1", .port = port}, em);
+        &(struct broker_options){
+            .dir = dir->text, .plain = true, .host = "127.0.0.1", .port = port},
+        em);
 }
 
 static struct broker *start(const struct tree_path *dir, int port)
@@ -232,7 +234,7 @@ static void test_patient_cell_takes_its_port_when_it_is_free_again(void)
     int port = broker_free_port("127.0.0.1", 0);
     struct broker *holder = start(&beside, port);
     struct broker_options options = {
-        .dir = dir.text, .host = "127.0.0.1", .port = port, .patient = true};
+        .dir = dir.text, .plain = true, .host = "127.0.0.1", .port = port, .patient = true};
     struct broker *b = broker_start(&options, NULL);
     tree_must(b != NULL, "patient start");
     CU_ASSERT_FALSE(broker_running(b));
@@ -281,7 +283,7 @@ static void test_unusable_host_or_port_is_refused(void)
     struct errmsg em = {0};
     static const char *const hosts[] = {"", "two words", "a\nuser root", "[::1]"};
     for (size_t i = 0; i < sizeof hosts / sizeof hosts[0]; i++) {
-        struct broker_options o = {.dir = dir.text, .host = hosts[i], .port = 1883};
+        struct broker_options o = {.dir = dir.text, .plain = true, .host = hosts[i], .port = 1883};
         CU_ASSERT_PTR_NULL(broker_start(&o, &em));
         CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "name a host and a port"));
     }

@@ -13,10 +13,12 @@
 
 static struct daemon *open_at(const struct tree_path *dir, struct errmsg *em)
 {
-    return daemon_new(
-        &(struct daemon_options){
-            .dir = dir->text, .host = "127.0.0.1", .port = 0, .policy = POLICY_DEFAULT},
-        em);
+    return daemon_new(&(struct daemon_options){.dir = dir->text,
+                                               .host = "127.0.0.1",
+                                               .plain = true,
+                                               .join_rate = 50,
+                                               .policy = POLICY_DEFAULT},
+                      em);
 }
 
 static struct daemon *open_well(const struct tree_path *dir)

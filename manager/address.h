@@ -1,0 +1,31 @@
+/*
+ * address: the hosts and ports that we listen on: what a host stands for, and how devices are told.
+ * It opens nothing.
+ */
+#ifndef DUNLIN_MANAGER_ADDRESS_H
+#define DUNLIN_MANAGER_ADDRESS_H
+
+#include "manager/certificates.h"
+#include "manager/daemon.h"
+
+/* Names that a server's certificate has, at most: what we listen on, what devices are told, and
+ * what a program on this machine says. */
+#define ADDRESS_HOSTS_MAX 4
+
+/* 0.0.0.0 and ::, which nobody can connect to by these names. */
+bool address_is_any(const char *host);
+bool address_is_loopback(const char *host);
+
+/* "SCHEME://HOST:PORT", or without the scheme when that is "". */
+void address_write(const char *scheme, const char *host, int port, char *out, size_t cap);
+
+/* The host in what devices are told. */
+const char *address_public(const struct daemon_options *o);
+
+/* The hosts of a certificate for our servers; borrows from `o`. */
+size_t address_hosts(const struct daemon_options *o, const char *out[static ADDRESS_HOSTS_MAX]);
+
+/* Where to look for a free one when any port will do. */
+int address_any_port(void);
+
+#endif
