@@ -396,6 +396,7 @@ static int open_signed(struct link *l, enum message type, struct span payload,
     int rv = trust_open(&l->store->trust, TRUST_ONLINE, type, payload, &body);
     if (rv < 0)
         return rv;
+    in->signer = trust_signer(&l->store->trust, TRUST_ONLINE, type, payload);
     if (type == MESSAGE_DESIRED) {
         ev->type = AGENT_DOCUMENT;
         ev->document = in->document = &l->message.document;

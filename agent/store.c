@@ -33,7 +33,7 @@
     " phase INTEGER NOT NULL, cause INTEGER NOT NULL, attempts INTEGER NOT NULL,"                  \
     " moved INTEGER NOT NULL, flags INTEGER NOT NULL, running_generation INTEGER NOT NULL, "       \
     "running_bundle BLOB NOT NULL,"                                                                \
-    " wanted_generation INTEGER NOT NULL, wanted_bundle BLOB NOT NULL);"                           \
+    " wanted_generation INTEGER NOT NULL, wanted_bundle BLOB NOT NULL, signer BLOB NOT NULL);"     \
     "PRAGMA user_version=1;"                                                                       \
     "COMMIT;"
 
@@ -55,6 +55,8 @@ enum meta {
 };
 
 #define POLICY_LEN 16
+/* In front of an envelope: the digest of what follows, and who signed it. */
+#define SIGNED_HEAD_LEN (DIGEST_LEN + KEY_ID_LEN)
 /* A number and a time: they are kept together, so that the time costs no write of its own. */
 #define SEQ_LEN 12
 #define CELLS_TEXT_MAX (CELLS_MAX * (CELL_URL_MAX + 1))
@@ -81,7 +83,8 @@ static int load_cells(struct identity *id, struct span value);
 static int load_door(struct identity *id, struct span value);
 static int load_certificate(struct identity *id, struct span value);
 static int load_trust(struct store *s, struct span value);
-static int load_envelope(struct store *s, enum message type, struct span value);
+static int load_assignment(struct store *s, struct span value);
+static int load_document(struct store *s, struct span value);
 static int load_held(struct store *s, struct errmsg *em);
 static int read_held(struct query *q, struct held *h);
 static int check_whole(struct store *s, struct errmsg *em);
@@ -91,6 +94,7 @@ static void refresh_view(struct store *s);
 
 static int write_join(struct store *s, const struct joined *j, const struct facts *facts,
                       const struct digest *token, const char *door);
+static int write_join_signed(struct store *s, const struct joined *j);
 static int write_store(struct store *s, const struct agent_store *st,
                        const struct store_incoming *in);
 static int put_seq(struct store *s, const struct agent_store *st);
@@ -104,6 +108,8 @@ static uint32_t held_at(const struct store *s, uint32_t deployment);
 static int begin(struct store *s);
 static int commit(struct store *s, int rv, const char *what, struct errmsg *em);
 static int put_meta(struct store *s, enum meta key, struct span value);
+static int put_signed(struct store *s, enum meta key, const struct key_id *signer,
+                      struct span envelope);
 static int put_number(struct store *s, enum meta key, uint32_t value);
 static int execute(struct store *s, const char *sql);
 static struct query query_start(struct store *s, const char *sql);
@@ -295,9 +301,9 @@ static int load_value(struct store *s, enum meta key, struct span value)
     case META_SEQ:
         return load_seq(s, value);
     case META_ASSIGNMENT:
-        return load_envelope(s, MESSAGE_ASSIGNMENT, value);
+        return load_assignment(s, value);
     case META_DOCUMENT:
-        return load_envelope(s, MESSAGE_DESIRED, value);
+        return load_document(s, value);
     }
     return ERR_DAMAGED;
 }
@@ -366,27 +372,60 @@ static int load_certificate(struct identity *id, struct span value)
     return 0;
 }
 
-/* It was believed when it was stored; its own roots' signatures find a flipped bit. */
-static int load_trust(struct store *s, struct span value)
+/*
+ * What is signed was checked before it was stored, and its keys may have been revoked since. So it
+ * stands behind who signed it, and both behind their digest, which finds a flipped bit.
+ */
+static int load_signed(struct span value, enum message type, struct key_id *signer,
+                       struct span *body)
 {
     struct envelope e;
-    struct span body;
-    int rv = envelope_read(MESSAGE_TRUST, value, &e);
-    if (rv == 0)
-        rv = trust_read(e.body, &s->trust);
-    return rv < 0 ? rv : trust_open(&s->trust, TRUST_ROOTS, MESSAGE_TRUST, value, &body);
+    if (!value.data || value.len < SIGNED_HEAD_LEN)
+        return ERR_DAMAGED;
+    struct digest digest = digest_of(span_of(value.data + DIGEST_LEN, value.len - DIGEST_LEN));
+    if (memcmp(digest.bytes, value.data, DIGEST_LEN) != 0)
+        return ERR_DAMAGED;
+    memcpy(signer->bytes, value.data + DIGEST_LEN, KEY_ID_LEN);
+    int rv =
+        envelope_read(type, span_of(value.data + SIGNED_HEAD_LEN, value.len - SIGNED_HEAD_LEN), &e);
+    *body = e.body;
+    return rv;
 }
 
-/* The file is our own; the signature is looked at all the same, because it finds a flipped bit. */
-static int load_envelope(struct store *s, enum message type, struct span value)
+static int put_signed(struct store *s, enum meta key, const struct key_id *signer,
+                      struct span envelope)
+{
+    static uint8_t room[SIGNED_HEAD_LEN + MESSAGE_MAX + ENVELOPE_OVERHEAD_MAX];
+    size_t len = SIGNED_HEAD_LEN + envelope.len;
+    if (len > sizeof(room))
+        return ERR_RANGE;
+    memcpy(room + DIGEST_LEN, signer->bytes, KEY_ID_LEN);
+    memcpy(room + SIGNED_HEAD_LEN, envelope.data, envelope.len);
+    struct digest digest = digest_of(span_of(room + DIGEST_LEN, len - DIGEST_LEN));
+    memcpy(room, digest.bytes, DIGEST_LEN);
+    return put_meta(s, key, span_of(room, len));
+}
+
+static int load_trust(struct store *s, struct span value)
 {
     struct span body = SPAN_NONE;
-    int rv = trust_open(&s->trust, TRUST_ONLINE, type, value, &body);
-    if (rv < 0)
-        return rv;
-    if (type == MESSAGE_ASSIGNMENT)
-        return assignment_read(body, &s->assignment);
-    return desired_read(body, &s->document);
+    struct key_id nobody;
+    int rv = load_signed(value, MESSAGE_TRUST, &nobody, &body);
+    return rv < 0 ? rv : trust_read(body, &s->trust);
+}
+
+static int load_assignment(struct store *s, struct span value)
+{
+    struct span body = SPAN_NONE;
+    int rv = load_signed(value, MESSAGE_ASSIGNMENT, &s->assignment_signer, &body);
+    return rv < 0 ? rv : assignment_read(body, &s->assignment);
+}
+
+static int load_document(struct store *s, struct span value)
+{
+    struct span body = SPAN_NONE;
+    int rv = load_signed(value, MESSAGE_DESIRED, &s->document_signer, &body);
+    return rv < 0 ? rv : desired_read(body, &s->document);
 }
 
 static int load_held(struct store *s, struct errmsg *em)
@@ -394,7 +433,7 @@ static int load_held(struct store *s, struct errmsg *em)
     int rv = 0;
     struct query q = query_start(s, "SELECT deployment, name, phase, cause, attempts, moved, flags,"
                                     " running_generation, running_bundle, wanted_generation, "
-                                    "wanted_bundle FROM held ORDER BY deployment");
+                                    "wanted_bundle, signer FROM held ORDER BY deployment");
     while (rv == 0 && query_row(&q))
         rv = s->held_count < HELD_MAX ? read_held(&q, &s->held[s->held_count++]) : ERR_DAMAGED;
     int end = query_end(&q);
@@ -422,6 +461,8 @@ static int read_held(struct query *q, struct held *h)
     int rv = load_bytes(h->running.bundle.bytes, DIGEST_LEN, query_get_bytes(q, 8));
     if (rv == 0)
         rv = load_bytes(h->wanted.bundle.bytes, DIGEST_LEN, query_get_bytes(q, 10));
+    if (rv == 0)
+        rv = load_bytes(h->signer.bytes, KEY_ID_LEN, query_get_bytes(q, 11));
     if (rv == 0 && !(known_bundle(&h->running) && known_bundle(&h->wanted)))
         rv = ERR_DAMAGED;
     return rv;
@@ -460,7 +501,9 @@ static void refresh_view(struct store *s)
     s->view = (struct agent_view){
         .document = &s->document,
         .assignment = &s->assignment,
-        .trust_version = s->trust.version,
+        .trust = &s->trust,
+        .document_signer = s->document_signer,
+        .assignment_signer = s->assignment_signer,
         .signed_s = newest_s(s),
         .certificate_from_s = s->identity.certificate_from_s,
         .certificate_until_s = s->identity.certificate_until_s,
@@ -522,15 +565,31 @@ static int write_join(struct store *s, const struct joined *j, const struct fact
         {META_POLICY, span_of(policy, sizeof(policy))},
         {META_CELLS, span_of(cells, len)},
         {META_TOKEN, span_of(token->bytes, sizeof(token->bytes))},
-        {META_ASSIGNMENT, j->assignment},
-        {META_TRUST, j->trust[j->trust_count - 1]},
         {META_DOOR, span_text(door)},
         {META_CERTIFICATE, j->certificate},
     };
     rv = put_number(s, META_NUMBER, j->number);
+    if (rv == 0)
+        rv = write_join_signed(s, j);
     for (size_t i = 0; rv == 0 && i < sizeof(values) / sizeof(values[0]); i++)
         rv = put_meta(s, values[i].key, values[i].value);
     return rv;
+}
+
+static int write_join_signed(struct store *s, const struct joined *j)
+{
+    struct trust trust;
+    struct envelope e;
+    const struct key_id nobody = {0};
+    struct span newest = j->trust[j->trust_count - 1];
+    int rv = envelope_read(MESSAGE_TRUST, newest, &e);
+    if (rv == 0)
+        rv = trust_read(e.body, &trust);
+    if (rv < 0)
+        return rv;
+    struct key_id signer = trust_signer(&trust, TRUST_ONLINE, MESSAGE_ASSIGNMENT, j->assignment);
+    rv = put_signed(s, META_TRUST, &nobody, newest);
+    return rv < 0 ? rv : put_signed(s, META_ASSIGNMENT, &signer, j->assignment);
 }
 
 int store_apply(struct store *s, const struct agent_out *out, const struct store_incoming *in,
@@ -560,11 +619,11 @@ static int write_store(struct store *s, const struct agent_store *st,
         return query_end(&q);
     }
     case AGENT_STORE_DOCUMENT:
-        return put_meta(s, META_DOCUMENT, in->envelope);
+        return put_signed(s, META_DOCUMENT, &in->signer, in->envelope);
     case AGENT_STORE_ASSIGNMENT:
-        return put_meta(s, META_ASSIGNMENT, in->envelope);
+        return put_signed(s, META_ASSIGNMENT, &in->signer, in->envelope);
     case AGENT_STORE_TRUST:
-        return put_meta(s, META_TRUST, in->envelope);
+        return put_signed(s, META_TRUST, &in->signer, in->envelope);
     case AGENT_STORE_CERTIFICATE:
         return put_meta(s, META_CERTIFICATE, in->certificate);
     case AGENT_STORE_SEQ:
@@ -587,7 +646,7 @@ static int write_held(struct store *s, const struct held *h)
     bool known = at < s->held_count && s->held[at].deployment == h->deployment;
     if (!known && s->held_count == HELD_MAX)
         return ERR_RANGE;
-    struct query q = query_start(s, "REPLACE INTO held VALUES(?,?,?,?,?,?,?,?,?,?,?)");
+    struct query q = query_start(s, "REPLACE INTO held VALUES(?,?,?,?,?,?,?,?,?,?,?,?)");
     query_u32(&q, h->deployment);
     query_text(&q, h->name);
     query_u32(&q, h->phase);
@@ -599,6 +658,7 @@ static int write_held(struct store *s, const struct held *h)
     query_bytes(&q, span_of(h->running.bundle.bytes, DIGEST_LEN));
     query_u32(&q, h->wanted.generation);
     query_bytes(&q, span_of(h->wanted.bundle.bytes, DIGEST_LEN));
+    query_bytes(&q, span_of(h->signer.bytes, KEY_ID_LEN));
     return query_end(&q);
 }
 
@@ -614,9 +674,11 @@ static void adopt_store(struct store *s, const struct agent_store *st,
         break;
     case AGENT_STORE_DOCUMENT:
         s->document = *in->document;
+        s->document_signer = in->signer;
         break;
     case AGENT_STORE_ASSIGNMENT:
         s->assignment = *in->assignment;
+        s->assignment_signer = in->signer;
         break;
     case AGENT_STORE_TRUST:
         s->trust = *in->trust;

@@ -48,6 +48,7 @@ struct store {
     struct trust trust;
     struct desired document;
     struct assignment assignment;
+    struct key_id document_signer, assignment_signer;
     struct held held[HELD_MAX];
     uint32_t held_count;
     struct agent_view view;
@@ -83,6 +84,7 @@ int store_join(struct store *s, const struct joined *j, const struct facts *fact
 /* The message that an event brought: its signed bytes, and what they say. Unused parts are NULL. */
 struct store_incoming {
     struct span envelope;
+    struct key_id signer; /* of a document and an assignment: an online key */
     const struct desired *document;
     const struct assignment *assignment;
     const struct trust *trust;

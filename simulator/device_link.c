@@ -198,6 +198,7 @@ static int open_signed(const struct device *d, enum message type, struct span pa
     int rv = notary_open(&d->disk.trust, TRUST_ONLINE, type, payload, &body);
     if (rv < 0)
         return rv;
+    in->signer = trust_signer(&d->disk.trust, TRUST_ONLINE, type, payload);
     if (type == MESSAGE_DESIRED) {
         ev->type = AGENT_DOCUMENT;
         ev->document = in->document = &o->document;

@@ -106,9 +106,11 @@ static void adopt(struct disk *d, const struct agent_store *s, const struct inco
         break;
     case AGENT_STORE_DOCUMENT:
         d->document = *in->document;
+        d->document_signer = in->signer;
         break;
     case AGENT_STORE_ASSIGNMENT:
         d->assignment = *in->assignment;
+        d->assignment_signer = in->signer;
         break;
     case AGENT_STORE_TRUST:
         d->trust = *in->trust;
@@ -136,7 +138,9 @@ static void refresh_view(struct disk *d)
     d->view = (struct agent_view){
         .document = &d->document,
         .assignment = &d->assignment,
-        .trust_version = d->trust.version,
+        .trust = &d->trust,
+        .document_signer = d->document_signer,
+        .assignment_signer = d->assignment_signer,
         .signed_s = newest_s(d),
         .certificate_from_s = d->certificate_from_s,
         .certificate_until_s = d->certificate_until_s,
@@ -152,6 +156,7 @@ void disk_join(struct disk *d, const struct joined *j, const struct assignment *
     d->mac = j->mac;
     d->assignment = *assignment;
     d->trust = *trust;
+    d->assignment_signer = trust_signer(trust, TRUST_ONLINE, MESSAGE_ASSIGNMENT, j->assignment);
     d->document = (struct desired){.policy = j->policy};
     if (j->certificate.len > 0)
         adopt_certificate(d, j->certificate);

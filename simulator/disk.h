@@ -41,6 +41,7 @@ struct disk {
     struct trust trust;
     struct assignment assignment;
     struct desired document;
+    struct key_id document_signer, assignment_signer;
     struct held held[HELD_MAX];
     uint32_t held_count;
     uint32_t seq_ceiling;
@@ -65,6 +66,7 @@ struct incoming {
     const struct desired *document;
     const struct assignment *assignment;
     const struct trust *trust;
+    struct key_id signer; /* of a document and an assignment */
     struct span certificate;
 };
 

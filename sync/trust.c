@@ -163,6 +163,28 @@ int trust_open(const struct trust *t, enum trust_role role, enum message type, s
     return envelope_open(type, bytes, k->list, k->count, k->threshold, body);
 }
 
+bool trust_knows(const struct trust *t, enum trust_role role, const struct key_id *id)
+{
+    const struct trust_keys *k = &t->roles[role];
+    for (uint32_t i = 0; i < k->count; i++) {
+        struct key_id known = key_id_of(&k->list[i]);
+        if (key_id_equal(&known, id))
+            return true;
+    }
+    return false;
+}
+
+struct key_id trust_signer(const struct trust *t, enum trust_role role, enum message type,
+                           struct span opened)
+{
+    struct envelope e;
+    if (envelope_read(type, opened, &e) == 0)
+        for (uint32_t i = 0; i < e.count; i++)
+            if (trust_knows(t, role, &e.list[i].signer))
+                return e.list[i].signer;
+    return (struct key_id){0};
+}
+
 /* ---- from one version to the next ---- */
 
 int trust_follows(const struct trust *old, struct span envelope, struct trust *new)

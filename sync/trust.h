@@ -55,6 +55,12 @@ bool trust_has(const struct trust *t, enum trust_role role, const struct public_
 int trust_open(const struct trust *t, enum trust_role role, enum message type, struct span bytes,
                struct span *body);
 
+/* Who has signed what trust_open has opened: the first of those whom the role knows. */
+struct key_id trust_signer(const struct trust *t, enum trust_role role, enum message type,
+                           struct span opened);
+/* Whether a role has the key of this id. */
+bool trust_knows(const struct trust *t, enum trust_role role, const struct key_id *id);
+
 /*
  * The one rule by which trust moves on: `envelope` is the next version, and as many of the old
  * version's roots have signed it as the old version wants, and as many of its own as it wants

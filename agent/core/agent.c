@@ -182,10 +182,10 @@ static void on_head(struct turn *t)
     struct agent *a = t->a;
     const struct head *h = t->ev->head;
     uint64_t now = t->ev->now_ms;
-    if (h->trust_version > t->view->trust_version)
+    if (h->trust_version > t->view->trust->version)
         want(t, AGENT_TOPIC_TRUST, (struct revision){.epoch = 1, .number = h->trust_version}, now);
     if (t->ev->topic == AGENT_TOPIC_ASSIGNMENT) {
-        if (revision_compare(h->revision, t->view->assignment->revision) > 0)
+        if (revision_compare(h->revision, view_assignment_floor(t->view)) > 0)
             want(t, AGENT_TOPIC_ASSIGNMENT, h->revision, now);
         return;
     }
@@ -194,7 +194,7 @@ static void on_head(struct turn *t)
         turn_act(t, AGENT_SUBSCRIBE)->lanes_log2 = a->lanes_log2;
     }
     uint64_t spread_ms = (uint64_t)t->view->document->policy.fetch_spread_s * 1000;
-    if (revision_compare(h->revision, view_revision(t->view)) > 0)
+    if (revision_compare(h->revision, view_document_floor(t->view)) > 0)
         want(t, AGENT_TOPIC_DOCUMENT, h->revision, now + rng_below(&a->rng, spread_ms + 1));
 }
 
@@ -220,7 +220,7 @@ static void on_document(struct turn *t)
         t->a->counters.foreign++;
         return;
     }
-    int order = revision_compare(d->revision, view_revision(t->view));
+    int order = revision_compare(d->revision, view_document_floor(t->view));
     if (order < 0)
         t->a->counters.old++;
     if (order <= 0)
@@ -236,7 +236,7 @@ static void on_assignment(struct turn *t)
         t->a->counters.foreign++;
         return;
     }
-    int order = revision_compare(assignment->revision, t->view->assignment->revision);
+    int order = revision_compare(assignment->revision, view_assignment_floor(t->view));
     if (order < 0)
         t->a->counters.old++;
     if (order <= 0)
@@ -247,9 +247,9 @@ static void on_assignment(struct turn *t)
 
 static void on_trust(struct turn *t)
 {
-    if (t->ev->trust_version < t->view->trust_version)
+    if (t->ev->trust_version < t->view->trust->version)
         t->a->counters.old++;
-    if (t->ev->trust_version <= t->view->trust_version) {
+    if (t->ev->trust_version <= t->view->trust->version) {
         t->a->asks[AGENT_TOPIC_TRUST].in_vain = true;
         return;
     }
@@ -331,20 +331,33 @@ static void ask_again(struct turn *t, enum agent_topic topic)
         ask->due_ms = t->ev->now_ms;
 }
 
+/* [trust-6] What is held by a revoked key stays in force until the heads, which come once more,
+ * lead to the same by another key. */
+static void trust_stored(struct turn *t)
+{
+    struct agent *a = t->a;
+    const struct agent_view *view = t->view;
+    if (a->asks[AGENT_TOPIC_TRUST].wanted)
+        return; /* on the way */
+    ask_again(t, AGENT_TOPIC_DOCUMENT);
+    ask_again(t, AGENT_TOPIC_ASSIGNMENT);
+    if (!trust_knows(view->trust, TRUST_ONLINE, &view->document_signer) ||
+        !trust_knows(view->trust, TRUST_ONLINE, &view->assignment_signer))
+        turn_act(t, AGENT_SUBSCRIBE)->lanes_log2 = a->lanes_log2;
+}
+
 static void on_stored(struct turn *t)
 {
     seq_stored(t);
     work_stored(t);
     bool trust = settle_ask(t, AGENT_TOPIC_TRUST,
-                            (struct revision){.epoch = 1, .number = t->view->trust_version});
+                            (struct revision){.epoch = 1, .number = t->view->trust->version});
     bool document = settle_ask(t, AGENT_TOPIC_DOCUMENT, view_revision(t->view));
     bool assignment = settle_ask(t, AGENT_TOPIC_ASSIGNMENT, t->view->assignment->revision);
     if (assignment)
         assignment_stored(t);
-    if (trust && !t->a->asks[AGENT_TOPIC_TRUST].wanted) {
-        ask_again(t, AGENT_TOPIC_DOCUMENT);
-        ask_again(t, AGENT_TOPIC_ASSIGNMENT);
-    }
+    if (trust)
+        trust_stored(t);
     if (document || assignment)
         work_reconsider(t);
     if (document || assignment || trust)

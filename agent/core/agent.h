@@ -17,6 +17,7 @@
 #include "sync/desired.h"
 #include "sync/head.h"
 #include "sync/status.h"
+#include "sync/trust.h"
 
 /* The most that one step can ask for; the step asserts it. */
 #define AGENT_STORES_MAX 4
@@ -78,14 +79,19 @@ struct held {
     uint32_t flags;        /* enum record_flag, as last seen */
     struct target running; /* what was last verified; generation 0: nothing yet */
     struct target wanted;  /* what is tried or was tried last: the floor, below which no generation
-                              is accepted */
+                              is accepted … */
+    struct key_id signer; /* … as long as this key is trusted: it signed the document that wants it
+                           */
 };
 
 /* Everything durable that decisions rest on; the driver keeps it loaded and as stored. */
 struct agent_view {
     const struct desired *document;      /* revision 0.0: none yet, but its policy holds */
     const struct assignment *assignment; /* always there: it comes with the join */
-    uint32_t trust_version;
+    const struct trust *trust;
+    /* The online keys that signed the two; what one that is trusted no more said binds no longer.
+     */
+    struct key_id document_signer, assignment_signer;
     uint64_t signed_s;           /* the newest time in anything signed that is held */
     uint64_t certificate_from_s; /* of its certificate; both 0: links are plain, and it has none */
     uint64_t certificate_until_s;

@@ -50,6 +50,20 @@ struct revision view_revision(const struct agent_view *view)
     return view->document->revision;
 }
 
+struct revision view_document_floor(const struct agent_view *view)
+{
+    if (!trust_knows(view->trust, TRUST_ONLINE, &view->document_signer))
+        return (struct revision){0};
+    return view_revision(view);
+}
+
+struct revision view_assignment_floor(const struct agent_view *view)
+{
+    if (!trust_knows(view->trust, TRUST_ONLINE, &view->assignment_signer))
+        return (struct revision){0};
+    return view->assignment->revision;
+}
+
 bool view_has_document(const struct agent_view *view)
 {
     return view_revision(view).epoch != 0;

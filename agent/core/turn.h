@@ -32,6 +32,10 @@ bool view_is_ours(const struct agent_view *view, const struct cohort_key *key);
 /* The document's revision, or 0.0 as long as it is none of our cohort's: a revision counts within
  * its cohort. */
 struct revision view_revision(const struct agent_view *view);
+/* The revisions that something new has to beat: 0.0 when what is held is by a key that has been
+ * revoked, since who stole it may have counted as far as numbers go. */
+struct revision view_document_floor(const struct agent_view *view);
+struct revision view_assignment_floor(const struct agent_view *view);
 bool view_has_document(const struct agent_view *view);
 const struct held *view_held(const struct agent_view *view, uint32_t deployment);
 const struct record *view_record(const struct agent_view *view, uint32_t deployment);

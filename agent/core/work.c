@@ -57,6 +57,20 @@ static const struct step_rule rules[STEP_COUNT] = {
     [STEP_NOTE] = {.kind = KIND_STORE, .next = STEP_NONE},
 };
 
+static bool wants_the_same(const struct turn *t, const struct held *row)
+{
+    struct target target = turn_target(t, row->deployment);
+    return target.generation == row->wanted.generation &&
+           digest_equal(&target.bundle, &row->wanted.bundle);
+}
+
+/* What was wanted by a key that has been revoked is no floor for what is wanted by another one. */
+static bool is_unbound(const struct turn *t, const struct held *row)
+{
+    return !trust_knows(t->view->trust, TRUST_ONLINE, &row->signer) &&
+           trust_knows(t->view->trust, TRUST_ONLINE, &t->view->document_signer);
+}
+
 /* The row as it will be once the step's store is durable. */
 static void change_row(struct turn *t, struct held *row, enum step step)
 {
@@ -70,6 +84,7 @@ static void change_row(struct turn *t, struct held *row, enum step step)
         row->deployment = a->work;
         memcpy(row->name, r->name, sizeof row->name);
         row->wanted = record_target(r, &a->id, a->number);
+        row->signer = t->view->document_signer;
         row->attempts = 0;
         row->cause = CAUSE_NONE;
         /* A removal that was begun may have taken `current` away. */
@@ -93,6 +108,8 @@ static void change_row(struct turn *t, struct held *row, enum step step)
     const struct record *r = view_record(t->view, a->work);
     if (r)
         row->flags = r->flags;
+    if (wants_the_same(t, row))
+        row->signer = t->view->document_signer;
 }
 
 static void begin_store(struct turn *t, const struct held *old, enum step step)
@@ -322,13 +339,14 @@ static enum step need(const struct turn *t, uint32_t deployment)
         return row ? go_on(row) : STEP_NONE;
     if (target.generation == 0)
         return row ? need_to_leave(t, row) : STEP_NONE;
-    if (!row || row->wanted.generation < target.generation)
+    if (!row || row->wanted.generation < target.generation ||
+        (!wants_the_same(t, row) && is_unbound(t, row)))
         return need_newer(t, row, r);
     if (row->phase == PHASE_REMOVING)
         return STEP_BEGIN;
     if (row->phase == PHASE_DOWNLOADING)
         return r->flags & RECORD_PAUSED ? STEP_NONE : STEP_FETCH;
-    if (go_on(row) == STEP_NONE && (row->flags ^ r->flags) & RECORD_KEEP)
+    if (go_on(row) == STEP_NONE && ((row->flags ^ r->flags) & RECORD_KEEP || is_unbound(t, row)))
         return STEP_NOTE;
     return go_on(row);
 }

@@ -9,6 +9,7 @@ struct bench {
     struct desired document;
     struct assignment assignment;
     struct held held[HELD_MAX];
+    struct trust trust;
     struct agent_view view;
     struct arena scratch;
     _Alignas(16) uint8_t memory[AGENT_SCRATCH_MAX];
@@ -87,8 +88,15 @@ static void boot(uint32_t cells)
     b.document.policy =
         (struct policy){.heartbeat_s = 900, .keepalive_s = 60, .reconnect_spread_s = 60};
     b.assignment = (struct assignment){.revision = {1, 1}, .lanes_log2 = 2};
-    b.view = (struct agent_view){
-        .document = &b.document, .assignment = &b.assignment, .trust_version = 1, .held = b.held};
+    const struct public_key online = {.bytes = {1}};
+    b.trust = (struct trust){.version = 1};
+    CU_ASSERT_EQUAL(trust_add(&b.trust, TRUST_ONLINE, &online), 0);
+    b.view = (struct agent_view){.document_signer = key_id_of(&online),
+                                 .assignment_signer = key_id_of(&online),
+                                 .document = &b.document,
+                                 .assignment = &b.assignment,
+                                 .trust = &b.trust,
+                                 .held = b.held};
     b.scratch = arena_on(b.memory, sizeof b.memory);
     b.now_ms = 1000;
     agent_init(&b.a,

@@ -166,7 +166,7 @@ static void test_everything_from_the_join_is_there_after_a_restart(void)
     CU_ASSERT_STRING_EQUAL(id->cells[1], "mqtt://127.0.0.1:1884");
     CU_ASSERT_TRUE(digest_equal(&id->token, &token));
     CU_ASSERT_STRING_EQUAL(store.view.assignment->labels.text, "env=prod");
-    CU_ASSERT_EQUAL(store.view.trust_version, 1);
+    CU_ASSERT_EQUAL(store.view.trust->version, 1);
     CU_ASSERT_EQUAL(memcmp(&store.trust, &fleet.trust, sizeof fleet.trust), 0);
     CU_ASSERT_EQUAL(store.view.document->revision.epoch, 0);
     CU_ASSERT_EQUAL(store.view.document->policy.keepalive_s, 30);
@@ -201,7 +201,7 @@ static void test_every_kind_of_store_survives_a_restart(void)
         CU_ASSERT_EQUAL(memcmp(&store.view.held[0], &row, sizeof row), 0);
         CU_ASSERT_TRUE(documents_equal(store.view.document, &document));
         CU_ASSERT_EQUAL(store.view.assignment->revision.number, 2);
-        CU_ASSERT_EQUAL(store.view.trust_version, 5);
+        CU_ASSERT_EQUAL(store.view.trust->version, 5);
         CU_ASSERT_EQUAL(store.seq_ceiling, UINT32_MAX);
         CU_ASSERT_EQUAL(store.floor_s, late_s);
         CU_ASSERT_EQUAL(store.view.signed_s, 8);
