@@ -4,6 +4,7 @@
 #include "agent/join.h"
 #include "agent/sandbox.h"
 #include "base/log.h"
+#include "sync/invitation.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct arguments {
     int positional_count;
     const char *dir;
     struct facts facts;
+    struct invitation invitation; /* what two of the positionals may stand in */
     char serial[TOKEN_SERIAL_MAX + 1];
     uint32_t timeout_s;
     struct sandbox sandbox;
@@ -46,12 +48,13 @@ static const struct verb verbs[] = {
         .positionals = 2,
         .flags = " --dir --fact --serial --timeout ",
         .run = run_join,
-        .usage = "join URL TOKEN [--dir DIR] [--fact KEY=VALUE ...] [--serial S] "
+        .usage = "join URL TOKEN | INVITATION [--dir DIR] [--fact KEY=VALUE ...] [--serial S] "
                  "[--timeout SECONDS]",
         .summary = "turn this device into an agent of a fleet",
         .details =
             "  URL       the fleet's broker, as `dunlin status` shows it: mqtt://HOST[:PORT]\n"
             "  TOKEN     a one-time token, as `dunlin token create` prints it\n"
+            "  INVITATION both in one: dunlin:HOST:PORT/TOKEN, as a QR code has it\n"
             "  --fact    something to tell about this device; may be repeated\n"
             "  --serial  the device's serial number, for tokens that are bound to one; by default\n"
             "            what the machine itself says\n"
@@ -112,6 +115,7 @@ static int parse(const struct verb *v, int argc, char **argv, struct arguments *
                  struct errmsg *em);
 static int parse_flag(const struct verb *v, const char *flag, const char *value,
                       struct arguments *a, struct errmsg *em);
+static int take_invitation(const char *text, struct arguments *a, struct errmsg *em);
 static bool takes(const struct verb *v, const char *flag);
 static int parse_level(const char *value, struct errmsg *em);
 static int parse_serial(const char *value, char out[static TOKEN_SERIAL_MAX + 1],
@@ -220,6 +224,12 @@ static int parse(const struct verb *v, int argc, char **argv, struct arguments *
                 return rv;
             continue;
         }
+        if (v->positionals == 2 && a->positional_count == 0 && invitation_begins(argv[i])) {
+            int rv = take_invitation(argv[i], a, em);
+            if (rv < 0)
+                return rv;
+            continue;
+        }
         if (a->positional_count == v->positionals)
             return errmsg_set(em, ERR_USAGE, "%.80s is too much; usage: dunlin-agent %s", argv[i],
                               v->usage);
@@ -227,6 +237,17 @@ static int parse(const struct verb *v, int argc, char **argv, struct arguments *
     }
     if (a->positional_count < v->positionals)
         return errmsg_set(em, ERR_USAGE, "something is missing; usage: dunlin-agent %s", v->usage);
+    return 0;
+}
+
+static int take_invitation(const char *text, struct arguments *a, struct errmsg *em)
+{
+    int rv = invitation_read(text, &a->invitation, em);
+    if (rv < 0)
+        return rv;
+    a->positionals[0] = a->invitation.host;
+    a->positionals[1] = a->invitation.token.text;
+    a->positional_count = 2;
     return 0;
 }
 
