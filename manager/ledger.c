@@ -56,7 +56,7 @@
     "PRAGMA application_id=1146440781; PRAGMA user_version=1;"                                     \
     "CREATE TABLE meta(key INTEGER PRIMARY KEY, value NOT NULL);"                                  \
     "CREATE TABLE batch(n INTEGER PRIMARY KEY, count INTEGER, uses INTEGER, created INTEGER,"      \
-    " expires INTEGER, revoked INTEGER, bound INTEGER, approve INTEGER, trust INTEGER,"            \
+    " expires INTEGER, revoked INTEGER, bound INTEGER, approve INTEGER,"                           \
     " labels TEXT);"                                                                               \
     "CREATE TABLE bundle(n INTEGER PRIMARY KEY, digest BLOB, name TEXT, version TEXT,"             \
     " bytes INTEGER, files INTEGER, chunks INTEGER, created INTEGER, removed INTEGER);"            \
@@ -114,7 +114,7 @@ enum statement {
 static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [GET_META] = "SELECT value FROM meta WHERE key=?",
     [PUT_META] = "REPLACE INTO meta VALUES(?,?)",
-    [PUT_BATCH] = "REPLACE INTO batch VALUES(?,?,?,?,?,?,?,?,?,?)",
+    [PUT_BATCH] = "REPLACE INTO batch VALUES(?,?,?,?,?,?,?,?,?)",
     [PUT_BUNDLE] = "REPLACE INTO bundle VALUES(?,?,?,?,?,?,?,?,?)",
     [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?)",
     [PUT_COHORT] = "REPLACE INTO cohort VALUES(?,?,?,?,?,?,?,?,?)",
@@ -467,7 +467,6 @@ static int load_batches(struct ledger *l, struct manager *m, struct errmsg *em)
         row.revoked = get_int(&q, 1);
         row.bound = get_int(&q, 1);
         row.approve = get_int(&q, 1);
-        row.trust_version = (uint32_t)get_int(&q, UINT32_MAX);
         get_text(&q, row.labels.text, sizeof row.labels.text);
         rv = q.odd ? ERR_DAMAGED : manager_load_batch(m, &row);
     }
@@ -807,7 +806,6 @@ int ledger_batch(struct ledger *l, uint32_t index, const struct batch_row *row, 
     put_int(&q, row->revoked);
     put_int(&q, row->bound);
     put_int(&q, row->approve);
-    put_int(&q, row->trust_version);
     put_text(&q, row->labels.text);
     return end_write(&q, em);
 }

@@ -50,7 +50,6 @@ static void token_create(struct turn *t)
         .uses = c->token.uses,
         .created_s = t->ev->now_s,
         .expires_s = c->token.expires_s,
-        .trust_version = t->m->trust.version,
         .bound = c->token.bound,
         .approve = c->token.approve,
     };

@@ -158,8 +158,7 @@ struct batch_row {
     uint32_t uses; /* of each token */
     uint64_t created_s;
     uint64_t expires_s;
-    uint32_t redeemed;      /* uses so far, of all its tokens */
-    uint32_t trust_version; /* its tokens pin the roots of this version */
+    uint32_t redeemed; /* uses so far, of all its tokens */
     bool revoked;
     bool bound;   /* each token is for the device with one serial number */
     bool approve; /* devices that join with its tokens wait for an operator */

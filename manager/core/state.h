@@ -14,7 +14,7 @@ struct exception_node {
 };
 
 /* At most this many alarms about tokens in an hour, so that a thief with many can't fill a log. */
-#define ALARMED_TOKENS_MAX 64
+#define ALARMED_TOKENS_MAX 4096
 
 /* A token that raised an alarm a short while ago. */
 struct alarmed_token {

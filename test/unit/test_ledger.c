@@ -56,7 +56,6 @@ static struct manager *fresh_core(void)
 static struct batch_row sample_batch(void)
 {
     return (struct batch_row){.count = 1000,
-                              .trust_version = 3,
                               .bound = true,
                               .approve = true,
                               .uses = 2,

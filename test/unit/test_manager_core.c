@@ -231,18 +231,18 @@ static void test_used_token_with_another_key_raises_one_alarm_an_hour(void)
 static void test_many_used_tokens_raise_a_bounded_number_of_alarms(void)
 {
     struct bench *b = bench_new();
-    struct batch_row batch = {.count = 1000, .uses = 0, .expires_s = 2000000};
+    struct batch_row batch = {.count = 6000, .uses = 0, .expires_s = 2000000};
     unsigned alarms = 0;
     CU_ASSERT_EQUAL(manager_load_batch(b->m, &batch), 0);
-    for (uint32_t i = 0; i < 1000; i++) {
+    for (uint32_t i = 0; i < 6000; i++) {
         CU_ASSERT_EQUAL(join(b, 0, i, 1), JOINED_USED);
         alarms += b->out.alarm_count;
     }
-    CU_ASSERT_EQUAL(alarms, 64);
+    CU_ASSERT_EQUAL(alarms, 4096);
     b->now_s += 3600;
-    CU_ASSERT_EQUAL(join(b, 0, 999, 1), JOINED_USED);
+    CU_ASSERT_EQUAL(join(b, 0, 5999, 1), JOINED_USED);
     CU_ASSERT_EQUAL(b->out.alarm_count, 1);
-    CU_ASSERT_EQUAL(manager_counters(b->m)->tokens_reused, 1001);
+    CU_ASSERT_EQUAL(manager_counters(b->m)->tokens_reused, 6001);
     bench_free(b);
 }
 
