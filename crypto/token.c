@@ -95,19 +95,39 @@ struct token_text token_format(const struct token *t)
     return text;
 }
 
-void token_lines(const struct token_batch *b, uint32_t first, uint32_t count, char *out)
+static struct token token_of(const struct token_batch *b)
 {
     struct token t = {.batch = b->number};
-    struct digest pair = secret_pair(&b->key, first);
     memcpy(t.authority, b->authority, TOKEN_PIN_LEN);
     memcpy(t.root, b->root, TOKEN_PIN_LEN);
+    return t;
+}
+
+static void write_line(const struct token *t, char out[static TOKEN_TEXT_LEN + 1])
+{
+    write_text(t, out);
+    out[TOKEN_TEXT_LEN] = '\n';
+}
+
+void token_bound_line(const struct token_batch *b, uint32_t index, struct span serial,
+                      char out[static TOKEN_TEXT_LEN + 1])
+{
+    struct token t = token_of(b);
+    t.index = index;
+    t.secret = token_bound_secret(&b->key, index, serial);
+    write_line(&t, out);
+}
+
+void token_lines(const struct token_batch *b, uint32_t first, uint32_t count, char *out)
+{
+    struct token t = token_of(b);
+    struct digest pair = secret_pair(&b->key, first);
     for (uint32_t i = 0; i < count; i++) {
         t.index = first + i;
         if (t.index % 2 == 0)
             pair = secret_pair(&b->key, t.index);
         t.secret = half_of(&pair, t.index % 2);
-        write_text(&t, out);
-        out[TOKEN_TEXT_LEN] = '\n';
+        write_line(&t, out);
         out += TOKEN_TEXT_LEN + 1;
     }
     mbedtls_platform_zeroize(&pair, sizeof pair);

@@ -58,6 +58,10 @@ struct token_text token_format(const struct token *t);
  * end; `out` has room for count * (TOKEN_TEXT_LEN + 1). */
 void token_lines(const struct token_batch *b, uint32_t first, uint32_t count, char *out);
 
+/* The same for one token of a bound batch. */
+void token_bound_line(const struct token_batch *b, uint32_t index, struct span serial,
+                      char out[static TOKEN_TEXT_LEN + 1]);
+
 /* Reads a token's text; says whether it is truncated, mistyped (check sum) or no token at all.
  * ERR_FORMAT. */
 int token_parse(const char *text, struct token *out, struct errmsg *em);

@@ -28,6 +28,7 @@ static const struct route routes[] = {
     {"POST", "/v1/tokens", ROLE_ADMIN, API_JSON_MAX, api_tokens_create},
     {"GET", "/v1/tokens", ROLE_VIEWER, 0, api_tokens_list},
     {"DELETE", "/v1/tokens/*", ROLE_ADMIN, 0, api_tokens_revoke},
+    {"POST", "/v1/tokens/*/serials", ROLE_ADMIN, API_SERIALS_MAX, api_tokens_bind},
     {"GET", "/v1/trust", ROLE_VIEWER, 0, api_trust_show},
     {"POST", "/v1/trust", ROLE_ADMIN, TRUST_MAX + ENVELOPE_OVERHEAD_MAX, api_trust_set},
     {"POST", "/v1/chunks/missing", ROLE_OPERATOR, API_MISSING_MAX, api_chunks_missing},

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 
 /* MHD asks for at most this much of a long answer at a time. */
-#define STREAM_BLOCK 32768
+#define STREAM_BLOCK 131072
 
 static void name_local_user(struct request *r);
 static bool parse_body(struct request *r);
@@ -17,7 +17,7 @@ static bool known_fields_only(struct request *r, const struct field *fields, siz
 static bool read_field(struct request *r, const struct field *f, const json_t *value);
 static void respond(struct request *r, unsigned status, const char *content_type,
                     struct MHD_Response *response);
-static void stream(struct request *r, const char *content_type);
+static void stream(struct request *r, uint64_t size, const char *content_type);
 static ssize_t fill(void *context, uint64_t pos, char *out, size_t max);
 static bool next_piece(struct request *r);
 static char *next_list_piece(struct request *r);
@@ -73,6 +73,15 @@ void request_reply_text(struct request *r, const char *content_type, const char 
             MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_MUST_COPY));
 }
 
+void request_reply_lines(struct request *r, char *text)
+{
+    if (text)
+        respond(r, MHD_HTTP_OK, "text/plain",
+                MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE));
+    else if (!r->response)
+        request_reply(r, MHD_HTTP_INTERNAL_SERVER_ERROR, NULL);
+}
+
 void request_reply_error(struct request *r, unsigned status, const char *fmt, ...)
 {
     char text[ERRMSG_MAX];
@@ -93,19 +102,19 @@ void request_stream_list(struct request *r, const char *list, request_item *item
     r->list = list;
     r->item = item;
     r->piece = next_list_piece;
-    stream(r, "application/json");
+    stream(r, MHD_SIZE_UNKNOWN, "application/json");
 }
 
-void request_stream_text(struct request *r, request_piece *piece)
+void request_stream_text(struct request *r, uint64_t size, request_piece *piece)
 {
     r->piece = piece;
-    stream(r, "text/plain");
+    stream(r, size, "text/plain");
 }
 
 void request_stream_lines(struct request *r, request_piece *piece)
 {
     r->piece = piece;
-    stream(r, "application/x-ndjson");
+    stream(r, MHD_SIZE_UNKNOWN, "application/x-ndjson");
 }
 
 void request_command(struct request *r, const struct command *command, request_finish *finish)
@@ -236,10 +245,10 @@ static void respond(struct request *r, unsigned status, const char *content_type
     r->response = response;
 }
 
-static void stream(struct request *r, const char *content_type)
+static void stream(struct request *r, uint64_t size, const char *content_type)
 {
     respond(r, MHD_HTTP_OK, content_type,
-            MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, fill, r, NULL));
+            MHD_create_response_from_callback(size, STREAM_BLOCK, fill, r, NULL));
 }
 
 static ssize_t fill(void *context, uint64_t pos, char *out, size_t max)

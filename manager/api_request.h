@@ -17,6 +17,8 @@
 /* Bodies; a route takes one of these, or none. */
 #define API_JSON_MAX 65536
 #define API_MISSING_MAX (4096 * DIGEST_LEN)
+/* Serial numbers, one a line. */
+#define API_SERIALS_MAX (4096 * (TOKEN_SERIAL_MAX + 1))
 
 struct request;
 
@@ -112,14 +114,16 @@ const char *request_argument(const struct request *r, const char *name);
 void request_reply(struct request *r, unsigned status, json_t *json);
 void request_reply_bytes(struct request *r, struct span bytes);
 void request_reply_text(struct request *r, const char *content_type, const char *text);
+/* Lines of text from the heap, taken over; NULL stands for "no memory", unless it is answered. */
+void request_reply_lines(struct request *r, char *text);
 void request_reply_error(struct request *r, unsigned status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The status that fits the code. */
 void request_reply_failure(struct request *r, int rv, const struct errmsg *em);
 
-/* {"LIST": [item, …]}, or pieces of text, made while they are sent. */
+/* {"LIST": [item, …]}, or pieces of text of `size` bytes in all, made while they are sent. */
 void request_stream_list(struct request *r, const char *list, request_item *item);
-void request_stream_text(struct request *r, request_piece *piece);
+void request_stream_text(struct request *r, uint64_t size, request_piece *piece);
 /* Objects, one a line: for what is too long to be read as one document. */
 void request_stream_lines(struct request *r, request_piece *piece);
 

@@ -22,6 +22,7 @@ request_handler api_agents_approve;
 request_handler api_tokens_create;
 request_handler api_tokens_list;
 request_handler api_tokens_revoke;
+request_handler api_tokens_bind;
 
 request_handler api_trust_show;
 request_handler api_trust_set;

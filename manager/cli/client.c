@@ -13,6 +13,8 @@
 /* A manager that sends nothing for so long is stuck. */
 #define SILENCE_SECONDS_MAX 120
 #define REFUSAL_MAX 4096
+/* A million tokens come in fewer reads than in blocks of the usual 16 KiB. */
+#define RECEIVE_BUFFER (256 * 1024)
 /* Percent-encoding triples a name at most. */
 #define NAME_SHOWN_MAX 256
 #define SOCKET_PATH_MAX (sizeof((struct sockaddr_un *)0)->sun_path - 1)
@@ -184,6 +186,7 @@ static CURLcode prepare(struct client *c, const struct client_request *rq,
     curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_bytes);
     curl_easy_setopt(h, CURLOPT_WRITEDATA, a);
+    curl_easy_setopt(h, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
     curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS_MAX);

@@ -126,7 +126,7 @@ test_tokens()
     local batch
     batch=$(tr -d '\r' <"$WORK/headers" | awk 'tolower($1) == "dunlin-batch:" {print $2}')
     gives 200 ".tokens | map(select(.id == $batch)) == [{id: $batch, count: 1, uses: 1, redeemed: 0,
-        expires: .[-1].expires, state: \"active\", labels: {}}]" GET /v1/tokens
+        expires: .[-1].expires, state: \"active\", bound: false, approve: false, labels: {}}]" GET /v1/tokens
     gives 200 '. == {}' DELETE "/v1/tokens/$batch"
     gives 200 ".tokens | map(select(.id == $batch).state) == [\"revoked\"]" GET /v1/tokens
     gives 200 '.tokens[0] | .state == "used up" and .redeemed == 1' GET /v1/tokens
@@ -137,6 +137,20 @@ test_tokens()
     for wrong in 0 99 x -1 4294967297 ' 1' 1x; do
         denies 404 "there is no token batch" DELETE "/v1/tokens/${wrong// /%20}"
     done
+    call POST /v1/tokens -d '{"count": 3, "bound": true, "approve": true}'
+    [ "$status $(wc -c <"$WORK/out")" = "200 0" ] || fail "bound tokens without serial numbers: $(cat "$WORK/out")"
+    batch=$(tr -d '\r' <"$WORK/headers" | awk 'tolower($1) == "dunlin-batch:" {print $2}')
+    gives 200 '.tokens[-1] | .bound and .approve' GET /v1/tokens
+    call POST "/v1/tokens/$batch/serials?first=1" --data-binary $'SN-1\nSN-2\n'
+    [ "$status $(grep -c '^dlt1-' "$WORK/out")" = "200 2" ] || fail "no bound tokens: $(cat "$WORK/out")"
+    denies 400 "2 from number 3 on" POST "/v1/tokens/$batch/serials?first=2" --data-binary $'SN-1\nSN-2\n'
+    denies 400 "1 from number 1000000000 on" POST "/v1/tokens/$batch/serials?first=999999999" --data-binary $'x\n'
+    denies 400 "'first' must be a number" POST "/v1/tokens/$batch/serials?first=9999999999" --data-binary $'x\n'
+    denies 400 "0 from number 1 on" POST "/v1/tokens/$batch/serials" --data-binary 'x'
+    denies 400 "line 2 holds no serial number" POST "/v1/tokens/$batch/serials" --data-binary $'x\n y\n'
+    denies 404 "there is no token batch" POST /v1/tokens/99/serials --data-binary $'x\n'
+    denies 409 "isn't bound" POST /v1/tokens/1/serials --data-binary $'x\n'
+    denies 413 "at most 262144 bytes" POST "/v1/tokens/$batch/serials" --data-binary "@$WORK/large"
     denies 400 "0 tokens" POST /v1/tokens -d '{"count": 0}'
     denies 400 "0 uses" POST /v1/tokens -d '{"uses": 0}'
     denies 400 "" POST /v1/tokens -d '{"labels": "=x"}'

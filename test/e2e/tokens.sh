@@ -1,0 +1,229 @@
+#!/bin/sh
+# Tokens from the operator's command to the device that joined: files for a factory, QR codes, serial
+# numbers, approval, alarms, races for leaked tokens, and what is said about wrong ones.
+# usage: tokens.sh [--races N]
+# shellcheck disable=SC2119
+. "$(dirname "$0")/lib.sh"
+need python3
+
+# join N TOKEN FLAG...: device N, with a time limit; its words go to $WORK/joinN.log.
+join()
+{
+    device=$1 token=$2
+    shift 2
+    dunlin-agent join "$(join_url)" "$token" --dir "$WORK/agent$device" --timeout 30 "$@" \
+        >>"$WORK/join$device.log" 2>&1
+}
+
+said()
+{
+    grep -q "$2" "$WORK/join$1.log"
+}
+
+# mistake WORDS COMMAND...: wrong use, which makes no tokens.
+mistake()
+{
+    batches=$(dunlin token list --json | jq '.tokens | length')
+    words=$1
+    shift
+    wrong 2 "$words" dunlin token create "$@"
+    [ "$(dunlin token list --json | jq '.tokens | length')" = "$batches" ] || fail "$* makes tokens"
+}
+
+files()
+{
+    step "CSV: a line is all that a device needs"
+    dunlin token create --count 300 --ttl 7d --output "$WORK/tokens.csv" 2>"$WORK/said"
+    grep -q "300 tokens in $WORK/tokens.csv, good for 7 days (batch 1)" "$WORK/said" || fail "$(cat "$WORK/said")"
+    [ "$(stat -c %a "$WORK/tokens.csv")" = 600 ] || fail "others can read the tokens"
+    [ "$(head -n 1 "$WORK/tokens.csv")" = "number,token,serial,host" ] || fail "the header is another"
+    [ "$(sed 1d "$WORK/tokens.csv" | cut -d , -f 1 | paste -sd ' ')" = "$(seq 300 | paste -sd ' ')" ] ||
+        fail "the numbers are others"
+    [ "$(sed 1d "$WORK/tokens.csv" | cut -d , -f 2 | sort -u | grep -cxE 'dlt1-[A-Za-z0-9_-]{80}')" = 300 ] ||
+        fail "not 300 different tokens"
+    line=$(sed -n 151p "$WORK/tokens.csv")
+    host=${line##*,}
+    token=$(echo "$line" | cut -d , -f 2)
+    dunlin-agent join "$host" "$token" --dir "$WORK/agent1" --timeout 30 >"$WORK/join1.log" 2>&1 ||
+        fail "line 151 does not do: $line"
+    [ "$(agent 1 '.token | [.batch, .index] | join(" ")')" = "1 149" ] || fail "it joined with another token"
+
+    step "text and JSON have the same tokens"
+    dunlin token create --count 5000 --format text >"$WORK/text"
+    [ "$(grep -cxE 'dlt1-[A-Za-z0-9_-]{80}' "$WORK/text")" = 5000 ] || fail "text holds something else"
+    dunlin token create --count 5000 --json | jq -e '.batch == 3 and (.tokens | length == 5000) and .host' \
+        >/dev/null || fail "JSON holds something else"
+    dunlin token create --count 2 --format csv | head -n 1 | grep -qx number,token,serial,host ||
+        fail "--format csv makes no CSV"
+    dunlin token create --count 2 --format text --output "$WORK/plain.csv" 2>/dev/null
+    [ "$(wc -l <"$WORK/plain.csv")" = 2 ] || fail "--format text does not count for FILE.csv"
+    dunlin token create --count 2 --json --output "$WORK/two.csv" | jq -e '.count == 2' >/dev/null ||
+        fail "no summary of the file"
+}
+
+codes()
+{
+    step "a QR code, as a camera sees it"
+    dunlin token create --qr >"$WORK/qr"
+    text=$(tail -n 1 "$WORK/qr")
+    [ "$("$ROOT/test/e2e/read_qr.py" <"$WORK/qr")" = "$text" ] || fail "the code says something else"
+    [ "$(wc -l <"$WORK/qr")" -lt 30 ] || fail "the code fits no terminal"
+    dunlin-agent join "$text" --dir "$WORK/agent2" --timeout 30 >"$WORK/join2.log" 2>&1 ||
+        fail "what the code says does not do: $text"
+    wrong 1 "token is mistyped" dunlin-agent join "$(flip "$text")" --dir "$WORK/none"
+    wrong 1 "no invitation" dunlin-agent join "dunlin:nothing" --dir "$WORK/none"
+}
+
+# flip TEXT: with another character in the middle of its token.
+flip()
+{
+    echo "$1" | sed -E 's/(.{30})$/\n\1/' | tr -d '\n' | sed -E 's/.(.{29})$/_\1/'
+}
+
+serials()
+{
+    step "a token for each serial number, and none kept for it"
+    printf 'SN-1\r\n\n  SN-2 \nSN,3\n' >"$WORK/serials"
+    dunlin token create --serials "$WORK/serials" --output "$WORK/bound.csv" 2>/dev/null
+    [ "$(sed 1d "$WORK/bound.csv" | cut -d , -f 3- | sed 's/,mqtt.*//' | paste -sd ' ')" = 'SN-1 SN-2 "SN,3"' ] ||
+        fail "the serial numbers are others: $(cat "$WORK/bound.csv")"
+    first=$(sed -n 2p "$WORK/bound.csv" | cut -d , -f 2)
+    second=$(sed -n 3p "$WORK/bound.csv" | cut -d , -f 2)
+    ! join 3 "$first" --serial SN-2 || fail "a token does for another serial number"
+    said 3 "refused: the token is for a device with another serial number" || fail "$(cat "$WORK/join3.log")"
+    join 3 "$first" --serial SN-1 || fail "the right device is refused: $(cat "$WORK/join3.log")"
+    [ "$(agent 3 .facts.serial)" = SN-1 ] || fail "the serial number is no fact"
+    join 4 "$second" --serial=SN-2 || fail "the second device is refused"
+    one=$(dunlin token create --serial "weird ~!\"# one")
+    join 5 "$one" --serial "weird ~!\"# one" || fail "a serial number with all characters is refused"
+    dunlin token list | grep -qE "active +3 .* serial" || fail "the list does not say that they are bound"
+
+    step "ten thousand serial numbers take three requests"
+    seq -f 'S%09.0f' 10000 >"$WORK/many"
+    dunlin token create --serials "$WORK/many" --format csv >"$WORK/many.csv"
+    [ "$(sed 1d "$WORK/many.csv" | cut -d , -f 3 | cmp - "$WORK/many" && echo same)" = same ] || fail "they differ"
+    last=$(tail -n 1 "$WORK/many.csv" | cut -d , -f 2)
+    join 6 "$last" --serial S000010000 || fail "the last one is refused: $(cat "$WORK/join6.log")"
+}
+
+approval()
+{
+    step "a device waits for an operator, whoever restarts meanwhile"
+    token=$(dunlin token create --approve --label env=new)
+    join 7 "$token" --timeout 60 &
+    waiting=$!
+    within 20 said 7 "has to approve this device: .dunlin agent approve" || fail "it does not wait"
+    id=$(sed -n 's/.*dunlin agent approve \([0-9a-f]*\).*/\1/p' "$WORK/join7.log" | head -n 1)
+    [ "$(agent "$id" .state)" = Waiting ] || fail "it is not shown as waiting"
+    [ "$(dunlin status --json | jq -c '.agents | [.total, .waiting]')" = '[6,1]' ] || fail "it counts already"
+    dunlin status | grep -q "1 waiting to be approved" || fail "the status does not tell of it"
+    kill_manager -9
+    start_manager
+    dunlin agent label "$id" env=lab >/dev/null
+    [ "$(dunlin agent approve "$id")" = "agent 7 is in the fleet" ] || fail "it is not approved"
+    wait "$waiting" || fail "it is not told: $(cat "$WORK/join7.log")"
+    said 7 "joined as agent 7 .*labels env=lab" || fail "$(cat "$WORK/join7.log")"
+    dunlin agent approve 7 >/dev/null || fail "approving twice is an error"
+
+    step "an operator refuses one for good"
+    token=$(dunlin token create --approve)
+    join 8 "$token" --timeout 60 &
+    waiting=$!
+    within 20 said 8 "has to approve" || fail "it does not wait"
+    dunlin agent remove 8 >/dev/null
+    ! wait "$waiting" || fail "a refused device joins"
+    said 8 "refused: the token has been revoked" || fail "$(cat "$WORK/join8.log")"
+    wrong 1 "there is no agent 8" dunlin agent approve 8
+    wrong 1 "there is no agent ffff" dunlin agent approve ffff
+}
+
+# alarm N: the newest alarm is about this token, counted from 1, of batch $batch.
+alarm()
+{
+    dunlin status --json | jq -e ".alarms.last[0] | .action == \"alarm-token-reused\" and
+        .object == \"batch $batch, token $1\"" >/dev/null
+}
+
+# race: two new devices with one token, at the same time.
+race()
+{
+    rm -rf "$WORK/agent20" "$WORK/agent21" "$WORK/join20.log" "$WORK/join21.log"
+    join 20 "$1" &
+    one=$!
+    join 21 "$1" &
+    two=$!
+    won=0
+    wait "$one" && won=$((won + 1))
+    wait "$two" && won=$((won + 1))
+    [ "$won" -eq 1 ] || fail "$won devices joined with one token"
+    cat "$WORK/join20.log" "$WORK/join21.log" | grep -q "refused: the token has been used by another device" ||
+        fail "the loser is told something else"
+}
+
+races()
+{
+    runs=$1
+    step "$runs races of two devices for one token"
+    dunlin token create --count "$runs" --output "$WORK/leaked" 2>/dev/null
+    batch=$(dunlin token list --json | jq '.tokens[-1].id')
+    before=$(dunlin status --json | jq .alarms.last_day)
+    number=0
+    while read -r token; do
+        number=$((number + 1))
+        race "$token"
+        alarm "$number" || fail "race $number: no alarm"
+    done <"$WORK/leaked"
+    [ "$(dunlin status --json | jq ".alarms.last_day - $before")" = "$runs" ] || fail "not one alarm for each"
+    dunlin audit --json >"$WORK/audit" 2>/dev/null
+    [ "$(grep -o alarm-token-reused "$WORK/audit" | wc -l)" -ge "$runs" ] || fail "the audit log does not know"
+}
+
+mistakes()
+{
+    step "wrong words"
+    mistake "count and --serial exclude" --count 2 --serial x
+    mistake "serial and --serials exclude" --serial x --serials "$WORK/serials"
+    mistake "qr shows one token" --qr --count 2
+    mistake "qr and --output exclude" --qr --output "$WORK/x"
+    mistake "qr and --json exclude" --qr --json
+    mistake "format pdf: write text or csv" --format pdf
+    mistake "format and --json exclude" --format csv --json
+    mistake "serial: \" x\": a serial number has 1 to 63 characters" --serial " x"
+    mistake "serial needs a value|serial number has 1 to 63" --serial ""
+    mistake "serial number has 1 to 63" --serial "$(printf '%064d' 0)"
+    wrong 1 "$WORK/nowhere: can't be read: No such file" dunlin token create --serials "$WORK/nowhere"
+    : >"$WORK/empty"
+    wrong 1 "$WORK/empty: there is no serial number in it" dunlin token create --serials "$WORK/empty"
+    printf 'good\nb\303\244d\n' >"$WORK/bad"
+    wrong 1 "$WORK/bad: line 2: .*a serial number has 1 to 63" dunlin token create --serials "$WORK/bad"
+    wrong 2 "serial .*: write 1 to 63 characters" dunlin-agent join x y --serial "$(printf '%064d' 0)"
+    wrong 2 "serial .*: write 1 to 63 characters" dunlin-agent join x y --serial " a"
+    refused "isn't bound to serial numbers" sh -c "curl -sS --fail-with-body --unix-socket '$FLEET/manager.sock' \
+        'http://m/v1/tokens/1/serials?first=0' --data-binary 'x
+'"
+}
+
+everybody_waits()
+{
+    step "run --approve: every device waits"
+    kill_manager -TERM
+    start_manager --approve
+    token=$(dunlin token create)
+    join 9 "$token" --timeout 60 &
+    waiting=$!
+    within 20 said 9 "has to approve" || fail "it does not wait"
+    number=$(dunlin agent list --json | jq '.agents[] | select(.state == "Waiting") | .number')
+    dunlin agent approve "$number" >/dev/null
+    wait "$waiting" || fail "it does not join: $(cat "$WORK/join9.log")"
+}
+
+[ "${1:---races}" = --races ] || fail "usage: tokens.sh [--races N]"
+start_manager
+files
+codes
+serials
+approval
+races "${2:-10}"
+mistakes
+everybody_waits
+done_well
