@@ -174,6 +174,18 @@ int file_lock(const char *path, struct errmsg *em)
     return rv;
 }
 
+int file_inside(const char *folder, int (*run)(void *context), void *context, struct errmsg *em)
+{
+    int back = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (back < 0)
+        return fail(em, "open", ".");
+    int rv = chdir(folder) == 0 ? run(context) : fail(em, "work in", folder);
+    if (fchdir(back) < 0)
+        rv = fail(em, "go back to the folder before", folder);
+    close(back);
+    return rv;
+}
+
 static int fail(struct errmsg *em, const char *verb, const char *path)
 {
     int reason = errno;

@@ -46,4 +46,11 @@ int file_error(int system_errno);
  */
 int file_lock(const char *path, struct errmsg *em);
 
+/*
+ * Calls `run` while the process works in `folder`, for what takes short names only, like sockets,
+ * and gives back what it gave. Relative paths of all threads change meanwhile. ERR_NOT_FOUND,
+ * ERR_IO.
+ */
+int file_inside(const char *folder, int (*run)(void *context), void *context, struct errmsg *em);
+
 #endif

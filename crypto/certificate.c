@@ -9,11 +9,6 @@
 #include <mbedtls/oid.h>
 #include <mbedtls/x509_crt.h>
 
-/* mbedTLS 3 renamed the fields that it wants to be free to change; they are still there. */
-#ifndef MBEDTLS_PRIVATE
-#define MBEDTLS_PRIVATE(member) member
-#endif
-
 #define OID(oid) (oid), MBEDTLS_OID_SIZE(oid)
 
 static int parse(mbedtls_x509_crt *crt, struct span der);

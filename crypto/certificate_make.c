@@ -13,8 +13,6 @@
 
 /* RFC 5280, 4.1.2.5: later dates have their year in full. */
 #define UTC_TIME_YEAR_MAX 2049
-/* RFC 5915: a key with its curve and its point. */
-#define KEY_DER_MAX 128
 /* The algorithm, and a BIT STRING with two INTEGERs of 32 bytes and a sign. */
 #define TAIL_MAX (12 + 3 + 2 + 2 * (2 + 33))
 /* PEM begins and ends with a line of these. */
@@ -250,29 +248,37 @@ int certificate_pem(struct span der, struct buffer *out)
     return pem_write(PEM_BEGIN("CERTIFICATE"), PEM_END("CERTIFICATE"), der, out);
 }
 
-/* ECPrivateKey (RFC 5915), its last field first. */
 int certificate_key_pem(const struct secret_key *key, struct buffer *out)
 {
-    static const uint8_t uncompressed[] = {0, 4};
-    uint8_t memory[KEY_DER_MAX];
+    uint8_t memory[X509_KEY_DER_MAX];
     struct der d = der_on(memory, sizeof memory);
+    int rv = x509_put_key(&d, key);
+    if (rv == 0)
+        rv =
+            pem_write(PEM_BEGIN("EC PRIVATE KEY"), PEM_END("EC PRIVATE KEY"), der_written(&d), out);
+    mbedtls_platform_zeroize(memory, sizeof memory);
+    return rv;
+}
+
+/* The last field first. */
+int x509_put_key(struct der *d, const struct secret_key *key)
+{
+    static const uint8_t uncompressed[] = {0, 4};
     struct public_key public;
     int rv = sign_public(key, &public);
     if (rv < 0)
         return rv;
-    const uint8_t *end = d.at;
-    der_put(&d, span_of(public.bytes, PUBLIC_KEY_LEN));
-    der_put(&d, span_of(uncompressed, sizeof uncompressed));
-    der_wrap(&d, DER_BIT_STRING, end);
-    der_wrap(&d, DER_CONTEXT(1), end);
-    der_put(&d, BYTES("\xa0\x0a\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07")); /* prime256v1 */
-    der_element(&d, DER_OCTET_STRING, span_of(key->bytes, SECRET_KEY_LEN));
-    der_put(&d, BYTES("\x02\x01\x01")); /* the version */
-    der_wrap(&d, DER_SEQUENCE, end);
-    assert(!d.full);
-    rv = pem_write(PEM_BEGIN("EC PRIVATE KEY"), PEM_END("EC PRIVATE KEY"), der_written(&d), out);
-    mbedtls_platform_zeroize(memory, sizeof memory);
-    return rv;
+    const uint8_t *end = d->at;
+    der_put(d, span_of(public.bytes, PUBLIC_KEY_LEN));
+    der_put(d, span_of(uncompressed, sizeof uncompressed));
+    der_wrap(d, DER_BIT_STRING, end);
+    der_wrap(d, DER_CONTEXT(1), end);
+    der_put(d, BYTES("\xa0\x0a\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07")); /* prime256v1 */
+    der_element(d, DER_OCTET_STRING, span_of(key->bytes, SECRET_KEY_LEN));
+    der_put(d, BYTES("\x02\x01\x01")); /* the version */
+    der_wrap(d, DER_SEQUENCE, end);
+    assert(!d->full);
+    return 0;
 }
 
 int certificate_crl(const struct secret_key *issuer, const char *issuer_name,

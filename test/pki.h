@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PKI_NOW_S 1900000000u /* in 2030 */
 #define PKI_DAY_S 86400u
+
+/* When certificates are issued; tests with real brokers set it to the real time. */
+static uint64_t pki_now_s = 1900000000; /* in 2030 */
 
 struct pki_entity {
     struct secret_key secret;
@@ -37,7 +39,8 @@ static inline void pki_issue(struct pki_entity *e, const struct pki_entity *issu
     e->der_len = b.len;
 }
 
-/* A key pair made of `seed`, and a certificate of 60 days from an hour before PKI_NOW_S. */
+/* A key pair made of `seed`, and a certificate of 60 days from an hour before
+ * pki_now_s. */
 static inline struct pki_entity pki_entity(enum certificate_use use, const char *name, uint8_t seed,
                                            const struct pki_entity *issuer)
 {
@@ -49,8 +52,8 @@ static inline struct pki_entity pki_entity(enum certificate_use use, const char 
     struct key_id id = key_id_of(&e.says.key);
     snprintf(e.says.name, sizeof e.says.name, "%s", name ? name : key_id_hex(&id).text);
     e.says.serial = certificate_agent_serial(&id, 0);
-    e.says.not_before_s = PKI_NOW_S - 3600;
-    e.says.not_after_s = PKI_NOW_S + 60u * PKI_DAY_S;
+    e.says.not_before_s = pki_now_s - 3600;
+    e.says.not_after_s = pki_now_s + 60u * PKI_DAY_S;
     pki_issue(&e, issuer);
     return e;
 }

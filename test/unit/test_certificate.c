@@ -223,8 +223,8 @@ static void put_crl(const struct certificate_serial *revoked, size_t count)
     struct buffer b = buffer_on(text, sizeof text);
     CU_ASSERT_TRUE_FATAL(CERTIFICATE_CRL_MAX(count) <= sizeof text);
     b.cap = CERTIFICATE_CRL_MAX(count);
-    CU_ASSERT_EQUAL_FATAL(certificate_crl(&ca.secret, CA_NAME, revoked, count, PKI_NOW_S - 60,
-                                          PKI_NOW_S + PKI_DAY_S, &b),
+    CU_ASSERT_EQUAL_FATAL(certificate_crl(&ca.secret, CA_NAME, revoked, count, pki_now_s - 60,
+                                          pki_now_s + PKI_DAY_S, &b),
                           0);
     put_file("crl.pem", b.data, b.len);
 }
@@ -292,7 +292,7 @@ static void test_openssl_refuses_what_the_list_revokes_and_nothing_else(void)
     CU_ASSERT_EQUAL(run("openssl crl -in crl.pem -noout -CAfile ca.pem"), 0);
     CU_ASSERT_TRUE(said("verify OK"));
     CU_ASSERT_EQUAL(run("openssl crl -in crl.pem -noout -crlnumber"), 0);
-    CU_ASSERT_TRUE(said("crlNumber=0x713FB2C4")); /* PKI_NOW_S - 60 */
+    CU_ASSERT_TRUE(said("crlNumber=0x713FB2C4")); /* pki_now_s - 60 */
     tree_free(&folder);
 }
 

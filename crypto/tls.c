@@ -1,0 +1,482 @@
+#include "crypto/tls.h"
+
+#include "base/date.h"
+#include "crypto/random.h"
+#include "crypto/x509.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <mbedtls/net_sockets.h>
+#include <mbedtls/platform_util.h>
+#include <mbedtls/ssl.h>
+#include <mbedtls/version.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#if MBEDTLS_VERSION_MAJOR >= 3
+#include <psa/crypto.h>
+#endif
+
+struct tls {
+    mbedtls_ssl_context ssl;
+    mbedtls_ssl_config config;
+    mbedtls_x509_crt own;
+    mbedtls_pk_context key;
+    int socket;
+    int errno_; /* of the socket's last failure */
+
+    struct key_id authorities[TLS_AUTHORITIES_MAX];
+    size_t authority_count;
+    uint64_t now_s;
+    bool clock_is_floor;
+    struct tls_memory *memory;
+    struct digest bound;
+
+    bool certified;       /* we have a certificate to show */
+    bool offered;         /* a session of before */
+    bool trusted;         /* the broker's certificate was checked and holds */
+    bool greeted;         /* the handshake is done */
+    bool wants_write;     /* what the library waits for */
+    size_t unfinished;    /* bytes of a tls_write that has to be made again */
+    int refusal;          /* why the broker's certificate does not hold, and the sentence */
+    struct errmsg reason; /* of it */
+    uint64_t not_after_s; /* of the broker's certificate */
+};
+
+static int set_up(struct tls *t, const struct tls_options *o, struct errmsg *em);
+static void configure(mbedtls_ssl_config *config);
+static void configure_library(mbedtls_ssl_config *config);
+static int set_certificate(struct tls *t, const struct tls_options *o);
+static int set_key(struct tls *t, const struct secret_key *key);
+static struct digest bound_to(const struct tls_options *o);
+static void recall(struct tls *t);
+static void remember(struct tls *t);
+static void forget(struct tls *t);
+
+static int draw(void *context, unsigned char *out, size_t len);
+static int on_send(void *context, const unsigned char *data, size_t len);
+static int on_receive(void *context, unsigned char *out, size_t cap);
+
+static int on_verify(void *context, mbedtls_x509_crt *crt, int depth, uint32_t *flags);
+static int judge(struct tls *t, const mbedtls_x509_crt *leaf);
+static bool find_authority(const struct tls *t, const mbedtls_x509_crt *chain,
+                           struct certificate *out);
+static bool is_pinned(const struct tls *t, const struct public_key *key);
+static int check_dates(struct tls *t, const char *whose, const struct certificate *c);
+
+static void cork(const struct tls *t, int on);
+static bool waits(struct tls *t, int rv);
+static int fail(struct tls *t, int rv, struct errmsg *em);
+static int explain_alert(const struct tls *t, int alert, struct errmsg *em);
+
+/* ---- making and freeing ---- */
+
+struct tls *tls_new(const struct tls_options *options, int socket, struct errmsg *em)
+{
+    struct tls *t = calloc(1, sizeof *t);
+    if (!t) {
+        errmsg_set(em, ERR_NO_MEMORY, "no memory");
+        return NULL;
+    }
+    mbedtls_ssl_init(&t->ssl);
+    mbedtls_ssl_config_init(&t->config);
+    mbedtls_x509_crt_init(&t->own);
+    mbedtls_pk_init(&t->key);
+    t->socket = socket;
+    if (set_up(t, options, em) == 0)
+        return t;
+    tls_free(t);
+    return NULL;
+}
+
+void tls_free(struct tls *t)
+{
+    if (!t)
+        return;
+    mbedtls_ssl_free(&t->ssl);
+    mbedtls_ssl_config_free(&t->config);
+    mbedtls_x509_crt_free(&t->own);
+    mbedtls_pk_free(&t->key);
+    free(t);
+}
+
+static int set_up(struct tls *t, const struct tls_options *o, struct errmsg *em)
+{
+    assert(o->authority_count <= TLS_AUTHORITIES_MAX);
+    memcpy(t->authorities, o->authorities, o->authority_count * sizeof *o->authorities);
+    t->authority_count = o->authority_count;
+    t->now_s = o->now_s;
+    t->clock_is_floor = o->clock_is_floor;
+    t->memory = o->memory;
+    t->bound = bound_to(o);
+    if (mbedtls_ssl_config_defaults(&t->config, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM,
+                                    MBEDTLS_SSL_PRESET_DEFAULT) != 0)
+        return errmsg_set(em, ERR_CRYPTO, "TLS cannot be set up");
+    configure(&t->config);
+    mbedtls_ssl_conf_verify(&t->config, on_verify, t);
+    int rv = o->certificate.len > 0 ? set_certificate(t, o) : 0;
+    if (rv < 0)
+        return errmsg_set(em, rv, "our own certificate or its key cannot be used");
+    /* A host name that is NULL says that we mean not to check one. */
+    if (mbedtls_ssl_setup(&t->ssl, &t->config) != 0 || mbedtls_ssl_set_hostname(&t->ssl, NULL) != 0)
+        return errmsg_set(em, ERR_NO_MEMORY, "no memory for TLS");
+    mbedtls_ssl_set_bio(&t->ssl, t, on_send, on_receive, NULL);
+    recall(t);
+    return 0;
+}
+
+/*
+ * Few choices make a short greeting. The library is told that a certificate's check is optional,
+ * because it insists on a list of trusted certificates otherwise; on_verify makes it fail with an
+ * error that the library never overlooks, and tls_handshake looks whether on_verify was asked.
+ */
+static void configure(mbedtls_ssl_config *config)
+{
+    static const int ciphers[] = {
+#ifdef MBEDTLS_TLS1_3_AES_128_GCM_SHA256
+        MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
+        MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
+#endif
+        MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        0,
+    };
+    mbedtls_ssl_conf_rng(config, draw, NULL);
+    mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_OPTIONAL);
+    mbedtls_ssl_conf_ciphersuites(config, ciphers);
+    configure_library(config);
+}
+
+#if MBEDTLS_VERSION_MAJOR < 3
+
+static void configure_library(mbedtls_ssl_config *config)
+{
+    static const mbedtls_ecp_group_id groups[] = {MBEDTLS_ECP_DP_SECP256R1, MBEDTLS_ECP_DP_NONE};
+    static const int hashes[] = {MBEDTLS_MD_SHA256, MBEDTLS_MD_NONE};
+    mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+    mbedtls_ssl_conf_curves(config, groups);
+    mbedtls_ssl_conf_sig_hashes(config, hashes);
+    /* It serves ciphers that we don't offer. */
+    mbedtls_ssl_conf_encrypt_then_mac(config, MBEDTLS_SSL_ETM_DISABLED);
+    /* A session's id has 32 bytes. A ticket of OpenSSL has 600 more, since it holds our
+     * certificate, and would have to be sent along each time. */
+    mbedtls_ssl_conf_session_tickets(config, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+}
+
+#else
+
+/* TLS 1.3 knows tickets only. */
+static void configure_library(mbedtls_ssl_config *config)
+{
+    static const uint16_t groups[] = {MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
+                                      MBEDTLS_SSL_IANA_TLS_GROUP_NONE};
+    static const uint16_t algorithms[] = {MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256,
+                                          MBEDTLS_TLS1_3_SIG_NONE};
+    psa_crypto_init();
+    mbedtls_ssl_conf_groups(config, groups);
+    mbedtls_ssl_conf_sig_algs(config, algorithms);
+}
+
+#endif
+
+static int set_certificate(struct tls *t, const struct tls_options *o)
+{
+    if (mbedtls_x509_crt_parse_der(&t->own, o->certificate.data, o->certificate.len) != 0)
+        return ERR_FORMAT;
+    int rv = set_key(t, o->key);
+    if (rv < 0)
+        return rv;
+    t->certified = true;
+    return mbedtls_ssl_conf_own_cert(&t->config, &t->own, &t->key) == 0 ? 0 : ERR_NO_MEMORY;
+}
+
+static int set_key(struct tls *t, const struct secret_key *key)
+{
+    uint8_t memory[X509_KEY_DER_MAX];
+    struct der d = der_on(memory, sizeof memory);
+    int rv = x509_put_key(&d, key);
+    struct span der = der_written(&d);
+    if (rv == 0)
+#if MBEDTLS_VERSION_MAJOR < 3
+        rv = mbedtls_pk_parse_key(&t->key, der.data, der.len, NULL, 0);
+#else
+        rv = mbedtls_pk_parse_key(&t->key, der.data, der.len, NULL, 0, draw, NULL);
+#endif
+    mbedtls_platform_zeroize(memory, sizeof memory);
+    return rv == 0 ? 0 : ERR_CRYPTO;
+}
+
+static int draw(void *context, unsigned char *out, size_t len)
+{
+    (void)context;
+    random_bytes(out, len);
+    return 0;
+}
+
+/* ---- sessions of before ---- */
+
+/* A session saves checking the broker's certificate, so it must not outlive what that was checked
+ * against, nor our certificate, which the broker checked. */
+static struct digest bound_to(const struct tls_options *o)
+{
+    struct digest_stream s;
+    digest_start(&s);
+    digest_add(&s, span_of(o->authorities, o->authority_count * sizeof *o->authorities));
+    digest_add(&s, o->certificate);
+    return digest_end(&s);
+}
+
+static void recall(struct tls *t)
+{
+    const struct tls_memory *m = t->memory;
+    mbedtls_ssl_session session;
+    if (!m || m->len == 0 || !digest_equal(&m->bound, &t->bound) || t->now_s > m->not_after_s)
+        return;
+    mbedtls_ssl_session_init(&session);
+    t->offered = mbedtls_ssl_session_load(&session, m->session, m->len) == 0 &&
+                 mbedtls_ssl_set_session(&t->ssl, &session) == 0;
+    t->not_after_s = m->not_after_s;
+    mbedtls_ssl_session_free(&session);
+}
+
+static void remember(struct tls *t)
+{
+    struct tls_memory *m = t->memory;
+    mbedtls_ssl_session session;
+    if (!m)
+        return;
+    mbedtls_ssl_session_init(&session);
+    m->bound = t->bound;
+    m->not_after_s = t->not_after_s;
+    if (mbedtls_ssl_get_session(&t->ssl, &session) != 0 ||
+        mbedtls_ssl_session_save(&session, m->session, sizeof m->session, &m->len) != 0)
+        forget(t);
+    mbedtls_ssl_session_free(&session);
+}
+
+static void forget(struct tls *t)
+{
+    if (t->memory)
+        mbedtls_platform_zeroize(t->memory, sizeof *t->memory);
+}
+
+/* ---- the broker's certificate ---- */
+
+/* The library asks about each certificate of the chain, the broker's own last; what it thinks of
+ * the others doesn't matter. */
+static int on_verify(void *context, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
+{
+    struct tls *t = context;
+    *flags = 0;
+    if (depth > 0)
+        return 0;
+    t->refusal = judge(t, crt);
+    t->trusted = t->refusal == 0;
+    return t->trusted ? 0 : MBEDTLS_ERR_X509_FATAL_ERROR;
+}
+
+static int judge(struct tls *t, const mbedtls_x509_crt *leaf)
+{
+    struct span der = span_of(leaf->raw.p, leaf->raw.len);
+    struct certificate broker, authority;
+    if (certificate_read(der, &broker) < 0)
+        return errmsg_set(&t->reason, ERR_UNTRUSTED, "the broker's certificate is no Dunlin's");
+    if (!find_authority(t, leaf->next, &authority))
+        return errmsg_set(&t->reason, ERR_UNTRUSTED,
+                          "the broker's certificate is by another fleet");
+    if (certificate_check(der, &authority.key) < 0)
+        return errmsg_set(&t->reason, ERR_UNTRUSTED,
+                          "the broker's certificate is not by the authority that it comes with");
+    if (broker.use != CERTIFICATE_SERVER)
+        return errmsg_set(&t->reason, ERR_UNTRUSTED, "the certificate of \"%s\" is no broker's",
+                          broker.name);
+    int rv = check_dates(t, "authority's", &authority);
+    t->not_after_s = broker.not_after_s;
+    return rv < 0 ? rv : check_dates(t, "broker's", &broker);
+}
+
+/* A pinned authority in the rest of the chain, self-signed, so that its dates are its own. */
+static bool find_authority(const struct tls *t, const mbedtls_x509_crt *chain,
+                           struct certificate *out)
+{
+    for (; chain; chain = chain->next) {
+        struct span der = span_of(chain->raw.p, chain->raw.len);
+        if (certificate_read(der, out) == 0 && out->use == CERTIFICATE_AUTHORITY &&
+            is_pinned(t, &out->key) && certificate_check(der, &out->key) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_pinned(const struct tls *t, const struct public_key *key)
+{
+    struct key_id id = key_id_of(key);
+    for (size_t i = 0; i < t->authority_count; i++)
+        if (key_id_equal(&id, &t->authorities[i]))
+            return true;
+    return false;
+}
+
+static int check_dates(struct tls *t, const char *whose, const struct certificate *c)
+{
+    if (t->now_s > c->not_after_s)
+        return errmsg_set(&t->reason, ERR_EXPIRED,
+                          "the %s certificate expired on %s: is the device's clock right?", whose,
+                          date_text(c->not_after_s).text);
+    if (t->now_s < c->not_before_s && !t->clock_is_floor)
+        return errmsg_set(&t->reason, ERR_EXPIRED,
+                          "the %s certificate is valid from %s on: is the device's clock right?",
+                          whose, date_text(c->not_before_s).text);
+    return 0;
+}
+
+/* ---- talking ---- */
+
+int tls_handshake(struct tls *t, struct errmsg *em)
+{
+    cork(t, 1);
+    int rv = mbedtls_ssl_handshake(&t->ssl);
+    cork(t, 0);
+    if (waits(t, rv))
+        return 0;
+    if (rv == 0 && !t->trusted && !t->offered)
+        rv = MBEDTLS_ERR_X509_FATAL_ERROR;
+    if (rv != 0) {
+        forget(t);
+        return fail(t, rv, em);
+    }
+    t->greeted = true;
+    remember(t);
+    return 1;
+}
+
+/* The messages of one turn leave together: fewer packets, and a broker that refuses the first does
+ * not close the connection while we still write the others, which would cost us its reason. */
+static void cork(const struct tls *t, int on)
+{
+    setsockopt(t->socket, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+}
+
+int tls_read(struct tls *t, uint8_t *out, size_t cap, struct errmsg *em)
+{
+    int rv = mbedtls_ssl_read(&t->ssl, out, cap);
+#ifdef MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET
+    while (rv == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
+        remember(t);
+        rv = mbedtls_ssl_read(&t->ssl, out, cap);
+    }
+#endif
+    if (rv > 0)
+        return rv;
+    return waits(t, rv) ? 0 : fail(t, rv, em);
+}
+
+int tls_write(struct tls *t, struct span data, struct errmsg *em)
+{
+    /* What the library could not send at once it wants to be given again, no more and no less. */
+    assert(data.len > 0 && data.len >= t->unfinished);
+    size_t len = t->unfinished > 0 ? t->unfinished : data.len;
+    int rv = mbedtls_ssl_write(&t->ssl, data.data, len);
+    bool again = waits(t, rv);
+    t->unfinished = again ? len : 0;
+    if (rv > 0)
+        return rv;
+    return again ? 0 : fail(t, rv, em);
+}
+
+void tls_say_goodbye(struct tls *t)
+{
+    if (t->greeted && t->unfinished == 0)
+        mbedtls_ssl_close_notify(&t->ssl);
+}
+
+short tls_events(const struct tls *t)
+{
+    return t->wants_write ? POLLIN | POLLOUT : POLLIN;
+}
+
+bool tls_resumed(const struct tls *t)
+{
+    return t->greeted && t->offered && !t->trusted;
+}
+
+static int on_send(void *context, const unsigned char *data, size_t len)
+{
+    struct tls *t = context;
+    ssize_t n = send(t->socket, data, len, MSG_NOSIGNAL);
+    if (n >= 0)
+        return (int)n;
+    t->errno_ = errno;
+    bool again = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+    return again ? MBEDTLS_ERR_SSL_WANT_WRITE : MBEDTLS_ERR_NET_SEND_FAILED;
+}
+
+static int on_receive(void *context, unsigned char *out, size_t cap)
+{
+    struct tls *t = context;
+    ssize_t n = recv(t->socket, out, cap, 0);
+    if (n >= 0)
+        return (int)n;
+    t->errno_ = errno;
+    bool again = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+    return again ? MBEDTLS_ERR_SSL_WANT_READ : MBEDTLS_ERR_NET_RECV_FAILED;
+}
+
+/* ---- what went wrong ---- */
+
+static bool waits(struct tls *t, int rv)
+{
+    t->wants_write = rv == MBEDTLS_ERR_SSL_WANT_WRITE;
+    return rv == MBEDTLS_ERR_SSL_WANT_WRITE || rv == MBEDTLS_ERR_SSL_WANT_READ;
+}
+
+static int fail(struct tls *t, int rv, struct errmsg *em)
+{
+    switch (rv) {
+    case MBEDTLS_ERR_NET_SEND_FAILED:
+    case MBEDTLS_ERR_NET_RECV_FAILED:
+        return errmsg_set(em, ERR_IO, t->greeted ? "%s" : "%s: does the broker speak TLS there?",
+                          strerror(t->errno_));
+    case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
+        return explain_alert(t, t->ssl.MBEDTLS_PRIVATE(in_msg)[1], em);
+    case 0:
+    case MBEDTLS_ERR_SSL_CONN_EOF:
+    case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
+        return errmsg_set(em, ERR_IO,
+                          t->greeted
+                              ? "the broker closed the connection"
+                              : "the broker closed the connection: does it speak TLS there?");
+    default:
+        if (t->refusal < 0)
+            return errmsg_set(em, t->refusal, "%s", t->reason.text);
+        return errmsg_set(em, ERR_CRYPTO, "TLS failed (-0x%04x): does the broker speak it there?",
+                          (unsigned)-rv);
+    }
+}
+
+/* RFC 5246, 7.2 and RFC 8446, 6.2. */
+static int explain_alert(const struct tls *t, int alert, struct errmsg *em)
+{
+    static const struct {
+        int alert;
+        const char *reason;
+    } known[] = {
+        {42, "the broker refused our certificate"},
+        {43, "the broker refused our certificate: it is not a device's"},
+        {44, "the broker refused our certificate: it is revoked"},
+        {45, "the broker refused our certificate: it is expired"},
+        {46, "the broker refused our certificate"},
+        {48, "the broker refused our certificate: it is by another fleet"},
+        {49, "the broker refused our certificate: access denied"},
+        {51, "the broker refused our certificate: it is by another fleet"},
+        {116, "the broker wants a certificate, and we have none"},
+    };
+    if (alert == 40 && !t->certified) /* what OpenSSL says for 116 in TLS 1.2 */
+        alert = 116;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (known[i].alert == alert)
+            return errmsg_set(em, ERR_REFUSED, "%s", known[i].reason);
+    return errmsg_set(em, ERR_REFUSED, "the broker ended TLS with alert %d", alert);
+}
