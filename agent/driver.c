@@ -147,7 +147,6 @@ static void wait(struct driver *d, struct pollfd link[static MQTT_FDS])
 {
     struct pollfd fds[FDS_OWN + MQTT_FDS] = {
         {.fd = d->stop, .events = POLLIN},
-        [1 + HOOK_FDS - 1] = {.fd = -1},
     };
     hook_watch(&d->hook, fds + 1);
     link_watch(&d->link, fds + FDS_OWN);

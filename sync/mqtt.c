@@ -7,12 +7,16 @@
 #include "sync/mqtt.h"
 
 #include "base/clock.h"
+#include "base/file.h"
+#include "sync/bridge.h"
 #include "sync/limits.h"
+#include "sync/resolve.h"
+#include "sync/topic.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <mosquitto.h>
-#include <poll.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,6 +26,8 @@
 #define READ_BURST_MAX 256
 /* A packed chunk: the plain one and its byte of framing. */
 #define PAYLOAD_MAX (CHUNK_MAX + 1)
+/* Of a PUBLISH after its fixed header: the topic and its length, an id, the payload. */
+#define PACKET_MAX (PAYLOAD_MAX + 2 + TOPIC_MAX + 2)
 
 enum link {
     LINK_NONE,       /* no client, nothing under way */
@@ -41,6 +47,8 @@ struct mqtt {
     size_t will_len;
 
     struct mosquitto *client;
+    struct resolve lookup; /* of a plain broker's name */
+    struct bridge *bridge; /* MQTT_TLS */
     enum link link;
     uint64_t greet_by_ms;
     char reason[160]; /* of LINK_LOST */
@@ -50,6 +58,7 @@ struct mqtt {
     bool doomed;    /* mqtt_free was called inside a handler */
     bool reconnect; /* mqtt_connect was called inside a handler, after mqtt_disconnect */
     struct mqtt_url url;
+    const struct mqtt_tls *tls;
 };
 
 /* A URL's kind: its beginning, default port, and what reads the rest. */
@@ -63,11 +72,21 @@ struct scheme {
 static int parse_path(const char *url, const char *path, struct mqtt_url *out, struct errmsg *em);
 static int parse_host(const char *url, const char *name, struct mqtt_url *out, struct errmsg *em);
 static void start(struct mqtt *m);
+static void start_plain(struct mqtt *m);
+static void start_tls(struct mqtt *m);
+static void start_unix(struct mqtt *m);
+static void connect_resolved(struct mqtt *m);
+static int connect_inside(void *context);
+static int connect_path(void *context, const char *path);
+static void take_down(struct mqtt *m);
+static void look(struct mqtt *m);
+static void drive_library(struct mqtt *m, short revents);
 static void say_goodbye(struct mqtt *m);
 static void release(struct mqtt *m);
 
 static const struct scheme schemes[] = {
     {"mqtt://", MQTT_PLAIN, 1883, parse_host},
+    {"mqtts://", MQTT_TLS, 8883, parse_host},
     {"unix://", MQTT_UNIX, 0, parse_path},
 };
 
@@ -86,6 +105,7 @@ struct mqtt *mqtt_new(const struct mqtt_options *options, const struct mqtt_hand
     m->handler = *handler;
     m->persistent = options->persistent;
     m->keepalive_s = options->keepalive_s;
+    m->tls = options->tls;
     m->id = strdup(options->client_id);
     if (!m->id || mqtt_set_will(m, options->will_topic, options->will) < 0) {
         release(m);
@@ -96,12 +116,22 @@ struct mqtt *mqtt_new(const struct mqtt_options *options, const struct mqtt_hand
 
 static void release(struct mqtt *m)
 {
-    if (m->client)
-        mosquitto_destroy(m->client);
+    take_down(m);
     free(m->will_topic);
     free(m->will);
     free(m->id);
     free(m);
+}
+
+/* Closes whatever there is of a connection. */
+static void take_down(struct mqtt *m)
+{
+    resolve_cancel(&m->lookup);
+    if (m->client)
+        mosquitto_destroy(m->client);
+    m->client = NULL;
+    bridge_free(m->bridge);
+    m->bridge = NULL;
 }
 
 void mqtt_free(struct mqtt *m)
@@ -145,8 +175,12 @@ static void lose(struct mqtt *m, const char *reason)
     snprintf(m->reason, sizeof m->reason, "%s", reason);
 }
 
-static const char *library_reason(int rc)
+/* The library knows only that its socket was closed. */
+static const char *library_reason(const struct mqtt *m, int rc)
 {
+    const char *reason = m->bridge ? bridge_reason(m->bridge) : NULL;
+    if (reason)
+        return reason;
     return rc == MOSQ_ERR_ERRNO && errno ? strerror(errno) : mosquitto_strerror(rc);
 }
 
@@ -170,7 +204,7 @@ static void on_connect(struct mosquitto *client, void *context, int code, int fl
 static void on_disconnect(struct mosquitto *client, void *context, int rc)
 {
     (void)client;
-    lose(context, library_reason(rc));
+    lose(context, library_reason(context, rc));
 }
 
 static void on_message(struct mosquitto *client, void *context,
@@ -218,7 +252,7 @@ int mqtt_parse_url(const char *url, struct mqtt_url *out, struct errmsg *em)
 {
     const char *after = strstr(url, "://");
     if (!after)
-        return errmsg_set(em, ERR_USAGE, "%s: no broker's URL; write mqtt://HOST[:PORT]", url);
+        return errmsg_set(em, ERR_USAGE, "%s: no broker's URL; write mqtts://HOST[:PORT]", url);
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
         const struct scheme *s = &schemes[i];
         if (strncmp(url, s->text, strlen(s->text)) != 0)
@@ -227,7 +261,7 @@ int mqtt_parse_url(const char *url, struct mqtt_url *out, struct errmsg *em)
         return s->parse(url, after + 3, out, em);
     }
     return errmsg_set(em, ERR_USAGE,
-                      "%s: the scheme %.*s is not supported; write mqtt://HOST[:PORT]", url,
+                      "%s: the scheme %.*s is not supported; write mqtts://HOST[:PORT]", url,
                       (int)(after - url), url);
 }
 
@@ -252,7 +286,7 @@ static int parse_host(const char *url, const char *name, struct mqtt_url *out, s
     else if (bracketed)
         return errmsg_set(em, ERR_USAGE, "%s: the bracket of the address is not closed", url);
     if (len == 0 || len > MQTT_NAME_MAX || strcspn(name, "/@? ") < len)
-        return errmsg_set(em, ERR_USAGE, "%s: not mqtt://HOST[:PORT], with nothing more", url);
+        return errmsg_set(em, ERR_USAGE, "%s: not mqtts://HOST[:PORT], with nothing more", url);
     if (*rest != '\0')
         out->port = *rest == ':' ? parse_port(rest + 1) : -1;
     if (out->port < 0)
@@ -270,6 +304,8 @@ int mqtt_connect(struct mqtt *m, const char *url, struct errmsg *em)
         return rv;
     if (m->doomed || m->reconnect || (m->link != LINK_NONE && m->link != LINK_CLOSED))
         return errmsg_set(em, ERR_BUSY, "%s: there is a connection already", url);
+    if (parsed.scheme == MQTT_TLS && !m->tls)
+        return errmsg_set(em, ERR_USAGE, "%s: TLS is not set up here", url);
     m->url = parsed;
     if (m->link == LINK_CLOSED)
         m->reconnect = true; /* the old client is still on the stack */
@@ -299,23 +335,89 @@ static int set_up(struct mqtt *m)
 /* Makes a client and sends it off. Failing is told by the next settle. */
 static void start(struct mqtt *m)
 {
-    char reason[160];
+    static void (*const ways[])(struct mqtt * m) = {
+        [MQTT_PLAIN] = start_plain,
+        [MQTT_TLS] = start_tls,
+        [MQTT_UNIX] = start_unix,
+    };
     m->link = LINK_CONNECTING;
     m->greet_by_ms = clock_monotonic_ms() + MQTT_CONNECT_MS_MAX;
     m->client = mosquitto_new(m->id, !m->persistent, m);
-    if (!m->client) {
+    if (!m->client || set_up(m) != MOSQ_ERR_SUCCESS)
         lose(m, "no memory, or a bad client id");
-        return;
-    }
-    int rc = set_up(m);
-    if (rc == MOSQ_ERR_SUCCESS)
-        rc = mosquitto_connect_async(m->client, m->url.host, m->url.port, (int)m->keepalive_s);
-    if (rc == MOSQ_ERR_EAI)
-        snprintf(reason, sizeof reason, "the host name can't be found");
     else
-        snprintf(reason, sizeof reason, "%s", library_reason(rc));
+        ways[m->url.scheme](m);
+}
+
+static void start_plain(struct mqtt *m)
+{
+    struct errmsg em;
+    int rv = resolve_start(&m->lookup, m->url.host, m->url.port, clock_monotonic_ms(), &em);
+    if (rv < 0)
+        lose(m, em.text);
+    if (rv == 1)
+        connect_resolved(m);
+}
+
+/* The library is given addresses in digits, which it does not look up. What fails later than at
+ * once is not tried with another address: plain brokers are near. */
+static void connect_resolved(struct mqtt *m)
+{
+    int rc = MOSQ_ERR_EAI;
+    for (size_t i = 0; i < m->lookup.count && rc != MOSQ_ERR_SUCCESS; i++) {
+        const struct resolve_address *a = &m->lookup.addresses[i];
+        char digits[NI_MAXHOST];
+        rc = getnameinfo(&a->of.any, a->len, digits, sizeof digits, NULL, 0, NI_NUMERICHOST)
+                 ? MOSQ_ERR_EAI
+                 : mosquitto_connect_async(m->client, digits, m->url.port, (int)m->keepalive_s);
+    }
     if (rc != MOSQ_ERR_SUCCESS)
-        lose(m, reason);
+        lose(m, library_reason(m, rc));
+}
+
+static void start_tls(struct mqtt *m)
+{
+    const struct bridge_options options = {
+        .host = m->url.host,
+        .port = m->url.port,
+        .tls = &m->tls->tls,
+        .folder = m->tls->folder,
+        .packet_max = PACKET_MAX,
+    };
+    struct errmsg em;
+    m->bridge = bridge_new(&options, clock_monotonic_ms());
+    if (!m->bridge)
+        lose(m, "no memory");
+    else if (bridge_join(m->bridge, connect_path, m, &em) < 0)
+        lose(m, em.text);
+}
+
+/* Names of sockets are short, paths are not. */
+static void start_unix(struct mqtt *m)
+{
+    struct errmsg em;
+    char folder[MQTT_HOST_MAX + 1];
+    size_t len = (size_t)(strrchr(m->url.host, '/') - m->url.host);
+    snprintf(folder, sizeof folder, "%.*s/", (int)len, m->url.host);
+    if (file_inside(folder, connect_inside, m, &em) < 0)
+        lose(m, em.text);
+}
+
+static int connect_inside(void *context)
+{
+    struct mqtt *m = context;
+    return connect_path(m, strrchr(m->url.host, '/') + 1);
+}
+
+/* The library takes a host for the path of a socket when the port is 0. Failing is told by lose
+ * alone. */
+static int connect_path(void *context, const char *path)
+{
+    struct mqtt *m = context;
+    int rc = mosquitto_connect_async(m->client, path, 0, (int)m->keepalive_s);
+    if (rc != MOSQ_ERR_SUCCESS)
+        lose(m, library_reason(m, rc));
+    return rc == MOSQ_ERR_SUCCESS ? 0 : ERR_IO;
 }
 
 void mqtt_disconnect(struct mqtt *m)
@@ -346,9 +448,9 @@ static void say_goodbye(struct mqtt *m)
     assert(m->link == LINK_CLOSED);
     if (m->polite && mosquitto_socket(m->client) >= 0)
         mosquitto_loop_write(m->client, 1);
-    if (m->client)
-        mosquitto_destroy(m->client);
-    m->client = NULL;
+    if (m->polite && m->bridge)
+        bridge_service(m->bridge, clock_monotonic_ms());
+    take_down(m);
     m->link = LINK_NONE;
 }
 
@@ -410,6 +512,11 @@ int mqtt_unsubscribe(struct mqtt *m, const char *const *topics, size_t count)
     return rc == MOSQ_ERR_SUCCESS ? mid : error_of(rc);
 }
 
+bool mqtt_resumed(const struct mqtt *m)
+{
+    return m->bridge && bridge_resumed(m->bridge);
+}
+
 /* ---- the poll loop ---- */
 
 static bool is_live(const struct mqtt *m)
@@ -424,6 +531,10 @@ void mqtt_watch(const struct mqtt *m, struct pollfd fds[static MQTT_FDS])
     if (!is_live(m))
         return;
     fds[0].fd = mosquitto_socket(m->client);
+    if (m->bridge)
+        bridge_watch(m->bridge, fds + 1);
+    if (resolve_descriptor(&m->lookup) >= 0)
+        fds[1] = (struct pollfd){.fd = resolve_descriptor(&m->lookup), .events = POLLIN};
     fds[0].events = mosquitto_want_write(m->client) ? POLLIN | POLLOUT : POLLIN;
 }
 
@@ -431,7 +542,7 @@ void mqtt_watch(const struct mqtt *m, struct pollfd fds[static MQTT_FDS])
 static bool goes_on(struct mqtt *m, int rc)
 {
     if (rc != MOSQ_ERR_SUCCESS || mosquitto_socket(m->client) < 0)
-        lose(m, library_reason(rc == MOSQ_ERR_SUCCESS ? MOSQ_ERR_CONN_LOST : rc));
+        lose(m, library_reason(m, rc == MOSQ_ERR_SUCCESS ? MOSQ_ERR_CONN_LOST : rc));
     return is_live(m);
 }
 
@@ -449,23 +560,43 @@ static void read_burst(struct mqtt *m)
 
 static void work(struct mqtt *m, short revents)
 {
+    if (resolve_descriptor(&m->lookup) >= 0)
+        look(m);
+    else
+        drive_library(m, revents);
+    if (m->link == LINK_CONNECTING && clock_monotonic_ms() >= m->greet_by_ms)
+        lose(m, "the broker does not answer");
+}
+
+static void look(struct mqtt *m)
+{
+    struct errmsg em;
+    int rv = resolve_look(&m->lookup, clock_monotonic_ms(), &em);
+    if (rv < 0)
+        lose(m, em.text);
+    if (rv == 1)
+        connect_resolved(m);
+}
+
+/* What the library has written is passed on at once; what comes for it, it reads in the next turn.
+ */
+static void drive_library(struct mqtt *m, short revents)
+{
     if ((revents & POLLOUT) && mosquitto_want_write(m->client))
         goes_on(m, mosquitto_loop_write(m->client, 1));
     if (is_live(m) && (revents & (POLLIN | POLLERR | POLLHUP)))
         read_burst(m);
     if (is_live(m))
         goes_on(m, mosquitto_loop_misc(m->client));
-    if (m->link == LINK_CONNECTING && clock_monotonic_ms() >= m->greet_by_ms)
-        lose(m, "the broker does not answer");
+    if (is_live(m) && m->bridge)
+        bridge_service(m->bridge, clock_monotonic_ms());
 }
 
 /* Does what had to wait until the library was off the stack. */
 static void settle(struct mqtt *m)
 {
     if (m->link == LINK_LOST) {
-        if (m->client)
-            mosquitto_destroy(m->client);
-        m->client = NULL;
+        take_down(m);
         m->link = LINK_NONE;
         if (m->handler.down)
             m->handler.down(m->handler.context, m->reason);

@@ -2,13 +2,15 @@
  * mqtt: one connection to a broker, driven by the caller's poll loop.
  * The only place with libmosquitto. It never sleeps, never reconnects by itself and starts no
  * thread: when the link is lost it says so once, and the caller decides when to try again.
- * A connection takes three descriptors: the library opens a pair of its own beside the socket.
+ * A connection takes three descriptors: the library opens a pair of its own beside the socket. One
+ * with TLS takes five.
  */
 #ifndef DUNLIN_SYNC_MQTT_H
 #define DUNLIN_SYNC_MQTT_H
 
 #include "base/err.h"
 #include "base/span.h"
+#include "crypto/tls.h"
 
 #include <poll.h>
 
@@ -39,12 +41,20 @@ struct mqtt_handler {
     void (*subscribed)(void *context, int mid); /* the broker has answered a subscription */
 };
 
+/* What "mqtts://" needs. It is looked at by mqtt_connect, so that the caller may change it before
+ * the next connection; the memory is used as long as the connection lives. */
+struct mqtt_tls {
+    struct tls_options tls;
+    const char *folder; /* of this user alone; a socket is in it for a moment at each connecting */
+};
+
 struct mqtt_options {
     const char *client_id;
     bool persistent;        /* keep the session on the broker (clean session = false) */
     unsigned keepalive_s;   /* at least 5, a library's rule */
     const char *will_topic; /* NULL: no last will */
     struct span will;
+    const struct mqtt_tls *tls; /* NULL: no "mqtts://"; must outlive the handle */
 };
 
 /* The heap holds it; NULL when there is no memory. The handler's context must outlive it. */
@@ -58,8 +68,7 @@ int mqtt_set_will(struct mqtt *m, const char *topic, struct span will);
  * Starts to connect to the broker without waiting for its answer. ERR_USAGE for a bad URL, ERR_BUSY
  * when there is a connection already; what goes wrong later, the system refusing at once included,
  * is told by `down`, from the next mqtt_service. May be called again after `down`. Each connection
- * starts afresh: what the one before left unacknowledged is forgotten. A host's name is looked up
- * on the spot, which may take a while; an address is not.
+ * starts afresh: what the one before left unacknowledged is forgotten.
  */
 int mqtt_connect(struct mqtt *m, const char *url, struct errmsg *em);
 /* Says good-bye (no last will) and closes. `down` is not called. */
@@ -87,6 +96,7 @@ void mqtt_service(struct mqtt *m, const struct pollfd *fds);
 
 enum mqtt_scheme {
     MQTT_PLAIN, /* mqtt://HOST[:PORT], by default 1883 */
+    MQTT_TLS,   /* mqtts://HOST[:PORT], by default 8883 */
     MQTT_UNIX,  /* unix:///PATH: a socket of this machine */
 };
 
@@ -95,6 +105,9 @@ struct mqtt_url {
     char host[MQTT_HOST_MAX + 1]; /* or the socket's path */
     int port;
 };
+
+/* The connection's TLS greeting was a short one, by what an earlier one had left in the memory. */
+bool mqtt_resumed(const struct mqtt *m);
 
 /* Takes a URL apart; ERR_USAGE with what is wrong. Other schemes are named as not supported. */
 int mqtt_parse_url(const char *url, struct mqtt_url *out, struct errmsg *em);
