@@ -51,7 +51,7 @@ struct mqtt {
     struct bridge *bridge; /* MQTT_TLS */
     enum link link;
     uint64_t greet_by_ms;
-    char reason[160]; /* of LINK_LOST */
+    char reason[ERRMSG_MAX]; /* of LINK_LOST */
 
     bool in_service;
     bool polite;    /* LINK_CLOSED: an MQTT DISCONNECT is queued */
