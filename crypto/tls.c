@@ -215,8 +215,8 @@ static int draw(void *context, unsigned char *out, size_t len)
 
 /* ---- sessions of before ---- */
 
-/* A session saves checking the broker's certificate, so it must not outlive what that was checked
- * against, nor our certificate, which the broker checked. */
+/* [link-4]: a session saves checking the broker's certificate, so it must not outlive what that was
+ * checked against, nor our certificate, which the broker checked. */
 static struct digest bound_to(const struct tls_options *o)
 {
     struct digest_stream s;
@@ -275,6 +275,7 @@ static int on_verify(void *context, mbedtls_x509_crt *crt, int depth, uint32_t *
     return t->trusted ? 0 : MBEDTLS_ERR_X509_FATAL_ERROR;
 }
 
+/* [link-3] of sync/PROTOCOL.md. */
 static int judge(struct tls *t, const mbedtls_x509_crt *leaf)
 {
     struct span der = span_of(leaf->raw.p, leaf->raw.len);

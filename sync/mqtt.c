@@ -26,7 +26,7 @@
 #define READ_BURST_MAX 256
 /* A packed chunk: the plain one and its byte of framing. */
 #define PAYLOAD_MAX (CHUNK_MAX + 1)
-/* Of a PUBLISH after its fixed header: the topic and its length, an id, the payload. */
+/* [link-5]: of a PUBLISH after its fixed header: the topic and its length, an id, the payload. */
 #define PACKET_MAX (PAYLOAD_MAX + 2 + TOPIC_MAX + 2)
 
 enum link {
