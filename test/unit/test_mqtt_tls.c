@@ -8,6 +8,7 @@
 #include "test/proxy.h"
 #include "test/tree.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
@@ -785,6 +786,74 @@ static void test_a_packet_that_nobody_would_take_ends_the_connection(void)
     tear_down(&b);
 }
 
+/* A server of our fleet that sends what is written to `in`. */
+static pid_t start_hostile(int port, int *in)
+{
+    int ends[2];
+    char address[32];
+    CU_ASSERT_EQUAL_FATAL(pipe2(ends, O_CLOEXEC), 0);
+    snprintf(address, sizeof address, "127.0.0.1:%d", port);
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        dup2(ends[0], STDIN_FILENO);
+        if (chdir(folder.text) < 0 || !freopen("/dev/null", "w", stdout) ||
+            !freopen("/dev/null", "w", stderr))
+            _exit(126);
+        execlp("openssl", "openssl", "s_server", "-quiet", "-accept", address, "-cert",
+               "server.pem", "-cert_chain", "ca.pem", "-key", "key.pem", (char *)NULL);
+        _exit(127);
+    }
+    close(ends[0]);
+    *in = ends[1];
+    return pid;
+}
+
+/* TLS has greeted: the library's side is listened to. */
+static bool flows(const struct bridge *b)
+{
+    struct pollfd fds[BRIDGE_FDS];
+    bridge_watch(b, fds);
+    return fds[1].fd >= 0 && fds[1].events & POLLIN;
+}
+
+static void test_lengths_that_come_in_pieces_or_never_end_are_seen_through(void)
+{
+    static const struct {
+        const char *bytes;
+        size_t len;
+        const char *reason;
+    } cases[] = {
+        {"\x20\x02\x00\x00\xd0\x00\x30\xa1\x8d\x06", 10, "a packet of 100001 bytes or more"},
+        {"\x30\xff\xff\xff\x7f", 5, "a packet of 2097151 bytes or more"},
+        {"\x30\x80\x80\x80\x80\x80", 6, "a packet of 0 bytes or more"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct broker none = {0};
+        int fd, in, port;
+        set_up();
+        close(bind_free(&port));
+        pid_t pid = start_hostile(port, &in);
+        while (!answers(port))
+            poll(NULL, 0, 10);
+        struct bridge *bridge = bridge_to("127.0.0.1", port, folder.text);
+        CU_ASSERT_EQUAL(bridge_join(bridge, reach, &fd, NULL), 0);
+        BRIDGE_WAIT(bridge, flows(bridge));
+        for (size_t at = 0; at < cases[i].len; at++) {
+            CU_ASSERT_EQUAL(write(in, cases[i].bytes + at, 1), 1);
+            bridge_turn(bridge);
+        }
+        BRIDGE_WAIT(bridge, bridge_reason(bridge) != NULL);
+        CU_ASSERT_PTR_NOT_NULL(strstr(bridge_reason(bridge), cases[i].reason));
+        bridge_free(bridge);
+        close(fd);
+        close(in);
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        tear_down(&none);
+    }
+}
+
 static void test_a_folder_may_have_a_long_path(void)
 {
     char path[FILE_PATH_MAX], step[102], before[FILE_PATH_MAX], after[FILE_PATH_MAX];
@@ -937,6 +1006,7 @@ static const struct suite_test tests[] = {
     TEST(test_a_broker_stopped_in_mid_stream_loses_nothing),
     TEST(test_a_reader_that_pauses_makes_the_broker_wait),
     TEST(test_a_packet_that_nobody_would_take_ends_the_connection),
+    TEST(test_lengths_that_come_in_pieces_or_never_end_are_seen_through),
     TEST(test_a_folder_may_have_a_long_path),
     TEST(test_another_process_is_not_let_in),
     TEST(test_a_folder_that_is_not_there_is_told),
