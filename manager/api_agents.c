@@ -7,12 +7,19 @@
 #define PREFIX_MIN 4
 /* Digits of an agent's number. */
 #define NUMBER_DIGITS_MAX 9
+/* A token for one device, which somebody is about to set up. */
+#define REPLACE_TTL_S 86400
 
 static request_item next_agent;
 static uint32_t find_agent(struct request *r);
-static int find_prefix(const struct manager *m, const char *prefix, uint32_t *number);
+static uint32_t find_any_agent(struct request *r);
+static uint32_t find(struct request *r, bool removed);
+static int find_prefix(const struct manager *m, const char *prefix, bool removed, uint32_t *number);
 static bool has_prefix(const struct key_id *id, const char *prefix);
-static uint32_t find_number(const struct manager *m, const char *text);
+static uint32_t find_number(const struct manager *m, const char *text, bool removed);
+static bool is_our_token(struct daemon *d, const char *text, uint32_t *batch, uint32_t *index);
+static request_finish finish_replace;
+static const char *state_reason(const struct agent_row *row);
 static request_finish finish_changed;
 static json_t *full_json(struct daemon *d, uint32_t number);
 static json_t *facts_json(struct daemon *d, uint32_t number);
@@ -31,6 +38,7 @@ void api_agents_list(struct request *r)
         return;
     }
     memcpy(r->selector, selector.data, selector.len);
+    r->all = request_argument(r, "all") != NULL;
     r->at = 1;
     r->end = manager_agent_count(daemon_core(r->daemon));
     request_stream_list(r, "agents", next_agent);
@@ -38,7 +46,7 @@ void api_agents_list(struct request *r)
 
 void api_agents_show(struct request *r)
 {
-    uint32_t number = find_agent(r);
+    uint32_t number = find_any_agent(r);
     if (number)
         request_reply(r, MHD_HTTP_OK, full_json(r->daemon, number));
 }
@@ -82,6 +90,83 @@ void api_agents_remove(struct request *r)
                     request_finish_empty);
 }
 
+/* A command about one agent that needs nothing else. */
+static void command_on(struct request *r, enum command_type type)
+{
+    uint32_t number = find_any_agent(r);
+    if (!number || !request_fields(r, NULL, 0))
+        return;
+    const struct agent_row *row = manager_agent(daemon_core(r->daemon), number);
+    request_command(r, &(struct command){.type = type, .agent = row->id}, request_finish_empty);
+}
+
+void api_agents_revoke(struct request *r)
+{
+    command_on(r, COMMAND_AGENT_REVOKE);
+}
+
+void api_agents_release(struct request *r)
+{
+    command_on(r, COMMAND_AGENT_RELEASE);
+}
+
+void api_agents_replace(struct request *r)
+{
+    const char *token = NULL;
+    uint64_t ttl_s = REPLACE_TTL_S;
+    const struct field fields[] = {
+        {.name = "token", .type = FIELD_TEXT, .out.text = &token},
+        {.name = "ttl_s", .type = FIELD_NUMBER, .max = UINT32_MAX, .out.number = &ttl_s},
+    };
+    uint32_t number = find_any_agent(r);
+    if (!number || !request_fields(r, fields, 2))
+        return;
+    struct command c = {.type = COMMAND_AGENT_REPLACE};
+    c.replace.agent = manager_agent(daemon_core(r->daemon), number)->id;
+    c.replace.mint = !token;
+    c.replace.expires_s = daemon_now_s(r->daemon) + ttl_s;
+    if (token && !is_our_token(r->daemon, token, &c.replace.batch, &c.replace.index)) {
+        request_reply_error(r, MHD_HTTP_BAD_REQUEST, "this is no token of this manager");
+        return;
+    }
+    request_command(r, &c, finish_replace);
+}
+
+static struct token_text token_of(struct daemon *d, uint32_t batch, uint32_t index)
+{
+    struct token_text text;
+    struct token_batch b = daemon_batch(d, batch);
+    token_lines(&b, index, 1, text.text);
+    text.text[TOKEN_TEXT_LEN] = '\0';
+    return text;
+}
+
+/* It is one when we would write the same. The secret of one that is bound to a serial number shows
+ * only when its device joins. */
+static bool is_our_token(struct daemon *d, const char *text, uint32_t *batch, uint32_t *index)
+{
+    struct token token;
+    if (token_parse(text, &token, NULL) < 0 || token.batch == 0 ||
+        token.batch > manager_batch_count(daemon_core(d)) ||
+        token.index >= manager_batch(daemon_core(d), token.batch - 1)->count)
+        return false;
+    *batch = token.batch - 1;
+    *index = token.index;
+    return manager_batch(daemon_core(d), *batch)->bound ||
+           strcmp(token_of(d, *batch, *index).text, text) == 0;
+}
+
+static void finish_replace(struct request *r, const struct manager_out *out)
+{
+    const struct manager *m = daemon_core(r->daemon);
+    const struct successor_row *s = manager_successor(m, out->index);
+    struct token_text token = token_of(r->daemon, s->batch, s->index);
+    json_t *json =
+        json_pack("{s:I, s:s, s:o}", "number", (json_int_t)s->number, "token", token.text,
+                  "expires", api_json_time(manager_batch(m, s->batch)->expires_s));
+    request_reply(r, MHD_HTTP_OK, json);
+}
+
 static json_t *next_agent(struct request *r)
 {
     const struct manager *m = daemon_core(r->daemon);
@@ -92,32 +177,42 @@ static json_t *next_agent(struct request *r)
     while (r->at <= r->end && r->at <= manager_agent_count(m)) {
         uint32_t number = r->at++;
         const struct agent_row *row = manager_agent(m, number);
-        if (!(row->flags & AGENT_REMOVED) &&
+        if ((r->all || !(row->flags & AGENT_REMOVED)) &&
             selector_matches(&selector, &manager_cohort(m, row->cohort)->labels))
             return api_json_agent(m, number);
     }
     return NULL;
 }
 
-/* The number of the agent that the path names: by id, beginning of an id, or number. 0: answered.
- */
 static uint32_t find_agent(struct request *r)
+{
+    return find(r, false);
+}
+
+static uint32_t find_any_agent(struct request *r)
+{
+    return find(r, true);
+}
+
+/* The number of the agent that the path names: by id, beginning of an id, or number. 0: answered.
+ * Removed ones are found only when asked for. */
+static uint32_t find(struct request *r, bool removed)
 {
     const struct manager *m = daemon_core(r->daemon);
     struct key_id id;
     uint32_t number = 0;
     int matching = 0;
     if (key_id_parse(r->name, &id) == 0)
-        number = manager_find_agent(m, &id);
+        number = removed ? manager_find_any_agent(m, &id) : manager_find_agent(m, &id);
     else
-        matching = find_prefix(m, r->name, &number);
+        matching = find_prefix(m, r->name, removed, &number);
     if (matching > 1) {
         request_reply_error(r, MHD_HTTP_CONFLICT,
                             "several agents' ids begin with %s: give more of its digits", r->name);
         return 0;
     }
     if (!number)
-        number = find_number(m, r->name);
+        number = find_number(m, r->name, removed);
     if (!number)
         request_reply_error(r, MHD_HTTP_NOT_FOUND, "there is no agent %s: see `dunlin agent list`",
                             r->name);
@@ -125,7 +220,7 @@ static uint32_t find_agent(struct request *r)
 }
 
 /* How many agents' ids begin like this, looking no further than for two. */
-static int find_prefix(const struct manager *m, const char *prefix, uint32_t *number)
+static int find_prefix(const struct manager *m, const char *prefix, bool removed, uint32_t *number)
 {
     int matching = 0;
     size_t len = strlen(prefix);
@@ -133,7 +228,7 @@ static int find_prefix(const struct manager *m, const char *prefix, uint32_t *nu
         return 0;
     for (uint32_t n = 1; n <= manager_agent_count(m) && matching < 2; n++) {
         const struct agent_row *row = manager_agent(m, n);
-        if (row->flags & AGENT_REMOVED || !has_prefix(&row->id, prefix))
+        if ((row->flags & AGENT_REMOVED && !removed) || !has_prefix(&row->id, prefix))
             continue;
         *number = n;
         matching++;
@@ -152,14 +247,14 @@ static bool has_prefix(const struct key_id *id, const char *prefix)
     return true;
 }
 
-static uint32_t find_number(const struct manager *m, const char *text)
+static uint32_t find_number(const struct manager *m, const char *text, bool removed)
 {
     size_t len = strlen(text);
     if (len > NUMBER_DIGITS_MAX || strspn(text, "0123456789") != len)
         return 0;
     uint32_t number = (uint32_t)strtoul(text, NULL, 10);
     bool there = number >= 1 && number <= manager_agent_count(m) &&
-                 !(manager_agent(m, number)->flags & AGENT_REMOVED);
+                 (removed || !(manager_agent(m, number)->flags & AGENT_REMOVED));
     return there ? number : 0;
 }
 
@@ -179,10 +274,25 @@ static json_t *full_json(struct daemon *d, uint32_t number)
     json_t *json = api_json_agent(daemon_core(d), number);
     json_object_set_new(json, "facts", facts_json(d, number));
     json_object_set_new(json, "joined", api_json_time(row->joined_s));
+    if (state_reason(row))
+        json_object_set_new(json, "reason", json_string(state_reason(row)));
     json_object_set_new(json, "token",
                         json_pack("{s:I, s:I}", "batch", (json_int_t)row->batch + 1, "index",
                                   (json_int_t)row->index));
     return json;
+}
+
+/* Why it is kept out, and what would change that; NULL: it isn't. */
+static const char *state_reason(const struct agent_row *row)
+{
+    if (row->flags & AGENT_REVOKED)
+        return "an operator revoked it; a device can take its place: dunlin agent replace";
+    if (row->flags & AGENT_REMOVED)
+        return "an operator took it out of the fleet";
+    if (row->flags & AGENT_QUARANTINED)
+        return "two devices reported as this agent; find out which one is right, then dunlin agent "
+               "release, revoke or replace";
+    return NULL;
 }
 
 static json_t *facts_json(struct daemon *d, uint32_t number)

@@ -49,6 +49,10 @@ const char *api_agent_state(const struct agent_row *row)
 {
     if (row->flags & AGENT_WAITING)
         return "Waiting";
+    if (row->flags & AGENT_REMOVED)
+        return row->flags & AGENT_REVOKED ? "Revoked" : "Removed";
+    if (row->flags & AGENT_QUARANTINED)
+        return "Quarantined";
     if (!(row->flags & AGENT_ONLINE))
         return "Offline";
     return row->flags & AGENT_STALE ? "Stale" : "Online";
@@ -142,6 +146,7 @@ void api_counters(const struct manager *m, struct api_counter out[static API_COU
         {"replayed", c->replayed},
         {"tokens_reused", c->tokens_reused},
         {"flooded", c->flooded},
+        {"blocked", c->blocked},
     };
     memcpy(out, counters, sizeof counters);
 }

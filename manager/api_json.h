@@ -15,7 +15,7 @@ json_t *api_json_text(const char *text);
 json_t *api_json_time(uint64_t seconds);
 json_t *api_json_labels(const struct labels *labels);
 
-/* "Online", "Offline", "Stale" or "Waiting". */
+/* "Online", "Offline", "Stale", "Waiting", "Quarantined", "Removed" or "Revoked". */
 const char *api_agent_state(const struct agent_row *row);
 json_t *api_json_agent(const struct manager *m, uint32_t number);
 
@@ -34,7 +34,7 @@ struct deployment_counts *api_deployment_counts(const struct manager *m);
 json_t *api_json_audit(const struct audit_entry *e, bool chain);
 
 /* The core's counters by name. */
-#define API_COUNTERS 11
+#define API_COUNTERS 12
 
 struct api_counter {
     const char *name;

@@ -74,6 +74,7 @@ struct request {
     const char *list; /* its name; NULL: its end is written */
     char *rest;       /* of the current piece */
     size_t rest_at;
+    bool all; /* what is usually left out, too */
     uint32_t at;
     uint32_t end;
     uint32_t batch;

@@ -18,6 +18,9 @@ request_handler api_agents_show;
 request_handler api_agents_label;
 request_handler api_agents_remove;
 request_handler api_agents_approve;
+request_handler api_agents_revoke;
+request_handler api_agents_release;
+request_handler api_agents_replace;
 
 request_handler api_tokens_create;
 request_handler api_tokens_list;

@@ -4,6 +4,7 @@
 static json_t *fleet_json(const struct manager *m);
 static json_t *cells_json(const struct daemon *d);
 static json_t *joins_json(const struct daemon *d);
+static json_t *orphans_json(const struct daemon *d);
 static json_t *counters_json(const struct manager *m);
 static json_t *alarms_json(const struct daemon *d);
 
@@ -14,23 +15,38 @@ static json_t *alarms_json(const struct daemon *d);
 void api_status_show(struct request *r)
 {
     const struct manager *m = daemon_core(r->daemon);
-    request_reply(r, MHD_HTTP_OK,
-                  json_pack("{s:s, s:o, s:b, s:o, s:I, s:o, s:o, s:o, s:I, s:o, s:o}", "version",
-                            DUNLIN_VERSION, "join_url", api_json_text(daemon_join_url(r->daemon)),
-                            "plain", daemon_is_plain(r->daemon), "joins", joins_json(r->daemon),
-                            "epoch", (json_int_t)daemon_epoch(r->daemon), "agents", fleet_json(m),
-                            "deployments", api_json_deployments(m, false), "cells",
-                            cells_json(r->daemon), "cohorts", (json_int_t)manager_cohort_count(m),
-                            "counters", counters_json(m), "alarms", alarms_json(r->daemon)));
+    request_reply(
+        r, MHD_HTTP_OK,
+        json_pack("{s:s, s:o, s:b, s:o, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "version",
+                  DUNLIN_VERSION, "join_url", api_json_text(daemon_join_url(r->daemon)), "plain",
+                  daemon_is_plain(r->daemon), "joins", joins_json(r->daemon), "epoch",
+                  (json_int_t)daemon_epoch(r->daemon), "agents", fleet_json(m), "deployments",
+                  api_json_deployments(m, false), "cells", cells_json(r->daemon), "cohorts",
+                  (json_int_t)manager_cohort_count(m), "counters", counters_json(m), "alarms",
+                  alarms_json(r->daemon), "orphans", orphans_json(r->daemon)));
 }
 
 static json_t *fleet_json(const struct manager *m)
 {
     struct fleet_counts c;
     manager_count_agents(m, &c);
-    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "total", (json_int_t)c.total, "online",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "total", (json_int_t)c.total, "online",
                      (json_int_t)c.online, "offline", (json_int_t)c.offline, "stale",
-                     (json_int_t)c.stale, "waiting", (json_int_t)c.waiting);
+                     (json_int_t)c.stale, "waiting", (json_int_t)c.waiting, "quarantined",
+                     (json_int_t)c.quarantined);
+}
+
+static json_t *orphans_json(const struct daemon *d)
+{
+    struct orphan orphans[ORPHANS_MAX];
+    size_t count = manager_orphans(daemon_core(d), daemon_now_s(d), orphans);
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list,
+                              json_pack("{s:s, s:I, s:o}", "id", key_id_hex(&orphans[i].id).text,
+                                        "number", (json_int_t)orphans[i].number, "last_seen",
+                                        api_json_time(orphans[i].last_seen_s)));
+    return list;
 }
 
 static json_t *cells_json(const struct daemon *d)

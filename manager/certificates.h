@@ -26,12 +26,6 @@ struct site {
     size_t host_count;
 };
 
-/* An agent that may not talk to the fleet any more. */
-struct blocked_agent {
-    struct key_id id;
-    uint64_t joined_s;
-};
-
 /* ---- DER, appended; errors as certificate_make ---- */
 
 /* Self-signed. */

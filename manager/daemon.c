@@ -44,8 +44,6 @@
 #define FDS_OWN (2 + DOOR_FDS)
 /* Instead of a cell's number: the device came through the door. */
 #define BY_DOOR SIZE_MAX
-/* Agents that may not talk to any cell. */
-#define AGENT_BLOCKED (AGENT_REVOKED | AGENT_QUARANTINED)
 
 /* What a device is told once the commit has succeeded. */
 struct answer {
@@ -88,6 +86,7 @@ struct daemon {
     bool spoke;   /* the API has replies to write */
     bool news;    /* rows were committed: the cells may have something to publish */
     bool reblock; /* others are blocked than the cells know */
+    uint64_t blocked_changes;
     bool stop;
     bool failing;                /* the last commit failed, and that was logged */
     bool unreadable[CELL_LANES]; /* so was that this log can't be read */
@@ -131,7 +130,6 @@ static void step(struct daemon *d, struct manager_event *ev, const struct newcom
                  struct manager_out *out);
 static void audit_alarms(struct daemon *d, const struct manager_out *out);
 static void audit_joins(struct daemon *d, const struct manager_out *out);
-static bool is_misjudged(const struct daemon *d, const struct persist *p);
 static void step_on(struct daemon *d, uint64_t until_ms);
 static void reblock(struct daemon *d);
 static void finish(struct daemon *d);
@@ -407,17 +405,8 @@ static int open_brokers(struct daemon *d, struct errmsg *em)
 /* On the heap. */
 static struct blocked_agent *list_blocked(const struct daemon *d, size_t *count)
 {
-    uint32_t agents = manager_agent_count(d->core);
-    size_t all = 0;
-    for (uint32_t n = 1; n <= agents; n++)
-        all += (manager_agent(d->core, n)->flags & AGENT_BLOCKED) != 0;
-    struct blocked_agent *list = calloc(all + 1, sizeof *list);
-    *count = 0;
-    for (uint32_t n = 1; list && n <= agents; n++) {
-        const struct agent_row *row = manager_agent(d->core, n);
-        if (row->flags & AGENT_BLOCKED)
-            list[(*count)++] = (struct blocked_agent){.id = row->id, .joined_s = row->joined_s};
-    }
+    struct blocked_agent *list = calloc(BLOCKED_MAX, sizeof *list);
+    *count = list ? manager_blocked(d->core, list, BLOCKED_MAX) : 0;
     return list;
 }
 
@@ -492,8 +481,8 @@ static void step(struct daemon *d, struct manager_event *ev, const struct newcom
     arena_reset(&d->scratch);
     manager_step(d->core, ev, &d->scratch, out);
     d->more = out->more;
-    for (uint32_t i = 0; i < out->persist_count; i++)
-        d->reblock |= is_misjudged(d, &out->persist[i]);
+    d->reblock |= manager_blocked_changes(d->core) != d->blocked_changes;
+    d->blocked_changes = manager_blocked_changes(d->core);
     for (uint32_t i = 0; i < out->persist_count && d->broken == 0; i++)
         d->broken = scribe_persist(d->scribe, d->core, &out->persist[i], ev, newcomer, &d->why);
     audit_alarms(d, out);
@@ -520,15 +509,6 @@ static void audit_joins(struct daemon *d, const struct manager_out *out)
     for (uint32_t i = 0; i < out->persist_count && d->broken == 0; i++)
         if (out->persist[i].type == PERSIST_AGENT)
             d->broken = auditor_join(d->auditor, d->core, out->persist[i].index, d->now_s, &d->why);
-}
-
-/* The cells let in an agent that is blocked by now, or the other way round. */
-static bool is_misjudged(const struct daemon *d, const struct persist *p)
-{
-    if (p->type != PERSIST_AGENT)
-        return false;
-    const struct agent_row *row = manager_agent(d->core, p->index);
-    return cells_blocks(d->cells, &row->id) != ((row->flags & AGENT_BLOCKED) != 0);
 }
 
 static void step_on(struct daemon *d, uint64_t until_ms)
@@ -587,6 +567,7 @@ static void recover(struct daemon *d, int rv)
     if (!d->failing)
         log_event(LOG_ERROR, "commit-failed", "what=\"%s\"", d->why.text);
     d->failing = true;
+    d->reblock = true; /* the cells may know what was not committed */
     ledger_rollback(d->ledger);
     scribe_rolled_back(d->scribe);
     auditor_rolled_back(d->auditor);

@@ -67,6 +67,9 @@
     "CREATE TABLE agent(n INTEGER PRIMARY KEY, row BLOB);"                                         \
     "CREATE TABLE newcomer(n INTEGER PRIMARY KEY, key BLOB, facts BLOB);"                          \
     "CREATE TABLE status(n INTEGER PRIMARY KEY, row BLOB);"                                        \
+    "CREATE TABLE replaced(n INTEGER PRIMARY KEY, id BLOB, number INTEGER, batch INTEGER,"         \
+    " token INTEGER, joined INTEGER, since INTEGER);"                                              \
+    "CREATE TABLE successor(n INTEGER PRIMARY KEY, number INTEGER, batch INTEGER, token INTEGER);" \
     "CREATE TABLE control(serial INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL UNIQUE,"   \
     " payload BLOB NOT NULL);"                                                                     \
     "CREATE TABLE chunk(n INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,"                       \
@@ -88,6 +91,8 @@ enum statement {
     PUT_AGENT,
     PUT_NEWCOMER,
     PUT_STATUS,
+    PUT_REPLACED,
+    PUT_SUCCESSOR,
     PUT_CONTROL,
     GET_CONTROL,
     NEXT_CONTROL,
@@ -121,6 +126,8 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [PUT_AGENT] = "REPLACE INTO agent VALUES(?,?)",
     [PUT_NEWCOMER] = "REPLACE INTO newcomer VALUES(?,?,?)",
     [PUT_STATUS] = "REPLACE INTO status VALUES(?,?)",
+    [PUT_REPLACED] = "REPLACE INTO replaced VALUES(?,?,?,?,?,?,?)",
+    [PUT_SUCCESSOR] = "REPLACE INTO successor VALUES(?,?,?,?)",
     [PUT_CONTROL] = "REPLACE INTO control(topic, payload) VALUES(?,?)",
     [GET_CONTROL] = "SELECT payload FROM control WHERE topic=?",
     [NEXT_CONTROL] =
@@ -203,6 +210,8 @@ static int load_deployments(struct ledger *l, struct manager *m, struct errmsg *
 static int load_cohorts(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_trust(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_agents(struct ledger *l, struct manager *m, struct errmsg *em);
+static int load_replaced(struct ledger *l, struct manager *m, struct errmsg *em);
+static int load_successors(struct ledger *l, struct manager *m, struct errmsg *em);
 static void get_history(struct query *q, struct deployment_row *row);
 static void get_placements(struct query *q, struct cohort *row);
 
@@ -443,7 +452,8 @@ int ledger_set(struct ledger *l, unsigned setting, int64_t value, struct errmsg 
 int ledger_load(struct ledger *l, struct manager *m, struct errmsg *em)
 {
     static int (*const tables[])(struct ledger *, struct manager *, struct errmsg *) = {
-        load_batches, load_bundles, load_deployments, load_cohorts, load_trust, load_agents,
+        load_batches, load_bundles, load_deployments, load_cohorts,
+        load_trust,   load_agents,  load_replaced,    load_successors,
     };
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         int rv = tables[i](l, m, em);
@@ -670,6 +680,39 @@ static int load_agents(struct ledger *l, struct manager *m, struct errmsg *em)
     return rv < 0 ? rv : second;
 }
 
+static int load_replaced(struct ledger *l, struct manager *m, struct errmsg *em)
+{
+    int rv = 0;
+    struct query q = query_sql(l, "SELECT * FROM replaced ORDER BY n");
+    for (uint32_t n = 0; rv == 0 && next_row(&q); n++) {
+        struct replaced_row row = {0};
+        q.odd |= get_int(&q, UINT32_MAX) != n;
+        get_bytes(&q, row.id.bytes, KEY_ID_LEN);
+        row.number = (uint32_t)get_int(&q, UINT32_MAX);
+        row.batch = (uint32_t)get_int(&q, UINT32_MAX);
+        row.index = (uint32_t)get_int(&q, UINT32_MAX);
+        row.joined_s = (uint32_t)get_int(&q, UINT32_MAX);
+        row.since_s = (uint32_t)get_int(&q, UINT32_MAX);
+        rv = q.odd ? ERR_DAMAGED : manager_load_replaced(m, &row);
+    }
+    return end_load(&q, rv, "load whom others have replaced", em);
+}
+
+static int load_successors(struct ledger *l, struct manager *m, struct errmsg *em)
+{
+    int rv = 0;
+    struct query q = query_sql(l, "SELECT * FROM successor ORDER BY n");
+    for (uint32_t n = 0; rv == 0 && next_row(&q); n++) {
+        struct successor_row row = {0};
+        q.odd |= get_int(&q, UINT32_MAX) != n;
+        row.number = (uint32_t)get_int(&q, UINT32_MAX);
+        row.batch = (uint32_t)get_int(&q, UINT32_MAX);
+        row.index = (uint32_t)get_int(&q, UINT32_MAX);
+        rv = q.odd ? ERR_DAMAGED : manager_load_successor(m, &row);
+    }
+    return end_load(&q, rv, "load who is to replace whom", em);
+}
+
 /* ---- rows ---- */
 
 /* Opens the transaction when there is none and gives the statement for one row. */
@@ -761,6 +804,37 @@ int ledger_status(struct ledger *l, uint32_t number, const struct agent_row *row
         return rv;
     put_int(&q, number);
     put_blob(&q, pack_status(row, exceptions, count, packed));
+    return end_write(&q, em);
+}
+
+int ledger_replaced(struct ledger *l, uint32_t index, const struct replaced_row *row,
+                    struct errmsg *em)
+{
+    struct query q;
+    int rv = start_row(l, PUT_REPLACED, &q, em);
+    if (rv < 0)
+        return rv;
+    put_int(&q, index);
+    put_blob(&q, span_of(row->id.bytes, KEY_ID_LEN));
+    put_int(&q, row->number);
+    put_int(&q, row->batch);
+    put_int(&q, row->index);
+    put_int(&q, row->joined_s);
+    put_int(&q, row->since_s);
+    return end_write(&q, em);
+}
+
+int ledger_successor(struct ledger *l, uint32_t index, const struct successor_row *row,
+                     struct errmsg *em)
+{
+    struct query q;
+    int rv = start_row(l, PUT_SUCCESSOR, &q, em);
+    if (rv < 0)
+        return rv;
+    put_int(&q, index);
+    put_int(&q, row->number);
+    put_int(&q, row->batch);
+    put_int(&q, row->index);
     return end_write(&q, em);
 }
 

@@ -60,6 +60,10 @@ int ledger_agent(struct ledger *l, uint32_t number, const struct agent_row *row,
                  const struct newcomer *newcomer, struct errmsg *em);
 int ledger_status(struct ledger *l, uint32_t number, const struct agent_row *row,
                   const struct exception *exceptions, size_t count, struct errmsg *em);
+int ledger_replaced(struct ledger *l, uint32_t index, const struct replaced_row *row,
+                    struct errmsg *em);
+int ledger_successor(struct ledger *l, uint32_t index, const struct successor_row *row,
+                     struct errmsg *em);
 int ledger_cohort(struct ledger *l, uint32_t index, const struct cohort *row, struct errmsg *em);
 int ledger_batch(struct ledger *l, uint32_t index, const struct batch_row *row, struct errmsg *em);
 int ledger_bundle(struct ledger *l, uint32_t index, const struct bundle_row *row,

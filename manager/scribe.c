@@ -28,6 +28,9 @@ static int persist_agent(struct scribe *s, const struct manager *m, uint32_t num
                          const struct newcomer *newcomer, struct errmsg *em);
 static int persist_status(struct scribe *s, const struct manager *m, uint32_t number,
                           struct errmsg *em);
+static int persist_replaced(struct scribe *s, const struct manager *m, uint32_t index,
+                            struct errmsg *em);
+static int erase_agent(struct scribe *s, const struct key_id *id, struct errmsg *em);
 static int persist_document(struct scribe *s, const struct manager *m, uint32_t index,
                             struct errmsg *em);
 static int persist_head(struct scribe *s, const struct manager *m, uint32_t index,
@@ -93,6 +96,10 @@ int scribe_persist(struct scribe *s, const struct manager *m, const struct persi
         return persist_bundle_gone(s, m, p->index, em);
     case PERSIST_DEPLOYMENT:
         return ledger_deployment(s->ledger, p->index, manager_deployment(m, p->index), em);
+    case PERSIST_REPLACED:
+        return persist_replaced(s, m, p->index, em);
+    case PERSIST_SUCCESSOR:
+        return ledger_successor(s->ledger, p->index, manager_successor(m, p->index), em);
     }
     assert(false);
     return ERR_RANGE;
@@ -134,6 +141,8 @@ static int persist_assignment(struct scribe *s, const struct manager *m, uint32_
     struct span envelope;
     const struct agent_row *row = manager_agent(m, number);
     struct topic doc = topic_make(&(struct topic_name){.kind = TOPIC_AGENT_DOC, .agent = row->id});
+    if (row->flags & AGENT_REVOKED)
+        return erase_agent(s, &row->id, em);
     int rv = scribe_assignment(s, m, number, now_s, &envelope);
     if (rv < 0)
         return errmsg_set(em, rv, "agent %u: cannot sign its assignment", number);
@@ -143,6 +152,31 @@ static int persist_assignment(struct scribe *s, const struct manager *m, uint32_
     return publish_head(
         s, &(struct topic_name){.kind = TOPIC_AGENT_HEAD, .agent = row->id},
         &(struct head){.revision = row->assigned, .trust_version = manager_trust(m)->version}, em);
+}
+
+/* Nothing is kept for this id any more; most never had anything. */
+static int erase_agent(struct scribe *s, const struct key_id *id, struct errmsg *em)
+{
+    static const enum topic_kind kinds[] = {TOPIC_AGENT_HEAD, TOPIC_AGENT_DOC};
+    int rv = 0;
+    for (int i = 0; i < 2 && rv == 0; i++) {
+        struct topic topic = topic_make(&(struct topic_name){.kind = kinds[i], .agent = *id});
+        struct buffer old = buffer_on(s->envelope, sizeof s->envelope);
+        rv = ledger_published(s->ledger, topic.text, &old, em);
+        if (rv == 0)
+            rv = ledger_publish(s->ledger, topic.text, SPAN_NONE, em);
+        else if (rv == ERR_NOT_FOUND)
+            rv = 0;
+    }
+    return rv;
+}
+
+static int persist_replaced(struct scribe *s, const struct manager *m, uint32_t index,
+                            struct errmsg *em)
+{
+    const struct replaced_row *row = manager_replaced(m, index);
+    int rv = ledger_replaced(s->ledger, index, row, em);
+    return rv < 0 ? rv : erase_agent(s, &row->id, em);
 }
 
 /* ---- documents ---- */

@@ -156,11 +156,25 @@ static struct buffer assignment_body(struct control *c, uint32_t number, uint8_t
     return body;
 }
 
+static void erase_agent(struct control *c, const struct key_id *id)
+{
+    struct topic_name name = {.kind = TOPIC_AGENT_HEAD, .agent = *id};
+    struct topic head = topic_make(&name);
+    name.kind = TOPIC_AGENT_DOC;
+    struct topic doc = topic_make(&name);
+    rows_publish(c->rows, &head, SPAN_NONE);
+    rows_publish(c->rows, &doc, SPAN_NONE);
+}
+
 static void say_assignment(struct control *c, uint32_t number)
 {
     uint8_t memory[ASSIGNMENT_MAX];
     const struct agent_row *row = manager_agent(c->core, number);
     struct topic_name name = {.kind = TOPIC_AGENT_DOC, .agent = row->id};
+    if (row->flags & AGENT_REVOKED) {
+        erase_agent(c, &row->id);
+        return;
+    }
     struct buffer body = assignment_body(c, number, memory);
     say_signed(c, &name, row->assigned, MESSAGE_ASSIGNMENT, span_buffer(&body));
     name.kind = TOPIC_AGENT_HEAD;
@@ -206,6 +220,8 @@ static void say(struct control *c, const struct persist *p)
                  cohort->revision);
     } else if (p->type == PERSIST_ASSIGNMENT) {
         say_assignment(c, p->index);
+    } else if (p->type == PERSIST_REPLACED) {
+        erase_agent(c, &manager_replaced(c->core, p->index)->id);
     } else if (p->type == PERSIST_TRUST) {
         control_say_trust(c);
     } else if (p->type == PERSIST_BUNDLE || p->type == PERSIST_BUNDLE_GONE) {

@@ -53,6 +53,12 @@ void rows_copy(struct rows *r, const struct manager *m, const struct persist *p)
     case PERSIST_DEPLOYMENT:
         r->deployments[place(p->index, &r->deployment_count)] = *manager_deployment(m, p->index);
         break;
+    case PERSIST_REPLACED:
+        r->replaced[place(p->index, &r->replaced_count)] = *manager_replaced(m, p->index);
+        break;
+    case PERSIST_SUCCESSOR:
+        r->successors[place(p->index, &r->successor_count)] = *manager_successor(m, p->index);
+        break;
     }
 }
 
@@ -72,6 +78,10 @@ void rows_load(const struct rows *r, struct manager *m, struct stage *stage)
         const struct agent_copy *a = &r->agents[i];
         rv |= manager_load_agent(m, i + 1, &a->row, a->exceptions, a->exception_count);
     }
+    for (uint32_t i = 0; i < r->replaced_count; i++)
+        rv |= manager_load_replaced(m, &r->replaced[i]);
+    for (uint32_t i = 0; i < r->successor_count; i++)
+        rv |= manager_load_successor(m, &r->successors[i]);
     if (rv != 0)
         stage_fault(stage, "the manager's rows can't be loaded again");
 }

@@ -41,6 +41,10 @@ struct rows {
     struct bundle_row bundles[SHELF_BUNDLES_MAX];
     uint32_t batch_count;
     struct batch_row batches[16];
+    uint32_t replaced_count;
+    struct replaced_row replaced[16];
+    uint32_t successor_count;
+    struct successor_row successors[16];
     struct trust trust;
 
     uint64_t serial; /* of the newest publication */

@@ -27,6 +27,7 @@ static const struct flag list_flags[] = {
      .value = "EXPR",
      .kind = FLAG_TEXT,
      .help = "only those whose labels match, like env=prod,region in (eu,us),!lab"},
+    {.name = "all", .kind = FLAG_SWITCH, .help = "also those that were removed or revoked"},
 };
 
 const struct verb agent_verbs[5] = {
@@ -111,11 +112,13 @@ static int list(struct cli *cli)
 static int list_route(struct cli *cli, char out[static ROUTE_MAX])
 {
     const char *select = args_text(&cli->args, "select");
+    bool all = args_has(&cli->args, "all");
     if (!select) {
-        snprintf(out, ROUTE_MAX, "/v1/agents");
+        snprintf(out, ROUTE_MAX, "/v1/agents%s", all ? "?all=1" : "");
         return 0;
     }
-    return client_query(out, ROUTE_MAX, "/v1/agents?select=", select, &cli->em);
+    return client_query(out, ROUTE_MAX,
+                        all ? "/v1/agents?all=1&select=" : "/v1/agents?select=", select, &cli->em);
 }
 
 static void list_row(struct table *t, const json_t *agent)
@@ -178,6 +181,10 @@ static int show_head(struct cli *cli, const json_t *agent)
     table_cell(t, PAINT_NONE, "%" PRIu64, field_number(agent, "number"));
     table_cell(t, PAINT_DIM, "state");
     table_cell(t, table_state_paint(state), "%s", state);
+    if (*field_text(agent, "reason")) {
+        table_cell(t, PAINT_DIM, "because");
+        table_cell(t, PAINT_NONE, "%s", field_text(agent, "reason"));
+    }
     table_cell(t, PAINT_DIM, "last seen");
     table_cell(t, PAINT_NONE, "%s", field_ago(agent, "last_seen", "never").text);
     table_cell(t, PAINT_DIM, "joined");

@@ -27,6 +27,7 @@ static const struct group groups[] = {
     GROUP(NULL, audit_verbs),
     GROUP("Let devices join", token_verbs),
     GROUP("Agents, the devices that joined", agent_verbs),
+    GROUP(NULL, membership_verbs),
     GROUP("Bundles, what can run", bundle_verbs),
     GROUP("Deployments, what runs where", deploy_verbs),
     GROUP(NULL, deployment_verbs),

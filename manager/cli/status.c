@@ -4,10 +4,14 @@
 
 #include <inttypes.h>
 
+/* Unknown devices whose ids are printed; --json has more. */
+#define ORPHANS_NAMED 4
+
 static int status(struct cli *cli);
 static int print_head(struct cli *cli, const json_t *s);
 static void add_agents(struct table *t, const json_t *agents);
 static void add_cells(struct table *t, const json_t *cells);
+static void add_orphans(struct table *t, const json_t *orphans);
 static void add_alarms(struct table *t, const json_t *alarms);
 
 const struct verb status_verbs[1] = {
@@ -50,6 +54,7 @@ static int print_head(struct cli *cli, const json_t *s)
     add_cells(t, json_object_get(s, "cells"));
     table_cell(t, PAINT_DIM, "cohorts");
     table_cell(t, PAINT_NONE, "%s", units_count(field_number(s, "cohorts"), "label set").text);
+    add_orphans(t, json_object_get(s, "orphans"));
     add_alarms(t, json_object_get(s, "alarms"));
     return cli_print(cli, t);
 }
@@ -58,9 +63,13 @@ static void add_agents(struct table *t, const json_t *agents)
 {
     uint64_t total = field_number(agents, "total"), online = field_number(agents, "online");
     uint64_t stale = field_number(agents, "stale"), waiting = field_number(agents, "waiting");
-    char more[48] = "", queue[64] = "";
+    uint64_t quarantined = field_number(agents, "quarantined");
+    char more[96] = "", queue[64] = "";
     if (stale > 0)
         snprintf(more, sizeof more, ", %" PRIu64 " stale", stale);
+    if (quarantined > 0)
+        snprintf(more + strlen(more), sizeof more - strlen(more), ", %" PRIu64 " quarantined",
+                 quarantined);
     if (waiting > 0)
         snprintf(queue, sizeof queue, ", %" PRIu64 " waiting to be approved", waiting);
     if (total == 0)
@@ -68,6 +77,26 @@ static void add_agents(struct table *t, const json_t *agents)
     else
         table_cell(t, online == total && stale + waiting == 0 ? PAINT_GOOD : PAINT_BUSY, "%s%s%s",
                    units_of(online, total, "online").text, more, queue);
+}
+
+/* Devices that joined after the backup from which this manager was put back. */
+static void add_orphans(struct table *t, const json_t *orphans)
+{
+    char ids[256] = "";
+    size_t i;
+    json_t *orphan;
+    json_array_foreach(orphans, i, orphan)
+    {
+        if (i < ORPHANS_NAMED)
+            snprintf(ids + strlen(ids), sizeof ids - strlen(ids), "%s%.12s", i ? ", " : "",
+                     field_text(orphan, "id"));
+    }
+    if (!ids[0])
+        return;
+    table_cell(t, PAINT_DIM, "unknown");
+    table_cell(t, PAINT_BAD, "%s%s: %s this fleet's keys and must join again", ids,
+               json_array_size(orphans) > ORPHANS_NAMED ? ", …" : "",
+               json_array_size(orphans) > 1 ? "they have" : "it has");
 }
 
 /* "2 of 3 up", and the URL of each that isn't. */

@@ -132,11 +132,12 @@ enum paint table_state_paint(const char *state)
         const char *state;
         enum paint paint;
     } paints[] = {
-        {"Ready", PAINT_GOOD},  {"Online", PAINT_GOOD},    {"Waiting", PAINT_BUSY},
-        {"up", PAINT_GOOD},     {"done", PAINT_GOOD},      {"active", PAINT_GOOD},
-        {"Failed", PAINT_BAD},  {"RolledBack", PAINT_BAD}, {"down", PAINT_BAD},
-        {"revoked", PAINT_BAD}, {"Offline", PAINT_DIM},    {"Paused", PAINT_DIM},
-        {"used up", PAINT_DIM}, {"expired", PAINT_DIM},
+        {"Ready", PAINT_GOOD},  {"Online", PAINT_GOOD},     {"Waiting", PAINT_BUSY},
+        {"up", PAINT_GOOD},     {"done", PAINT_GOOD},       {"active", PAINT_GOOD},
+        {"Failed", PAINT_BAD},  {"RolledBack", PAINT_BAD},  {"down", PAINT_BAD},
+        {"revoked", PAINT_BAD}, {"Offline", PAINT_DIM},     {"Paused", PAINT_DIM},
+        {"used up", PAINT_DIM}, {"expired", PAINT_DIM},     {"Revoked", PAINT_DIM},
+        {"Removed", PAINT_DIM}, {"Quarantined", PAINT_BAD},
     };
     for (size_t i = 0; i < sizeof paints / sizeof paints[0]; i++)
         if (strcmp(paints[i].state, state) == 0)

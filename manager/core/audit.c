@@ -20,6 +20,8 @@ static void describe_token(struct audit_entry *e, const struct command *c,
                            const struct manager_out *out);
 static void describe_deployment(struct audit_entry *e, const struct manager *m,
                                 const struct command *c, const struct manager_out *out);
+static void describe_successor(struct audit_entry *e, const struct manager *m,
+                               const struct successor_row *s);
 static void name_agent(struct audit_entry *e, const struct manager *m, uint32_t number);
 
 struct digest audit_chain(const struct digest *before, const struct audit_entry *e)
@@ -97,7 +99,12 @@ void audit_command(struct audit_entry *e, const struct manager *m, const struct 
         break;
     case COMMAND_AGENT_APPROVE:
     case COMMAND_AGENT_REMOVE:
+    case COMMAND_AGENT_REVOKE:
+    case COMMAND_AGENT_RELEASE:
         name_agent(e, m, out->index);
+        break;
+    case COMMAND_AGENT_REPLACE:
+        describe_successor(e, m, manager_successor(m, out->index));
         break;
     }
 }
@@ -118,6 +125,9 @@ static const char *action_of(enum command_type type)
         [COMMAND_LABEL] = "agent-label",
         [COMMAND_AGENT_APPROVE] = "agent-approve",
         [COMMAND_AGENT_REMOVE] = "agent-remove",
+        [COMMAND_AGENT_REVOKE] = "agent-revoke",
+        [COMMAND_AGENT_RELEASE] = "agent-release",
+        [COMMAND_AGENT_REPLACE] = "agent-replace",
     };
     assert(type < sizeof actions / sizeof actions[0] && actions[type]);
     return actions[type];
@@ -156,6 +166,13 @@ static void describe_deployment(struct audit_entry *e, const struct manager *m,
         DETAIL(e, "bundle=%s@%s generation=%u", b->name, b->version, d->history[0].generation);
 }
 
+static void describe_successor(struct audit_entry *e, const struct manager *m,
+                               const struct successor_row *s)
+{
+    name_agent(e, m, s->number);
+    DETAIL(e, "batch=%u token=%u", s->batch + 1, s->index + 1);
+}
+
 static void name_agent(struct audit_entry *e, const struct manager *m, uint32_t number)
 {
     OBJECT(e, "agent %u (%.*s)", number, SHORT_ID, key_id_hex(&manager_agent(m, number)->id).text);
@@ -177,6 +194,14 @@ void audit_alarm(struct audit_entry *e, const struct manager *m, const struct al
         device_actor(e, m, alarm->number);
         name_agent(e, m, alarm->number);
     }
+    if (alarm->type == ALARM_CLONE)
+        DETAIL(e, "two devices are this agent; kept out until it is released, revoked or replaced");
+    if (alarm->type == ALARM_OLD_NUMBERS)
+        DETAIL(e, "%s",
+               alarm->answers ? "a device counts on from old numbers: a copy of its storage, or an "
+                                "old image that was put back; if it is the right one, release it"
+                              : "old reports come again: a broker repeats them, or a copy of the "
+                                "storage or an old image is in use");
     if (alarm->type == ALARM_TOKEN_REUSED)
         OBJECT(e, "batch %u, token %u", alarm->batch + 1, alarm->index + 1);
 }

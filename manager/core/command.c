@@ -2,14 +2,11 @@
 
 #include <assert.h>
 
-static int fail_with(struct turn *t, int rv)
+int fail_with(struct turn *t, int rv)
 {
     t->out->rv = rv;
     return rv;
 }
-
-/* Sets the reply's error and returns its code. */
-#define REFUSE(t, code, ...) fail_with(t, errmsg_set(&(t)->out->error, code, __VA_ARGS__))
 
 static int check_name(struct turn *t, const char *what, const char *name)
 {
@@ -427,7 +424,7 @@ static void agent_remove(struct turn *t)
     }
     cohort_leave(t->m, row->cohort);
     fleet_set_exceptions(t->m, row, NULL, 0);
-    row->flags = AGENT_REMOVED;
+    row->flags = AGENT_REMOVED | (row->flags & AGENT_QUARANTINED);
     fleet_assign(t, t->out->index);
 }
 
@@ -472,6 +469,15 @@ void command_run(struct turn *t)
         break;
     case COMMAND_AGENT_REMOVE:
         agent_remove(t);
+        break;
+    case COMMAND_AGENT_REVOKE:
+        membership_revoke(t);
+        break;
+    case COMMAND_AGENT_RELEASE:
+        membership_release(t);
+        break;
+    case COMMAND_AGENT_REPLACE:
+        membership_replace(t);
         break;
     }
 }

@@ -15,11 +15,19 @@ uint32_t fleet_add(struct manager *m, const struct agent_row *row)
     assert(m->agent_count < m->options.limits.agents);
     uint32_t number = ++m->agent_count;
     m->agents[number - 1] = *row;
-    uint32_t slot = first_slot(m, &row->id);
+    fleet_name(m, number, &row->id);
+    return number;
+}
+
+/* The slot of an id that it had before stays taken until the next start: with another id behind it,
+ * nobody finds it there. */
+void fleet_name(struct manager *m, uint32_t number, const struct key_id *id)
+{
+    uint32_t slot = first_slot(m, id);
+    m->agents[number - 1].id = *id;
     while (m->slots[slot])
         slot = (slot + 1) & m->slot_mask;
     m->slots[slot] = number;
-    return number;
 }
 
 struct agent_row *fleet_agent(struct manager *m, uint32_t number)

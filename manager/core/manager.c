@@ -42,13 +42,15 @@ static void *next_table(uint8_t *memory, size_t *used, size_t count, size_t size
 static size_t lay_out(struct manager *m, uint8_t *memory, const struct manager_limits *limits)
 {
     size_t used = sizeof *m;
-    uint32_t slots = slots_for(limits->agents);
+    uint32_t slots = slots_for(limits->agents + BLOCKED_MAX); /* ids that had a number take one */
     m->slot_mask = slots - 1;
     /* Two exceptions an agent: in a rollout each has one or two at a time. */
     m->node_max = limits->agents * 2 + 1024;
     m->agents = next_table(memory, &used, limits->agents, sizeof *m->agents);
     m->slots = next_table(memory, &used, slots, sizeof *m->slots);
     m->nodes = next_table(memory, &used, m->node_max, sizeof *m->nodes);
+    m->replaced = next_table(memory, &used, BLOCKED_MAX, sizeof *m->replaced);
+    m->successors = next_table(memory, &used, SUCCESSORS_MAX, sizeof *m->successors);
     m->cohorts = next_table(memory, &used, limits->cohorts, sizeof *m->cohorts);
     m->deployments = next_table(memory, &used, limits->deployments, sizeof *m->deployments);
     m->bundles = next_table(memory, &used, limits->bundles, sizeof *m->bundles);
@@ -133,6 +135,7 @@ int manager_load_agent(struct manager *m, uint32_t number, const struct agent_ro
     mine->exceptions = 0;
     m->token_uses[m->batch_tokens[row->batch] + row->index]++;
     m->batches[row->batch].redeemed++;
+    membership_count(m, row);
     if (!agent_in_fleet(row))
         return 0;
     cohort_enter(m, row->cohort);

@@ -101,6 +101,43 @@ static inline bool agent_in_fleet(const struct agent_row *row)
     return !(row->flags & (AGENT_REMOVED | AGENT_WAITING));
 }
 
+/* Identities that brokers are told to keep out, at most: it is a list in a file that each of them
+ * reads. */
+#define BLOCKED_MAX 65536
+/* Agents that wait for the device that takes their place. */
+#define SUCCESSORS_MAX 4096
+/* Unknown agents that are named. */
+#define ORPHANS_MAX 64
+
+struct blocked_agent {
+    struct key_id id;
+    uint64_t joined_s;
+};
+
+/* An id whose number another device has now. */
+struct replaced_row {
+    struct key_id id;
+    uint32_t number;
+    uint32_t batch; /* the token it joined with */
+    uint32_t index;
+    uint32_t joined_s;
+    uint32_t since_s;
+};
+
+/* Whoever joins with this token takes the place of agent `number`. */
+struct successor_row {
+    uint32_t number; /* 0: it has joined */
+    uint32_t batch;
+    uint32_t index;
+};
+
+/* It has a MAC key of this fleet, and this manager doesn't know it. */
+struct orphan {
+    struct key_id id;
+    uint32_t number;
+    uint64_t last_seen_s;
+};
+
 /* Which generation a cohort's document asks for, and since which revision; and what it asked for
  * before. */
 struct placement {
@@ -188,6 +225,7 @@ struct manager_counters {
     uint64_t tokens_reused; /* used tokens that came with another key; not each raises an alarm */
     uint64_t alarms[ALARM_TYPE_COUNT];
     uint64_t flooded; /* by an agent that says too much */
+    uint64_t blocked; /* reports of agents that are revoked, quarantined or replaced */
 };
 
 struct manager;
@@ -208,6 +246,9 @@ enum command_type {
     COMMAND_LABEL,
     COMMAND_AGENT_APPROVE,
     COMMAND_AGENT_REMOVE,
+    COMMAND_AGENT_REVOKE,
+    COMMAND_AGENT_RELEASE,
+    COMMAND_AGENT_REPLACE,
 };
 
 /* Strings are borrowed for the step, NUL-terminated, of any length and content: the core checks
@@ -252,7 +293,14 @@ struct command {
             const char *set;   /* "k=v,…" or "" */
             const char *unset; /* "k,…" or "" */
         } label;
-        struct key_id agent; /* AGENT_APPROVE, AGENT_REMOVE */
+        struct key_id agent; /* AGENT_APPROVE, AGENT_REMOVE, AGENT_REVOKE, AGENT_RELEASE */
+        struct {
+            struct key_id agent;
+            bool mint; /* a token of its own, which expires then */
+            uint64_t expires_s;
+            uint32_t batch; /* else this one, whose secret has been checked */
+            uint32_t index;
+        } replace; /* the reply's index is that of the successor */
     };
 };
 
@@ -295,12 +343,15 @@ enum persist_type {
     PERSIST_DOCUMENT, /* cohort `index`: compose, sign, keep with its placements; publish document,
                          then head */
     PERSIST_HEAD,     /* cohort `index`: publish its head anew (the trust version changed) */
-    PERSIST_ASSIGNMENT, /* agent `index`: compose, sign, publish its document, then its head */
+    PERSIST_ASSIGNMENT, /* agent `index`: compose, sign, publish its document, then its head; of a
+                           revoked one, erase both */
     PERSIST_TRUST,      /* keep the envelope of the command, and publish it */
     PERSIST_BATCH,
     PERSIST_BUNDLE,      /* bundle `index`: the row; publish its chunks */
     PERSIST_BUNDLE_GONE, /* bundle `index`: the row; erase the chunks that no other bundle has */
     PERSIST_DEPLOYMENT,
+    PERSIST_REPLACED,  /* replaced `index`: the row; erase what was retained for that id */
+    PERSIST_SUCCESSOR, /* successor `index` */
 };
 
 struct persist {
@@ -313,6 +364,7 @@ struct alarm {
     uint32_t number; /* of the agent; 0: none */
     uint32_t batch;  /* ALARM_TOKEN_REUSED: index of its row, and the token's in it */
     uint32_t index;
+    bool answers; /* ALARM_OLD_NUMBERS: it is no repeated report, but a device that lives */
 };
 
 /* One step raises at most this many alarms; it asserts that. */
@@ -348,8 +400,8 @@ struct manager *manager_init(void *memory, const struct manager_options *options
 
 /*
  * Loading, before the first step: batches, bundles, deployments and cohorts by rising index
- * without gaps, the trust document, then agents by rising number without gaps. ERR_RANGE beyond a
- * limit, ERR_DAMAGED for rows that contradict each other.
+ * without gaps, the trust document, then agents by rising number without gaps, then who was or is
+ * to be replaced. ERR_RANGE beyond a limit, ERR_DAMAGED for rows that contradict each other.
  */
 int manager_load_batch(struct manager *m, const struct batch_row *row);
 int manager_load_bundle(struct manager *m, const struct bundle_row *row);
@@ -359,6 +411,9 @@ int manager_load_cohort(struct manager *m, const struct cohort *row);
 void manager_load_trust(struct manager *m, const struct trust *trust);
 int manager_load_agent(struct manager *m, uint32_t number, const struct agent_row *row,
                        const struct exception *exceptions, size_t count);
+
+int manager_load_replaced(struct manager *m, const struct replaced_row *row);
+int manager_load_successor(struct manager *m, const struct successor_row *row);
 
 /* One step. `out` is overwritten. */
 void manager_step(struct manager *m, const struct manager_event *ev, struct arena *scratch,
@@ -411,6 +466,21 @@ uint32_t manager_find_agent(const struct manager *m, const struct key_id *id);
 int64_t manager_find_deployment(const struct manager *m, const char *name);
 int64_t manager_find_bundle(const struct manager *m, const char *name, const char *version);
 
+/* The same, also of one that was removed or revoked. */
+uint32_t manager_find_any_agent(const struct manager *m, const struct key_id *id);
+
+/* Who is to be kept off every broker, at most BLOCKED_MAX; returns how many. */
+size_t manager_blocked(const struct manager *m, struct blocked_agent *out, size_t cap);
+/* Grows whenever that list changes, and starts at zero with the core. */
+uint64_t manager_blocked_changes(const struct manager *m);
+
+const struct replaced_row *manager_replaced(const struct manager *m, uint32_t index);
+const struct successor_row *manager_successor(const struct manager *m, uint32_t index);
+
+/* Unknown agents that reported within a day; returns how many. */
+size_t manager_orphans(const struct manager *m, uint64_t now_s,
+                       struct orphan out[static ORPHANS_MAX]);
+
 /* The agent's newest exceptions; returns how many. */
 size_t manager_exceptions(const struct manager *m, uint32_t number,
                           struct exception out[static EXCEPTIONS_MAX]);
@@ -446,7 +516,8 @@ struct fleet_counts {
     uint32_t total;
     uint32_t online;
     uint32_t offline;
-    uint32_t stale; /* of those online */
+    uint32_t stale;       /* of those online */
+    uint32_t quarantined; /* of those offline */
 };
 
 void manager_count_agents(const struct manager *m, struct fleet_counts *out);

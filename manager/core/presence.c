@@ -3,10 +3,22 @@
 /* Agents looked at in one tick: a million take a quarter of a minute, and no tick is long. */
 #define PRESENCE_PER_TICK 65536
 
+/* A boot that was replaced can't count on: its device has started again since, with the numbers
+ * behind those of that boot. Unless it is two devices. */
+static bool is_forked(const struct agent_row *row, const struct status *s)
+{
+    return s->seq > row->seq && s->boot == row->boot_before && row->boot_before != 0;
+}
+
 static void on_status(struct turn *t, struct agent_row *row, const struct status *s)
 {
+    if (is_forked(row, s) || suspect_hears(t, s)) {
+        membership_quarantine(t, s->number);
+        return;
+    }
     if (s->seq <= row->seq) {
         t->m->counters.replayed++;
+        suspect_counts(t, s);
         return;
     }
     row->seq = s->seq;
@@ -47,8 +59,17 @@ static void on_will(struct turn *t, struct agent_row *row, const struct will *w)
 void presence_report(struct turn *t)
 {
     const struct report *report = t->ev->report.report;
-    struct agent_row *row = fleet_agent(t->m, report_number(report));
-    if (!row || !agent_in_fleet(row) || !key_id_equal(&row->id, &t->ev->report.topic)) {
+    uint32_t number = report_number(report);
+    struct agent_row *row = fleet_agent(t->m, number);
+    bool known = row && key_id_equal(&row->id, &t->ev->report.topic);
+    if (known ? row->flags & (AGENT_REVOKED | AGENT_QUARANTINED)
+              : membership_was_replaced(t->m, &t->ev->report.topic)) {
+        t->m->counters.blocked++;
+        return;
+    }
+    if (!known)
+        orphan_hears(t, number);
+    if (!known || !agent_in_fleet(row)) {
         t->m->counters.foreign++;
         return;
     }

@@ -68,6 +68,11 @@ uint32_t manager_find_agent(const struct manager *m, const struct key_id *id)
     return number && !(manager_agent(m, number)->flags & AGENT_REMOVED) ? number : 0;
 }
 
+uint32_t manager_find_any_agent(const struct manager *m, const struct key_id *id)
+{
+    return fleet_find(m, id);
+}
+
 /* A clock that was put back makes no certificate from before the agent joined. */
 enum joined_code manager_certificate(const struct manager *m, uint32_t number,
                                      const struct key_id *id, uint64_t now_s,
@@ -77,7 +82,7 @@ enum joined_code manager_certificate(const struct manager *m, uint32_t number,
         return JOINED_UNKNOWN;
     const struct agent_row *row = manager_agent(m, number);
     if (!key_id_equal(&row->id, id))
-        return JOINED_UNKNOWN;
+        return membership_was_replaced(m, id) ? JOINED_REVOKED : JOINED_UNKNOWN;
     if (row->flags & AGENT_FLAGS_KEPT)
         return JOINED_REVOKED;
     uint64_t age_s = now_s > row->joined_s ? now_s - row->joined_s : 0;
@@ -197,6 +202,7 @@ void manager_count_agents(const struct manager *m, struct fleet_counts *out)
             continue;
         out->total++;
         out->online += (flags & AGENT_ONLINE) != 0;
+        out->quarantined += (flags & AGENT_QUARANTINED) != 0;
         out->stale += (flags & AGENT_ONLINE) && (flags & AGENT_STALE);
     }
     out->offline = out->total - out->online;

@@ -3,6 +3,13 @@
 /* A token raises one alarm in this time, however often it comes. */
 #define ALARM_AGAIN_S 3600
 
+static void count_use(struct turn *t, struct batch_row *batch)
+{
+    uint32_t first = t->m->batch_tokens[t->ev->join.batch];
+    t->m->token_uses[first + t->ev->join.index]++;
+    batch->redeemed++;
+}
+
 static enum joined_code add_agent(struct turn *t, struct batch_row *batch)
 {
     struct manager *m = t->m;
@@ -24,8 +31,7 @@ static enum joined_code add_agent(struct turn *t, struct batch_row *batch)
         .flags = waits ? AGENT_WAITING : 0,
     };
     t->out->number = fleet_add(m, &row);
-    m->token_uses[m->batch_tokens[b] + row.index]++;
-    batch->redeemed++;
+    count_use(t, batch);
     persist(t, PERSIST_AGENT, t->out->number);
     if (waits)
         return JOINED_WAITING;
@@ -41,7 +47,7 @@ static enum joined_code answer_again(struct turn *t, uint32_t number)
     const struct agent_row *row = fleet_agent(t->m, number);
     if (row->batch != t->ev->join.batch || row->index != t->ev->join.index)
         return JOINED_USED;
-    if (row->flags & AGENT_REMOVED)
+    if (row->flags & (AGENT_REMOVED | AGENT_QUARANTINED))
         return JOINED_REVOKED;
     t->out->number = number;
     if (row->flags & AGENT_WAITING)
@@ -92,13 +98,20 @@ static enum joined_code decide(struct turn *t)
     uint32_t known = fleet_find(m, &t->ev->join.id);
     if (known)
         return answer_again(t, known);
+    if (membership_was_replaced(m, &t->ev->join.id))
+        return JOINED_REVOKED;
     if (m->token_uses[m->batch_tokens[t->ev->join.batch] + t->ev->join.index] >= batch->uses)
         return refuse_used(t);
     if (batch->revoked)
         return JOINED_REVOKED;
     if (t->ev->now_s >= batch->expires_s)
         return JOINED_EXPIRED;
-    return add_agent(t, batch);
+    t->out->number = membership_succeed(t);
+    if (!t->out->number)
+        return add_agent(t, batch);
+    count_use(t, batch);
+    m->counters.joins++;
+    return JOINED_ACCEPTED;
 }
 
 void registration_join(struct turn *t)

@@ -23,6 +23,27 @@ struct alarmed_token {
     uint64_t at_s; /* 0: none */
 };
 
+/* Agents that one looks into at a time; one that is heard longest ago makes room. */
+#define SUSPECTS_MAX 256
+
+enum suspect_stage {
+    SUSPECT_HEARD,    /* old reports came */
+    SUSPECT_ASKED,    /* the first question is out */
+    SUSPECT_ANSWERED, /* another boot than the newest has answered it; the second one is out */
+};
+
+struct suspect {
+    uint32_t number;
+    uint32_t boot; /* the newest when the first question went out */
+    struct revision question;
+    uint64_t heard_s;
+    uint64_t asked_s;
+    uint64_t told_s; /* 0: the operator has not been told */
+    uint8_t heard;   /* how often, up to what is enough */
+    uint8_t stage;   /* enum suspect_stage */
+    bool answers;    /* who counts on from old numbers is no repeated report: it lives */
+};
+
 struct manager {
     struct manager_options options;
     struct manager_counters counters;
@@ -38,6 +59,17 @@ struct manager {
     uint32_t presence_cursor;
     uint32_t silent_left;     /* agents still to be looked at in this tick's turn */
     uint64_t listens_since_s; /* the first step's time */
+
+    struct suspect suspects[SUSPECTS_MAX];
+    uint32_t suspect_count;
+    struct orphan orphans[ORPHANS_MAX];
+
+    struct replaced_row *replaced;
+    uint32_t replaced_count;
+    struct successor_row *successors;
+    uint32_t successor_count;
+    uint32_t blocked_count; /* agents with such a flag, and the replaced ones */
+    uint64_t blocked_changes;
 
     struct cohort *cohorts;
     uint32_t cohort_count;
@@ -77,6 +109,8 @@ uint32_t fleet_add(struct manager *m, const struct agent_row *row); /* the numbe
 struct agent_row *fleet_agent(struct manager *m, uint32_t number);
 uint32_t fleet_find(const struct manager *m,
                     const struct key_id *id); /* removed ones too; 0: none */
+/* Another id for a number. */
+void fleet_name(struct manager *m, uint32_t number, const struct key_id *id);
 /* Its row has changed: a new assignment says so, which it doesn't hold yet. */
 void fleet_assign(struct turn *t, uint32_t number);
 /* ERR_NO_MEMORY when the pool is full: then none is kept. */
@@ -98,11 +132,34 @@ void cohort_settle(struct turn *t);
 int64_t cohort_overfull(const struct manager *m, const char *selector, uint32_t deployment);
 const struct placement *cohort_placement(const struct cohort *c, uint32_t deployment);
 
+/* membership.c: who is kept out, let in again, or takes another's place */
+void membership_count(struct manager *m, const struct agent_row *row); /* one that was loaded */
+void membership_quarantine(struct turn *t, uint32_t number);
+void membership_revoke(struct turn *t);
+void membership_release(struct turn *t);
+void membership_replace(struct turn *t);
+/* The device that joins takes a place that is kept for its token: the number, or 0. */
+uint32_t membership_succeed(struct turn *t);
+bool membership_was_replaced(const struct manager *m, const struct key_id *id);
+
+/* suspect.c: two devices that are one agent */
+/* Any report of one that is known. True: it proves that there are two. */
+bool suspect_hears(struct turn *t, const struct status *status);
+/* A report with a used number. */
+void suspect_counts(struct turn *t, const struct status *status);
+void suspect_forget(struct manager *m, uint32_t number);
+
+/* orphan.c: a report by an agent that this manager doesn't know */
+void orphan_hears(struct turn *t, uint32_t number);
+
 /* registration.c */
 void registration_join(struct turn *t);
 
 /* command.c */
 void command_run(struct turn *t);
+int fail_with(struct turn *t, int rv);
+/* Sets the reply's error and returns its code. */
+#define REFUSE(t, code, ...) fail_with(t, errmsg_set(&(t)->out->error, code, __VA_ARGS__))
 
 /* presence.c: reports, wills, and who has not been heard of */
 void presence_report(struct turn *t);

@@ -61,7 +61,7 @@ test_paths()
 
 test_status()
 {
-    gives 200 '.agents == {total: 2, online: 1, offline: 1, stale: 0, waiting: 0}' GET /v1/status
+    gives 200 '.agents == {total: 2, online: 1, offline: 1, stale: 0, waiting: 0, quarantined: 0}' GET /v1/status
     gives 200 '.version and .join_url and .epoch == 1 and .deployments == [] and .cohorts >= 1' \
         GET /v1/status
     gives 200 '.cells | length == 1 and .[0].state == "up" and .[0].pid > 1' GET /v1/status
@@ -351,9 +351,27 @@ test_removal()
     gives 200 '. == {}' DELETE /v1/bundles/app@1
     gives 200 '.bundles | map(.version) == ["2"]' GET /v1/bundles
     gives 200 '. == {}' DELETE /v1/agents/2
-    denies 404 "there is no agent" GET /v1/agents/2
+    gives 200 '.state == "Removed" and .reason' GET /v1/agents/2
     denies 404 "there is no agent" DELETE /v1/agents/2
     gives 200 '.agents | map(.number) == [1]' GET /v1/agents
+    gives 200 '.agents | map(.number) == [1, 2]' GET "/v1/agents?all=1"
+}
+
+# Who is shut out, and whose place another device may take.
+test_membership()
+{
+    gives 200 '. == {}' POST /v1/agents/2/revoke -d '{}'
+    gives 200 '. == {}' POST /v1/agents/2/revoke -d '{}'
+    gives 200 '.state == "Revoked" and .reason' GET /v1/agents/2
+    denies 409 "for good" POST /v1/agents/2/release -d '{}'
+    gives 200 '. == {}' POST /v1/agents/1/release -d '{}'
+    denies 404 "there is no agent 9" POST /v1/agents/9/revoke -d '{}'
+    denies 400 "no token of this manager" POST /v1/agents/2/replace -d '{"token": "dlt1-abc"}'
+    call POST /v1/agents/2/replace -d '{"ttl_s": 60}'
+    token=$(jq -r .token "$WORK/out")
+    gives 200 '.number == 1' POST /v1/agents/1/replace -d "{\"token\": \"$token\"}"
+    call GET /v1/audit
+    grep -q '"agent-replace"' "$WORK/out" || fail "the audit log doesn't tell who replaces whom"
 }
 
 # What was answered was committed before: it is there after a kill.
@@ -376,7 +394,7 @@ start_agent 1
 join_agent 2 env=prod
 within 20 online 1 || fail "the agent is not online"
 for test in paths status agents wrong_bodies tokens chunks trust bundles deployments changes \
-    metrics clients removal kill; do
+    metrics clients removal membership kill; do
     step "$test"
     "test_$test"
 done

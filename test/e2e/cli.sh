@@ -58,7 +58,7 @@ test_help()
     # Every verb that help lists explains itself, in both ways of asking.
     awk '/^  [a-z]+ ?[a-z]*  /{sub(/^  /, ""); sub(/  .*/, ""); print}' "$WORK/help" |
         grep -v '^dunlin' >"$WORK/verbs"
-    has_lines 23 "$WORK/verbs"
+    has_lines 26 "$WORK/verbs"
     while read -r verb; do
         # shellcheck disable=SC2086
         expect 0 help $verb
@@ -105,7 +105,7 @@ test_empty_fleet()
 {
     expect 0 status && says "dunlin-agent join" && says "no deployments yet"
     expect 0 status --json
-    json '.join_url and .version and .agents == {total:0,online:0,offline:0,stale:0,waiting:0}'
+    json '.join_url and .version and .agents == {total:0,online:0,offline:0,stale:0,waiting:0,quarantined:0}'
     json '.deployments == [] and (.cells | length) == 1'
     expect 0 agent list && says "no agents yet"
     expect 0 agent list --json && json '.agents == []'
@@ -319,8 +319,15 @@ test_updates()
     kill_agent 1 -TERM
     expect 0 deploy app@1 --select env=prod
     expect 1 wait app --timeout 1s && complains "1 pending after 1 s"
-    expect 0 agent remove 1 && expect 1 agent show 1
+    expect 0 agent remove 1 && expect 0 agent show 1 && says "Removed" && says "because"
     expect 0 agent list --json && json '.agents == []'
+    expect 0 agent list --all && says "Removed"
+    expect 0 agent revoke 1 && says "shut out" && expect 0 agent show 1 && says "Revoked"
+    expect 1 agent release 1 && complains "for good"
+    expect 0 agent replace 1 && says "dlt1-"
+    expect 0 agent replace 1 "$(cat "$WORK/out")" && says "takes the place of agent 1"
+    expect 2 agent replace 1 dlt1-abc && complains "no token of this manager"
+    expect 2 agent replace
     expect 0 deployment remove app && expect 0 deployment list && says "no deployments yet"
 }
 

@@ -83,6 +83,8 @@ static void test_every_command_has_words(void)
          "agent 1 (a0a1a2a3a4a5)",
          "set=a=b unset=c"},
         {{.type = COMMAND_AGENT_REMOVE}, &agent, "agent-remove", "agent 1 (a0a1a2a3a4a5)", ""},
+        {{.type = COMMAND_AGENT_REVOKE}, &agent, "agent-revoke", "agent 1 (a0a1a2a3a4a5)", ""},
+        {{.type = COMMAND_AGENT_RELEASE}, &agent, "agent-release", "agent 1 (a0a1a2a3a4a5)", ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct audit_entry e = {0};
@@ -130,7 +132,8 @@ static void test_alarms_say_whom_they_concern(void)
     check_words(&token, "alarm-token-reused", "batch 5, token 18", "");
     audit_alarm(&clone, m, &(struct alarm){.type = ALARM_CLONE, .number = 1});
     CU_ASSERT_STRING_EQUAL(clone.actor, "device:a0a1a2a3a4a5");
-    check_words(&clone, "alarm-clone", "agent 1 (a0a1a2a3a4a5)", "");
+    check_words(&clone, "alarm-clone", "agent 1 (a0a1a2a3a4a5)",
+                "two devices are this agent; kept out until it is released, revoked or replaced");
     free(m);
 }
 

@@ -136,6 +136,10 @@ static const struct exception EXCEPTIONS[2] = {
     {.deployment = 9, .generation = 0, .running = 3, .state = STATE_REMOVING},
 };
 
+static const struct replaced_row REPLACED = {
+    .id = {{7, 7}}, .number = 1, .batch = 0, .index = 3, .joined_s = 4000, .since_s = 5000};
+static const struct successor_row SUCCESSOR = {.number = 2, .batch = 0, .index = 4};
+
 static void write_fleet(struct ledger *l)
 {
     struct batch_row batch = sample_batch();
@@ -157,7 +161,19 @@ static void write_fleet(struct ledger *l)
     CU_ASSERT_EQUAL(ledger_agent(l, 1, &one, &newcomer, NULL), 0);
     CU_ASSERT_EQUAL(ledger_agent(l, 2, &two, NULL, NULL), 0);
     CU_ASSERT_EQUAL(ledger_status(l, 2, &two_reported, EXCEPTIONS, 2, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_replaced(l, 0, &REPLACED, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_successor(l, 0, &SUCCESSOR, NULL), 0);
     CU_ASSERT_TRUE(ledger_dirty(l));
+}
+
+static void check_membership(const struct manager *m)
+{
+    struct blocked_agent blocked[2];
+    CU_ASSERT_EQUAL(memcmp(manager_replaced(m, 0), &REPLACED, sizeof REPLACED), 0);
+    CU_ASSERT_EQUAL(memcmp(manager_successor(m, 0), &SUCCESSOR, sizeof SUCCESSOR), 0);
+    CU_ASSERT_EQUAL(manager_blocked(m, blocked, 2), 1);
+    CU_ASSERT_TRUE(key_id_equal(&blocked[0].id, &REPLACED.id));
+    CU_ASSERT_EQUAL(blocked[0].joined_s, 4000);
 }
 
 static void check_agents(const struct manager *m)
@@ -203,7 +219,7 @@ static void check_fleet(const struct manager *m)
     struct bundle_row bundle = sample_bundle();
     struct deployment_row deployment = sample_deployment();
     struct trust trust = sample_trust();
-    batch.redeemed = 2; /* counted from the agents */
+    batch.redeemed = 3; /* counted from the agents, and from who was replaced */
     CU_ASSERT_EQUAL_FATAL(manager_batch_count(m), 1);
     CU_ASSERT_EQUAL(memcmp(manager_batch(m, 0), &batch, sizeof batch), 0);
     CU_ASSERT_EQUAL_FATAL(manager_bundle_count(m), 1);
@@ -213,6 +229,7 @@ static void check_fleet(const struct manager *m)
     CU_ASSERT_EQUAL(memcmp(manager_trust(m), &trust, sizeof trust), 0);
     check_cohort(m);
     check_agents(m);
+    check_membership(m);
 }
 
 static void test_every_row_comes_back(void)
