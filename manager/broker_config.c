@@ -78,7 +78,6 @@ int broker_config_write(const struct broker_options *o, const char *user, struct
         "user %s\n"
         "log_dest file mosquitto.log\n"
         "log_type error\n"
-        "log_type warning\n"
         "log_type notice\n"
         "connection_messages false\n"
         "allow_duplicate_messages true\n",

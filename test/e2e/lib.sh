@@ -12,6 +12,7 @@ FLEET=$WORK/fleet
 export DUNLIN_DIR="$FLEET"
 began=$(date +%s)
 steps=0
+links=--plain # or nothing: TLS
 disks= # mounted by the test, to be unmounted when nobody works there any more
 
 # ---- what a test says ----
@@ -133,7 +134,8 @@ nap()
 # run_manager FLAG...: starts it, and doesn't wait.
 run_manager()
 {
-    dunlin-manager run --dir "$FLEET" --plain --listen 127.0.0.1:0 --reconnect-spread 2s "$@" \
+    # shellcheck disable=SC2086
+    dunlin-manager run --dir "$FLEET" $links --listen 127.0.0.1:0 --reconnect-spread 2s "$@" \
         >>"$WORK/manager.log" 2>&1 &
     echo $! >"$WORK/manager.pid"
 }
@@ -143,6 +145,13 @@ start_manager()
 {
     run_manager "$@"
     within 30 dunlin status || fail "the manager does not answer"
+}
+
+# start_tls_manager FLAG...: one whose links have TLS.
+start_tls_manager()
+{
+    links=
+    start_manager "$@"
 }
 
 # kill_manager SIGNAL: returns when it is gone.
@@ -179,6 +188,31 @@ door_pid()
 brokers()
 {
     [ "$(broker_pids | wc -l)" -eq "$1" ]
+}
+
+# ---- clients that are no agents ----
+
+# certify NAME ID [JOINED_S [NOW_S]]: $WORK/NAME.pem and NAME.key, as the manager gives them to the agent of that id.
+certify()
+{
+    rm -rf "$WORK/keys"
+    mkdir "$WORK/keys"
+    cp "$FLEET"/manager.db* "$WORK/keys/"
+    now=$(date +%s)
+    "$BIN/test/issue_certificate" "$WORK/keys" "$2" "${3:-$now}" "${4:-$now}" "$WORK/$1" ||
+        fail "no certificate for $1"
+}
+
+# as NAME: flags of a Mosquitto client that has that certificate, at the cell on $port.
+as()
+{
+    echo "-h 127.0.0.1 -p $port --cafile $FLEET/cells/0/ca.pem --cert $WORK/$1.pem --key $WORK/$1.key"
+}
+
+# cell_port I: of the I-th cell.
+cell_port()
+{
+    dunlin status --json | jq -r ".cells[$1].url" | sed 's/.*://'
 }
 
 # ---- bundles ----
