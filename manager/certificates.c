@@ -78,13 +78,13 @@ static uint32_t agent_period(uint64_t joined_s, uint64_t now_s)
 /* ---- what counts no more ---- */
 
 /*
- * Two periods cover what a certificate lives. The list is good for as long as the authority's own
- * certificate may be: a manager that is away must not stop the fleet.
+ * Two periods cover what a certificate lives. The list is good as long as the authority's own
+ * certificate is: neither a manager that is away nor a clock that was put back must stop the fleet.
  */
 int certificates_revoked(const struct keyring *k, const struct blocked_agent *blocked, size_t count,
                          uint64_t now_s, struct buffer *pem)
 {
-    uint64_t since_s = now_s / CERTIFICATES_SERVER_PERIOD_S * CERTIFICATES_SERVER_PERIOD_S;
+    uint64_t since_s = now_s / CERTIFICATES_AUTHORITY_PERIOD_S * CERTIFICATES_AUTHORITY_PERIOD_S;
     struct certificate_serial *serials = calloc(2 * count + 1, sizeof *serials);
     if (!serials)
         return ERR_NO_MEMORY;

@@ -203,10 +203,10 @@ certify()
         fail "no certificate for $1"
 }
 
-# as NAME: flags of a Mosquitto client that has that certificate, at the cell on $port.
+# as NAME: flags of a Mosquitto client that has that certificate, at the first cell.
 as()
 {
-    echo "-h 127.0.0.1 -p $port --cafile $FLEET/cells/0/ca.pem --cert $WORK/$1.pem --key $WORK/$1.key"
+    echo "-h 127.0.0.1 -p $(cell_port 0) --cafile $FLEET/cells/0/ca.pem --cert $WORK/$1.pem --key $WORK/$1.key"
 }
 
 # cell_port I: of the I-th cell.
