@@ -1,5 +1,6 @@
 #include "agent/chunks.h"
 
+#include "agent/room.h"
 #include "base/file.h"
 
 #include <dirent.h>
@@ -77,6 +78,9 @@ int chunks_get(const struct chunks *c, const struct digest *name, struct buffer 
 int chunks_put(const struct chunks *c, const struct digest *name, struct span frame,
                struct errmsg *em)
 {
+    int rv = room_check(c->folder, frame.len, 1, em);
+    if (rv < 0)
+        return errmsg_wrap(em, rv, "chunk %.12s", digest_hex(name).text);
     if (write_new(c, frame) == 0 && name_new(c, name) == 0)
         return 0;
     int error = errno;

@@ -1,5 +1,6 @@
 #include "agent/tree.h"
 
+#include "agent/room.h"
 #include "base/endian.h"
 #include "bundles/unpack.h"
 #include "sync/limits.h"
@@ -36,6 +37,7 @@ struct sweep {
 
 static int unpack_into(const char *part, struct content *content, const struct tree_pulse *pulse,
                        struct errmsg *em);
+static int room_for(int root, const struct manifest *m, struct errmsg *em);
 static int unpack_chunks(struct unpacker *u, struct content *content,
                          const struct tree_pulse *pulse, struct errmsg *em);
 static int check_counts(const struct unpacker *u, const struct manifest *m, uint64_t bytes,
@@ -103,8 +105,10 @@ static int unpack_into(const char *part, struct content *content, const struct t
     struct unpacker u;
     /* The tree's own mode must not depend on our umask. */
     int rv = fchmod(root, 0755) < 0 ? errmsg_set(em, ERR_IO, "%s: %s", part, strerror(errno)) : 0;
+    if (rv == 0)
+        rv = room_for(root, &content->manifest, em);
     if (rv == 0) {
-        unpack_start(&u, root);
+        unpack_start(&u, root, content->manifest.files);
         rv = unpack_chunks(&u, content, pulse, em);
     }
     close(root);
@@ -113,9 +117,17 @@ static int unpack_into(const char *part, struct content *content, const struct t
     return rv;
 }
 
+/* What the manifest says is all that will be written. */
+static int room_for(int root, const struct manifest *m, struct errmsg *em)
+{
+    int rv = room_check(root, m->bytes, m->files, em);
+    return rv < 0 ? errmsg_wrap(em, rv, "bundle %s %s", m->name, m->version) : 0;
+}
+
 static int unpack_chunks(struct unpacker *u, struct content *content,
                          const struct tree_pulse *pulse, struct errmsg *em)
 {
+    const struct manifest *m = &content->manifest;
     struct chunk_ref ref;
     struct span plain = SPAN_NONE;
     uint64_t bytes = 0;
@@ -127,6 +139,10 @@ static int unpack_chunks(struct unpacker *u, struct content *content,
         if (rv < 0)
             break;
         bytes += plain.len;
+        if (bytes > m->bytes) {
+            rv = check_counts(u, m, bytes, em);
+            break;
+        }
         if (pulse && !pulse->beat(pulse->context)) {
             rv = errmsg_set(em, ERR_BUSY, "stopped");
             break;
@@ -135,7 +151,7 @@ static int unpack_chunks(struct unpacker *u, struct content *content,
     int end = unpack_end(u, rv < 0 ? NULL : em);
     if (rv == 0)
         rv = end;
-    return rv < 0 ? rv : check_counts(u, &content->manifest, bytes, em);
+    return rv < 0 ? rv : check_counts(u, m, bytes, em);
 }
 
 static int check_counts(const struct unpacker *u, const struct manifest *m, uint64_t bytes,

@@ -96,6 +96,9 @@ int chunk_open(struct chunk_opener *o, struct span frame, const struct digest *n
         rv = open_zstd(o, data, plain);
     if (rv < 0)
         return rv;
+    /* Empty blocks of zstd could make a frame as long as one likes, and whoever keeps it pays. */
+    if (frame.len > plain->len + 1)
+        return ERR_RANGE;
     struct digest digest = digest_of(span_buffer(plain));
     return digest_equal(&digest, name) ? 0 : ERR_DIGEST;
 }

@@ -29,7 +29,8 @@ struct chunk_opener *chunk_opener_new(void);
 void chunk_opener_free(struct chunk_opener *o);
 /*
  * Unpacks a frame from anybody into `plain` (replaced; cap >= CHUNK_MAX) and compares it with its
- * name. ERR_FORMAT, ERR_RANGE (more than CHUNK_MAX) or ERR_DIGEST.
+ * name. ERR_FORMAT, ERR_RANGE (more than CHUNK_MAX, or a frame longer than its chunk and a byte) or
+ * ERR_DIGEST.
  */
 int chunk_open(struct chunk_opener *o, struct span frame, const struct digest *name,
                struct buffer *plain);

@@ -1,7 +1,6 @@
 #include "bundles/unpack.h"
 
 #include "base/file.h"
-#include "bundles/manifest.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -25,9 +24,9 @@ static int end_file(struct unpacker *u);
 static int system_error(const struct unpacker *u, struct errmsg *em);
 static void close_if_open(int *fd);
 
-void unpack_start(struct unpacker *u, int root)
+void unpack_start(struct unpacker *u, int root, uint32_t files_max)
 {
-    *u = (struct unpacker){.root = root, .folder = -1, .file = -1};
+    *u = (struct unpacker){.root = root, .folder = -1, .file = -1, .files_max = files_max};
 }
 
 int unpack_add(struct unpacker *u, struct span plain, struct errmsg *em)
@@ -119,9 +118,9 @@ static int check_entry(struct unpacker *u, struct errmsg *em)
         return errmsg_set(em, rv, "%.*s: its path, target or mode isn't safe", PATH_SHOWN, e->path);
     if (rv < 0)
         return errmsg_set(em, rv, "entry %u: its header is malformed", u->files + 1);
-    if (u->files == BUNDLE_FILES_MAX)
-        return errmsg_set(em, ERR_REFUSED, "%.*s: a bundle has at most %d entries", PATH_SHOWN,
-                          e->path, BUNDLE_FILES_MAX);
+    if (u->files == u->files_max)
+        return errmsg_set(em, ERR_FORMAT, "%.*s: is one entry more than the %u there should be",
+                          PATH_SHOWN, e->path, u->files_max);
     if (u->files > 0 && entry_path_compare(u->last, e->path) >= 0)
         return errmsg_set(em, ERR_FORMAT, "%.*s: comes again or out of order", PATH_SHOWN, e->path);
     return 0;
@@ -217,11 +216,16 @@ static int end_file(struct unpacker *u)
     return close(fd);
 }
 
+/* What a file system can't hold, such as two names that differ in case alone, it never will. */
 static int system_error(const struct unpacker *u, struct errmsg *em)
 {
-    int why = errno;
-    return errmsg_set(em, file_error(why) == ERR_NO_SPACE ? ERR_NO_SPACE : ERR_IO,
-                      "%.*s: can't be written: %s", PATH_SHOWN, u->entry.path, strerror(why));
+    static const int never[] = {EEXIST, ENAMETOOLONG, EILSEQ, EINVAL, EPERM, EOPNOTSUPP, EFBIG};
+    int why = errno, rv = file_error(why) == ERR_NO_SPACE ? ERR_NO_SPACE : ERR_IO;
+    for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
+        if (why == never[i])
+            rv = ERR_REFUSED;
+    return errmsg_set(em, rv, "%.*s: can't be written: %s", PATH_SHOWN, u->entry.path,
+                      strerror(why));
 }
 
 static void close_if_open(int *fd)

@@ -10,12 +10,13 @@
 
 /* The caller's memory; about 5 KiB. */
 struct unpacker {
-    int root;            /* descriptor of the folder, borrowed */
-    int folder;          /* the folder of the first `folder_len` bytes of `last`, or -1 */
-    int file;            /* the file being written, or -1 */
-    int error;           /* the first error, which stays */
-    uint64_t file_left;  /* bytes it still lacks */
-    uint32_t files;      /* entries so far */
+    int root;           /* descriptor of the folder, borrowed */
+    int folder;         /* the folder of the first `folder_len` bytes of `last`, or -1 */
+    int file;           /* the file being written, or -1 */
+    int error;          /* the first error, which stays */
+    uint64_t file_left; /* bytes it still lacks */
+    uint32_t files;     /* entries so far */
+    uint32_t files_max;
     uint32_t header_len; /* 0 while the length itself is being collected */
     size_t have;         /* bytes collected of length and header */
     size_t folder_len;
@@ -24,8 +25,9 @@ struct unpacker {
     struct entry entry;
 };
 
-/* `root` must be open, empty, and stay open until unpack_end. */
-void unpack_start(struct unpacker *u, int root);
+/* `root` must be open, empty, and stay open until unpack_end. More than `files_max` entries are
+ * refused. */
+void unpack_start(struct unpacker *u, int root, uint32_t files_max);
 /*
  * Takes the next bytes, in pieces of any size. ERR_FORMAT, ERR_REFUSED, ERR_NO_SPACE or ERR_IO,
  * with the entry's path in the sentence; after an error every call answers it again.

@@ -180,7 +180,7 @@ static void unpack(const struct manifest *m, const char *tree)
     struct chunk_opener *o = chunk_opener_new();
     must(o && file_make_folder(tree, 0700, &em) == 0, tree);
     int root = open(tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    unpack_start(&u, root);
+    unpack_start(&u, root, BUNDLE_FILES_MAX);
     for (uint32_t i = 0; i < m->index_count; i++) {
         fetch(o, &m->index[i], &index);
         int count = index_count(span_buffer(&index));

@@ -1,5 +1,6 @@
 /* Whatever the stream says, everything it writes lies in the folder that it was given. */
 #include "base/file.h"
+#include "bundles/manifest.h"
 #include "bundles/unpack.h"
 #include "test/fuzz/fuzz.h"
 
@@ -48,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct unpacker u;
     int root = open_inside();
     assert(root >= 0);
-    unpack_start(&u, root);
+    unpack_start(&u, root, BUNDLE_FILES_MAX);
     int rv = unpack_add(&u, span_of(data, size), NULL);
     int end = unpack_end(&u, NULL);
     assert(rv == 0 || end == rv);

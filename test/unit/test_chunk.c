@@ -161,6 +161,24 @@ static void test_declared_sizes_and_windows_allocate_nothing(void)
     }
 }
 
+/* A chunk of one byte behind as many empty blocks as one likes. */
+static void test_frame_longer_than_its_chunk_is_refused(void)
+{
+    static const uint8_t start[] = {1, 0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x50};
+    static const uint8_t end[] = {0x09, 0x00, 0x00, 'x'}; /* the last block: one byte, as it is */
+    static uint8_t frame[CHUNK_FRAME_MAX];
+    struct digest name = digest_of(span_text("x"));
+    struct buffer opened;
+    for (size_t blocks = 0; blocks < 80000; blocks = 2 * blocks + 1) {
+        size_t len = sizeof start + 3 * blocks;
+        memset(frame, 0, sizeof frame); /* a block that is empty, raw and not the last */
+        memcpy(frame, start, sizeof start);
+        memcpy(frame + len, end, sizeof end);
+        CU_ASSERT_EQUAL(open_as(span_of(frame, len + sizeof end), &name, &opened), ERR_RANGE);
+    }
+    CU_ASSERT_EQUAL(open_as(span_of("\0x", 2), &name, &opened), 0);
+}
+
 static void test_only_one_frame_of_todays_zstd_is_read(void)
 {
     struct buffer frame = pack(text_of(3000));
@@ -188,6 +206,7 @@ static const struct suite_test tests[] = {
     TEST(test_plain_frame_above_the_limit_is_refused),
     TEST(test_frame_that_swells_beyond_a_chunk_is_refused),
     TEST(test_declared_sizes_and_windows_allocate_nothing),
+    TEST(test_frame_longer_than_its_chunk_is_refused),
     TEST(test_only_one_frame_of_todays_zstd_is_read),
 };
 

@@ -105,7 +105,7 @@ static void test_stream_is_as_the_format_says(void)
 
     struct tree_path t = tree_new();
     int root = open(t.text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    unpack_start(&u, root);
+    unpack_start(&u, root, BUNDLE_FILES_MAX);
     CU_ASSERT_EQUAL(unpack_add(&u, stream, &em), 0);
     CU_ASSERT_EQUAL(unpack_end(&u, &em), 0);
     close(root);

@@ -120,7 +120,7 @@ static void unpack(const struct tree_path *into, size_t piece)
     static struct unpacker u;
     uint64_t bytes = 0;
     uint32_t chunks = 0;
-    unpack_start(&u, root);
+    unpack_start(&u, root, BUNDLE_FILES_MAX);
     for (uint32_t i = 0; i < m.index_count; i++) {
         fetch(o, &m.index[i], &index);
         int count = index_count(span_buffer(&index));
