@@ -67,7 +67,7 @@ tells()
 
 picture()
 {
-    dunlin status --json | jq -S 'del(.counters, .cells)'
+    dunlin status --json | jq -S 'del(.counters, .cells, .joins)'
     dunlin agent list --json | jq -S '.agents[] | del(.last_seen)'
     for what in bundle deployment token; do dunlin $what list --json; done | jq -S .
 }
