@@ -312,6 +312,11 @@ int cells_block(struct cells *c, const struct blocked_agent *blocked, size_t cou
     return 0;
 }
 
+bool cells_blocks(const struct cells *c, const struct key_id *agent)
+{
+    return admission_blocks(c->admission, agent);
+}
+
 void cells_renew(struct cells *c, uint64_t now_s)
 {
     struct errmsg em = {.text = ""};

@@ -60,6 +60,7 @@ uint64_t cells_deadline_ms(const struct cells *c);
  * until now are cut. On error nothing has changed for sure: call it again. */
 int cells_block(struct cells *c, const struct blocked_agent *blocked, size_t count, uint64_t now_s,
                 struct errmsg *em);
+bool cells_blocks(const struct cells *c, const struct key_id *agent);
 /* Makes certificates anew when it is time. Cheap when it isn't. */
 void cells_renew(struct cells *c, uint64_t now_s);
 
