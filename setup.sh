@@ -3,9 +3,9 @@
 # is about to install, and is silent when nothing is missing; run it as often as you like.
 set -eu
 
-build='cmake ninja-build ccache gcc libc6-dev pkg-config libcurl4-openssl-dev libjansson-dev
-libmbedtls-dev libmicrohttpd-dev libmosquitto-dev libmsgpack-dev libqrencode-dev libsqlite3-dev
-libyaml-dev libzstd-dev mosquitto mosquitto-clients'
+build='cmake ninja-build ccache gcc libc6-dev pkg-config libcurl4-openssl-dev libgnutls28-dev
+libjansson-dev libmbedtls-dev libmicrohttpd-dev libmosquitto-dev libmsgpack-dev libqrencode-dev
+libsqlite3-dev libyaml-dev libzstd-dev mosquitto mosquitto-clients'
 test='clang clang-format clang-tidy codespell cppcheck curl jq libclang-rt-14-dev libcunit1-dev
 openssl procps python3 python3-pyzbar shellcheck sqlite3'
 

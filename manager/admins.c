@@ -82,6 +82,7 @@ int admins_find(const struct admins *a, const struct admin_secret *secret, uint6
         if (mac_equal(span_of(row->digest.bytes, DIGEST_LEN), span_of(digest.bytes, DIGEST_LEN)))
             found = row;
     }
+    *out = found;
     if (!found)
         return errmsg_set(em, ERR_NOT_FOUND, "this manager knows no such admin token");
     if (found->revoked)
@@ -91,7 +92,6 @@ int admins_find(const struct admins *a, const struct admin_secret *secret, uint6
                           "the credentials of %s have expired: have new ones made with `dunlin "
                           "admin create`",
                           found->name);
-    *out = found;
     return 0;
 }
 

@@ -30,9 +30,9 @@ uint32_t admins_count(const struct admins *a);
 const struct admin_row *admins_row(const struct admins *a, uint32_t index);
 
 /*
- * The credential that has this secret and is good at `now_s`. ERR_NOT_FOUND, ERR_EXPIRED or
- * ERR_REFUSED (revoked), with a sentence. How long it takes depends on how many there are, not on
- * the secret.
+ * The credential that has this secret; NULL: none has. 0 when it is good at `now_s`, else
+ * ERR_NOT_FOUND, ERR_EXPIRED or ERR_REFUSED (revoked), with a sentence. How long it takes depends
+ * on how many there are, not on the secret.
  */
 int admins_find(const struct admins *a, const struct admin_secret *secret, uint64_t now_s,
                 const struct admin_row **out, struct errmsg *em);

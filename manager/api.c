@@ -1,22 +1,17 @@
 #include "manager/api.h"
 
+#include "base/clock.h"
 #include "base/file.h"
+#include "manager/address.h"
+#include "manager/api_access.h"
+#include "manager/api_listen.h"
 #include "manager/api_routes.h"
+#include "manager/api_tls.h"
 
 #include <assert.h>
-#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
-
-/* Operators and their programs on this machine. */
-#define CONNECTIONS_MAX 128
-/* A silent client gives its place back; one that waits for a commit is not counted as silent. */
-#define SILENCE_S_MAX 60
-/* Of one connection: its header lines, and pieces of bodies and answers on their way. */
-#define CONNECTION_MEMORY 65536
 
 static const struct route routes[] = {
     {"GET", "/v1/status", ROLE_VIEWER, 0, api_status_show},
@@ -50,6 +45,9 @@ static const struct route routes[] = {
     {"POST", "/v1/deployments/*/rollback", ROLE_OPERATOR, API_JSON_MAX, api_deployments_rollback},
     {"GET", "/v1/rollouts/*", ROLE_VIEWER, 0, api_rollouts_show},
     {"GET", "/v1/audit", ROLE_VIEWER, 0, api_audit_list},
+    {"POST", "/v1/admins", ROLE_ADMIN, API_JSON_MAX, api_admins_create},
+    {"GET", "/v1/admins", ROLE_ADMIN, 0, api_admins_list},
+    {"DELETE", "/v1/admins/*", ROLE_ADMIN, 0, api_admins_revoke},
     {"GET", "/metrics", ROLE_VIEWER, 0, api_metrics_show},
 };
 
@@ -59,32 +57,56 @@ const struct route *api_routes(size_t *count)
     return routes;
 }
 
-struct api {
-    struct daemon *daemon;
-    struct MHD_Daemon *http;
-    struct api_tools tools;
-    struct request *waiting; /* their connections are suspended */
-    struct sockaddr_un address;
+/* Names of a certificate: what operators are told, what we listen on, and what a program on this
+ * machine says. */
+#define HOSTS_MAX 5
+
+/* One of the two places where requests come from. */
+struct listener {
+    struct api *api;
+    struct MHD_Daemon *http; /* NULL: there is none */
+    bool remote;
 };
 
-static int make_tools(struct api *a, struct errmsg *em);
-static int start_http(struct api *a, const char *socket_path, struct errmsg *em);
-static int listen_on(const struct sockaddr_un *address, struct errmsg *em);
+struct api {
+    struct daemon *daemon;
+    struct listener local, remote;
+    struct api_tools tools;
+    struct request *waiting; /* their connections are suspended */
+    char socket_path[FILE_PATH_MAX];
+
+    struct api_access *access;
+    struct api_tls *tls;
+    struct site site;
+    const char *hosts[HOSTS_MAX];
+    char url[DAEMON_HOST_MAX + 16];
+};
+
+static int start(struct api *a, const struct api_options *o, struct errmsg *em);
+static int start_remote(struct api *a, const struct api_options *o, struct errmsg *em);
+static void name_site(struct api *a, const struct api_options *o);
+static void stop(struct listener *l);
+static enum MHD_Result on_admit(void *context, const struct sockaddr *from, socklen_t len);
+static void on_connection(void *context, struct MHD_Connection *connection, void **state,
+                          enum MHD_ConnectionNotificationCode what);
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *data,
                                   size_t *data_len, void **state);
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode how);
+static enum MHD_Result begin(const struct listener *l, struct MHD_Connection *connection,
+                             const char *url, const char *method, void **state);
 static struct request *new_request(struct api *a, struct MHD_Connection *connection,
                                    const char *url, const char *method);
 static bool matches(const char *pattern, const char *path, char name[static API_NAME_MAX + 1]);
 static void take_body(struct request *r, struct span piece);
 static void handle(struct request *r);
 static enum MHD_Result send_or_wait(struct api *a, struct request *r);
+static enum MHD_Result answer(struct request *r);
 static void forget_answered(struct api *a);
 static void free_request(struct request *r);
 
-struct api *api_new(struct daemon *d, const char *socket_path, struct errmsg *em)
+struct api *api_new(struct daemon *d, const struct api_options *options, struct errmsg *em)
 {
     struct api *a = calloc(1, sizeof *a);
     if (!a) {
@@ -92,7 +114,9 @@ struct api *api_new(struct daemon *d, const char *socket_path, struct errmsg *em
         return NULL;
     }
     a->daemon = d;
-    if (make_tools(a, em) == 0 && start_http(a, socket_path, em) == 0)
+    a->local = (struct listener){.api = a};
+    a->remote = (struct listener){.api = a, .remote = true};
+    if (start(a, options, em) == 0)
         return a;
     api_free(a);
     return NULL;
@@ -107,81 +131,134 @@ void api_free(struct api *a)
      * no connection. */
     for (struct request *r = a->waiting; r; r = r->next_waiting)
         MHD_resume_connection(r->connection);
-    if (a->http) {
-        MHD_stop_daemon(a->http);
-        unlink(a->address.sun_path);
-    }
+    if (a->local.http)
+        unlink(a->socket_path);
+    stop(&a->local);
+    stop(&a->remote);
+    api_tls_free(a->tls);
+    api_access_free(a->access);
     chunk_opener_free(a->tools.opener);
     free(a);
 }
 
-int api_descriptor(const struct api *a)
+const char *api_url(const struct api *a)
 {
-    return MHD_get_daemon_info(a->http, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    return a->remote.http ? a->url : NULL;
+}
+
+void api_watch(const struct api *a, struct pollfd fds[static API_FDS])
+{
+    const struct listener *const listeners[API_FDS] = {&a->local, &a->remote};
+    for (size_t i = 0; i < API_FDS; i++) {
+        struct MHD_Daemon *http = listeners[i]->http;
+        int fd = http ? MHD_get_daemon_info(http, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd : -1;
+        fds[i] = (struct pollfd){.fd = fd, .events = POLLIN};
+    }
 }
 
 /* MHD 0.9.75 has no descriptor of its own that a resumed connection would make readable. */
 int api_timeout_ms(const struct api *a)
 {
+    int least = -1;
     for (const struct request *r = a->waiting; r; r = r->next_waiting)
         if (!r->waiting)
             return 0;
-    MHD_UNSIGNED_LONG_LONG ms;
-    if (MHD_get_timeout(a->http, &ms) != MHD_YES)
-        return -1;
-    return ms < 60000 ? (int)ms : 60000;
+    for (const struct listener *l = &a->local; l; l = l == &a->local ? &a->remote : NULL) {
+        MHD_UNSIGNED_LONG_LONG ms;
+        if (!l->http || MHD_get_timeout(l->http, &ms) != MHD_YES)
+            continue;
+        int this = ms < 60000 ? (int)ms : 60000;
+        least = least < 0 || this < least ? this : least;
+    }
+    return least;
 }
 
 void api_service(struct api *a)
 {
     forget_answered(a);
-    MHD_run(a->http);
+    MHD_run(a->local.http);
+    if (!a->remote.http)
+        return;
+    api_tls_renew(a->tls, daemon_now_s(a->daemon));
+    api_access_hurry(a->access, clock_monotonic_ms());
+    MHD_run(a->remote.http);
 }
 
-static int make_tools(struct api *a, struct errmsg *em)
+static int start(struct api *a, const struct api_options *o, struct errmsg *em)
 {
+    const struct api_hooks hooks = {
+        .context = &a->local, .request = on_request, .completed = on_completed};
+    int rv = file_path(a->socket_path, em, "%s", o->socket_path);
+    if (rv < 0)
+        return rv;
     a->tools.opener = chunk_opener_new();
-    return a->tools.opener ? 0 : errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+    if (!a->tools.opener)
+        return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+    a->local.http = api_listen_local(o->socket_path, &hooks, em);
+    if (!a->local.http)
+        return ERR_IO;
+    return o->host[0] ? start_remote(a, o, em) : 0;
 }
 
-static int start_http(struct api *a, const char *socket_path, struct errmsg *em)
+static int start_remote(struct api *a, const struct api_options *o, struct errmsg *em)
 {
-    a->address.sun_family = AF_UNIX;
-    size_t len = strlen(socket_path);
-    if (len >= sizeof a->address.sun_path)
-        return errmsg_set(em, ERR_RANGE,
-                          "%s: a socket's path has at most %zu bytes; choose a shorter folder",
-                          socket_path, sizeof a->address.sun_path - 1);
-    memcpy(a->address.sun_path, socket_path, len);
-    int fd = listen_on(&a->address, em);
-    if (fd < 0)
-        return fd;
-    a->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request,
-                               a, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED,
-                               on_completed, a, MHD_OPTION_CONNECTION_LIMIT,
-                               (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-                               (unsigned)SILENCE_S_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                               (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
-    if (a->http)
-        return 0;
-    close(fd);
-    return errmsg_set(em, ERR_IO, "%s: cannot serve HTTP: %s", socket_path, strerror(errno));
+    const struct api_hooks hooks = {.context = &a->remote,
+                                    .request = on_request,
+                                    .completed = on_completed,
+                                    .admit = on_admit,
+                                    .notified = on_connection};
+    int port = o->port;
+    name_site(a, o);
+    a->access = api_access_new(a->daemon);
+    if (!a->access)
+        return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+    a->tls = api_tls_new(o->keys, &a->site, daemon_now_s(a->daemon), em);
+    if (!a->tls)
+        return ERR_CRYPTO;
+    a->remote.http = api_listen_remote(o->host, &port, &hooks, em);
+    if (!a->remote.http)
+        return ERR_IO;
+    snprintf(a->url, sizeof a->url, "https://%s:%d", a->hosts[0], port);
+    return 0;
 }
 
-static int listen_on(const struct sockaddr_un *address, struct errmsg *em)
+/* Each name once; what stands for all addresses is none. */
+static void name_site(struct api *a, const struct api_options *o)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    unlink(address->sun_path);
-    mode_t before = umask(0177);
-    bool bound = bind(fd, (const struct sockaddr *)address, sizeof *address) == 0;
-    umask(before);
-    if (bound && listen(fd, CONNECTIONS_MAX) == 0)
-        return fd;
-    int rv = errmsg_set(em, file_error(errno), "%s: cannot listen: %s", address->sun_path,
-                        strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return rv;
+    const char *const all[HOSTS_MAX] = {o->advertise ? o->advertise : o->host, o->host, o->listen,
+                                        "localhost", "127.0.0.1"};
+    a->site = (struct site){.name = "Dunlin API", .hosts = a->hosts};
+    for (size_t i = 0; i < HOSTS_MAX; i++) {
+        bool skip = address_is_any(all[i]);
+        for (size_t k = 0; k < a->site.host_count; k++)
+            skip |= strcmp(a->hosts[k], all[i]) == 0;
+        if (!skip)
+            a->hosts[a->site.host_count++] = all[i];
+    }
+}
+
+static void stop(struct listener *l)
+{
+    if (l->http)
+        MHD_stop_daemon(l->http);
+    l->http = NULL;
+}
+
+static enum MHD_Result on_admit(void *context, const struct sockaddr *from, socklen_t len)
+{
+    (void)len;
+    const struct listener *l = context;
+    return api_access_admit(l->api->access, from) ? MHD_YES : MHD_NO;
+}
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **state,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    const struct listener *l = context;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED)
+        *state = api_access_enter(l->api->access, connection, clock_monotonic_ms());
+    else
+        api_access_leave(*state);
 }
 
 /* Called by MHD once when the header is there, then for each piece of the body, then at its end,
@@ -191,12 +268,10 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
                                   size_t *data_len, void **state)
 {
     (void)version;
-    struct api *a = context;
+    const struct listener *l = context;
     struct request *r = *state;
-    if (!r) {
-        *state = new_request(a, connection, url, method);
-        return *state ? MHD_YES : MHD_NO;
-    }
+    if (!r)
+        return begin(l, connection, url, method, state);
     if (*data_len > 0) {
         take_body(r, span_of(data, *data_len));
         *data_len = 0;
@@ -204,7 +279,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     }
     if (!r->handled)
         handle(r);
-    return send_or_wait(a, r);
+    return send_or_wait(l->api, r);
 }
 
 static void on_completed(void *context, struct MHD_Connection *connection, void **state,
@@ -221,6 +296,21 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
     *state = NULL;
 }
 
+/* The socket is its owner's. Of a stranger no body is read. */
+static enum MHD_Result begin(const struct listener *l, struct MHD_Connection *connection,
+                             const char *url, const char *method, void **state)
+{
+    struct request *r = new_request(l->api, connection, url, method);
+    *state = r;
+    if (!r)
+        return MHD_NO;
+    if (!l->remote)
+        r->role = ROLE_ADMIN;
+    else if (!api_access_identify(l->api->access, r))
+        return answer(r);
+    return MHD_YES;
+}
+
 static struct request *new_request(struct api *a, struct MHD_Connection *connection,
                                    const char *url, const char *method)
 {
@@ -230,7 +320,6 @@ static struct request *new_request(struct api *a, struct MHD_Connection *connect
     r->daemon = a->daemon;
     r->tools = &a->tools;
     r->connection = connection;
-    r->role = ROLE_ADMIN; /* the socket is its owner's */
     for (size_t i = 0; i < sizeof routes / sizeof routes[0] && !r->route; i++) {
         if (!matches(routes[i].path, url, r->name))
             continue;
@@ -257,10 +346,12 @@ static bool matches(const char *pattern, const char *path, char name[static API_
     return true;
 }
 
-/* A body that is too large is read to its end and dropped, so that the client hears why. */
+/* A body that is too large, or that its sender may not send, is read to its end and dropped, so
+ * that the client hears why. */
 static void take_body(struct request *r, struct span piece)
 {
-    size_t max = r->route ? r->route->body_max : 0;
+    bool may = r->route && r->role >= r->route->role;
+    size_t max = may ? r->route->body_max : 0;
     r->body_too_large |= piece.len > max - r->body.len;
     if (r->body_too_large)
         return;
@@ -288,28 +379,36 @@ static void handle(struct request *r)
                             "this path is there, but not with this method");
     else if (!r->route)
         request_reply_error(r, MHD_HTTP_NOT_FOUND, "there is no such path");
+    else if (!request_may(r, r->route->role))
+        return;
     else if (r->body_too_large)
         request_reply_error(r, MHD_HTTP_CONTENT_TOO_LARGE,
                             "the body is too large: %s %s takes at most %zu bytes",
                             r->route->method, r->route->path, r->route->body_max);
-    else if (request_may(r, r->route->role))
+    else
         r->route->handle(r);
 }
 
 static enum MHD_Result send_or_wait(struct api *a, struct request *r)
 {
-    if (r->response) {
-        enum MHD_Result sent = MHD_queue_response(r->connection, r->status, r->response);
-        MHD_destroy_response(r->response);
-        r->response = NULL;
-        return sent;
-    }
+    if (r->response)
+        return answer(r);
     if (!r->waiting)
         return MHD_NO;
     MHD_suspend_connection(r->connection);
     r->next_waiting = a->waiting;
     a->waiting = r;
     return MHD_YES;
+}
+
+static enum MHD_Result answer(struct request *r)
+{
+    if (!r->response)
+        return MHD_NO;
+    enum MHD_Result sent = MHD_queue_response(r->connection, r->status, r->response);
+    MHD_destroy_response(r->response);
+    r->response = NULL;
+    return sent;
 }
 
 /* An answered request may be freed by the next MHD_run. */

@@ -66,6 +66,7 @@ struct request {
     request_finish *finish;
     struct request *next_waiting;
     struct key_id agent; /* what a command is about, for its finish */
+    struct admin_secret secret;
     enum role role;
     char actor[AUDIT_ACTOR_MAX]; /* "": not found out yet */
 

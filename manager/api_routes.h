@@ -10,6 +10,10 @@ request_handler api_status_show;
 request_handler api_metrics_show;
 request_handler api_audit_list;
 
+request_handler api_admins_create;
+request_handler api_admins_list;
+request_handler api_admins_revoke;
+
 /* The whole table; api.c has it. */
 const struct route *api_routes(size_t *count);
 

@@ -6,6 +6,7 @@
 #include "manager/daemon.h"
 
 #include "base/clock.h"
+#include "base/date.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "crypto/random.h"
@@ -13,6 +14,7 @@
 #include "manager/api.h"
 #include "manager/auditor.h"
 #include "manager/cells.h"
+#include "manager/certificates.h"
 #include "manager/door.h"
 #include "manager/flood.h"
 #include "manager/keyring.h"
@@ -24,7 +26,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,8 +41,8 @@
 #define TURN_MS_MAX 50
 /* A document is good for a week, and made anew at half of it. */
 #define DOCUMENT_LIFE_S (7 * 86400)
-/* Descriptors besides the cells': signals, the API, the door's. */
-#define FDS_OWN (2 + DOOR_FDS)
+/* Descriptors besides the cells': signals, the API's, the door's. */
+#define FDS_OWN (1 + API_FDS + DOOR_FDS)
 /* Instead of a cell's number: the device came through the door. */
 #define BY_DOOR SIZE_MAX
 
@@ -375,7 +376,13 @@ static int open_outside(struct daemon *d, struct errmsg *em)
         rv = file_path(path, em, "%s/manager.sock", d->dir);
     if (rv < 0)
         return rv;
-    d->api = api_new(d, path, em);
+    const struct api_options api = {.socket_path = path,
+                                    .keys = &d->keys,
+                                    .host = d->options.api_host,
+                                    .port = d->options.api_port,
+                                    .advertise = d->options.advertise,
+                                    .listen = d->options.host};
+    d->api = api_new(d, &api, em);
     return d->api ? 0 : ERR_IO;
 }
 
@@ -419,8 +426,8 @@ int daemon_run(struct daemon *d, struct errmsg *em)
     d->stop = false;
     while (!d->stop && d->fatal == 0) {
         fds[0] = (struct pollfd){.fd = d->signals, .events = POLLIN};
-        fds[1] = (struct pollfd){.fd = api_descriptor(d->api), .events = POLLIN};
-        door_watch(d->door, fds + 2);
+        api_watch(d->api, fds + 1);
+        door_watch(d->door, fds + 1 + API_FDS);
         cells_watch(d->cells, fds + FDS_OWN);
         wait_for_events(d, fds, count);
         turn(d, fds);
@@ -457,7 +464,7 @@ static void turn(struct daemon *d, const struct pollfd *fds)
     bool tick = now_ms >= d->next_tick_ms;
     d->now_s = clock_wall_s();
     d->stop = fds[0].revents && read(d->signals, &signal, sizeof signal) > 0;
-    door_service(d->door, fds + 2, tick, now_ms);
+    door_service(d->door, fds + 1 + API_FDS, tick, now_ms);
     cells_service(d->cells, fds + FDS_OWN, tick, now_ms);
     api_service(d->api);
     if (tick) {
@@ -868,6 +875,23 @@ struct porter_counters daemon_porter(const struct daemon *d)
     return door_counters(d->door);
 }
 
+const char *daemon_api_url(const struct daemon *d)
+{
+    return api_url(d->api);
+}
+
+int daemon_authority_pem(const struct daemon *d, char out[static CERTIFICATE_PEM_MAX])
+{
+    uint8_t room[CERTIFICATE_MAX];
+    struct buffer der = buffer_on(room, sizeof room);
+    struct buffer pem = buffer_on(out, CERTIFICATE_PEM_MAX - 1);
+    int rv = certificates_authority(&d->keys, d->now_s, &der);
+    if (rv == 0)
+        rv = certificate_pem(span_buffer(&der), &pem);
+    out[rv < 0 ? 0 : pem.len] = '\0';
+    return rv;
+}
+
 size_t daemon_cell_count(const struct daemon *d)
 {
     return cells_count(d->cells);
@@ -944,8 +968,8 @@ static void keep_admin(struct daemon *d, const char *actor, const char *action,
     audit_text(e.actor, sizeof e.actor, "%s", actor);
     audit_text(e.action, sizeof e.action, "%s", action);
     audit_text(e.object, sizeof e.object, "admin %s", row->name);
-    audit_text(e.detail, sizeof e.detail, "role=%s expires=%" PRIu64, role_name(row->role),
-               row->expires_s);
+    audit_text(e.detail, sizeof e.detail, "role=%s expires=%s", role_name(row->role),
+               date_text(row->expires_s).text);
     if (d->broken == 0)
         d->broken = ledger_admin(d->ledger, out->index, row, &d->why);
     audit(d, &e);

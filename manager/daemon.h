@@ -6,6 +6,7 @@
 #ifndef DUNLIN_MANAGER_DAEMON_H
 #define DUNLIN_MANAGER_DAEMON_H
 
+#include "crypto/certificate.h"
 #include "crypto/token.h"
 #include "manager/core/manager.h"
 #include "manager/depot.h"
@@ -31,8 +32,10 @@ struct daemon_options {
     int port;                   /* the first cell's; 0: any free ones; -1: kept, or from 8883 on */
     bool plain;                 /* no TLS: for a loopback `host` only */
     uint32_t join_rate;         /* new connections a second to join, from one source */
-    const char *advertise;      /* the host in URLs for devices; NULL: `host` */
-    unsigned cells;             /* our own brokers; 0: as many as the last time, or one */
+    char api_host[DAEMON_HOST_MAX]; /* where the API listens on TCP; "": only on its socket */
+    int api_port;                   /* 0: any */
+    const char *advertise;          /* the host in URLs for devices; NULL: `host` */
+    unsigned cells;                 /* our own brokers; 0: as many as the last time, or one */
     const char *const
         *brokers; /* URLs of brokers that run already: then there are none of our own */
     size_t broker_count;
@@ -64,6 +67,11 @@ const char *daemon_join_url(const struct daemon *d);
 /* Links have no TLS. */
 bool daemon_is_plain(const struct daemon *d);
 struct porter_counters daemon_porter(const struct daemon *d);
+
+/* Where operators reach the API from afar; NULL: nowhere. */
+const char *daemon_api_url(const struct daemon *d);
+/* What they check its certificate by; a text. */
+int daemon_authority_pem(const struct daemon *d, char out[static CERTIFICATE_PEM_MAX]);
 
 /*
  * Tells how a command ended. `commit_rv` below 0: nothing of it happened, and `em` says why

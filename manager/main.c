@@ -36,6 +36,10 @@ static const char HELP[] =
     "New\n"
     "                         devices join at the next free port (8884), with a token.\n"
     "  --advertise HOST       the name that devices connect to, when it isn't the one above\n"
+    "  --api HOST:PORT        let operators in from afar: HTTPS with a certificate of this fleet, "
+    "for\n"
+    "                         those that `dunlin admin create` made credentials for. Default: "
+    "off.\n"
     "  --join-rate N          new connections a second to join, from one source; ten times as "
     "many at\n"
     "                         once. Default: 50.\n"
@@ -86,6 +90,7 @@ enum option_id {
     OPTION_DIR = 1,
     OPTION_LISTEN,
     OPTION_ADVERTISE,
+    OPTION_API,
     OPTION_JOIN_RATE,
     OPTION_PLAIN,
     OPTION_CELLS,
@@ -102,6 +107,7 @@ static const struct option OPTIONS[] = {
     {"dir", required_argument, NULL, OPTION_DIR},
     {"listen", required_argument, NULL, OPTION_LISTEN},
     {"advertise", required_argument, NULL, OPTION_ADVERTISE},
+    {"api", required_argument, NULL, OPTION_API},
     {"join-rate", required_argument, NULL, OPTION_JOIN_RATE},
     {"plain", no_argument, NULL, OPTION_PLAIN},
     {"cells", required_argument, NULL, OPTION_CELLS},
@@ -126,6 +132,7 @@ static int check_plain(const struct daemon_options *o, struct errmsg *em);
 static int check_advertised(const struct daemon_options *o, struct errmsg *em);
 static int take(struct call *call, int id, const char *value, struct errmsg *em);
 static int take_listen(struct daemon_options *o, const char *value, struct errmsg *em);
+static int take_api(struct daemon_options *o, const char *value, struct errmsg *em);
 static int take_number(const char *what, const char *value, unsigned max, unsigned *out,
                        struct errmsg *em);
 static int take_broker(struct call *call, const char *value, struct errmsg *em);
@@ -258,6 +265,10 @@ static int check_advertised(const struct daemon_options *o, struct errmsg *em)
         return errmsg_set(em, ERR_USAGE,
                           "--listen %s: devices need a name to connect to: say --advertise HOST",
                           o->host);
+    if (address_is_any(o->api_host) && !o->advertise)
+        return errmsg_set(em, ERR_USAGE,
+                          "--api %s: operators need a name to connect to: say --advertise HOST",
+                          o->api_host);
     return 0;
 }
 
@@ -275,6 +286,8 @@ static int take(struct call *call, int id, const char *value, struct errmsg *em)
         return strlen(value) < DAEMON_HOST_MAX && value[0] && !strpbrk(value, ":/ ")
                    ? 0
                    : errmsg_set(em, ERR_USAGE, "--advertise %s: this is no host name", value);
+    case OPTION_API:
+        return take_api(o, value, em);
     case OPTION_JOIN_RATE:
         return take_number("--join-rate", value, PORTER_RATE_MAX, &o->join_rate, em);
     case OPTION_PLAIN:
@@ -334,6 +347,21 @@ static int take_listen(struct daemon_options *o, const char *value, struct errms
     memcpy(o->host, host, len);
     o->host[len] = '\0';
     o->port = *rest == ':' ? (int)port : -1;
+    return 0;
+}
+
+static int take_api(struct daemon_options *o, const char *value, struct errmsg *em)
+{
+    unsigned long port;
+    const char *colon = strrchr(value, ':');
+    size_t len = colon ? (size_t)(colon - value) : 0;
+    if (len == 0 || len >= sizeof o->api_host || memchr(value, '/', len) || memchr(value, ':', len))
+        return errmsg_set(em, ERR_USAGE, "--api %s: give HOST:PORT", value);
+    if (!read_number(colon + 1, 65535, &port, NULL))
+        return errmsg_set(em, ERR_USAGE, "--api %s: a port is a number from 0 to 65535", value);
+    memcpy(o->api_host, value, len);
+    o->api_host[len] = '\0';
+    o->api_port = (int)port;
     return 0;
 }
 

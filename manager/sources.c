@@ -43,6 +43,16 @@ void sources_leave(struct sources *s, int place)
     s->table[place].open--;
 }
 
+void sources_forgive(struct sources *s, int place)
+{
+    s->table[place].thousandths += 1000;
+}
+
+bool sources_was_full(const struct sources *s, int place)
+{
+    return s->table[place].thousandths + 1000 >= s->limits.burst * 1000ull;
+}
+
 /* Whoever has an IPv6 network has all of its addresses. */
 static void key_of(const struct sockaddr *from, uint8_t key[static 16])
 {

@@ -44,5 +44,9 @@ void sources_init(struct sources *s, const struct source_limits *limits);
  * no place for it. */
 int sources_admit(struct sources *s, const struct sockaddr *from, uint64_t now_ms);
 void sources_leave(struct sources *s, int place);
+/* Of who was just admitted: it doesn't count against the rate; and whether it is the first after a
+ * long silence. */
+void sources_forgive(struct sources *s, int place);
+bool sources_was_full(const struct sources *s, int place);
 
 #endif

@@ -25,11 +25,16 @@ struct client_request {
 /* Takes the answer's bytes as they come, of a request that succeeded. Negative ends it. */
 typedef int client_take(void *context, struct span bytes, struct errmsg *em);
 
-/*
- * Exactly one of the two is given: the manager's folder, or a URL: "http://host[:port]" or
- * "unix:///path/manager.sock". Connects to nothing yet. ERR_USAGE or ERR_NO_MEMORY.
- */
-int client_new(struct client **c, const char *dir, const char *url, struct errmsg *em);
+/* Where the manager is: one of these at least. */
+struct client_target {
+    const char *dir;         /* its folder */
+    const char *url;         /* "https://host[:port]", "http://" on loopback, or
+                                "unix:///path/manager.sock" */
+    const char *credentials; /* a file; its URL counts where `url` is NULL */
+};
+
+/* Connects to nothing yet. ERR_USAGE, ERR_NO_MEMORY, or what is wrong with the credentials. */
+int client_new(struct client **c, const struct client_target *target, struct errmsg *em);
 void client_free(struct client *c);
 
 /*

@@ -33,6 +33,7 @@ static const struct group groups[] = {
     GROUP(NULL, deployment_verbs),
     GROUP(NULL, rollout_verbs),
     GROUP(NULL, wait_verbs),
+    GROUP("People who ask from afar", admin_verbs),
 };
 
 #define GROUP_COUNT (sizeof groups / sizeof groups[0])
@@ -45,7 +46,12 @@ static const struct flag global_flags[] = {
     {.name = "manager",
      .value = "URL",
      .kind = FLAG_TEXT,
-     .help = "the manager elsewhere: http://HOST:PORT or unix:///PATH/manager.sock"},
+     .help = "the manager elsewhere: https://HOST:PORT or unix:///PATH/manager.sock"},
+    {.name = "credentials",
+     .value = "FILE",
+     .kind = FLAG_TEXT,
+     .help = "who asks, and where the manager is: made by `dunlin admin create`; or "
+             "DUNLIN_CREDENTIALS in the environment"},
     {.name = "json", .kind = FLAG_SWITCH, .help = "print one JSON document instead of text"},
     {.name = "help", .kind = FLAG_SWITCH, .help = "say what a verb does and takes"},
 };
@@ -68,6 +74,8 @@ static void list_group(const char *word, char *out, size_t cap);
 static int run_verb(const struct verb *v, size_t words, int argc, char *argv[]);
 static int check_words(struct cli *cli, const struct verb *v);
 static int open_manager(struct cli *cli);
+static bool is_near(const char *url);
+static const char *environment(const char *name);
 static int complain(const struct errmsg *em, const char *help_on);
 
 int main(int argc, char *argv[])
@@ -135,7 +143,7 @@ static int help(const struct args *a)
 static void help_all(void)
 {
     printf("dunlin runs software on a fleet of edge devices, through its manager.\n\n"
-           "usage: dunlin [--dir DIR | --manager URL] VERB ... [--json]\n");
+           "usage: dunlin [--dir DIR | --credentials FILE | --manager URL] VERB ... [--json]\n");
     for (size_t g = 0; g < GROUP_COUNT; g++) {
         if (groups[g].title)
             printf("\n%s\n", groups[g].title);
@@ -262,7 +270,8 @@ static int unknown(const struct args *a, size_t at)
 /* Offers every verb's name, and the first words alone. */
 static void suggest_verb(struct suggest *s)
 {
-    static const char *const firsts[] = {"token", "agent", "bundle", "deployment", "rollout"};
+    static const char *const firsts[] = {"token",      "agent",   "bundle",
+                                         "deployment", "rollout", "admin"};
     for (size_t g = 0; g < GROUP_COUNT; g++)
         for (size_t i = 0; i < groups[g].count; i++)
             suggest_offer(s, groups[g].verbs[i].name);
@@ -320,19 +329,40 @@ static int check_words(struct cli *cli, const struct verb *v)
     return 0;
 }
 
+/* What is said on the command line counts before what is in the environment, and there the
+ * credentials before the folder. */
 static int open_manager(struct cli *cli)
 {
-    const char *environment = getenv("DUNLIN_DIR");
+    const char *credentials = args_text(&cli->args, "credentials");
     cli->json = args_has(&cli->args, "json");
     cli->url = args_text(&cli->args, "manager");
     cli->dir = args_text(&cli->args, "dir");
-    if (cli->url && cli->dir)
-        return errmsg_set(&cli->em, ERR_USAGE, "--dir and --manager exclude each other");
+    if (cli->dir && (cli->url || credentials))
+        return errmsg_set(&cli->em, ERR_USAGE, "--dir and --%s exclude each other",
+                          cli->url ? "manager" : "credentials");
     if (cli->dir && !*cli->dir)
         return errmsg_set(&cli->em, ERR_USAGE, "--dir needs a folder's name");
-    if (!cli->url && !cli->dir)
-        cli->dir = environment && *environment ? environment : CLIENT_DEFAULT_DIR;
-    return client_new(&cli->client, cli->dir, cli->url, &cli->em);
+    if (!credentials && !cli->dir && !is_near(cli->url))
+        credentials = environment("DUNLIN_CREDENTIALS");
+    if (!cli->url && !cli->dir && !credentials)
+        cli->dir = environment("DUNLIN_DIR");
+    if (!cli->url && !cli->dir && !credentials)
+        cli->dir = CLIENT_DEFAULT_DIR;
+    const struct client_target target = {
+        .dir = cli->dir, .url = cli->url, .credentials = credentials};
+    return client_new(&cli->client, &target, &cli->em);
+}
+
+/* A URL that takes no credentials. */
+static bool is_near(const char *url)
+{
+    return url && strncmp(url, "https://", 8) != 0;
+}
+
+static const char *environment(const char *name)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
 }
 
 /* One line on standard error, whatever bytes the sentence carries. */

@@ -58,7 +58,7 @@ test_help()
     # Every verb that help lists explains itself, in both ways of asking.
     awk '/^  [a-z]+ ?[a-z]*  /{sub(/^  /, ""); sub(/  .*/, ""); print}' "$WORK/help" |
         grep -v '^dunlin' >"$WORK/verbs"
-    has_lines 26 "$WORK/verbs"
+    has_lines 29 "$WORK/verbs"
     while read -r verb; do
         # shellcheck disable=SC2086
         expect 0 help $verb

@@ -53,7 +53,7 @@ static void test_every_command_has_words(void)
          &one,
          "token-create",
          "batch 1",
-         "tokens=5 uses=2 expires=9 labels=a=b"},
+         "tokens=5 uses=2 expires=1970-01-01T00:00:09Z labels=a=b"},
         {{.type = COMMAND_TOKEN_REVOKE}, &one, "token-revoke", "batch 1", ""},
         {{.type = COMMAND_BUNDLE_REMOVE, .bundle_name = {"app", "2"}},
          &one,

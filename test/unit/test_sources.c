@@ -101,6 +101,25 @@ static void test_open_connections_are_bounded(void)
     CU_ASSERT_EQUAL(admit("192.0.2.1", 9000), places[1]);
 }
 
+static void test_forgiven_tries_cost_nothing_and_the_first_is_known(void)
+{
+    sources_init(&table, &(struct source_limits){.rate = 1, .burst = 3, .at_a_time = 1});
+    for (int i = 0; i < 100; i++) {
+        int place = admit("192.0.2.1", 1000);
+        CU_ASSERT_TRUE_FATAL(place >= 0);
+        CU_ASSERT_TRUE(sources_was_full(&table, place));
+        sources_forgive(&table, place);
+        sources_leave(&table, place);
+    }
+    for (int i = 0; i < 3; i++) {
+        int place = admit("192.0.2.1", 1000);
+        CU_ASSERT_TRUE_FATAL(place >= 0);
+        CU_ASSERT_EQUAL(sources_was_full(&table, place), i == 0);
+        sources_leave(&table, place);
+    }
+    CU_ASSERT_EQUAL(admit("192.0.2.1", 1000), ERR_REFUSED);
+}
+
 static union address numbered(uint32_t n)
 {
     return (union address){.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a000000 + n)}};
@@ -142,6 +161,7 @@ static const struct suite_test tests[] = {
     TEST(test_an_ipv6_network_is_one_source),
     TEST(test_an_ipv4_address_is_the_same_over_ipv6),
     TEST(test_open_connections_are_bounded),
+    TEST(test_forgiven_tries_cost_nothing_and_the_first_is_known),
     TEST(test_more_sources_than_the_table_holds),
     TEST(test_no_room_when_all_places_are_taken),
 };
