@@ -230,6 +230,9 @@ static void log_store(const struct agent_store *st, const struct store_incoming 
     else if (st->type == AGENT_STORE_DOCUMENT && in)
         log_event(LOG_INFO, "document", "epoch=%u revision=%u records=%u",
                   in->document->revision.epoch, in->document->revision.number, in->document->count);
+    else if (st->type == AGENT_STORE_TRUST && in)
+        log_event(LOG_INFO, "trust", "version=%u roots=%u publishers=%u", in->trust->version,
+                  in->trust->roles[TRUST_ROOTS].count, in->trust->roles[TRUST_PUBLISHERS].count);
     else if (st->type == AGENT_STORE_CERTIFICATE)
         log_event(LOG_INFO, "certificate-renewed", "bytes=%zu", in->certificate.len);
     else if (st->type == AGENT_STORE_SEQ)

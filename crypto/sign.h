@@ -62,4 +62,8 @@ int key_id_parse(const char *text, struct key_id *out);
 int sign_key_write(const char *path, const struct secret_key *secret, struct errmsg *em);
 int sign_key_read(const char *path, struct secret_key *secret, struct errmsg *em);
 
+/* Its public half: "dunlin-public-key-1 HEX\n", for everybody to read. */
+int sign_public_write(const char *path, const struct public_key *key, struct errmsg *em);
+int sign_public_read(const char *path, struct public_key *key, struct errmsg *em);
+
 #endif

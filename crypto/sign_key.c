@@ -11,6 +11,9 @@
 #define HEAD "dunlin-secret-key-1 "
 #define HEAD_LEN (sizeof HEAD - 1)
 #define FILE_LEN (HEAD_LEN + 2 * SECRET_KEY_LEN + 1)
+#define PUBLIC_HEAD "dunlin-public-key-1 "
+#define PUBLIC_HEAD_LEN (sizeof PUBLIC_HEAD - 1)
+#define PUBLIC_FILE_LEN (PUBLIC_HEAD_LEN + 2 * PUBLIC_KEY_LEN + 1)
 /* All but one of 2^32 random numbers are keys: a second failure is the library's. */
 #define TRIES_MAX 2
 
@@ -54,6 +57,36 @@ int sign_key_read(const char *path, struct secret_key *secret, struct errmsg *em
         rv = errmsg_set(em, ERR_FORMAT, "%s: holds a number that is no P-256 secret key", path);
     mbedtls_platform_zeroize(text, sizeof text);
     return rv;
+}
+
+int sign_public_write(const char *path, const struct public_key *key, struct errmsg *em)
+{
+    char hex[2 * PUBLIC_KEY_LEN + 1], text[PUBLIC_FILE_LEN + 1];
+    hex_write(span_of(key->bytes, PUBLIC_KEY_LEN), hex);
+    snprintf(text, sizeof text, PUBLIC_HEAD "%s\n", hex);
+    return file_write(path, span_text(text), 0644, em);
+}
+
+int sign_public_read(const char *path, struct public_key *key, struct errmsg *em)
+{
+    uint8_t text[PUBLIC_FILE_LEN];
+    char hex[2 * PUBLIC_KEY_LEN + 1] = {0};
+    struct buffer b = buffer_on(text, sizeof text);
+    int rv = file_read(path, &b, em);
+    if (rv < 0 && rv != ERR_RANGE)
+        return rv;
+    if (rv == 0 && (b.len != PUBLIC_FILE_LEN || memcmp(text, PUBLIC_HEAD, PUBLIC_HEAD_LEN) != 0 ||
+                    text[b.len - 1] != '\n'))
+        rv = ERR_FORMAT;
+    if (rv == 0) {
+        memcpy(hex, text + PUBLIC_HEAD_LEN, sizeof hex - 1);
+        rv = hex_read(hex, key->bytes, PUBLIC_KEY_LEN);
+    }
+    return rv < 0 ? errmsg_set(em, ERR_FORMAT,
+                               "%s: is not a public key: it needs one line, \"" PUBLIC_HEAD
+                               "\" and %d hexadecimal digits",
+                               path, 2 * PUBLIC_KEY_LEN)
+                  : 0;
 }
 
 /* ERR_FORMAT, or ERR_CRYPTO for a number that is no secret key. */

@@ -1,5 +1,6 @@
 #include "manager/api_json.h"
 #include "manager/api_routes.h"
+#include "manager/keyring.h"
 
 static json_t *fleet_json(const struct manager *m);
 static json_t *cells_json(const struct daemon *d);
@@ -7,6 +8,7 @@ static json_t *joins_json(const struct daemon *d);
 static json_t *orphans_json(const struct daemon *d);
 static json_t *counters_json(const struct manager *m);
 static json_t *alarms_json(const struct daemon *d);
+static json_t *notes_json(const struct daemon *d);
 
 /* Alarms that status shows; `dunlin audit` has all. */
 #define ALARMS_SHOWN 5
@@ -15,15 +17,16 @@ static json_t *alarms_json(const struct daemon *d);
 void api_status_show(struct request *r)
 {
     const struct manager *m = daemon_core(r->daemon);
-    request_reply(
-        r, MHD_HTTP_OK,
-        json_pack("{s:s, s:o, s:b, s:o, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "version",
-                  DUNLIN_VERSION, "join_url", api_json_text(daemon_join_url(r->daemon)), "plain",
-                  daemon_is_plain(r->daemon), "joins", joins_json(r->daemon), "epoch",
-                  (json_int_t)daemon_epoch(r->daemon), "agents", fleet_json(m), "deployments",
-                  api_json_deployments(m, false), "cells", cells_json(r->daemon), "cohorts",
-                  (json_int_t)manager_cohort_count(m), "counters", counters_json(m), "alarms",
-                  alarms_json(r->daemon), "orphans", orphans_json(r->daemon)));
+    request_reply(r, MHD_HTTP_OK,
+                  json_pack("{s:s, s:o, s:b, s:o, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}",
+                            "version", DUNLIN_VERSION, "join_url",
+                            api_json_text(daemon_join_url(r->daemon)), "plain",
+                            daemon_is_plain(r->daemon), "joins", joins_json(r->daemon), "epoch",
+                            (json_int_t)daemon_epoch(r->daemon), "agents", fleet_json(m),
+                            "deployments", api_json_deployments(m, false), "cells",
+                            cells_json(r->daemon), "cohorts", (json_int_t)manager_cohort_count(m),
+                            "counters", counters_json(m), "alarms", alarms_json(r->daemon),
+                            "orphans", orphans_json(r->daemon), "notes", notes_json(r->daemon)));
 }
 
 static json_t *fleet_json(const struct manager *m)
@@ -94,4 +97,28 @@ static json_t *alarms_json(const struct daemon *d)
         json_array_append_new(list, api_json_audit(&last[i], false));
     return json_pack("{s:I, s:o}", "last_day",
                      (json_int_t)ledger_audit_alarm_count(daemon_ledger(d), since_s), "last", list);
+}
+
+/* What somebody should do something about, in sentences. */
+static json_t *notes_json(const struct daemon *d)
+{
+    const struct trust *t = manager_trust(daemon_core(d));
+    const struct keyring *k = daemon_keys(d);
+    struct key_id authority = key_id_of(&k->authority_public);
+    json_t *list = json_array();
+    if (daemon_has_root(d))
+        json_array_append_new(
+            list, json_string("the root key still lies beside the database, as root.key: whoever "
+                              "takes both owns the fleet; move it to a safe place offline"));
+    if (!trust_has(t, TRUST_ONLINE, &k->online))
+        json_array_append_new(
+            list, json_sprintf("trust document %u doesn't name this manager's online key: agents "
+                               "refuse what it says; see `dunlin key renew --help`",
+                               t->version));
+    if (!trust_has_authority(t, &authority))
+        json_array_append_new(
+            list, json_sprintf("trust document %u doesn't name this manager's certificate "
+                               "authority: agents refuse its brokers",
+                               t->version));
+    return list;
 }

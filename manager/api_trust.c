@@ -1,11 +1,13 @@
 #include "base/hex.h"
 #include "manager/api_json.h"
 #include "manager/api_routes.h"
+#include "manager/keyring.h"
 
 static int check(const struct trust *now, struct span envelope, struct trust *next,
                  struct errmsg *em);
 static int count_roots(const struct trust *by, const struct envelope *e, struct errmsg *em);
 static request_finish finish_set;
+static request_finish finish_online;
 static json_t *trust_json(struct request *r);
 static json_t *keys_json(const struct trust_keys *k);
 static json_t *ids_json(const struct trust *t);
@@ -71,6 +73,24 @@ static int count_roots(const struct trust *by, const struct envelope *e, struct 
 static void finish_set(struct request *r, const struct manager_out *out)
 {
     request_reply(r, MHD_HTTP_OK, json_pack("{s:I}", "version", (json_int_t)out->index));
+}
+
+/* The next online key, ready to be trusted: the public half of it. */
+void api_trust_online(struct request *r)
+{
+    if (request_fields(r, NULL, 0))
+        daemon_online_key(r->daemon, request_actor(r), request_wait(r, finish_online), r);
+}
+
+static void finish_online(struct request *r, const struct manager_out *out)
+{
+    char hex[2 * PUBLIC_KEY_LEN + 1];
+    const struct public_key *key = &daemon_keys(r->daemon)->next;
+    struct key_id id = key_id_of(key);
+    hex_write(span_of(key->bytes, PUBLIC_KEY_LEN), hex);
+    request_reply(
+        r, MHD_HTTP_OK,
+        json_pack("{s:s, s:s, s:b}", "id", key_id_hex(&id).text, "key", hex, "new", out->rv == 0));
 }
 
 static json_t *trust_json(struct request *r)

@@ -114,6 +114,7 @@ struct daemon {
 };
 
 static int start(struct daemon *d, const struct daemon_options *options, struct errmsg *em);
+static void warn_of_trust(const struct daemon *d);
 static int open_folder(struct daemon *d, const char *dir, struct errmsg *em);
 static int take_lock(struct daemon *d, struct errmsg *em);
 static int open_files(struct daemon *d, struct errmsg *em);
@@ -175,9 +176,24 @@ struct daemon *daemon_new(const struct daemon_options *options, struct errmsg *e
         daemon_free(d);
         return NULL;
     }
+    warn_of_trust(d);
     log_event(LOG_INFO, "manager-started", "dir=%s join_url=%s cells=%zu agents=%u", d->dir,
               daemon_join_url(d), cells_count(d->cells), manager_agent_count(d->core));
     return d;
+}
+
+/* It goes on: what it says is worth something again when a trust document names its keys. */
+static void warn_of_trust(const struct daemon *d)
+{
+    const struct trust *t = manager_trust(d->core);
+    struct key_id online = key_id_of(&d->keys.online);
+    struct key_id authority = key_id_of(&d->keys.authority_public);
+    if (!trust_has(t, TRUST_ONLINE, &d->keys.online))
+        log_event(LOG_WARN, "not-trusted", "what=\"online key\" key=%s document=%u",
+                  key_id_hex(&online).text, t->version);
+    if (!trust_has_authority(t, &authority))
+        log_event(LOG_WARN, "not-trusted", "what=\"certificate authority\" key=%s document=%u",
+                  key_id_hex(&authority).text, t->version);
 }
 
 static int start(struct daemon *d, const struct daemon_options *options, struct errmsg *em)
@@ -581,7 +597,9 @@ static void recover(struct daemon *d, int rv)
     cells_drop(d->cells, clock_monotonic_ms());
     madvise(d->core, d->core_size, MADV_DONTNEED); /* zeroes it */
     struct errmsg why = d->why;
-    int loaded = load_core(d, &d->why);
+    int loaded = keyring_init(&d->keys, ledger_keys(d->ledger));
+    if (loaded == 0)
+        loaded = load_core(d, &d->why);
     if (loaded == 0)
         loaded = admins_load(d->admins, d->ledger, &d->why);
     *manager_counters(d->core) = counters;
@@ -973,6 +991,36 @@ static void keep_admin(struct daemon *d, const char *actor, const char *action,
     if (d->broken == 0)
         d->broken = ledger_admin(d->ledger, out->index, row, &d->why);
     audit(d, &e);
+}
+
+void daemon_online_key(struct daemon *d, const char *actor, daemon_reply *reply, void *context)
+{
+    struct audit_entry e = {.action = "online-key-draw"};
+    struct fleet_keys keys = *ledger_keys(d->ledger);
+    struct public_key public;
+    struct manager_out *out = owe_reply(d, reply, context);
+    out->rv = d->keys.has_next;
+    if (out->rv != 0 || d->broken != 0)
+        return;
+    d->broken = sign_generate(&keys.next, &public);
+    if (d->broken == 0)
+        d->broken = ledger_set_keys(d->ledger, &keys, &d->why);
+    if (d->broken == 0)
+        d->broken = keyring_init(&d->keys, &keys);
+    struct key_id id = key_id_of(&public);
+    audit_text(e.actor, sizeof e.actor, "%s", actor);
+    audit_text(e.object, sizeof e.object, "key %s", key_id_hex(&id).text);
+    audit(d, &e);
+}
+
+const struct keyring *daemon_keys(const struct daemon *d)
+{
+    return &d->keys;
+}
+
+bool daemon_has_root(const struct daemon *d)
+{
+    return root_is_here(d->dir);
 }
 
 void daemon_audit_refusal(struct daemon *d, struct audit_entry *e)

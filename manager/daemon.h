@@ -25,6 +25,7 @@
 
 struct daemon;
 struct admins;
+struct keyring;
 
 struct daemon_options {
     const char *dir;
@@ -100,6 +101,15 @@ void daemon_admin_create(struct daemon *d, const char *actor, const struct admin
                          daemon_reply *reply, void *context);
 void daemon_admin_revoke(struct daemon *d, const char *actor, const char *name, daemon_reply *reply,
                          void *context);
+/* Draws the online key that shall follow, unless there is one that waits to be trusted. The manager
+ * signs with it from the moment on at which a trust document names it. */
+void daemon_online_key(struct daemon *d, const char *actor, daemon_reply *reply, void *context);
+
+/* What the manager is known by. */
+const struct keyring *daemon_keys(const struct daemon *d);
+/* The first root key still lies in the manager's folder. */
+bool daemon_has_root(const struct daemon *d);
+
 /* Somebody asked for what he may not have: written as far as that is bounded. */
 void daemon_audit_refusal(struct daemon *d, struct audit_entry *e);
 

@@ -10,6 +10,7 @@
 int keyring_draw(struct fleet_keys *fresh)
 {
     struct public_key public;
+    *fresh = (struct fleet_keys){0};
     random_bytes(fresh->fleet, sizeof fresh->fleet);
     random_bytes(fresh->master.bytes, sizeof fresh->master.bytes);
     int rv = sign_generate(&fresh->authority, &public);
@@ -29,6 +30,7 @@ int keyring_init(struct keyring *k, const struct fleet_keys *keys)
     struct key_id id = key_id_of(&k->authority_public);
     snprintf(k->authority_name, sizeof k->authority_name, "Dunlin %.*s", NAME_DIGITS,
              key_id_hex(&id).text);
+    k->has_next = sign_public(&keys->next, &k->next) == 0;
     return rv < 0 ? rv : sign_public(&k->signing, &k->online);
 }
 

@@ -12,6 +12,8 @@
 struct keyring {
     struct secret_key signing; /* the online key */
     struct public_key online;  /* its public half */
+    bool has_next;             /* one that waits to be trusted … */
+    struct public_key next;    /* … is this one */
     struct secret_key authority;
     struct public_key authority_public; /* its public half */
     char authority_name[CERTIFICATE_NAME_MAX + 1];

@@ -160,6 +160,7 @@ enum meta {
     META_MASTER = 3,
     META_TRUST = 4,
     META_AUTHORITY = 5,
+    META_NEXT = 6,
     META_SETTINGS = 16
 };
 
@@ -354,6 +355,7 @@ static int put_keys(struct ledger *l, const struct fleet_keys *keys)
         {META_SIGNING, span_of(keys->signing.bytes, SECRET_KEY_LEN)},
         {META_MASTER, span_of(keys->master.bytes, MAC_KEY_LEN)},
         {META_AUTHORITY, span_of(keys->authority.bytes, SECRET_KEY_LEN)},
+        {META_NEXT, span_of(keys->next.bytes, SECRET_KEY_LEN)},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct query q = query_sql(l, STATEMENTS[PUT_META]);
@@ -384,7 +386,8 @@ static int get_keys(struct ledger *l, struct errmsg *em)
     if (get_key(l, META_FLEET, k->fleet, FLEET_ID_LEN) &&
         get_key(l, META_SIGNING, k->signing.bytes, SECRET_KEY_LEN) &&
         get_key(l, META_MASTER, k->master.bytes, MAC_KEY_LEN) &&
-        get_key(l, META_AUTHORITY, k->authority.bytes, SECRET_KEY_LEN))
+        get_key(l, META_AUTHORITY, k->authority.bytes, SECRET_KEY_LEN) &&
+        get_key(l, META_NEXT, k->next.bytes, SECRET_KEY_LEN))
         return 0;
     return fail(l, ERR_DAMAGED, "read the fleet's keys", em);
 }
@@ -406,6 +409,18 @@ static int pragma(struct ledger *l, const char *sql, int64_t *value)
     struct query q = query_sql(l, sql);
     *value = next_row(&q) ? sqlite3_column_int64(q.stmt, 0) : 0;
     return end_sql(&q);
+}
+
+int ledger_set_keys(struct ledger *l, const struct fleet_keys *keys, struct errmsg *em)
+{
+    int rv = begin(l, em);
+    if (rv == 0 && (rv = put_keys(l, keys)) < 0) {
+        l->spoilt = true;
+        return fail(l, rv, "write its keys", em);
+    }
+    if (rv == 0)
+        l->keys = *keys;
+    return rv;
 }
 
 const struct fleet_keys *ledger_keys(const struct ledger *l)
@@ -977,6 +992,7 @@ void ledger_rollback(struct ledger *l)
         execute(l, "ROLLBACK");
     l->writing = false;
     l->spoilt = false;
+    get_keys(l, NULL); /* they can be read, or nothing else can be either */
 }
 
 /* ---- what cells retain ---- */

@@ -22,6 +22,7 @@ struct fleet_keys {
     struct secret_key signing;   /* the online key: signs documents and assignments */
     struct mac_key master;       /* token, status and cohort keys are derived from it */
     struct secret_key authority; /* issues certificates */
+    struct secret_key next;      /* the online key from the day it is trusted; all zero: none */
 };
 
 /*
@@ -31,7 +32,9 @@ struct fleet_keys {
 struct ledger *ledger_open(const char *dir, const struct fleet_keys *fresh, struct errmsg *em);
 void ledger_close(struct ledger *l);
 
+/* As of now, also within the open transaction. */
 const struct fleet_keys *ledger_keys(const struct ledger *l);
+int ledger_set_keys(struct ledger *l, const struct fleet_keys *keys, struct errmsg *em);
 
 /* Brings all rows into a fresh core, in the order that it asks for. */
 int ledger_load(struct ledger *l, struct manager *m, struct errmsg *em);

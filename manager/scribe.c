@@ -4,10 +4,19 @@
 #include "sync/head.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+/* The newest trust documents: all answers to joins have the same. */
+struct walk {
+    uint32_t newest; /* 0: none is known */
+    uint32_t count;
+    size_t len[TRUST_WALK_MAX];
+    uint8_t bytes[TRUST_WALK_MAX][TRUST_MAX + ENVELOPE_OVERHEAD_MAX];
+};
+
 struct scribe {
-    const struct keyring *keys;
+    struct keyring *keys;
     struct ledger *ledger;
     struct depot *depot;
 
@@ -20,7 +29,7 @@ struct scribe {
     uint8_t body[DOCUMENT_MAX];
     uint8_t envelope[DOCUMENT_MAX + ENVELOPE_OVERHEAD];
     uint8_t assignment[ASSIGNMENT_MAX + ENVELOPE_OVERHEAD];
-    uint8_t trust[TRUST_WALK_MAX * (TRUST_MAX + ENVELOPE_OVERHEAD_MAX)];
+    struct walk walk;
     uint8_t chunk[CHUNK_MAX];
 };
 
@@ -37,8 +46,12 @@ static int persist_head(struct scribe *s, const struct manager *m, uint32_t inde
                         struct errmsg *em);
 static int persist_assignment(struct scribe *s, const struct manager *m, uint32_t number,
                               uint64_t now_s, struct errmsg *em);
-static int persist_trust(struct scribe *s, uint32_t version, struct span envelope,
+static int persist_trust(struct scribe *s, const struct manager *m, struct span envelope,
                          struct errmsg *em);
+static int take_next_key(struct scribe *s, struct errmsg *em);
+static int seal_all_again(struct scribe *s, struct errmsg *em);
+static int seal_again(struct scribe *s, const struct control_row *row, struct errmsg *em);
+static int read_walk(struct scribe *s, uint32_t newest);
 static int persist_bundle(struct scribe *s, const struct manager *m, uint32_t index,
                           struct errmsg *em);
 static int persist_bundle_gone(struct scribe *s, const struct manager *m, uint32_t index,
@@ -51,7 +64,7 @@ static int publish_head(struct scribe *s, const struct topic_name *name, const s
                         struct errmsg *em);
 static void note_gone(void *context, const struct digest *chunk);
 
-struct scribe *scribe_new(const struct keyring *keys, struct ledger *ledger, struct depot *depot)
+struct scribe *scribe_new(struct keyring *keys, struct ledger *ledger, struct depot *depot)
 {
     struct scribe *s = calloc(1, sizeof *s);
     if (s) {
@@ -87,7 +100,7 @@ int scribe_persist(struct scribe *s, const struct manager *m, const struct persi
     case PERSIST_ASSIGNMENT:
         return persist_assignment(s, m, p->index, ev->now_s, em);
     case PERSIST_TRUST:
-        return persist_trust(s, p->index, ev->command->trust.envelope, em);
+        return persist_trust(s, m, ev->command->trust.envelope, em);
     case PERSIST_BATCH:
         return ledger_batch(s->ledger, p->index, manager_batch(m, p->index), em);
     case PERSIST_BUNDLE:
@@ -232,28 +245,92 @@ static int seal(struct scribe *s, enum message type, struct span body, struct bu
 
 /* ---- trust documents ---- */
 
-static int persist_trust(struct scribe *s, uint32_t version, struct span envelope,
+/* What is signed anew comes before the heads that lead to it, and after what makes it believed. */
+static int persist_trust(struct scribe *s, const struct manager *m, struct span envelope,
                          struct errmsg *em)
 {
-    struct topic topic = topic_make(&(struct topic_name){.kind = TOPIC_TRUST, .version = version});
-    int rv = ledger_trust(s->ledger, version, em);
-    return rv < 0 ? rv : ledger_publish(s->ledger, topic.text, envelope, em);
+    const struct trust *t = manager_trust(m);
+    struct topic topic =
+        topic_make(&(struct topic_name){.kind = TOPIC_TRUST, .version = t->version});
+    int rv = ledger_trust(s->ledger, t->version, em);
+    if (rv == 0)
+        rv = ledger_publish(s->ledger, topic.text, envelope, em);
+    if (rv == 0 && s->keys->has_next && trust_has(t, TRUST_ONLINE, &s->keys->next))
+        rv = take_next_key(s, em);
+    return rv;
+}
+
+/* From here on the manager signs with the key that it had kept ready. */
+static int take_next_key(struct scribe *s, struct errmsg *em)
+{
+    struct fleet_keys keys = *ledger_keys(s->ledger);
+    keys.signing = keys.next;
+    keys.next = (struct secret_key){0};
+    int rv = ledger_set_keys(s->ledger, &keys, em);
+    if (rv == 0 && keyring_init(s->keys, &keys) < 0)
+        rv = errmsg_set(em, ERR_CRYPTO, "the new online key can't be used");
+    return rv < 0 ? rv : seal_all_again(s, em);
+}
+
+/* What it has signed before as well: 2,000 documents take a second. Each goes to the end of the
+ * log. */
+static int seal_all_again(struct scribe *s, struct errmsg *em)
+{
+    struct control_row row = {0};
+    int rv = 1;
+    while (rv == 1)
+        rv = ledger_next_control(s->ledger, row.serial, &row, em);
+    uint64_t last = row.serial;
+    for (row.serial = 0; rv >= 0 && row.serial < last;) {
+        rv = ledger_next_control(s->ledger, row.serial, &row, em);
+        if (rv == 1 && row.serial <= last)
+            rv = seal_again(s, &row, em);
+    }
+    return rv < 0 ? rv : 0;
+}
+
+static int seal_again(struct scribe *s, const struct control_row *row, struct errmsg *em)
+{
+    struct topic topic;
+    struct envelope e;
+    struct buffer out = buffer_on(s->envelope, sizeof s->envelope);
+    enum topic_kind kind = topic_read(row->topic).kind;
+    enum message type = kind == TOPIC_COHORT_DOC ? MESSAGE_DESIRED : MESSAGE_ASSIGNMENT;
+    bool document = kind == TOPIC_COHORT_DOC || kind == TOPIC_AGENT_DOC;
+    if (!document || row->payload.len == 0)
+        return 0;
+    snprintf(topic.text, sizeof topic.text, "%s", row->topic);
+    if (envelope_read(type, row->payload, &e) < 0)
+        return errmsg_set(em, ERR_DAMAGED, "%s: what was published there can't be read",
+                          topic.text);
+    int rv = seal(s, type, e.body, &out, em);
+    return rv < 0 ? rv : ledger_publish(s->ledger, topic.text, span_buffer(&out), em);
 }
 
 int scribe_trust(struct scribe *s, const struct manager *m, struct span list[static TRUST_WALK_MAX])
 {
-    struct buffer out = buffer_on(s->trust, sizeof s->trust);
+    struct walk *w = &s->walk;
     uint32_t newest = manager_trust(m)->version;
-    uint32_t version = newest < TRUST_WALK_MAX ? 1 : newest - TRUST_WALK_MAX + 1;
-    int count = 0;
-    for (; version <= newest; version++) {
-        size_t start = out.len;
-        int rv = ledger_get_trust(s->ledger, version, &out, NULL);
-        if (rv < 0)
-            return rv;
-        list[count++] = span_of(out.data + start, out.len - start);
+    int rv = w->newest == newest ? 0 : read_walk(s, newest);
+    if (rv < 0)
+        return rv;
+    for (uint32_t i = 0; i < w->count; i++)
+        list[i] = span_of(w->bytes[i], w->len[i]);
+    return (int)w->count;
+}
+
+static int read_walk(struct scribe *s, uint32_t newest)
+{
+    struct walk *w = &s->walk;
+    int rv = 0;
+    *w = (struct walk){.count = newest < TRUST_WALK_MAX ? newest : TRUST_WALK_MAX};
+    for (uint32_t i = 0; rv == 0 && i < w->count; i++) {
+        struct buffer out = buffer_on(w->bytes[i], sizeof w->bytes[i]);
+        rv = ledger_get_trust(s->ledger, newest - w->count + 1 + i, &out, NULL);
+        w->len[i] = out.len;
     }
-    return count;
+    w->newest = rv < 0 ? 0 : newest;
+    return rv;
 }
 
 /* ---- bundles ---- */

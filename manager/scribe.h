@@ -11,7 +11,7 @@
 struct scribe;
 
 /* All are borrowed and outlive it. NULL when there is no memory. */
-struct scribe *scribe_new(const struct keyring *keys, struct ledger *ledger, struct depot *depot);
+struct scribe *scribe_new(struct keyring *keys, struct ledger *ledger, struct depot *depot);
 void scribe_free(struct scribe *s);
 
 /* `ev` is what the core was stepped with, `newcomer` what the joining device brought when `p` is

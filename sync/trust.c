@@ -156,6 +156,20 @@ int trust_add(struct trust *t, enum trust_role role, const struct public_key *ke
     return 0;
 }
 
+int trust_remove(struct trust *t, enum trust_role role, const struct key_id *id)
+{
+    struct trust_keys *k = &t->roles[role];
+    for (uint32_t i = 0; i < k->count; i++) {
+        struct key_id known = key_id_of(&k->list[i]);
+        if (!key_id_equal(&known, id))
+            continue;
+        memmove(&k->list[i], &k->list[i + 1], (k->count - i - 1) * sizeof k->list[0]);
+        memset(&k->list[--k->count], 0, sizeof k->list[0]);
+        return 0;
+    }
+    return ERR_NOT_FOUND;
+}
+
 int trust_open(const struct trust *t, enum trust_role role, enum message type, struct span bytes,
                struct span *body)
 {
@@ -171,6 +185,14 @@ bool trust_knows(const struct trust *t, enum trust_role role, const struct key_i
         if (key_id_equal(&known, id))
             return true;
     }
+    return false;
+}
+
+bool trust_has_authority(const struct trust *t, const struct key_id *id)
+{
+    for (uint32_t i = 0; i < t->authority_count; i++)
+        if (key_id_equal(&t->authorities[i], id))
+            return true;
     return false;
 }
 

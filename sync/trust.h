@@ -49,6 +49,8 @@ const char *trust_role_name(enum trust_role role);
 uint32_t trust_role_max(enum trust_role role);
 /* Puts a key into its place. ERR_EXISTS when it is there, ERR_RANGE when the role is full. */
 int trust_add(struct trust *t, enum trust_role role, const struct public_key *key);
+/* Takes the key of this id out of its place. ERR_NOT_FOUND. */
+int trust_remove(struct trust *t, enum trust_role role, const struct key_id *id);
 bool trust_has(const struct trust *t, enum trust_role role, const struct public_key *key);
 
 /* envelope_open with the keys and the threshold of a role. */
@@ -58,6 +60,7 @@ int trust_open(const struct trust *t, enum trust_role role, enum message type, s
 /* Who has signed what trust_open has opened: the first of those whom the role knows. */
 struct key_id trust_signer(const struct trust *t, enum trust_role role, enum message type,
                            struct span opened);
+bool trust_has_authority(const struct trust *t, const struct key_id *id);
 /* Whether a role has the key of this id. */
 bool trust_knows(const struct trust *t, enum trust_role role, const struct key_id *id);
 

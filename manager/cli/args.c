@@ -182,7 +182,7 @@ static int take_flag(struct args *a, struct cursor *c, const char *word)
     const char *text = name[len] ? name + len + 1 : NULL;
     if (f->kind == FLAG_PAIRS)
         return take_pairs(a, c, f, text);
-    if (given(a, f->name) && f->kind != FLAG_SWITCH)
+    if (given(a, f->name) && f->kind != FLAG_SWITCH && f->kind != FLAG_TEXTS)
         return errmsg_set(c->em, ERR_USAGE, "--%s is given twice", f->name);
     if (f->kind != FLAG_SWITCH)
         return take_value(a, c, f, text);
@@ -199,7 +199,8 @@ static int take_value(struct args *a, struct cursor *c, const struct flag *f, co
         return errmsg_set(c->em, ERR_USAGE, "--%s needs a value: --%s %s", f->name, f->name,
                           f->value);
     struct arg arg = {.flag = f, .text = text ? text : c->argv[c->at++]};
-    int rv = f->kind == FLAG_TEXT ? 0 : read_number(f, arg.text, &arg.number, c->em);
+    bool number = f->kind == FLAG_NUMBER || f->kind == FLAG_DURATION;
+    int rv = !number ? 0 : read_number(f, arg.text, &arg.number, c->em);
     return rv < 0 ? rv : add(a, &arg, c->em);
 }
 

@@ -18,6 +18,7 @@
 enum flag_kind {
     FLAG_SWITCH,
     FLAG_TEXT,
+    FLAG_TEXTS, /* may come often, with one value each */
     FLAG_NUMBER,
     FLAG_DURATION, /* "24h"; its number is in seconds */
     FLAG_PAIRS,    /* may come often, and takes every KEY=VALUE that follows */

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "bundles/pack.h"
 #include "manager/cli/bundle_name.h"
+#include "manager/cli/draft.h"
 #include "manager/cli/publisher.h"
 #include "manager/cli/verbs.h"
 
@@ -22,6 +23,8 @@ struct pushing {
     uint64_t packed_bytes;
     uint32_t packed_files;
     bool terminal; /* where progress is shown */
+    uint32_t key_count;
+    struct secret_key keys[SIGNATURES_MAX];
     uint64_t shown_ms;
 };
 
@@ -33,16 +36,17 @@ struct missing {
 static int push(struct cli *cli);
 static int describe(struct cli *cli, struct manifest *m);
 static int check_hooks(const char *path, struct errmsg *em);
-static int send_all(struct pushing *p, const struct secret_key *key, struct manifest *m,
-                    json_t **answer);
+static int read_keys(struct pushing *p);
+static int send_all(struct pushing *p, struct manifest *m);
 static bool has(void *context, const struct digest *name);
 static int take_missing(void *context, struct span bytes, struct errmsg *em);
 static int put(void *context, const struct digest *name, struct span frame, struct errmsg *em);
 static void progress(void *context, uint64_t bytes, uint32_t files);
 static void show_progress(struct pushing *p);
 static void clear_line(const struct pushing *p);
-static int send_manifest(struct pushing *p, const struct secret_key *key, const struct manifest *m,
-                         json_t **answer);
+static int seal(struct pushing *p, const struct manifest *m, struct envelope *e);
+static int send_manifest(struct pushing *p, const struct envelope *e, json_t **answer);
+static int keep_draft(struct pushing *p, const struct manifest *m, const struct envelope *e);
 static int take_answer(void *context, struct span bytes, struct errmsg *em);
 static int report(struct pushing *p, const struct manifest *m, json_t *answer);
 static int list(struct cli *cli);
@@ -63,9 +67,14 @@ static const struct flag push_flags[] = {
      .required = true},
     {.name = "key",
      .value = "FILE",
+     .kind = FLAG_TEXTS,
+     .help = "a publisher key that signs it; may be repeated (default DIR/publisher.key, made "
+             "when there is none)"},
+    {.name = "output",
+     .value = "DRAFT",
      .kind = FLAG_TEXT,
-     .help =
-         "the publisher key that signs it (default DIR/publisher.key); made when there is none"},
+     .help = "send the content, and write a draft that others sign: see `dunlin key sign`; only "
+             "the keys that are given sign it now"},
     {.name = "hook-timeout",
      .value = "TIME",
      .kind = FLAG_DURATION,
@@ -134,17 +143,41 @@ const struct verb bundle_verbs[4] = {
 static int push(struct cli *cli)
 {
     static struct manifest m; /* 40 KiB */
-    struct secret_key key;
     struct pushing p = {.cli = cli, .terminal = isatty(STDERR_FILENO)};
+    struct envelope e;
     json_t *answer = NULL;
     int rv = describe(cli, &m);
     if (rv == 0)
         rv = check_hooks(cli_word(cli, 0), &cli->em);
     if (rv == 0)
-        rv = publisher_key(cli, args_text(&cli->args, "key"), &key);
+        rv = read_keys(&p);
     if (rv == 0)
-        rv = send_all(&p, &key, &m, &answer);
+        rv = send_all(&p, &m);
+    if (rv == 0)
+        rv = seal(&p, &m, &e);
+    explicit_bzero(p.keys, sizeof p.keys);
+    if (rv == 0 && args_has(&cli->args, "output"))
+        return keep_draft(&p, &m, &e);
+    if (rv == 0)
+        rv = send_manifest(&p, &e, &answer);
     return rv < 0 ? rv : report(&p, &m, answer);
+}
+
+/* A draft is signed by those who are named, and perhaps by nobody yet. */
+static int read_keys(struct pushing *p)
+{
+    const struct args *a = &p->cli->args;
+    const char *path;
+    size_t at = 0;
+    int rv = 0;
+    while (rv == 0 && (path = args_next(a, "key", &at))) {
+        if (p->key_count == SIGNATURES_MAX)
+            return errmsg_set(&p->cli->em, ERR_USAGE, "more than %d keys", SIGNATURES_MAX);
+        rv = publisher_key(p->cli, path, &p->keys[p->key_count++]);
+    }
+    if (rv == 0 && p->key_count == 0 && !args_has(a, "output"))
+        rv = publisher_key(p->cli, NULL, &p->keys[p->key_count++]);
+    return rv;
 }
 
 /* What the flags say of it; packing fills the rest. */
@@ -185,15 +218,12 @@ static int check_hooks(const char *path, struct errmsg *em)
     return 0;
 }
 
-static int send_all(struct pushing *p, const struct secret_key *key, struct manifest *m,
-                    json_t **answer)
+static int send_all(struct pushing *p, struct manifest *m)
 {
     const struct pack_sink sink = {.context = p, .has = has, .put = put, .progress = progress};
     int rv = pack_tree(cli_word(p->cli, 0), &sink, m, &p->cli->em);
     clear_line(p);
-    if (rv == 0)
-        rv = p->error;
-    return rv < 0 ? rv : send_manifest(p, key, m, answer);
+    return rv < 0 ? rv : p->error;
 }
 
 /* One round trip a chunk; on the manager's socket that is less than compressing it would take. */
@@ -266,19 +296,50 @@ static void clear_line(const struct pushing *p)
         fprintf(stderr, "\r\033[K");
 }
 
-static int send_manifest(struct pushing *p, const struct secret_key *key, const struct manifest *m,
-                         json_t **answer)
+/* The same key given twice signs once. */
+static int seal(struct pushing *p, const struct manifest *m, struct envelope *e)
 {
-    static uint8_t body_memory[MANIFEST_MAX], signed_memory[MANIFEST_MAX + ENVELOPE_OVERHEAD];
-    struct errmsg *em = &p->cli->em;
-    struct buffer body = buffer_on(body_memory, sizeof body_memory);
-    struct buffer sealed = buffer_on(signed_memory, sizeof signed_memory);
+    static uint8_t memory[MANIFEST_MAX];
+    struct buffer body = buffer_on(memory, sizeof memory);
+    *e = (struct envelope){0};
     int rv = manifest_write(m, &body);
-    if (rv == 0)
-        rv = envelope_seal(MESSAGE_MANIFEST, span_buffer(&body), key, &sealed);
+    e->body = span_buffer(&body);
+    for (uint32_t i = 0; rv == 0 && i < p->key_count; i++) {
+        rv = envelope_sign(MESSAGE_MANIFEST, e, &p->keys[i]);
+        if (rv == ERR_EXISTS)
+            rv = 0;
+    }
     if (rv < 0)
-        return errmsg_set(em, rv, "the manifest of %s@%s can't be made (%s)", m->name, m->version,
-                          err_name(rv));
+        errmsg_set(&p->cli->em, rv, "the manifest of %s@%s can't be made (%s)", m->name, m->version,
+                   err_name(rv));
+    return rv;
+}
+
+static int keep_draft(struct pushing *p, const struct manifest *m, const struct envelope *e)
+{
+    struct cli *cli = p->cli;
+    const char *path = args_text(&cli->args, "output");
+    int rv = draft_write(path, MESSAGE_MANIFEST, e, &cli->em);
+    if (rv < 0)
+        return rv;
+    if (cli->json)
+        return cli_print_json(cli,
+                              json_pack("{ss ss ss sI}", "name", m->name, "version", m->version,
+                                        "draft", path, "signatures", (json_int_t)e->count));
+    printf("the content of %s@%s is sent, and its draft in %s: `dunlin key sign %s --key FILE` "
+           "signs it, `dunlin key submit %s` makes it count\n",
+           m->name, m->version, path, path, path);
+    return 0;
+}
+
+static int send_manifest(struct pushing *p, const struct envelope *e, json_t **answer)
+{
+    static uint8_t signed_memory[MANIFEST_MAX];
+    struct errmsg *em = &p->cli->em;
+    struct buffer sealed = buffer_on(signed_memory, sizeof signed_memory);
+    int rv = envelope_write(MESSAGE_MANIFEST, e, &sealed);
+    if (rv < 0)
+        return errmsg_set(em, rv, "the signed manifest is too large");
     struct client_request rq = {.method = "POST",
                                 .route = "/v1/bundles",
                                 .type = "application/octet-stream",

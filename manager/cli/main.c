@@ -29,6 +29,7 @@ static const struct group groups[] = {
     GROUP("Agents, the devices that joined", agent_verbs),
     GROUP(NULL, membership_verbs),
     GROUP("Bundles, what can run", bundle_verbs),
+    GROUP("Keys, who may say what runs", key_verbs),
     GROUP("Deployments, what runs where", deploy_verbs),
     GROUP(NULL, deployment_verbs),
     GROUP(NULL, rollout_verbs),
@@ -270,7 +271,7 @@ static int unknown(const struct args *a, size_t at)
 /* Offers every verb's name, and the first words alone. */
 static void suggest_verb(struct suggest *s)
 {
-    static const char *const firsts[] = {"token",      "agent",   "bundle",
+    static const char *const firsts[] = {"token",      "agent",   "bundle", "key",
                                          "deployment", "rollout", "admin"};
     for (size_t g = 0; g < GROUP_COUNT; g++)
         for (size_t i = 0; i < groups[g].count; i++)

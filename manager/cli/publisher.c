@@ -1,26 +1,28 @@
 #include "manager/cli/publisher.h"
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "manager/cli/fleet_trust.h"
+#include "manager/cli/key_change.h"
 
 #include <stdlib.h>
 
 static int usual_place(struct cli *cli, char out[static FILE_PATH_MAX]);
 static int make(struct cli *cli, const char *path, struct secret_key *secret);
 static int have_trusted(struct cli *cli, const char *path, const struct secret_key *secret);
-static int trust_it(struct cli *cli, struct trust *t, const struct public_key *public,
+static int trust_it(struct key_change *c, const struct public_key *public,
                     const struct secret_key *root);
+static int say_how(struct cli *cli, const char *path, const struct public_key *public);
 
 int publisher_key(struct cli *cli, const char *path, struct secret_key *secret)
 {
     char usual[FILE_PATH_MAX];
-    int rv = path ? 0 : usual_place(cli, usual);
+    bool named = path != NULL;
+    int rv = named ? 0 : usual_place(cli, usual);
     if (rv < 0)
         return rv;
-    path = path ? path : usual;
+    path = named ? path : usual;
     rv = sign_key_read(path, secret, &cli->em);
-    if (rv == ERR_NOT_FOUND)
+    if (rv == ERR_NOT_FOUND && !named)
         rv = make(cli, path, secret);
     return rv < 0 ? rv : have_trusted(cli, path, secret);
 }
@@ -54,48 +56,58 @@ static int make(struct cli *cli, const char *path, struct secret_key *secret)
     return rv;
 }
 
-/* The root key is at hand in a young fleet; later its holder has to say so. */
+/*
+ * The first publisher is trusted by the root key that is at hand in a young fleet. Any other one
+ * has to be named: it may have been revoked.
+ */
 static int have_trusted(struct cli *cli, const char *path, const struct secret_key *secret)
 {
-    struct trust t;
+    struct key_change c;
     struct public_key public;
     struct secret_key root;
     int rv = sign_public(secret, &public);
     if (rv < 0)
         return errmsg_set(&cli->em, rv, "%.200s: its public half can't be computed", path);
-    rv = fleet_trust_get(cli, &t);
-    if (rv < 0 || trust_has(&t, TRUST_PUBLISHERS, &public))
+    rv = key_change_begin(&c, cli);
+    if (rv < 0 || trust_has(&c.now, TRUST_PUBLISHERS, &public))
         return rv;
     struct key_id id = key_id_of(&public);
-    rv = fleet_trust_root(cli, &root);
+    rv = c.now.roles[TRUST_PUBLISHERS].count > 0 ? ERR_NOT_FOUND : fleet_trust_root(cli, &root);
     if (rv == ERR_NOT_FOUND)
-        return errmsg_set(&cli->em, ERR_UNTRUSTED,
-                          "the fleet does not trust publisher key %s (%.200s), and no root key is "
-                          "at hand: who holds one types `dunlin key trust`",
-                          key_id_hex(&id).text, path);
-    return rv < 0 ? rv : trust_it(cli, &t, &public, &root);
-}
-
-static int trust_it(struct cli *cli, struct trust *t, const struct public_key *public,
-                    const struct secret_key *root)
-{
-    uint8_t body_memory[TRUST_MAX], memory[TRUST_MAX + ENVELOPE_OVERHEAD];
-    struct buffer body = buffer_on(body_memory, sizeof body_memory);
-    struct buffer envelope = buffer_on(memory, sizeof memory);
-    struct key_id id = key_id_of(public);
-    t->version++;
-    t->issued_s = clock_wall_s();
-    int rv = trust_add(t, TRUST_PUBLISHERS, public);
+        return say_how(cli, path, &public);
     if (rv == 0)
-        rv = trust_write(t, &body);
-    if (rv == 0)
-        rv = envelope_seal(MESSAGE_TRUST, span_buffer(&body), root, &envelope);
-    if (rv < 0)
-        return errmsg_set(&cli->em, rv, "publisher key %s can't be trusted: %s",
-                          key_id_hex(&id).text, err_name(rv));
-    rv = fleet_trust_submit(cli, span_buffer(&envelope));
+        rv = trust_it(&c, &public, &root);
+    explicit_bzero(&root, sizeof root);
     if (rv == 0)
         fprintf(stderr, "the fleet trusts publisher key %s from now on, by the root key in %s\n",
                 key_id_hex(&id).text, cli->dir);
     return rv;
+}
+
+static int trust_it(struct key_change *c, const struct public_key *public,
+                    const struct secret_key *root)
+{
+    int rv = trust_add(&c->next, TRUST_PUBLISHERS, public);
+    if (rv < 0)
+        return errmsg_set(&c->cli->em, rv,
+                          "%d publisher keys are trusted already, the most that a fleet has",
+                          PUBLISHERS_MAX);
+    rv = key_change_sign(c, root);
+    return rv < 0 ? rv : key_change_submit(c);
+}
+
+/* Whoever holds a root key needs the public half. */
+static int say_how(struct cli *cli, const char *path, const struct public_key *public)
+{
+    char public_path[FILE_PATH_MAX];
+    struct key_id id = key_id_of(public);
+    int rv = file_path(public_path, &cli->em, "%s.pub", path);
+    if (rv == 0)
+        rv = sign_public_write(public_path, public, &cli->em);
+    if (rv < 0)
+        return rv;
+    return errmsg_set(&cli->em, ERR_UNTRUSTED,
+                      "the fleet does not trust publisher key %s: who holds a root key types "
+                      "`dunlin key trust %.200s --root FILE`",
+                      key_id_hex(&id).text, public_path);
 }

@@ -10,8 +10,9 @@
 
 /*
  * Reads the key from `path`, or from its usual place when that is NULL: the manager's folder, or
- * ~/.config/dunlin with --manager. Makes it when there is none, has the manager trust it when it
- * doesn't, and says so on standard error.
+ * ~/.config/dunlin with --manager. There it makes one when there is none, and says so on standard
+ * error. A fleet without publishers trusts it as its first one, when the root key is at hand;
+ * otherwise ERR_UNTRUSTED says what to type.
  */
 int publisher_key(struct cli *cli, const char *path, struct secret_key *secret);
 

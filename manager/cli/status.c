@@ -13,6 +13,7 @@ static void add_agents(struct table *t, const json_t *agents);
 static void add_cells(struct table *t, const json_t *cells);
 static void add_orphans(struct table *t, const json_t *orphans);
 static void add_alarms(struct table *t, const json_t *alarms);
+static void add_notes(struct table *t, const json_t *notes);
 
 const struct verb status_verbs[1] = {
     {
@@ -56,6 +57,7 @@ static int print_head(struct cli *cli, const json_t *s)
     table_cell(t, PAINT_NONE, "%s", units_count(field_number(s, "cohorts"), "label set").text);
     add_orphans(t, json_object_get(s, "orphans"));
     add_alarms(t, json_object_get(s, "alarms"));
+    add_notes(t, json_object_get(s, "notes"));
     return cli_print(cli, t);
 }
 
@@ -136,5 +138,16 @@ static void add_alarms(struct table *t, const json_t *alarms)
         table_cell(t, PAINT_BAD, "%s: %s, by %s, %s", field_text(alarm, "action"),
                    field_text(alarm, "object"), field_text(alarm, "actor"),
                    field_ago(alarm, "time", "").text);
+    }
+}
+
+static void add_notes(struct table *t, const json_t *notes)
+{
+    const json_t *note;
+    size_t i;
+    json_array_foreach(notes, i, note)
+    {
+        table_cell(t, PAINT_DIM, "note");
+        table_cell(t, PAINT_BUSY, "%s", json_string_value(note));
     }
 }

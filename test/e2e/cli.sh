@@ -58,7 +58,7 @@ test_help()
     # Every verb that help lists explains itself, in both ways of asking.
     awk '/^  [a-z]+ ?[a-z]*  /{sub(/^  /, ""); sub(/  .*/, ""); print}' "$WORK/help" |
         grep -v '^dunlin' >"$WORK/verbs"
-    has_lines 29 "$WORK/verbs"
+    has_lines 38 "$WORK/verbs"
     while read -r verb; do
         # shellcheck disable=SC2086
         expect 0 help $verb
@@ -187,7 +187,13 @@ test_bundles()
     expect 0 bundle list && says "app@1" && says "MiB"
     expect 0 bundle list --json && json '[.bundles[].version] == ["1", "2"]'
 
-    # Another key, made where it is said; the fleet trusts both.
+    # Another key, made where it is said; the fleet trusts both, once it was told to.
+    expect 1 bundle push "$WORK/v1" --name other --version 1 --key "$WORK/other.key"
+    complains "other.key: cannot open"
+    expect 0 key create "$WORK/other.key" && says "keep $WORK/other.key secret"
+    expect 1 bundle push "$WORK/v1" --name other --version 1 --key "$WORK/other.key"
+    complains "does not trust publisher key"
+    expect 0 key trust "$WORK/other.key.pub" && says "+ publisher"
     expect 0 bundle push "$WORK/v1" --name other --version 1 --key "$WORK/other.key" --json
     json '.new_chunks == 0 and .sent_bytes == 0 and .new'
     expect 0 bundle remove other@1 && expect 1 bundle show other@1 && complains "other@1"

@@ -30,9 +30,14 @@ static const struct flag verb_flags[] = {
     {.name = "name", .value = "NAME", .kind = FLAG_TEXT, .help = "its name", .required = true},
 };
 
+static const struct flag more_flags[] = {
+    {.name = "key", .value = "FILE", .kind = FLAG_TEXTS, .help = "keys"},
+};
+
 static const struct flag_set sets[] = {
     {.flags = global_flags, .count = 3},
     {.flags = verb_flags, .count = 4},
+    {.flags = more_flags, .count = 1},
 };
 
 static struct args a;
@@ -48,13 +53,25 @@ static int parse(const char *line)
     snprintf(text, sizeof text, "%s", line);
     for (char *w = strtok(text, " "); w; w = strtok(NULL, " "))
         words[count++] = w;
-    return args_parse(&a, sets, 2, count, words, &em);
+    return args_parse(&a, sets, 3, count, words, &em);
 }
 
 static void refused(const char *line, const char *sentence)
 {
     CU_ASSERT_EQUAL(parse(line), ERR_USAGE);
     CU_ASSERT_STRING_EQUAL(em.text, sentence);
+}
+
+static void test_texts_come_one_by_one(void)
+{
+    size_t at = 0;
+    CU_ASSERT_EQUAL(parse("push --key a x --key=b --json"), 0);
+    CU_ASSERT_EQUAL(a.word_count, 2);
+    CU_ASSERT_STRING_EQUAL(args_next(&a, "key", &at), "a");
+    CU_ASSERT_STRING_EQUAL(args_next(&a, "key", &at), "b");
+    CU_ASSERT_PTR_NULL(args_next(&a, "key", &at));
+    refused("push --key", "--key needs a value: --key FILE");
+    refused("push --dir a --dir b", "--dir is given twice");
 }
 
 static void test_flags_stand_anywhere(void)
@@ -215,6 +232,7 @@ static void test_suggestions_count_slips(void)
 
 static const struct suite_test tests[] = {
     TEST(test_flags_stand_anywhere),
+    TEST(test_texts_come_one_by_one),
     TEST(test_what_is_not_given_falls_back),
     TEST(test_pairs_are_gathered),
     TEST(test_after_two_dashes_all_are_words),

@@ -15,7 +15,7 @@ static const struct manager_limits LIMITS = {
 
 static struct fleet_keys sample_keys(void)
 {
-    struct fleet_keys keys;
+    struct fleet_keys keys = {.next = sample_secret(3)};
     sample_fill(keys.fleet, sizeof keys.fleet, 7);
     keys.signing = sample_secret(1);
     keys.authority = sample_secret(2);

@@ -255,6 +255,32 @@ static void test_a_key_file_with_no_key_of_the_curve_is_refused(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "/nowhere/key: cannot open"));
 }
 
+static void test_a_public_key_file_reads_back_and_nothing_else_does(void)
+{
+    struct public_key key, back;
+    struct secret_key other;
+    struct errmsg em;
+    char text[256] = "";
+    struct stat st;
+    CU_ASSERT_EQUAL(sign_generate(&other, &key), 0);
+    CU_ASSERT_EQUAL(sign_public_write(key_path, &key, NULL), 0);
+    CU_ASSERT_EQUAL(stat(key_path, &st), 0);
+    CU_ASSERT_EQUAL(st.st_mode & 0777, 0644);
+    CU_ASSERT_EQUAL(sign_public_read(key_path, &back, NULL), 0);
+    CU_ASSERT_EQUAL(memcmp(&back, &key, sizeof key), 0);
+    struct buffer b = buffer_on((uint8_t *)text, sizeof text - 2);
+    CU_ASSERT_EQUAL(file_read(key_path, &b, NULL), 0);
+    text[b.len] = 'x';
+    for (size_t len = 0; len <= b.len + 1; len++) {
+        CU_ASSERT_EQUAL_FATAL(write_text(text, len), 0);
+        CU_ASSERT_EQUAL(sign_public_read(key_path, &back, &em), len == b.len ? 0 : ERR_FORMAT);
+    }
+    CU_ASSERT_EQUAL(sign_key_write(key_path, &other, NULL), 0);
+    CU_ASSERT_EQUAL(sign_public_read(key_path, &back, &em), ERR_FORMAT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(em.text, ": is not a public key: "));
+    CU_ASSERT_EQUAL(sign_public_read("/nowhere/key", &back, &em), ERR_NOT_FOUND);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_threads_sign_at_the_same_time), /* first, while the curve's table isn't made */
     TEST(test_the_public_half_is_that_of_rfc_6979),
@@ -270,6 +296,7 @@ static const struct suite_test tests[] = {
     TEST(test_a_key_file_is_secret_and_reads_back),
     TEST(test_a_key_file_cut_or_changed_anywhere_is_refused),
     TEST(test_a_key_file_with_no_key_of_the_curve_is_refused),
+    TEST(test_a_public_key_file_reads_back_and_nothing_else_does),
 };
 
 int main(void)

@@ -136,6 +136,20 @@ static void test_a_key_has_one_role(void)
         }
 }
 
+static void test_a_removed_key_leaves_the_others_in_order(void)
+{
+    struct trust t = sample_trust(), before = sample_trust();
+    for (int i = 0; i < 2; i++) {
+        struct public_key key = before.roles[TRUST_PUBLISHERS].list[i];
+        struct key_id id = key_id_of(&key);
+        CU_ASSERT_EQUAL(trust_remove(&t, TRUST_PUBLISHERS, &id), 0);
+        CU_ASSERT_EQUAL(trust_remove(&t, TRUST_PUBLISHERS, &id), ERR_NOT_FOUND);
+        CU_ASSERT_FALSE(trust_knows(&t, TRUST_PUBLISHERS, &id));
+        CU_ASSERT_EQUAL(trust_add(&t, TRUST_PUBLISHERS, &key), 0);
+        CU_ASSERT_EQUAL(memcmp(&t, &before, sizeof t), 0);
+    }
+}
+
 static void test_version_zero_is_refused(void)
 {
     struct trust t = sample_trust();
@@ -266,6 +280,7 @@ static const struct suite_test tests[] = {
     TEST(test_roots_and_online_keys_are_never_missing),
     TEST(test_keys_stand_in_order_and_once),
     TEST(test_a_key_has_one_role),
+    TEST(test_a_removed_key_leaves_the_others_in_order),
     TEST(test_version_zero_is_refused),
     TEST(test_next_version_needs_the_old_roots_and_its_own),
     TEST(test_both_thresholds_count),

@@ -1,0 +1,160 @@
+#include "manager/cli/key_change.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "manager/cli/draft.h"
+#include "manager/cli/fleet_trust.h"
+#include "manager/cli/trust_words.h"
+
+static int write_body(struct key_change *c);
+static int sign_all(struct key_change *c);
+static int sign_with_file(struct key_change *c, const char *path);
+static bool is_enough(const struct key_change *c);
+static int keep_draft(struct key_change *c, const char *path);
+
+int key_change_begin(struct key_change *c, struct cli *cli)
+{
+    *c = (struct key_change){.cli = cli};
+    int rv = fleet_trust_get(cli, &c->now);
+    c->next = c->now;
+    c->next.version++;
+    c->next.issued_s = clock_wall_s();
+    return rv;
+}
+
+int key_change_end(struct key_change *c)
+{
+    const char *output = args_text(&c->cli->args, "output");
+    char usual[64];
+    int rv = sign_all(c);
+    if (rv < 0)
+        return rv;
+    if (output || !is_enough(c)) {
+        snprintf(usual, sizeof usual, "trust-%u.draft", c->next.version);
+        return keep_draft(c, output ? output : usual);
+    }
+    rv = key_change_submit(c);
+    if (rv < 0)
+        return rv;
+    if (c->cli->json)
+        return cli_print_json(c->cli, json_pack("{sI}", "version", (json_int_t)c->next.version));
+    trust_words_changes(&c->now, &c->next, stdout);
+    return 0;
+}
+
+/* Before the first signature. What the reader would refuse is a mistake of the operator's. */
+static int write_body(struct key_change *c)
+{
+    struct buffer body = buffer_on(c->body, sizeof c->body);
+    struct trust back;
+    if (c->envelope.body.len > 0)
+        return 0;
+    int rv = trust_write(&c->next, &body);
+    if (rv == 0)
+        rv = trust_read(span_buffer(&body), &back);
+    if (rv < 0)
+        return errmsg_set(&c->cli->em, ERR_REFUSED,
+                          "no such trust document can be: a key has one role, and a threshold is "
+                          "at least 1 and at most the number of keys");
+    c->envelope.body = span_buffer(&body);
+    return 0;
+}
+
+int key_change_sign(struct key_change *c, const struct secret_key *root)
+{
+    struct public_key public;
+    int rv = write_body(c);
+    if (rv == 0)
+        rv = sign_public(root, &public);
+    if (rv < 0)
+        return rv;
+    if (!trust_has(&c->now, TRUST_ROOTS, &public) && !trust_has(&c->next, TRUST_ROOTS, &public)) {
+        struct key_id id = key_id_of(&public);
+        return errmsg_set(&c->cli->em, ERR_UNTRUSTED,
+                          "key %s is no root key of this fleet: see `dunlin key list`",
+                          key_id_hex(&id).text);
+    }
+    rv = envelope_sign(MESSAGE_TRUST, &c->envelope, root);
+    if (rv == ERR_EXISTS)
+        rv = 0;
+    return rv < 0
+               ? errmsg_set(&c->cli->em, rv, "the trust document can't be signed: %s", err_name(rv))
+               : 0;
+}
+
+static int sign_all(struct key_change *c)
+{
+    struct secret_key root;
+    struct cli *cli = c->cli;
+    size_t at = 0;
+    int rv = write_body(c);
+    if (rv < 0)
+        return rv;
+    if (!args_has(&cli->args, "root")) {
+        rv = fleet_trust_root(cli, &root);
+        if (rv == 0)
+            rv = key_change_sign(c, &root);
+        return rv == ERR_NOT_FOUND ? 0 : rv;
+    }
+    for (const char *path; rv == 0 && (path = args_next(&cli->args, "root", &at));)
+        rv = sign_with_file(c, path);
+    return rv;
+}
+
+static int sign_with_file(struct key_change *c, const char *path)
+{
+    struct secret_key root;
+    int rv = sign_key_read(path, &root, &c->cli->em);
+    if (rv == 0)
+        rv = key_change_sign(c, &root);
+    explicit_bzero(&root, sizeof root);
+    return rv;
+}
+
+static bool has_enough(const struct trust *t, const struct envelope *e)
+{
+    const struct trust_keys *k = &t->roles[TRUST_ROOTS];
+    return envelope_count(MESSAGE_TRUST, e, k->list, k->count) >= (int)k->threshold;
+}
+
+static bool is_enough(const struct key_change *c)
+{
+    return has_enough(&c->now, &c->envelope) && has_enough(&c->next, &c->envelope);
+}
+
+static int keep_draft(struct key_change *c, const char *path)
+{
+    struct cli *cli = c->cli;
+    int rv = draft_write(path, MESSAGE_TRUST, &c->envelope, &cli->em);
+    if (rv < 0)
+        return rv;
+    if (cli->json)
+        return cli_print_json(cli, json_pack("{sI ss sI}", "version", (json_int_t)c->next.version,
+                                             "draft", path, "signatures",
+                                             (json_int_t)c->envelope.count));
+    trust_words_changes(&c->now, &c->next, stdout);
+    printf("%s\n", trust_words_signed(&c->now, TRUST_ROOTS, MESSAGE_TRUST, &c->envelope).text);
+    printf("the draft is in %s: `dunlin key sign %s --key FILE` signs it, `dunlin key submit %s` "
+           "makes it count\n",
+           path, path, path);
+    return 0;
+}
+
+int key_change_submit(struct key_change *c)
+{
+    uint8_t bytes[TRUST_MAX + ENVELOPE_OVERHEAD_MAX];
+    struct buffer out = buffer_on(bytes, sizeof bytes);
+    int rv = envelope_write(MESSAGE_TRUST, &c->envelope, &out);
+    return rv < 0 ? errmsg_set(&c->cli->em, rv, "the trust document can't be written")
+                  : fleet_trust_submit(c->cli, span_buffer(&out));
+}
+
+int key_role_parse(const char *text, enum trust_role *role, struct errmsg *em)
+{
+    for (int i = 0; i < TRUST_ROLE_COUNT; i++)
+        if (strcmp(text, trust_role_name((enum trust_role)i)) == 0) {
+            *role = (enum trust_role)i;
+            return 0;
+        }
+    return errmsg_set(em, ERR_USAGE, "--as %.60s: write publisher, root or online", text);
+}
