@@ -46,6 +46,14 @@
 /* Instead of a cell's number: the device came through the door. */
 #define BY_DOOR SIZE_MAX
 
+/* A good agent says one thing a second at most, and seldom more than that in a quarter of an hour.
+ * What waited in a broker for a manager that was away comes at once: two days of heartbeats. */
+static const struct flood_limits report_limits = {.per_minute = 64 * 60, .burst = 256};
+/* Requests to join with one token. */
+static const struct flood_limits request_limits = {.per_minute = 20, .burst = 20};
+/* Requests with a wrong secret, or for tokens that there never were; of everybody together. */
+static const struct flood_limits guess_limits = {.per_minute = 3000, .burst = 500};
+
 /* What a device is told once the commit has succeeded. */
 struct answer {
     size_t cell;
@@ -108,7 +116,9 @@ struct daemon {
     uint8_t plain[CHUNK_MAX];
     struct visit visit;
     struct report report;
-    struct flood flood;
+    struct flood reports;        /* by agent */
+    struct flood requests;       /* to join, by token */
+    struct flood_bucket guesses; /* requests that nobody's secret opens */
     uint8_t written[JOINED_MAX + ENVELOPE_OVERHEAD];
     uint8_t certificate[CERTIFICATE_MAX];
 };
@@ -141,6 +151,8 @@ static void on_message(void *context, size_t cell, const char *topic, struct spa
 static void on_visitor(void *context, const char *topic, struct span payload);
 static bool floods(struct daemon *d, const struct key_id *id);
 static void on_join(struct daemon *d, const struct join_id *id, struct span payload);
+static bool asks_too_often(struct daemon *d, const struct manager_event *ev);
+static bool guesses_too_often(struct daemon *d);
 static int accept_agent(struct daemon *d, uint32_t number, struct joined *answer);
 static void put_certificate(struct daemon *d, uint32_t number, const struct key_id *id,
                             struct buffer *der, enum joined_code *code);
@@ -201,7 +213,8 @@ static int start(struct daemon *d, const struct daemon_options *options, struct 
     uint8_t hash_key[SIPHASH_KEY_LEN];
     d->options = *options;
     random_bytes(hash_key, sizeof hash_key);
-    flood_init(&d->flood, hash_key);
+    flood_init(&d->reports, &report_limits, hash_key);
+    flood_init(&d->requests, &request_limits, hash_key);
     d->now_s = clock_wall_s();
     int rv = open_folder(d, options->dir, em);
     if (rv == 0)
@@ -652,10 +665,11 @@ static void on_message(void *context, size_t cell, const char *topic, struct spa
 /* Before anything is looked at: what is dropped costs next to nothing. */
 static bool floods(struct daemon *d, const struct key_id *id)
 {
-    enum flood_answer answer = flood_count(&d->flood, id, clock_monotonic_ms());
+    enum flood_answer answer =
+        flood_count(&d->reports, span_of(id->bytes, sizeof id->bytes), clock_monotonic_ms());
     if (answer == FLOOD_BEGIN)
-        log_event(LOG_WARN, "agent-floods", "id=%s per_second_max=%d", key_id_hex(id).text,
-                  FLOOD_PER_S);
+        log_event(LOG_WARN, "agent-floods", "id=%s per_minute_max=%u", key_id_hex(id).text,
+                  report_limits.per_minute);
     manager_counters(d->core)->flooded += answer != FLOOD_ADMIT;
     return answer != FLOOD_ADMIT;
 }
@@ -678,7 +692,7 @@ static void on_join(struct daemon *d, const struct join_id *id, struct span payl
     struct manager_out out;
     int rv = reception_join(&d->keys, d->core, id, payload, &d->visit, &ev);
     struct joined answer = {.code = d->visit.hint};
-    if (rv < 0)
+    if (rv < 0 || (rv == 0 ? guesses_too_often(d) : asks_too_often(d, &ev)))
         return;
     if (rv == 1) {
         step(d, &ev, &d->visit.newcomer, &out);
@@ -690,6 +704,39 @@ static void on_join(struct daemon *d, const struct join_id *id, struct span payl
     if (reception_answer(&d->visit, &answer, &written) == 0)
         queue_answer(d, BY_DOOR, &(struct topic_name){.kind = TOPIC_JOINED, .join = *id},
                      span_buffer(&written));
+}
+
+/*
+ * A device asks a dozen times in its first minute without an answer, then less and less often. Who
+ * has a token for many devices is one of many, so each device counts by itself then. It takes the
+ * secret to be counted here, or anybody could keep a device out by guessing.
+ */
+static bool asks_too_often(struct daemon *d, const struct manager_event *ev)
+{
+    const struct batch_row *batch = manager_batch(d->core, ev->join.batch);
+    struct {
+        uint32_t batch, index;
+        struct key_id device;
+    } who = {.batch = ev->join.batch, .index = ev->join.index};
+    if (batch->uses > 1)
+        who.device = ev->join.id;
+    enum flood_answer answer =
+        flood_count(&d->requests, span_of(&who, sizeof who), clock_monotonic_ms());
+    if (answer == FLOOD_BEGIN)
+        log_event(LOG_WARN, "token-floods", "batch=%u token=%u per_minute_max=%u",
+                  ev->join.batch + 1, ev->join.index + 1, request_limits.per_minute);
+    manager_counters(d->core)->flooded += answer != FLOOD_ADMIT;
+    return answer != FLOOD_ADMIT;
+}
+
+/* They are told so in clear, which helps those who mistyped; those who guess get no more answers
+ * than that takes. */
+static bool guesses_too_often(struct daemon *d)
+{
+    enum flood_answer answer = flood_draw(&d->guesses, &guess_limits, clock_monotonic_ms());
+    if (answer == FLOOD_BEGIN)
+        log_event(LOG_WARN, "tokens-guessed", "per_minute_max=%u", guess_limits.per_minute);
+    return answer != FLOOD_ADMIT;
 }
 
 /* The agent's own cell comes first, then those after it, as far as the answer takes them. */

@@ -1,32 +1,39 @@
 #include "manager/flood.h"
 
-/* Tokens are counted in thousandths: a rate per second adds so many of them each millisecond. */
-#define TOKEN 1000u
-#define FULL (FLOOD_BURST * TOKEN)
+/* One, as the buckets count. */
+#define DROP 60000u
 
 static struct flood_bucket *find(struct flood_bucket set[static FLOOD_WAYS], uint32_t name);
 
-void flood_init(struct flood *f, const uint8_t key[static SIPHASH_KEY_LEN])
+void flood_init(struct flood *f, const struct flood_limits *limits,
+                const uint8_t key[static SIPHASH_KEY_LEN])
 {
-    memset(f, 0, sizeof *f);
+    *f = (struct flood){.limits = *limits};
     memcpy(f->key, key, sizeof f->key);
 }
 
-enum flood_answer flood_count(struct flood *f, const struct key_id *agent, uint64_t now_ms)
+enum flood_answer flood_count(struct flood *f, struct span who, uint64_t now_ms)
 {
-    uint64_t hash = siphash(f->key, span_of(agent->bytes, sizeof agent->bytes));
+    uint64_t hash = siphash(f->key, who);
     uint32_t name = (uint32_t)(hash >> 32);
     struct flood_bucket *b = find(f->sets[hash % FLOOD_SETS], name);
-    if (b->at_ms == 0 || b->name != name)
-        *b = (struct flood_bucket){.name = name, .tokens = FULL, .at_ms = now_ms};
-    uint64_t tokens = b->tokens + (now_ms - b->at_ms) * FLOOD_PER_S;
-    bool before = b->empty && tokens < FULL;
-    b->tokens = tokens < FULL ? (uint32_t)tokens : FULL;
+    if (b->name != name)
+        *b = (struct flood_bucket){.name = name};
+    return flood_draw(b, &f->limits, now_ms);
+}
+
+enum flood_answer flood_draw(struct flood_bucket *b, const struct flood_limits *limits,
+                             uint64_t now_ms)
+{
+    uint64_t full = (uint64_t)limits->burst * DROP;
+    uint64_t drops = b->at_ms == 0 ? full : b->drops + (now_ms - b->at_ms) * limits->per_minute;
+    bool before = b->empty && drops < full;
+    b->drops = (uint32_t)(drops < full ? drops : full);
     b->at_ms = now_ms;
-    b->empty = before || b->tokens < TOKEN;
-    if (b->tokens < TOKEN)
+    b->empty = before || b->drops < DROP;
+    if (b->drops < DROP)
         return before ? FLOOD_DROP : FLOOD_BEGIN;
-    b->tokens -= TOKEN;
+    b->drops -= DROP;
     return FLOOD_ADMIT;
 }
 

@@ -1,34 +1,35 @@
 /*
- * flood: how many messages each agent may send: a bucket of tokens for whoever spoke lately
- * (Turner, IEEE Communications Magazine, 1986), in a table that never grows. It knows nothing of
- * messages, and reads no clock; an agent is who its topic says.
+ * flood: how often anybody may do something: a bucket of drops for whoever did it lately (Turner,
+ * IEEE Communications Magazine, 1986), in a table that never grows. It knows nothing of what it is
+ * that they do, and reads no clock.
  */
 #ifndef DUNLIN_MANAGER_FLOOD_H
 #define DUNLIN_MANAGER_FLOOD_H
 
 #include "base/siphash.h"
-#include "crypto/sign.h"
 
 #include <stdbool.h>
 
-/* A good agent says one thing a second at most, and seldom more than that in a quarter of an hour.
- */
-#define FLOOD_PER_S 64
-/* What waited in a broker for a manager that was away comes at once: two days of heartbeats. */
-#define FLOOD_BURST 256
 /* Of those whose hashes meet in a set, the ones that spoke last have a bucket; a new one is full.
  * So the table needs no room for a fleet, only for its flooders. */
 #define FLOOD_SETS 1024
 #define FLOOD_WAYS 4
 
+struct flood_limits {
+    uint32_t per_minute; /* in the long run; at least 1 */
+    uint32_t burst;      /* and so many at once after a silence; 1 to 65535 */
+};
+
+/* Zeroed, it is one that was never drawn from. */
 struct flood_bucket {
-    uint32_t name; /* of the agent, as far as it isn't in the set's number */
-    uint32_t tokens;
-    uint64_t at_ms; /* when they were counted; 0: unused */
+    uint32_t name;  /* of whose it is, as far as that isn't in the set's number */
+    uint32_t drops; /* in sixty-thousandths: each millisecond adds as many as a minute has */
+    uint64_t at_ms; /* when they were counted; 0: never */
     bool empty;     /* it ran out, and has not been full since */
 };
 
 struct flood {
+    struct flood_limits limits;
     uint8_t key[SIPHASH_KEY_LEN];
     struct flood_bucket sets[FLOOD_SETS][FLOOD_WAYS];
 };
@@ -39,9 +40,14 @@ enum flood_answer {
     FLOOD_DROP,
 };
 
-/* `key` keeps others from finding agents that share a set. */
-void flood_init(struct flood *f, const uint8_t key[static SIPHASH_KEY_LEN]);
-/* Counts one message of the agent. `now_ms` doesn't go back, and isn't 0. */
-enum flood_answer flood_count(struct flood *f, const struct key_id *agent, uint64_t now_ms);
+/* `key` keeps others from finding names that share a set. */
+void flood_init(struct flood *f, const struct flood_limits *limits,
+                const uint8_t key[static SIPHASH_KEY_LEN]);
+/* Counts one more by whoever has this name. `now_ms` doesn't go back, and isn't 0. */
+enum flood_answer flood_count(struct flood *f, struct span name, uint64_t now_ms);
+
+/* The same for a bucket that stands alone. */
+enum flood_answer flood_draw(struct flood_bucket *b, const struct flood_limits *limits,
+                             uint64_t now_ms);
 
 #endif

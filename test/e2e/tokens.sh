@@ -4,7 +4,7 @@
 # usage: tokens.sh [--races N]
 # shellcheck disable=SC2119
 . "$(dirname "$0")/lib.sh"
-need python3
+need python3 mosquitto_pub mosquitto_sub xxd
 
 # join N TOKEN FLAG...: device N, with a time limit; its words go to $WORK/joinN.log.
 join()
@@ -178,6 +178,69 @@ races()
     [ "$(grep -o alarm-token-reused "$WORK/audit" | wc -l)" -ge "$runs" ] || fail "the audit log does not know"
 }
 
+# The door's broker as its owner sees it, past the limits for each address.
+door()
+{
+    command=$1
+    shift
+    "mosquitto_$command" --unix "$FLEET/door/sock" -q 1 "$@"
+}
+
+# listen NAME: keeps the answers that come to anybody from now on, for 8 s, in $WORK/NAME.
+listen()
+{
+    door sub -t 'dl1/joined/#' -W 8 -F '%x' >"$WORK/$1" 2>/dev/null &
+    listener=$!
+    sleep 0.5
+}
+
+counter()
+{
+    dunlin status --json | jq ".counters.$1"
+}
+
+limits()
+{
+    step "who guesses gets few answers, and keeps nobody out"
+    token=$(dunlin token create --count 2 | tail -n 1)
+    batch=$(dunlin token list --json | jq '.tokens[-1].id')
+    forged=$(counter forged)
+    listen guesses
+    # 20,000 requests for that very token, index 1 of its batch, without its secret.
+    printf '\227\001\001%b\001\240\304\014aaaaaaaaaaaa\304\040aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb\n' \
+        "$(printf '\\%04o' "$batch")" >"$WORK/guess"
+    yes "$(cat "$WORK/guess")" | head -n 20000 | door pub -t dl1/join/0123456789abcdef -l
+    join 10 "$token" --timeout 20 || fail "guesses keep a device out: $(cat "$WORK/join10.log")"
+    within 30 more_forged "$((forged + 20000))" || fail "$(counter forged) counted"
+    wait "$listener" || true
+    [ "$(wc -l <"$WORK/guesses")" -lt 2500 ] || fail "$(wc -l <"$WORK/guesses") answers"
+    [ "$(grep -c tokens-guessed "$WORK/manager.log")" -eq 1 ] || fail "the log does not tell of it once"
+
+    step "a request that is replayed gets few answers as well"
+    token=$(dunlin token create)
+    door sub -t 'dl1/join/#' -C 1 -F '%t %x' >"$WORK/request" &
+    listener=$!
+    sleep 0.5
+    join 11 "$token" || fail "the device does not join"
+    wait "$listener"
+    flooded=$(counter flooded)
+    listen replays
+    cut -d ' ' -f 2 "$WORK/request" | xxd -r -p >"$WORK/payload"
+    for _ in $(seq 100); do
+        door pub -t "$(cut -d ' ' -f 1 "$WORK/request")" -f "$WORK/payload"
+    done
+    wait "$listener" || true
+    [ "$(wc -l <"$WORK/replays")" -le 25 ] || fail "$(wc -l <"$WORK/replays") answers to one request"
+    [ "$(counter flooded)" -ge "$((flooded + 75))" ] || fail "$(counter flooded) counted as flooded"
+    [ "$(dunlin status --json | jq .alarms.last_day)" = "$(grep -c ' alarm ' "$WORK/manager.log")" ] ||
+        fail "a replay raises an alarm"
+}
+
+more_forged()
+{
+    [ "$(counter forged)" -ge "$1" ]
+}
+
 mistakes()
 {
     step "wrong words"
@@ -224,6 +287,7 @@ codes
 serials
 approval
 races "${2:-10}"
+limits
 mistakes
 everybody_waits
 done_well

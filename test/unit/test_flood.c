@@ -1,27 +1,24 @@
 #include "manager/flood.h"
 #include "test/suite.h"
 
-static struct flood flood;
+#define FLOOD_PER_S 64
+#define FLOOD_BURST 256
 
-static struct key_id agent(uint32_t n)
-{
-    struct key_id id = {.bytes = {(uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16), 7}};
-    return id;
-}
+static const struct flood_limits limits = {.per_minute = 60 * FLOOD_PER_S, .burst = FLOOD_BURST};
+static struct flood flood;
 
 static void set_up(void)
 {
     const uint8_t key[SIPHASH_KEY_LEN] = {1, 2, 3};
-    flood_init(&flood, key);
+    flood_init(&flood, &limits, key);
 }
 
 /* How many of `count` messages at this time are let in. */
 static uint32_t say(uint32_t n, uint32_t count, uint64_t now_ms)
 {
-    struct key_id id = agent(n);
     uint32_t admitted = 0;
     for (uint32_t i = 0; i < count; i++)
-        admitted += flood_count(&flood, &id, now_ms) == FLOOD_ADMIT;
+        admitted += flood_count(&flood, span_of(&n, sizeof n), now_ms) == FLOOD_ADMIT;
     return admitted;
 }
 
@@ -56,13 +53,12 @@ static void test_flooder_gets_its_rate_and_no_more(void)
 
 static void test_flood_is_told_of_once(void)
 {
-    struct key_id id = agent(1);
     set_up();
     for (int day = 1; day <= 3; day++) {
         uint64_t now_ms = (uint64_t)day * 86400000;
         unsigned begun = 0;
         for (uint32_t i = 0; i < 5000; i++)
-            begun += flood_count(&flood, &id, now_ms + i) == FLOOD_BEGIN;
+            begun += flood_count(&flood, span_text("one"), now_ms + i) == FLOOD_BEGIN;
         CU_ASSERT_EQUAL(begun, 1);
     }
 }
@@ -83,10 +79,25 @@ static void test_flooders_cost_the_others_nothing(void)
     CU_ASSERT_TRUE(flooded <= 100 * (FLOOD_BURST + 2 * FLOOD_PER_S));
 }
 
+static void test_bucket_alone_counts_by_the_minute(void)
+{
+    const struct flood_limits slow = {.per_minute = 3, .burst = 5};
+    struct flood_bucket b = {.at_ms = 0};
+    for (int i = 0; i < 5; i++)
+        CU_ASSERT_EQUAL(flood_draw(&b, &slow, 1000), FLOOD_ADMIT);
+    CU_ASSERT_EQUAL(flood_draw(&b, &slow, 1000), FLOOD_BEGIN);
+    CU_ASSERT_EQUAL(flood_draw(&b, &slow, 20999), FLOOD_DROP);
+    CU_ASSERT_EQUAL(flood_draw(&b, &slow, 21000), FLOOD_ADMIT);
+    CU_ASSERT_EQUAL(flood_draw(&b, &slow, 21000), FLOOD_DROP);
+    for (int i = 0; i < 5; i++)
+        CU_ASSERT_EQUAL(flood_draw(&b, &slow, UINT32_MAX), FLOOD_ADMIT);
+    CU_ASSERT_EQUAL(flood_draw(&b, &slow, UINT32_MAX), FLOOD_BEGIN);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_good_agent_is_always_heard),        TEST(test_what_waited_comes_at_once),
     TEST(test_flooder_gets_its_rate_and_no_more), TEST(test_flood_is_told_of_once),
-    TEST(test_flooders_cost_the_others_nothing),
+    TEST(test_flooders_cost_the_others_nothing),  TEST(test_bucket_alone_counts_by_the_minute),
 };
 
 SUITE_MAIN("flood", tests)
