@@ -146,7 +146,7 @@ brokers_that_are_none()
     wrong_at_last 1 "not joined within 4 s: .*no answer from the manager" join "$(url_of "$port")" "$token" 4
     for url in "" host http://127.0.0.1 mqtt:// mqtt://:1883 mqtt://host:0 mqtt://host:65536 mqtt://host:1x \
         "mqtt://$(repeat h 300)"; do
-        wrong 2 "URL|mqtt://" join "$url" "$token"
+        wrong 2 "URL|mqtts?://" join "$url" "$token"
     done
     unchanged "a bad broker"
 }
