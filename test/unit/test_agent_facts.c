@@ -96,6 +96,15 @@ static void test_control_characters_do_not_travel(void)
     CU_ASSERT_TRUE(travels(&f));
 }
 
+/* Whatever machine runs the tests. */
+static void test_serial_number_of_the_machine_is_one_or_none(void)
+{
+    char serial[TOKEN_SERIAL_MAX + 1];
+    memset(serial, 'x', sizeof serial);
+    facts_serial(serial);
+    CU_ASSERT_TRUE(serial[0] == '\0' || token_serial_valid(span_text(serial)));
+}
+
 static const struct suite_test tests[] = {
     TEST(test_machine_is_described_and_the_facts_travel),
     TEST(test_operator_adds_and_overrides),
@@ -103,6 +112,7 @@ static const struct suite_test tests[] = {
     TEST(test_bad_facts_are_refused_with_a_reason),
     TEST(test_more_facts_than_fit_are_refused),
     TEST(test_control_characters_do_not_travel),
+    TEST(test_serial_number_of_the_machine_is_one_or_none),
 };
 
 SUITE_MAIN("agent facts", tests)
