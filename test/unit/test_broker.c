@@ -307,6 +307,68 @@ static void test_no_descriptor_of_the_manager_leaks_into_the_cell(void)
     tree_free(&dir);
 }
 
+static off_t size_of(const struct tree_path *dir, const char *name)
+{
+    struct tree_path path = tree_join(dir, name);
+    struct stat st = {0};
+    return stat(path.text, &st) == 0 ? st.st_size : -1;
+}
+
+/* Strangers can make a broker complain as often as they like. */
+static void test_long_log_is_set_aside_and_goes_on(void)
+{
+    static const char line[] =
+        "a line of the log that somebody on the network has caused to be written\n";
+    struct tree_path dir = tree_new(), log = tree_join(&dir, "mosquitto.log");
+    struct broker *b = start(&dir, broker_free_port("127.0.0.1", 0));
+    FILE *f = fopen(log.text, "a");
+    tree_must(f != NULL, log.text);
+    for (int i = 0; i < 20000; i++)
+        fputs(line, f);
+    fclose(f);
+    off_t before = size_of(&dir, "mosquitto.log");
+    broker_service(b, 100);
+    CU_ASSERT_TRUE(broker_running(b));
+    CU_ASSERT_EQUAL(size_of(&dir, "mosquitto.log"), 0);
+    CU_ASSERT_EQUAL(size_of(&dir, "mosquitto.log.old"), before);
+    broker_stop(b); /* its last words are in the new one */
+    CU_ASSERT_TRUE(size_of(&dir, "mosquitto.log") < 1000);
+    broker_free(b);
+    tree_free(&dir);
+}
+
+static void test_door_has_two_sockets_and_no_port(void)
+{
+    struct tree_path dir = tree_new();
+    struct broker_options o = {.dir = dir.text, .kind = BROKER_DOOR, .plain = true};
+    tree_file(&dir, "acl", 0600, span_text("pattern write dl1/join/+\n"));
+    struct broker *b = broker_start(&o, NULL);
+    tree_must(b != NULL, "door");
+    CU_ASSERT_FALSE(broker_adopted(b));
+    CU_ASSERT_TRUE(size_of(&dir, BROKER_SOCKET) >= 0);
+    CU_ASSERT_TRUE(size_of(&dir, BROKER_GATE_SOCKET) >= 0);
+    broker_reload(b);
+    broker_free(b);
+    b = broker_start(&o, NULL);
+    CU_ASSERT_TRUE(broker_adopted(b));
+    broker_stop(b);
+    broker_free(b);
+    tree_free(&dir);
+}
+
+static void test_folder_that_is_too_deep_for_sockets_is_an_error_that_names_it(void)
+{
+    char deep[128];
+    struct errmsg em = {.text = ""};
+    struct tree_path dir = tree_new();
+    memset(deep, 'x', 100);
+    deep[100] = '\0';
+    struct tree_path inside = tree_join(&dir, deep);
+    CU_ASSERT_PTR_NULL(start_at(&inside, broker_free_port("127.0.0.1", 0), &em));
+    CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "choose a shorter folder"));
+    tree_free(&dir);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_started_cell_listens_and_stopped_one_leaves_nothing),
     TEST(test_next_manager_adopts_the_cell_of_a_killed_one),
@@ -321,6 +383,9 @@ static const struct suite_test tests[] = {
     TEST(test_cell_that_ends_at_once_is_an_error_with_its_reason),
     TEST(test_unusable_host_or_port_is_refused),
     TEST(test_no_descriptor_of_the_manager_leaks_into_the_cell),
+    TEST(test_long_log_is_set_aside_and_goes_on),
+    TEST(test_door_has_two_sockets_and_no_port),
+    TEST(test_folder_that_is_too_deep_for_sockets_is_an_error_that_names_it),
 };
 
 SUITE_MAIN("broker", tests)

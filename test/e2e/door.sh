@@ -1,0 +1,52 @@
+#!/bin/sh
+# One source knocks at the join port without end: it is refused, and a device from elsewhere joins all the same. The
+# door's broker dies and comes back, and another manager keeps the port that devices were told.
+. "$(dirname "$0")/lib.sh"
+need python3
+
+# knock SOURCE COUNT: opens so many connections, holds what is let in for a while, and says how many these were.
+knock()
+{
+    python3 - "$1" "$2" "$port" "$WORK/knocking" <<'PY'
+import os, select, socket, sys, time
+source, count, port, sign = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+links = [socket.create_connection(("127.0.0.1", port), 5, (source, 0)) for _ in range(count)]
+open(sign, "w").close()
+time.sleep(2)
+closed, _, _ = select.select(links, [], [], 0)
+print(count - len(closed))
+PY
+}
+
+joins()
+{
+    dunlin status --json | jq ".joins.$1"
+}
+
+step "one source knocks 400 times: it gets in as often as was said, and a device elsewhere joins meanwhile"
+start_manager --join-rate 4
+port=$(join_url | sed 's/.*://')
+knock 127.0.0.3 400 >"$WORK/let-in" &
+echo $! >"$WORK/knocker.pid"
+within 20 test -f "$WORK/knocking" || fail "nobody knocks"
+join_agent 1
+wait "$(cat "$WORK/knocker.pid")" || fail "the knocker fails"
+rm "$WORK/knocker.pid"
+let_in=$(cat "$WORK/let-in")
+[ "$let_in" -ge 40 ] || fail "a burst of 40 should be let in, but only $let_in were"
+[ "$let_in" -le 60 ] || fail "after a burst of 40, 4 a second should be let in, but $let_in were"
+[ "$(joins refused_by_source)" -ge 340 ] || fail "the refused are not counted: $(dunlin status --json | jq .joins)"
+
+step "the door's broker dies, and devices join again soon"
+kill -9 "$(door_pid)"
+join_agent 2
+[ -n "$(door_pid)" ] || fail "the door's broker is not started again"
+
+step "the next manager keeps the port"
+url=$(join_url)
+kill_manager -9
+# shellcheck disable=SC2119
+start_manager
+[ "$(join_url)" = "$url" ] || fail "the join port was $url and is now $(join_url)"
+join_agent 3
+done_well
