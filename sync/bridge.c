@@ -1,6 +1,7 @@
 #include "sync/bridge.h"
 
 #include "base/file.h"
+#include "sync/packets.h"
 #include "sync/resolve.h"
 
 #include <assert.h>
@@ -33,14 +34,6 @@ struct flow {
     uint8_t bytes[FLOW_MAX];
 };
 
-/* Where in the MQTT packets a byte stream is: in the body of one, or in a fixed header, of which
- * the first byte or some of the length's have come (MQTT 3.1.1, 2.2). */
-struct packet_cursor {
-    uint32_t body_left;
-    uint32_t length;
-    unsigned header_bytes;
-};
-
 struct bridge {
     char host[HOST_MAX + 1];
     struct key_id authorities[TLS_AUTHORITIES_MAX];
@@ -57,7 +50,7 @@ struct bridge {
     int remote, local;
     struct tls *tls;
     struct flow up, down; /* to the broker, from it */
-    struct packet_cursor cursor;
+    struct packets packets;
     struct errmsg reason;
 };
 
@@ -87,7 +80,6 @@ static bool fill_up(struct bridge *b);
 static bool empty_up(struct bridge *b);
 static bool fill_down(struct bridge *b);
 static bool empty_down(struct bridge *b);
-static bool check_packets(struct bridge *b, struct span bytes);
 static void end(struct bridge *b);
 static void hang_up(struct bridge *b);
 
@@ -405,7 +397,8 @@ static bool fill_down(struct bridge *b)
     if (r.len == r.cap)
         return false;
     int n = tls_read(b->tls, r.data + r.len, r.cap - r.len, &b->reason);
-    if (n < 0 || (n > 0 && !check_packets(b, span_of(r.data + r.len, (size_t)n))))
+    struct span came = span_of(r.data + r.len, n > 0 ? (size_t)n : 0);
+    if (n < 0 || packets_follow(&b->packets, came, (uint32_t)b->packet_max, &b->reason) < 0)
         b->stage = STAGE_DRAINING;
     else
         b->down.len += (size_t)n;
@@ -424,34 +417,6 @@ static bool empty_down(struct bridge *b)
     if (n > 0)
         advance(&b->down, (size_t)n);
     return n > 0;
-}
-
-/* False when the broker announces a packet that nobody here would take. The last byte of a length
- * has its top bit clear, and is the fourth at most. */
-static bool check_packets(struct bridge *b, struct span bytes)
-{
-    struct packet_cursor *c = &b->cursor;
-    for (size_t i = 0; i < bytes.len;) {
-        if (c->body_left > 0) {
-            size_t n = bytes.len - i < c->body_left ? bytes.len - i : c->body_left;
-            c->body_left -= (uint32_t)n;
-            i += n;
-            continue;
-        }
-        uint8_t byte = bytes.data[i++];
-        if (c->header_bytes++ == 0)
-            continue;
-        c->length |= (uint32_t)(byte & 0x7f) << (7 * (c->header_bytes - 2));
-        bool more = byte & 0x80;
-        if (c->length > b->packet_max || (more && c->header_bytes == 5)) {
-            errmsg_set(&b->reason, ERR_RANGE, "the broker sent a packet of %u bytes or more",
-                       c->length);
-            return false;
-        }
-        if (!more)
-            *c = (struct packet_cursor){.body_left = c->length};
-    }
-    return true;
 }
 
 /* The library reads what is left in its socket, and then that nothing follows. */

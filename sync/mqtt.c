@@ -19,11 +19,18 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 /* RFC 1035, 2.3.4. */
 #define MQTT_NAME_MAX 255
 /* Packets read before others in the caller's loop get their turn. */
 #define READ_BURST_MAX 256
+/*
+ * A broker that sends and doesn't read would have the library pile up what it answers: behind so
+ * many packets nothing more is read until all has been written. (Where nothing waits to be written,
+ * nothing was answered.)
+ */
+#define UNANSWERED_MAX 1024
 /* A packed chunk: the plain one and its byte of framing. */
 #define PAYLOAD_MAX (CHUNK_MAX + 1)
 /* [link-5]: of a PUBLISH after its fixed header: the topic and its length, an id, the payload. */
@@ -50,6 +57,7 @@ struct mqtt {
     struct resolve lookup; /* of a plain broker's name */
     struct bridge *bridge; /* MQTT_TLS */
     enum link link;
+    unsigned unanswered; /* packets read since everything was written last */
     uint64_t greet_by_ms;
     char reason[ERRMSG_MAX]; /* of LINK_LOST */
 
@@ -341,6 +349,7 @@ static void start(struct mqtt *m)
         [MQTT_UNIX] = start_unix,
     };
     m->link = LINK_CONNECTING;
+    m->unanswered = 0;
     m->greet_by_ms = clock_monotonic_ms() + MQTT_CONNECT_MS_MAX;
     m->client = mosquitto_new(m->id, !m->persistent, m);
     if (!m->client || set_up(m) != MOSQ_ERR_SUCCESS)
@@ -535,7 +544,9 @@ void mqtt_watch(const struct mqtt *m, struct pollfd fds[static MQTT_FDS])
         bridge_watch(m->bridge, fds + 1);
     if (resolve_descriptor(&m->lookup) >= 0)
         fds[1] = (struct pollfd){.fd = resolve_descriptor(&m->lookup), .events = POLLIN};
-    fds[0].events = mosquitto_want_write(m->client) ? POLLIN | POLLOUT : POLLIN;
+    bool writes = mosquitto_want_write(m->client);
+    bool reads = !writes || m->unanswered < UNANSWERED_MAX;
+    fds[0].events = (short)((reads ? POLLIN : 0) | (writes ? POLLOUT : 0));
 }
 
 /* Looks at what one call into the library came to. */
@@ -546,14 +557,20 @@ static bool goes_on(struct mqtt *m, int rc)
     return is_live(m);
 }
 
-/* A call reads a packet or a few; EAGAIN says that there is no more. */
+/* Not by errno: the library writes to a pipe of its own that nobody empties, and that says EAGAIN
+ * for good after some hundred messages. */
+static bool has_more(const struct mqtt *m)
+{
+    int waiting = 0;
+    return ioctl(mosquitto_socket(m->client), FIONREAD, &waiting) == 0 && waiting > 0;
+}
+
+/* A call reads one packet, as far as it has come. */
 static void read_burst(struct mqtt *m)
 {
-    for (unsigned i = 0; i < READ_BURST_MAX; i++) {
-        errno = 0;
-        int rc = mosquitto_loop_read(m->client, 1);
-        bool drained = errno == EAGAIN || errno == EWOULDBLOCK;
-        if (!goes_on(m, rc) || drained)
+    for (unsigned i = 0; i < READ_BURST_MAX && m->unanswered < UNANSWERED_MAX; i++) {
+        m->unanswered++;
+        if (!goes_on(m, mosquitto_loop_read(m->client, 1)) || !has_more(m))
             return;
     }
 }
@@ -584,6 +601,8 @@ static void drive_library(struct mqtt *m, short revents)
 {
     if ((revents & POLLOUT) && mosquitto_want_write(m->client))
         goes_on(m, mosquitto_loop_write(m->client, 1));
+    if (is_live(m) && !mosquitto_want_write(m->client))
+        m->unanswered = 0;
     if (is_live(m) && (revents & (POLLIN | POLLERR | POLLHUP)))
         read_burst(m);
     if (is_live(m))

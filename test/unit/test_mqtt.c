@@ -6,6 +6,7 @@
 #include "test/tree.h"
 
 #include <mosquitto.h>
+#include <sys/un.h>
 
 /* ---- the tests ---- */
 
@@ -369,6 +370,68 @@ static void test_a_broker_is_reached_through_a_unix_socket(void)
     tree_free(&folder);
 }
 
+/* A listening socket at the path; who connects to it talks to the test. */
+static int listen_at(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    CU_ASSERT_EQUAL_FATAL(listen(fd, 1), 0);
+    return fd;
+}
+
+/* Sends messages with QoS 1 until nobody has taken any for a while, or `max` were sent. */
+static int talk(int fd, int max)
+{
+    static const char message[] = "\x32\x67\x00\x01t\x00\x07" /* and 98 bytes more */
+                                  "------------------------------------------------"
+                                  "--------------------------------------------------";
+    int sent = 0;
+    for (int idle = 0; sent < max && idle < 30;) {
+        ssize_t n = send(fd, message, sizeof message - 1, MSG_DONTWAIT);
+        CU_ASSERT_TRUE(n == -1 || n == sizeof message - 1);
+        sent += n > 0;
+        idle = n > 0 ? 0 : idle + 1;
+        if (n < 0)
+            turn();
+    }
+    return sent;
+}
+
+/* What the library answers must not pile up where nobody reads it. */
+static void test_broker_that_talks_without_listening_is_not_listened_to(void)
+{
+    struct broker none = {0};
+    struct tree_path folder = tree_new();
+    struct tree_path path = tree_join(&folder, "sock");
+    char url[FILE_PATH_MAX + 16], heard[65536];
+    int door = listen_at(path.text);
+    struct client *c = client_new(0, NULL);
+    snprintf(url, sizeof url, "unix://%s", path.text);
+    CU_ASSERT_EQUAL(mqtt_connect(c->mqtt, url, NULL), 0);
+    int fd = accept(door, NULL, NULL);
+    CU_ASSERT_EQUAL(send(fd, "\x20\x02\x00\x00", 4, 0), 4);
+    WAIT(c->ups == 1);
+    int sent = talk(fd, 1000000);
+    CU_ASSERT_TRUE(sent > 1000 && sent < 50000);
+    int before = c->messages;
+    /* As soon as it listens, it is listened to. */
+    for (int i = 0; i < 200; i++) {
+        while (recv(fd, heard, sizeof heard, MSG_DONTWAIT) > 0)
+            ;
+        turn();
+    }
+    CU_ASSERT_EQUAL(c->messages, sent);
+    CU_ASSERT_TRUE(before < sent);
+    CU_ASSERT_EQUAL(talk(fd, 500), 500);
+    CU_ASSERT_EQUAL(c->downs, 0);
+    close(fd);
+    close(door);
+    end(&none);
+    tree_free(&folder);
+}
+
 static void test_urls_are_taken_apart(void)
 {
     static const struct {
@@ -451,6 +514,7 @@ static const struct suite_test tests[] = {
     TEST(test_connection_takes_three_descriptors),
     TEST(test_what_needs_a_connection_says_so),
     TEST(test_a_broker_is_reached_through_a_unix_socket),
+    TEST(test_broker_that_talks_without_listening_is_not_listened_to),
     TEST(test_urls_are_taken_apart),
 };
 
