@@ -147,8 +147,8 @@ static void finish_create(struct request *r, const struct manager_out *out)
     request_reply(r, MHD_HTTP_OK,
                   json_pack("{s:s, s:s, s:I, s:I, s:b}", "name", d->name, "version",
                             api_deployment_bundle(m, out->index)->version, "generation",
-                            (json_int_t)d->history[0].generation, "targets", targets, "changed",
-                            out->rv == 0));
+                            (json_int_t)manager_generation(m, out->index), "targets", targets,
+                            "changed", out->rv == 0));
 }
 
 static void finish_change(struct request *r, const struct manager_out *out)

@@ -100,7 +100,7 @@ json_t *api_json_deployment(const struct manager *m, uint32_t index,
     json_object_set_new(json, "select", api_json_text(d->selector));
     if (!full)
         return json;
-    json_object_set_new(json, "generation", json_integer(d->history[0].generation));
+    json_object_set_new(json, "generation", json_integer(manager_generation(m, index)));
     json_object_set_new(json, "created", api_json_time(d->created_s));
     return json;
 }

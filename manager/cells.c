@@ -67,7 +67,7 @@ struct cells *cells_open(const struct cells_options *options, struct ledger *led
     c->handler = *handler;
     c->options = options->daemon;
     c->keys = options->keys;
-    c->marks = keyring_marks(options->keys, options->epoch);
+    c->marks = keyring_marks(options->keys, options->lineage);
     if (open_all(c, options, ledger, em) < 0) {
         cells_close(c);
         return NULL;

@@ -29,7 +29,7 @@ struct cells_options {
     const char *dir;
     const struct daemon_options *daemon; /* must outlive the cells, as the keys must */
     const struct keyring *keys;
-    uint32_t epoch;
+    uint64_t lineage; /* marks of another one don't count */
     uint64_t now_s;
     const struct blocked_agent *blocked; /* whom our own don't let in; borrowed for the call */
     size_t blocked_count;

@@ -333,6 +333,8 @@ static int found_fleet(struct daemon *d, struct errmsg *em)
         rv = ledger_trust(d->ledger, 1, em);
     if (rv == 0)
         rv = ledger_set(d->ledger, LEDGER_EPOCH, 1, em);
+    if (rv == 0)
+        rv = ledger_set(d->ledger, LEDGER_LINEAGE, keyring_lineage(), em);
     return rv < 0 ? rv : auditor_add(d->auditor, &e, d->now_s, em);
 }
 
@@ -378,6 +380,9 @@ static int load_core(struct daemon *d, struct errmsg *em)
     struct manager_options options = {
         .limits = MANAGER_LIMITS_DEFAULT,
         .epoch = daemon_epoch(d),
+        .restored_s = (uint64_t)ledger_setting(d->ledger, LEDGER_RESTORED),
+        .restored_epoch = (uint32_t)ledger_setting(d->ledger, LEDGER_RESTORED_EPOCH),
+        .restored_base = (uint32_t)ledger_setting(d->ledger, LEDGER_RESTORED_BASE),
         .approve = d->options.approve,
         .cohort_secret = d->keys.cohorts,
         .policy = d->options.policy,
@@ -425,7 +430,7 @@ static int open_brokers(struct daemon *d, struct errmsg *em)
     struct cells_options cells = {.dir = d->dir,
                                   .daemon = &d->options,
                                   .keys = &d->keys,
-                                  .epoch = daemon_epoch(d),
+                                  .lineage = (uint64_t)ledger_setting(d->ledger, LEDGER_LINEAGE),
                                   .now_s = d->now_s};
     struct blocked_agent *blocked = list_blocked(d, &cells.blocked_count);
     if (!blocked)

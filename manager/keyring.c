@@ -66,7 +66,14 @@ struct mac_key keyring_status(const struct keyring *k, uint32_t number, const st
     return status_key(&k->master, number, agent);
 }
 
-struct mac_key keyring_marks(const struct keyring *k, uint32_t epoch)
+int64_t keyring_lineage(void)
 {
-    return mac_derive(&k->master, "dunlin mark", epoch);
+    int64_t lineage;
+    random_bytes(&lineage, sizeof lineage);
+    return lineage;
+}
+
+struct mac_key keyring_marks(const struct keyring *k, uint64_t lineage)
+{
+    return mac_derive(&k->master, "dunlin mark", lineage);
 }

@@ -38,7 +38,9 @@ struct seal_secret keyring_secret(const struct keyring *k, uint32_t batch, uint3
                                   const char *serial);
 /* What an agent's statuses are MACed with. */
 struct mac_key keyring_status(const struct keyring *k, uint32_t number, const struct key_id *agent);
-/* What brokers' marks are MACed with: those of another epoch don't count. */
-struct mac_key keyring_marks(const struct keyring *k, uint32_t epoch);
+/* Names one life of a database, from its making or its restore to the next one. */
+int64_t keyring_lineage(void);
+/* What brokers' marks are MACed with: those of another lineage don't count. */
+struct mac_key keyring_marks(const struct keyring *k, uint64_t lineage);
 
 #endif

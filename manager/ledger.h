@@ -43,6 +43,10 @@ int ledger_load(struct ledger *l, struct manager *m, struct errmsg *em);
 
 enum ledger_setting {
     LEDGER_EPOCH,
+    LEDGER_RESTORED,       /* when this database was put back from a backup, … */
+    LEDGER_RESTORED_EPOCH, /* … with which epoch, … */
+    LEDGER_RESTORED_BASE,  /* … and where its revisions begin */
+    LEDGER_LINEAGE,   /* random: drawn anew with each restore, so that no mark counts any more */
     LEDGER_CELLS,     /* of our own */
     LEDGER_JOIN_PORT, /* where devices join */
     LEDGER_PORT,      /* + i: of the i-th cell of our own */

@@ -109,6 +109,8 @@ int scribe_persist(struct scribe *s, const struct manager *m, const struct persi
         return persist_bundle_gone(s, m, p->index, em);
     case PERSIST_DEPLOYMENT:
         return ledger_deployment(s->ledger, p->index, manager_deployment(m, p->index), em);
+    case PERSIST_EPOCH:
+        return ledger_set(s->ledger, LEDGER_EPOCH, p->index, em);
     case PERSIST_REPLACED:
         return persist_replaced(s, m, p->index, em);
     case PERSIST_SUCCESSOR:

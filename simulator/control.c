@@ -41,6 +41,7 @@ struct control *control_new(struct stage *stage, struct broker *broker, const st
     c->memory = malloc(MANAGER_SCRATCH_MAX);
     if (!c->rows || !c->memory)
         abort();
+    c->rows->epoch = CONTROL_EPOCH;
     found(c);
     c->scratch = arena_on(c->memory, MANAGER_SCRATCH_MAX);
     c->client = broker_client(broker, "manager", true, &handler);
@@ -88,7 +89,10 @@ void control_build_core(struct control *c)
 {
     const struct manager_options options = {
         .limits = ROWS_LIMITS,
-        .epoch = CONTROL_EPOCH,
+        .epoch = c->rows->epoch,
+        .restored_s = c->rows->restored_s,
+        .restored_epoch = c->rows->restored_epoch,
+        .restored_base = c->rows->restored_base,
         .cohort_secret = mac_derive(&c->master, "dunlin cohorts", 0),
         .policy = c->policy,
         .document_life_s = c->document_life_s,
@@ -110,6 +114,14 @@ void control_start(struct control *c)
     control_build_core(c);
     client_connect(c->client, 60, NULL, SPAN_NONE);
     stage_at(c->stage, c->stage->now_ms + c->tick_ms, tick, c, c->life, NULL);
+}
+
+void control_put_back(struct control *c, struct rows *rows)
+{
+    assert(!c->running);
+    rows_free(c->rows);
+    c->rows = rows;
+    control_start(c);
 }
 
 /* The core stays in memory until the next start: it may be at work further up the stack. */

@@ -61,6 +61,7 @@ struct control {
     struct arena scratch;
     uint8_t *memory;
     struct public_key device_keys[CONTROL_DEVICES_MAX + 1]; /* durable, by agent number */
+    uint32_t restores;
     uint64_t cursor; /* publications up to this serial are with the broker */
 
     struct buffer trust; /* the envelope of the command that is under way */
@@ -95,6 +96,9 @@ void control_free(struct control *c);
 
 void control_kill(struct control *c, uint64_t off_ms); /* UINT64_MAX: until control_start */
 void control_start(struct control *c);
+
+/* A manager that doesn't run starts with these rows, which it takes over. */
+void control_put_back(struct control *c, struct rows *rows);
 
 /* What an operator does: the core's answer in `out`, once it is durable. ERR_TIMEOUT when the
  * manager doesn't run or dies before it answers. */

@@ -10,6 +10,9 @@
 /* Room for any message with its signature. */
 #define WORDS_MAX (DOCUMENT_MAX + ENVELOPE_OVERHEAD)
 
+/* A serial and the lineage of the rows. */
+#define MARK_LEN 12
+
 static void keep_pending(struct control *c, const struct manager_out *out);
 static void commit(struct control *c);
 static void say(struct control *c, const struct persist *p);
@@ -327,12 +330,13 @@ static struct topic mark_topic(void)
 uint64_t control_mark(const struct control *c)
 {
     struct span mark = broker_retained(c->broker, mark_topic().text);
-    return mark.len == 8 ? le64_read(mark.data) : 0;
+    bool ours = mark.len == MARK_LEN && le32_read(mark.data + 8) == c->rows->lineage;
+    return ours ? le64_read(mark.data) : 0;
 }
 
 void control_pump(struct control *c)
 {
-    uint8_t mark[8];
+    uint8_t mark[MARK_LEN];
     uint64_t before = c->cursor;
     if (!c->running || !client_is_up(c->client))
         return;
@@ -345,6 +349,7 @@ void control_pump(struct control *c)
     if (c->cursor == before)
         return;
     le64_write(mark, c->cursor);
+    le32_write(mark + 8, c->rows->lineage);
     client_publish(c->client, mark_topic().text, span_of(mark, sizeof mark), true);
     control_point(c);
 }

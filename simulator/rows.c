@@ -20,6 +20,34 @@ void rows_free(struct rows *r)
     free(r);
 }
 
+struct rows *rows_clone(const struct rows *r)
+{
+    struct rows *copy = malloc(sizeof *copy);
+    if (!copy)
+        abort();
+    *copy = *r;
+    copy->log = NULL;
+    copy->log_count = 0;
+    for (uint32_t i = 0; i < r->log_count; i++) {
+        const struct publication *p = &r->log[i];
+        copy->serial = p->serial - 1; /* it counts on to the same one */
+        rows_publish(copy, &p->topic, span_of(p->bytes, p->len));
+    }
+    copy->serial = r->serial;
+    return copy;
+}
+
+void rows_restored(struct rows *r, uint64_t now_s, uint32_t lineage, uint32_t base)
+{
+    r->epoch++;
+    r->restored_s = now_s;
+    r->restored_epoch = r->epoch;
+    r->restored_base = base;
+    r->lineage = lineage;
+    for (uint32_t i = 0; i < r->batch_count; i++)
+        r->batches[i].revoked = true;
+}
+
 static void copy_agent(struct rows *r, const struct manager *m, uint32_t number)
 {
     struct agent_copy *copy = &r->agents[place(number - 1, &r->agent_count)];
@@ -52,6 +80,9 @@ void rows_copy(struct rows *r, const struct manager *m, const struct persist *p)
         break;
     case PERSIST_DEPLOYMENT:
         r->deployments[place(p->index, &r->deployment_count)] = *manager_deployment(m, p->index);
+        break;
+    case PERSIST_EPOCH:
+        r->epoch = p->index;
         break;
     case PERSIST_REPLACED:
         r->replaced[place(p->index, &r->replaced_count)] = *manager_replaced(m, p->index);

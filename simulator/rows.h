@@ -41,6 +41,11 @@ struct rows {
     struct bundle_row bundles[SHELF_BUNDLES_MAX];
     uint32_t batch_count;
     struct batch_row batches[16];
+    uint32_t epoch;
+    uint64_t restored_s; /* 0: never */
+    uint32_t restored_epoch;
+    uint32_t restored_base;
+    uint32_t lineage; /* grows with each restore: marks of another one don't count */
     uint32_t replaced_count;
     struct replaced_row replaced[16];
     uint32_t successor_count;
@@ -53,6 +58,10 @@ struct rows {
 };
 
 void rows_free(struct rows *r);
+/* A backup: another copy of everything. */
+struct rows *rows_clone(const struct rows *r);
+/* What a restore makes of one. */
+void rows_restored(struct rows *r, uint64_t now_s, uint32_t lineage, uint32_t base);
 
 /* Copies one row of the core. */
 void rows_copy(struct rows *r, const struct manager *m, const struct persist *p);

@@ -148,6 +148,20 @@ int world_remove_agent(struct world *w, const struct device *d)
     return command(w, &c);
 }
 
+struct rows *world_backup(const struct world *w)
+{
+    return rows_clone(w->control->rows);
+}
+
+void world_restore(struct world *w, const struct rows *backup, uint32_t base)
+{
+    struct rows *rows = rows_clone(backup);
+    if (w->control->running)
+        control_kill(w->control, UINT64_MAX);
+    rows_restored(rows, stage_wall_s(&w->stage), ++w->control->restores, base);
+    control_put_back(w->control, rows);
+}
+
 /* ---- devices ---- */
 
 struct device *world_device(struct world *w, const struct token *token)

@@ -55,6 +55,10 @@ int world_remove(struct world *w, const char *deployment);
 int world_label(struct world *w, const struct device *d, const char *set, const char *unset);
 int world_remove_agent(struct world *w, const struct device *d);
 
+/* A backup of the manager as it is now; and a restore of one, which stays the caller's. */
+struct rows *world_backup(const struct world *w);
+void world_restore(struct world *w, const struct rows *backup, uint32_t base);
+
 /* ---- devices ---- */
 
 /* A new device with this token, switched on. */

@@ -229,8 +229,9 @@ enum step {
     STEP_LEAVE,   /* store: Removing */
     STEP_REMOVE_HOOK,
     STEP_DETACH,
-    STEP_DROP, /* store: the row goes */
-    STEP_NOTE, /* store: the record's flags, when nothing else changes */
+    STEP_DROP,  /* store: the row goes */
+    STEP_NOTE,  /* store: the record's flags, when nothing else changes */
+    STEP_ADOPT, /* store: what runs is what is wanted; only its generation is newer */
     STEP_COUNT,
 };
 

@@ -55,6 +55,7 @@ static const struct step_rule rules[STEP_COUNT] = {
     [STEP_DETACH] = {.kind = KIND_ACT, .action = AGENT_DETACH, .next = STEP_DROP},
     [STEP_DROP] = {.kind = KIND_STORE, .next = STEP_NONE},
     [STEP_NOTE] = {.kind = KIND_STORE, .next = STEP_NONE},
+    [STEP_ADOPT] = {.kind = KIND_STORE, .phase = PHASE_SETTLED, .next = STEP_NONE},
 };
 
 static bool wants_the_same(const struct turn *t, const struct held *row)
@@ -89,6 +90,8 @@ static void change_row(struct turn *t, struct held *row, enum step step)
         row->cause = CAUSE_NONE;
         /* A removal that was begun may have taken `current` away. */
         row->moved |= before == PHASE_REMOVING && row->running.generation != 0;
+    } else if (step == STEP_ADOPT) {
+        row->wanted = row->running = turn_target(t, a->work);
     } else if (step == STEP_PREPARE) {
         /* Being put off is no crash. */
         row->attempts =
@@ -106,7 +109,7 @@ static void change_row(struct turn *t, struct held *row, enum step step)
         row->moved = false;
     }
     const struct record *r = view_record(t->view, a->work);
-    if (r)
+    if (r && strcmp(r->name, row->name) == 0)
         row->flags = r->flags;
     if (wants_the_same(t, row))
         row->signer = t->view->document_signer;
@@ -329,6 +332,23 @@ static enum step need_newer(const struct turn *t, const struct held *row, const 
     return STEP_BEGIN;
 }
 
+/* It runs already: its version was taken back meanwhile, or the manager counts from higher on. */
+static bool runs_already(const struct held *row, const struct target *target)
+{
+    return row->phase == PHASE_SETTLED && digest_equal(&row->running.bundle, &target->bundle);
+}
+
+/* A manager that was put back from a backup gives the number of a deployment that it has forgotten
+ * to another one. */
+static enum step need_to_make_way(const struct held *row)
+{
+    if (!(row->flags & RECORD_KEEP))
+        return row->phase == PHASE_REMOVING ? STEP_REMOVE_HOOK : STEP_LEAVE;
+    if (row->moved)
+        return row->phase == PHASE_UNDOING ? STEP_SWITCH_BACK : STEP_UNDO;
+    return STEP_DROP;
+}
+
 /* What a deployment needs now: the step to begin with, or STEP_NONE. */
 static enum step need(const struct turn *t, uint32_t deployment)
 {
@@ -339,6 +359,10 @@ static enum step need(const struct turn *t, uint32_t deployment)
         return row ? go_on(row) : STEP_NONE;
     if (target.generation == 0)
         return row ? need_to_leave(t, row) : STEP_NONE;
+    if (row && strcmp(row->name, r->name) != 0)
+        return need_to_make_way(row);
+    if (row && row->wanted.generation < target.generation && runs_already(row, &target))
+        return STEP_ADOPT;
     if (!row || row->wanted.generation < target.generation ||
         (!wants_the_same(t, row) && is_unbound(t, row)))
         return need_newer(t, row, r);

@@ -162,9 +162,10 @@ static void describe_deployment(struct audit_entry *e, const struct manager *m,
     OBJECT(e, "deployment %s", d->name);
     if (c->type == COMMAND_DEPLOY)
         DETAIL(e, "bundle=%s@%s generation=%u priority=%u select=%s", b->name, b->version,
-               d->history[0].generation, d->priority, d->selector);
+               manager_generation(m, out->index), d->priority, d->selector);
     else
-        DETAIL(e, "bundle=%s@%s generation=%u", b->name, b->version, d->history[0].generation);
+        DETAIL(e, "bundle=%s@%s generation=%u", b->name, b->version,
+               manager_generation(m, out->index));
 }
 
 static void describe_successor(struct audit_entry *e, const struct manager *m,
@@ -197,6 +198,12 @@ void audit_alarm(struct audit_entry *e, const struct manager *m, const struct al
     }
     if (alarm->type == ALARM_CLONE)
         DETAIL(e, "two devices are this agent; kept out until it is released, revoked or replaced");
+    if (alarm->type == ALARM_NEWER_DOCUMENT)
+        DETAIL(e, "it holds a newer document than this manager made: the database was put back "
+                  "without `dunlin-manager restore`, or the device lies");
+    if (alarm->type == ALARM_EPOCH_MOVED)
+        DETAIL(e, "it holds a newer document than the restored manager made; all documents are "
+                  "made anew, above it");
     if (alarm->type == ALARM_OLD_NUMBERS)
         DETAIL(e, "%s",
                alarm->answers ? "a device counts on from old numbers: a copy of its storage, or an "

@@ -115,7 +115,7 @@ static void fill_record(const struct manager *m, uint32_t index, struct record *
         .priority = d->priority,
         .salt = d->salt,
         .gate = GATE_OPEN,
-        .stable = {.generation = d->history[0].generation,
+        .stable = {.generation = manager_generation(m, index),
                    .bundle = m->bundles[d->history[0].bundle].digest},
     };
     memcpy(r->name, d->name, sizeof r->name);
@@ -188,8 +188,7 @@ static void settle(struct turn *t, uint32_t index)
         c->revision.epoch == m->options.epoch && digest_equal(&fingerprint, &c->fingerprint);
     if (!same || past_half_life(t, c)) {
         c->fingerprint = fingerprint;
-        c->revision =
-            (struct revision){.epoch = m->options.epoch, .number = c->revision.number + 1};
+        c->revision = epoch_next(m, c->revision);
         c->issued_s = t->ev->now_s;
         place(c, d);
         persist(t, PERSIST_DOCUMENT, index);

@@ -155,14 +155,23 @@ static void bundle_remove(struct turn *t)
 
 /* ---- deployments ---- */
 
-static void push_generation(struct turn *t, struct deployment_row *d, uint32_t bundle)
+static int push_generation(struct turn *t, struct deployment_row *d, uint32_t bundle)
 {
-    uint32_t generation = d->history_count ? d->history[0].generation + 1 : 1;
+    uint32_t epoch = t->m->options.epoch;
+    uint32_t generation = (epoch - 1) * GENERATIONS_PER_EPOCH + 1;
+    if (d->history_count)
+        generation = manager_generation(t->m, (uint32_t)(d - t->m->deployments)) + 1;
+    if (generation > epoch * GENERATIONS_PER_EPOCH)
+        return REFUSE(t, ERR_RANGE,
+                      "%s has been changed %u times, as often as may be: deploy under "
+                      "another name",
+                      d->name, GENERATIONS_PER_EPOCH);
     memmove(&d->history[1], &d->history[0], (HISTORY_MAX - 1) * sizeof d->history[0]);
     d->history[0] = (struct generation_row){
         .generation = generation, .bundle = bundle, .since_s = t->ev->now_s};
     if (d->history_count < HISTORY_MAX)
         d->history_count++;
+    return 0;
 }
 
 static int check_deploy(struct turn *t)
@@ -238,13 +247,13 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle)
     }
     if (moved && check_room(t, index + 1) < 0)
         return;
+    if (d->history[0].bundle != bundle && push_generation(t, d, bundle) < 0)
+        return;
     cohort_mark_matching(m, d->selector);
     memset(d->selector, 0, sizeof d->selector);
     memcpy(d->selector, c->deploy.selector, strlen(c->deploy.selector));
     d->flags = flags;
     d->priority = c->deploy.priority;
-    if (d->history[0].bundle != bundle)
-        push_generation(t, d, bundle);
     persist(t, PERSIST_DEPLOYMENT, index);
     cohort_mark_matching(m, d->selector);
 }
@@ -321,9 +330,8 @@ static void rollback(struct turn *t)
     if (!d)
         return;
     int entry = rollback_target(t, d);
-    if (entry < 0)
+    if (entry < 0 || push_generation(t, d, d->history[entry].bundle) < 0)
         return;
-    push_generation(t, d, d->history[entry].bundle);
     changed(t, d);
 }
 

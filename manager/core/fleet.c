@@ -49,8 +49,7 @@ uint32_t fleet_find(const struct manager *m, const struct key_id *id)
 void fleet_assign(struct turn *t, uint32_t number)
 {
     struct agent_row *row = fleet_agent(t->m, number);
-    row->assigned.epoch = t->m->options.epoch;
-    row->assigned.number++;
+    row->assigned = epoch_next(t->m, row->assigned);
     row->flags &= (uint8_t)~AGENT_ASSIGNED;
     persist(t, PERSIST_AGENT, number);
     persist(t, PERSIST_STATUS, number);

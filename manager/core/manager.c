@@ -164,10 +164,9 @@ struct alarm *raise_alarm(struct turn *t, enum alarm_type type)
 const char *alarm_name(enum alarm_type type)
 {
     static const char *const names[ALARM_TYPE_COUNT] = {
-        [ALARM_TOKEN_REUSED] = "token-reused",
-        [ALARM_CLONE] = "clone",
-        [ALARM_OLD_NUMBERS] = "old-numbers",
-        [ALARM_NEWER_DOCUMENT] = "newer-document",
+        [ALARM_TOKEN_REUSED] = "token-reused", [ALARM_CLONE] = "clone",
+        [ALARM_OLD_NUMBERS] = "old-numbers",   [ALARM_NEWER_DOCUMENT] = "newer-document",
+        [ALARM_EPOCH_MOVED] = "epoch-moved",
     };
     assert(type < ALARM_TYPE_COUNT);
     return names[type];

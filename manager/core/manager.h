@@ -48,9 +48,27 @@ struct manager_limits {
                              .bundles = 65536,                                                     \
                              .batches = 65536})
 
+/*
+ * Generations of one deployment within one epoch. Those of a later epoch are all above those of an
+ * earlier one: a manager that was put back from a backup doesn't know which ones it handed out
+ * since, and agents refuse to go back.
+ */
+#define GENERATIONS_PER_EPOCH (1u << 20)
+#define EPOCH_MAX 4095
+/*
+ * A backup may be put back twice, and then two managers had the same epoch. So that one revision
+ * doesn't say two things, each begins its revisions at a random number up to this, which still
+ * makes short reports. Agents of the other manager either take what is newer, or hold what is newer
+ * and make this one move its epoch.
+ */
+#define RESTORED_BASE_MAX 60000
+
 struct manager_options {
     struct manager_limits limits;
-    uint32_t epoch;
+    uint32_t epoch;               /* 1 to EPOCH_MAX */
+    uint64_t restored_s;          /* when it was put back from a backup, with the epoch below; */
+    uint32_t restored_epoch;      /* 0: never */
+    uint32_t restored_base;       /* random: where revisions begin in an epoch */
     bool approve;                 /* every device that joins waits for an operator */
     struct mac_key cohort_secret; /* names cohorts: HMAC(cohort_secret, canonical labels) */
     struct policy policy;
@@ -208,6 +226,7 @@ enum alarm_type {
     ALARM_CLONE,        /* two devices seem to be one agent: quarantined */
     ALARM_OLD_NUMBERS,  /* an agent counts on from numbers of long ago: a copy, or an old backup */
     ALARM_NEWER_DOCUMENT, /* an agent holds a newer document than this manager ever made */
+    ALARM_EPOCH_MOVED,    /* the same soon after a restore: the epoch moved past that document */
     ALARM_TYPE_COUNT,
 };
 
@@ -350,6 +369,7 @@ enum persist_type {
     PERSIST_BUNDLE,      /* bundle `index`: the row; publish its chunks */
     PERSIST_BUNDLE_GONE, /* bundle `index`: the row; erase the chunks that no other bundle has */
     PERSIST_DEPLOYMENT,
+    PERSIST_EPOCH,     /* it is `index` from now on */
     PERSIST_REPLACED,  /* replaced `index`: the row; erase what was retained for that id */
     PERSIST_SUCCESSOR, /* successor `index` */
 };
@@ -498,6 +518,8 @@ struct agent_deployment {
 size_t manager_agent_deployments(const struct manager *m, uint32_t number,
                                  struct agent_deployment out[static RECORDS_MAX]);
 
+/* What documents ask for now. */
+uint32_t manager_generation(const struct manager *m, uint32_t deployment);
 /* The version that a generation of a deployment had, or "" when it is unknown. */
 const char *manager_generation_version(const struct manager *m, uint32_t deployment,
                                        uint32_t generation);

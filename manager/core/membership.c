@@ -228,7 +228,7 @@ uint32_t membership_succeed(struct turn *t)
         .batch = s->batch,
         .index = s->index,
         .facts = t->ev->join.facts,
-        .assigned = {.epoch = m->options.epoch, .number = row->assigned.number + 1},
+        .assigned = epoch_next(m, row->assigned),
         .joined_s = (uint32_t)t->ev->now_s,
     };
     fleet_name(m, number, &t->ev->join.id);

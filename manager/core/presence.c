@@ -42,6 +42,7 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
     row->flags = (uint8_t)flags;
     t->m->counters.statuses++;
     persist(t, PERSIST_STATUS, s->number);
+    epoch_hears(t, s);
 }
 
 /* A will of an older connection comes when its broker notices late: the agent is back already. */

@@ -116,10 +116,20 @@ int64_t manager_find_bundle(const struct manager *m, const char *name, const cha
     return ERR_NOT_FOUND;
 }
 
+/* What was asked for when the epoch began has the first generation of the epoch. */
+uint32_t manager_generation(const struct manager *m, uint32_t deployment)
+{
+    uint32_t newest = manager_deployment(m, deployment)->history[0].generation;
+    uint32_t first = (m->options.epoch - 1) * GENERATIONS_PER_EPOCH + 1;
+    return newest > first ? newest : first;
+}
+
 const char *manager_generation_version(const struct manager *m, uint32_t deployment,
                                        uint32_t generation)
 {
     const struct deployment_row *d = manager_deployment(m, deployment);
+    if (generation == manager_generation(m, deployment))
+        return m->bundles[d->history[0].bundle].version;
     for (uint32_t i = 0; i < d->history_count; i++)
         if (d->history[i].generation == generation)
             return m->bundles[d->history[i].bundle].version;
@@ -128,12 +138,13 @@ const char *manager_generation_version(const struct manager *m, uint32_t deploym
 
 /* ---- what an agent runs, as far as it has told ---- */
 
-/* The agent holds, of its present cohort, at least this revision. */
+/* The agent holds, of its present cohort, at least this revision, and none that was never made. */
 static bool holds(const struct manager *m, const struct agent_row *row, uint32_t number)
 {
     struct revision wanted = {.epoch = m->options.epoch, .number = number};
     return number != 0 && row->flags & AGENT_ASSIGNED &&
-           revision_compare(row->document, wanted) >= 0;
+           revision_compare(row->document, wanted) >= 0 &&
+           revision_compare(row->document, m->cohorts[row->cohort].revision) <= 0;
 }
 
 static const struct exception *find_exception(const struct manager *m, const struct agent_row *row,

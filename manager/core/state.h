@@ -54,8 +54,9 @@ struct manager {
     uint32_t slot_mask;
     struct exception_node *nodes;
     uint32_t node_max;
-    uint32_t node_count; /* ever used */
-    uint32_t node_free;  /* first of those given back */
+    uint32_t node_count;   /* ever used */
+    uint32_t node_free;    /* first of those given back */
+    uint64_t newer_told_s; /* when operators were told of a newer document */
     uint32_t presence_cursor;
     uint32_t silent_left;     /* agents still to be looked at in this tick's turn */
     uint64_t listens_since_s; /* the first step's time */
@@ -141,6 +142,12 @@ void membership_replace(struct turn *t);
 /* The device that joins takes a place that is kept for its token: the number, or 0. */
 uint32_t membership_succeed(struct turn *t);
 bool membership_was_replaced(const struct manager *m, const struct key_id *id);
+
+/* epoch.c */
+/* The revision after this one. */
+struct revision epoch_next(const struct manager *m, struct revision r);
+/* A report that was taken, by an agent that may know more than this manager. */
+void epoch_hears(struct turn *t, const struct status *s);
 
 /* suspect.c: two devices that are one agent */
 /* Any report of one that is known. True: it proves that there are two. */

@@ -64,7 +64,7 @@ static void open_cells(struct bench *b, const struct blocked_agent *blocked, siz
     struct cells_options options = {.dir = b->dir.text,
                                     .daemon = &b->options,
                                     .keys = &b->keys,
-                                    .epoch = 1,
+                                    .lineage = 1,
                                     .now_s = b->now_s,
                                     .blocked = blocked,
                                     .blocked_count = count};
