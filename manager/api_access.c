@@ -116,10 +116,10 @@ static int find(struct api_access *a, struct request *r, struct errmsg *em)
                           "Authorization: Bearer TOKEN");
     int rv = admins_find(daemon_admins(a->daemon), &secret, daemon_now_s(a->daemon), &row, em);
     explicit_bzero(&secret, sizeof secret);
-    if (row)
+    if (row) {
         audit_text(r->actor, sizeof r->actor, "admin:%s", row->name);
-    if (rv == 0)
-        r->role = row->role;
+        r->role = rv == 0 ? row->role : ROLE_NONE;
+    }
     return rv;
 }
 

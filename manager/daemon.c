@@ -133,6 +133,7 @@ static int look_for_database(const struct daemon *d, struct errmsg *em);
 static int open_core(struct daemon *d, struct errmsg *em);
 static int load_core(struct daemon *d, struct errmsg *em);
 static int open_outside(struct daemon *d, struct errmsg *em);
+static int audit_start(struct daemon *d, struct errmsg *em);
 static int open_brokers(struct daemon *d, struct errmsg *em);
 static struct blocked_agent *list_blocked(const struct daemon *d, size_t *count);
 static bool is_needed(void *context, const struct digest *chunk);
@@ -405,6 +406,8 @@ static int open_outside(struct daemon *d, struct errmsg *em)
         return errmsg_set(em, ERR_IO, "cannot hear signals: %s", strerror(errno));
     int rv = open_brokers(d, em);
     if (rv == 0)
+        rv = audit_start(d, em);
+    if (rv == 0)
         rv = ledger_commit(d->ledger, em);
     if (rv == 0)
         rv = file_path(path, em, "%s/manager.sock", d->dir);
@@ -418,6 +421,21 @@ static int open_outside(struct daemon *d, struct errmsg *em)
                                     .listen = d->options.host};
     d->api = api_new(d, &api, em);
     return d->api ? 0 : ERR_IO;
+}
+
+/* Whoever starts it says how safe it is. */
+static int audit_start(struct daemon *d, struct errmsg *em)
+{
+    const struct daemon_options *o = &d->options;
+    struct audit_entry e = {.actor = "manager", .action = "manager-start"};
+    audit_text(e.object, sizeof e.object, "version %s", DUNLIN_VERSION);
+    if (o->api_host[0])
+        audit_text(e.detail, sizeof e.detail, "links=%s listen=%s api=%s:%d",
+                   o->plain ? "plain" : "tls", o->host, o->api_host, o->api_port);
+    else
+        audit_text(e.detail, sizeof e.detail, "links=%s listen=%s", o->plain ? "plain" : "tls",
+                   o->host);
+    return auditor_add(d->auditor, &e, d->now_s, em);
 }
 
 /* The door's port is taken first: it is told to people. */
