@@ -317,7 +317,7 @@ static void write_trust(struct control *c, const struct trust *t, const unsigned
     struct envelope e = {.body = span_buffer(&body)};
     for (size_t i = 0; i < count; i++) {
         struct secret_key secret = notary_secret(signers[i]);
-        rv |= envelope_sign(MESSAGE_TRUST, &e, &secret);
+        rv |= notary_sign(MESSAGE_TRUST, &e, &secret);
     }
     c->trust = buffer_on(c->trust_memory, sizeof c->trust_memory);
     rv |= envelope_write(MESSAGE_TRUST, &e, &c->trust);
@@ -337,6 +337,14 @@ int control_trust(struct control *c, const struct trust *next, const unsigned *s
     command.trust.next = &checked;
     command.trust.envelope = span_buffer(&c->trust);
     return control_command(c, &command, &out);
+}
+
+bool control_trust_of(const struct control *c, uint32_t version, struct trust *out)
+{
+    struct topic topic = topic_make(&(struct topic_name){.kind = TOPIC_TRUST, .version = version});
+    struct envelope e;
+    return envelope_read(MESSAGE_TRUST, rows_published(c->rows, &topic), &e) == 0 &&
+           trust_read(e.body, out) == 0;
 }
 
 int control_push(struct control *c, const struct bundle *bundle, struct manager_out *out)

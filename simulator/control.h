@@ -48,6 +48,7 @@ struct control {
     struct client *client;
 
     struct secret_key signing; /* the online key */
+    struct secret_key next;    /* the one after it, from the day it is trusted; all zero: none */
     struct secret_key authority;
     struct mac_key master;
     struct policy policy;
@@ -109,6 +110,8 @@ int control_command(struct control *c, const struct command *command, struct man
  */
 int control_trust(struct control *c, const struct trust *next, const unsigned *signers,
                   size_t count);
+/* The trust document of that version; false when there is none. */
+bool control_trust_of(const struct control *c, uint32_t version, struct trust *out);
 /* The index-th token of a batch, which pins the roots of now. */
 struct token control_token(const struct control *c, uint32_t batch, uint32_t index);
 /* Adds it to the manager's bundles. */

@@ -117,7 +117,7 @@ static void say_signed(struct control *c, const struct topic_name *name, struct 
     struct topic topic = topic_make(name);
     int rv = notary_seal(type, body, &c->signing, &out);
     assert(rv == 0);
-    remember(c, &topic, revision, span_buffer(&out));
+    remember(c, &topic, revision, body);
     rows_publish(c->rows, &topic, span_buffer(&out));
 }
 
@@ -189,12 +189,52 @@ static struct topic trust_topic(uint32_t version)
     return topic_make(&(struct topic_name){.kind = TOPIC_TRUST, .version = version});
 }
 
+static void take_next_key(struct control *c);
+
 void control_say_trust(struct control *c)
 {
     uint32_t version = c->rows->trust.version;
     struct topic topic = trust_topic(version);
     remember(c, &topic, (struct revision){.number = version}, span_buffer(&c->trust));
     rows_publish(c->rows, &topic, span_buffer(&c->trust));
+    take_next_key(c);
+}
+
+/* Whatever else was published there is left alone. */
+static void seal_again(struct control *c, const struct publication *p)
+{
+    static uint8_t memory[WORDS_MAX];
+    struct buffer out = buffer_on(memory, sizeof memory);
+    struct topic topic = p->topic;
+    struct envelope e;
+    enum topic_kind kind = topic_read(topic.text).kind;
+    enum message type = kind == TOPIC_COHORT_DOC ? MESSAGE_DESIRED : MESSAGE_ASSIGNMENT;
+    if ((kind != TOPIC_COHORT_DOC && kind != TOPIC_AGENT_DOC) ||
+        envelope_read(type, span_of(p->bytes, p->len), &e) < 0)
+        return;
+    int rv = notary_seal(type, e.body, &c->signing, &out);
+    assert(rv == 0);
+    rows_publish(c->rows, &topic, span_buffer(&out));
+}
+
+/* What was signed with the key before is sealed again, so that it counts on. */
+static void take_next_key(struct control *c)
+{
+    static const struct secret_key none;
+    const struct publication *p;
+    uint64_t last = c->rows->serial;
+    struct public_key next;
+    if (memcmp(&c->next, &none, sizeof none) == 0)
+        return;
+    next = notary_public(&c->next);
+    if (!trust_has(&c->rows->trust, TRUST_ONLINE, &next))
+        return;
+    c->signing = c->next;
+    c->next = none;
+    for (uint64_t at = 0; (p = rows_next(c->rows, at)) && p->serial <= last;) {
+        at = p->serial;
+        seal_again(c, p);
+    }
 }
 
 static void say_chunk(struct control *c, const struct frame *f, bool gone)

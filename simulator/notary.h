@@ -13,9 +13,10 @@
 struct secret_key notary_secret(unsigned first);
 struct public_key notary_public(const struct secret_key *secret);
 
-/* envelope_seal, trust_open, trust_follows and trust_walk. */
+/* envelope_seal, envelope_sign, trust_open, trust_follows and trust_walk. */
 int notary_seal(enum message type, struct span body, const struct secret_key *key,
                 struct buffer *out);
+int notary_sign(enum message type, struct envelope *e, const struct secret_key *key);
 int notary_open(const struct trust *t, enum trust_role role, enum message type, struct span bytes,
                 struct span *body);
 int notary_follows(const struct trust *old, struct span envelope, struct trust *new);

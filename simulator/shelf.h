@@ -17,16 +17,17 @@
 struct script {
     const char *name;
     const char *version;
-    unsigned publisher;    /* notary_secret() of this signs it; 0: the fleet's own */
-    uint32_t chunks;       /* 0: 2 */
-    unsigned fails;        /* bits 1 << enum agent_hook */
-    uint32_t health_tries; /* hooks/health passes at this try; 0: at the first */
-    uint32_t deadline_s;   /* of the health check; 0: 30 */
-    uint32_t interval_s;   /* 0: 5 */
-    uint32_t hook_ms;      /* each hook takes this long; 0: 20 */
-    bool crashes;          /* hooks/apply takes the device down */
-    bool malformed;        /* the manifest is signed, and is none */
-    bool lost;             /* the last chunk is never published */
+    unsigned publisher;     /* notary_secret() of this signs it; 0: the fleet's own */
+    unsigned publisher_too; /* and of this; 0: nobody else */
+    uint32_t chunks;        /* 0: 2 */
+    unsigned fails;         /* bits 1 << enum agent_hook */
+    uint32_t health_tries;  /* hooks/health passes at this try; 0: at the first */
+    uint32_t deadline_s;    /* of the health check; 0: 30 */
+    uint32_t interval_s;    /* 0: 5 */
+    uint32_t hook_ms;       /* each hook takes this long; 0: 20 */
+    bool crashes;           /* hooks/apply takes the device down */
+    bool malformed;         /* the manifest is signed, and is none */
+    bool lost;              /* the last chunk is never published */
 };
 
 struct frame {

@@ -248,7 +248,7 @@ static void list_keys(struct table *t, const json_t *answer, const char *name, c
 static int trust(struct cli *cli)
 {
     struct key_change c;
-    enum trust_role role;
+    enum trust_role role = TRUST_PUBLISHERS;
     struct public_key key;
     int rv = key_role_parse(args_text(&cli->args, "as"), &role, &cli->em);
     if (rv == 0)
@@ -285,7 +285,7 @@ static int revoke_key(struct cli *cli)
 {
     struct key_change c;
     struct key_id id;
-    enum trust_role role;
+    enum trust_role role = TRUST_PUBLISHERS;
     int rv = key_change_begin(&c, cli);
     if (rv == 0)
         rv = find_key(cli, &c.now, &id, &role);
@@ -323,7 +323,7 @@ static int find_key(struct cli *cli, const struct trust *t, struct key_id *id,
 static int threshold(struct cli *cli)
 {
     struct key_change c;
-    enum trust_role role;
+    enum trust_role role = TRUST_PUBLISHERS;
     const char *word = cli_word(cli, 0);
     unsigned k = 0;
     if (sscanf(word, "%2u", &k) != 1 || k == 0 || strspn(word, "0123456789") != strlen(word))
