@@ -47,8 +47,9 @@ static const char HELP[] =
     "For\n"
     "                         tests, on a loopback address only.\n"
     "  --cells N              brokers to run, 1 to 256. Default: as many as the last time, or 1.\n"
-    "  --broker URL           use this broker, mqtt://HOST[:PORT], which runs already, and start\n"
-    "                         none. May be given many times.\n"
+    "  --broker URL           with --plain: use this broker of the same machine, "
+    "mqtt://HOST[:PORT],\n"
+    "                         which runs already, and start no cells. May be given many times.\n"
     "  --approve              devices that join wait for `dunlin agent approve`\n"
     "  --heartbeat TIME       agents report at least this often. Default: 15m.\n"
     "  --keepalive TIME       their MQTT keep-alive: a lost link is noticed after one and a half.\n"
@@ -250,6 +251,10 @@ static int parse(int argc, char **argv, struct call *call, struct errmsg *em)
 
 static int check_plain(const struct daemon_options *o, struct errmsg *em)
 {
+    if (o->broker_count > 0 && !o->plain)
+        return errmsg_set(em, ERR_USAGE,
+                          "--broker: links to a broker that is not the manager's own have no TLS: "
+                          "say --plain as well");
     if (!o->plain || address_is_loopback(o->host))
         return 0;
     return errmsg_set(em, ERR_USAGE,
@@ -386,6 +391,11 @@ static int take_broker(struct call *call, const char *value, struct errmsg *em)
     int rv = mqtt_parse_url(value, &url, em);
     if (rv < 0)
         return errmsg_wrap(em, rv, "--broker");
+    if (url.scheme != MQTT_PLAIN || !address_is_loopback(url.host))
+        return errmsg_set(em, ERR_USAGE,
+                          "--broker %s: only a broker on a loopback address will do, as "
+                          "mqtt://127.0.0.1:1883; TLS is for the manager's own",
+                          value);
     call->brokers[call->options.broker_count++] = value;
     return 0;
 }

@@ -426,7 +426,7 @@ command_lines()
     wrong 2 "takes AGENT" dunlin agent show
     wrong 2 "priority" dunlin deploy app@1 --all --priority -1
     wrong 2 "exclude each other" dunlin status --dir "$FLEET" --manager http://127.0.0.1:1
-    wrong 2 "write http://" dunlin status --manager ftp://x
+    wrong 2 "write https://" dunlin status --manager ftp://x
     wrong 1 "no manager answers at http://127.0.0.1:1" dunlin status --manager http://127.0.0.1:1
     wrong 2 "needs a folder" dunlin status --dir=
     wrong 2 "socket's path" dunlin status --dir "/$(repeat d 200)"
@@ -457,7 +457,17 @@ command_lines()
         wrong 2 "listen" dunlin-manager run --dir "$WORK/third" "--listen=$listen"
     done
     for broker in x http://127.0.0.1 mqtt://; do
-        wrong 2 "broker|URL|mqtt://" dunlin-manager run --dir "$WORK/third" --broker "$broker"
+        wrong 2 "broker|URL|mqtt://" dunlin-manager run --dir "$WORK/third" --plain --broker "$broker"
+    done
+    for broker in mqtt://192.0.2.1 mqtts://127.0.0.1 unix:///tmp/sock mqtt://127.0.0.1.example.org; do
+        wrong 2 "loopback" dunlin-manager run --dir "$WORK/third" --plain --broker "$broker"
+    done
+    wrong 2 "plain" dunlin-manager run --dir "$WORK/third" --broker mqtt://127.0.0.1
+    for listen in 0.0.0.0 192.0.2.1 127.0.0.1.example.org '[2001:db8::1]:8883'; do
+        wrong 2 "loopback" dunlin-manager run --dir "$WORK/third" --plain --listen "$listen" --advertise x
+    done
+    for rate in 0 x -1 100001; do
+        wrong 2 "join-rate" dunlin-manager run --dir "$WORK/third" "--join-rate=$rate"
     done
     [ ! -e "$WORK/third" ] || fail "wrong use made a folder"
     unchanged "a bad command line"
@@ -476,6 +486,7 @@ permissions()
         mode "$file" 600
     done
     mode "$FLEET" 700
+    for folder in "$FLEET/door" "$FLEET/cells/0"; do mode "$folder" 700; done
     mode "$WORK/agent1" 700
     dunlin token create --output "$WORK/tokens.txt" 2>/dev/null
     mode "$WORK/tokens.txt" 600
