@@ -149,8 +149,9 @@ static void describe_token(struct audit_entry *e, const struct command *c,
 {
     OBJECT(e, "batch %u", out->index + 1);
     if (c->type == COMMAND_TOKEN_CREATE)
-        DETAIL(e, "tokens=%u uses=%u expires=%s labels=%s", c->token.count, c->token.uses,
-               date_text(c->token.expires_s).text, c->token.labels);
+        DETAIL(e, "tokens=%u uses=%u expires=%s%s%s labels=%s", c->token.count, c->token.uses,
+               date_text(c->token.expires_s).text, c->token.bound ? " bound" : "",
+               c->token.approve ? " approve" : "", c->token.labels);
 }
 
 /* What it asks for now, also when the command didn't say which version. */

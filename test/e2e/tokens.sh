@@ -4,7 +4,7 @@
 # usage: tokens.sh [--races N]
 # shellcheck disable=SC2119
 . "$(dirname "$0")/lib.sh"
-need python3 mosquitto_pub mosquitto_sub xxd
+need curl python3 mosquitto_pub mosquitto_sub xxd
 
 # join N TOKEN FLAG...: device N, with a time limit; its words go to $WORK/joinN.log.
 join()
@@ -85,7 +85,7 @@ serials()
     step "a token for each serial number, and none kept for it"
     printf 'SN-1\r\n\n  SN-2 \nSN,3\n' >"$WORK/serials"
     dunlin token create --serials "$WORK/serials" --output "$WORK/bound.csv" 2>/dev/null
-    [ "$(sed 1d "$WORK/bound.csv" | cut -d , -f 3- | sed 's/,mqtt.*//' | paste -sd ' ')" = 'SN-1 SN-2 "SN,3"' ] ||
+    [ "$(sed 1d "$WORK/bound.csv" | cut -d , -f 3- | sed 's/,[^,]*$//' | paste -sd ' ')" = 'SN-1 SN-2 "SN,3"' ] ||
         fail "the serial numbers are others: $(cat "$WORK/bound.csv")"
     first=$(sed -n 2p "$WORK/bound.csv" | cut -d , -f 2)
     second=$(sed -n 3p "$WORK/bound.csv" | cut -d , -f 2)
@@ -137,6 +137,13 @@ approval()
     wrong 1 "there is no agent ffff" dunlin agent approve ffff
 }
 
+# How many alarms about tokens there were, also those that no log has any more.
+alarms()
+{
+    curl -sS --unix-socket "$FLEET/manager.sock" http://manager/metrics |
+        sed -n 's/^dunlin_alarms_total{alarm="token-reused"} //p'
+}
+
 # alarm N: the newest alarm is about this token, counted from 1, of batch $batch.
 alarm()
 {
@@ -166,16 +173,18 @@ races()
     step "$runs races of two devices for one token"
     dunlin token create --count "$runs" --output "$WORK/leaked" 2>/dev/null
     batch=$(dunlin token list --json | jq '.tokens[-1].id')
-    before=$(dunlin status --json | jq .alarms.last_day)
+    before=$(alarms)
     number=0
     while read -r token; do
         number=$((number + 1))
         race "$token"
-        alarm "$number" || fail "race $number: no alarm"
+        [ "$(alarms)" -eq "$((before + number))" ] || fail "race $number: $(($(alarms) - before)) alarms in all"
+        # A thief with many tokens can't fill the log: from some number on it only counts.
+        [ "$number" -gt 50 ] || alarm "$number" || fail "race $number: the status does not tell of it"
     done <"$WORK/leaked"
-    [ "$(dunlin status --json | jq ".alarms.last_day - $before")" = "$runs" ] || fail "not one alarm for each"
     dunlin audit --json >"$WORK/audit" 2>/dev/null
-    [ "$(grep -o alarm-token-reused "$WORK/audit" | wc -l)" -ge "$runs" ] || fail "the audit log does not know"
+    [ "$(grep -o alarm-token-reused "$WORK/audit" | wc -l)" -ge "$((runs < 50 ? runs : 50))" ] ||
+        fail "the audit log does not know"
 }
 
 # The door's broker as its owner sees it, past the limits for each address.
