@@ -52,6 +52,7 @@ struct bridge {
     struct flow up, down; /* to the broker, from it */
     struct packets packets;
     struct errmsg reason;
+    int code; /* of the TLS connection's end; 0: another, or none */
 };
 
 /* What bridge_join hands through. */
@@ -64,6 +65,7 @@ struct meeting {
 
 static void copy_tls(struct bridge *b, const struct tls_options *o);
 static int meet(void *meeting);
+static void stop(struct bridge *b, int code);
 static int open_door(struct errmsg *em);
 static int let_in(int door, struct errmsg *em);
 static bool is_us(int fd);
@@ -258,6 +260,11 @@ const char *bridge_reason(const struct bridge *b)
     return b->stage == STAGE_OVER || b->stage == STAGE_DRAINING ? b->reason.text : NULL;
 }
 
+int bridge_code(const struct bridge *b)
+{
+    return b->code;
+}
+
 bool bridge_resumed(const struct bridge *b)
 {
     return b->tls && tls_resumed(b->tls);
@@ -328,8 +335,10 @@ static void connected(struct bridge *b)
 static void greet_step(struct bridge *b)
 {
     int rv = tls_handshake(b->tls, &b->reason);
-    if (rv != 0)
-        b->stage = rv == 1 ? STAGE_FLOWING : STAGE_DRAINING;
+    if (rv < 0)
+        stop(b, rv);
+    else if (rv == 1)
+        b->stage = STAGE_FLOWING;
 }
 
 /* ---- passing on ---- */
@@ -385,7 +394,7 @@ static bool empty_up(struct bridge *b)
         return false;
     int n = tls_write(b->tls, front(&b->up), &b->reason);
     if (n < 0)
-        b->stage = STAGE_DRAINING;
+        stop(b, n);
     if (n > 0)
         advance(&b->up, (size_t)n);
     return n > 0;
@@ -398,8 +407,10 @@ static bool fill_down(struct bridge *b)
         return false;
     int n = tls_read(b->tls, r.data + r.len, r.cap - r.len, &b->reason);
     struct span came = span_of(r.data + r.len, n > 0 ? (size_t)n : 0);
-    if (n < 0 || packets_follow(&b->packets, came, (uint32_t)b->packet_max, &b->reason) < 0)
-        b->stage = STAGE_DRAINING;
+    if (n < 0)
+        stop(b, n);
+    else if (packets_follow(&b->packets, came, (uint32_t)b->packet_max, &b->reason) < 0)
+        stop(b, ERR_RANGE);
     else
         b->down.len += (size_t)n;
     return n > 0 && b->stage == STAGE_FLOWING;
@@ -417,6 +428,13 @@ static bool empty_down(struct bridge *b)
     if (n > 0)
         advance(&b->down, (size_t)n);
     return n > 0;
+}
+
+/* Nothing more comes from the broker, or goes there. */
+static void stop(struct bridge *b, int code)
+{
+    b->code = code;
+    b->stage = STAGE_DRAINING;
 }
 
 /* The library reads what is left in its socket, and then that nothing follows. */

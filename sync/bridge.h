@@ -50,6 +50,8 @@ void bridge_service(struct bridge *b, uint64_t now_ms);
 
 /* Why it came to an end, or NULL. */
 const char *bridge_reason(const struct bridge *b);
+/* The same as a code of tls.h; 0 when TLS has nothing to do with it. */
+int bridge_code(const struct bridge *b);
 /* The TLS greeting was a short one. */
 bool bridge_resumed(const struct bridge *b);
 

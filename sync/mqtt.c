@@ -60,6 +60,7 @@ struct mqtt {
     unsigned unanswered; /* packets read since everything was written last */
     uint64_t greet_by_ms;
     char reason[ERRMSG_MAX]; /* of LINK_LOST */
+    int loss;                /* the same as a code */
 
     bool in_service;
     bool polite;    /* LINK_CLOSED: an MQTT DISCONNECT is queued */
@@ -153,6 +154,11 @@ void mqtt_free(struct mqtt *m)
         release(m);
 }
 
+int mqtt_loss(const struct mqtt *m)
+{
+    return m->loss;
+}
+
 int mqtt_set_will(struct mqtt *m, const char *topic, struct span will)
 {
     char *new_topic = topic ? strdup(topic) : NULL;
@@ -179,7 +185,9 @@ static void lose(struct mqtt *m, const char *reason)
 {
     if (m->link != LINK_CONNECTING && m->link != LINK_UP)
         return;
+    int code = m->bridge ? bridge_code(m->bridge) : 0;
     m->link = LINK_LOST;
+    m->loss = code < 0 ? code : ERR_IO;
     snprintf(m->reason, sizeof m->reason, "%s", reason);
 }
 

@@ -106,6 +106,11 @@ struct mqtt_url {
     int port;
 };
 
+/* Why the last connection was lost, as a code: ERR_REFUSED when the broker refused our certificate,
+ * ERR_UNTRUSTED or ERR_EXPIRED when we refused its, ERR_IO for everything else. For use in `down`.
+ */
+int mqtt_loss(const struct mqtt *m);
+
 /* The connection's TLS greeting was a short one, by what an earlier one had left in the memory. */
 bool mqtt_resumed(const struct mqtt *m);
 
