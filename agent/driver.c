@@ -70,7 +70,7 @@ static int open_parts(struct driver *d, struct errmsg *em)
 {
     const struct fetch_link fetch_link = {.context = d, .ask = on_ask, .drop = on_drop};
     const struct link_handler handler = {.context = d, .event = on_event, .chunk = on_chunk};
-    link_init(&d->link, &d->store, &handler);
+    link_init(&d->link, &d->store, d->folder.path, &handler);
     fetch_init(&d->fetch, &d->content, &fetch_link);
     d->scratch = arena_on(d->memory, sizeof d->memory);
     mend_deployments(d->folder.path, &d->store);
@@ -243,10 +243,10 @@ static void perform(struct driver *d, const struct agent_action *a)
 {
     switch (a->type) {
     case AGENT_CONNECT:
-        link_connect(&d->link, a->cell, a->session);
+        link_connect(&d->link, a->cell, a->session, a->time);
         break;
     case AGENT_KNOCK:
-        link_knock(&d->link);
+        link_knock(&d->link, a->time);
         break;
     case AGENT_RENEW:
         link_renew(&d->link);

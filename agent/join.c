@@ -1,5 +1,6 @@
 #include "agent/join.h"
 
+#include "agent/address.h"
 #include "agent/folder.h"
 #include "agent/stop.h"
 #include "base/clock.h"
@@ -21,6 +22,9 @@ struct joining {
     struct folder folder;
     struct store store;
     struct mqtt *mqtt;
+    struct mqtt_tls tls;
+    struct key_id authority; /* that the token pins */
+    struct address door;
     struct rng rng;
     bool connecting;
     bool up;
@@ -40,6 +44,7 @@ static int prepare(struct joining *j);
 static int look_whether_joined(struct joining *j, struct errmsg *em);
 static int keep_key(struct joining *j);
 static int talk(struct joining *j);
+static void prepare_tls(struct joining *j);
 static void wait(const struct joining *j, uint64_t until_ms, int stop,
                  struct pollfd link[static MQTT_FDS]);
 static int decide(const struct joining *j, uint64_t until_ms, int stop);
@@ -82,13 +87,10 @@ int join_fleet(const struct join_options *options, struct errmsg *em)
 /* JOIN_PENDING: go on. 0: it has joined already. */
 static int prepare(struct joining *j)
 {
-    struct mqtt_url url;
     const struct join_options *o = j->options;
     int rv = token_parse(o->token, &j->token, j->em);
     if (rv == 0)
-        rv = mqtt_parse_url(o->url, &url, j->em);
-    if (rv == 0 && strlen(o->url) > CELL_URL_MAX)
-        rv = errmsg_set(j->em, ERR_USAGE, "the URL is longer than %d characters", CELL_URL_MAX);
+        rv = address_of_door(o->address, &j->door, j->em);
     if (rv == 0)
         rv = folder_make(&j->folder, o->dir, j->em);
     if (rv == 0)
@@ -151,8 +153,11 @@ static int talk(struct joining *j)
     if (stop < 0)
         return stop;
     random_bytes(&j->rng, sizeof j->rng);
-    j->mqtt = mqtt_new(
-        &(struct mqtt_options){.client_id = id.text, .keepalive_s = JOIN_KEEPALIVE_S}, &handler);
+    prepare_tls(j);
+    j->mqtt = mqtt_new(&(struct mqtt_options){.client_id = id.text,
+                                              .keepalive_s = JOIN_KEEPALIVE_S,
+                                              .tls = &j->tls},
+                       &handler);
     j->result = j->mqtt ? JOIN_PENDING : errmsg_set(j->em, ERR_NO_MEMORY, "no memory");
     struct pollfd fds[MQTT_FDS] = {{.fd = -1}};
     while ((j->result = decide(j, until_ms, stop)) == JOIN_PENDING) {
@@ -163,6 +168,22 @@ static int talk(struct joining *j)
     mqtt_free(j->mqtt);
     close(stop);
     return j->result;
+}
+
+/* The token says who certifies this fleet's brokers, and nobody else has to be believed. A blank
+ * device's calendar may begin with 1970. */
+static void prepare_tls(struct joining *j)
+{
+    uint64_t wall_s = clock_wall_s(), floor_s = j->store.floor_s;
+    _Static_assert(sizeof j->authority.bytes == TOKEN_PIN_LEN, "a pin is a key's id");
+    memcpy(j->authority.bytes, j->token.authority, sizeof j->authority.bytes);
+    j->tls = (struct mqtt_tls){
+        .folder = j->folder.path,
+        .tls = {.authorities = &j->authority,
+                .authority_count = 1,
+                .now_s = wall_s > floor_s ? wall_s : floor_s,
+                .clock_is_floor = wall_s < floor_s},
+    };
 }
 
 /* Gives what the connection's descriptors show. */
@@ -200,7 +221,7 @@ static int give_up(const struct joining *j)
         return errmsg_set(j->em, ERR_TIMEOUT, "not joined within %u s: %s", limit_s, j->said);
     return errmsg_set(j->em, ERR_TIMEOUT,
                       "not joined within %u s: no greeting from %s: is that an MQTT broker?",
-                      limit_s, j->options->url);
+                      limit_s, j->door.url);
 }
 
 static void act(struct joining *j)
@@ -217,7 +238,7 @@ static void connect_broker(struct joining *j)
 {
     struct errmsg em = {0};
     j->connecting = true;
-    if (mqtt_connect(j->mqtt, j->options->url, &em) < 0)
+    if (mqtt_connect(j->mqtt, j->door.url, &em) < 0)
         on_down(j, em.text);
 }
 
@@ -237,7 +258,7 @@ static void on_down(void *context, const char *reason)
     j->connecting = false;
     j->up = false;
     j->tries = 0; /* what was subscribed to is gone with the session */
-    snprintf(text, sizeof text, "can't reach %.255s: %.160s", j->options->url, reason);
+    snprintf(text, sizeof text, "can't reach %.255s: %.160s", j->door.url, reason);
     say(j, text);
     back_off(j, 0);
 }
@@ -363,11 +384,11 @@ static int accept_answer(struct joining *j, struct joined *answer)
     if (rv < 0)
         return rv;
     if (answer->cell_count == 0) {
-        memcpy(answer->cells[0], j->options->url, strlen(j->options->url) + 1);
+        memcpy(answer->cells[0], j->door.url, strlen(j->door.url) + 1);
         answer->cell_count = 1;
     }
     struct digest token = digest_of(span_text(j->options->token));
-    rv = store_join(&j->store, answer, &j->options->facts, &token, j->options->url, j->em);
+    rv = store_join(&j->store, answer, &j->options->facts, &token, j->door.url, j->em);
     if (rv == 0)
         print_identity("joined as", &j->store);
     return rv;

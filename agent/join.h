@@ -20,8 +20,8 @@
 #define JOIN_HINTS 3
 
 struct join_options {
-    const char *url;
-    const char *token; /* text */
+    const char *address; /* of the fleet's door */
+    const char *token;   /* text */
     const char *dir;
     const char *serial; /* the device's serial number; "": not known */
     struct facts facts;

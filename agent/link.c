@@ -1,5 +1,7 @@
 #include "agent/link.h"
 
+#include "agent/address.h"
+
 #include "base/clock.h"
 #include "base/hex.h"
 #include "base/log.h"
@@ -23,6 +25,7 @@ static void leave_door(struct link *l);
 static void say_goodbye(struct link *l);
 static void connect_now(struct link *l);
 static const char *broker(const struct link *l);
+static void prepare_tls(struct link *l, struct agent_time time);
 static struct mqtt *client_for_cell(struct link *l);
 static struct mqtt *client_for_door(struct link *l);
 static struct mqtt *new_client(struct link *l, const struct mqtt_options *options);
@@ -42,10 +45,12 @@ static void subscribe_to(struct link *l, const enum link_topic *which, size_t co
                          uint8_t lanes_log2);
 static void unsubscribe_from(struct link *l, enum link_topic which);
 
-void link_init(struct link *l, const struct store *store, const struct link_handler *handler)
+void link_init(struct link *l, const struct store *store, const char *folder,
+               const struct link_handler *handler)
 {
     memset(l, 0, sizeof *l);
     l->store = store;
+    l->tls.folder = folder;
     l->handler = *handler;
 }
 
@@ -67,18 +72,20 @@ void link_leave(struct link *l)
 }
 
 /* Only noted: this may be called from inside a handler of the connection that is just ending. */
-void link_connect(struct link *l, uint32_t cell, uint32_t session)
+void link_connect(struct link *l, uint32_t cell, uint32_t session, struct agent_time time)
 {
     assert(cell < l->store->identity.cell_count);
     l->at_door = false;
+    prepare_tls(l, time);
     l->cell = cell;
     l->session = session;
     l->connecting = true;
 }
 
-void link_knock(struct link *l)
+void link_knock(struct link *l, struct agent_time time)
 {
     l->at_door = true;
+    prepare_tls(l, time);
     l->connecting = true;
 }
 
@@ -241,7 +248,8 @@ static void connect_now(struct link *l)
     l->connecting = false;
     mqtt_free(l->mqtt);
     l->mqtt = l->at_door ? client_for_door(l) : client_for_cell(l);
-    if (l->mqtt && mqtt_connect(l->mqtt, broker(l), &em) == 0)
+    bool allowed = l->mqtt && address_check(broker(l), &em) == 0;
+    if (allowed && mqtt_connect(l->mqtt, broker(l), &em) == 0)
         return;
     mqtt_free(l->mqtt);
     l->mqtt = NULL;
@@ -253,6 +261,24 @@ static const char *broker(const struct link *l)
 {
     const struct identity *id = &l->store->identity;
     return l->at_door ? id->door : id->cells[l->cell];
+}
+
+/* A cell knows us by our certificate; the door lets everybody in. */
+static void prepare_tls(struct link *l, struct agent_time time)
+{
+    const struct identity *id = &l->store->identity;
+    const struct trust *trust = &l->store->trust;
+    l->tls.tls = (struct tls_options){
+        .authorities = trust->authorities,
+        .authority_count = trust->authority_count,
+        .now_s = time.wall_s,
+        .clock_is_floor = time.is_floor,
+    };
+    if (l->at_door)
+        return;
+    l->tls.tls.certificate = span_of(id->certificate, id->certificate_len);
+    l->tls.tls.key = &id->secret;
+    l->tls.tls.memory = &l->memory;
 }
 
 static struct mqtt *client_for_cell(struct link *l)
@@ -294,7 +320,9 @@ static struct mqtt *new_client(struct link *l, const struct mqtt_options *option
         .message = on_message,
         .published = on_published,
     };
-    return mqtt_new(options, &handler);
+    struct mqtt_options over_tls = *options;
+    over_tls.tls = &l->tls;
+    return mqtt_new(&over_tls, &handler);
 }
 
 static void on_up(void *context, bool session_present)
@@ -310,7 +338,8 @@ static void on_up(void *context, bool session_present)
     }
     l->reason[0] = '\0';
     memset(l->topics, 0, sizeof l->topics);
-    log_event(LOG_INFO, "link-up", "broker=%s session=%u", broker(l), l->session);
+    log_event(LOG_INFO, "link-up", "broker=%s session=%u resumed=%s", broker(l), l->session,
+              mqtt_resumed(l->mqtt) ? "yes" : "no");
     tell(l, &(struct agent_event){.type = AGENT_LINK_UP});
 }
 
@@ -322,7 +351,7 @@ static void on_down(void *context, const char *reason)
     l->up = false;
     log_event(level, "link-down", "broker=%s reason=\"%s\"", broker(l), reason);
     snprintf(l->reason, sizeof l->reason, "%s", reason);
-    tell(l, &(struct agent_event){.type = AGENT_LINK_DOWN, .rv = ERR_IO});
+    tell(l, &(struct agent_event){.type = AGENT_LINK_DOWN, .rv = mqtt_loss(l->mqtt)});
 }
 
 static void tell(struct link *l, struct agent_event *ev)

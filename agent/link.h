@@ -31,11 +31,13 @@ struct link_handler {
     void (*chunk)(void *context, const struct digest *name, struct span frame);
 };
 
-/* About 40 KiB: keep it in static memory. */
+/* About 45 KiB: keep it in static memory. */
 struct link {
     const struct store *store;
     struct link_handler handler;
     struct mqtt *mqtt; /* a new one for each connection, NULL before the first */
+    struct mqtt_tls tls;
+    struct tls_memory memory; /* of the newest greeting by a cell */
     bool up;
     bool at_door;     /* the connection is to the fleet's door */
     bool connecting;  /* link_connect or link_knock was called; the next link_service does it */
@@ -60,8 +62,9 @@ struct link {
     } message; /* the one that is being handed on */
 };
 
-/* `store` is borrowed, and joined. */
-void link_init(struct link *l, const struct store *store, const struct link_handler *handler);
+/* `store` and `folder`, the agent's DIR, are borrowed; it has joined. */
+void link_init(struct link *l, const struct store *store, const char *folder,
+               const struct link_handler *handler);
 /* Tells the fleet that the agent goes on purpose, waits a moment for the answer, and closes. */
 void link_close(struct link *l);
 
@@ -69,10 +72,10 @@ void link_close(struct link *l);
 void link_leave(struct link *l);
 
 /* Starts to connect; AGENT_LINK_UP or AGENT_LINK_DOWN follows. */
-void link_connect(struct link *l, uint32_t cell, uint32_t session);
+void link_connect(struct link *l, uint32_t cell, uint32_t session, struct agent_time time);
 /* Asks at the fleet's door for the next certificate; AGENT_LINK_DOWN follows, after
  * AGENT_CERTIFICATE when it was granted. */
-void link_knock(struct link *l);
+void link_knock(struct link *l, struct agent_time time);
 /* Asks for it on the link that is up. AGENT_CERTIFICATE may follow. */
 void link_renew(struct link *l);
 void link_subscribe(struct link *l, enum agent_topic topic, uint8_t lanes_log2);

@@ -160,7 +160,7 @@ static int run_join(struct arguments *a, struct errmsg *em)
 {
     static struct join_options options;
     options = (struct join_options){
-        .url = a->positionals[0],
+        .address = a->positionals[0],
         .token = a->positionals[1],
         .dir = a->dir,
         .timeout_s = a->timeout_s,

@@ -112,13 +112,14 @@ static void tend_link(struct turn *t)
     a->knocked = renewal_by_door(t);
     if (a->knocked) {
         a->link = LINK_KNOCKING;
-        turn_act(t, AGENT_KNOCK);
+        turn_act(t, AGENT_KNOCK)->time = turn_time(t);
         return;
     }
     a->link = LINK_CONNECTING;
     struct agent_action *action = turn_act(t, AGENT_CONNECT);
     action->cell = a->link_failures % a->cell_count;
     action->session = a->seq;
+    action->time = turn_time(t);
 }
 
 static void on_link_up(struct turn *t)

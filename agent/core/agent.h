@@ -151,8 +151,15 @@ enum agent_action_type {
     AGENT_LEAVE,  /* the operator removed this agent: disconnect for good */
 };
 
+/* How late it is, for checking a broker's certificate. */
+struct agent_time {
+    uint64_t wall_s;
+    bool is_floor; /* it is at least that late: the machine has no calendar to go by */
+};
+
 struct agent_action {
     enum agent_action_type type;
+    struct agent_time time; /* for AGENT_CONNECT and AGENT_KNOCK */
     uint32_t cell;
     uint32_t session;
     enum agent_topic topic;

@@ -23,6 +23,14 @@ uint64_t turn_wall_s(const struct turn *t)
     return wall_guess_s(&t->a->wall, t->ev->wall_s, t->ev->now_ms);
 }
 
+struct agent_time turn_time(const struct turn *t)
+{
+    return (struct agent_time){
+        .wall_s = turn_wall_s(t),
+        .is_floor = wall_is_floor(&t->a->wall, t->ev->wall_s, t->ev->now_ms),
+    };
+}
+
 /* Something changed that the manager should hear of soon. */
 void turn_tell(struct turn *t)
 {

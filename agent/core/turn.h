@@ -21,6 +21,7 @@ struct agent_store *turn_store(struct turn *t, enum agent_store_type type);
 
 /* Seconds since 1970, as far as one can tell. */
 uint64_t turn_wall_s(const struct turn *t);
+struct agent_time turn_time(const struct turn *t);
 
 /* Something changed that the manager should hear of soon. */
 void turn_tell(struct turn *t);

@@ -117,7 +117,7 @@ tokens()
     wrong 1 "refused: the token has expired" join "$url" "$expired"
     wrong 1 "refused: the token has been revoked" join "$url" "$revoked"
     wrong 1 "refused: the token has been used" join "$url" "$(cat "$WORK/token1")"
-    wrong_at_last 1 "refused: .*no such token|doesn't know" join "$url" "$other" 20
+    wrong_at_last 1 "not joined within 3 s: .*another fleet" join "$url" "$other" 3
     unchanged "a bad token"
     [ "$(dunlin status --json | jq -c '.alarms | [.last_day, .last[0].action]')" = '[1,"alarm-token-reused"]' ] ||
         fail "no alarm for a used token"
@@ -144,9 +144,9 @@ brokers_that_are_none()
     echo $! >"$WORK/lonely.pid"
     within 10 mosquitto_pub -p "$port" -t x -n || fail "no lonely broker"
     wrong_at_last 1 "not joined within 4 s: .*no answer from the manager" join "$(url_of "$port")" "$token" 4
-    for url in "" host http://127.0.0.1 mqtt:// mqtt://:1883 mqtt://host:0 mqtt://host:65536 mqtt://host:1x \
-        "mqtt://$(repeat h 300)"; do
-        wrong 2 "URL|mqtts?://" join "$url" "$token"
+    for url in "" http://127.0.0.1 mqtt:// mqtt://:1883 mqtt://host:0 mqtt://host:65536 mqtt://host:1x \
+        mqtt://10.1.2.3 mqtts://host:0 "mqtt://$(repeat h 300)"; do
+        wrong 2 "URL|mqtts?://|port must be|longer than" join "$url" "$token"
     done
     unchanged "a bad broker"
 }

@@ -12,7 +12,7 @@ FLEET=$WORK/fleet
 export DUNLIN_DIR="$FLEET"
 began=$(date +%s)
 steps=0
-links=--plain # or nothing: TLS
+links= # --plain: without TLS
 disks= # mounted by the test, to be unmounted when nobody works there any more
 
 # ---- what a test says ----

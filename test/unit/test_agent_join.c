@@ -208,7 +208,7 @@ static pid_t start_device(const char *to, const char *token_text, uint32_t timeo
         _exit(126);
     struct errmsg em = {0};
     options = (struct join_options){
-        .url = to, .token = token_text, .serial = "SN-0042", .timeout_s = timeout_s};
+        .address = to, .token = token_text, .serial = "SN-0042", .timeout_s = timeout_s};
     options.dir = device.text;
     options.facts = (struct facts){.count = 1, .list = {{.key = "site", .value = "roof"}}};
     int rv = join_fleet(&options, &em);
