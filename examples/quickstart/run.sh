@@ -64,7 +64,7 @@ within() {
 }
 
 start_manager() {
-    dunlin-manager run --dir "$fleet" --plain --listen 127.0.0.1:0 --reconnect-spread 2s >>"$work/manager.log" 2>&1 &
+    dunlin-manager run --dir "$fleet" --listen 127.0.0.1:0 --reconnect-spread 2s >>"$work/manager.log" 2>&1 &
     manager=$!
     within 20 dunlin status || fail "the manager does not answer"
 }
