@@ -12,6 +12,7 @@ static void write_deployments(const struct manager *m, const struct deployment_c
 static void write_counters(const struct manager *m, FILE *out);
 static void write_alarms(const struct manager *m, FILE *out);
 static void write_cells(const struct daemon *d, FILE *out);
+static void write_joins(const struct daemon *d, FILE *out);
 
 /* Prometheus's text format, version 0.0.4. No series per agent: a million of them would drown it.
  */
@@ -52,6 +53,7 @@ static void write_all(struct daemon *d, const struct deployment_counts *counts, 
     write_counters(m, out);
     write_alarms(m, out);
     write_cells(d, out);
+    write_joins(d, out);
 }
 
 static void write_fleet(const struct manager *m, FILE *out)
@@ -110,4 +112,20 @@ static void write_cells(const struct daemon *d, FILE *out)
     for (size_t i = 0; i < daemon_cell_count(d); i++)
         fprintf(out, "dunlin_cell_up{cell=\"%zu\"} %d\n", i,
                 daemon_cell_info(d, i).state == CELL_UP);
+}
+
+static void write_joins(const struct daemon *d, FILE *out)
+{
+    struct porter_counters c = daemon_porter(d);
+    fprintf(out,
+            "# HELP dunlin_join_connections_total Connections to the join port, by what came of "
+            "them.\n"
+            "# TYPE dunlin_join_connections_total counter\n"
+            "dunlin_join_connections_total{result=\"accepted\"} %" PRIu64 "\n"
+            "dunlin_join_connections_total{result=\"refused_by_source\"} %" PRIu64 "\n"
+            "dunlin_join_connections_total{result=\"refused_full\"} %" PRIu64 "\n"
+            "dunlin_join_connections_total{result=\"cut\"} %" PRIu64 "\n"
+            "# TYPE dunlin_join_connections gauge\n"
+            "dunlin_join_connections %" PRIu64 "\n",
+            c.accepted, c.refused_source, c.refused_full, c.cut, c.open);
 }

@@ -2,7 +2,7 @@
 # One source knocks at the join port without end: it is refused, and a device from elsewhere joins all the same. The
 # door's broker dies and comes back, and another manager keeps the port that devices were told.
 . "$(dirname "$0")/lib.sh"
-need python3
+need curl python3
 
 # knock SOURCE COUNT: opens so many connections, holds what is let in for a while, and says how many these were.
 knock()
@@ -36,6 +36,9 @@ let_in=$(cat "$WORK/let-in")
 [ "$let_in" -ge 40 ] || fail "a burst of 40 should be let in, but only $let_in were"
 [ "$let_in" -le 60 ] || fail "after a burst of 40, 4 a second should be let in, but $let_in were"
 [ "$(joins refused_by_source)" -ge 340 ] || fail "the refused are not counted: $(dunlin status --json | jq .joins)"
+
+curl -s --unix-socket "$FLEET/manager.sock" http://manager/metrics | grep -q '^dunlin_join_connections_total{result="refused_by_source"} [1-9]' ||
+    fail "the refused are in no metric"
 
 step "the door's broker dies, and devices join again soon"
 kill -9 "$(door_pid)"
