@@ -265,6 +265,36 @@ static int mark_unsynced(struct depot *d, struct errmsg *em)
     return rv;
 }
 
+static int copy_file(const char *from, const char *to, struct errmsg *em)
+{
+    struct buffer frame = buffer_on(malloc(CHUNK_FRAME_MAX), CHUNK_FRAME_MAX);
+    if (!frame.data)
+        return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+    int rv = file_read(from, &frame, em);
+    if (rv == 0)
+        rv = file_write(to, span_buffer(&frame), 0600, em);
+    free(frame.data);
+    return rv;
+}
+
+int depot_share(const char *dir, const char *other, const struct digest *name, struct errmsg *em)
+{
+    char from[FILE_PATH_MAX], folder[FILE_PATH_MAX], to[FILE_PATH_MAX];
+    struct name_text text = name_of(name);
+    int rv = file_path(from, em, "%s/chunks/%s", dir, text.text);
+    if (rv == 0)
+        rv = file_path(folder, em, "%s/chunks/%.2s", other, text.text);
+    if (rv == 0)
+        rv = file_path(to, em, "%s/chunks/%s", other, text.text);
+    if (rv == 0)
+        rv = file_make_folder(folder, 0700, em);
+    if (rv < 0 || link(from, to) == 0 || errno == EEXIST)
+        return rv;
+    if (errno == ENOENT)
+        return errmsg_set(em, ERR_NOT_FOUND, "%s is not there", from);
+    return copy_file(from, to, em);
+}
+
 void depot_remove(struct depot *d, const struct digest *name)
 {
     unlinkat(d->folder, name_of(name).text, 0);

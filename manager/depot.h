@@ -33,6 +33,9 @@ int depot_get_plain(struct depot *d, const struct digest *name, struct buffer *p
 /* Keeps a frame whose content the caller has checked. 1 when it was there already. ERR_NO_SPACE or
  * ERR_IO. */
 int depot_put(struct depot *d, const struct digest *name, struct span frame, struct errmsg *em);
+/* The same chunk in the depot of another folder: a hard link, or a copy. Neither has to be open,
+ * and nothing is synced. ERR_NOT_FOUND when the first one hasn't got it. */
+int depot_share(const char *dir, const char *other, const struct digest *name, struct errmsg *em);
 /* Nothing there is success. */
 void depot_remove(struct depot *d, const struct digest *name);
 /* Everything put so far is on the disk. */

@@ -10,6 +10,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* "DULM": says that a SQLite file is a manager's. */
@@ -85,6 +86,7 @@ enum statement {
     GET_META,
     PUT_META,
     PUT_BATCH,
+    REVOKE_BATCHES,
     PUT_BUNDLE,
     PUT_DEPLOYMENT,
     PUT_COHORT,
@@ -120,6 +122,7 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [GET_META] = "SELECT value FROM meta WHERE key=?",
     [PUT_META] = "REPLACE INTO meta VALUES(?,?)",
     [PUT_BATCH] = "REPLACE INTO batch VALUES(?,?,?,?,?,?,?,?,?)",
+    [REVOKE_BATCHES] = "UPDATE batch SET revoked=1 WHERE revoked=0",
     [PUT_BUNDLE] = "REPLACE INTO bundle VALUES(?,?,?,?,?,?,?,?,?)",
     [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?)",
     [PUT_COHORT] = "REPLACE INTO cohort VALUES(?,?,?,?,?,?,?,?,?)",
@@ -420,6 +423,77 @@ int ledger_set_keys(struct ledger *l, const struct fleet_keys *keys, struct errm
     }
     if (rv == 0)
         l->keys = *keys;
+    return rv;
+}
+
+/* ---- copies ---- */
+
+/* A database of ours that is only read; ledger_close ends it. */
+static int open_to_read(struct ledger *l, int flags, struct errmsg *em)
+{
+    bool empty = false;
+    int code = sqlite3_open_v2(l->path, &l->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    if (code != SQLITE_OK)
+        return fail(l, code_of(l, code), "open it", em);
+    sqlite3_extended_result_codes(l->db, 1);
+    sqlite3_busy_timeout(l->db, BUSY_MS);
+    int rv = check_version(l, &empty, em);
+    return rv == 0 && empty ? fail(l, ERR_DAMAGED, "copy it", em) : rv;
+}
+
+/* The copy has no log beside it: it is one file, also for those who only may read it. */
+static int vacuum_into(struct ledger *l, const char *to, struct errmsg *em)
+{
+    struct query q = query_sql(l, "VACUUM INTO ?");
+    put_text(&q, to);
+    next_row(&q);
+    int rv = end_sql(&q);
+    if (rv < 0)
+        return fail(l, rv, "copy it", em);
+    return chmod(to, 0600) == 0 ? 0
+                                : errmsg_set(em, file_error(errno), "%s: cannot set its mode: %s",
+                                             to, strerror(errno));
+}
+
+int ledger_copy(const char *dir, const char *to, struct errmsg *em)
+{
+    struct ledger *l = calloc(1, sizeof *l);
+    if (!l)
+        return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+    int rv = file_path(l->path, em, "%s/manager.db", dir);
+    if (rv == 0 && access(l->path, F_OK) < 0)
+        rv = errmsg_set(em, ERR_NOT_FOUND, "%s: there is no manager's database", l->path);
+    if (rv == 0)
+        rv = open_to_read(
+            l, access(l->path, W_OK) == 0 ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY, em);
+    if (rv == 0)
+        rv = vacuum_into(l, to, em);
+    ledger_close(l);
+    return rv;
+}
+
+int ledger_chunks(const char *copy, void *context,
+                  int (*each)(void *context, const struct digest *chunk, struct errmsg *em),
+                  struct errmsg *em)
+{
+    struct ledger *l = calloc(1, sizeof *l);
+    struct digest chunk;
+    if (!l)
+        return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+    int rv = file_path(l->path, em, "%s", copy);
+    if (rv == 0)
+        rv = open_to_read(l, SQLITE_OPEN_READONLY, em);
+    if (rv == 0) {
+        struct query q = query_sql(l, "SELECT digest FROM chunk WHERE bundles>0");
+        while (rv == 0 && next_row(&q)) {
+            get_bytes(&q, chunk.bytes, DIGEST_LEN);
+            rv = q.odd ? ERR_DAMAGED : each(context, &chunk, em);
+        }
+        int ended = end_sql(&q);
+        if (ended < 0)
+            rv = fail(l, ended, "list its chunks", em);
+    }
+    ledger_close(l);
     return rv;
 }
 
@@ -897,6 +971,16 @@ int ledger_batch(struct ledger *l, uint32_t index, const struct batch_row *row, 
     put_int(&q, row->approve);
     put_text(&q, row->labels.text);
     return end_write(&q, em);
+}
+
+int ledger_revoke_tokens(struct ledger *l, uint64_t *count, struct errmsg *em)
+{
+    struct query q;
+    int rv = start_row(l, REVOKE_BATCHES, &q, em);
+    if (rv == 0)
+        rv = end_write(&q, em);
+    *count = rv < 0 ? 0 : (uint64_t)sqlite3_changes(l->db);
+    return rv;
 }
 
 int ledger_bundle(struct ledger *l, uint32_t index, const struct bundle_row *row, struct errmsg *em)

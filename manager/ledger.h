@@ -33,6 +33,16 @@ struct ledger *ledger_open(const char *dir, const struct fleet_keys *fresh, stru
 void ledger_close(struct ledger *l);
 
 /* As of now, also within the open transaction. */
+/* ---- copies, also while a manager works in DIR ---- */
+
+/* Copies DIR/manager.db, as of one moment, to the file `to`, which is not there yet. It isn't
+ * synced. */
+int ledger_copy(const char *dir, const char *to, struct errmsg *em);
+/* Calls `each` for every chunk that a bundle of such a copy has, until it gives a negative code. */
+int ledger_chunks(const char *copy, void *context,
+                  int (*each)(void *context, const struct digest *chunk, struct errmsg *em),
+                  struct errmsg *em);
+
 const struct fleet_keys *ledger_keys(const struct ledger *l);
 int ledger_set_keys(struct ledger *l, const struct fleet_keys *keys, struct errmsg *em);
 
@@ -73,6 +83,8 @@ int ledger_successor(struct ledger *l, uint32_t index, const struct successor_ro
                      struct errmsg *em);
 int ledger_cohort(struct ledger *l, uint32_t index, const struct cohort *row, struct errmsg *em);
 int ledger_batch(struct ledger *l, uint32_t index, const struct batch_row *row, struct errmsg *em);
+/* All batches; how many were not revoked yet. */
+int ledger_revoke_tokens(struct ledger *l, uint64_t *count, struct errmsg *em);
 int ledger_bundle(struct ledger *l, uint32_t index, const struct bundle_row *row,
                   struct errmsg *em);
 int ledger_deployment(struct ledger *l, uint32_t index, const struct deployment_row *row,

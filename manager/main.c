@@ -1,5 +1,7 @@
+#include "base/clock.h"
 #include "base/log.h"
 #include "manager/address.h"
+#include "manager/backup.h"
 #include "manager/daemon.h"
 #include "manager/porter.h"
 #include "sync/mqtt.h"
@@ -10,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 /* Exit codes. */
 enum { DONE = 0, FAILED = 1, WRONG_USE = 2 };
@@ -19,6 +22,8 @@ static const char HELP[] =
     "\n"
     "USAGE\n"
     "  dunlin-manager run --dir DIR [OPTION ...]\n"
+    "  dunlin-manager backup --dir DIR OUT\n"
+    "  dunlin-manager restore --dir DIR [--keep-tokens] OUT\n"
     "  dunlin-manager --help | --version\n"
     "\n"
     "COMMANDS\n"
@@ -26,6 +31,10 @@ static const char HELP[] =
     "         DIR, and starts Mosquitto brokers (cells) that it watches from then on. A run after "
     "a\n"
     "         crash takes over the brokers that still work.\n"
+    "  backup  copy the whole fleet into the new folder OUT, also while a manager runs. OUT holds\n"
+    "         the fleet's secret keys: keep it where nobody else can read it.\n"
+    "  restore  make the new folder DIR from a backup. The manager that runs there brings its\n"
+    "         agents back to what the backup says; nothing that happened since is known.\n"
     "\n"
     "OPTIONS\n"
     "  --dir DIR              where everything is kept; made when missing. One manager at a time.\n"
@@ -76,6 +85,8 @@ static const char HELP[] =
     "  dunlin --dir /var/lib/dunlin status\n";
 
 static int run(int argc, char **argv);
+static int backup(int argc, char **argv);
+static int restore(int argc, char **argv);
 static int help(int argc, char **argv);
 static int version(int argc, char **argv);
 
@@ -83,8 +94,8 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } COMMANDS[] = {
-    {"run", run}, {"help", help},       {"--help", help},
-    {"-h", help}, {"version", version}, {"--version", version},
+    {"run", run},     {"backup", backup}, {"restore", restore}, {"help", help},
+    {"--help", help}, {"-h", help},       {"version", version}, {"--version", version},
 };
 
 enum option_id {
@@ -187,6 +198,94 @@ static int run(int argc, char **argv)
         return WRONG_USE;
     }
     return call.help ? help(argc, argv) : serve(&call.options);
+}
+
+/* ---- backup and restore ---- */
+
+struct copy_call {
+    const char *dir;
+    const char *out;
+    bool keep_tokens;
+};
+
+/* The words behind `backup` and `restore`. */
+static int parse_copy(int argc, char **argv, struct copy_call *call, struct errmsg *em)
+{
+    static const struct option options[] = {
+        {"dir", required_argument, NULL, 'd'},
+        {"keep-tokens", no_argument, NULL, 'k'},
+        {NULL, 0, NULL, 0},
+    };
+    int id;
+    opterr = 0;
+    while ((id = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+        if (id == 'd')
+            call->dir = optarg;
+        else if (id == 'k' && strcmp(argv[0], "restore") == 0)
+            call->keep_tokens = true;
+        else
+            return errmsg_set(em, ERR_USAGE, "'%s' is no option of %s; see dunlin-manager --help",
+                              argv[optind - 1], argv[0]);
+    }
+    call->out = optind + 1 == argc ? argv[optind] : NULL;
+    if (!call->dir || !call->dir[0] || !call->out || !call->out[0])
+        return errmsg_set(em, ERR_USAGE, "%s: say --dir DIR and the backup's folder", argv[0]);
+    return 0;
+}
+
+static int say_failure(int rv, const struct errmsg *em)
+{
+    fprintf(stderr, "dunlin-manager: %s\n", em->text);
+    return rv == ERR_USAGE ? WRONG_USE : FAILED;
+}
+
+static int backup(int argc, char **argv)
+{
+    struct errmsg em = {.text = ""};
+    struct copy_call call = {0};
+    struct backup_made made;
+    umask(0077);
+    int rv = parse_copy(argc, argv, &call, &em);
+    if (rv == 0)
+        rv = backup_make(call.dir, call.out, &made, &em);
+    if (rv < 0)
+        return say_failure(rv, &em);
+    printf("%s: the fleet of %s, with %llu chunks. It holds secret keys.\n", call.out, call.dir,
+           (unsigned long long)made.chunks);
+    if (made.missing > 0)
+        printf("%llu chunks are missing in %s: push their bundles again\n",
+               (unsigned long long)made.missing, call.dir);
+    return DONE;
+}
+
+static int restore(int argc, char **argv)
+{
+    struct errmsg em = {.text = ""};
+    struct copy_call call = {0};
+    struct backup_restored restored;
+    umask(0077);
+    int rv = parse_copy(argc, argv, &call, &em);
+    if (rv == 0)
+        rv = backup_restore(call.out, call.dir, call.keep_tokens, clock_wall_s(), &restored, &em);
+    if (rv < 0)
+        return say_failure(rv, &em);
+    printf(
+        "%s: the fleet of %s, in epoch %u.\n"
+        "- Make sure that the old manager and its brokers run no more, then start this one.\n"
+        "- Its agents go back to what the backup says. Deploy, label and remove again what has\n"
+        "  changed since.\n"
+        "- Whom you revoked, replaced or quarantined since is let in again: do that anew, first.\n"
+        "- root.key and publisher.key are in no backup: whoever keeps them has them.\n"
+        "- Who joined since is unknown: `dunlin status` names those that report; they must join "
+        "again.\n",
+        call.dir, call.out, restored.epoch);
+    if (call.keep_tokens)
+        puts("- Tokens are kept: one that was used since the backup can be used once more.");
+    else
+        printf("- Tokens that were good then may be used by now: %llu batches are revoked. Make "
+               "new ones.\n",
+               (unsigned long long)restored.revoked);
+    return DONE;
 }
 
 static int serve(const struct daemon_options *options)
