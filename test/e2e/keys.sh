@@ -57,11 +57,14 @@ runs()
 step "keys are made without a manager"
 mkdir -p "$KEYS" "$USB"
 for name in alice bob carol root2; do
-    dunlin key create "$KEYS/$name.key" >"$WORK/out" || fail "no key for $name"
+    dunlin key create "$KEYS/$name.key" >"$WORK/out" </dev/null || fail "no key for $name"
     grep -qE '^key [0-9a-f]{32}: keep .* secret' "$WORK/out" || fail "odd words: $(cat "$WORK/out")"
     [ "$(stat -c %a "$KEYS/$name.key")" = 600 ] || fail "$name's key is open to others"
     [ "$(stat -c %a "$KEYS/$name.key.pub")" = 644 ] || fail "$name's public half is closed"
 done
+dunlin key create "$KEYS/dave.key" --json |
+    jq -e '(.id | length == 32) and (.key | length == 128) and (.public_file | endswith("dave.key.pub"))' \
+        >/dev/null || fail "no key for dave"
 wrong 1 "is there already, and stays as it is" dunlin key create "$KEYS/alice.key"
 wrong 2 "it takes FILE" dunlin key create
 wrong 1 "no manager answers" dunlin key list
@@ -75,6 +78,8 @@ dunlin status --json | jq -e '.notes | length == 1 and (.[0] | contains("root ke
 push 1 alice >"$WORK/out" 2>"$WORK/err" || fail "$(cat "$WORK/err")"
 grep -q "trusts publisher key .* by the root key" "$WORK/err" || fail "silent: $(cat "$WORK/err")"
 trusts publishers 1 1
+early=$(dunlin token create --label env=prod)
+late=$(dunlin token create --label env=prod)
 join_agent 1 env=prod
 start_agent 1
 deploys 1
@@ -178,6 +183,23 @@ start_agent 2
 within 60 runs 2 5 || fail "a newcomer does not run version 5"
 push 6 alice bob >/dev/null || fail "no version 6"
 deploys 6
+
+step "a token that waited in a drawer"
+dunlin-agent join "$(join_url)" "$early" --dir "$WORK/agent3" --timeout 30 >/dev/null ||
+    fail "a token from before the roots changed is worth nothing"
+for k in 1 2 1 2 1 2 1 2; do
+    dunlin key threshold $k --root "$KEYS/root2.key" --json | jq -e .version >/dev/null || fail "no threshold $k"
+done
+refused "it is another fleet's, or too old a token" \
+    dunlin-agent join "$(join_url)" "$late" --dir "$WORK/agent4" --timeout 30
+dunlin key trust "$KEYS/dave.key.pub" --output "$WORK/dave.draft" --json |
+    jq -e '.signatures == 0 and .draft' >/dev/null || fail "no draft"
+dunlin key sign "$WORK/dave.draft" --key "$KEYS/root2.key" --json | jq -e '.signatures == 1' >/dev/null ||
+    fail "no signature"
+dunlin key show "$WORK/dave.draft" --json | jq -e '.type == "trust" and .signatures == 1' >/dev/null ||
+    fail "no draft to look at"
+dunlin key submit "$WORK/dave.draft" --json | jq -e .submitted >/dev/null || fail "dave is not trusted"
+within 10 agent_trusts 1 "$(version)" || fail "the agent is not at version $(version)"
 dunlin audit --json | jq -e '[.audit[] | select(.action == "trust-set")] | length > 5' >/dev/null ||
     fail "the audit log has no word of it"
 

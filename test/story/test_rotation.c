@@ -188,6 +188,39 @@ static void test_new_online_key_reaches_connected_agents_and_newcomers(void)
     story_end(w);
 }
 
+/* The manager dies at point `n` of giving itself a new key; the operator asks again until it is so.
+ */
+static bool die_renewing(uint64_t n)
+{
+    struct device *d;
+    struct world *w = story_app_v1(&d, &(struct script){.name = "app", .version = "v2"});
+    struct key_id new = id_of(NEW_ONLINE);
+    w->control->kill_at = w->control->points + n;
+    w->control->next = notary_secret(NEW_ONLINE);
+    for (int i = 0; i < 10 && w->control->rows->trust.version == 1; i++) {
+        struct trust t = next_trust(w);
+        add(&t, TRUST_ONLINE, NEW_ONLINE);
+        take(&t, TRUST_ONLINE, CONTROL_ONLINE);
+        SUBMIT(w, &t, CONTROL_ROOT);
+        world_run(w, CONTROL_OFF_MS + 1000);
+    }
+    while (world_deploy(w, "app", "v2", "env=prod") == ERR_TIMEOUT)
+        world_run(w, CONTROL_OFF_MS + 1000);
+    bool good =
+        story_rest(w) && world_runs(d, "app", "v2") && key_id_equal(&d->disk.document_signer, &new);
+    bool hit = w->control->was_killed;
+    story_end_at(w, n, good);
+    return hit;
+}
+
+static void test_manager_that_dies_while_it_renews_its_key_has_the_old_or_the_new_one(void)
+{
+    uint64_t n;
+    for (n = 1; die_renewing(n) && n < STORY_POINTS_MAX; n++)
+        ;
+    CU_ASSERT_TRUE(n > 5);
+}
+
 static void test_bundle_needs_two_publishers_once_the_fleet_says_so(void)
 {
     struct device *d;
@@ -369,6 +402,7 @@ static const struct suite_test tests[] = {
     TEST(test_agent_that_was_away_over_three_rotations_follows_them_one_by_one),
     TEST(test_power_cut_or_lost_message_on_the_way_only_delays),
     TEST(test_new_online_key_reaches_connected_agents_and_newcomers),
+    TEST(test_manager_that_dies_while_it_renews_its_key_has_the_old_or_the_new_one),
     TEST(test_bundle_needs_two_publishers_once_the_fleet_says_so),
     TEST(test_what_a_revoked_publisher_signs_starts_nowhere),
     TEST(test_older_and_foreign_trust_documents_are_refused),
