@@ -16,18 +16,24 @@ struct api_guest {
     uint64_t since_ms;
 };
 
+/* What all addresses together may do. */
+struct bucket {
+    uint64_t rate, burst; /* a second, and at once */
+    uint64_t thousandths; /* of what may still be done */
+    uint64_t seen_ms;
+};
+
 struct api_access {
     struct daemon *daemon;
     struct api_guest guests[API_CONNECTIONS_MAX];
-    struct sources connects;
-    struct sources failures;
-    uint64_t all_thousandths; /* of a failure that all together may still have */
-    uint64_t all_seen_ms;
+    struct sources connects, failures;
+    struct bucket all_connects, all_failures;
 };
 
 static int look(struct api_access *a, struct request *r, const struct sockaddr *from,
                 struct errmsg *em);
-static bool all_spent(struct api_access *a, uint64_t now_ms);
+static bool is_empty(struct bucket *b, uint64_t now_ms);
+static void take_one(struct bucket *b);
 static int find(struct api_access *a, struct request *r, struct errmsg *em);
 static void let_stay(struct request *r);
 static void refuse(struct request *r, const struct sockaddr *from, int rv, const struct errmsg *em);
@@ -42,6 +48,8 @@ struct api_access *api_access_new(struct daemon *d)
     if (!a)
         return NULL;
     a->daemon = d;
+    a->all_connects = (struct bucket){.rate = API_CONNECTS_ALL_S, .burst = API_CONNECTS_ALL_BURST};
+    a->all_failures = (struct bucket){.rate = API_FAILURES_ALL_S, .burst = API_FAILURES_ALL_BURST};
     sources_init(&a->connects, &connects);
     sources_init(&a->failures, &failures);
     return a;
@@ -55,10 +63,15 @@ void api_access_free(struct api_access *a)
 /* How many are open at a time is MHD's to count. */
 bool api_access_admit(struct api_access *a, const struct sockaddr *from)
 {
-    int place = sources_admit(&a->connects, from, clock_monotonic_ms());
-    if (place >= 0)
-        sources_leave(&a->connects, place);
-    return place >= 0;
+    uint64_t now_ms = clock_monotonic_ms();
+    int place = sources_admit(&a->connects, from, now_ms);
+    if (place < 0)
+        return false;
+    sources_leave(&a->connects, place);
+    if (is_empty(&a->all_connects, now_ms))
+        return false;
+    take_one(&a->all_connects);
+    return true;
 }
 
 bool api_access_identify(struct api_access *a, struct request *r)
@@ -80,7 +93,8 @@ static int look(struct api_access *a, struct request *r, const struct sockaddr *
 {
     uint64_t now_ms = clock_monotonic_ms();
     int place = sources_admit(&a->failures, from, now_ms);
-    if (place < 0 || (!sources_was_full(&a->failures, place) && all_spent(a, now_ms))) {
+    if (place < 0 ||
+        (!sources_was_full(&a->failures, place) && is_empty(&a->all_failures, now_ms))) {
         if (place >= 0)
             sources_leave(&a->failures, place);
         return errmsg_set(em, ERR_BUSY, "too many wrong tokens came from your address: wait a bit");
@@ -88,20 +102,25 @@ static int look(struct api_access *a, struct request *r, const struct sockaddr *
     int rv = find(a, r, em);
     if (rv == 0)
         sources_forgive(&a->failures, place);
-    else if (a->all_thousandths >= 1000)
-        a->all_thousandths -= 1000;
+    else
+        take_one(&a->all_failures);
     sources_leave(&a->failures, place);
     return rv;
 }
 
-static bool all_spent(struct api_access *a, uint64_t now_ms)
+static bool is_empty(struct bucket *b, uint64_t now_ms)
 {
-    const uint64_t full = API_FAILURES_ALL_BURST * 1000ull;
-    uint64_t passed_ms = now_ms - a->all_seen_ms;
-    uint64_t more = passed_ms < full ? passed_ms * API_FAILURES_ALL_S : full;
-    a->all_seen_ms = now_ms;
-    a->all_thousandths = a->all_thousandths + more < full ? a->all_thousandths + more : full;
-    return a->all_thousandths < 1000;
+    const uint64_t full = b->burst * 1000;
+    uint64_t passed_ms = now_ms - b->seen_ms;
+    uint64_t more = passed_ms < full / b->rate ? passed_ms * b->rate : full;
+    b->seen_ms = now_ms;
+    b->thousandths = b->thousandths + more < full ? b->thousandths + more : full;
+    return b->thousandths < 1000;
+}
+
+static void take_one(struct bucket *b)
+{
+    b->thousandths -= b->thousandths < 1000 ? b->thousandths : 1000;
 }
 
 static int find(struct api_access *a, struct request *r, struct errmsg *em)

@@ -9,9 +9,12 @@
 
 #include <sys/socket.h>
 
-/* New connections of one address: a handshake costs about a millisecond of the one thread. */
+/* New connections of one address, and of all together: a handshake takes the one thread about a
+ * millisecond, and devices come first. */
 #define API_CONNECTS_S 20
 #define API_CONNECTS_BURST 100
+#define API_CONNECTS_ALL_S 100
+#define API_CONNECTS_ALL_BURST 400
 /* Wrong tokens of one address; and of all together, where an address that wasn't wrong lately is
  * always heard, so that strangers lock nobody out. */
 #define API_FAILURES_S 1

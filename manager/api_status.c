@@ -17,16 +17,16 @@ static json_t *notes_json(const struct daemon *d);
 void api_status_show(struct request *r)
 {
     const struct manager *m = daemon_core(r->daemon);
-    request_reply(r, MHD_HTTP_OK,
-                  json_pack("{s:s, s:o, s:b, s:o, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}",
-                            "version", DUNLIN_VERSION, "join_url",
-                            api_json_text(daemon_join_url(r->daemon)), "plain",
-                            daemon_is_plain(r->daemon), "joins", joins_json(r->daemon), "epoch",
-                            (json_int_t)daemon_epoch(r->daemon), "agents", fleet_json(m),
-                            "deployments", api_json_deployments(m, false), "cells",
-                            cells_json(r->daemon), "cohorts", (json_int_t)manager_cohort_count(m),
-                            "counters", counters_json(m), "alarms", alarms_json(r->daemon),
-                            "orphans", orphans_json(r->daemon), "notes", notes_json(r->daemon)));
+    request_reply(
+        r, MHD_HTTP_OK,
+        json_pack("{s:s, s:s?, s:o, s:b, s:o, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}",
+                  "version", DUNLIN_VERSION, "api", daemon_api_url(r->daemon), "join_url",
+                  api_json_text(daemon_join_url(r->daemon)), "plain", daemon_is_plain(r->daemon),
+                  "joins", joins_json(r->daemon), "epoch", (json_int_t)daemon_epoch(r->daemon),
+                  "agents", fleet_json(m), "deployments", api_json_deployments(m, false), "cells",
+                  cells_json(r->daemon), "cohorts", (json_int_t)manager_cohort_count(m), "counters",
+                  counters_json(m), "alarms", alarms_json(r->daemon), "orphans",
+                  orphans_json(r->daemon), "notes", notes_json(r->daemon)));
 }
 
 static json_t *fleet_json(const struct manager *m)

@@ -49,6 +49,11 @@ static int print_head(struct cli *cli, const json_t *s)
         table_cell(t, PAINT_DIM, "links");
         table_cell(t, PAINT_BAD, "plain, without TLS: for tests on this machine only");
     }
+    if (*field_text(s, "api")) {
+        table_cell(t, PAINT_DIM, "operators");
+        table_cell(t, PAINT_NONE, "%s, with credentials: dunlin admin create",
+                   field_text(s, "api"));
+    }
     table_cell(t, PAINT_DIM, "agents");
     add_agents(t, json_object_get(s, "agents"));
     table_cell(t, PAINT_DIM, "brokers");

@@ -93,6 +93,11 @@ test_command_line()
     push_app 1 2>/dev/null # by the owner, who has the key trusted
     dunlin --credentials "$WORK/operator.json" deploy app@1 --as app --select env=prod >/dev/null ||
         fail "an operator deploys nothing"
+    make_app 2
+    dunlin --credentials "$WORK/operator.json" bundle push "$WORK/app@2" --name app --version 2 \
+        --key "$FLEET/publisher.key" >/dev/null 2>&1 || fail "an operator pushes nothing"
+    dunlin --credentials "$WORK/operator.json" deploy app@2 --as app --select env=prod >/dev/null ||
+        fail "an operator deploys no second version"
     dunlin --credentials "$WORK/operator.json" agent label 1 region=eu >/dev/null || fail "no label"
     wrong 1 "takes the role admin" dunlin --credentials "$WORK/operator.json" token create
     dunlin --credentials "$WORK/admin.json" token create >/dev/null || fail "an admin makes no token"
@@ -101,11 +106,12 @@ test_command_line()
     wrong 1 "chmod 600" dunlin --credentials "$WORK/admin.json" status
     chmod 600 "$WORK/admin.json"
     dunlin audit --json >"$WORK/audit"
-    for line in 'admin:operator deploy deployment app' 'admin:operator agent-label' \
+    for line in 'admin:operator deploy deployment app' \
+        'admin:operator bundle-add bundle app@2' 'admin:operator agent-label' \
         'admin:admin token-create' 'admin:viewer refused-role PATCH /v1/agents/*' \
         'local:[^ ]* admin-create admin operator'; do
         jq -r '.audit[] | [.actor, .action, .object] | join(" ")' "$WORK/audit" |
-            grep -q "^${line//\*\//\\*\/}" || fail "no '$line' in: $(dunlin audit)"
+            grep -q "^$line" || fail "no '$line' in: $(dunlin audit)"
     done
 }
 
@@ -160,15 +166,15 @@ test_guessing()
     from=127.0.0.1
 }
 
-# After a hundred guesses not even the right token counts.
+# After forty guesses not even the right token counts, or the address isn't let in at all.
 is_shut_out()
 {
     curl -sS --max-time 20 --cacert "$WORK/ca.pem" --interface "$from" -o /dev/null \
         -w '%{http_code}\n' -H "Authorization: Bearer dla1-$(printf '0%.0s' {1..64})" \
-        "$url/v1/status?[1-100]" >"$WORK/guesses" || return 1
+        "$url/v1/status?[1-40]" >"$WORK/guesses" 2>/dev/null || true
     [ "$(grep -c 401 "$WORK/guesses")" -lt 30 ] || fail "many guesses: $(sort "$WORK/guesses" | uniq -c)"
     call /v1/status
-    [ "$status" = 429 ]
+    [ "$status" = 429 ] || [ "${status% *}" = curl ]
 }
 
 is_heard()
