@@ -197,6 +197,8 @@ static const char *library_reason(const struct mqtt *m, int rc)
     const char *reason = m->bridge ? bridge_reason(m->bridge) : NULL;
     if (reason)
         return reason;
+    if (rc == MOSQ_ERR_KEEPALIVE) /* which the library has no words for */
+        return "the broker does not answer";
     return rc == MOSQ_ERR_ERRNO && errno ? strerror(errno) : mosquitto_strerror(rc);
 }
 
@@ -314,7 +316,7 @@ static int parse_host(const char *url, const char *name, struct mqtt_url *out, s
 
 int mqtt_connect(struct mqtt *m, const char *url, struct errmsg *em)
 {
-    struct mqtt_url parsed;
+    struct mqtt_url parsed = {0};
     int rv = mqtt_parse_url(url, &parsed, em);
     if (rv < 0)
         return rv;
