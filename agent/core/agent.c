@@ -126,7 +126,7 @@ static void on_link_up(struct turn *t)
 {
     struct agent *a = t->a;
     a->link = LINK_UP;
-    a->link_failures = 0;
+    a->link_up_ms = t->ev->now_ms;
     a->hello = true;
     a->dirty = true;
     a->status_due_ms = t->ev->now_ms;
@@ -154,6 +154,8 @@ static uint64_t back_off_bound(const struct turn *t)
 static void on_link_down(struct turn *t)
 {
     struct agent *a = t->a;
+    if (a->link == LINK_UP && t->ev->now_ms - a->link_up_ms >= AGENT_STEADY_MS)
+        a->link_failures = 0;
     uint64_t bound = back_off_bound(t);
     a->certificate_refused = a->link == LINK_CONNECTING && t->ev->rv == ERR_REFUSED;
     a->link = LINK_DOWN;

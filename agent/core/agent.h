@@ -44,6 +44,9 @@
 #define AGENT_ASK_AGAIN_MS 20000
 /* First step of the back-off after a lost link; it doubles up to the policy's spread. */
 #define AGENT_BACKOFF_MS 1000
+/* A link that lasted for so long was a good one: the back-off begins anew. A broker that greets and
+ * hangs up must not cost a device its flash and its log. */
+#define AGENT_STEADY_MS 60000
 /* Who is refused its next certificate may be revoked, and asks only now and then. */
 #define AGENT_REFUSED_MS 3600000
 /* Renewal comes at two thirds of a certificate's life, and as much later as the clocks of manager
@@ -273,6 +276,7 @@ struct agent {
     uint8_t lanes_log2; /* as last told */
     uint32_t link_failures;
     uint64_t link_due_ms;
+    uint64_t link_up_ms;      /* when it came up last */
     bool certificate_refused; /* by a broker */
     bool knocked;             /* the last attempt was at the door: a cell has its turn */
     uint64_t renew_due_ms;    /* the next certificate is asked for no earlier */

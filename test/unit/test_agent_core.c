@@ -182,6 +182,36 @@ static void test_back_off_doubles_up_to_the_policy_s_spread_and_tries_each_broke
     CU_ASSERT_TRUE(longest > 50000);
 }
 
+/* The time until the next connection, which is up when this returns. */
+static uint64_t lose_link(uint64_t after_ms)
+{
+    b.now_ms += after_ms;
+    feed_type(AGENT_LINK_DOWN);
+    uint64_t wait = find(AGENT_CONNECT) ? 0 : b.deadline_ms - b.now_ms;
+    b.now_ms += wait;
+    if (wait > 0)
+        feed_type(AGENT_TICK);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(find(AGENT_CONNECT));
+    feed_type(AGENT_LINK_UP);
+    return wait;
+}
+
+/* It would cost a device its flash and its log. */
+static void test_broker_that_hangs_up_at_once_is_met_ever_more_seldom(void)
+{
+    uint64_t first_ms, waited_ms = 0;
+    boot_and_connect();
+    first_ms = b.now_ms;
+    unsigned met = 0;
+    for (; b.now_ms < first_ms + 86400000; met++)
+        waited_ms += lose_link(10);
+    CU_ASSERT_TRUE(met > 1440 && met < 4320); /* half of the spread on average */
+    CU_ASSERT_TRUE(waited_ms / met > 20000);
+    /* After a link that lasted, the next one comes soon. */
+    CU_ASSERT_TRUE(lose_link(AGENT_STEADY_MS) <= AGENT_BACKOFF_MS);
+    CU_ASSERT_TRUE(lose_link(AGENT_STEADY_MS) <= AGENT_BACKOFF_MS);
+}
+
 static void test_head_with_other_lanes_moves_the_subscription(void)
 {
     boot_and_connect();
@@ -434,6 +464,7 @@ static const struct suite_test tests[] = {
     TEST(test_idle_agent_fits_in_512_bytes),
     TEST(test_first_connection_waits_for_a_reserved_number),
     TEST(test_back_off_doubles_up_to_the_policy_s_spread_and_tries_each_broker),
+    TEST(test_broker_that_hangs_up_at_once_is_met_ever_more_seldom),
     TEST(test_head_with_other_lanes_moves_the_subscription),
     TEST(test_document_that_does_not_come_is_asked_for_again),
     TEST(test_fetches_are_spread_as_the_policy_says),
