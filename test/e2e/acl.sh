@@ -192,7 +192,7 @@ at_the_door()
 }
 
 # shellcheck disable=SC2119
-start_tls_manager
+start_manager
 port=$(cell_port 0)
 door=$(join_url | sed 's/.*://')
 cell=$FLEET/cells/0/sock

@@ -147,13 +147,6 @@ start_manager()
     within 30 dunlin status || fail "the manager does not answer"
 }
 
-# start_tls_manager FLAG...: one whose links have TLS.
-start_tls_manager()
-{
-    links=
-    start_manager "$@"
-}
-
 # kill_manager SIGNAL: returns when it is gone.
 kill_manager()
 {

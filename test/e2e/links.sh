@@ -104,7 +104,7 @@ adoption()
     pids=$(broker_pids) doors=$(door_pid)
     kill_manager -9
     mosquitto_pub --unix "$FLEET/cells/0/sock" -q 1 -t "dl1/up/$(id 2 | cut -c 1-2)/$(id 2)" -m 'while it is away'
-    start_tls_manager --advertise fleet.example.org
+    start_manager --advertise fleet.example.org
     [ "$(broker_pids)" = "$pids" ] || fail "the cell was started anew"
     [ "$(door_pid)" = "$doors" ] || fail "the door was started anew"
     within 5 serves fleet.example.org || fail "the cell shows an old certificate: $(served)"
@@ -156,7 +156,7 @@ stays_out()
     step "and stays out when broker and manager are started anew"
     kill_manager -9
     kill_brokers
-    start_tls_manager
+    start_manager
     within 20 mosquitto_pub $(as agent2) -q 1 -t "dl1/up/$(id 2 | cut -c 1-2)/$(id 2)" -m x || fail "agent 2 is kept out"
     if mosquitto_pub $(as agent1) -q 1 -t "dl1/up/$(id 1 | cut -c 1-2)/$(id 1)" -m x 2>/dev/null; then
         fail "agent 1 comes in again"
@@ -171,9 +171,6 @@ for n in 1 2; do
     agent "$n" .id >"$WORK/id$n"
     joined_s "$n" >"$WORK/joined$n"
 done
-kill_manager -TERM
-# shellcheck disable=SC2119
-start_tls_manager
 for n in 1 2; do certify "agent$n" "$(id "$n")" "$(cat "$WORK/joined$n")"; done
 port=$(cell_port 0)
 ca=$FLEET/cells/0/ca.pem
