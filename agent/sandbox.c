@@ -21,8 +21,8 @@
 struct limit_rule {
     const char *name;
     uint64_t unit;
-    int resource;
-    bool apart_only; /* counted over all processes of the user */
+    unsigned resource; /* of glibc an enum, of musl an int */
+    bool apart_only;   /* counted over all processes of the user */
 };
 
 static const struct limit_rule rules[SANDBOX_LIMIT_COUNT] = {
@@ -41,7 +41,7 @@ static bool can_reach(const struct sandbox *s, const char *dir);
 static int give_folder(const char *path, uid_t user, gid_t group, mode_t mode, struct errmsg *em);
 static gid_t group_of(uint32_t number);
 static const char *limit(const struct sandbox *s);
-static int lower(int resource, uint64_t value);
+static int lower(unsigned resource, uint64_t value);
 static const char *leave_root(const struct sandbox *s, uint32_t number);
 static int drop_capabilities(void);
 
@@ -188,7 +188,7 @@ static const char *limit(const struct sandbox *s)
 }
 
 /* Never above what the agent itself was given. */
-static int lower(int resource, uint64_t value)
+static int lower(unsigned resource, uint64_t value)
 {
     struct rlimit now;
     if (getrlimit(resource, &now) < 0)

@@ -52,7 +52,7 @@ static struct suspect *add(struct manager *m, uint32_t number)
 
 static void ask(struct turn *t, struct suspect *s, enum suspect_stage stage)
 {
-    s->stage = stage;
+    s->stage = (uint8_t)stage;
     s->asked_s = t->ev->now_s;
     fleet_assign(t, s->number);
     s->question = fleet_agent(t->m, s->number)->assigned;

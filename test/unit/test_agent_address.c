@@ -7,7 +7,7 @@
 static const char *door(const char *text)
 {
     static struct address a;
-    struct errmsg em;
+    static struct errmsg em;
     return address_of_door(text, &a, &em) == 0 ? a.url : em.text;
 }
 
