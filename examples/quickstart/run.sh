@@ -1,6 +1,6 @@
 #!/bin/sh
-# Dunlin in three minutes: one manager, four agents, three versions of a small service, and what happens when things
-# break. It works in a temporary folder and on loopback only. usage: run.sh [--keep]
+# Dunlin in three minutes: one manager, four agents, four versions of a small service, and what happens when things
+# break. Every link is mutual TLS. It works in a temporary folder and on loopback only. usage: run.sh [--keep]
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -72,6 +72,12 @@ start_manager() {
 start_agent() {
     dunlin-agent run --dir "$work/agent$1" >>"$work/agent$1.log" 2>&1 &
     eval "agent$1=\$!"
+}
+
+# end PID: at once, as a power cut would; returns when it is gone.
+end() {
+    kill -9 "$1"
+    wait "$1" 2>/dev/null || true
 }
 
 greeting() {
@@ -155,7 +161,7 @@ echo "agent 1 says: $(greeting 1)"
 show dunlin-agent status --dir "$work/agent1"
 
 say "Agent 3 is cut off; the fleet moves on to version 4; it comes back and catches up"
-kill -9 "$agent3"
+end "$agent3"
 within 20 sh -c 'dunlin agent show 3 | grep -q Offline' || fail "nobody notices that agent 3 is gone"
 echo "greeting=hello from version 4" >>"$work/greeter/etc/greeter.conf"
 show dunlin bundle push "$work/greeter" --name greeter --version 4 --health-deadline 10s
@@ -169,8 +175,8 @@ dunlin wait app --timeout 30s || fail "agent 3 does not catch up"
 within 5 greets 3 "version 4" || fail "agent 3 does not greet with version 4"
 
 say "The manager is killed. What runs goes on, a restarted agent still finds its documents, and nothing is lost"
-kill -9 "$manager"
-kill -9 "$agent2"
+end "$manager"
+end "$agent2"
 start_agent 2
 within 5 greets 2 "version 4" || fail "agent 2 stopped working without the manager"
 start_manager
