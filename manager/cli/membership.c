@@ -35,7 +35,8 @@ const struct verb membership_verbs[3] = {
         .operands = "AGENT",
         .summary = "let an agent in again that was quarantined",
         .text = "An agent is quarantined when two devices report as it. Make sure that only the "
-                "right one is left: when both still work, it is quarantined again. Also for a "
+                "right one is left: when both still work, it is quarantined again. It comes back "
+                "within the hour, or at once when it is restarted. Also for a "
                 "device whose storage was set back to an older image: its next report counts, "
                 "however old its numbers are.\n",
         .words_min = 1,
