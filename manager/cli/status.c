@@ -12,6 +12,7 @@ static int print_head(struct cli *cli, const json_t *s);
 static void add_agents(struct table *t, const json_t *agents);
 static void add_cells(struct table *t, const json_t *cells);
 static void add_orphans(struct table *t, const json_t *orphans);
+static void add_flood(struct table *t, const json_t *counters);
 static void add_alarms(struct table *t, const json_t *alarms);
 static void add_notes(struct table *t, const json_t *notes);
 
@@ -61,6 +62,7 @@ static int print_head(struct cli *cli, const json_t *s)
     table_cell(t, PAINT_DIM, "cohorts");
     table_cell(t, PAINT_NONE, "%s", units_count(field_number(s, "cohorts"), "label set").text);
     add_orphans(t, json_object_get(s, "orphans"));
+    add_flood(t, json_object_get(s, "counters"));
     add_alarms(t, json_object_get(s, "alarms"));
     add_notes(t, json_object_get(s, "notes"));
     return cli_print(cli, t);
@@ -125,6 +127,16 @@ static void add_cells(struct table *t, const json_t *cells)
     }
     table_cell(t, used ? PAINT_BAD : PAINT_GOOD, "%s%s",
                units_of(up, json_array_size(cells), "up").text, down);
+}
+
+static void add_flood(struct table *t, const json_t *counters)
+{
+    uint64_t flooded = field_number(counters, "flooded");
+    if (flooded == 0)
+        return;
+    table_cell(t, PAINT_DIM, "dropped");
+    table_cell(t, PAINT_BAD, "%s of agents that say too much; the manager's log names them",
+               units_count(flooded, "message").text);
 }
 
 /* Nothing when nothing was wrong; else how many in the last day, and the newest of them. */
