@@ -488,10 +488,13 @@ static int check_whole(struct store *s, struct errmsg *em)
 
 static uint64_t newest_s(const struct store *s)
 {
-    uint64_t newest = s->document.issued_s;
-    if (s->assignment.issued_s > newest)
-        newest = s->assignment.issued_s;
-    return s->trust.issued_s > newest ? s->trust.issued_s : newest;
+    const uint64_t times[] = {s->document.issued_s, s->assignment.issued_s, s->trust.issued_s,
+                              s->identity.certificate_from_s};
+    uint64_t newest = 0;
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
+        if (times[i] > newest)
+            newest = times[i];
+    return newest;
 }
 
 static void refresh_view(struct store *s)

@@ -127,10 +127,13 @@ static void adopt(struct disk *d, const struct agent_store *s, const struct inco
 
 static uint64_t newest_s(const struct disk *d)
 {
-    uint64_t s = d->document.issued_s;
-    if (d->assignment.issued_s > s)
-        s = d->assignment.issued_s;
-    return d->trust.issued_s > s ? d->trust.issued_s : s;
+    const uint64_t times[] = {d->document.issued_s, d->assignment.issued_s, d->trust.issued_s,
+                              d->certificate_from_s};
+    uint64_t newest = 0;
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
+        if (times[i] > newest)
+            newest = times[i];
+    return newest;
 }
 
 static void refresh_view(struct disk *d)

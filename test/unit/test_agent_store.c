@@ -226,6 +226,29 @@ static void test_time_is_never_before_the_program_was_written(void)
     tree_free(&dir);
 }
 
+/* It was later than its begin when somebody issued it. */
+static void test_certificate_tells_the_time_as_well(void)
+{
+    struct tree_path dir = tree_new();
+    uint8_t room[CERTIFICATE_MAX];
+    struct buffer der = buffer_on(room, sizeof room);
+    struct certificate c = {.use = CERTIFICATE_CLIENT,
+                            .name = "agent",
+                            .serial = {.bytes = {1}},
+                            .not_before_s = UINT64_C(1800000000),
+                            .not_after_s = UINT64_C(1800086400)};
+    open_joined(&dir);
+    c.key = store.identity.key;
+    tree_must(certificate_make(&c, &fleet.online_secret, "authority", &der) == 0, "certificate");
+    struct store_incoming in = {.certificate = span_buffer(&der)};
+    CU_ASSERT_EQUAL(apply_one((struct agent_store){.type = AGENT_STORE_CERTIFICATE}, &in, NULL), 0);
+    CU_ASSERT_EQUAL(store.view.signed_s, c.not_before_s);
+    CU_ASSERT_EQUAL(reopen(&dir, NULL), 0);
+    CU_ASSERT_EQUAL(store.view.signed_s, c.not_before_s);
+    store_close(&store);
+    tree_free(&dir);
+}
+
 static void test_rows_are_kept_by_rising_number_and_go(void)
 {
     static const uint32_t order[] = {5, 1, 9, 3, 5, UINT32_MAX};
@@ -416,6 +439,7 @@ static const struct suite_test tests[] = {
     TEST(test_everything_from_the_join_is_there_after_a_restart),
     TEST(test_every_kind_of_store_survives_a_restart),
     TEST(test_time_is_never_before_the_program_was_written),
+    TEST(test_certificate_tells_the_time_as_well),
     TEST(test_rows_are_kept_by_rising_number_and_go),
     TEST(test_a_steps_stores_are_kept_all_or_none),
     TEST(test_full_disk_changes_nothing),
