@@ -51,7 +51,7 @@ int backup_restore(const char *out, const char *dir, bool keep_tokens, uint64_t 
                    struct backup_restored *restored, struct errmsg *em)
 {
     char unfinished[FILE_PATH_MAX];
-    struct backup_made copied;
+    struct backup_made copied = {0};
     int rv = check_empty(dir, em);
     if (rv == 0)
         rv = begin_folder(dir, unfinished, em);

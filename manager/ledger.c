@@ -151,8 +151,8 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [LAST_AUDIT] = "SELECT n, chain FROM audit ORDER BY n DESC LIMIT 1",
     [NEXT_AUDIT] = "SELECT * FROM audit WHERE n>? AND time>=? ORDER BY n LIMIT 1",
     [LAST_ALARMS] =
-        "SELECT * FROM audit WHERE " IS_ALARM " AND time>=? ORDER BY time DESC, n DESC LIMIT ?",
-    [COUNT_ALARMS] = "SELECT count(*) FROM audit WHERE " IS_ALARM " AND time>=?",
+        ("SELECT * FROM audit WHERE " IS_ALARM " AND time>=? ORDER BY time DESC, n DESC LIMIT ?"),
+    [COUNT_ALARMS] = ("SELECT count(*) FROM audit WHERE " IS_ALARM " AND time>=?"),
     [PUT_ADMIN] = "REPLACE INTO admin VALUES(?,?,?,?,?,?,?)",
 };
 
@@ -665,7 +665,7 @@ static int load_trust(struct ledger *l, struct manager *m, struct errmsg *em)
     static uint8_t memory[TRUST_MAX + ENVELOPE_OVERHEAD_MAX];
     struct buffer bytes = buffer_on(memory, sizeof memory);
     struct envelope e;
-    struct trust trust;
+    struct trust trust = {0};
     struct query q = query_on(l, l->statements[GET_META]);
     put_int(&q, META_TRUST);
     uint32_t version = next_row(&q) ? (uint32_t)get_int(&q, UINT32_MAX) : 0;

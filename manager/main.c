@@ -243,7 +243,7 @@ static int backup(int argc, char **argv)
 {
     struct errmsg em = {.text = ""};
     struct copy_call call = {0};
-    struct backup_made made;
+    struct backup_made made = {0};
     umask(0077);
     int rv = parse_copy(argc, argv, &call, &em);
     if (rv == 0)
@@ -262,7 +262,7 @@ static int restore(int argc, char **argv)
 {
     struct errmsg em = {.text = ""};
     struct copy_call call = {0};
-    struct backup_restored restored;
+    struct backup_restored restored = {0};
     umask(0077);
     int rv = parse_copy(argc, argv, &call, &em);
     if (rv == 0)

@@ -152,6 +152,12 @@ static void refresh_view(struct disk *d)
     };
 }
 
+void disk_copy(struct disk *d, const struct disk *from)
+{
+    *d = *from;
+    refresh_view(d);
+}
+
 void disk_join(struct disk *d, const struct joined *j, const struct assignment *assignment,
                const struct trust *trust)
 {

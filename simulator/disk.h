@@ -76,6 +76,8 @@ int disk_write(struct disk *d);
 /* Makes all stores of a step durable, or none. */
 int disk_store(struct disk *d, const struct agent_out *out, const struct incoming *in);
 
+/* Every byte of another one. */
+void disk_copy(struct disk *d, const struct disk *from);
 /* What a join gave. */
 void disk_join(struct disk *d, const struct joined *j, const struct assignment *assignment,
                const struct trust *trust);

@@ -141,11 +141,37 @@ int world_label(struct world *w, const struct device *d, const char *set, const 
     return command(w, &c);
 }
 
-int world_remove_agent(struct world *w, const struct device *d)
+static int agent_command(struct world *w, enum command_type type, const struct device *d)
 {
-    struct command c = {.type = COMMAND_AGENT_REMOVE};
+    struct command c = {.type = type};
     c.agent = d->disk.id;
     return command(w, &c);
+}
+
+int world_remove_agent(struct world *w, const struct device *d)
+{
+    return agent_command(w, COMMAND_AGENT_REMOVE, d);
+}
+
+int world_revoke(struct world *w, const struct device *d)
+{
+    return agent_command(w, COMMAND_AGENT_REVOKE, d);
+}
+
+int world_release(struct world *w, const struct device *d)
+{
+    return agent_command(w, COMMAND_AGENT_RELEASE, d);
+}
+
+int world_replace(struct world *w, const struct device *d)
+{
+    struct manager_out out;
+    struct command c = {.type = COMMAND_AGENT_REPLACE};
+    c.replace.agent = d->disk.id;
+    c.replace.mint = true;
+    c.replace.expires_s = stage_wall_s(&w->stage) + 86400;
+    int rv = control_command(w->control, &c, &out);
+    return rv < 0 ? rv : (int)out.index;
 }
 
 struct rows *world_backup(const struct world *w)
@@ -178,6 +204,14 @@ struct device *world_device_off(struct world *w, const struct token *token)
     struct device *d = device_new(&w->stage, w->broker, &w->shelf, index, token);
     w->devices[w->device_count++] = d;
     return d;
+}
+
+struct device *world_clone(struct world *w, const struct device *d)
+{
+    struct device *copy = world_device_off(w, &d->token);
+    disk_copy(&copy->disk, &d->disk);
+    copy->past = d->past;
+    return copy;
 }
 
 static bool is_heard(const struct world *w, const void *context)

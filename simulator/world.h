@@ -54,6 +54,10 @@ int world_rollback(struct world *w, const char *deployment);
 int world_remove(struct world *w, const char *deployment);
 int world_label(struct world *w, const struct device *d, const char *set, const char *unset);
 int world_remove_agent(struct world *w, const struct device *d);
+int world_revoke(struct world *w, const struct device *d);
+int world_release(struct world *w, const struct device *d);
+/* A fresh token for the device that takes its place; the index of its row as a successor. */
+int world_replace(struct world *w, const struct device *d);
 
 /* A backup of the manager as it is now; and a restore of one, which stays the caller's. */
 struct rows *world_backup(const struct world *w);
@@ -65,6 +69,8 @@ void world_restore(struct world *w, const struct rows *backup, uint32_t base);
 struct device *world_device(struct world *w, const struct token *token);
 /* The same, still off. */
 struct device *world_device_off(struct world *w, const struct token *token);
+/* Another one with a copy of this one's disk, still off. */
+struct device *world_clone(struct world *w, const struct device *d);
 /* One more, with a token of its own for these labels, and run until the manager has heard it. */
 struct device *world_agent(struct world *w, const char *labels);
 
