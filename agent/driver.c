@@ -233,7 +233,7 @@ static void log_store(const struct agent_store *st, const struct store_incoming 
     else if (st->type == AGENT_STORE_TRUST && in)
         log_event(LOG_INFO, "trust", "version=%u roots=%u publishers=%u", in->trust->version,
                   in->trust->roles[TRUST_ROOTS].count, in->trust->roles[TRUST_PUBLISHERS].count);
-    else if (st->type == AGENT_STORE_CERTIFICATE)
+    else if (st->type == AGENT_STORE_CERTIFICATE && in)
         log_event(LOG_INFO, "certificate-renewed", "bytes=%zu", in->certificate.len);
     else if (st->type == AGENT_STORE_SEQ)
         log_event(LOG_DEBUG, "numbers-reserved", "below=%u", st->seq);

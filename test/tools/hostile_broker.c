@@ -40,8 +40,8 @@ static size_t make_message(uint8_t *out, const char *topic, int qos, size_t payl
     } while (left > 0);
     out[len++] = (uint8_t)(name >> 8);
     out[len++] = (uint8_t)name;
-    memcpy(out + len, topic, name);
-    len += name;
+    for (size_t i = 0; i < name; i++)
+        out[len++] = (uint8_t)topic[i];
     if (qos) {
         out[len++] = 1;
         out[len++] = (uint8_t)(payload | 1);
