@@ -104,7 +104,7 @@ swapped()
     [ "$(dunlin status --json | jq .agents.total)" -eq 2 ] || fail "there are more agents than places"
 }
 
-start_tls_manager --heartbeat 20s
+start_manager --heartbeat 20s
 for n in 1 2; do
     join_agent $n env=prod
     start_agent $n
