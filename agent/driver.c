@@ -61,7 +61,7 @@ int driver_open(struct driver *d, const char *dir, const struct sandbox *sandbox
         rv = store_open(&d->store, d->folder.path, STORE_WRITE, em);
     if (rv == ERR_NOT_FOUND || (rv == 0 && !store_joined(&d->store)))
         return errmsg_set(em, ERR_NOT_FOUND,
-                          "%s has not joined a fleet: run dunlin-agent join URL TOKEN --dir %s",
+                          "%s has not joined a fleet: run dunlin-agent join HOST TOKEN --dir %s",
                           dir, dir);
     return rv < 0 ? rv : open_parts(d, em);
 }

@@ -65,7 +65,7 @@ static int open_all(struct inspector *i, const char *dir, struct errmsg *em)
         rv = store_open(&i->store, i->folder.path, STORE_READ, em);
     if (rv == ERR_NOT_FOUND || (rv == 0 && !store_joined(&i->store)))
         return errmsg_set(em, ERR_NOT_FOUND,
-                          "%s has not joined a fleet: run dunlin-agent join URL TOKEN --dir %s",
+                          "%s has not joined a fleet: run dunlin-agent join HOST TOKEN --dir %s",
                           dir, dir);
     if (rv == 0)
         rv = content_init(&i->content, &i->chunks, em);

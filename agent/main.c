@@ -48,11 +48,14 @@ static const struct verb verbs[] = {
         .positionals = 2,
         .flags = " --dir --fact --serial --timeout ",
         .run = run_join,
-        .usage = "join URL TOKEN | INVITATION [--dir DIR] [--fact KEY=VALUE ...] [--serial S] "
-                 "[--timeout SECONDS]",
+        .usage =
+            "join HOST[:PORT] TOKEN | INVITATION [--dir DIR] [--fact KEY=VALUE ...] [--serial S] "
+            "[--timeout SECONDS]",
         .summary = "turn this device into an agent of a fleet",
         .details =
-            "  URL       the fleet's broker, as `dunlin status` shows it: mqtt://HOST[:PORT]\n"
+            "  HOST      where the fleet lets devices in, as `dunlin status` shows it; port 8884 "
+            "when\n"
+            "            none is named. The token says whose certificates to believe there.\n"
             "  TOKEN     a one-time token, as `dunlin token create` prints it\n"
             "  INVITATION both in one: dunlin:HOST:PORT/TOKEN, as a QR code has it\n"
             "  --fact    something to tell about this device; may be repeated\n"

@@ -105,7 +105,7 @@ static int list(struct cli *cli)
     table_free(t);
     puts(args_has(&cli->args, "select") ? "no agent's labels match"
                                         : "no agents yet: dunlin token create, then on the device "
-                                          "dunlin-agent join URL TOKEN --dir DIR");
+                                          "dunlin-agent join HOST TOKEN --dir DIR");
     return 0;
 }
 

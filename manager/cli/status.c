@@ -19,7 +19,7 @@ static void add_notes(struct table *t, const json_t *notes);
 const struct verb status_verbs[1] = {
     {
         .name = "status",
-        .summary = "show the fleet at a glance, and the URL to join at",
+        .summary = "show the fleet at a glance, and the host to join at",
         .run = status,
     },
 };

@@ -80,7 +80,7 @@ const struct verb token_verbs[3] = {
         .summary = "make one-time tokens that let devices join",
         .text =
             "Prints one token a line. A token is a secret: whoever has it may join as a device, "
-            "once.\nOn the device: dunlin-agent join URL TOKEN --dir DIR, with the URL that "
+            "once.\nOn the device: dunlin-agent join HOST TOKEN --dir DIR, with the host that "
             "`dunlin status` shows. What --qr shows is one text that join takes instead of both.\n",
         .examples = "  dunlin token create --label env=prod region=eu\n"
                     "  dunlin token create --count 1000 --ttl 7d --output tokens.csv\n"
