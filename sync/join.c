@@ -73,14 +73,14 @@ uint32_t facts_digest(const struct facts *f)
 static struct span bound_request(uint8_t out[static BOUND_REQUEST_MAX], const struct join_id *id,
                                  uint32_t batch, uint32_t index, const char *serial)
 {
-    size_t len = strlen(serial);
+    struct span text = span_text(serial);
     memcpy(out, id->bytes, JOIN_ID_LEN);
     out[JOIN_ID_LEN] = MESSAGE_JOIN;
     out[JOIN_ID_LEN + 1] = PROTOCOL_VERSION;
     le32_write(out + JOIN_ID_LEN + 2, batch);
     le32_write(out + JOIN_ID_LEN + 6, index);
-    memcpy(out + JOIN_ID_LEN + 10, serial, len);
-    return span_of(out, JOIN_ID_LEN + 10 + len);
+    memcpy(out + JOIN_ID_LEN + 10, text.data, text.len);
+    return span_of(out, JOIN_ID_LEN + 10 + text.len);
 }
 
 int join_write(const struct join *j, const struct token *token, const struct join_id *id,
