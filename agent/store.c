@@ -89,6 +89,7 @@ static int load_held(struct store *s, struct errmsg *em);
 static int read_held(struct query *q, struct held *h);
 static int check_whole(struct store *s, struct errmsg *em);
 static bool known_bundle(const struct target *t);
+static uint64_t rooted_s(const struct store *s);
 static uint64_t newest_s(const struct store *s);
 static void refresh_view(struct store *s);
 
@@ -486,9 +487,14 @@ static int check_whole(struct store *s, struct errmsg *em)
     return 0;
 }
 
+static uint64_t rooted_s(const struct store *s)
+{
+    return s->trust.issued_s > DUNLIN_BUILD_S ? s->trust.issued_s : DUNLIN_BUILD_S;
+}
+
 static uint64_t newest_s(const struct store *s)
 {
-    const uint64_t times[] = {s->document.issued_s, s->assignment.issued_s, s->trust.issued_s,
+    const uint64_t times[] = {s->document.issued_s, s->assignment.issued_s,
                               s->identity.certificate_from_s};
     uint64_t newest = 0;
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
@@ -507,6 +513,7 @@ static void refresh_view(struct store *s)
         .trust = &s->trust,
         .document_signer = s->document_signer,
         .assignment_signer = s->assignment_signer,
+        .rooted_s = rooted_s(s),
         .signed_s = newest_s(s),
         .certificate_from_s = s->identity.certificate_from_s,
         .certificate_until_s = s->identity.certificate_until_s,

@@ -127,8 +127,7 @@ static void adopt(struct disk *d, const struct agent_store *s, const struct inco
 
 static uint64_t newest_s(const struct disk *d)
 {
-    const uint64_t times[] = {d->document.issued_s, d->assignment.issued_s, d->trust.issued_s,
-                              d->certificate_from_s};
+    const uint64_t times[] = {d->document.issued_s, d->assignment.issued_s, d->certificate_from_s};
     uint64_t newest = 0;
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
         if (times[i] > newest)
@@ -144,6 +143,7 @@ static void refresh_view(struct disk *d)
         .trust = &d->trust,
         .document_signer = d->document_signer,
         .assignment_signer = d->assignment_signer,
+        .rooted_s = d->trust.issued_s,
         .signed_s = newest_s(d),
         .certificate_from_s = d->certificate_from_s,
         .certificate_until_s = d->certificate_until_s,

@@ -35,7 +35,8 @@ void agent_step(struct agent *a, const struct agent_event *ev, struct arena *scr
 {
     struct turn t = {.a = a, .ev = ev, .view = ev->view, .scratch = scratch, .out = out};
     *out = (struct agent_out){.deadline_ms = UINT64_MAX};
-    wall_learn(&a->wall, ev->view->signed_s, ev->now_ms);
+    wall_learn(&a->wall, ev->view->rooted_s, ev->now_ms);
+    wall_learn_online(&a->wall, ev->view->signed_s, ev->view->rooted_s, ev->wall_s, ev->now_ms);
     switch (ev->type) {
     case AGENT_BOOT:
         on_boot(&t);

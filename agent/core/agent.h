@@ -95,7 +95,8 @@ struct agent_view {
     /* The online keys that signed the two; what one that is trusted no more said binds no longer.
      */
     struct key_id document_signer, assignment_signer;
-    uint64_t signed_s;           /* the newest time in anything signed that is held */
+    uint64_t rooted_s;           /* the newest time that root keys signed, or built in */
+    uint64_t signed_s;           /* the newest time that the manager's keys signed */
     uint64_t certificate_from_s; /* of its certificate; both 0: links are plain, and it has none */
     uint64_t certificate_until_s;
     const struct held *held; /* by rising deployment number */

@@ -11,6 +11,14 @@ void wall_learn(struct wall *w, uint64_t signed_s, uint64_t now_ms)
         *w = wall_start(signed_s, now_ms);
 }
 
+void wall_learn_online(struct wall *w, uint64_t signed_s, uint64_t rooted_s, uint64_t system_s,
+                       uint64_t now_ms)
+{
+    bool running = system_s >= rooted_s;
+    if (!running || signed_s <= system_s || signed_s - system_s <= WALL_AHEAD_S)
+        wall_learn(w, signed_s, now_ms);
+}
+
 uint64_t wall_floor_s(const struct wall *w, uint64_t now_ms)
 {
     uint64_t passed_ms = now_ms > w->since_ms ? now_ms - w->since_ms : 0;

@@ -54,6 +54,34 @@ static void test_calendar_counts_while_it_is_not_behind(void)
     CU_ASSERT_EQUAL(wall_guess_s(&w, 0, DAY_MS), SIGNED_S + DAY_S);
 }
 
+/* A stolen key of the manager's must not be able to send a fleet into a far future. */
+static void test_calendar_that_runs_bounds_what_the_manager_says(void)
+{
+    const uint64_t rooted_s = SIGNED_S - 400 * DAY_S;
+    struct wall w = wall_start(rooted_s, 0);
+    wall_learn_online(&w, SIGNED_S + WALL_AHEAD_S + 1, rooted_s, SIGNED_S, 0);
+    wall_learn_online(&w, YEAR_2099_S, rooted_s, SIGNED_S, 0);
+    CU_ASSERT_EQUAL(wall_floor_s(&w, 0), rooted_s);
+    wall_learn_online(&w, SIGNED_S + WALL_AHEAD_S, rooted_s, SIGNED_S, 0);
+    CU_ASSERT_EQUAL(wall_floor_s(&w, 0), SIGNED_S + WALL_AHEAD_S);
+    /* Step by step it gets no further: the calendar is behind the floor now, and still runs. */
+    wall_learn_online(&w, SIGNED_S + 2 * WALL_AHEAD_S, rooted_s, SIGNED_S, 0);
+    wall_learn_online(&w, SIGNED_S + WALL_AHEAD_S + 1, rooted_s, SIGNED_S, 0);
+    CU_ASSERT_EQUAL(wall_floor_s(&w, 0), SIGNED_S + WALL_AHEAD_S);
+}
+
+static void test_without_a_calendar_the_manager_is_believed(void)
+{
+    struct wall w = wall_start(SIGNED_S, 0);
+    wall_learn_online(&w, SIGNED_S + 900 * DAY_S, SIGNED_S, 3, 0);
+    CU_ASSERT_EQUAL(wall_floor_s(&w, 0), SIGNED_S + 900 * DAY_S);
+    wall_learn_online(&w, UINT64_MAX, SIGNED_S, 3, 0);
+    CU_ASSERT_EQUAL(wall_floor_s(&w, 0), SIGNED_S + 900 * DAY_S);
+    /* Old news are no news, whatever the calendar says. */
+    wall_learn_online(&w, SIGNED_S, SIGNED_S, YEAR_2099_S, 0);
+    CU_ASSERT_EQUAL(wall_floor_s(&w, 0), SIGNED_S + 900 * DAY_S);
+}
+
 /* What is kept over a restart is the floor, and no calendar has a say in that. */
 static void test_calendar_far_ahead_leaves_nothing_behind(void)
 {
@@ -82,6 +110,8 @@ static const struct suite_test tests[] = {
     TEST(test_only_what_is_newer_is_learnt),
     TEST(test_what_is_no_time_is_ignored),
     TEST(test_calendar_counts_while_it_is_not_behind),
+    TEST(test_calendar_that_runs_bounds_what_the_manager_says),
+    TEST(test_without_a_calendar_the_manager_is_believed),
     TEST(test_calendar_far_ahead_leaves_nothing_behind),
     TEST(test_months_of_boots_without_clock_or_network_add_up),
 };
