@@ -35,7 +35,7 @@ cause_is()
 
 bundle_of()
 {
-    DUNLIN_DIR=$1 dunlin bundle show "$2" --json | jq -r .digest
+    dunlin --dir "$1" bundle show "$2" --json | jq -r .digest
 }
 
 step "a fleet with one agent and two versions"
@@ -51,19 +51,16 @@ trust=$(dunlin key list --json | jq .version)
 cohort=$(mosquitto_sub --unix "$FLEET/cells/0/sock" -t 'dl1/cohort/+/doc' -C 1 -F %t -W 5 | cut -d / -f 3)
 
 step "a thief has a bundle of his own, by a publisher of his own"
-(
-    FLEET=$WORK/thief
-    export DUNLIN_DIR="$FLEET"
-    mkdir "$WORK/evil"
-    cp -a "$WORK/app@1/." "$WORK/evil/"
-    echo evil >"$WORK/evil/etc/version"
-    dunlin-manager run --dir "$FLEET" --listen 127.0.0.1:0 >"$WORK/thief.log" 2>&1 &
-    echo $! >"$WORK/thief.pid"
-    within 30 dunlin status || fail "the thief has no manager"
-    dunlin bundle push "$WORK/evil" --name app --version 9 >/dev/null 2>&1 || fail "the thief has no bundle"
-) || exit 1
-evil=$(bundle_of "$WORK/thief" app@9)
-find "$WORK/thief/chunks" -type f | while read -r chunk; do
+thieves=$WORK/thief
+mkdir "$WORK/evil"
+cp -a "$WORK/app@1/." "$WORK/evil/"
+echo evil >"$WORK/evil/etc/version"
+dunlin-manager run --dir "$thieves" --listen 127.0.0.1:0 >"$WORK/thief.log" 2>&1 &
+echo $! >"$WORK/thief.pid"
+within 30 dunlin --dir "$thieves" status || fail "the thief has no manager"
+dunlin --dir "$thieves" bundle push "$WORK/evil" --name app --version 9 >/dev/null 2>&1 || fail "the thief has no bundle"
+evil=$(bundle_of "$thieves" app@9)
+find "$thieves/chunks" -type f | while read -r chunk; do
     say "dl1/chunk/$(basename "$chunk")" "$chunk"
 done
 kill_process thief -TERM
