@@ -6,7 +6,7 @@ set -eu
 usage='usage: sh test/run.sh [--full] [REGEX]
 Installs what is missing, builds the debug preset, and runs unit, story, e2e, check and fuzz tests.
   --full    also the slow ones (label full)
-  REGEX     only the tests whose name matches, such as unit/ or e2e/join
+  REGEX     only the tests whose name matches, such as unit/ or e2e/tokens
   --help    this text'
 
 main()
