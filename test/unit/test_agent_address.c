@@ -33,6 +33,8 @@ static void test_plain_links_don_t_leave_this_machine(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(door("mqtt://10.0.0.1:1883"), "this machine alone"));
     /* Whoever answers for names may say anything of this one. */
     CU_ASSERT_PTR_NOT_NULL(strstr(door("mqtt://localhost"), "this machine alone"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(door("mqtt://127.0.0.1.example.org"), "this machine alone"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(door("mqtt://127.example.net:1883"), "this machine alone"));
     CU_ASSERT_PTR_NOT_NULL(strstr(door("unix:///tmp/sock"), "this machine alone"));
     CU_ASSERT_EQUAL(address_check("mqtt://127.0.0.1:1883", NULL), 0);
     CU_ASSERT_EQUAL(address_check("mqtt://[::1]:1883", NULL), 0);
