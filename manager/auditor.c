@@ -144,4 +144,5 @@ static int write_joins(struct auditor *a, const struct manager *m, const struct 
 void auditor_rolled_back(struct auditor *a)
 {
     a->join_count = 0;
+    memset(a->kinds, 0, sizeof a->kinds);
 }

@@ -238,6 +238,20 @@ static void test_joins_that_were_rolled_back_are_not_told_of(void)
     log_free(&log);
 }
 
+/* What was raised in a turn that could not be committed is raised again, and must be told of then.
+ */
+static void test_alarm_that_was_rolled_back_is_told_of_with_the_next_try(void)
+{
+    struct log log = log_new();
+    CU_ASSERT_EQUAL(add_bounded(&log, "a", 1000), 1);
+    ledger_rollback(log.ledger);
+    auditor_rolled_back(log.auditor);
+    CU_ASSERT_EQUAL(add_bounded(&log, "a", 1001), 1);
+    CU_ASSERT_EQUAL(ledger_commit(log.ledger, NULL), 0);
+    CU_ASSERT_EQUAL(count(&log), 1);
+    log_free(&log);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_chain_goes_on_over_commits_rollbacks_and_restarts),
     TEST(test_entry_with_any_other_number_is_refused),
@@ -248,6 +262,7 @@ static const struct suite_test tests[] = {
     TEST(test_joins_of_one_commit_are_one_entry_a_batch),
     TEST(test_joins_of_many_batches_are_all_told_of),
     TEST(test_joins_that_were_rolled_back_are_not_told_of),
+    TEST(test_alarm_that_was_rolled_back_is_told_of_with_the_next_try),
 };
 
 SUITE_MAIN("auditor", tests)
