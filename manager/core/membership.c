@@ -159,6 +159,25 @@ static uint32_t successor_place(const struct turn *t, uint32_t number,
     return place == SUCCESSORS_MAX ? m->successor_count : place;
 }
 
+/* What was said before of this agent, or of this token, counts no more; a token that was alone in
+ * its batch was meant for nothing else. */
+static void supersede(struct turn *t, const struct successor_row *newer)
+{
+    struct manager *m = t->m;
+    for (uint32_t i = 0; i < m->successor_count; i++) {
+        struct successor_row *s = &m->successors[i];
+        bool same_token = s->batch == newer->batch && s->index == newer->index;
+        if (!s->number || (s->number != newer->number && !same_token))
+            continue;
+        s->number = 0;
+        persist(t, PERSIST_SUCCESSOR, i);
+        if (same_token || m->batches[s->batch].count > 1)
+            continue;
+        m->batches[s->batch].revoked = true;
+        persist(t, PERSIST_BATCH, s->batch);
+    }
+}
+
 void membership_replace(struct turn *t)
 {
     struct manager *m = t->m;
@@ -176,6 +195,7 @@ void membership_replace(struct turn *t)
     }
     if (c->replace.mint && mint(t, &row) < 0)
         return;
+    supersede(t, &row);
     m->successor_count += place == m->successor_count;
     m->successors[place] = row;
     t->out->index = place;

@@ -293,6 +293,36 @@ static void test_newer_word_on_who_replaces_whom_wins(void)
     bench_free(b);
 }
 
+/* A token that was made for nothing but a replacement must not let anybody else in afterwards. */
+static void test_superseded_token_lets_nobody_in(void)
+{
+    struct bench *b = bench_new();
+    struct command first = replace_fresh(11), second = replace_fresh(11);
+    CU_ASSERT_EQUAL(run(b, &first), 0);
+    CU_ASSERT_EQUAL(run(b, &second), 0);
+    CU_ASSERT_EQUAL(join(b, 1, 0, 21), JOINED_REVOKED);
+    CU_ASSERT_EQUAL(join(b, 2, 0, 22), JOINED_ACCEPTED);
+    CU_ASSERT_EQUAL(b->out.number, 1);
+    bench_free(b);
+}
+
+/* Whatever was said of either before: one agent has one successor, and each token one predecessor.
+ */
+static void test_agent_and_token_that_were_both_promised_are_promised_once(void)
+{
+    struct bench *b = bench_new();
+    struct command c = replace(11, 0, 3);
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    c = replace_fresh(12);
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    c = replace(12, 0, 3);
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    CU_ASSERT_EQUAL(join(b, 1, 0, 23), JOINED_REVOKED);
+    CU_ASSERT_EQUAL(join(b, 0, 3, 22), JOINED_ACCEPTED);
+    CU_ASSERT_EQUAL(b->out.number, 2);
+    bench_free(b);
+}
+
 /* Reports with a key of this fleet, by agents that it doesn't know. */
 static void test_orphans_are_listed_for_a_day_up_to_a_limit(void)
 {
@@ -320,6 +350,8 @@ static const struct suite_test tests[] = {
     TEST(test_revoked_and_removed_agents_can_be_replaced_by_a_fresh_token),
     TEST(test_replacing_is_refused_for_each_reason),
     TEST(test_newer_word_on_who_replaces_whom_wins),
+    TEST(test_superseded_token_lets_nobody_in),
+    TEST(test_agent_and_token_that_were_both_promised_are_promised_once),
     TEST(test_orphans_are_listed_for_a_day_up_to_a_limit),
 };
 
