@@ -49,7 +49,7 @@
 /* A good agent says one thing a second at most, and seldom more than that in a quarter of an hour.
  * What waited in a broker for a manager that was away comes at once: two days of heartbeats. */
 static const struct flood_limits report_limits = {.per_minute = 64 * 60, .burst = 256};
-/* Requests to join with one token. */
+/* Requests to join with one token, and of one agent to renew at the door. */
 static const struct flood_limits request_limits = {.per_minute = 20, .burst = 20};
 /* Requests with a wrong secret, or for tokens that there never were; of everybody together. */
 static const struct flood_limits guess_limits = {.per_minute = 3000, .burst = 500};
@@ -157,6 +157,7 @@ static bool guesses_too_often(struct daemon *d);
 static int accept_agent(struct daemon *d, uint32_t number, struct joined *answer);
 static void put_certificate(struct daemon *d, uint32_t number, const struct key_id *id,
                             struct buffer *der, enum joined_code *code);
+static bool knocks_too_often(struct daemon *d, const struct key_id *id);
 static void on_renewal(struct daemon *d, size_t cell, const struct topic_name *answer,
                        struct span payload);
 static void queue_answer(struct daemon *d, size_t cell, const struct topic_name *topic,
@@ -804,6 +805,16 @@ static void put_certificate(struct daemon *d, uint32_t number, const struct key_
               err_name(rv), em.text);
 }
 
+/* Each answer costs a signature. On cells an agent's messages are counted by their topic; here it
+ * is known only now who asks. */
+static bool knocks_too_often(struct daemon *d, const struct key_id *id)
+{
+    bool drops = flood_count(&d->requests, span_of(id->bytes, sizeof id->bytes),
+                             clock_monotonic_ms()) != FLOOD_ADMIT;
+    manager_counters(d->core)->flooded += drops;
+    return drops;
+}
+
 /* Nothing is kept of it, so nothing has to be committed first; but all answers go one way. */
 static void on_renewal(struct daemon *d, size_t cell, const struct topic_name *answer,
                        struct span payload)
@@ -812,7 +823,8 @@ static void on_renewal(struct daemon *d, size_t cell, const struct topic_name *a
     struct renewed renewed;
     struct buffer certificate = buffer_on(d->certificate, sizeof d->certificate);
     struct buffer written = buffer_on(d->written, sizeof d->written);
-    if (reception_renewal(&d->keys, d->core, payload, &r) < 0)
+    if (reception_renewal(&d->keys, d->core, payload, &r) < 0 ||
+        (cell == BY_DOOR && knocks_too_often(d, &r.id)))
         return;
     struct mac_key key = keyring_status(&d->keys, r.number, &r.id);
     put_certificate(d, r.number, &r.id, &certificate, &renewed.code);
