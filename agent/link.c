@@ -351,7 +351,9 @@ static void on_down(void *context, const char *reason)
     l->up = false;
     log_event(level, "link-down", "broker=%s reason=\"%s\"", broker(l), reason);
     snprintf(l->reason, sizeof l->reason, "%s", reason);
-    tell(l, &(struct agent_event){.type = AGENT_LINK_DOWN, .rv = mqtt_loss(l->mqtt)});
+    /* A door that closes behind its answer is left, and told of, by link_service. */
+    if (!l->answered)
+        tell(l, &(struct agent_event){.type = AGENT_LINK_DOWN, .rv = mqtt_loss(l->mqtt)});
 }
 
 static void tell(struct link *l, struct agent_event *ev)

@@ -294,6 +294,9 @@ static void carry(struct porter *p, struct connection *c, enum end from, uint32_
     bool open = true;
     if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
         open = take_in(c, from);
+    /* Nobody is there any more to take what the device still said. */
+    if (c->door_closed)
+        c->streams[END_DEVICE].start = c->streams[END_DEVICE].end = 0;
     if (open || from == END_DOOR)
         open = hand_out(c, END_DEVICE) && hand_out(c, END_DOOR);
     bool said_all = c->streams[END_DOOR].start == c->streams[END_DOOR].end;
