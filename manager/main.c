@@ -70,7 +70,9 @@ static const char HELP[] =
     "  TIME is a number with s, m, h or d: 90s, 15m, 2h, 1d.\n"
     "\n"
     "FILES\n"
-    "  DIR/manager.db      the fleet and its secret keys: back this up, and let nobody read it\n"
+    "  DIR/manager.db      the fleet and its secret keys: let nobody read it, and copy it with "
+    "`backup`\n"
+    "  DIR/root.key        says whom the fleet trusts: move it to a safe place offline\n"
     "  DIR/chunks/         the content of pushed bundles\n"
     "  DIR/cells/N/        the brokers' own files: keys and certificates that are renewed here\n"
     "  DIR/door/           those of the broker where devices join\n"
@@ -206,6 +208,7 @@ struct copy_call {
     const char *dir;
     const char *out;
     bool keep_tokens;
+    bool help;
 };
 
 /* The words behind `backup` and `restore`. */
@@ -214,6 +217,7 @@ static int parse_copy(int argc, char **argv, struct copy_call *call, struct errm
     static const struct option options[] = {
         {"dir", required_argument, NULL, 'd'},
         {"keep-tokens", no_argument, NULL, 'k'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     int id;
@@ -223,11 +227,15 @@ static int parse_copy(int argc, char **argv, struct copy_call *call, struct errm
             call->dir = optarg;
         else if (id == 'k' && strcmp(argv[0], "restore") == 0)
             call->keep_tokens = true;
+        else if (id == 'h')
+            call->help = true;
         else
             return errmsg_set(em, ERR_USAGE, "'%s' is no option of %s; see dunlin-manager --help",
                               argv[optind - 1], argv[0]);
     }
     call->out = optind + 1 == argc ? argv[optind] : NULL;
+    if (call->help)
+        return 0;
     if (!call->dir || !call->dir[0] || !call->out || !call->out[0])
         return errmsg_set(em, ERR_USAGE, "%s: say --dir DIR and the backup's folder", argv[0]);
     return 0;
@@ -246,6 +254,8 @@ static int backup(int argc, char **argv)
     struct backup_made made = {0};
     umask(0077);
     int rv = parse_copy(argc, argv, &call, &em);
+    if (rv == 0 && call.help)
+        return help(argc, argv);
     if (rv == 0)
         rv = backup_make(call.dir, call.out, &made, &em);
     if (rv < 0)
@@ -265,6 +275,8 @@ static int restore(int argc, char **argv)
     struct backup_restored restored = {0};
     umask(0077);
     int rv = parse_copy(argc, argv, &call, &em);
+    if (rv == 0 && call.help)
+        return help(argc, argv);
     if (rv == 0)
         rv = backup_restore(call.out, call.dir, call.keep_tokens, clock_wall_s(), &restored, &em);
     if (rv < 0)

@@ -103,9 +103,10 @@ static int list(struct cli *cli)
     if (table_rows(t) > 0)
         return cli_print(cli, t);
     table_free(t);
-    puts(args_has(&cli->args, "select") ? "no agent's labels match"
-                                        : "no agents yet: dunlin token create, then on the device "
-                                          "dunlin-agent join HOST TOKEN --dir DIR");
+    puts(args_has(&cli->args, "select")
+             ? "no agent's labels match"
+             : "no agents; for a new one: dunlin token create, then on the device "
+               "dunlin-agent join HOST TOKEN --dir DIR");
     return 0;
 }
 

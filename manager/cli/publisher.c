@@ -43,10 +43,20 @@ static int usual_place(struct cli *cli, char out[static FILE_PATH_MAX])
     return rv < 0 ? rv : file_path(out, &cli->em, "%s/publisher.key", folder);
 }
 
+/* A young fleet's first publisher; later ones are made on purpose. */
 static int make(struct cli *cli, const char *path, struct secret_key *secret)
 {
+    struct key_change c;
     struct public_key public;
-    int rv = sign_generate(secret, &public);
+    int rv = key_change_begin(&c, cli);
+    if (rv < 0)
+        return rv;
+    if (c.now.roles[TRUST_PUBLISHERS].count > 0)
+        return errmsg_set(&cli->em, ERR_NOT_FOUND,
+                          "%.200s: there is no publisher key, and the fleet trusts some already: "
+                          "name yours with --key FILE",
+                          path);
+    rv = sign_generate(secret, &public);
     if (rv < 0)
         return errmsg_set(&cli->em, rv, "no publisher key can be made: the crypto library failed");
     rv = sign_key_write(path, secret, &cli->em);

@@ -82,7 +82,7 @@ static void add_agents(struct table *t, const json_t *agents)
     if (waiting > 0)
         snprintf(queue, sizeof queue, ", %" PRIu64 " waiting to be approved", waiting);
     if (total == 0)
-        table_cell(t, waiting ? PAINT_BUSY : PAINT_NONE, "none yet%s", queue);
+        table_cell(t, waiting ? PAINT_BUSY : PAINT_NONE, "none%s", queue);
     else
         table_cell(t, online == total && stale + waiting == 0 ? PAINT_GOOD : PAINT_BUSY, "%s%s%s",
                    units_of(online, total, "online").text, more, queue);

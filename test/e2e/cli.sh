@@ -107,7 +107,7 @@ test_empty_fleet()
     expect 0 status --json
     json '.join_url and .version and .agents == {total:0,online:0,offline:0,stale:0,waiting:0,quarantined:0}'
     json '.deployments == [] and (.cells | length) == 1'
-    expect 0 agent list && says "no agents yet"
+    expect 0 agent list && says "no agents; for a new one"
     expect 0 agent list --json && json '.agents == []'
     expect 0 token list && says "no tokens yet"
     expect 0 bundle list && says "no bundles yet"
