@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -253,6 +254,10 @@ static void enter(struct porter *p, struct connection *c, int fd, int source)
     c->door_closed = false;
     for (int i = 0; i < ENDS; i++)
         c->streams[i].start = c->streams[i].end = c->streams[i].carried = 0;
+    /* Short records go both ways, one after the other: none may wait for another's acknowledgement.
+     */
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     try_door(p, c);
 }
 
