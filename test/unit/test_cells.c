@@ -196,6 +196,22 @@ static void all_agents_up(struct bench *b)
     UNTIL(all_up(b) && b->agents[0].ups == 1 && b->agents[1].ups == 1 && b->agents[2].ups == 1);
 }
 
+/* Mosquitto looks for its signals ten times a second: who is quicker slips in once more, where the
+ * new access list finds him. */
+static void stays_out(struct bench *b, struct agent *a, size_t cell)
+{
+    unsigned downs = a->downs;
+    uint64_t give_up_ms = clock_monotonic_ms() + PATIENCE_MS;
+    while (a->downs == downs && clock_monotonic_ms() < give_up_ms) {
+        unsigned ups = a->ups;
+        connect_to(a, cell);
+        UNTIL(a->ups > ups || a->downs > downs);
+        if (a->downs == downs)
+            mqtt_drop(a->mqtt);
+    }
+    CU_ASSERT_EQUAL(a->downs, downs + 1);
+}
+
 /* Mosquitto looks for its signals ten times a second. */
 static void comes_in(struct bench *b, struct agent *a)
 {
@@ -247,8 +263,7 @@ static void test_blocked_agent_is_cut_off_and_others_are_not(void)
     CU_ASSERT_EQUAL(cells_block(b->cells, list, 1, b->now_s, NULL), 0);
     UNTIL(a->downs == 1);
     for (size_t cell = 0; cell < CELLS; cell++) {
-        connect_to(a, cell);
-        UNTIL(a->downs == 2 + cell);
+        stays_out(b, a, cell);
         CU_ASSERT_PTR_NOT_NULL(strstr(a->reason, "refuse"));
     }
     CU_ASSERT_EQUAL(a->ups, 1);
@@ -268,8 +283,7 @@ static void test_unblocked_agent_comes_in_again(void)
     CU_ASSERT_EQUAL(cells_block(b->cells, list + 1, 1, b->now_s, NULL), 0);
     comes_in(b, a);
     talks(b, a);
-    connect_to(&b->agents[2], 0);
-    UNTIL(b->agents[2].downs == 2);
+    stays_out(b, &b->agents[2], 0);
     bench_free(b);
 }
 
@@ -288,8 +302,7 @@ static void test_block_that_fails_is_done_by_the_next_try(void)
     tree_must(file_remove(way.text, NULL) == 0, way.text);
     CU_ASSERT_EQUAL(cells_block(b->cells, list, 1, b->now_s, &em), 0);
     UNTIL(b->agents[1].downs == 1);
-    connect_to(&b->agents[1], 1);
-    UNTIL(b->agents[1].downs == 2);
+    stays_out(b, &b->agents[1], 1);
     bench_free(b);
 }
 
@@ -343,8 +356,7 @@ static void test_adopted_cells_learn_what_the_last_manager_could_not_tell(void)
     open_cells(b, list, 1);
     CU_ASSERT_EQUAL(cells_info(b->cells, 0).pid, pid);
     UNTIL(b->agents[1].downs == 1);
-    connect_to(&b->agents[1], 0);
-    UNTIL(b->agents[1].downs == 2);
+    stays_out(b, &b->agents[1], 0);
     CU_ASSERT_EQUAL(b->agents[0].downs, 0);
     cells_close(before);
     bench_free(b);
