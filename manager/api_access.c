@@ -16,42 +16,36 @@ struct api_guest {
     uint64_t since_ms;
 };
 
-/* What all addresses together may do. */
-struct bucket {
-    uint64_t rate, burst; /* a second, and at once */
-    uint64_t thousandths; /* of what may still be done */
-    uint64_t seen_ms;
-};
-
 struct api_access {
     struct daemon *daemon;
     struct api_guest guests[API_CONNECTIONS_MAX];
     struct sources connects, failures;
-    struct bucket all_connects, all_failures;
+    struct bucket all_connects, all_failures; /* of all addresses together */
 };
+
+static const struct source_limits connects_limits = {
+    .connects = {.rate = API_CONNECTS_S, .burst = API_CONNECTS_BURST}, .at_a_time = 1};
+static const struct source_limits failures_limits = {
+    .connects = {.rate = API_FAILURES_S, .burst = API_FAILURES_BURST}, .at_a_time = 1};
+static const struct bucket_limits all_connects_limits = {.rate = API_CONNECTS_ALL_S,
+                                                         .burst = API_CONNECTS_ALL_BURST};
+static const struct bucket_limits all_failures_limits = {.rate = API_FAILURES_ALL_S,
+                                                         .burst = API_FAILURES_ALL_BURST};
 
 static int look(struct api_access *a, struct request *r, const struct sockaddr *from,
                 struct errmsg *em);
-static bool is_empty(struct bucket *b, uint64_t now_ms);
-static void take_one(struct bucket *b);
 static int find(struct api_access *a, struct request *r, struct errmsg *em);
 static void let_stay(struct request *r);
 static void refuse(struct request *r, const struct sockaddr *from, int rv, const struct errmsg *em);
 
 struct api_access *api_access_new(struct daemon *d)
 {
-    const struct source_limits connects = {
-        .rate = API_CONNECTS_S, .burst = API_CONNECTS_BURST, .at_a_time = 1};
-    const struct source_limits failures = {
-        .rate = API_FAILURES_S, .burst = API_FAILURES_BURST, .at_a_time = 1};
     struct api_access *a = calloc(1, sizeof *a);
     if (!a)
         return NULL;
     a->daemon = d;
-    a->all_connects = (struct bucket){.rate = API_CONNECTS_ALL_S, .burst = API_CONNECTS_ALL_BURST};
-    a->all_failures = (struct bucket){.rate = API_FAILURES_ALL_S, .burst = API_FAILURES_ALL_BURST};
-    sources_init(&a->connects, &connects);
-    sources_init(&a->failures, &failures);
+    sources_init(&a->connects, &connects_limits);
+    sources_init(&a->failures, &failures_limits);
     return a;
 }
 
@@ -68,10 +62,10 @@ bool api_access_admit(struct api_access *a, const struct sockaddr *from)
     if (place < 0)
         return false;
     sources_leave(&a->connects, place);
-    if (is_empty(&a->all_connects, now_ms))
-        return false;
-    take_one(&a->all_connects);
-    return true;
+    bool may = bucket_fill(&a->all_connects, &all_connects_limits, now_ms);
+    if (may)
+        bucket_take(&a->all_connects);
+    return may;
 }
 
 bool api_access_identify(struct api_access *a, struct request *r)
@@ -93,8 +87,8 @@ static int look(struct api_access *a, struct request *r, const struct sockaddr *
 {
     uint64_t now_ms = clock_monotonic_ms();
     int place = sources_admit(&a->failures, from, now_ms);
-    if (place < 0 ||
-        (!sources_was_full(&a->failures, place) && is_empty(&a->all_failures, now_ms))) {
+    bool all_may = bucket_fill(&a->all_failures, &all_failures_limits, now_ms);
+    if (place < 0 || (!sources_was_full(&a->failures, place) && !all_may)) {
         if (place >= 0)
             sources_leave(&a->failures, place);
         return errmsg_set(em, ERR_BUSY, "too many wrong tokens came from your address: wait a bit");
@@ -103,24 +97,9 @@ static int look(struct api_access *a, struct request *r, const struct sockaddr *
     if (rv == 0)
         sources_forgive(&a->failures, place);
     else
-        take_one(&a->all_failures);
+        bucket_take(&a->all_failures);
     sources_leave(&a->failures, place);
     return rv;
-}
-
-static bool is_empty(struct bucket *b, uint64_t now_ms)
-{
-    const uint64_t full = b->burst * 1000;
-    uint64_t passed_ms = now_ms - b->seen_ms;
-    uint64_t more = passed_ms < full / b->rate ? passed_ms * b->rate : full;
-    b->seen_ms = now_ms;
-    b->thousandths = b->thousandths + more < full ? b->thousandths + more : full;
-    return b->thousandths < 1000;
-}
-
-static void take_one(struct bucket *b)
-{
-    b->thousandths -= b->thousandths < 1000 ? b->thousandths : 1000;
 }
 
 static int find(struct api_access *a, struct request *r, struct errmsg *em)

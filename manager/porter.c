@@ -89,9 +89,9 @@ struct porter *porter_new(const struct porter_options *options, struct errmsg *e
         errmsg_set(em, ERR_NO_MEMORY, "out of memory");
         return NULL;
     }
-    struct source_limits limits = {.rate = options->rate,
-                                   .burst = options->rate * PORTER_BURST,
-                                   .at_a_time = PORTER_SOURCE_CONNECTIONS_MAX};
+    struct source_limits limits = {
+        .connects = {.rate = options->rate, .burst = options->rate * PORTER_BURST},
+        .at_a_time = PORTER_SOURCE_CONNECTIONS_MAX};
     sources_init(&p->sources, &limits);
     for (size_t i = 0; i < PORTER_CONNECTIONS_MAX; i++) {
         p->connections[i].fds[END_DEVICE] = p->connections[i].fds[END_DOOR] = -1;

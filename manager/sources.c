@@ -6,11 +6,9 @@
 
 static void key_of(const struct sockaddr *from, uint8_t key[static 16]);
 static struct source *find(struct sources *s, const uint8_t key[static 16]);
-static void refill(struct source *source, const struct source_limits *limits, uint64_t now_ms);
 
 void sources_init(struct sources *s, const struct source_limits *limits)
 {
-    assert(limits->rate > 0 && limits->burst > 0);
     memset(s, 0, sizeof *s);
     s->limits = *limits;
     random_bytes(s->hash_key, sizeof s->hash_key);
@@ -23,16 +21,14 @@ int sources_admit(struct sources *s, const struct sockaddr *from, uint64_t now_m
     struct source *source = find(s, key);
     if (!source)
         return ERR_BUSY;
-    if (source->seen_ms == 0 || memcmp(source->key, key, sizeof key) != 0) {
-        *source = (struct source){.thousandths = s->limits.burst * 1000ull};
+    if (memcmp(source->key, key, sizeof key) != 0) {
+        *source = (struct source){.open = 0};
         memcpy(source->key, key, sizeof key);
-    } else {
-        refill(source, &s->limits, now_ms);
     }
-    source->seen_ms = now_ms > 0 ? now_ms : 1;
-    if (source->thousandths < 1000 || source->open >= s->limits.at_a_time)
+    bool may = bucket_fill(&source->connects, &s->limits.connects, now_ms);
+    if (!may || source->open >= s->limits.at_a_time)
         return ERR_REFUSED;
-    source->thousandths -= 1000;
+    bucket_take(&source->connects);
     source->open++;
     return (int)(source - s->table);
 }
@@ -45,12 +41,12 @@ void sources_leave(struct sources *s, int place)
 
 void sources_forgive(struct sources *s, int place)
 {
-    s->table[place].thousandths += 1000;
+    bucket_put_back(&s->table[place].connects);
 }
 
 bool sources_was_full(const struct sources *s, int place)
 {
-    return s->table[place].thousandths + 1000 >= s->limits.burst * 1000ull;
+    return bucket_was_full(&s->table[place].connects, &s->limits.connects);
 }
 
 /* Whoever has an IPv6 network has all of its addresses. */
@@ -77,19 +73,10 @@ static struct source *find(struct sources *s, const uint8_t key[static 16])
     uint64_t set = siphash(s->hash_key, span_of(key, 16)) % SOURCES_SETS;
     struct source *first = &s->table[set * SOURCES_WAYS], *oldest = NULL;
     for (struct source *e = first; e < first + SOURCES_WAYS; e++) {
-        if (e->seen_ms > 0 && memcmp(e->key, key, 16) == 0)
+        if (e->connects.seen_ms > 0 && memcmp(e->key, key, 16) == 0)
             return e;
-        if (e->open == 0 && (!oldest || e->seen_ms < oldest->seen_ms))
+        if (e->open == 0 && (!oldest || e->connects.seen_ms < oldest->connects.seen_ms))
             oldest = e;
     }
     return oldest;
-}
-
-static void refill(struct source *source, const struct source_limits *limits, uint64_t now_ms)
-{
-    uint64_t full = limits->burst * 1000ull;
-    uint64_t passed_ms = now_ms > source->seen_ms ? now_ms - source->seen_ms : 0;
-    bool full_again = passed_ms > full / limits->rate;
-    uint64_t more = full_again ? full : passed_ms * limits->rate;
-    source->thousandths = source->thousandths + more > full ? full : source->thousandths + more;
 }

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/siphash.h"
+#include "manager/bucket.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -18,15 +19,13 @@
 #define SOURCES_MAX (SOURCES_WAYS * SOURCES_SETS)
 
 struct source_limits {
-    uint32_t rate;      /* new connections a second, in the long run; at least 1 */
-    uint32_t burst;     /* and so many at once after a silence; at least 1 */
-    uint32_t at_a_time; /* open connections */
+    struct bucket_limits connects; /* new connections */
+    uint32_t at_a_time;            /* open ones */
 };
 
 struct source {
-    uint8_t key[16];      /* an IPv4 address as IPv6 has it; of IPv6 only the network, a /64 */
-    uint64_t seen_ms;     /* 0: nobody */
-    uint64_t thousandths; /* of a connection that may still be opened */
+    uint8_t key[16];        /* an IPv4 address as IPv6 has it; of IPv6 only the network, a /64 */
+    struct bucket connects; /* never filled: nobody */
     uint32_t open;
 };
 
