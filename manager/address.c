@@ -37,19 +37,24 @@ const char *address_public(const struct daemon_options *o)
     return o->advertise ? o->advertise : o->host;
 }
 
+size_t address_names(const char *const *all, size_t count, const char **out)
+{
+    size_t names = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool skip = address_is_any(all[i]);
+        for (size_t k = 0; k < names; k++)
+            skip |= strcmp(out[k], all[i]) == 0;
+        if (!skip)
+            out[names++] = all[i];
+    }
+    return names;
+}
+
 size_t address_hosts(const struct daemon_options *o, const char *out[static ADDRESS_HOSTS_MAX])
 {
     const char *const all[ADDRESS_HOSTS_MAX] = {address_public(o), o->host, "localhost",
                                                 "127.0.0.1"};
-    size_t count = 0;
-    for (size_t i = 0; i < ADDRESS_HOSTS_MAX; i++) {
-        bool there = address_is_any(all[i]);
-        for (size_t k = 0; k < count; k++)
-            there |= strcmp(out[k], all[i]) == 0;
-        if (!there)
-            out[count++] = all[i];
-    }
-    return count;
+    return address_names(all, ADDRESS_HOSTS_MAX, out);
 }
 
 int address_any_port(void)

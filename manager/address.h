@@ -22,6 +22,10 @@ void address_write(const char *scheme, const char *host, int port, char *out, si
 /* The host in what devices are told. */
 const char *address_public(const struct daemon_options *o);
 
+/* Of the names in `all`, which it borrows, those that a certificate can have, each once: what
+ * stands for all addresses is none. How many. */
+size_t address_names(const char *const *all, size_t count, const char **out);
+
 /* The hosts of a certificate for our servers; borrows from `o`. */
 size_t address_hosts(const struct daemon_options *o, const char *out[static ADDRESS_HOSTS_MAX]);
 

@@ -223,19 +223,13 @@ static int start_remote(struct api *a, const struct api_options *o, struct errms
     return 0;
 }
 
-/* Each name once; what stands for all addresses is none. */
 static void name_site(struct api *a, const struct api_options *o)
 {
     const char *const all[HOSTS_MAX] = {o->advertise ? o->advertise : o->host, o->host, o->listen,
                                         "localhost", "127.0.0.1"};
-    a->site = (struct site){.name = "Dunlin API", .hosts = a->hosts};
-    for (size_t i = 0; i < HOSTS_MAX; i++) {
-        bool skip = address_is_any(all[i]);
-        for (size_t k = 0; k < a->site.host_count; k++)
-            skip |= strcmp(a->hosts[k], all[i]) == 0;
-        if (!skip)
-            a->hosts[a->site.host_count++] = all[i];
-    }
+    a->site = (struct site){.name = "Dunlin API",
+                            .hosts = a->hosts,
+                            .host_count = address_names(all, HOSTS_MAX, a->hosts)};
 }
 
 static void stop(struct listener *l)
