@@ -26,8 +26,7 @@ static void put_keys(struct wire_writer *w, const struct trust_keys *k)
         wire_put_bytes(w, span_of(k->list[i].bytes, PUBLIC_KEY_LEN));
 }
 
-/* Keys rise, so that none is there twice. A list without keys, which nobody can sign for, still has
- * the threshold that its first key is going to meet. */
+/* Keys rise, so that none is there twice. */
 static void get_keys(struct wire_reader *r, enum trust_role role, struct trust_keys *k)
 {
     wire_get_array(r, 2, 2);
@@ -38,7 +37,7 @@ static void get_keys(struct wire_reader *r, enum trust_role role, struct trust_k
         if (i > 0 && memcmp(&k->list[i - 1], &k->list[i], PUBLIC_KEY_LEN) >= 0)
             wire_fail(r, ERR_FORMAT);
     }
-    if (k->threshold == 0 || k->threshold > (k->count ? k->count : 1))
+    if (!trust_keys_can_sign(k, k->threshold))
         wire_fail(r, ERR_RANGE);
 }
 
@@ -117,6 +116,11 @@ int trust_read(struct span body, struct trust *t)
 
 /* ---- the keys in it ---- */
 
+bool trust_keys_can_sign(const struct trust_keys *k, uint32_t threshold)
+{
+    return threshold >= 1 && threshold <= (k->count ? k->count : 1);
+}
+
 const char *trust_role_name(enum trust_role role)
 {
     assert(role < TRUST_ROLE_COUNT);
@@ -156,18 +160,26 @@ int trust_add(struct trust *t, enum trust_role role, const struct public_key *ke
     return 0;
 }
 
+/* Where the key of this id is; the count when it isn't. */
+static uint32_t place_of(const struct trust_keys *k, const struct key_id *id)
+{
+    for (uint32_t i = 0; i < k->count; i++) {
+        struct key_id known = key_id_of(&k->list[i]);
+        if (key_id_equal(&known, id))
+            return i;
+    }
+    return k->count;
+}
+
 int trust_remove(struct trust *t, enum trust_role role, const struct key_id *id)
 {
     struct trust_keys *k = &t->roles[role];
-    for (uint32_t i = 0; i < k->count; i++) {
-        struct key_id known = key_id_of(&k->list[i]);
-        if (!key_id_equal(&known, id))
-            continue;
-        memmove(&k->list[i], &k->list[i + 1], (k->count - i - 1) * sizeof k->list[0]);
-        memset(&k->list[--k->count], 0, sizeof k->list[0]);
-        return 0;
-    }
-    return ERR_NOT_FOUND;
+    uint32_t at = place_of(k, id);
+    if (at == k->count)
+        return ERR_NOT_FOUND;
+    memmove(&k->list[at], &k->list[at + 1], (k->count - at - 1) * sizeof k->list[0]);
+    memset(&k->list[--k->count], 0, sizeof k->list[0]);
+    return 0;
 }
 
 int trust_open(const struct trust *t, enum trust_role role, enum message type, struct span bytes,
@@ -180,12 +192,7 @@ int trust_open(const struct trust *t, enum trust_role role, enum message type, s
 bool trust_knows(const struct trust *t, enum trust_role role, const struct key_id *id)
 {
     const struct trust_keys *k = &t->roles[role];
-    for (uint32_t i = 0; i < k->count; i++) {
-        struct key_id known = key_id_of(&k->list[i]);
-        if (key_id_equal(&known, id))
-            return true;
-    }
-    return false;
+    return place_of(k, id) < k->count;
 }
 
 bool trust_has_authority(const struct trust *t, const struct key_id *id)

@@ -43,6 +43,11 @@ int trust_write(const struct trust *t, struct buffer *out);
 /* Reads a body strictly. ERR_FORMAT or ERR_RANGE. */
 int trust_read(struct span body, struct trust *t);
 
+/* Whether so many of the keys can be what it takes: at least one, and no more than there are. A
+ * list without keys, which nobody can sign for, has the threshold that its first key is going to
+ * meet. */
+bool trust_keys_can_sign(const struct trust_keys *k, uint32_t threshold);
+
 /* "root", "publisher", "online": for people. */
 const char *trust_role_name(enum trust_role role);
 /* The most keys that a role may have. */

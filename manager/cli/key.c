@@ -274,7 +274,7 @@ static int set_threshold(struct key_change *c, enum trust_role role)
     struct trust_keys *k = &c->next.roles[role];
     if (args_has(&c->cli->args, "threshold"))
         k->threshold = (uint32_t)args_number(&c->cli->args, "threshold");
-    if (k->threshold <= (k->count ? k->count : 1))
+    if (trust_keys_can_sign(k, k->threshold))
         return 0;
     return errmsg_set(&c->cli->em, ERR_REFUSED,
                       "%u of %u %s keys can't sign: choose another --threshold", k->threshold,
@@ -336,7 +336,7 @@ static int threshold(struct cli *cli)
     if (role == TRUST_ONLINE)
         return errmsg_set(&cli->em, ERR_USAGE, "one online key is always enough");
     struct trust_keys *keys = &c.next.roles[role];
-    if (k > (keys->count ? keys->count : 1))
+    if (!trust_keys_can_sign(keys, k))
         return errmsg_set(&cli->em, ERR_REFUSED, "%u of %u %s keys can't sign", k, keys->count,
                           trust_role_name(role));
     keys->threshold = k;
