@@ -133,6 +133,7 @@ static int keep_key(struct joining *j)
     if (rv < 0)
         return errmsg_set(j->em, rv, "can't make a key pair");
     rv = store_key(&j->store, &secret, j->em);
+    explicit_bzero(&secret, sizeof secret);
     return rv < 0 ? rv : JOIN_PENDING;
 }
 

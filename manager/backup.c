@@ -164,6 +164,7 @@ static int begin_epoch(const char *dir, const char *from, bool keep_tokens, uint
     if (keyring_draw(&unused) < 0)
         return errmsg_set(em, ERR_CRYPTO, "cannot draw random numbers");
     struct ledger *l = ledger_open(dir, &unused, em);
+    explicit_bzero(&unused, sizeof unused);
     if (!l)
         return ERR_IO;
     int rv = write_epoch(l, keep_tokens, now_s, restored, em);

@@ -300,6 +300,7 @@ static int open_files(struct daemon *d, struct errmsg *em)
     if (keyring_draw(&fresh) < 0)
         return errmsg_set(em, ERR_CRYPTO, "cannot make the fleet's keys");
     d->ledger = ledger_open(d->dir, &fresh, em);
+    explicit_bzero(&fresh, sizeof fresh);
     if (!d->ledger)
         return ERR_IO;
     if (keyring_init(&d->keys, ledger_keys(d->ledger)) < 0)
@@ -1089,6 +1090,7 @@ void daemon_online_key(struct daemon *d, const char *actor, daemon_reply *reply,
         d->broken = ledger_set_keys(d->ledger, &keys, &d->why);
     if (d->broken == 0)
         d->broken = keyring_init(&d->keys, &keys);
+    explicit_bzero(&keys, sizeof keys);
     struct key_id id = key_id_of(&public);
     audit_text(e.actor, sizeof e.actor, "%s", actor);
     audit_text(e.object, sizeof e.object, "key %s", key_id_hex(&id).text);

@@ -261,7 +261,7 @@ void ledger_close(struct ledger *l)
     for (int i = 0; i < STATEMENT_COUNT; i++)
         sqlite3_finalize(l->statements[i]);
     sqlite3_close(l->db);
-    memset(&l->keys, 0, sizeof l->keys);
+    explicit_bzero(&l->keys, sizeof l->keys);
     free(l);
 }
 

@@ -271,6 +271,7 @@ static int take_next_key(struct scribe *s, struct errmsg *em)
     int rv = ledger_set_keys(s->ledger, &keys, em);
     if (rv == 0 && keyring_init(s->keys, &keys) < 0)
         rv = errmsg_set(em, ERR_CRYPTO, "the new online key can't be used");
+    explicit_bzero(&keys, sizeof keys);
     return rv < 0 ? rv : seal_all_again(s, em);
 }
 

@@ -8,6 +8,7 @@
 
 static int write_body(struct key_change *c);
 static int sign_all(struct key_change *c);
+static int sign_at_hand(struct key_change *c);
 static int sign_with_file(struct key_change *c, const char *path);
 static bool is_enough(const struct key_change *c);
 static int keep_draft(struct key_change *c, const char *path);
@@ -84,21 +85,24 @@ int key_change_sign(struct key_change *c, const struct secret_key *root)
 
 static int sign_all(struct key_change *c)
 {
-    struct secret_key root;
-    struct cli *cli = c->cli;
     size_t at = 0;
     int rv = write_body(c);
-    if (rv < 0)
-        return rv;
-    if (!args_has(&cli->args, "root")) {
-        rv = fleet_trust_root(cli, &root);
-        if (rv == 0)
-            rv = key_change_sign(c, &root);
-        return rv == ERR_NOT_FOUND ? 0 : rv;
-    }
-    for (const char *path; rv == 0 && (path = args_next(&cli->args, "root", &at));)
+    if (rv == 0 && !args_has(&c->cli->args, "root"))
+        return sign_at_hand(c);
+    for (const char *path; rv == 0 && (path = args_next(&c->cli->args, "root", &at));)
         rv = sign_with_file(c, path);
     return rv;
+}
+
+/* As long as the root key lies where the manager made it. */
+static int sign_at_hand(struct key_change *c)
+{
+    struct secret_key root;
+    int rv = fleet_trust_root(c->cli, &root);
+    if (rv == 0)
+        rv = key_change_sign(c, &root);
+    explicit_bzero(&root, sizeof root);
+    return rv == ERR_NOT_FOUND ? 0 : rv;
 }
 
 static int sign_with_file(struct key_change *c, const char *path)
