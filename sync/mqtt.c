@@ -283,7 +283,7 @@ int mqtt_parse_url(const char *url, struct mqtt_url *out, struct errmsg *em)
                       (int)(after - url), url);
 }
 
-/* The library takes a host for a socket's path when the port is 0. */
+/* Where a broker's socket is, in place of a host; there is no port. */
 static int parse_path(const char *url, const char *path, struct mqtt_url *out, struct errmsg *em)
 {
     if (*path != '/' || strlen(path) > MQTT_HOST_MAX)
