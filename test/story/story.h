@@ -56,4 +56,24 @@ static inline void story_end_at(struct world *w, uint64_t point, bool good)
     story_end(w);
 }
 
+/*
+ * A device that was off comes back to all that happened meanwhile, and its power goes at its point
+ * `cut`, or its broker loses message `lose`; 0: neither. It must come to rest with app@v2 and this
+ * version of the trust document. The story ends with it; false: the point was beyond its end.
+ */
+static inline bool story_come_back(struct world *w, struct device *d, uint64_t cut, uint64_t lose,
+                                   uint32_t trust_version)
+{
+    d->cut_at = cut ? d->points + cut : 0;
+    broker_lose(w->broker, lose, true);
+    device_start(d);
+    world_run(w, 1000);
+    bool good = story_rest(w) && world_runs(d, "app", "v2") &&
+                d->disk.trust.version == trust_version &&
+                world_state(w, d, "app", NULL) == STATE_READY;
+    bool hit = cut ? d->was_cut : broker_lost(w->broker);
+    story_end_at(w, cut + lose, good);
+    return hit;
+}
+
 #endif

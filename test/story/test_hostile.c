@@ -309,15 +309,7 @@ static bool meet_new_publisher(uint64_t cut, uint64_t lose)
     trust_publisher(w, 97);
     world_deploy(w, "app", "v2", "env=prod");
     world_run(w, 1000);
-    d->cut_at = cut ? d->points + cut : 0;
-    broker_lose(w->broker, lose, true);
-    device_start(d);
-    world_run(w, 1000);
-    bool good = story_rest(w) && world_runs(d, "app", "v2") && d->disk.trust.version == 2 &&
-                world_state(w, d, "app", NULL) == STATE_READY;
-    bool hit = cut ? d->was_cut : broker_lost(w->broker);
-    story_end_at(w, cut + lose, good);
-    return hit;
+    return story_come_back(w, d, cut, lose, 2);
 }
 
 static void test_newer_trust_list_is_fetched_before_the_document_is_acted_on(void)

@@ -127,15 +127,7 @@ static bool come_back(uint64_t cut, uint64_t lose)
     rotate_three_times(w);
     world_deploy(w, "app", "v2", "env=prod");
     world_run(w, 1000);
-    d->cut_at = cut ? d->points + cut : 0;
-    broker_lose(w->broker, lose, true);
-    device_start(d);
-    world_run(w, 1000);
-    bool good = story_rest(w) && world_runs(d, "app", "v2") && d->disk.trust.version == 4 &&
-                world_state(w, d, "app", NULL) == STATE_READY;
-    bool hit = cut ? d->was_cut : broker_lost(w->broker);
-    story_end_at(w, cut + lose, good);
-    return hit;
+    return story_come_back(w, d, cut, lose, 4);
 }
 
 static void test_agent_that_was_away_over_three_rotations_follows_them_one_by_one(void)

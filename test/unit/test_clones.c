@@ -3,10 +3,7 @@
  * does with its reports. Histories are drawn; a failure prints its seed.
  */
 #include "base/rng.h"
-#include "manager/core/manager.h"
-#include "test/suite.h"
-
-#include <stdlib.h>
+#include "test/manager_bench.h"
 
 #define HISTORIES 100
 #define KEPT_MAX 4096
@@ -22,105 +19,100 @@ struct node {
 };
 
 /* The manager with agent 1, and all that was ever reported. */
-struct bench {
-    uint64_t now_s;
+struct history {
+    struct bench *bench;
     struct rng rng;
     uint32_t boots;
-    struct manager *m;
-    struct manager_out out;
     unsigned alarms[ALARM_TYPE_COUNT];
     bool answers; /* as the last alarm said */
     uint32_t kept_count;
     struct status kept[KEPT_MAX];
-    uint64_t scratch[MANAGER_SCRATCH_MAX / sizeof(uint64_t)];
 };
 
-static void step(struct bench *b, struct manager_event *ev)
+static void happen(struct history *h, struct manager_event *ev)
 {
-    struct arena scratch = arena_on((uint8_t *)b->scratch, sizeof b->scratch);
-    ev->now_s = b->now_s;
-    manager_step(b->m, ev, &scratch, &b->out);
-    for (uint32_t i = 0; i < b->out.alarm_count; i++) {
-        b->alarms[b->out.alarms[i].type]++;
-        b->answers = b->out.alarms[i].answers;
+    step(h->bench, ev);
+    for (uint32_t i = 0; i < h->bench->out.alarm_count; i++) {
+        h->alarms[h->bench->out.alarms[i].type]++;
+        h->answers = h->bench->out.alarms[i].answers;
     }
 }
 
-static struct bench *bench_new(uint64_t seed)
+static struct history *history_new(uint64_t seed)
 {
     struct manager_options options = {
         .limits = small, .epoch = 1, .document_life_s = 86400, .policy = {.heartbeat_s = 60}};
-    struct bench *b = calloc(1, sizeof *b);
-    b->rng.state = seed;
-    b->now_s = 1000000;
-    b->m = manager_init(calloc(1, manager_size(&small)), &options);
+    struct history *h = calloc(1, sizeof *h);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(h);
+    h->rng.state = seed;
+    h->bench = bench_on(&options, 1000000);
     struct command tokens = {.type = COMMAND_TOKEN_CREATE,
                              .token = {.count = 1, .uses = 1, .expires_s = 2000000, .labels = ""}};
-    step(b, &(struct manager_event){.type = MANAGER_COMMAND, .command = &tokens});
-    step(b, &(struct manager_event){.type = MANAGER_JOIN});
-    CU_ASSERT_EQUAL(b->out.number, 1);
-    return b;
+    happen(h, &(struct manager_event){.type = MANAGER_COMMAND, .command = &tokens});
+    happen(h, &(struct manager_event){.type = MANAGER_JOIN});
+    CU_ASSERT_EQUAL(h->bench->out.number, 1);
+    return h;
 }
 
-static void bench_free(struct bench *b)
+static void history_free(struct history *h)
 {
-    free(b->m);
-    free(b);
+    bench_free(h->bench);
+    free(h);
 }
 
-static bool is_quarantined(const struct bench *b)
+static bool is_quarantined(const struct history *h)
 {
-    return manager_agent(b->m, 1)->flags & AGENT_QUARANTINED;
+    return manager_agent(h->bench->m, 1)->flags & AGENT_QUARANTINED;
 }
 
-static void hear(struct bench *b, const struct status *s)
+static void hear(struct history *h, const struct status *s)
 {
     struct report report = {.type = MESSAGE_STATUS, .status = *s};
     struct manager_event ev = {.type = MANAGER_REPORT, .report = {.report = &report}};
-    step(b, &ev);
+    happen(h, &ev);
 }
 
-static void start(struct bench *b, struct node *n)
+static void start(struct history *h, struct node *n)
 {
-    n->boot = ++b->boots;
+    n->boot = ++h->boots;
     n->seq += 128; /* the next block */
 }
 
 /* It learns its newest assignment, if the link lets it. */
-static void listen(const struct bench *b, struct node *n)
+static void listen(const struct history *h, struct node *n)
 {
-    n->assigned = manager_agent(b->m, 1)->assigned.number;
+    n->assigned = manager_agent(h->bench->m, 1)->assigned.number;
 }
 
 /* What it says now; heard at once, unless the caller thinks otherwise. */
-static struct status say(struct bench *b, struct node *n)
+static struct status say(struct history *h, struct node *n)
 {
     struct status s = {.number = 1,
                        .seq = n->seq++,
                        .boot = n->boot,
                        .assignment = {.epoch = 1, .number = n->assigned}};
-    if (b->kept_count < KEPT_MAX)
-        b->kept[b->kept_count++] = s;
+    if (h->kept_count < KEPT_MAX)
+        h->kept[h->kept_count++] = s;
     return s;
 }
 
-static void speak(struct bench *b, struct node *n)
+static void speak(struct history *h, struct node *n)
 {
-    struct status s = say(b, n);
-    hear(b, &s);
+    struct status s = say(h, n);
+    hear(h, &s);
 }
 
-static const struct status *any_kept(struct bench *b)
+static const struct status *any_kept(struct history *h)
 {
-    return &b->kept[rng_below(&b->rng, b->kept_count)];
+    return &h->kept[rng_below(&h->rng, h->kept_count)];
 }
 
-static void check(bool right, const struct bench *b, uint64_t seed, const char *what)
+static void check(bool right, const struct history *h, uint64_t seed, const char *what)
 {
     if (right)
         return;
-    printf("\nseed %llu: %s; boots %u, reports %u\n", (unsigned long long)seed, what, b->boots,
-           b->kept_count);
+    printf("\nseed %llu: %s; boots %u, reports %u\n", (unsigned long long)seed, what, h->boots,
+           h->kept_count);
     CU_FAIL("see above");
 }
 
@@ -129,26 +121,26 @@ static void check(bool right, const struct bench *b, uint64_t seed, const char *
 static void test_one_device_is_never_quarantined_whatever_its_broker_does(void)
 {
     for (uint64_t seed = 1; seed <= HISTORIES; seed++) {
-        struct bench *b = bench_new(seed);
+        struct history *h = history_new(seed);
         struct node n = {.assigned = 1};
-        start(b, &n);
+        start(h, &n);
         for (int i = 0; i < 600; i++) {
-            uint64_t what = rng_below(&b->rng, 16);
-            b->now_s += rng_below(&b->rng, 40);
+            uint64_t what = rng_below(&h->rng, 16);
+            h->bench->now_s += rng_below(&h->rng, 40);
             if (what == 0)
-                start(b, &n);
+                start(h, &n);
             else if (what < 3)
-                listen(b, &n);
+                listen(h, &n);
             else if (what < 5)
-                say(b, &n); /* kept back, or lost */
+                say(h, &n); /* kept back, or lost */
             else if (what < 9)
-                speak(b, &n);
-            else if (b->kept_count > 0)
-                hear(b, any_kept(b));
+                speak(h, &n);
+            else if (h->kept_count > 0)
+                hear(h, any_kept(h));
         }
-        check(b->alarms[ALARM_CLONE] == 0, b, seed, "one device was taken for two");
-        check(b->alarms[ALARM_OLD_NUMBERS] <= 24000 / 3600 + 1, b, seed, "too many alarms");
-        bench_free(b);
+        check(h->alarms[ALARM_CLONE] == 0, h, seed, "one device was taken for two");
+        check(h->alarms[ALARM_OLD_NUMBERS] <= 24000 / 3600 + 1, h, seed, "too many alarms");
+        history_free(h);
     }
 }
 
@@ -156,79 +148,79 @@ static void test_one_device_is_never_quarantined_whatever_its_broker_does(void)
 static void test_old_image_that_is_put_back_raises_an_alarm_and_nothing_else(void)
 {
     for (uint64_t seed = 1; seed <= HISTORIES; seed++) {
-        struct bench *b = bench_new(seed);
+        struct history *h = history_new(seed);
         struct node n = {.assigned = 1}, image = n;
         for (int i = 0; i < 60; i++) {
-            b->now_s += rng_below(&b->rng, 40);
-            if (rng_below(&b->rng, 10) == 0)
-                start(b, &n);
-            speak(b, &n);
+            h->bench->now_s += rng_below(&h->rng, 40);
+            if (rng_below(&h->rng, 10) == 0)
+                start(h, &n);
+            speak(h, &n);
         }
         n = image;
-        start(b, &n);
+        start(h, &n);
         for (int i = 0; i < 30; i++) {
-            b->now_s += 60;
-            listen(b, &n);
-            speak(b, &n);
+            h->bench->now_s += 60;
+            listen(h, &n);
+            speak(h, &n);
         }
-        check(b->alarms[ALARM_CLONE] == 0, b, seed, "one device was taken for two");
-        check(n.seq > 1000 || b->alarms[ALARM_OLD_NUMBERS] == 1, b, seed, "nobody was told");
-        check(b->alarms[ALARM_OLD_NUMBERS] == 0 || b->answers, b, seed, "it does answer");
-        bench_free(b);
+        check(h->alarms[ALARM_CLONE] == 0, h, seed, "one device was taken for two");
+        check(n.seq > 1000 || h->alarms[ALARM_OLD_NUMBERS] == 1, h, seed, "nobody was told");
+        check(h->alarms[ALARM_OLD_NUMBERS] == 0 || h->answers, h, seed, "it does answer");
+        history_free(h);
     }
 }
 
 static void test_broker_that_repeats_old_reports_raises_an_alarm_and_nothing_else(void)
 {
-    struct bench *b = bench_new(1);
+    struct history *h = history_new(1);
     struct node n = {.assigned = 1};
     for (int i = 0; i < 4; i++) {
-        start(b, &n);
-        speak(b, &n);
+        start(h, &n);
+        speak(h, &n);
     }
     for (int i = 0; i < 200; i++) {
-        b->now_s += 60;
-        hear(b, &b->kept[i % 3]);
-        listen(b, &n);
-        speak(b, &n);
+        h->bench->now_s += 60;
+        hear(h, &h->kept[i % 3]);
+        listen(h, &n);
+        speak(h, &n);
     }
-    CU_ASSERT_EQUAL(b->alarms[ALARM_CLONE], 0);
-    CU_ASSERT_EQUAL(b->alarms[ALARM_OLD_NUMBERS], 4); /* in 200 minutes */
-    CU_ASSERT_FALSE(b->answers);
-    bench_free(b);
+    CU_ASSERT_EQUAL(h->alarms[ALARM_CLONE], 0);
+    CU_ASSERT_EQUAL(h->alarms[ALARM_OLD_NUMBERS], 4); /* in 200 minutes */
+    CU_ASSERT_FALSE(h->answers);
+    history_free(h);
 }
 
 /* Both listen before they speak, in an order and at a pace that is drawn; each may start again now
  * and then, but not all the time. */
-static bool clones_are_found(struct bench *b, struct node pair[static 2], unsigned starts)
+static bool clones_are_found(struct history *h, struct node pair[static 2], unsigned starts)
 {
-    uint64_t leans = 1 + rng_below(&b->rng, 9); /* one may talk much more than the other */
-    for (int i = 0; i < 3000 && !is_quarantined(b); i++) {
-        struct node *n = &pair[rng_below(&b->rng, 10) < leans];
-        b->now_s += 1 + rng_below(&b->rng, 60);
-        if (starts && rng_below(&b->rng, starts) == 0)
-            start(b, n);
-        if (rng_below(&b->rng, 2) == 0)
-            listen(b, n);
-        speak(b, n);
+    uint64_t leans = 1 + rng_below(&h->rng, 9); /* one may talk much more than the other */
+    for (int i = 0; i < 3000 && !is_quarantined(h); i++) {
+        struct node *n = &pair[rng_below(&h->rng, 10) < leans];
+        h->bench->now_s += 1 + rng_below(&h->rng, 60);
+        if (starts && rng_below(&h->rng, starts) == 0)
+            start(h, n);
+        if (rng_below(&h->rng, 2) == 0)
+            listen(h, n);
+        speak(h, n);
     }
-    return is_quarantined(b);
+    return is_quarantined(h);
 }
 
 static void test_clones_that_both_talk_are_found_in_any_order(void)
 {
     for (uint64_t seed = 1; seed <= HISTORIES; seed++) {
-        struct bench *b = bench_new(seed);
+        struct history *h = history_new(seed);
         struct node pair[2] = {{.assigned = 1}};
         for (int i = 0; i < 20; i++) {
-            start(b, &pair[0]);
-            speak(b, &pair[0]);
+            start(h, &pair[0]);
+            speak(h, &pair[0]);
         }
         pair[1] = pair[0];
-        start(b, &pair[1]);
-        check(clones_are_found(b, pair, seed % 2 ? 0 : 60), b, seed, "the clones were not found");
-        check(b->alarms[ALARM_CLONE] == 1, b, seed, "not one alarm");
-        bench_free(b);
+        start(h, &pair[1]);
+        check(clones_are_found(h, pair, seed % 2 ? 0 : 60), h, seed, "the clones were not found");
+        check(h->alarms[ALARM_CLONE] == 1, h, seed, "not one alarm");
+        history_free(h);
     }
 }
 
@@ -236,14 +228,14 @@ static void test_clones_that_both_talk_are_found_in_any_order(void)
 static void test_clone_from_long_ago_is_found(void)
 {
     for (uint64_t seed = 1; seed <= HISTORIES; seed++) {
-        struct bench *b = bench_new(seed);
+        struct history *h = history_new(seed);
         struct node pair[2] = {{.assigned = 1}};
-        start(b, &pair[0]);
+        start(h, &pair[0]);
         pair[1] = pair[0];
         pair[0].seq += 1000000;
-        start(b, &pair[1]);
-        check(clones_are_found(b, pair, 0), b, seed, "the clone was not found");
-        bench_free(b);
+        start(h, &pair[1]);
+        check(clones_are_found(h, pair, 0), h, seed, "the clone was not found");
+        history_free(h);
     }
 }
 
@@ -252,63 +244,63 @@ static void test_clone_from_long_ago_is_found(void)
 static void test_clones_that_throw_each_other_out_are_found(void)
 {
     for (unsigned lead = 0; lead < 4; lead++) {
-        struct bench *b = bench_new(lead);
+        struct history *h = history_new(lead);
         struct node pair[2] = {{.assigned = 1}};
-        start(b, &pair[0]);
+        start(h, &pair[0]);
         pair[1] = pair[0];
         pair[0].seq += lead;
-        pair[1].boot = ++b->boots;
-        for (unsigned i = 0; i < 600 && !is_quarantined(b); i++) {
+        pair[1].boot = ++h->boots;
+        for (unsigned i = 0; i < 600 && !is_quarantined(h); i++) {
             struct node *n = &pair[i % 2];
-            b->now_s += i % 2;
-            speak(b, n);
-            listen(b, n);
+            h->bench->now_s += i % 2;
+            speak(h, n);
+            listen(h, n);
             n->seq++; /* the link went down */
         }
-        check(is_quarantined(b), b, lead, "the clones were not found");
-        bench_free(b);
+        check(is_quarantined(h), h, lead, "the clones were not found");
+        history_free(h);
     }
 }
 
 static void test_quarantined_agent_is_heard_no_more_until_it_is_released(void)
 {
-    struct bench *b = bench_new(1);
+    struct history *h = history_new(1);
     struct node n = {.assigned = 1}, twin;
     struct blocked_agent blocked[2];
-    start(b, &n);
+    start(h, &n);
     twin = n;
-    twin.boot = ++b->boots;
-    speak(b, &n);
+    twin.boot = ++h->boots;
+    speak(h, &n);
     twin.seq = n.seq;
-    speak(b, &twin);
-    uint64_t changes = manager_blocked_changes(b->m);
+    speak(h, &twin);
+    uint64_t changes = manager_blocked_changes(h->bench->m);
     n.seq = twin.seq;
-    speak(b, &n);
-    CU_ASSERT_TRUE(is_quarantined(b));
-    CU_ASSERT_FALSE(manager_agent(b->m, 1)->flags & AGENT_ONLINE);
-    CU_ASSERT_EQUAL(b->out.alarms[0].number, 1);
-    CU_ASSERT_NOT_EQUAL(manager_blocked_changes(b->m), changes);
-    CU_ASSERT_EQUAL(manager_blocked(b->m, blocked, 2), 1);
+    speak(h, &n);
+    CU_ASSERT_TRUE(is_quarantined(h));
+    CU_ASSERT_FALSE(manager_agent(h->bench->m, 1)->flags & AGENT_ONLINE);
+    CU_ASSERT_EQUAL(h->bench->out.alarms[0].number, 1);
+    CU_ASSERT_NOT_EQUAL(manager_blocked_changes(h->bench->m), changes);
+    CU_ASSERT_EQUAL(manager_blocked(h->bench->m, blocked, 2), 1);
     CU_ASSERT_EQUAL(blocked[0].joined_s, 1000000);
-    uint64_t before = manager_counters(b->m)->blocked;
-    speak(b, &n);
-    speak(b, &twin);
-    CU_ASSERT_EQUAL(manager_counters(b->m)->blocked, before + 2);
-    CU_ASSERT_EQUAL(b->out.persist_count, 0);
-    step(b, &(struct manager_event){.type = MANAGER_JOIN});
-    CU_ASSERT_EQUAL(b->out.joined, JOINED_REVOKED);
+    uint64_t before = manager_counters(h->bench->m)->blocked;
+    speak(h, &n);
+    speak(h, &twin);
+    CU_ASSERT_EQUAL(manager_counters(h->bench->m)->blocked, before + 2);
+    CU_ASSERT_EQUAL(h->bench->out.persist_count, 0);
+    happen(h, &(struct manager_event){.type = MANAGER_JOIN});
+    CU_ASSERT_EQUAL(h->bench->out.joined, JOINED_REVOKED);
 
     struct command release = {.type = COMMAND_AGENT_RELEASE};
-    step(b, &(struct manager_event){.type = MANAGER_COMMAND, .command = &release});
-    CU_ASSERT_EQUAL(b->out.rv, 0);
-    CU_ASSERT_EQUAL(manager_blocked(b->m, blocked, 2), 0);
+    happen(h, &(struct manager_event){.type = MANAGER_COMMAND, .command = &release});
+    CU_ASSERT_EQUAL(h->bench->out.rv, 0);
+    CU_ASSERT_EQUAL(manager_blocked(h->bench->m, blocked, 2), 0);
     n.seq = 1; /* the right one was set up anew: it may count from anywhere */
-    speak(b, &n);
-    CU_ASSERT_TRUE(manager_agent(b->m, 1)->flags & AGENT_ONLINE);
-    CU_ASSERT_EQUAL(manager_agent(b->m, 1)->seq, 1);
-    step(b, &(struct manager_event){.type = MANAGER_JOIN});
-    CU_ASSERT_EQUAL(b->out.joined, JOINED_ACCEPTED);
-    bench_free(b);
+    speak(h, &n);
+    CU_ASSERT_TRUE(manager_agent(h->bench->m, 1)->flags & AGENT_ONLINE);
+    CU_ASSERT_EQUAL(manager_agent(h->bench->m, 1)->seq, 1);
+    happen(h, &(struct manager_event){.type = MANAGER_JOIN});
+    CU_ASSERT_EQUAL(h->bench->out.joined, JOINED_ACCEPTED);
+    history_free(h);
 }
 
 static const struct suite_test tests[] = {

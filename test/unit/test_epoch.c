@@ -1,34 +1,10 @@
 /* What a restored manager learns from its agents, and what it doesn't believe. */
-#include "manager/core/manager.h"
-#include "test/suite.h"
-
-#include <stdlib.h>
+#include "test/manager_bench.h"
 
 #define DAY_S 86400
 
 static const struct manager_limits small = {
     .agents = 2, .cohorts = 2, .deployments = 2, .bundles = 3, .batches = 2};
-
-struct bench {
-    struct manager *m;
-    struct manager_out out;
-    uint64_t now_s;
-    uint32_t seq;
-    uint64_t scratch[MANAGER_SCRATCH_MAX / sizeof(uint64_t)];
-};
-
-static void step(struct bench *b, struct manager_event *ev)
-{
-    struct arena scratch = arena_on((uint8_t *)b->scratch, sizeof b->scratch);
-    ev->now_s = b->now_s;
-    manager_step(b->m, ev, &scratch, &b->out);
-}
-
-static int run(struct bench *b, const struct command *c)
-{
-    step(b, &(struct manager_event){.type = MANAGER_COMMAND, .command = c});
-    return b->out.rv;
-}
 
 /* Agent 1 holds assignment 2.1 and is in a cohort with document 2.101. */
 static struct bench *bench_new(uint64_t restored_s, uint32_t epoch)
@@ -40,21 +16,13 @@ static struct bench *bench_new(uint64_t restored_s, uint32_t epoch)
                                       .restored_base = 100,
                                       .document_life_s = 7 * DAY_S,
                                       .policy = POLICY_DEFAULT};
-    struct bench *b = calloc(1, sizeof *b);
-    b->m = manager_init(calloc(1, manager_size(&small)), &options);
-    b->now_s = 10 * DAY_S;
+    struct bench *b = bench_on(&options, 10 * DAY_S);
     struct command c = {.type = COMMAND_TOKEN_CREATE,
                         .token = {.count = 1, .uses = 1, .expires_s = 100 * DAY_S, .labels = ""}};
     CU_ASSERT_EQUAL(run(b, &c), 0);
     step(b, &(struct manager_event){.type = MANAGER_JOIN});
     CU_ASSERT_EQUAL(manager_cohort(b->m, 0)->revision.number, 101);
     return b;
-}
-
-static void bench_free(struct bench *b)
-{
-    free(b->m);
-    free(b);
 }
 
 /* The epoch that is persisted after this report; 0: none. */

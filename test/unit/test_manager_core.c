@@ -1,17 +1,6 @@
-#include "manager/core/manager.h"
-#include "test/suite.h"
+#include "test/manager_bench.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-
-/* A manager with small tables and room for one step. */
-struct bench {
-    struct manager *m;
-    struct arena scratch;
-    uint8_t *memory;
-    struct manager_out out;
-    uint64_t now_s;
-};
 
 static const struct manager_limits small = {
     .agents = 3, .cohorts = 3, .deployments = 140, .bundles = 4, .batches = 4};
@@ -23,43 +12,7 @@ static struct bench *bench_new(void)
                                       .cohort_secret = {{7}},
                                       .policy = POLICY_DEFAULT,
                                       .document_life_s = 1000};
-    struct bench *b = calloc(1, sizeof *b);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(b);
-    b->m = manager_init(calloc(1, manager_size(&small)), &options);
-    b->memory = malloc(MANAGER_SCRATCH_MAX);
-    b->scratch = arena_on(b->memory, MANAGER_SCRATCH_MAX);
-    b->now_s = 1000000;
-    return b;
-}
-
-static void bench_free(struct bench *b)
-{
-    free(b->m);
-    free(b->memory);
-    free(b);
-}
-
-static void step(struct bench *b, struct manager_event *ev)
-{
-    ev->now_s = b->now_s;
-    arena_reset(&b->scratch);
-    manager_step(b->m, ev, &b->scratch, &b->out);
-}
-
-static int run(struct bench *b, const struct command *c)
-{
-    struct manager_event ev = {.type = MANAGER_COMMAND};
-    ev.command = c;
-    step(b, &ev);
-    return b->out.rv;
-}
-
-static unsigned persisted(const struct bench *b, enum persist_type type)
-{
-    unsigned count = 0;
-    for (uint32_t i = 0; i < b->out.persist_count; i++)
-        count += b->out.persist[i].type == type;
-    return count;
+    return bench_on(&options, 1000000);
 }
 
 /* The command is refused with this code and sentence, and nothing is to be persisted. */

@@ -1,38 +1,7 @@
-#include "manager/core/manager.h"
-#include "test/suite.h"
-
-#include <stdlib.h>
+#include "test/manager_bench.h"
 
 static const struct manager_limits small = {
     .agents = 4, .cohorts = 3, .deployments = 2, .bundles = 2, .batches = 6};
-
-struct bench {
-    struct manager *m;
-    struct manager_out out;
-    uint64_t now_s;
-    uint64_t scratch[MANAGER_SCRATCH_MAX / sizeof(uint64_t)];
-};
-
-static void step(struct bench *b, struct manager_event *ev)
-{
-    struct arena scratch = arena_on((uint8_t *)b->scratch, sizeof b->scratch);
-    ev->now_s = b->now_s;
-    manager_step(b->m, ev, &scratch, &b->out);
-}
-
-static int run(struct bench *b, const struct command *c)
-{
-    step(b, &(struct manager_event){.type = MANAGER_COMMAND, .command = c});
-    return b->out.rv;
-}
-
-static unsigned persisted(const struct bench *b, enum persist_type type)
-{
-    unsigned count = 0;
-    for (uint32_t i = 0; i < b->out.persist_count; i++)
-        count += b->out.persist[i].type == type;
-    return count;
-}
 
 static struct key_id id_of(uint8_t first)
 {
@@ -71,21 +40,13 @@ static struct bench *bench_new(void)
 {
     struct manager_options options = {
         .limits = small, .epoch = 1, .document_life_s = 86400, .policy = POLICY_DEFAULT};
-    struct bench *b = calloc(1, sizeof *b);
+    struct bench *b = bench_on(&options, 1000000);
     struct command c = tokens("env=prod", 1);
-    b->now_s = 1000000;
-    b->m = manager_init(calloc(1, manager_size(&small)), &options);
     CU_ASSERT_EQUAL(run(b, &c), 0);
     for (uint8_t i = 0; i < 3; i++)
         CU_ASSERT_EQUAL(join(b, 0, i, (uint8_t)(11 + i)), JOINED_ACCEPTED);
     report(b, 1, 11, 500);
     return b;
-}
-
-static void bench_free(struct bench *b)
-{
-    free(b->m);
-    free(b);
 }
 
 static struct command on_agent(enum command_type type, uint8_t id)
