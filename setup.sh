@@ -6,8 +6,8 @@ set -eu
 build='cmake ninja-build ccache gcc libc6-dev pkg-config libcurl4-openssl-dev libgnutls28-dev
 libjansson-dev libmbedtls-dev libmicrohttpd-dev libmosquitto-dev libmsgpack-dev libqrencode-dev
 libsqlite3-dev libyaml-dev libzstd-dev mosquitto mosquitto-clients'
-test='clang clang-format clang-tidy codespell cppcheck curl jq libclang-rt-14-dev libcunit1-dev
-openssl procps python3 python3-pyzbar shellcheck sqlite3'
+test='clang clang-format clang-tidy codespell cppcheck curl jq libclang-rt-dev libcunit1-dev
+openssl procps python3 python3-zbar shellcheck sqlite3'
 
 usage='usage: sh setup.sh [--test]
 Installs the Debian packages that building and running Dunlin needs.

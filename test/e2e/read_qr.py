@@ -5,7 +5,7 @@ of a terminal that ignores colours and is dark."""
 import re
 import sys
 
-from pyzbar import pyzbar
+import zbar
 
 MODULE = 4  # pixels
 HALVES = {" ": (255, 255), "\u2580": (0, 255), "\u2584": (255, 0), "\u2588": (0, 0)}
@@ -18,10 +18,12 @@ def main():
     if "--invert" in sys.argv:
         rows = [[255 - p for p in row] for row in rows]
     pixels = bytes(p for row in rows for _ in range(MODULE) for p in row for _ in range(MODULE))
-    found = pyzbar.decode((pixels, len(rows[0]) * MODULE, len(rows) * MODULE))
-    if len(found) != 1 or found[0].type != "QRCODE":
+    picture = zbar.Image(len(rows[0]) * MODULE, len(rows) * MODULE, "Y800", pixels)
+    zbar.ImageScanner().scan(picture)
+    found = list(picture)
+    if len(found) != 1 or str(found[0].type) != "QRCODE":
         sys.exit(f"{len(found)} codes in a picture of {len(rows[0])} x {len(rows)} modules")
-    print(found[0].data.decode())
+    print(found[0].data)
 
 
 main()
