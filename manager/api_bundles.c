@@ -67,7 +67,10 @@ void api_bundles_show(struct request *r)
 
 void api_bundles_remove(struct request *r)
 {
-    struct command command = {.type = COMMAND_BUNDLE_REMOVE};
+    struct command command = {
+        .type = COMMAND_BUNDLE_REMOVE,
+        .bundle_name = {.force = request_argument(r, "force") != NULL},
+    };
     if (split_name(r, &command.bundle_name.name, &command.bundle_name.version))
         request_command(r, &command, request_finish_empty);
 }

@@ -52,7 +52,7 @@ static int report(struct pushing *p, const struct manifest *m, json_t *answer);
 static int list(struct cli *cli);
 static int show(struct cli *cli);
 static int remove_bundle(struct cli *cli);
-static int call(struct cli *cli, const char *method, json_t **answer);
+static int call(struct cli *cli, const char *method, const char *query, json_t **answer);
 
 static const struct flag push_flags[] = {
     {.name = "name",
@@ -98,6 +98,12 @@ static const struct flag push_flags[] = {
      .help = "time between two tries of hooks/health"},
 };
 
+static const struct flag remove_flags[] = {
+    {.name = "force",
+     .kind = FLAG_SWITCH,
+     .help = "also when a deployment would go back to it: from then on it can't"},
+};
+
 const struct verb bundle_verbs[4] = {
     {
         .name = "bundle push",
@@ -133,7 +139,8 @@ const struct verb bundle_verbs[4] = {
     {
         .name = "bundle remove",
         .operands = "NAME@V",
-        .summary = "forget a bundle that no deployment uses",
+        .summary = "forget a bundle that no deployment uses, nor would go back to",
+        .flags = FLAGS(remove_flags),
         .words_min = 1,
         .words_max = 1,
         .run = remove_bundle,
@@ -415,7 +422,7 @@ static int show(struct cli *cli)
 {
     json_t *answer = NULL, *value;
     const char *key;
-    int rv = call(cli, "GET", &answer);
+    int rv = call(cli, "GET", "", &answer);
     if (rv < 0 || !answer)
         return rv;
     struct table *t = table_new(2, NULL);
@@ -440,7 +447,7 @@ static int show(struct cli *cli)
 static int remove_bundle(struct cli *cli)
 {
     json_t *answer = NULL;
-    int rv = call(cli, "DELETE", &answer);
+    int rv = call(cli, "DELETE", args_has(&cli->args, "force") ? "?force=1" : "", &answer);
     if (rv < 0 || !answer)
         return rv;
     printf("%s is forgotten\n", cli_word(cli, 0));
@@ -448,10 +455,17 @@ static int remove_bundle(struct cli *cli)
     return 0;
 }
 
-/* On the bundle that the operand NAME@V names. */
-static int call(struct cli *cli, const char *method, json_t **answer)
+/* On the bundle that the operand NAME@V names; `query` follows on its route. */
+static int call(struct cli *cli, const char *method, const char *query, json_t **answer)
 {
     struct bundle_name name;
+    char route[CLIENT_ROUTE_MAX];
     int rv = bundle_name_parse(&name, cli_word(cli, 0), &cli->em);
-    return rv < 0 ? rv : cli_call_on(cli, method, "bundles", cli_word(cli, 0), NULL, NULL, answer);
+    if (rv == 0)
+        rv = client_route(route, "bundles", cli_word(cli, 0), NULL, &cli->em);
+    if (rv < 0)
+        return rv;
+    size_t len = strlen(route);
+    snprintf(route + len, sizeof route - len, "%s", query);
+    return cli_call(cli, method, route, NULL, answer);
 }

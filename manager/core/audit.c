@@ -86,6 +86,7 @@ void audit_command(struct audit_entry *e, const struct manager *m, const struct 
         break;
     case COMMAND_BUNDLE_REMOVE:
         OBJECT(e, "bundle %s@%s", c->bundle_name.name, c->bundle_name.version);
+        DETAIL(e, "%s", c->bundle_name.force ? "force" : "");
         break;
     case COMMAND_DEPLOY:
     case COMMAND_PAUSE:

@@ -127,6 +127,32 @@ static const struct deployment_row *user_of(const struct manager *m, uint32_t bu
     return NULL;
 }
 
+/* The newest entry of the history that a deployment can go back to, or -1. `version` NULL: whatever
+ * it ran before. */
+static int way_back(const struct manager *m, const struct deployment_row *d, const char *version)
+{
+    for (uint32_t i = 1; i < d->history_count; i++) {
+        const struct bundle_row *b = &m->bundles[d->history[i].bundle];
+        bool other = d->history[i].bundle != d->history[0].bundle;
+        if (!b->removed && (version ? strcmp(b->version, version) == 0 : other))
+            return (int)i;
+    }
+    return -1;
+}
+
+/* Who would go back to it. Devices keep the tree they ran before, but those that went back to it
+ * need its content to mend it. */
+static const struct deployment_row *fallback_of(const struct manager *m, uint32_t bundle)
+{
+    for (uint32_t i = 0; i < m->deployment_count; i++) {
+        const struct deployment_row *d = &m->deployments[i];
+        int entry = d->removed ? -1 : way_back(m, d, NULL);
+        if (entry >= 0 && d->history[entry].bundle == bundle)
+            return d;
+    }
+    return NULL;
+}
+
 static int find_bundle(struct turn *t, const char *name, const char *version)
 {
     int64_t index = manager_find_bundle(t->m, name, version);
@@ -145,6 +171,12 @@ static void bundle_remove(struct turn *t)
     const struct deployment_row *user = user_of(t->m, (uint32_t)index);
     if (user) {
         REFUSE(t, ERR_BUSY, "%s@%s is deployed by %s: remove or change that deployment first",
+               c->bundle_name.name, c->bundle_name.version, user->name);
+        return;
+    }
+    user = c->bundle_name.force ? NULL : fallback_of(t->m, (uint32_t)index);
+    if (user) {
+        REFUSE(t, ERR_BUSY, "%s@%s is what %s would go back to: say --force if it never shall",
                c->bundle_name.name, c->bundle_name.version, user->name);
         return;
     }
@@ -311,12 +343,9 @@ static void set_paused(struct turn *t, bool paused)
 static int rollback_target(struct turn *t, const struct deployment_row *d)
 {
     const char *version = t->ev->command->deployment.version;
-    for (uint32_t i = 1; i < d->history_count; i++) {
-        const struct bundle_row *b = &t->m->bundles[d->history[i].bundle];
-        bool other = d->history[i].bundle != d->history[0].bundle;
-        if (!b->removed && (version ? strcmp(b->version, version) == 0 : other))
-            return (int)i;
-    }
+    int entry = way_back(t->m, d, version);
+    if (entry >= 0)
+        return entry;
     if (version)
         return REFUSE(t, ERR_NOT_FOUND,
                       "%s has no version %.64s in its history: see `dunlin deployment show %s`",

@@ -292,7 +292,8 @@ struct command {
         struct {
             const char *name;
             const char *version;
-        } bundle_name; /* BUNDLE_REMOVE */
+            bool force; /* also when a deployment would go back to it */
+        } bundle_name;  /* BUNDLE_REMOVE */
         struct {
             const char *name; /* of the deployment */
             const char *bundle;

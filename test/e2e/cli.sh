@@ -312,6 +312,7 @@ test_updates()
     expect 0 deployment rollback app && says "goes back: app@1" && expect 0 wait app
     expect 0 deployment rollback app --to 2 --json && json '.version == "2"' && expect 0 wait app
     expect 1 deployment rollback app --to 7 && complains "7"
+    expect 1 bundle remove app@1 && complains "app@1 is what app would go back to"
     expect 0 deployment show app && says "Ready" && says "GENERATION"
 
     # A version whose hook fails: the agent keeps the one before, and says so.

@@ -384,11 +384,37 @@ static void test_deployed_bundle_is_not_removed(void)
     c.bundle_name.version = "1";
     refused(b, &c, ERR_BUSY, "app@1 is deployed by web: remove or change that deployment first");
     CU_ASSERT_EQUAL(deploy(b, "web", "2", ""), 0);
+    refused(b, &c, ERR_BUSY, "app@1 is what web would go back to: say --force if it never shall");
+    c.bundle_name.force = true;
     CU_ASSERT_EQUAL(run(b, &c), 0);
     CU_ASSERT_EQUAL(persisted(b, PERSIST_BUNDLE_GONE), 1);
     refused(b, &c, ERR_NOT_FOUND, "there is no bundle app@1: see `dunlin bundle list`");
     struct command back = name_command(COMMAND_ROLLBACK, "web", NULL);
     refused(b, &back, ERR_NOT_FOUND, "web has no earlier version to go back to");
+    bench_free(b);
+}
+
+/* Nobody goes back further than to the last other version, and nobody to what is gone. */
+static void test_bundle_to_go_back_to_is_kept_and_older_ones_are_not(void)
+{
+    struct bench *b = bench_new();
+    for (uint8_t i = 1; i <= 3; i++) {
+        char version[] = {(char)('0' + i), '\0'};
+        push(b, "app", version, i);
+        deploy(b, "web", version, "");
+    }
+    struct command c = {.type = COMMAND_BUNDLE_REMOVE, .bundle_name = {"app", "1", false}};
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    c.bundle_name.version = "2";
+    refused(b, &c, ERR_BUSY, "app@2 is what web would go back to: say --force if it never shall");
+    c.bundle_name.version = "3";
+    c.bundle_name.force = true;
+    refused(b, &c, ERR_BUSY, "app@3 is deployed by web: remove or change that deployment first");
+    struct command gone = name_command(COMMAND_DEPLOYMENT_REMOVE, "web", NULL);
+    CU_ASSERT_EQUAL(run(b, &gone), 0);
+    c.bundle_name.version = "2";
+    c.bundle_name.force = false;
+    CU_ASSERT_EQUAL(run(b, &c), 0);
     bench_free(b);
 }
 
@@ -751,6 +777,7 @@ static const struct suite_test tests[] = {
     TEST(test_trust_documents_come_one_after_the_other),
     TEST(test_bundles_are_immutable_and_have_names_and_limits),
     TEST(test_deployed_bundle_is_not_removed),
+    TEST(test_bundle_to_go_back_to_is_kept_and_older_ones_are_not),
     TEST(test_deploying_is_refused_for_each_reason),
     TEST(test_unknown_deployments_are_named),
     TEST(test_same_words_again_change_nothing),
