@@ -237,6 +237,12 @@ static void log_store(const struct agent_store *st, const struct store_incoming 
         log_event(LOG_INFO, "certificate-renewed", "bytes=%zu", in->certificate.len);
     else if (st->type == AGENT_STORE_SEQ)
         log_event(LOG_DEBUG, "numbers-reserved", "below=%u", st->seq);
+    else if (st->type == AGENT_STORE_SHUT_OUT && st->shut_out_s)
+        log_event(LOG_WARN, "shut-out",
+                  "what=\"an operator took this agent out of the fleet, or another device seems to "
+                  "be it\"");
+    else if (st->type == AGENT_STORE_SHUT_OUT)
+        log_event(LOG_INFO, "let-in", "what=\"this agent is of the fleet again\"");
 }
 
 static void perform(struct driver *d, const struct agent_action *a)

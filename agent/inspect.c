@@ -5,6 +5,7 @@
 #include "agent/hook.h"
 #include "agent/store.h"
 #include "agent/tree.h"
+#include "base/date.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -145,6 +146,9 @@ static void print_people(struct inspector *i)
     static struct shown shown;
     printf("agent      %u%s\n", id->number,
            s->assignment.removed ? ", removed from its fleet" : "");
+    if (s->shut_out_s)
+        printf("           shut out of its fleet since %s: ask an operator why\n",
+               date_text(s->shut_out_s).text);
     printf("id         %s\n", key_id_hex(&id->id).text);
     printf("labels     %s\n", labels[0] ? labels : "none");
     for (uint32_t c = 0; c < id->cell_count; c++)
@@ -183,8 +187,13 @@ static void print_json(struct inspector *i)
     const struct store *s = &i->store;
     const struct identity *id = &s->identity;
     static struct shown shown;
-    printf("{\"number\":%u,\"id\":\"%s\",\"removed\":%s,\"labels\":", id->number,
+    printf("{\"number\":%u,\"id\":\"%s\",\"removed\":%s,\"shut_out\":", id->number,
            key_id_hex(&id->id).text, s->assignment.removed ? "true" : "false");
+    if (s->shut_out_s)
+        json_text(span_text(date_text(s->shut_out_s).text));
+    else
+        printf("null");
+    printf(",\"labels\":");
     json_labels(&s->assignment.labels);
     printf(",\"brokers\":[");
     for (uint32_t c = 0; c < id->cell_count; c++) {

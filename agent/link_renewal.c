@@ -6,6 +6,7 @@
 #include "sync/renewal.h"
 
 static void ask(struct link *l, const struct topic_name *answer, const struct topic_name *question);
+static void tell_shut_out(struct link *l);
 static int accept_certificate(struct link *l, struct span der);
 
 void link_renew(struct link *l)
@@ -48,6 +49,8 @@ void link_renewal_take(struct link *l, struct span payload)
         log_event(LOG_DEBUG, "renewal-ignored", "error=%s", err_name(rv));
         return;
     }
+    if (r.code == JOINED_REVOKED)
+        tell_shut_out(l);
     if (r.code == JOINED_ACCEPTED)
         rv = accept_certificate(l, r.certificate);
     else
@@ -57,6 +60,12 @@ void link_renewal_take(struct link *l, struct span payload)
                   rv == ERR_REFUSED ? joined_code_text(r.code) : err_name(rv));
     l->answered = l->at_door;
     l->answer = rv;
+}
+
+static void tell_shut_out(struct link *l)
+{
+    struct agent_event ev = {.type = AGENT_SHUT_OUT};
+    l->handler.event(l->handler.context, &ev, NULL);
 }
 
 /* The MAC says that the manager sent it; whether it can be of use is looked at here. */

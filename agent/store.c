@@ -52,6 +52,7 @@ enum meta {
     META_DOCUMENT = 11,
     META_DOOR = 13,
     META_CERTIFICATE = 14,
+    META_SHUT_OUT = 15,
 };
 
 #define POLICY_LEN 16
@@ -82,6 +83,7 @@ static int load_policy(struct policy *p, struct span value);
 static int load_cells(struct identity *id, struct span value);
 static int load_door(struct identity *id, struct span value);
 static int load_certificate(struct identity *id, struct span value);
+static int load_time(uint64_t *out, struct span value);
 static int load_trust(struct store *s, struct span value);
 static int load_assignment(struct store *s, struct span value);
 static int load_document(struct store *s, struct span value);
@@ -99,6 +101,7 @@ static int write_join_signed(struct store *s, const struct joined *j);
 static int write_store(struct store *s, const struct agent_store *st,
                        const struct store_incoming *in);
 static int put_seq(struct store *s, const struct agent_store *st);
+static int put_time(struct store *s, enum meta key, uint64_t time_s);
 static int write_held(struct store *s, const struct held *h);
 static void adopt_store(struct store *s, const struct agent_store *st,
                         const struct store_incoming *in);
@@ -301,6 +304,8 @@ static int load_value(struct store *s, enum meta key, struct span value)
         return load_certificate(id, value);
     case META_SEQ:
         return load_seq(s, value);
+    case META_SHUT_OUT:
+        return load_time(&s->shut_out_s, value);
     case META_ASSIGNMENT:
         return load_assignment(s, value);
     case META_DOCUMENT:
@@ -370,6 +375,14 @@ static int load_certificate(struct identity *id, struct span value)
     id->certificate_len = value.len;
     id->certificate_from_s = c.not_before_s;
     id->certificate_until_s = c.not_after_s;
+    return 0;
+}
+
+static int load_time(uint64_t *out, struct span value)
+{
+    if (value.len != 8)
+        return ERR_DAMAGED;
+    *out = le64_read(value.data);
     return 0;
 }
 
@@ -517,6 +530,7 @@ static void refresh_view(struct store *s)
         .signed_s = newest_s(s),
         .certificate_from_s = s->identity.certificate_from_s,
         .certificate_until_s = s->identity.certificate_until_s,
+        .shut_out_s = s->shut_out_s,
         .held = s->held,
         .held_count = s->held_count,
     };
@@ -638,6 +652,8 @@ static int write_store(struct store *s, const struct agent_store *st,
         return put_meta(s, META_CERTIFICATE, in->certificate);
     case AGENT_STORE_SEQ:
         return put_seq(s, st);
+    case AGENT_STORE_SHUT_OUT:
+        return put_time(s, META_SHUT_OUT, st->shut_out_s);
     }
     return ERR_RANGE;
 }
@@ -648,6 +664,13 @@ static int put_seq(struct store *s, const struct agent_store *st)
     le32_write(bytes, st->seq);
     le64_write(bytes + 4, st->floor_s);
     return put_meta(s, META_SEQ, span_of(bytes, sizeof(bytes)));
+}
+
+static int put_time(struct store *s, enum meta key, uint64_t time_s)
+{
+    uint8_t bytes[8];
+    le64_write(bytes, time_s);
+    return put_meta(s, key, span_of(bytes, sizeof(bytes)));
 }
 
 static int write_held(struct store *s, const struct held *h)
@@ -699,6 +722,9 @@ static void adopt_store(struct store *s, const struct agent_store *st,
     case AGENT_STORE_SEQ:
         s->seq_ceiling = st->seq;
         s->floor_s = st->floor_s;
+        break;
+    case AGENT_STORE_SHUT_OUT:
+        s->shut_out_s = st->shut_out_s;
         break;
     }
 }

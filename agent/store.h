@@ -45,6 +45,7 @@ struct store {
     struct identity identity;
     uint32_t seq_ceiling;
     uint64_t floor_s; /* it is at least this late: as kept, or when this source was committed */
+    uint64_t shut_out_s;
     struct trust trust;
     struct desired document;
     struct assignment assignment;

@@ -247,6 +247,7 @@ static void trace_stores(struct device *d, const struct agent_out *out, int rv)
                         s->type == AGENT_STORE_DOCUMENT     ? "document"
                         : s->type == AGENT_STORE_ASSIGNMENT ? "assignment"
                         : s->type == AGENT_STORE_TRUST      ? "trust"
+                        : s->type == AGENT_STORE_SHUT_OUT   ? "shut out"
                                                             : "certificate",
                         failed);
     }

@@ -74,6 +74,8 @@ void device_renewal_take(struct device *d, struct span payload)
     struct certificate c;
     if (renewed_read(payload, d->renewal_nonce, &d->disk.mac, &r) < 0)
         return;
+    if (r.code == JOINED_REVOKED)
+        device_feed(d, &(struct agent_event){.type = AGENT_SHUT_OUT}, NULL);
     if (r.code == JOINED_ACCEPTED && certificate_read(r.certificate, &c) == 0) {
         struct incoming in = {.certificate = r.certificate};
         device_feed(

@@ -122,6 +122,9 @@ static void adopt(struct disk *d, const struct agent_store *s, const struct inco
         d->seq_ceiling = s->seq;
         d->floor_s = s->floor_s;
         break;
+    case AGENT_STORE_SHUT_OUT:
+        d->shut_out_s = s->shut_out_s;
+        break;
     }
 }
 
@@ -147,6 +150,7 @@ static void refresh_view(struct disk *d)
         .signed_s = newest_s(d),
         .certificate_from_s = d->certificate_from_s,
         .certificate_until_s = d->certificate_until_s,
+        .shut_out_s = d->shut_out_s,
         .held = d->held,
         .held_count = d->held_count,
     };

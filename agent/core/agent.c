@@ -67,6 +67,9 @@ void agent_step(struct agent *a, const struct agent_event *ev, struct arena *scr
     case AGENT_CERTIFICATE:
         renewal_take(&t);
         break;
+    case AGENT_SHUT_OUT:
+        renewal_shut_out(&t);
+        break;
     case AGENT_REFUSED:
         a->counters.refused++;
         break;
@@ -128,6 +131,7 @@ static void on_link_up(struct turn *t)
     struct agent *a = t->a;
     a->link = LINK_UP;
     a->link_up_ms = t->ev->now_ms;
+    renewal_let_in(t);
     a->hello = true;
     a->dirty = true;
     a->status_due_ms = t->ev->now_ms;

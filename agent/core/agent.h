@@ -99,6 +99,7 @@ struct agent_view {
     uint64_t signed_s;           /* the newest time that the manager's keys signed */
     uint64_t certificate_from_s; /* of its certificate; both 0: links are plain, and it has none */
     uint64_t certificate_until_s;
+    uint64_t shut_out_s;     /* since when the manager wants to hear no more of it; 0: it does */
     const struct held *held; /* by rising deployment number */
     uint32_t held_count;     /* at most RECORDS_MAX * 2: those that go and those that come */
 };
@@ -123,6 +124,7 @@ enum agent_store_type {
     AGENT_STORE_TRUST,       /* the trust document of the event */
     AGENT_STORE_CERTIFICATE, /* the certificate of the event */
     AGENT_STORE_SEQ,         /* numbers below `seq` may be used from now on */
+    AGENT_STORE_SHUT_OUT,    /* since `shut_out_s`, or no more */
 };
 
 struct agent_store {
@@ -131,6 +133,7 @@ struct agent_store {
     uint32_t deployment;
     uint32_t seq;
     uint64_t floor_s; /* with `seq`: it is at least this late */
+    uint64_t shut_out_s;
 };
 
 enum agent_action_type {
@@ -196,6 +199,7 @@ enum agent_event_type {
     AGENT_ASSIGNMENT, /* an assignment whose signature holds */
     AGENT_TRUST,      /* the trust document that follows the one that is held, or an older one */
     AGENT_CERTIFICATE, /* a certificate for this agent's key, by the fleet's authority */
+    AGENT_SHUT_OUT,    /* the manager says that there is none for it any more */
     AGENT_REFUSED,     /* bytes that are no valid message, for the counter */
     AGENT_DONE,        /* the action `done` of `deployment` ended with `rv` */
 };

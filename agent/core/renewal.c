@@ -44,3 +44,16 @@ void renewal_take(struct turn *t)
     turn_store(t, AGENT_STORE_CERTIFICATE);
     t->a->link_failures = 0;
 }
+
+/* Kept for people alone: whom the manager takes for revoked may be released, and goes on asking. */
+void renewal_shut_out(struct turn *t)
+{
+    if (t->view->shut_out_s == 0)
+        turn_store(t, AGENT_STORE_SHUT_OUT)->shut_out_s = turn_wall_s(t);
+}
+
+void renewal_let_in(struct turn *t)
+{
+    if (t->view->shut_out_s != 0)
+        turn_store(t, AGENT_STORE_SHUT_OUT)->shut_out_s = 0;
+}

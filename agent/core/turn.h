@@ -50,7 +50,9 @@ void work_tend(struct turn *t);       /* begins what is needed most, when nothin
 /* renewal.c: the next certificate, before this one's end or after it */
 bool renewal_by_door(const struct turn *t); /* no cell would let this agent in */
 void renewal_tend(struct turn *t);
-void renewal_take(struct turn *t); /* AGENT_CERTIFICATE */
+void renewal_take(struct turn *t);     /* AGENT_CERTIFICATE */
+void renewal_shut_out(struct turn *t); /* AGENT_SHUT_OUT */
+void renewal_let_in(struct turn *t);   /* by a cell */
 
 /* report.c: what the manager is told, and when */
 void report_tend(struct turn *t);

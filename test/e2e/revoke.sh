@@ -22,6 +22,17 @@ revoked_serials()
     openssl crl -in "$FLEET/cells/0/crl.pem" -noout -text | grep -c 'Serial Number' || true
 }
 
+# device N FILTER: what the agent's own status says.
+device()
+{
+    dunlin-agent status --dir "$WORK/agent$1" --json | jq -r "$2"
+}
+
+knows_it_is_out()
+{
+    [ "$(device "$1" .shut_out)" != null ]
+}
+
 agent_log_has()
 {
     grep -q "$2" "$WORK/agent$1.log"
@@ -41,6 +52,10 @@ revokes()
     echo "the broker ended its connection within $took_ms ms of the answer"
     within 30 agent_log_has 1 "it is revoked" || fail "it is let in again"
     within 60 agent_log_has 1 "renewal-refused" || fail "it is not told that its certificate is over"
+    within 10 knows_it_is_out 1 || fail "its own status doesn't say that it is shut out"
+    dunlin-agent status --dir "$WORK/agent1" | grep -q "shut out of its fleet since 20" ||
+        fail "its own status doesn't tell people"
+    [ "$(device 2 .shut_out)" = null ] || fail "another agent takes itself for shut out"
     [ "$(revoked_serials)" -gt "$serials" ] || fail "its certificate is not on the list"
     within 10 test "$(kept "$id")" -eq 0 || fail "something is still kept for it"
     [ "$(dunlin status --json | jq .agents.total)" -eq 1 ] || fail "it still counts"

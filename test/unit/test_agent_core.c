@@ -24,6 +24,8 @@ static struct bench b;
 static void adopt(const struct agent_store *s)
 {
     uint32_t at = 0;
+    if (s->type == AGENT_STORE_SHUT_OUT)
+        b.view.shut_out_s = s->shut_out_s;
     if (s->type == AGENT_STORE_DROP || s->type == AGENT_STORE_HELD) {
         uint32_t deployment = s->held ? s->held->deployment : s->deployment;
         while (at < b.view.held_count && b.held[at].deployment != deployment)
@@ -460,6 +462,22 @@ static void test_full_document_is_worked_off_one_by_one(void)
     CU_ASSERT_EQUAL(s.count, 0);
 }
 
+/* Told every hour, written once; only a cell that lets it in again takes it back. */
+static void test_agent_that_is_shut_out_knows_since_when(void)
+{
+    boot(1);
+    feed_type(AGENT_SHUT_OUT);
+    CU_ASSERT_EQUAL(b.view.shut_out_s, 1000);
+    b.view.shut_out_s = 900;
+    for (int i = 0; i < 3; i++) {
+        feed_type(AGENT_SHUT_OUT);
+        feed((struct agent_event){.type = AGENT_LINK_DOWN, .rv = ERR_REFUSED});
+        CU_ASSERT_EQUAL(b.view.shut_out_s, 900);
+    }
+    feed_type(AGENT_LINK_UP);
+    CU_ASSERT_EQUAL(b.view.shut_out_s, 0);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_idle_agent_fits_in_512_bytes),
     TEST(test_first_connection_waits_for_a_reserved_number),
@@ -481,6 +499,7 @@ static const struct suite_test tests[] = {
     TEST(test_waiting_for_the_disk_is_no_attempt),
     TEST(test_everybody_has_a_turn_when_all_downloads_fail),
     TEST(test_full_document_is_worked_off_one_by_one),
+    TEST(test_agent_that_is_shut_out_knows_since_when),
 };
 
 SUITE_MAIN("agent core", tests)

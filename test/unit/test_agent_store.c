@@ -252,6 +252,24 @@ static void test_certificate_tells_the_time_as_well(void)
     tree_free(&dir);
 }
 
+static void test_being_shut_out_outlives_a_restart_and_ends(void)
+{
+    struct tree_path dir = tree_new();
+    struct agent_store told = {.type = AGENT_STORE_SHUT_OUT, .shut_out_s = UINT64_C(1800000000)};
+    open_joined(&dir);
+    CU_ASSERT_EQUAL(store.view.shut_out_s, 0);
+    CU_ASSERT_EQUAL(apply_one(told, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(store.view.shut_out_s, told.shut_out_s);
+    CU_ASSERT_EQUAL(reopen(&dir, NULL), 0);
+    CU_ASSERT_EQUAL(store.view.shut_out_s, told.shut_out_s);
+    told.shut_out_s = 0;
+    CU_ASSERT_EQUAL(apply_one(told, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(reopen(&dir, NULL), 0);
+    CU_ASSERT_EQUAL(store.view.shut_out_s, 0);
+    store_close(&store);
+    tree_free(&dir);
+}
+
 static void test_rows_are_kept_by_rising_number_and_go(void)
 {
     static const uint32_t order[] = {5, 1, 9, 3, 5, UINT32_MAX};
@@ -443,6 +461,7 @@ static const struct suite_test tests[] = {
     TEST(test_every_kind_of_store_survives_a_restart),
     TEST(test_time_is_never_before_the_program_was_written),
     TEST(test_certificate_tells_the_time_as_well),
+    TEST(test_being_shut_out_outlives_a_restart_and_ends),
     TEST(test_rows_are_kept_by_rising_number_and_go),
     TEST(test_a_steps_stores_are_kept_all_or_none),
     TEST(test_full_disk_changes_nothing),
