@@ -80,7 +80,7 @@ struct api {
     struct api_tls *tls;
     struct site site;
     const char *hosts[HOSTS_MAX];
-    char url[DAEMON_HOST_MAX + 16];
+    char url[DAEMON_HOST_MAX + 24];
 };
 
 static int start(struct api *a, const struct api_options *o, struct errmsg *em);
@@ -219,13 +219,16 @@ static int start_remote(struct api *a, const struct api_options *o, struct errms
     a->remote.http = api_listen_remote(o->host, &port, &hooks, em);
     if (!a->remote.http)
         return ERR_IO;
-    snprintf(a->url, sizeof a->url, "https://%s:%d", a->hosts[0], port);
+    address_write("https", a->hosts[0], port, a->url, sizeof a->url);
     return 0;
 }
 
+/* The first name is what operators are told. What listens on loopback alone, nobody finds by the
+ * name that is for others. */
 static void name_site(struct api *a, const struct api_options *o)
 {
-    const char *const all[HOSTS_MAX] = {o->advertise ? o->advertise : o->host, o->host, o->listen,
+    bool elsewhere = o->advertise && !address_is_loopback(o->host);
+    const char *const all[HOSTS_MAX] = {elsewhere ? o->advertise : o->host, o->host, o->listen,
                                         "localhost", "127.0.0.1"};
     a->site = (struct site){.name = "Dunlin API",
                             .hosts = a->hosts,

@@ -21,7 +21,7 @@ struct api_options {
     const struct keyring *keys;
     const char *host;      /* for TCP; "": only the socket */
     int port;              /* 0: any */
-    const char *advertise; /* the name that operators connect to; NULL: `host` */
+    const char *advertise; /* the name that operators elsewhere connect to; NULL: `host` */
     const char *listen;    /* where the brokers are: a name that the certificate has as well */
 };
 

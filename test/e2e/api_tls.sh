@@ -215,7 +215,7 @@ test_wrong_managers()
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=Dunlin" \
         -keyout "$WORK/other.key" -out "$WORK/other.pem" 2>/dev/null
     jq --rawfile ca "$WORK/other.pem" '.ca = $ca' "$WORK/viewer.json" >"$WORK/other.json"
-    jq '.url |= sub("localhost"; "127.0.0.2")' "$WORK/viewer.json" >"$WORK/renamed.json"
+    jq '.url |= sub("127.0.0.1"; "127.0.0.2")' "$WORK/viewer.json" >"$WORK/renamed.json"
     jq 'del(.token)' "$WORK/viewer.json" >"$WORK/useless.json"
     chmod 600 "$WORK"/*.json
     wrong 1 "this is not the manager that the credentials are for" \
@@ -341,6 +341,10 @@ for role in viewer operator admin; do
 done
 jq -r .ca "$WORK/viewer.json" >"$WORK/ca.pem"
 url=$(jq -r .url "$WORK/viewer.json") from=127.0.0.1
+case $url in
+https://127.0.0.1:*[1-9]*) ;;
+*) fail "the credentials name $url, and not where the API listens" ;;
+esac
 for test in roles command_line bad_tokens guessing tls wrong_managers slow_clients noise kill; do
     step "$test"
     "test_$test"
