@@ -202,11 +202,12 @@ void membership_replace(struct turn *t)
     persist(t, PERSIST_SUCCESSOR, place);
 }
 
-static struct successor_row *find_successor(struct manager *m, uint32_t batch, uint32_t index)
+struct successor_row *membership_successor(const struct turn *t)
 {
+    struct manager *m = t->m;
     for (uint32_t i = 0; i < m->successor_count; i++) {
         struct successor_row *s = &m->successors[i];
-        if (s->number && s->batch == batch && s->index == index)
+        if (s->number && s->batch == t->ev->join.batch && s->index == t->ev->join.index)
             return s;
     }
     return NULL;
@@ -230,13 +231,12 @@ static void keep_replaced(struct turn *t, uint32_t number)
     m->blocked_changes++;
 }
 
-uint32_t membership_succeed(struct turn *t)
+enum joined_code membership_succeed(struct turn *t, struct successor_row *s)
 {
     struct manager *m = t->m;
-    struct successor_row *s = find_successor(m, t->ev->join.batch, t->ev->join.index);
-    if (!s || m->replaced_count == BLOCKED_MAX)
-        return 0;
     uint32_t number = s->number;
+    if (m->replaced_count == BLOCKED_MAX)
+        return JOINED_FULL;
     struct agent_row *row = fleet_agent(m, number);
     keep_replaced(t, number);
     if (!agent_in_fleet(row))
@@ -256,7 +256,8 @@ uint32_t membership_succeed(struct turn *t)
     persist(t, PERSIST_SUCCESSOR, (uint32_t)(s - m->successors));
     persist(t, PERSIST_AGENT, number);
     persist(t, PERSIST_STATUS, number);
-    return number;
+    t->out->number = number;
+    return JOINED_ACCEPTED;
 }
 
 /* Linear: few devices are ever replaced, and only joining ones ask. */

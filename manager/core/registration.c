@@ -40,6 +40,18 @@ static enum joined_code add_agent(struct turn *t, struct batch_row *batch)
     return JOINED_ACCEPTED;
 }
 
+/* When no more devices can be replaced, the place is not given, and no other one instead. */
+static enum joined_code take_place(struct turn *t, struct batch_row *batch,
+                                   struct successor_row *successor)
+{
+    enum joined_code code = membership_succeed(t, successor);
+    if (code != JOINED_ACCEPTED)
+        return code;
+    count_use(t, batch);
+    t->m->counters.joins++;
+    return code;
+}
+
 /* The reply to the first request may have been lost: the same device with the same token gets the
  * same answer again. With another token it could be anybody who knows the device's public key. */
 static enum joined_code answer_again(struct turn *t, uint32_t number)
@@ -106,12 +118,8 @@ static enum joined_code decide(struct turn *t)
         return JOINED_REVOKED;
     if (t->ev->now_s >= batch->expires_s)
         return JOINED_EXPIRED;
-    t->out->number = membership_succeed(t);
-    if (!t->out->number)
-        return add_agent(t, batch);
-    count_use(t, batch);
-    m->counters.joins++;
-    return JOINED_ACCEPTED;
+    struct successor_row *successor = membership_successor(t);
+    return successor ? take_place(t, batch, successor) : add_agent(t, batch);
 }
 
 void registration_join(struct turn *t)

@@ -139,8 +139,10 @@ void membership_quarantine(struct turn *t, uint32_t number);
 void membership_revoke(struct turn *t);
 void membership_release(struct turn *t);
 void membership_replace(struct turn *t);
-/* The device that joins takes a place that is kept for its token: the number, or 0. */
-uint32_t membership_succeed(struct turn *t);
+/* The place that is kept for the token of the device that joins, or NULL; and that device takes it.
+ * JOINED_FULL when no more devices can be replaced. */
+struct successor_row *membership_successor(const struct turn *t);
+enum joined_code membership_succeed(struct turn *t, struct successor_row *s);
 bool membership_was_replaced(const struct manager *m, const struct key_id *id);
 
 /* epoch.c */

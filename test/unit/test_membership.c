@@ -254,6 +254,24 @@ static void test_newer_word_on_who_replaces_whom_wins(void)
     bench_free(b);
 }
 
+/* The token is for this place and for no other, also when the place can't be given. */
+static void test_successor_is_refused_when_no_more_devices_can_be_replaced(void)
+{
+    struct bench *b = bench_new();
+    struct command c = replace(11, 0, 3);
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    struct replaced_row old = {.number = 1, .batch = 0, .index = 0};
+    for (uint32_t i = 1; i <= BLOCKED_MAX; i++) {
+        memcpy(old.id.bytes + 8, &i, sizeof i);
+        CU_ASSERT_EQUAL_FATAL(manager_load_replaced(b->m, &old), 0);
+    }
+    CU_ASSERT_EQUAL(manager_load_replaced(b->m, &old), ERR_RANGE);
+    CU_ASSERT_EQUAL(join(b, 0, 3, 21), JOINED_FULL);
+    CU_ASSERT_EQUAL(b->out.persist_count, 0);
+    CU_ASSERT_EQUAL(manager_agent_count(b->m), 3);
+    bench_free(b);
+}
+
 /* A token that was made for nothing but a replacement must not let anybody else in afterwards. */
 static void test_superseded_token_lets_nobody_in(void)
 {
@@ -311,6 +329,7 @@ static const struct suite_test tests[] = {
     TEST(test_revoked_and_removed_agents_can_be_replaced_by_a_fresh_token),
     TEST(test_replacing_is_refused_for_each_reason),
     TEST(test_newer_word_on_who_replaces_whom_wins),
+    TEST(test_successor_is_refused_when_no_more_devices_can_be_replaced),
     TEST(test_superseded_token_lets_nobody_in),
     TEST(test_agent_and_token_that_were_both_promised_are_promised_once),
     TEST(test_orphans_are_listed_for_a_day_up_to_a_limit),
