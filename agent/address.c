@@ -1,18 +1,10 @@
 #include "agent/address.h"
 
 #include "sync/mqtt.h"
+#include "sync/resolve.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
-
-/* Names can be made to mean anything: only numbers are known to be this machine. */
-static bool is_loopback(const char *host)
-{
-    struct in_addr v4;
-    bool is_v4 = inet_pton(AF_INET, host, &v4) == 1;
-    return (is_v4 && ntohl(v4.s_addr) >> 24 == 127) || strcmp(host, "::1") == 0;
-}
 
 int address_check(const char *url, struct errmsg *em)
 {
@@ -20,7 +12,8 @@ int address_check(const char *url, struct errmsg *em)
     int rv = mqtt_parse_url(url, &parsed, em);
     if (rv < 0)
         return rv;
-    if (parsed.scheme == MQTT_TLS || (parsed.scheme == MQTT_PLAIN && is_loopback(parsed.host)))
+    if (parsed.scheme == MQTT_TLS ||
+        (parsed.scheme == MQTT_PLAIN && resolve_is_loopback(parsed.host)))
         return 0;
     return errmsg_set(em, ERR_USAGE,
                       "%.200s: without TLS an agent connects to this machine alone, like "

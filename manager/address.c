@@ -1,8 +1,10 @@
 #include "manager/address.h"
 
 #include "crypto/random.h"
+#include "sync/limits.h"
+#include "sync/mqtt.h"
+#include "sync/resolve.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,18 +13,81 @@
 #define ANY_PORT_MIN 10000
 #define ANY_PORTS 20000
 
+static int check_plain(const char *option, const char *host, struct errmsg *em);
+static int check_public(const char *option, const char *host, const struct daemon_options *o,
+                        struct errmsg *em);
+static int check_broker(const struct daemon_options *o, size_t i, struct errmsg *em);
+
+int address_check_options(const struct daemon_options *o, struct errmsg *em)
+{
+    int rv = o->plain ? check_plain("--listen", o->host, em) : 0;
+    if (rv == 0 && o->plain && o->advertise)
+        rv = check_plain("--advertise", o->advertise, em);
+    if (rv == 0)
+        rv = check_public("--listen", o->host, o, em);
+    if (rv == 0)
+        rv = check_public("--api", o->api_host, o, em);
+    if (rv == 0 && o->cells + o->broker_count > DAEMON_CELLS_MAX)
+        rv = errmsg_set(em, ERR_USAGE, "--cells and --broker: at most %d brokers together",
+                        DAEMON_CELLS_MAX);
+    for (size_t i = 0; rv == 0 && i < o->broker_count; i++)
+        rv = check_broker(o, i, em);
+    return rv;
+}
+
+/* Devices are told it, and refuse plain links to anything else. */
+static int check_plain(const char *option, const char *host, struct errmsg *em)
+{
+    if (resolve_is_loopback(host))
+        return 0;
+    return errmsg_set(em, ERR_USAGE,
+                      "--plain %s %s: without TLS only a loopback address in digits will do, such "
+                      "as 127.0.0.1; leave --plain away to use another",
+                      option, host);
+}
+
+/* An address that stands for all of them is none that anybody can connect to. */
+static int check_public(const char *option, const char *host, const struct daemon_options *o,
+                        struct errmsg *em)
+{
+    if (!address_is_any(host) || o->advertise)
+        return 0;
+    return errmsg_set(em, ERR_USAGE,
+                      "%s %s: others need a name to connect to: say --advertise HOST", option,
+                      host);
+}
+
+/* One broker can't be two cells: our connections would throw each other off. */
+static int check_broker(const struct daemon_options *o, size_t i, struct errmsg *em)
+{
+    struct mqtt_url url;
+    const char *text = o->brokers[i];
+    if (strlen(text) > CELL_URL_MAX)
+        return errmsg_set(em, ERR_USAGE, "--broker: the URL is longer than %d characters",
+                          CELL_URL_MAX);
+    int rv = mqtt_parse_url(text, &url, em);
+    if (rv < 0)
+        return errmsg_wrap(em, rv, "--broker");
+    for (size_t k = 0; k < i; k++)
+        if (strcmp(o->brokers[k], text) == 0)
+            return errmsg_set(em, ERR_USAGE, "--broker %s: it is named twice", text);
+    if (o->plain && (url.scheme != MQTT_PLAIN || !resolve_is_loopback(url.host)))
+        return errmsg_set(em, ERR_USAGE,
+                          "--broker %s: with --plain only a broker on a loopback address will do, "
+                          "as mqtt://127.0.0.1:1883",
+                          text);
+    if (!o->plain && url.scheme != MQTT_TLS)
+        return errmsg_set(
+            em, ERR_USAGE,
+            "--broker %s: links to brokers are TLS: write mqtts://HOST[:PORT], or say "
+            "--plain for tests on one machine",
+            text);
+    return 0;
+}
+
 bool address_is_any(const char *host)
 {
     return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
-}
-
-/* A name that only begins like one is none: 127.0.0.1.example.org is anywhere. */
-bool address_is_loopback(const char *host)
-{
-    struct in_addr v4;
-    if (inet_pton(AF_INET, host, &v4) == 1)
-        return ntohl(v4.s_addr) >> 24 == 127;
-    return strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0;
 }
 
 void address_write(const char *scheme, const char *host, int port, char *out, size_t cap)

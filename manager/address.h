@@ -12,9 +12,12 @@
  * what a program on this machine says. */
 #define ADDRESS_HOSTS_MAX 4
 
+/* Whether we may listen there, be called that, and use those brokers. ERR_USAGE with what to say
+ * instead. */
+int address_check_options(const struct daemon_options *o, struct errmsg *em);
+
 /* 0.0.0.0 and ::, which nobody can connect to by these names. */
 bool address_is_any(const char *host);
-bool address_is_loopback(const char *host);
 
 /* "SCHEME://HOST:PORT", or without the scheme when that is "". */
 void address_write(const char *scheme, const char *host, int port, char *out, size_t cap);

@@ -4,7 +4,6 @@
 #include "manager/backup.h"
 #include "manager/daemon.h"
 #include "manager/porter.h"
-#include "sync/mqtt.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -55,10 +54,11 @@ static const char HELP[] =
     "  --plain                no TLS, no certificates: anybody on this machine may say anything. "
     "For\n"
     "                         tests, on a loopback address only.\n"
-    "  --cells N              brokers to run, 1 to 256. Default: as many as the last time, or 1.\n"
-    "  --broker URL           with --plain: use this broker of the same machine, "
-    "mqtt://HOST[:PORT],\n"
-    "                         which runs already, and start no cells. May be given many times.\n"
+    "  --cells N              brokers to run, 1 to 256. Default: as many as the last time, or 1;\n"
+    "                         with --broker, none.\n"
+    "  --broker URL           use this broker, which somebody else runs: mqtts://HOST[:PORT]. May "
+    "be\n"
+    "                         given many times. With --plain: mqtt://HOST[:PORT] on this machine.\n"
     "  --approve              devices that join wait for `dunlin agent approve`\n"
     "  --heartbeat TIME       agents report at least this often. Default: 15m.\n"
     "  --keepalive TIME       their MQTT keep-alive: a lost link is noticed after one and a half.\n"
@@ -142,8 +142,6 @@ struct call {
 };
 
 static int parse(int argc, char **argv, struct call *call, struct errmsg *em);
-static int check_plain(const struct daemon_options *o, struct errmsg *em);
-static int check_advertised(const struct daemon_options *o, struct errmsg *em);
 static int take(struct call *call, int id, const char *value, struct errmsg *em);
 static int take_listen(struct daemon_options *o, const char *value, struct errmsg *em);
 static int take_api(struct daemon_options *o, const char *value, struct errmsg *em);
@@ -356,36 +354,7 @@ static int parse(int argc, char **argv, struct call *call, struct errmsg *em)
                           argv[optind]);
     if (!call->help && !call->options.dir)
         return errmsg_set(em, ERR_USAGE, "run: say where to keep everything with --dir DIR");
-    int rv = check_plain(&call->options, em);
-    return rv < 0 ? rv : check_advertised(&call->options, em);
-}
-
-static int check_plain(const struct daemon_options *o, struct errmsg *em)
-{
-    if (o->broker_count > 0 && !o->plain)
-        return errmsg_set(em, ERR_USAGE,
-                          "--broker: links to a broker that is not the manager's own have no TLS: "
-                          "say --plain as well");
-    if (!o->plain || address_is_loopback(o->host))
-        return 0;
-    return errmsg_set(em, ERR_USAGE,
-                      "--plain --listen %s: without TLS only a loopback address will do, such as "
-                      "127.0.0.1; leave --plain away to listen elsewhere",
-                      o->host);
-}
-
-/* An address that stands for all of them is none that a device can connect to. */
-static int check_advertised(const struct daemon_options *o, struct errmsg *em)
-{
-    if (address_is_any(o->host) && !o->advertise)
-        return errmsg_set(em, ERR_USAGE,
-                          "--listen %s: devices need a name to connect to: say --advertise HOST",
-                          o->host);
-    if (address_is_any(o->api_host) && !o->advertise)
-        return errmsg_set(em, ERR_USAGE,
-                          "--api %s: operators need a name to connect to: say --advertise HOST",
-                          o->api_host);
-    return 0;
+    return call->help ? 0 : address_check_options(&call->options, em);
 }
 
 static int take(struct call *call, int id, const char *value, struct errmsg *em)
@@ -493,20 +462,8 @@ static int take_number(const char *what, const char *value, unsigned max, unsign
 
 static int take_broker(struct call *call, const char *value, struct errmsg *em)
 {
-    struct mqtt_url url;
     if (call->options.broker_count == DAEMON_CELLS_MAX)
         return errmsg_set(em, ERR_USAGE, "--broker: at most %d of them", DAEMON_CELLS_MAX);
-    if (strlen(value) > CELL_URL_MAX)
-        return errmsg_set(em, ERR_USAGE, "--broker: the URL is longer than %d characters",
-                          CELL_URL_MAX);
-    int rv = mqtt_parse_url(value, &url, em);
-    if (rv < 0)
-        return errmsg_wrap(em, rv, "--broker");
-    if (url.scheme != MQTT_PLAIN || !address_is_loopback(url.host))
-        return errmsg_set(em, ERR_USAGE,
-                          "--broker %s: only a broker on a loopback address will do, as "
-                          "mqtt://127.0.0.1:1883; TLS is for the manager's own",
-                          value);
     call->brokers[call->options.broker_count++] = value;
     return 0;
 }

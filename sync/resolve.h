@@ -8,6 +8,7 @@
 #include "base/err.h"
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -48,5 +49,8 @@ int resolve_descriptor(const struct resolve *r);
 
 /* Asks no more; needed when the answer was not waited for. */
 void resolve_cancel(struct resolve *r);
+
+/* An address of this machine alone, in digits: a name can be made to mean anything. */
+bool resolve_is_loopback(const char *host);
 
 #endif
