@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 struct admission {
+    enum broker_kind kind;
     size_t count;
     struct blocked_agent *blocked; /* in the caller's order */
     struct key_id *ids;            /* in their own */
@@ -18,9 +19,12 @@ static int compose(struct admission *a, const struct keyring *k, uint64_t now_s)
 static int compose_crl(struct admission *a, const struct keyring *k, uint64_t now_s);
 static void discard(struct admission *a);
 
-struct admission *admission_new(void)
+struct admission *admission_new(enum broker_kind kind)
 {
-    return calloc(1, sizeof(struct admission));
+    struct admission *a = calloc(1, sizeof *a);
+    if (a)
+        a->kind = kind;
+    return a;
 }
 
 void admission_free(struct admission *a)
@@ -34,7 +38,7 @@ void admission_free(struct admission *a)
 int admission_set(struct admission *a, const struct keyring *k, const struct blocked_agent *blocked,
                   size_t count, uint64_t now_s, struct errmsg *em)
 {
-    struct admission next = {0};
+    struct admission next = {.kind = a->kind};
     int rv = copy(&next, blocked, count);
     if (rv == 0)
         rv = compose(&next, k, now_s);
@@ -85,7 +89,7 @@ static int compose(struct admission *a, const struct keyring *k, uint64_t now_s)
     if (!a->acl.data)
         return ERR_NO_MEMORY;
     struct buffer acl = a->acl;
-    int rv = broker_config_acl(BROKER_CELL, a->ids, a->count, &acl);
+    int rv = broker_config_acl(a->kind, a->ids, a->count, &acl);
     a->acl.len = acl.len;
     qsort(a->ids, a->count, sizeof *a->ids, by_bytes);
     return rv < 0 ? rv : compose_crl(a, k, now_s);

@@ -6,12 +6,14 @@
 #ifndef DUNLIN_MANAGER_ADMISSION_H
 #define DUNLIN_MANAGER_ADMISSION_H
 
+#include "manager/broker.h"
 #include "manager/certificates.h"
 
 struct admission;
 
-/* Nobody is kept out, and nothing composed. NULL when there is no memory. */
-struct admission *admission_new(void);
+/* For brokers of that kind. Nobody is kept out, and nothing composed. NULL when there is no memory.
+ */
+struct admission *admission_new(enum broker_kind kind);
 void admission_free(struct admission *a);
 
 /* Composes both for this list, which is copied. On error all stays as it was. */

@@ -336,7 +336,7 @@ static bool same_config(const struct broker *b)
     char path[FILE_PATH_MAX];
     char config[BROKER_CONFIG_MAX];
     struct buffer content = buffer_on(config, sizeof config);
-    return file_path(path, NULL, "%s/mosquitto.conf", b->dir) == 0 &&
+    return file_path(path, NULL, "%s/" BROKER_CONFIG_FILE, b->dir) == 0 &&
            file_read(path, &content, NULL) == 0 &&
            span_equal(span_buffer(&content), span_of(b->config, b->config_len));
 }
@@ -349,7 +349,7 @@ static int spawn(struct broker *b, struct errmsg *em)
                           "--listen HOST:PORT",
                           b->host, b->port, strerror(errno));
     char path[FILE_PATH_MAX], old[FILE_PATH_MAX];
-    int rv = file_path(path, em, "%s/mosquitto.conf", b->dir);
+    int rv = file_path(path, em, "%s/" BROKER_CONFIG_FILE, b->dir);
     if (rv == 0)
         rv = file_write(path, span_of(b->config, b->config_len), 0600, em);
     if (rv == 0)
@@ -373,7 +373,7 @@ static int spawn(struct broker *b, struct errmsg *em)
 static int run_child(struct broker *b, int lock, int log, struct errmsg *em)
 {
     char config_path[FILE_PATH_MAX];
-    int rv = file_path(config_path, em, "%s/mosquitto.conf", b->dir);
+    int rv = file_path(config_path, em, "%s/" BROKER_CONFIG_FILE, b->dir);
     if (rv < 0)
         return rv;
     pid_t parent = getpid();

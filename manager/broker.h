@@ -28,15 +28,16 @@
 #define BROKER_GATE_SOCKET "public"
 
 enum broker_kind {
-    BROKER_CELL, /* for agents: on a port, with their certificates; it remembers over restarts */
-    BROKER_DOOR, /* for devices that want to join: on a socket, behind the porter */
+    BROKER_CELL,    /* for agents: on a port, with their certificates; it remembers over restarts */
+    BROKER_DOOR,    /* for devices that want to join: on a socket, behind the porter */
+    BROKER_FOREIGN, /* a cell that somebody else runs: the manager comes as agents do */
 };
 
 struct broker_options {
     const char *dir; /* its own folder; made when missing */
     enum broker_kind kind;
     bool plain;       /* no TLS, and a cell's port without identities: for loopback only */
-    const char *host; /* to listen on, an address or a name; a door has none */
+    const char *host; /* to listen on, an address or a name; a door has none; NULL: everywhere */
     int port;
     /* A port that others have is no error, but waited for like the end of the wait after a death.
      * So a cell that devices know comes back when its killed Mosquitto, which gives the lock back

@@ -1,6 +1,7 @@
 #include "manager/broker_config.h"
 
 #include "bundles/chunk.h"
+#include "manager/pass.h"
 #include "sync/join.h"
 
 #include <stdio.h>
@@ -45,14 +46,26 @@ static const char STRANGERS[] = "allow_anonymous true\n"
  * below `user` Mosquitto looks at the denials first. Reading is refused when a message would be
  * delivered; anybody may subscribe to anything.
  */
+#define RIGHTS_OF_AGENTS                                                                           \
+    "pattern write dl1/up/+/%u\n"                                                                  \
+    "pattern read dl1/agent/%u/#\n"                                                                \
+    "pattern read dl1/cohort/+/+\n"                                                                \
+    "pattern read dl1/chunk/+\n"                                                                   \
+    "pattern read dl1/trust/#\n"
+
 static const char *const RIGHTS[] = {
-    [BROKER_CELL] = "pattern write dl1/up/+/%u\n"
-                    "pattern read dl1/agent/%u/#\n"
-                    "pattern read dl1/cohort/+/+\n"
-                    "pattern read dl1/chunk/+\n"
-                    "pattern read dl1/trust/#\n",
+    [BROKER_CELL] = RIGHTS_OF_AGENTS,
+    [BROKER_FOREIGN] = RIGHTS_OF_AGENTS "user " PASS_MANAGER "\n"
+                                        "topic readwrite dl1/#\n",
     [BROKER_DOOR] = "pattern write dl1/join/+\n"
                     "pattern read dl1/joined/+\n",
+};
+
+/* Ours have their logs set aside when these grow; the one of somebody else goes where he looks. */
+static const char *const LOGS[] = {
+    [BROKER_CELL] = "file mosquitto.log",
+    [BROKER_DOOR] = "file mosquitto.log",
+    [BROKER_FOREIGN] = "stderr",
 };
 
 /* Appends as printf does; what doesn't fit shows as a full buffer. */
@@ -71,21 +84,22 @@ static int fits(const struct buffer *out);
 int broker_config_write(const struct broker_options *o, const char *user, struct buffer *out)
 {
     PUT(out,
-        "# Written at each start: edits do not last.\n"
+        "# Written by dunlin-manager: edits do not last.\n"
         "per_listener_settings true\n"
         "check_retain_source false\n"
         "pid_file pid\n"
         "user %s\n"
-        "log_dest file mosquitto.log\n"
+        "log_dest %s\n"
         "log_type error\n"
         "log_type notice\n"
         "connection_messages false\n"
         "allow_duplicate_messages true\n",
-        user);
+        user, LOGS[o->kind]);
     put_limits(o, out);
     put_public(o, out);
-    PUT(out, "listener 0 ./" BROKER_SOCKET "\n"
-             "allow_anonymous true\n");
+    if (o->kind != BROKER_FOREIGN)
+        PUT(out, "listener 0 ./" BROKER_SOCKET "\n"
+                 "allow_anonymous true\n");
     return fits(out);
 }
 
@@ -101,7 +115,7 @@ int broker_config_acl(enum broker_kind kind, const struct key_id *blocked, size_
 
 static void put_limits(const struct broker_options *o, struct buffer *out)
 {
-    if (o->kind == BROKER_CELL)
+    if (o->kind != BROKER_DOOR)
         PUT(out,
             "set_tcp_nodelay true\n"
             "persistence true\n"
@@ -124,8 +138,8 @@ static void put_limits(const struct broker_options *o, struct buffer *out)
 
 static void put_public(const struct broker_options *o, struct buffer *out)
 {
-    if (o->kind == BROKER_CELL)
-        PUT(out, "listener %d %s\n", o->port, o->host);
+    if (o->kind != BROKER_DOOR)
+        PUT(out, "listener %d%s%s\n", o->port, o->host ? " " : "", o->host ? o->host : "");
     else
         PUT(out, "listener 0 ./" BROKER_GATE_SOCKET "\n");
     if (!o->plain)

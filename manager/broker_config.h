@@ -1,6 +1,7 @@
 /*
- * broker_config: what a Mosquitto of ours is told in its files: its configuration, and who may say
- * and hear what. Pure text; it knows nothing of processes and folders.
+ * broker_config: what a Mosquitto is told in its files, ours or one that somebody else runs for us:
+ * its configuration, and who may say and hear what. Pure text; it knows nothing of processes and
+ * folders.
  */
 #ifndef DUNLIN_MANAGER_BROKER_CONFIG_H
 #define DUNLIN_MANAGER_BROKER_CONFIG_H
@@ -9,7 +10,8 @@
 #include "crypto/sign.h"
 #include "manager/broker.h"
 
-/* The files beside mosquitto.conf that it names, in the broker's folder. */
+/* In the broker's folder: what it is started with, and the files that this names. */
+#define BROKER_CONFIG_FILE "mosquitto.conf"
 #define BROKER_CA_FILE "ca.pem"
 #define BROKER_CERTIFICATE_FILE "cert.pem"
 #define BROKER_KEY_FILE "key.pem"

@@ -3,6 +3,7 @@
 #include "base/endian.h"
 #include "base/log.h"
 #include "crypto/random.h"
+#include "manager/pass.h"
 #include "sync/limits.h"
 #include "sync/topic.h"
 #include "sync/wire.h"
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CLIENT_ID "dunlin-manager"
 #define KEEPALIVE_S 30
 /* Comes back when everything retained that was asked for before it has come. */
 #define TOPIC_PROBE "dl1/cell/probe"
@@ -89,14 +89,14 @@ static struct topic mark_topic(enum cell_lane lane);
 
 /* ---- making and freeing ---- */
 
-struct cell *cell_new(const char *url, const struct mac_key *marks,
+struct cell *cell_new(const char *url, const struct mac_key *marks, const struct mqtt_tls *tls,
                       const struct cell_handler *handler)
 {
     struct cell *c = calloc(1, sizeof *c);
     if (!c)
         return NULL;
     struct mqtt_options options = {
-        .client_id = CLIENT_ID, .persistent = true, .keepalive_s = KEEPALIVE_S};
+        .client_id = PASS_MANAGER, .persistent = true, .keepalive_s = KEEPALIVE_S, .tls = tls};
     struct mqtt_handler heard = {.context = c,
                                  .up = on_up,
                                  .down = on_down,

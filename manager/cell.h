@@ -48,8 +48,8 @@ struct cell_handler {
 struct cell;
 
 /* Connects with the first cell_service. NULL when there is no memory. `url` and `marks`, the key
- * that proves marks to be ours, are copied. */
-struct cell *cell_new(const char *url, const struct mac_key *marks,
+ * that proves marks to be ours, are copied; `tls`, which only "mqtts://" needs, is not. */
+struct cell *cell_new(const char *url, const struct mac_key *marks, const struct mqtt_tls *tls,
                       const struct cell_handler *handler);
 void cell_free(struct cell *c);
 

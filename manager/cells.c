@@ -6,6 +6,7 @@
 #include "manager/admission.h"
 #include "manager/broker.h"
 #include "manager/kicker.h"
+#include "manager/pass.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -14,10 +15,10 @@
 struct slot {
     struct cells *cells;
     size_t index;
-    struct broker *broker; /* NULL: not ours, as the next two */
-    struct kicker *kicker;
+    struct broker *broker; /* NULL: not ours, and without a folder */
     char folder[FILE_PATH_MAX];
     struct cell *cell;
+    struct kicker *kicker;
     char url[CELL_URL_MAX + 1]; /* for devices */
 };
 
@@ -26,6 +27,7 @@ struct cells {
     const struct daemon_options *options;
     const struct keyring *keys;
     struct mac_key marks;
+    struct pass pass; /* for others' brokers */
     struct admission *admission;
     uint64_t filed_s; /* the time that the certificates in the folders are as of */
     bool complained;
@@ -45,10 +47,11 @@ static int start_kept(struct slot *s, const struct broker_options *b, struct err
 static int start_fresh(struct slot *s, struct broker_options *b, int first, struct errmsg *em);
 static void stop_unwanted(const char *dir, struct ledger *ledger, unsigned wanted);
 static int connect_slot(struct slot *s, const char *url, struct errmsg *em);
+static bool is_blocked(void *context, const struct key_id *agent);
 static bool showed(const struct pollfd *fds, size_t count);
 static int file_all(struct cells *c, const struct admission *admission, uint64_t now_s,
                     struct errmsg *em);
-static int kick(struct cells *c, const struct key_id *agent, struct errmsg *em);
+static int kick(struct cells *c, const struct blocked_agent *agent, struct errmsg *em);
 static void service_broker(struct slot *s, uint64_t now_ms);
 static void on_message(void *context, const char *topic, struct span payload);
 static int on_next(void *context, enum cell_lane lane, uint64_t after,
@@ -94,6 +97,7 @@ void cells_close(struct cells *c)
         broker_free(c->slots[i].broker);
     }
     admission_free(c->admission);
+    explicit_bzero(&c->pass, sizeof c->pass);
     free(c);
 }
 
@@ -102,8 +106,10 @@ static int open_all(struct cells *c, const struct cells_options *options, struct
 {
     const struct daemon_options *o = options->daemon;
     unsigned kept = (unsigned)ledger_setting(ledger, LEDGER_CELLS);
-    unsigned own = o->broker_count > 0 ? 0 : o->cells > 0 ? o->cells : kept > 0 ? kept : 1;
+    unsigned own = o->cells > 0 ? o->cells : o->broker_count > 0 ? 0 : kept > 0 ? kept : 1;
     int rv = compose_admission(c, options, em);
+    if (rv == 0 && pass_make(&c->pass, c->keys, options->dir, options->now_s) < 0)
+        rv = errmsg_set(em, ERR_CRYPTO, "cannot make a certificate for the manager");
     if (o->plain)
         log_event(LOG_WARN, "links-are-plain",
                   "listen=%s what=\"MQTT without TLS: anybody on this machine may read and write\"",
@@ -128,7 +134,7 @@ static int open_all(struct cells *c, const struct cells_options *options, struct
 static int compose_admission(struct cells *c, const struct cells_options *o, struct errmsg *em)
 {
     c->filed_s = o->now_s;
-    c->admission = admission_new();
+    c->admission = admission_new(BROKER_CELL);
     if (!c->admission)
         return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
     return admission_set(c->admission, c->keys, o->blocked, o->blocked_count, o->now_s, em);
@@ -140,8 +146,9 @@ static int kick_blocked(struct cells *c, const struct blocked_agent *blocked, si
 {
     for (size_t i = 0; i < c->count; i++) {
         struct slot *s = &c->slots[i];
-        for (size_t k = 0; k < count && s->broker && broker_adopted(s->broker); k++)
-            if (kicker_add(s->kicker, &blocked[k].id) < 0)
+        bool ran = !s->broker || broker_adopted(s->broker);
+        for (size_t k = 0; k < count && ran; k++)
+            if (kicker_add(s->kicker, &blocked[k]) < 0)
                 return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
     }
     return 0;
@@ -181,8 +188,7 @@ static int start_own(struct slot *s, const char *dir, struct ledger *ledger, str
         broker_reload(s->broker);
     address_write(o->plain ? "mqtt" : "mqtts", address_public(o), b.port, s->url, sizeof s->url);
     snprintf(url, sizeof url, "unix://%.230s/" BROKER_SOCKET, s->folder);
-    s->kicker = kicker_new(url);
-    return s->kicker ? connect_slot(s, url, em) : errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+    return connect_slot(s, url, em);
 }
 
 /* 1: something is new in the folder. */
@@ -246,8 +252,20 @@ static int connect_slot(struct slot *s, const char *url, struct errmsg *em)
     int rv = mqtt_parse_url(url, &parsed, em);
     if (rv < 0)
         return rv;
-    s->cell = cell_new(url, &s->cells->marks, &heard);
-    return s->cell ? 0 : errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+    bool tls = parsed.scheme == MQTT_TLS;
+    struct kicker_options kicks = {.url = url,
+                                   .pass = tls ? &s->cells->pass : NULL,
+                                   .keys = s->cells->keys,
+                                   .context = s->cells,
+                                   .blocked = is_blocked};
+    s->cell = cell_new(url, &s->cells->marks, &s->cells->pass.link, &heard);
+    s->kicker = kicker_new(&kicks);
+    return s->cell && s->kicker ? 0 : errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+}
+
+static bool is_blocked(void *context, const struct key_id *agent)
+{
+    return cells_blocks(context, agent);
 }
 
 static void on_message(void *context, const char *topic, struct span payload)
@@ -295,14 +313,14 @@ struct cell_info cells_info(const struct cells *c, size_t i)
 int cells_block(struct cells *c, const struct blocked_agent *blocked, size_t count, uint64_t now_s,
                 struct errmsg *em)
 {
-    struct admission *next = admission_new();
+    struct admission *next = admission_new(BROKER_CELL);
     int rv = next ? admission_set(next, c->keys, blocked, count, now_s, em)
                   : errmsg_set(em, ERR_NO_MEMORY, "out of memory");
     if (rv == 0)
         rv = file_all(c, next, now_s, em);
     for (size_t i = 0; rv == 0 && i < count; i++)
         if (!admission_blocks(c->admission, &blocked[i].id))
-            rv = kick(c, &blocked[i].id, em);
+            rv = kick(c, &blocked[i], em);
     if (rv < 0) {
         admission_free(next);
         return rv;
@@ -319,11 +337,12 @@ bool cells_blocks(const struct cells *c, const struct key_id *agent)
 
 void cells_renew(struct cells *c, uint64_t now_s)
 {
-    struct errmsg em = {.text = ""};
-    if (now_s / CERTIFICATES_SERVER_PERIOD_S == c->filed_s / CERTIFICATES_SERVER_PERIOD_S)
-        return;
-    int rv = admission_renew(c->admission, c->keys, now_s, &em);
-    if (rv == 0)
+    struct errmsg em = {.text = "no certificate for the manager"};
+    int rv = pass_renew(&c->pass, c->keys, now_s);
+    bool due = now_s / CERTIFICATES_SERVER_PERIOD_S != c->filed_s / CERTIFICATES_SERVER_PERIOD_S;
+    if (rv == 0 && due)
+        rv = admission_renew(c->admission, c->keys, now_s, &em);
+    if (rv == 0 && due)
         rv = file_all(c, c->admission, now_s, &em);
     if (rv < 0 && !c->complained)
         log_event(LOG_ERROR, "certificates-not-renewed", "what=\"%s\"", em.text);
@@ -347,10 +366,10 @@ static int file_all(struct cells *c, const struct admission *admission, uint64_t
     return 0;
 }
 
-static int kick(struct cells *c, const struct key_id *agent, struct errmsg *em)
+static int kick(struct cells *c, const struct blocked_agent *agent, struct errmsg *em)
 {
     for (size_t i = 0; i < c->count; i++)
-        if (c->slots[i].kicker && kicker_add(c->slots[i].kicker, agent) < 0)
+        if (kicker_add(c->slots[i].kicker, agent) < 0)
             return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
     return 0;
 }
@@ -378,6 +397,7 @@ void cells_service(struct cells *c, const struct pollfd *fds, bool all, uint64_t
         if (all || showed(fds, MQTT_FDS) || now_ms >= cell_deadline_ms(s->cell))
             cell_service(s->cell, fds, now_ms);
         const struct pollfd *kicks = fds + MQTT_FDS;
+        kicker_hold(s->kicker, !s->broker && !cell_up(s->cell));
         if (all || showed(kicks, MQTT_FDS) || now_ms >= kicker_deadline_ms(s->kicker))
             kicker_service(s->kicker, kicks, now_ms);
     }

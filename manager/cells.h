@@ -31,12 +31,12 @@ struct cells_options {
     const struct keyring *keys;
     uint64_t lineage; /* marks of another one don't count */
     uint64_t now_s;
-    const struct blocked_agent *blocked; /* whom our own don't let in; borrowed for the call */
+    const struct blocked_agent *blocked; /* whom to keep out; borrowed for the call */
     size_t blocked_count;
 };
 
 /*
- * Adopts or starts our own brokers in DIR/cells/N, with what they must have in their folders, or
+ * Adopts or starts our own brokers in DIR/cells/N, with what they must have in their folders, and
  * takes those that the options name; stops our own that are no longer wanted. Ports are kept in the
  * ledger, whose transaction is left open. NULL with a sentence.
  */
@@ -57,7 +57,8 @@ void cells_service(struct cells *c, const struct pollfd *fds, bool all, uint64_t
 uint64_t cells_deadline_ms(const struct cells *c);
 
 /* From now on these are kept out of our own brokers, and nobody else; links of those that weren't
- * until now are cut. On error nothing has changed for sure: call it again. */
+ * until now are cut, on others' brokers again and again until these keep them out, too. On error
+ * nothing has changed for sure: call it again. */
 int cells_block(struct cells *c, const struct blocked_agent *blocked, size_t count, uint64_t now_s,
                 struct errmsg *em);
 bool cells_blocks(const struct cells *c, const struct key_id *agent);

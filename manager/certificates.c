@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 static struct certificate_serial serial_of(const struct public_key *key, uint64_t period);
-static int site_key(const struct keyring *k, const struct site *site, uint64_t period,
+static int draw_key(const struct keyring *k, const char *purpose, const char *name, uint64_t period,
                     struct secret_key *secret, struct public_key *public);
 static uint32_t agent_period(uint64_t joined_s, uint64_t now_s);
 static size_t list_serials(const struct blocked_agent *blocked, size_t count, uint64_t now_s,
@@ -46,11 +46,34 @@ int certificates_server(const struct keyring *k, const struct site *site, uint64
         .host_count = site->host_count,
     };
     snprintf(c.name, sizeof c.name, "%s", site->name);
-    int rv = site_key(k, site, period, key, &c.key);
+    int rv = draw_key(k, "dunlin server", site->name, period, key, &c.key);
     if (rv < 0)
         return rv;
     c.serial = serial_of(&c.key, period);
     return keyring_certificate(k, &c, der);
+}
+
+int certificates_client(const struct keyring *k, const char *name,
+                        const struct certificate_serial *serial, uint64_t now_s,
+                        struct secret_key *key, struct buffer *der)
+{
+    uint64_t period = now_s / CERTIFICATES_CLIENT_PERIOD_S;
+    struct certificate c = {
+        .use = CERTIFICATE_CLIENT,
+        .not_before_s = (period - 1) * CERTIFICATES_CLIENT_PERIOD_S,
+        .not_after_s = (period + 2) * CERTIFICATES_CLIENT_PERIOD_S,
+    };
+    snprintf(c.name, sizeof c.name, "%s", name);
+    int rv = draw_key(k, "dunlin client", name, period, key, &c.key);
+    if (rv < 0)
+        return rv;
+    c.serial = serial ? *serial : serial_of(&c.key, period);
+    return keyring_certificate(k, &c, der);
+}
+
+struct certificate_serial certificates_serial(const struct blocked_agent *agent, uint64_t now_s)
+{
+    return certificate_agent_serial(&agent->id, agent_period(agent->joined_s, now_s));
 }
 
 static struct certificate_serial serial_of(const struct public_key *key, uint64_t period)
@@ -60,11 +83,11 @@ static struct certificate_serial serial_of(const struct public_key *key, uint64_
 }
 
 /* Not every 32 bytes are a key, but all but one in 2^32 are. */
-static int site_key(const struct keyring *k, const struct site *site, uint64_t period,
+static int draw_key(const struct keyring *k, const char *purpose, const char *name, uint64_t period,
                     struct secret_key *secret, struct public_key *public)
 {
-    struct mac_key sites = mac_derive(&k->master, "dunlin server", period);
-    struct mac_key drawn = mac_derive(&sites, site->name, 0);
+    struct mac_key purposes = mac_derive(&k->master, purpose, period);
+    struct mac_key drawn = mac_derive(&purposes, name, 0);
     _Static_assert(sizeof secret->bytes == sizeof drawn.bytes, "a secret key is 32 bytes");
     memcpy(secret->bytes, drawn.bytes, sizeof secret->bytes);
     return sign_public(secret, public);
@@ -101,7 +124,7 @@ static size_t list_serials(const struct blocked_agent *blocked, size_t count, ui
     size_t listed = 0;
     for (size_t i = 0; i < count; i++) {
         uint32_t period = agent_period(blocked[i].joined_s, now_s);
-        out[listed++] = certificate_agent_serial(&blocked[i].id, period);
+        out[listed++] = certificates_serial(&blocked[i], now_s);
         if (period > 0)
             out[listed++] = certificate_agent_serial(&blocked[i].id, period - 1);
     }

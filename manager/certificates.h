@@ -18,6 +18,8 @@
 #define CERTIFICATES_AUTHORITY_LIFE_S (7300ull * CERTIFICATES_DAY_S)
 /* A clock that is late by this much finds a new one good already. */
 #define CERTIFICATES_SERVER_SLACK_S CERTIFICATES_DAY_S
+/* What we show to others' brokers is made anew each day, and good for a day before and after. */
+#define CERTIFICATES_CLIENT_PERIOD_S CERTIFICATES_DAY_S
 
 /* A server of ours, and what it is called by those who look for a name. */
 struct site {
@@ -33,6 +35,12 @@ int certificates_authority(const struct keyring *k, uint64_t now_s, struct buffe
 /* The site's key lasts as long as the certificate: both change together. */
 int certificates_server(const struct keyring *k, const struct site *site, uint64_t now_s,
                         struct secret_key *key, struct buffer *der);
+/* A client's, for a link of our own under that name. `serial` NULL: one that is on no list. */
+int certificates_client(const struct keyring *k, const char *name,
+                        const struct certificate_serial *serial, uint64_t now_s,
+                        struct secret_key *key, struct buffer *der);
+/* The serial of the certificate that an agent may hold as of now. */
+struct certificate_serial certificates_serial(const struct blocked_agent *agent, uint64_t now_s);
 
 /* ---- PEM ---- */
 

@@ -216,6 +216,10 @@ static int load_trust(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_agents(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_replaced(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_successors(struct ledger *l, struct manager *m, struct errmsg *em);
+static int list_replaced(struct ledger *l, struct blocked_agent *out, size_t cap, size_t *count,
+                         struct errmsg *em);
+static int list_blocked(struct ledger *l, struct blocked_agent *out, size_t cap, size_t *count,
+                        struct errmsg *em);
 static void get_history(struct query *q, struct deployment_row *row);
 static void get_placements(struct query *q, struct cohort *row);
 
@@ -441,6 +445,17 @@ static int open_to_read(struct ledger *l, int flags, struct errmsg *em)
     return rv == 0 && empty ? fail(l, ERR_DAMAGED, "copy it", em) : rv;
 }
 
+static int open_in(struct ledger *l, const char *dir, struct errmsg *em)
+{
+    int rv = file_path(l->path, em, "%s/manager.db", dir);
+    if (rv == 0 && access(l->path, F_OK) < 0)
+        rv = errmsg_set(em, ERR_NOT_FOUND, "%s: there is no manager's database", l->path);
+    if (rv < 0)
+        return rv;
+    bool writable = access(l->path, W_OK) == 0;
+    return open_to_read(l, writable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY, em);
+}
+
 /* The copy has no log beside it: it is one file, also for those who only may read it. */
 static int vacuum_into(struct ledger *l, const char *to, struct errmsg *em)
 {
@@ -460,16 +475,31 @@ int ledger_copy(const char *dir, const char *to, struct errmsg *em)
     struct ledger *l = calloc(1, sizeof *l);
     if (!l)
         return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
-    int rv = file_path(l->path, em, "%s/manager.db", dir);
-    if (rv == 0 && access(l->path, F_OK) < 0)
-        rv = errmsg_set(em, ERR_NOT_FOUND, "%s: there is no manager's database", l->path);
-    if (rv == 0)
-        rv = open_to_read(
-            l, access(l->path, W_OK) == 0 ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY, em);
+    int rv = open_in(l, dir, em);
     if (rv == 0)
         rv = vacuum_into(l, to, em);
     ledger_close(l);
     return rv;
+}
+
+struct ledger *ledger_open_to_read(const char *dir, struct errmsg *em)
+{
+    struct ledger *l = calloc(1, sizeof *l);
+    if (!l) {
+        errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    int rv = open_in(l, dir, em);
+    if (rv == 0 && (rv = execute(l, "BEGIN")) < 0)
+        fail(l, rv, "read it", em);
+    if (rv == 0)
+        rv = prepare_all(l, em);
+    if (rv == 0)
+        rv = get_keys(l, em);
+    if (rv == 0)
+        return l;
+    ledger_close(l);
+    return NULL;
 }
 
 int ledger_chunks(const char *copy, void *context,
@@ -785,6 +815,40 @@ static int load_replaced(struct ledger *l, struct manager *m, struct errmsg *em)
         rv = q.odd ? ERR_DAMAGED : manager_load_replaced(m, &row);
     }
     return end_load(&q, rv, "load whom others have replaced", em);
+}
+
+/* In the order of manager_blocked: an access list that is full names the same ones. */
+int ledger_blocked(struct ledger *l, struct blocked_agent *out, size_t cap, size_t *count,
+                   struct errmsg *em)
+{
+    *count = 0;
+    int rv = list_replaced(l, out, cap, count, em);
+    return rv < 0 ? rv : list_blocked(l, out, cap, count, em);
+}
+
+static int list_replaced(struct ledger *l, struct blocked_agent *out, size_t cap, size_t *count,
+                         struct errmsg *em)
+{
+    struct query q = query_sql(l, "SELECT id, joined FROM replaced ORDER BY n");
+    while (*count < cap && next_row(&q)) {
+        struct blocked_agent *b = &out[(*count)++];
+        get_bytes(&q, b->id.bytes, KEY_ID_LEN);
+        b->joined_s = get_int(&q, UINT32_MAX);
+    }
+    return end_load(&q, q.odd ? ERR_DAMAGED : 0, "read whom others have replaced", em);
+}
+
+static int list_blocked(struct ledger *l, struct blocked_agent *out, size_t cap, size_t *count,
+                        struct errmsg *em)
+{
+    struct query q = query_sql(l, "SELECT * FROM agent ORDER BY n");
+    for (uint32_t n = 1; *count < cap && next_row(&q); n++) {
+        struct agent_row row = {0};
+        get_agent(&q, n, &row);
+        if (row.flags & AGENT_BLOCKED)
+            out[(*count)++] = (struct blocked_agent){row.id, row.joined_s};
+    }
+    return end_load(&q, q.odd ? ERR_DAMAGED : 0, "read its agents", em);
 }
 
 static int load_successors(struct ledger *l, struct manager *m, struct errmsg *em)

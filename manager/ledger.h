@@ -32,8 +32,14 @@ struct fleet_keys {
 struct ledger *ledger_open(const char *dir, const struct fleet_keys *fresh, struct errmsg *em);
 void ledger_close(struct ledger *l);
 
-/* As of now, also within the open transaction. */
-/* ---- copies, also while a manager works in DIR ---- */
+/* ---- DIR as others see it, also while a manager works there ---- */
+
+/* Opens DIR/manager.db for nothing but reads, all of them as of one moment. ERR_NOT_FOUND when
+ * there is none; else as ledger_open. */
+struct ledger *ledger_open_to_read(const char *dir, struct errmsg *em);
+/* As manager_blocked of a core with these rows. */
+int ledger_blocked(struct ledger *l, struct blocked_agent *out, size_t cap, size_t *count,
+                   struct errmsg *em);
 
 /* Copies DIR/manager.db, as of one moment, to the file `to`, which is not there yet. It isn't
  * synced. */

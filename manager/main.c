@@ -3,6 +3,7 @@
 #include "manager/address.h"
 #include "manager/backup.h"
 #include "manager/daemon.h"
+#include "manager/kit.h"
 #include "manager/porter.h"
 
 #include <errno.h>
@@ -23,6 +24,7 @@ static const char HELP[] =
     "  dunlin-manager run --dir DIR [OPTION ...]\n"
     "  dunlin-manager backup --dir DIR OUT\n"
     "  dunlin-manager restore --dir DIR [--keep-tokens] OUT\n"
+    "  dunlin-manager broker-kit --dir DIR --host NAME [--host NAME ...] [OPTION ...] OUT\n"
     "  dunlin-manager --help | --version\n"
     "\n"
     "COMMANDS\n"
@@ -34,6 +36,8 @@ static const char HELP[] =
     "         the fleet's secret keys: keep it where nobody else can read it.\n"
     "  restore  make the new folder DIR from a backup. The manager that runs there brings its\n"
     "         agents back to what the backup says; nothing that happened since is known.\n"
+    "  broker-kit  write into the folder OUT what a Mosquitto on another machine needs to be one\n"
+    "         of this fleet's brokers, also while a manager runs. See BROKERS ELSEWHERE.\n"
     "\n"
     "OPTIONS\n"
     "  --dir DIR              where everything is kept; made when missing. One manager at a time.\n"
@@ -56,9 +60,8 @@ static const char HELP[] =
     "                         tests, on a loopback address only.\n"
     "  --cells N              brokers to run, 1 to 256. Default: as many as the last time, or 1;\n"
     "                         with --broker, none.\n"
-    "  --broker URL           use this broker, which somebody else runs: mqtts://HOST[:PORT]. May "
-    "be\n"
-    "                         given many times. With --plain: mqtt://HOST[:PORT] on this machine.\n"
+    "  --broker URL           use this broker, which somebody else runs: mqtts://HOST[:PORT].\n"
+    "                         May be given many times. With --plain: mqtt:// on this machine.\n"
     "  --approve              devices that join wait for `dunlin agent approve`\n"
     "  --heartbeat TIME       agents report at least this often. Default: 15m.\n"
     "  --keepalive TIME       their MQTT keep-alive: a lost link is noticed after one and a half.\n"
@@ -68,6 +71,22 @@ static const char HELP[] =
     "60s.\n"
     "  --log LEVEL            debug, info, warn or error. Default: info.\n"
     "  TIME is a number with s, m, h or d: 90s, 15m, 2h, 1d.\n"
+    "\n"
+    "OPTIONS of broker-kit\n"
+    "  --host NAME            what others call that machine. May be given many times.\n"
+    "  --listen HOST[:PORT]   where Mosquitto listens there. Default: everywhere, at 8883.\n"
+    "  --user NAME            whom it works as when root starts it. Default: mosquitto.\n"
+    "\n"
+    "BROKERS ELSEWHERE\n"
+    "  1. Run the manager with --broker mqtts://HOST, for each. It goes on trying to connect.\n"
+    "  2. Write a kit, and copy it to that machine, readable for nobody but the user whom\n"
+    "     Mosquitto works as: it holds a secret key. There, in its folder, start\n"
+    "     `mosquitto -c mosquitto.conf`.\n"
+    "  3. Let a timer do this again at least every day: write the kit into the same OUT, copy it,\n"
+    "     and send that Mosquitto SIGHUP. Do it at once after a revocation: until then the agent\n"
+    "     comes back there, and the manager throws it out again every ten seconds. The broker's\n"
+    "     certificate is new every 60 days and good for 90: agents may refuse one that has been\n"
+    "     without a new kit for 30 days.\n"
     "\n"
     "FILES\n"
     "  DIR/manager.db      the fleet and its secret keys: let nobody read it, and copy it with "
@@ -89,6 +108,7 @@ static const char HELP[] =
 static int run(int argc, char **argv);
 static int backup(int argc, char **argv);
 static int restore(int argc, char **argv);
+static int broker_kit(int argc, char **argv);
 static int help(int argc, char **argv);
 static int version(int argc, char **argv);
 
@@ -96,8 +116,9 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } COMMANDS[] = {
-    {"run", run},     {"backup", backup}, {"restore", restore}, {"help", help},
-    {"--help", help}, {"-h", help},       {"version", version}, {"--version", version},
+    {"run", run},           {"backup", backup}, {"restore", restore}, {"broker-kit", broker_kit},
+    {"help", help},         {"--help", help},   {"-h", help},         {"version", version},
+    {"--version", version},
 };
 
 enum option_id {
@@ -295,6 +316,92 @@ static int restore(int argc, char **argv)
         printf("- Tokens that were good then may be used by now: %llu batches are revoked. Make "
                "new ones.\n",
                (unsigned long long)restored.revoked);
+    return DONE;
+}
+
+/* ---- broker-kit ---- */
+
+struct kit_call {
+    struct kit_options options;
+    const char *hosts[KIT_HOSTS_MAX];
+    struct daemon_options listen; /* for its host and port */
+    bool help;
+};
+
+static int take_kit(struct kit_call *call, int id, const char *value, struct errmsg *em)
+{
+    struct kit_options *o = &call->options;
+    switch (id) {
+    case 'd':
+        o->dir = value;
+        return 0;
+    case 'n':
+        if (o->host_count == KIT_HOSTS_MAX)
+            return errmsg_set(em, ERR_USAGE, "--host: at most %d of them", KIT_HOSTS_MAX);
+        call->hosts[o->host_count++] = value;
+        return 0;
+    case 'l':
+        o->listen = call->listen.host;
+        return take_listen(&call->listen, value, em);
+    case 'u':
+        o->user = value;
+        return 0;
+    case 'h':
+        call->help = true;
+        return 0;
+    default:
+        return ERR_USAGE;
+    }
+}
+
+static int parse_kit(int argc, char **argv, struct kit_call *call, struct errmsg *em)
+{
+    static const struct option options[] = {
+        {"dir", required_argument, NULL, 'd'},    {"host", required_argument, NULL, 'n'},
+        {"listen", required_argument, NULL, 'l'}, {"user", required_argument, NULL, 'u'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+    };
+    int id;
+    opterr = 0;
+    while ((id = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+        if (id == ':')
+            return errmsg_set(em, ERR_USAGE, "%s needs a value", argv[optind - 1]);
+        if (id == '?')
+            return errmsg_set(em, ERR_USAGE,
+                              "'%s' is no option of broker-kit; see dunlin-manager --help",
+                              argv[optind - 1]);
+        int rv = take_kit(call, id, optarg, em);
+        if (rv < 0)
+            return rv;
+    }
+    struct kit_options *o = &call->options;
+    o->out = optind + 1 == argc ? argv[optind] : NULL;
+    o->port = o->listen && call->listen.port >= 0 ? call->listen.port : DAEMON_PORT;
+    if (call->help || (o->dir && o->dir[0] && o->out && o->out[0] && o->host_count > 0))
+        return 0;
+    return errmsg_set(em, ERR_USAGE,
+                      "broker-kit: say --dir DIR, --host NAME, and the folder for the kit");
+}
+
+static int broker_kit(int argc, char **argv)
+{
+    static const char *const words[] = {
+        [KIT_SAME] = "nothing is new",
+        [KIT_READ_AGAIN] = "new certificates or lists: copy it, and send that Mosquitto SIGHUP",
+        [KIT_START_ANEW] = "a new mosquitto.conf: copy it, and start that Mosquitto (anew)",
+    };
+    struct errmsg em = {.text = ""};
+    struct kit_call call = {.options = {.user = "mosquitto"}};
+    call.options.hosts = call.hosts;
+    umask(0077);
+    int rv = parse_kit(argc, argv, &call, &em);
+    if (rv == 0 && call.help)
+        return help(argc, argv);
+    if (rv == 0)
+        rv = kit_write(&call.options, clock_wall_s(), &em);
+    if (rv < 0)
+        return say_failure(rv, &em);
+    printf("%s: %s\n", call.options.out, words[rv]);
     return DONE;
 }
 

@@ -87,6 +87,8 @@ enum agent_flag {
     AGENT_ASSIGNED = 128,   /* it says that it holds its newest assignment */
 };
 
+/* Who has one of these is kept off every broker. */
+#define AGENT_BLOCKED (AGENT_REVOKED | AGENT_QUARANTINED)
 /* Those that outlive reports and restarts. */
 #define AGENT_FLAGS_KEPT (AGENT_REMOVED | AGENT_REVOKED | AGENT_QUARANTINED | AGENT_WAITING)
 

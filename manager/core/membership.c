@@ -6,8 +6,6 @@
 
 #include <assert.h>
 
-#define AGENT_BLOCKED (AGENT_REVOKED | AGENT_QUARANTINED)
-
 /* Removed ones too, or 0 with the reply set. */
 static uint32_t find_any(struct turn *t, const struct key_id *id)
 {

@@ -49,11 +49,6 @@ PY
     port=$(cat "$WORK/port")
 }
 
-free_port()
-{
-    python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
 join()
 {
     dunlin-agent join "$1" "$2" --dir "$WORK/new" --timeout "${3:-10}"
@@ -139,7 +134,7 @@ brokers_that_are_none()
         join "$(url_of "$port")" "$token" 2
     listener "$(repeat "HTTP/1.1 400 Bad Request " 20)"
     wrong_at_last 1 "not joined within 2 s: can't reach $(url_of "$port"): " join "$(url_of "$port")" "$token" 2
-    port=$(free_port)
+    port=$(free_port 127.0.0.1)
     mosquitto -p "$port" >"$WORK/lonely.log" 2>&1 &
     echo $! >"$WORK/lonely.pid"
     within 10 mosquitto_pub -p "$port" -t x -n || fail "no lonely broker"
@@ -462,8 +457,13 @@ command_lines()
     for broker in mqtt://192.0.2.1 mqtts://127.0.0.1 unix:///tmp/sock mqtt://127.0.0.1.example.org; do
         wrong 2 "loopback" dunlin-manager run --dir "$WORK/third" --plain --broker "$broker"
     done
-    wrong 2 "plain" dunlin-manager run --dir "$WORK/third" --broker mqtt://127.0.0.1
-    for listen in 0.0.0.0 192.0.2.1 127.0.0.1.example.org '[2001:db8::1]:8883'; do
+    wrong 2 "mqtts://" dunlin-manager run --dir "$WORK/third" --broker mqtt://127.0.0.1
+    wrong 2 "twice" dunlin-manager run --dir "$WORK/third" --broker mqtts://x --broker mqtts://x
+    wrong 2 "--host" dunlin-manager broker-kit --dir "$FLEET" "$WORK/third"
+    wrong 2 "--host" dunlin-manager broker-kit --dir "$FLEET" --host "a b" "$WORK/third"
+    wrong 2 "frob" dunlin-manager broker-kit --frob
+    wrong 1 "no manager's database" dunlin-manager broker-kit --dir "$WORK/none" --host x "$WORK/third"
+    for listen in localhost 0.0.0.0 192.0.2.1 127.0.0.1.example.org '[2001:db8::1]:8883'; do
         wrong 2 "loopback" dunlin-manager run --dir "$WORK/third" --plain --listen "$listen" --advertise x
     done
     for rate in 0 x -1 100001; do

@@ -208,6 +208,33 @@ cell_port()
     dunlin status --json | jq -r ".cells[$1].url" | sed 's/.*://'
 }
 
+# only_tls FILE...: what passed each way begins with a TLS handshake's record (RFC 8446, 5.1), and no word of ours is in
+# it.
+only_tls()
+{
+    for way; do
+        [ -s "$way" ] || continue
+        head -c 2 "$way" | od -An -tx1 | grep -qx ' 16 03' ||
+            fail "${way#"$WORK"/} begins with$(head -c 8 "$way" | od -An -tx1)"
+        ! grep -qaE 'MQTT|dl1/|secretword|hooks/' "$way" ||
+            fail "${way#"$WORK"/} tells: $(grep -aoE 'MQTT|dl1/[a-z]*|secretword|hooks/' "$way" | head -n 1)"
+    done
+}
+
+# meddle NAME LISTEN TARGET: a meddler between the two, each HOST:PORT; $WORK/NAME/N.up and .down is what it saw.
+meddle()
+{
+    "$ROOT/test/e2e/meddler.py" "$2" "$3" "$WORK/$1" >>"$WORK/$1.log" 2>&1 &
+    echo $! >"$WORK/$1.pid"
+    within 10 test -d "$WORK/$1" || fail "the meddler does not start"
+}
+
+# free_port HOST: one that nobody listens on there.
+free_port()
+{
+    python3 -c 'import socket, sys; s = socket.socket(); s.bind((sys.argv[1], 0)); print(s.getsockname()[1])' "$1"
+}
+
 # ---- bundles ----
 
 # make_app V [KIB]: the folder $WORK/app@V, a bundle whose hooks write down what is done to it. Of

@@ -3,6 +3,7 @@
 #include "manager/admission.h"
 #include "manager/broker_config.h"
 #include "manager/core/manager.h"
+#include "manager/pass.h"
 #include "test/samples.h"
 #include "test/suite.h"
 #include "test/tree.h"
@@ -101,6 +102,58 @@ static void test_authority_is_renewed_in_time_with_the_same_key(void)
     }
 }
 
+static struct certificate pass_of(const struct keyring *k, struct pass *p)
+{
+    struct certificate says;
+    struct span der = p->link.tls.certificate;
+    struct public_key public;
+    CU_ASSERT_EQUAL_FATAL(certificate_read(der, &says), 0);
+    CU_ASSERT_EQUAL(certificate_check(der, &k->authority_public), 0);
+    CU_ASSERT_EQUAL(sign_public(p->link.tls.key, &public), 0);
+    CU_ASSERT_EQUAL(memcmp(&says.key, &public, sizeof public), 0);
+    CU_ASSERT_EQUAL(says.use, CERTIFICATE_CLIENT);
+    return says;
+}
+
+static void test_manager_has_a_name_that_no_agent_has_and_a_pass_for_three_days(void)
+{
+    struct keyring k = keyring();
+    struct pass p;
+    struct key_id id;
+    CU_ASSERT_EQUAL(pass_make(&p, &k, ".", NOW_S + 5), 0);
+    struct certificate first = pass_of(&k, &p);
+    CU_ASSERT_STRING_EQUAL(first.name, "dunlin-manager");
+    CU_ASSERT_TRUE(key_id_parse(first.name, &id) < 0);
+    CU_ASSERT_EQUAL(first.not_before_s, NOW_S - DAY_S);
+    CU_ASSERT_EQUAL(first.not_after_s, NOW_S + 2 * DAY_S);
+    CU_ASSERT_EQUAL(pass_renew(&p, &k, NOW_S + DAY_S - 1), 0);
+    CU_ASSERT_EQUAL(pass_of(&k, &p).not_after_s, first.not_after_s);
+    CU_ASSERT_EQUAL(p.link.tls.now_s, NOW_S + DAY_S - 1);
+    CU_ASSERT_EQUAL(pass_renew(&p, &k, NOW_S + DAY_S), 0);
+    struct certificate next = pass_of(&k, &p);
+    CU_ASSERT_EQUAL(next.not_after_s, first.not_after_s + DAY_S);
+    CU_ASSERT_NOT_EQUAL(memcmp(&next.key, &first.key, sizeof next.key), 0);
+    CU_ASSERT_NOT_EQUAL(memcmp(&next.serial, &first.serial, CERTIFICATE_SERIAL_LEN), 0);
+}
+
+static void test_pass_in_an_agents_name_is_revoked_with_the_agent_or_is_not(void)
+{
+    struct keyring k = keyring();
+    struct blocked_agent agent = {.id = sample_agent(), .joined_s = NOW_S - 50 * DAY_S};
+    struct certificate_serial revoked = certificate_agent_serial(&agent.id, 1);
+    struct pass p;
+    CU_ASSERT_EQUAL(pass_make_as(&p, &k, &agent, true, ".", NOW_S), 0);
+    CU_ASSERT_STRING_EQUAL(pass_of(&k, &p).name, key_id_hex(&agent.id).text);
+    CU_ASSERT_EQUAL(memcmp(pass_of(&k, &p).serial.bytes, revoked.bytes, CERTIFICATE_SERIAL_LEN), 0);
+    CU_ASSERT_EQUAL(pass_make_as(&p, &k, &agent, false, ".", NOW_S), 0);
+    CU_ASSERT_STRING_EQUAL(pass_of(&k, &p).name, key_id_hex(&agent.id).text);
+    for (uint32_t period = 0; period < 4; period++) {
+        revoked = certificate_agent_serial(&agent.id, period);
+        CU_ASSERT_NOT_EQUAL(
+            memcmp(pass_of(&k, &p).serial.bytes, revoked.bytes, CERTIFICATE_SERIAL_LEN), 0);
+    }
+}
+
 /* ---- what counts no more ---- */
 
 static size_t revoked_len(const struct keyring *k, uint64_t joined_s, size_t count)
@@ -179,7 +232,7 @@ static void test_blocked_agents_are_in_the_files_until_they_are_not(void)
 {
     struct tree_path dir = tree_new();
     struct keyring k = keyring();
-    struct admission *a = admission_new();
+    struct admission *a = admission_new(BROKER_CELL);
     struct blocked_agent one = {.id = sample_agent(), .joined_s = NOW_S};
     struct key_id other = {.bytes = {1}};
     CU_ASSERT_EQUAL(admission_set(a, &k, NULL, 0, NOW_S, NULL), 0);
@@ -212,7 +265,7 @@ static void test_very_many_blocked_agents(void)
     enum { COUNT = 3 * BROKER_BLOCKED_MAX };
     struct tree_path dir = tree_new();
     struct keyring k = keyring();
-    struct admission *a = admission_new();
+    struct admission *a = admission_new(BROKER_CELL);
     struct blocked_agent *all = calloc(COUNT, sizeof *all);
     for (uint32_t i = 0; i < COUNT; i++)
         all[i] = numbered(i);
@@ -228,6 +281,8 @@ static void test_very_many_blocked_agents(void)
 }
 
 static const struct suite_test tests[] = {
+    TEST(test_manager_has_a_name_that_no_agent_has_and_a_pass_for_three_days),
+    TEST(test_pass_in_an_agents_name_is_revoked_with_the_agent_or_is_not),
     TEST(test_server_is_renewed_at_two_thirds_with_a_key_of_its_own),
     TEST(test_each_server_has_a_key_of_its_own),
     TEST(test_authority_is_renewed_in_time_with_the_same_key),

@@ -90,7 +90,7 @@ static void start_broker(struct bench *b)
 static void open_cell(struct bench *b)
 {
     struct cell_handler handler = {.context = b, .message = message, .next = next};
-    b->cell = cell_new(b->url, &MARKS, &handler);
+    b->cell = cell_new(b->url, &MARKS, NULL, &handler);
     tree_must(b->cell != NULL, "cell");
 }
 
