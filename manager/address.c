@@ -90,6 +90,11 @@ bool address_is_any(const char *host)
     return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
 }
 
+bool address_is_local(const char *host)
+{
+    return strcmp(host, "localhost") == 0 || resolve_is_loopback(host);
+}
+
 void address_write(const char *scheme, const char *host, int port, char *out, size_t cap)
 {
     bool v6 = strchr(host, ':') != NULL;

@@ -18,6 +18,8 @@ int address_check_options(const struct daemon_options *o, struct errmsg *em);
 
 /* 0.0.0.0 and ::, which nobody can connect to by these names. */
 bool address_is_any(const char *host);
+/* Where only this machine listens, as far as it says: a loopback address, or the name for one. */
+bool address_is_local(const char *host);
 
 /* "SCHEME://HOST:PORT", or without the scheme when that is "". */
 void address_write(const char *scheme, const char *host, int port, char *out, size_t cap);

@@ -227,7 +227,7 @@ static int start_remote(struct api *a, const struct api_options *o, struct errms
  * name that is for others. */
 static void name_site(struct api *a, const struct api_options *o)
 {
-    bool elsewhere = o->advertise && !address_is_loopback(o->host);
+    bool elsewhere = o->advertise && !address_is_local(o->host);
     const char *const all[HOSTS_MAX] = {elsewhere ? o->advertise : o->host, o->host, o->listen,
                                         "localhost", "127.0.0.1"};
     a->site = (struct site){.name = "Dunlin API",
