@@ -95,7 +95,7 @@ static int write_server(const struct kit_options *o, const struct keyring *k, ui
 static int write_lists(const struct kit_options *o, const struct keyring *k, struct ledger *l,
                        uint64_t now_s, struct errmsg *em)
 {
-    size_t count;
+    size_t count = 0;
     struct blocked_agent *blocked = calloc(BLOCKED_MAX, sizeof *blocked);
     struct admission *a = admission_new(BROKER_FOREIGN);
     int rv = blocked && a ? ledger_blocked(l, blocked, BLOCKED_MAX, &count, em)

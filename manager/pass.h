@@ -8,7 +8,7 @@
 #include "manager/certificates.h"
 #include "sync/mqtt.h"
 
-/* The manager's own, and its name to such brokers. No agent has it: their names are ids. */
+/* [broker-6]: the manager's name to such brokers. No agent has it: their names are ids. */
 #define PASS_MANAGER "dunlin-manager"
 
 /* Doesn't move once it is made: it points into itself. */
@@ -22,8 +22,9 @@ struct pass {
 /* Made for links from `now_s` on and for a day. `folder`, of this user alone, is borrowed.
  * ERR_CRYPTO. */
 int pass_make(struct pass *p, const struct keyring *k, const char *folder, uint64_t now_s);
-/* In the name of an agent. `listed`: under the serial of the certificate that this one may hold,
- * so that whoever knows that it is revoked refuses us, too; else under one that isn't revoked. */
+/* [broker-7]: in the name of an agent. `listed`: under the serial of the certificate that this one
+ * may hold, so that whoever knows that it is revoked refuses us, too; else under one that isn't
+ * revoked. */
 int pass_make_as(struct pass *p, const struct keyring *k, const struct blocked_agent *agent,
                  bool listed, const char *folder, uint64_t now_s);
 

@@ -63,8 +63,7 @@ void presence_report(struct turn *t)
     uint32_t number = report_number(report);
     struct agent_row *row = fleet_agent(t->m, number);
     bool known = row && key_id_equal(&row->id, &t->ev->report.topic);
-    if (known ? row->flags & (AGENT_REVOKED | AGENT_QUARANTINED)
-              : membership_was_replaced(t->m, &t->ev->report.topic)) {
+    if (known ? row->flags & AGENT_BLOCKED : membership_was_replaced(t->m, &t->ev->report.topic)) {
         t->m->counters.blocked++;
         return;
     }
