@@ -338,8 +338,8 @@ static void on_up(void *context, bool session_present)
     }
     l->reason[0] = '\0';
     memset(l->topics, 0, sizeof l->topics);
-    log_event(LOG_INFO, "link-up", "broker=%s session=%u resumed=%s", broker(l), l->session,
-              mqtt_resumed(l->mqtt) ? "yes" : "no");
+    log_event(LOG_INFO, "link-up", "broker=%s session=%u tls=%s resumed=%s", broker(l), l->session,
+              mqtt_tls_version(l->mqtt), mqtt_resumed(l->mqtt) ? "yes" : "no");
     tell(l, &(struct agent_event){.type = AGENT_LINK_UP});
 }
 

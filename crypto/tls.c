@@ -19,6 +19,9 @@
 #include <psa/crypto.h>
 #endif
 
+/* In TLS 1.3 a broker may send tickets as long as the connection lives; ours send two. */
+#define TICKETS_MAX 64
+
 struct tls {
     mbedtls_ssl_context ssl;
     mbedtls_ssl_config config;
@@ -39,6 +42,7 @@ struct tls {
     bool trusted;         /* the broker's certificate was checked and holds */
     bool greeted;         /* the handshake is done */
     bool wants_write;     /* what the library waits for */
+    int tickets;          /* that came after the handshake */
     size_t unfinished;    /* bytes of a tls_write that has to be made again */
     int refusal;          /* why the broker's certificate does not hold, and the sentence */
     struct errmsg reason; /* of it */
@@ -46,12 +50,13 @@ struct tls {
 };
 
 static int set_up(struct tls *t, const struct tls_options *o, struct errmsg *em);
-static void configure(mbedtls_ssl_config *config);
-static void configure_library(mbedtls_ssl_config *config);
+static int configure(mbedtls_ssl_config *config);
+static int configure_library(mbedtls_ssl_config *config);
 static int set_certificate(struct tls *t, const struct tls_options *o);
 static int set_key(struct tls *t, const struct secret_key *key);
 static struct digest bound_to(const struct tls_options *o);
 static void recall(struct tls *t);
+static bool has_ticket(const struct tls *t);
 static void remember(struct tls *t);
 static void forget(struct tls *t);
 
@@ -67,6 +72,7 @@ static bool is_pinned(const struct tls *t, const struct public_key *key);
 static int check_dates(struct tls *t, const char *whose, const struct certificate *c);
 
 static void cork(const struct tls *t, int on);
+static bool is_ticket(struct tls *t, int rv);
 static bool waits(struct tls *t, int rv);
 static int fail(struct tls *t, int rv, struct errmsg *em);
 static int explain_alert(const struct tls *t, int alert, struct errmsg *em);
@@ -112,9 +118,9 @@ static int set_up(struct tls *t, const struct tls_options *o, struct errmsg *em)
     t->memory = o->memory;
     t->bound = bound_to(o);
     if (mbedtls_ssl_config_defaults(&t->config, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM,
-                                    MBEDTLS_SSL_PRESET_DEFAULT) != 0)
+                                    MBEDTLS_SSL_PRESET_DEFAULT) != 0 ||
+        configure(&t->config) < 0)
         return errmsg_set(em, ERR_CRYPTO, "TLS cannot be set up");
-    configure(&t->config);
     /* The library insists on a list of authorities. Ours vouches for nobody: on_verify decides. */
     mbedtls_ssl_conf_ca_chain(&t->config, &t->own, NULL);
     mbedtls_ssl_conf_verify(&t->config, on_verify, t);
@@ -130,7 +136,7 @@ static int set_up(struct tls *t, const struct tls_options *o, struct errmsg *em)
 }
 
 /* Few choices make a short greeting. */
-static void configure(mbedtls_ssl_config *config)
+static int configure(mbedtls_ssl_config *config)
 {
     static const int ciphers[] = {
 #ifdef MBEDTLS_TLS1_3_AES_128_GCM_SHA256
@@ -144,12 +150,12 @@ static void configure(mbedtls_ssl_config *config)
     mbedtls_ssl_conf_rng(config, draw, NULL);
     mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_REQUIRED);
     mbedtls_ssl_conf_ciphersuites(config, ciphers);
-    configure_library(config);
+    return configure_library(config);
 }
 
 #if MBEDTLS_VERSION_MAJOR < 3
 
-static void configure_library(mbedtls_ssl_config *config)
+static int configure_library(mbedtls_ssl_config *config)
 {
     static const mbedtls_ecp_group_id groups[] = {MBEDTLS_ECP_DP_SECP256R1, MBEDTLS_ECP_DP_NONE};
     static const int hashes[] = {MBEDTLS_MD_SHA256, MBEDTLS_MD_NONE};
@@ -162,20 +168,28 @@ static void configure_library(mbedtls_ssl_config *config)
      * link is lost without a word, and lost links are what resuming is for; its ticket, which holds
      * our certificate and so 500 bytes, is good for two hours whatever happens. */
     mbedtls_ssl_conf_session_tickets(config, MBEDTLS_SSL_SESSION_TICKETS_ENABLED);
+    return 0;
 }
 
 #else
 
-/* TLS 1.3 knows tickets only. */
-static void configure_library(mbedtls_ssl_config *config)
+/* TLS 1.3 knows tickets only, and they come when the handshake is over. A resumed session has
+ * secrets of its own as well (EPHEMERAL_ALL), so that whoever steals the broker's ticket key reads
+ * nothing. */
+static int configure_library(mbedtls_ssl_config *config)
 {
     static const uint16_t groups[] = {MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
                                       MBEDTLS_SSL_IANA_TLS_GROUP_NONE};
     static const uint16_t algorithms[] = {MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256,
                                           MBEDTLS_TLS1_3_SIG_NONE};
-    psa_crypto_init();
     mbedtls_ssl_conf_groups(config, groups);
     mbedtls_ssl_conf_sig_algs(config, algorithms);
+    mbedtls_ssl_conf_tls13_key_exchange_modes(config,
+                                              MBEDTLS_SSL_TLS1_3_KEY_EXCHANGE_MODE_EPHEMERAL_ALL);
+    mbedtls_ssl_conf_session_tickets(config, MBEDTLS_SSL_SESSION_TICKETS_ENABLED);
+    mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
+        config, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
+    return psa_crypto_init() == PSA_SUCCESS ? 0 : ERR_CRYPTO;
 }
 
 #endif
@@ -238,6 +252,18 @@ static void recall(struct tls *t)
                  mbedtls_ssl_set_session(&t->ssl, &session) == 0;
     t->not_after_s = m->not_after_s;
     mbedtls_ssl_session_free(&session);
+}
+
+/* When the handshake is over. In TLS 1.3 the broker has then not seen our certificate yet, and
+ * sends its ticket once it agrees. */
+static bool has_ticket(const struct tls *t)
+{
+#if MBEDTLS_VERSION_MAJOR < 3
+    (void)t;
+    return true;
+#else
+    return mbedtls_ssl_get_version_number(&t->ssl) < MBEDTLS_SSL_VERSION_TLS1_3;
+#endif
 }
 
 static void remember(struct tls *t)
@@ -348,7 +374,8 @@ int tls_handshake(struct tls *t, struct errmsg *em)
         return fail(t, rv, em);
     }
     t->greeted = true;
-    remember(t);
+    if (has_ticket(t))
+        remember(t);
     return 1;
 }
 
@@ -362,15 +389,26 @@ static void cork(const struct tls *t, int on)
 int tls_read(struct tls *t, uint8_t *out, size_t cap, struct errmsg *em)
 {
     int rv = mbedtls_ssl_read(&t->ssl, out, cap);
-#ifdef MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET
-    while (rv == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
-        remember(t);
+    while (is_ticket(t, rv))
         rv = mbedtls_ssl_read(&t->ssl, out, cap);
-    }
-#endif
     if (rv > 0)
         return rv;
     return waits(t, rv) ? 0 : fail(t, rv, em);
+}
+
+/* The library tells of a ticket twice: when it sees one, as if it had to wait for the rest, and
+ * when it has taken it. Were it left at the first, the next writing would hear of the second. */
+static bool is_ticket(struct tls *t, int rv)
+{
+#if MBEDTLS_VERSION_MAJOR < 3
+    (void)t, (void)rv;
+    return false;
+#else
+    if (rv != MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
+        return rv == MBEDTLS_ERR_SSL_WANT_READ && mbedtls_ssl_check_pending(&t->ssl);
+    remember(t);
+    return t->tickets++ < TICKETS_MAX;
+#endif
 }
 
 int tls_write(struct tls *t, struct span data, struct errmsg *em)
@@ -400,6 +438,11 @@ short tls_events(const struct tls *t)
 bool tls_resumed(const struct tls *t)
 {
     return t->greeted && t->offered && !t->trusted;
+}
+
+const char *tls_version(const struct tls *t)
+{
+    return mbedtls_ssl_get_version(&t->ssl);
 }
 
 static int on_send(void *context, const unsigned char *data, size_t len)

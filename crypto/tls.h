@@ -62,5 +62,7 @@ short tls_events(const struct tls *t);
 
 /* The greeting was a short one, by what was remembered. */
 bool tls_resumed(const struct tls *t);
+/* What both sides agreed on: "TLSv1.2" or "TLSv1.3". */
+const char *tls_version(const struct tls *t);
 
 #endif

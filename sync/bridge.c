@@ -270,6 +270,11 @@ bool bridge_resumed(const struct bridge *b)
     return b->tls && tls_resumed(b->tls);
 }
 
+const char *bridge_tls_version(const struct bridge *b)
+{
+    return b->tls ? tls_version(b->tls) : NULL;
+}
+
 /* ---- reaching the broker ---- */
 
 static void resolve_step(struct bridge *b, uint64_t now_ms)

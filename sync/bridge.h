@@ -54,5 +54,7 @@ const char *bridge_reason(const struct bridge *b);
 int bridge_code(const struct bridge *b);
 /* The TLS greeting was a short one. */
 bool bridge_resumed(const struct bridge *b);
+/* As tls_version; NULL when there is no connection. */
+const char *bridge_tls_version(const struct bridge *b);
 
 #endif

@@ -536,6 +536,12 @@ bool mqtt_resumed(const struct mqtt *m)
     return m->bridge && bridge_resumed(m->bridge);
 }
 
+const char *mqtt_tls_version(const struct mqtt *m)
+{
+    const char *version = m->bridge ? bridge_tls_version(m->bridge) : NULL;
+    return version ? version : "none";
+}
+
 /* ---- the poll loop ---- */
 
 static bool is_live(const struct mqtt *m)

@@ -113,6 +113,8 @@ int mqtt_loss(const struct mqtt *m);
 
 /* The connection's TLS greeting was a short one, by what an earlier one had left in the memory. */
 bool mqtt_resumed(const struct mqtt *m);
+/* "TLSv1.2" or "TLSv1.3" of a connection that is up; "none" without TLS. */
+const char *mqtt_tls_version(const struct mqtt *m);
 
 /* Takes a URL apart; ERR_USAGE with what is wrong. Other schemes are named as not supported. */
 int mqtt_parse_url(const char *url, struct mqtt_url *out, struct errmsg *em);
