@@ -7,7 +7,7 @@ build='cmake ninja-build ccache gcc libc6-dev pkg-config libcurl4-openssl-dev li
 libjansson-dev libmbedtls-dev libmicrohttpd-dev libmosquitto-dev libmsgpack-dev libqrencode-dev
 libsqlite3-dev libyaml-dev libzstd-dev mosquitto mosquitto-clients'
 test='clang clang-format clang-tidy codespell cppcheck curl jq libclang-rt-dev libcunit1-dev
-openssl procps python3 python3-zbar shellcheck sqlite3'
+openssl procps python3 python3-zbar shellcheck sqlite3 xxd'
 
 usage='usage: sh setup.sh [--test]
 Installs the Debian packages that building and running Dunlin needs.
