@@ -3,6 +3,7 @@
 #include "base/endian.h"
 #include "base/file.h"
 #include "bundles/chunk.h"
+#include "sync/wire.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -62,7 +63,8 @@
     "CREATE TABLE bundle(n INTEGER PRIMARY KEY, digest BLOB, name TEXT, version TEXT,"             \
     " bytes INTEGER, files INTEGER, chunks INTEGER, created INTEGER, removed INTEGER);"            \
     "CREATE TABLE deployment(n INTEGER PRIMARY KEY, name TEXT, selector TEXT, flags INTEGER,"      \
-    " priority INTEGER, salt INTEGER, removed INTEGER, created INTEGER, history BLOB);"            \
+    " priority INTEGER, salt INTEGER, removed INTEGER, created INTEGER, history BLOB,"             \
+    " plan BLOB, rollout BLOB);"                                                                   \
     "CREATE TABLE cohort(n INTEGER PRIMARY KEY, key BLOB, labels TEXT, epoch INTEGER,"             \
     " revision INTEGER, fingerprint BLOB, issued INTEGER, trust INTEGER, placements BLOB);"        \
     "CREATE TABLE agent(n INTEGER PRIMARY KEY, row BLOB);"                                         \
@@ -124,7 +126,7 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [PUT_BATCH] = "REPLACE INTO batch VALUES(?,?,?,?,?,?,?,?,?)",
     [REVOKE_BATCHES] = "UPDATE batch SET revoked=1 WHERE revoked=0",
     [PUT_BUNDLE] = "REPLACE INTO bundle VALUES(?,?,?,?,?,?,?,?,?)",
-    [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?)",
+    [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?,?,?)",
     [PUT_COHORT] = "REPLACE INTO cohort VALUES(?,?,?,?,?,?,?,?,?)",
     [PUT_AGENT] = "REPLACE INTO agent VALUES(?,?)",
     [PUT_NEWCOMER] = "REPLACE INTO newcomer VALUES(?,?,?)",
@@ -172,8 +174,10 @@ enum meta {
  * exceptions. */
 #define AGENT_LEN (KEY_ID_LEN + 29)
 #define STATUS_LEN 33
-#define HISTORY_LEN 16   /* generation, bundle, since */
-#define PLACEMENT_LEN 20 /* deployment, generation, since, before, before_since */
+#define HISTORY_LEN 16    /* generation, bundle, since */
+#define PLACEMENT_LEN 36  /* deployment, generation, since, before, before_since, next, gate */
+#define ROLLOUT_FIELDS 14 /* as MessagePack: 13 numbers, and an array of one for each stage */
+#define ROLLOUT_BYTES_MAX ((ROLLOUT_FIELDS + STAGES_MAX + 1) * 9)
 #define EXCEPTION_LEN 14 /* deployment, generation, running, state, cause */
 
 struct ledger {
@@ -221,7 +225,9 @@ static int list_replaced(struct ledger *l, struct blocked_agent *out, size_t cap
 static int list_blocked(struct ledger *l, struct blocked_agent *out, size_t cap, size_t *count,
                         struct errmsg *em);
 static void get_history(struct query *q, struct deployment_row *row);
+static void get_rollout(struct query *q, struct deployment_row *row);
 static void get_placements(struct query *q, struct cohort *row);
+static int write_rollout(const struct deployment_row *row, struct buffer *out);
 
 static int begin(struct ledger *l, struct errmsg *em);
 static int execute(struct ledger *l, const char *sql);
@@ -637,6 +643,8 @@ static int load_deployments(struct ledger *l, struct manager *m, struct errmsg *
         row.removed = get_int(&q, 1);
         row.created_s = get_int(&q, UINT64_MAX);
         get_history(&q, &row);
+        q.odd |= plan_read(get_blob(&q, PLAN_BYTES_MAX), &row.plan) < 0;
+        get_rollout(&q, &row);
         rv = q.odd ? ERR_DAMAGED : manager_load_deployment(m, &row);
     }
     return end_load(&q, rv, "load its deployments", em);
@@ -652,6 +660,30 @@ static void get_history(struct query *q, struct deployment_row *row)
         row->history[i] = (struct generation_row){
             .generation = le32_read(at), .bundle = le32_read(at + 4), .since_s = le64_read(at + 8)};
     }
+}
+
+static void get_rollout(struct query *q, struct deployment_row *row)
+{
+    struct rollout *r = &row->rollout;
+    struct wire_reader w = wire_reader_on(get_blob(q, ROLLOUT_BYTES_MAX));
+    wire_get_array(&w, ROLLOUT_FIELDS, ROLLOUT_FIELDS);
+    r->state = (uint8_t)wire_get_u64(&w, ROLLOUT_DONE);
+    r->step = (uint8_t)wire_get_u64(&w, ROLLOUT_CLOSING);
+    r->stage = (uint8_t)wire_get_u64(&w, STAGES_MAX);
+    r->approved = wire_get_bool(&w);
+    r->enrolled_before = (uint32_t)wire_get_u64(&w, UINT32_MAX);
+    r->stable = (uint32_t)wire_get_u64(&w, UINT32_MAX);
+    r->stable_bundle = (uint32_t)wire_get_u64(&w, UINT32_MAX);
+    r->queued = (uint32_t)wire_get_u64(&w, UINT32_MAX);
+    r->excused = (uint32_t)wire_get_u64(&w, UINT32_MAX);
+    r->ready = (uint32_t)wire_get_u64(&w, UINT32_MAX);
+    r->since_s = wire_get_u64(&w, UINT64_MAX);
+    r->success_s = wire_get_u64(&w, UINT64_MAX);
+    r->end = wire_get_u64(&w, UINT64_MAX);
+    wire_get_array(&w, row->plan.count, row->plan.count);
+    for (uint32_t i = 0; i < row->plan.count; i++)
+        r->reached[i] = wire_get_u64(&w, UINT64_MAX);
+    q->odd |= wire_done(&w) < 0;
 }
 
 static int load_cohorts(struct ledger *l, struct manager *m, struct errmsg *em)
@@ -685,7 +717,10 @@ static void get_placements(struct query *q, struct cohort *row)
                                                 .generation = le32_read(at + 4),
                                                 .since = le32_read(at + 8),
                                                 .before = le32_read(at + 12),
-                                                .before_since = le32_read(at + 16)};
+                                                .before_since = le32_read(at + 16),
+                                                .next = le32_read(at + 20)};
+        row->placements[i].next_gate =
+            (struct gate){.threshold = le64_read(at + 24), .enrolled_before = le32_read(at + 32)};
     }
 }
 
@@ -1006,6 +1041,9 @@ int ledger_cohort(struct ledger *l, uint32_t index, const struct cohort *row, st
         le32_write(at + 8, p->since);
         le32_write(at + 12, p->before);
         le32_write(at + 16, p->before_since);
+        le32_write(at + 20, p->next);
+        le64_write(at + 24, p->next_gate.threshold);
+        le32_write(at + 32, p->next_gate.enrolled_before);
     }
     put_int(&q, index);
     put_blob(&q, span_of(row->key.bytes, COHORT_KEY_LEN));
@@ -1070,7 +1108,14 @@ int ledger_deployment(struct ledger *l, uint32_t index, const struct deployment_
 {
     struct query q;
     uint8_t packed[HISTORY_MAX * HISTORY_LEN];
-    int rv = start_row(l, PUT_DEPLOYMENT, &q, em);
+    uint8_t planned[PLAN_BYTES_MAX], rolled[ROLLOUT_BYTES_MAX];
+    struct buffer plan = buffer_on(planned, sizeof planned);
+    struct buffer rollout = buffer_on(rolled, sizeof rolled);
+    int rv = plan_write(&row->plan, &plan);
+    if (rv == 0)
+        rv = write_rollout(row, &rollout);
+    if (rv == 0)
+        rv = start_row(l, PUT_DEPLOYMENT, &q, em);
     if (rv < 0)
         return rv;
     for (uint32_t i = 0; i < row->history_count; i++) {
@@ -1088,7 +1133,34 @@ int ledger_deployment(struct ledger *l, uint32_t index, const struct deployment_
     put_int(&q, row->removed);
     put_int(&q, row->created_s);
     put_blob(&q, span_of(packed, (size_t)row->history_count * HISTORY_LEN));
+    put_blob(&q, span_buffer(&plan));
+    put_blob(&q, span_buffer(&rollout));
     return end_write(&q, em);
+}
+
+/* As get_rollout reads it. */
+static int write_rollout(const struct deployment_row *row, struct buffer *out)
+{
+    const struct rollout *r = &row->rollout;
+    struct wire_writer w = wire_writer_on(out);
+    wire_put_array(&w, ROLLOUT_FIELDS);
+    wire_put_u64(&w, r->state);
+    wire_put_u64(&w, r->step);
+    wire_put_u64(&w, r->stage);
+    wire_put_bool(&w, r->approved);
+    wire_put_u64(&w, r->enrolled_before);
+    wire_put_u64(&w, r->stable);
+    wire_put_u64(&w, r->stable_bundle);
+    wire_put_u64(&w, r->queued);
+    wire_put_u64(&w, r->excused);
+    wire_put_u64(&w, r->ready);
+    wire_put_u64(&w, r->since_s);
+    wire_put_u64(&w, r->success_s);
+    wire_put_u64(&w, r->end);
+    wire_put_array(&w, row->plan.count);
+    for (uint32_t i = 0; i < row->plan.count; i++)
+        wire_put_u64(&w, r->reached[i]);
+    return wire_end(&w);
 }
 
 int ledger_trust(struct ledger *l, uint32_t version, struct errmsg *em)

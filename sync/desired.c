@@ -9,11 +9,6 @@
 #define POLICY_FIELDS 4
 #define RECORD_FIELDS 8 /* deployment, name, flags, priority, salt, gate, stable, next */
 
-static bool gate_is_open(const struct gate *g)
-{
-    return g->threshold == UINT64_MAX && g->enrolled_before == UINT32_MAX;
-}
-
 /* nil lets everybody pass. */
 static void put_gate(struct wire_writer *w, const struct gate *g)
 {
@@ -150,6 +145,11 @@ int desired_read(struct span body, struct desired *d)
         get_record(&r, &d->records[i], i ? d->records[i - 1].deployment : 0);
     wire_skip(&r, extra);
     return wire_done(&r);
+}
+
+bool record_admits(const struct record *r, const struct key_id *agent, uint32_t number)
+{
+    return gate_passes(&r->gate, gate_hash(r->salt, r->deployment, agent), number);
 }
 
 struct target record_target(const struct record *r, const struct key_id *agent, uint32_t number)

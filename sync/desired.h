@@ -17,8 +17,9 @@ struct target {
 };
 
 enum record_flag {
-    RECORD_PAUSED = 1, /* keep what is there, start nothing new */
-    RECORD_KEEP = 2,   /* when the record goes, leave the tree in place */
+    RECORD_PAUSED = 1,  /* keep what is there, start nothing new */
+    RECORD_KEEP = 2,    /* when the record goes, leave the tree in place */
+    RECORD_ABORTED = 4, /* start nothing of `next` any more */
 };
 
 struct record {
@@ -67,7 +68,9 @@ int desired_write(const struct desired *d, struct buffer *out);
 /* Reads a body, every range checked. */
 int desired_read(struct span body, struct desired *d);
 
-/* What the record means for one agent: its gates decided. Generation 0: nothing. */
+/* True when the agent is one of those that the record is for, be it later. */
+bool record_admits(const struct record *r, const struct key_id *agent, uint32_t number);
+/* What the record means for one agent: its gates decided. Generation 0: nothing, or nothing yet. */
 struct target record_target(const struct record *r, const struct key_id *agent, uint32_t number);
 
 /* The policy as an element of a message, for the messages that carry one. */

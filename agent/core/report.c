@@ -28,7 +28,33 @@ enum deployment_state agent_state_of(const struct held *h)
     return states[h->phase];
 }
 
-/* True, and described, when this record is not Ready here. */
+/* It was about to run something else, or did not succeed; what it runs is what it should. */
+static bool runs_as_before(const struct held *row, const struct target *target)
+{
+    bool at_rest = row->phase == PHASE_DOWNLOADING || row->phase == PHASE_ROLLED_BACK;
+    return at_rest && !row->moved && row->running.generation == target->generation;
+}
+
+static void judge(const struct agent *a, const struct record *r, const struct target *target,
+                  const struct held *row, struct exception *e)
+{
+    bool held = r->flags & RECORD_PAUSED ||
+                (r->flags & RECORD_ABORTED && target->generation == r->next.generation);
+    e->cause = a->put_off == r->deployment ? a->put_off_cause : CAUSE_NONE;
+    if (row && row->wanted.generation == target->generation) {
+        e->state = (uint8_t)agent_state_of(row);
+        if (e->cause == CAUSE_NONE)
+            e->cause = row->cause;
+    } else if (row && runs_as_before(row, target)) {
+        e->state = STATE_READY;
+    } else {
+        e->state = held ? STATE_PAUSED : STATE_PENDING;
+    }
+    if (e->state == STATE_READY)
+        e->cause = CAUSE_NONE;
+}
+
+/* False where the record asks for nothing. */
 static bool record_exception(const struct agent *a, const struct agent_view *view,
                              const struct record *r, struct exception *e)
 {
@@ -38,22 +64,22 @@ static bool record_exception(const struct agent *a, const struct agent_view *vie
         return false;
     *e = (struct exception){.deployment = r->deployment, .generation = target.generation};
     e->running = row ? row->running.generation : 0;
-    e->cause = a->put_off == r->deployment ? a->put_off_cause : CAUSE_NONE;
-    if (!row || row->wanted.generation != target.generation) {
-        e->state = r->flags & RECORD_PAUSED ? STATE_PAUSED : STATE_PENDING;
-        return true;
-    }
-    e->state = (uint8_t)agent_state_of(row);
-    if (e->cause == CAUSE_NONE)
-        e->cause = row->cause;
-    return e->state != STATE_READY;
+    judge(a, r, &target, row, e);
+    return true;
+}
+
+/* [status-8] What a gate decides, the manager is told by name. */
+static bool is_gated(const struct record *r, const struct exception *e)
+{
+    bool next = r->next.generation != 0 && e->generation == r->next.generation;
+    return next || !gate_is_open(&r->gate);
 }
 
 static bool removal_exception(const struct agent *a, const struct agent_view *view,
                               const struct held *row, struct exception *e)
 {
     const struct record *r = view_record(view, row->deployment);
-    if (r && record_target(r, &a->id, a->number).generation != 0)
+    if (r && record_admits(r, &a->id, a->number))
         return false;
     *e = (struct exception){.deployment = row->deployment,
                             .running = row->running.generation,
@@ -68,6 +94,17 @@ static void add_exception(struct status *s, const struct exception *e)
         s->exceptions[s->count++] = *e;
     else
         s->flags |= STATUS_TRUNCATED;
+}
+
+/* Where there is room: who isn't named is taken to be on the way. */
+static void add_gated(const struct agent *a, const struct agent_view *view, struct status *s)
+{
+    struct exception e;
+    for (uint32_t i = 0; i < view->document->count && s->count < EXCEPTIONS_MAX; i++) {
+        const struct record *r = &view->document->records[i];
+        if (record_exception(a, view, r, &e) && e.state == STATE_READY && is_gated(r, &e))
+            s->exceptions[s->count++] = e;
+    }
 }
 
 void agent_status(const struct agent *a, const struct agent_view *view, struct status *s)
@@ -85,11 +122,12 @@ void agent_status(const struct agent *a, const struct agent_view *view, struct s
         return;
     struct exception e;
     for (uint32_t i = 0; i < view->document->count; i++)
-        if (record_exception(a, view, &view->document->records[i], &e))
+        if (record_exception(a, view, &view->document->records[i], &e) && e.state != STATE_READY)
             add_exception(s, &e);
     for (uint32_t i = 0; i < view->held_count; i++)
         if (removal_exception(a, view, &view->held[i], &e))
             add_exception(s, &e);
+    add_gated(a, view, s);
 }
 
 /* A heartbeat falls into the last quarter of its time, so that a storm of reconnects does not stay

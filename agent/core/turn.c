@@ -99,3 +99,9 @@ struct target turn_target(const struct turn *t, uint32_t deployment)
     const struct record *r = view_record(t->view, deployment);
     return r ? record_target(r, &t->a->id, t->a->number) : (struct target){0};
 }
+
+bool turn_leaves(const struct turn *t, uint32_t deployment)
+{
+    const struct record *r = view_record(t->view, deployment);
+    return !r || !record_admits(r, &t->a->id, t->a->number);
+}

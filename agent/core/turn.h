@@ -26,8 +26,10 @@ struct agent_time turn_time(const struct turn *t);
 /* Something changed that the manager should hear of soon. */
 void turn_tell(struct turn *t);
 
-/* What this agent should run of a deployment; generation 0: nothing. */
+/* What this agent should run of a deployment; generation 0: nothing, or nothing yet. */
 struct target turn_target(const struct turn *t, uint32_t deployment);
+/* True when the document has no place for it, now or later. */
+bool turn_leaves(const struct turn *t, uint32_t deployment);
 
 bool view_is_ours(const struct agent_view *view, const struct cohort_key *key);
 /* The document's revision, or 0.0 as long as it is none of our cohort's: a revision counts within

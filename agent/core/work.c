@@ -303,8 +303,7 @@ static bool name_is_shared(const struct turn *t, uint32_t deployment, const char
         const struct held *other = &t->view->held[i];
         if (other->deployment == deployment || strcmp(other->name, name) != 0)
             continue;
-        bool goes =
-            turn_target(t, other->deployment).generation == 0 && !(other->flags & RECORD_KEEP);
+        bool goes = turn_leaves(t, other->deployment) && !(other->flags & RECORD_KEEP);
         if (settled ? other->phase == PHASE_SETTLED : goes)
             return true;
     }
@@ -321,13 +320,21 @@ static enum step need_to_leave(const struct turn *t, const struct held *row)
     return name_is_shared(t, row->deployment, row->name, true) ? STEP_DROP : STEP_NONE;
 }
 
+/* Nothing of it is begun: the operator holds it, or took the rollout back. */
+static bool is_held(const struct record *r, const struct target *target)
+{
+    bool next = r->next.generation != 0 && target->generation == r->next.generation;
+    return r->flags & RECORD_PAUSED || (r->flags & RECORD_ABORTED && next);
+}
+
 /* The document asks for something newer. What may have moved `current` is taken back first: a half
  * applied version must not stay while the next one is fetched, or for as long as it is paused. */
-static enum step need_newer(const struct turn *t, const struct held *row, const struct record *r)
+static enum step need_newer(const struct turn *t, const struct held *row, const struct record *r,
+                            const struct target *target)
 {
     if (row && row->moved)
         return row->phase == PHASE_UNDOING ? STEP_SWITCH_BACK : STEP_UNDO;
-    if (r->flags & RECORD_PAUSED || name_is_shared(t, r->deployment, r->name, false))
+    if (is_held(r, target) || name_is_shared(t, r->deployment, r->name, false))
         return STEP_NONE;
     return STEP_BEGIN;
 }
@@ -357,19 +364,22 @@ static enum step need(const struct turn *t, uint32_t deployment)
     struct target target = turn_target(t, deployment);
     if (t->a->link == LINK_LEFT || !view_has_document(t->view))
         return row ? go_on(row) : STEP_NONE;
-    if (target.generation == 0)
+    if (turn_leaves(t, deployment))
         return row ? need_to_leave(t, row) : STEP_NONE;
     if (row && strcmp(row->name, r->name) != 0)
         return need_to_make_way(row);
+    if (target.generation == 0) /* a rollout has not come to it yet */
+        return row ? go_on(row) : STEP_NONE;
     if (row && row->wanted.generation < target.generation && runs_already(row, &target))
         return STEP_ADOPT;
     if (!row || row->wanted.generation < target.generation ||
         (!wants_the_same(t, row) && is_unbound(t, row)))
-        return need_newer(t, row, r);
+        return need_newer(t, row, r, &target);
     if (row->phase == PHASE_REMOVING)
         return STEP_BEGIN;
+    bool withdrawn = row->wanted.generation > target.generation;
     if (row->phase == PHASE_DOWNLOADING)
-        return r->flags & RECORD_PAUSED ? STEP_NONE : STEP_FETCH;
+        return withdrawn || is_held(r, &target) ? STEP_NONE : STEP_FETCH;
     if (go_on(row) == STEP_NONE && ((row->flags ^ r->flags) & RECORD_KEEP || is_unbound(t, row)))
         return STEP_NOTE;
     return go_on(row);

@@ -92,6 +92,9 @@ void audit_command(struct audit_entry *e, const struct manager *m, const struct 
     case COMMAND_PAUSE:
     case COMMAND_RESUME:
     case COMMAND_ROLLBACK:
+    case COMMAND_APPROVE:
+    case COMMAND_ABORT:
+    case COMMAND_RETRY:
     case COMMAND_DEPLOYMENT_REMOVE:
         describe_deployment(e, m, c, out);
         break;
@@ -123,6 +126,9 @@ static const char *action_of(enum command_type type)
         [COMMAND_PAUSE] = "pause",
         [COMMAND_RESUME] = "resume",
         [COMMAND_ROLLBACK] = "rollback",
+        [COMMAND_APPROVE] = "rollout-approve",
+        [COMMAND_ABORT] = "rollout-abort",
+        [COMMAND_RETRY] = "rollout-retry",
         [COMMAND_DEPLOYMENT_REMOVE] = "deployment-remove",
         [COMMAND_LABEL] = "agent-label",
         [COMMAND_AGENT_APPROVE] = "agent-approve",
@@ -165,6 +171,8 @@ static void describe_deployment(struct audit_entry *e, const struct manager *m,
     if (c->type == COMMAND_DEPLOY)
         DETAIL(e, "bundle=%s@%s generation=%u priority=%u select=%s", b->name, b->version,
                manager_generation(m, out->index), d->priority, d->selector);
+    else if (c->type == COMMAND_APPROVE)
+        DETAIL(e, "bundle=%s@%s stage=%s", b->name, b->version, c->deployment.stage);
     else
         DETAIL(e, "bundle=%s@%s generation=%u", b->name, b->version,
                manager_generation(m, out->index));
@@ -190,6 +198,13 @@ static void device_actor(struct audit_entry *e, const struct manager *m, uint32_
                key_id_hex(&manager_agent(m, number)->id).text);
 }
 
+static void describe_stop(struct audit_entry *e, const struct manager *m, uint32_t deployment)
+{
+    const struct deployment_row *d = manager_deployment(m, deployment);
+    OBJECT(e, "deployment %s", d->name);
+    DETAIL(e, "too many agents failed in stage %s", d->plan.stages[d->rollout.stage].name);
+}
+
 void audit_alarm(struct audit_entry *e, const struct manager *m, const struct alarm *alarm)
 {
     ACTION(e, "alarm-%s", alarm_name(alarm->type));
@@ -198,6 +213,8 @@ void audit_alarm(struct audit_entry *e, const struct manager *m, const struct al
         device_actor(e, m, alarm->number);
         name_agent(e, m, alarm->number);
     }
+    if (alarm->type == ALARM_ROLLOUT_STOPPED)
+        describe_stop(e, m, alarm->index);
     if (alarm->type == ALARM_CLONE)
         DETAIL(e, "two devices are this agent; kept out until it is released, revoked or replaced");
     if (alarm->type == ALARM_NEWER_DOCUMENT)

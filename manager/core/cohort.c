@@ -96,7 +96,7 @@ const struct placement *cohort_placement(const struct cohort *c, uint32_t deploy
 
 /* ---- documents ---- */
 
-static bool is_placed(const struct deployment_row *d, const struct labels *labels)
+bool cohort_is_placed(const struct deployment_row *d, const struct labels *labels)
 {
     struct selector selector;
     if (d->removed)
@@ -106,7 +106,23 @@ static bool is_placed(const struct deployment_row *d, const struct labels *label
     return selector_matches(&selector, labels);
 }
 
-static void fill_record(const struct manager *m, uint32_t index, struct record *r)
+/* Those that a rollout has not let in yet run what ran before it. */
+static void fill_rollout(const struct manager *m, const struct deployment_row *d,
+                         const struct labels *labels, struct record *r)
+{
+    uint32_t stable = d->rollout.stable;
+    r->next = r->stable;
+    r->next_gate = survey_gate(d, survey_stages(d, labels));
+    r->stable = (struct target){0};
+    if (stable)
+        r->stable = (struct target){.generation = stable,
+                                    .bundle = m->bundles[d->rollout.stable_bundle].digest};
+    if (d->rollout.state == ROLLOUT_ABORTED)
+        r->flags |= RECORD_ABORTED;
+}
+
+static void fill_record(const struct manager *m, uint32_t index, const struct labels *labels,
+                        struct record *r)
 {
     const struct deployment_row *d = &m->deployments[index];
     *r = (struct record){
@@ -119,6 +135,8 @@ static void fill_record(const struct manager *m, uint32_t index, struct record *
                    .bundle = m->bundles[d->history[0].bundle].digest},
     };
     memcpy(r->name, d->name, sizeof r->name);
+    if (deployment_rolls(d))
+        fill_rollout(m, d, labels, r);
 }
 
 /* What the document says, without revision and times: those must not make it look changed. */
@@ -126,8 +144,8 @@ static void fill_records(const struct manager *m, const struct cohort *c, struct
 {
     *out = (struct desired){.cohort = c->key, .policy = m->options.policy};
     for (uint32_t i = 0; i < m->deployment_count && out->count < RECORDS_MAX; i++)
-        if (is_placed(&m->deployments[i], &c->labels))
-            fill_record(m, i, &out->records[out->count++]);
+        if (cohort_is_placed(&m->deployments[i], &c->labels))
+            fill_record(m, i, &c->labels, &out->records[out->count++]);
 }
 
 void manager_document(const struct manager *m, uint32_t cohort, struct desired *out)
@@ -148,25 +166,27 @@ static struct digest fingerprint_of(const struct desired *d, struct arena *scrat
     return digest_of(span_buffer(&body));
 }
 
-/* Remembers since which revision each deployment is asked for, and what was asked for before. */
+/* Since which revision a deployment's generation is asked for, and what was asked for before. */
+static struct placement place_one(const struct cohort *c, const struct record *r)
+{
+    const struct placement *old = cohort_placement(c, r->deployment);
+    struct placement now = {.deployment = r->deployment,
+                            .generation = r->stable.generation,
+                            .since = c->revision.number,
+                            .before = old ? old->generation : 0,
+                            .before_since = old ? old->since : 0};
+    if (old && old->generation == r->stable.generation)
+        now = *old;
+    now.next = r->next.generation;
+    now.next_gate = r->next_gate;
+    return now;
+}
+
 static void place(struct cohort *c, const struct desired *d)
 {
     struct placement now[RECORDS_MAX];
-    for (uint32_t i = 0; i < d->count; i++) {
-        const struct record *r = &d->records[i];
-        const struct placement *old = cohort_placement(c, r->deployment);
-        if (old && old->generation == r->stable.generation) {
-            now[i] = *old;
-            continue;
-        }
-        now[i] = (struct placement){
-            .deployment = r->deployment,
-            .generation = r->stable.generation,
-            .since = c->revision.number,
-            .before = old ? old->generation : 0,
-            .before_since = old ? old->since : 0,
-        };
-    }
+    for (uint32_t i = 0; i < d->count; i++)
+        now[i] = place_one(c, &d->records[i]);
     memcpy(c->placements, now, d->count * sizeof now[0]);
     c->placement_count = d->count;
 }

@@ -119,10 +119,18 @@ static void bundle_add(struct turn *t)
     persist(t, PERSIST_BUNDLE, t->out->index);
 }
 
+/* Some agents are to run it, or will be. */
+static bool uses(const struct deployment_row *d, uint32_t bundle)
+{
+    const struct rollout *r = &d->rollout;
+    bool stable = deployment_rolls(d) && r->stable != 0 && r->stable_bundle == bundle;
+    return !d->removed && (d->history[0].bundle == bundle || stable || r->queued == bundle + 1);
+}
+
 static const struct deployment_row *user_of(const struct manager *m, uint32_t bundle)
 {
     for (uint32_t i = 0; i < m->deployment_count; i++)
-        if (!m->deployments[i].removed && m->deployments[i].history[0].bundle == bundle)
+        if (uses(&m->deployments[i], bundle))
             return &m->deployments[i];
     return NULL;
 }
@@ -131,9 +139,11 @@ static const struct deployment_row *user_of(const struct manager *m, uint32_t bu
  * it ran before. */
 static int way_back(const struct manager *m, const struct deployment_row *d, const char *version)
 {
+    bool rolls = deployment_rolls(d) && d->rollout.stable != 0;
     for (uint32_t i = 1; i < d->history_count; i++) {
         const struct bundle_row *b = &m->bundles[d->history[i].bundle];
-        bool other = d->history[i].bundle != d->history[0].bundle;
+        bool other = rolls ? d->history[i].bundle == d->rollout.stable_bundle
+                           : d->history[i].bundle != d->history[0].bundle;
         if (!b->removed && (version ? strcmp(b->version, version) == 0 : other))
             return (int)i;
     }
@@ -187,12 +197,13 @@ static void bundle_remove(struct turn *t)
 
 /* ---- deployments ---- */
 
-static int push_generation(struct turn *t, struct deployment_row *d, uint32_t bundle)
+int command_push_generation(struct turn *t, uint32_t deployment, uint32_t bundle)
 {
+    struct deployment_row *d = &t->m->deployments[deployment];
     uint32_t epoch = t->m->options.epoch;
     uint32_t generation = (epoch - 1) * GENERATIONS_PER_EPOCH + 1;
     if (d->history_count)
-        generation = manager_generation(t->m, (uint32_t)(d - t->m->deployments)) + 1;
+        generation = manager_generation(t->m, deployment) + 1;
     if (generation > epoch * GENERATIONS_PER_EPOCH)
         return REFUSE(t, ERR_RANGE,
                       "%s has been changed %u times, as often as may be: deploy under "
@@ -221,7 +232,9 @@ static int check_deploy(struct turn *t)
                       c->deploy.name);
     if (selector.count > 0 && c->deploy.all)
         return REFUSE(t, ERR_USAGE, "--all and a selector exclude each other");
-    return 0;
+    struct plan plan = c->deploy.plan ? *c->deploy.plan : PLAN_DEFAULT;
+    rv = plan_complete(&plan, &t->out->error);
+    return rv < 0 ? fail_with(t, rv) : 0;
 }
 
 /* Room on the agents, for a new deployment (0) or one with another selector. */
@@ -234,6 +247,34 @@ static int check_room(struct turn *t, uint32_t deployment)
                       "agents with labels \"%s\" have %d deployments, the most they take",
                       m->cohorts[full].labels.text, RECORDS_MAX);
     return 0;
+}
+
+static void set_plan(struct turn *t, struct deployment_row *d)
+{
+    const struct plan *plan = t->ev->command->deploy.plan;
+    if (!plan)
+        return;
+    d->plan = *plan;
+    int rv = plan_complete(&d->plan, NULL);
+    assert(rv == 0);
+}
+
+/* What an operator wrote, once it is completed as the one that is kept was. */
+static bool same_plan(struct turn *t, const struct plan *kept, const struct plan *written)
+{
+    uint8_t *memory = arena_alloc(t->scratch, 2 * (size_t)PLAN_BYTES_MAX);
+    assert(memory);
+    struct buffer a = buffer_on(memory, PLAN_BYTES_MAX);
+    struct buffer b = buffer_on(memory + PLAN_BYTES_MAX, PLAN_BYTES_MAX);
+    struct plan plan = *written;
+    int rv = plan_complete(&plan, NULL);
+    if (rv == 0)
+        rv = plan_write(kept, &a);
+    if (rv == 0)
+        rv = plan_write(&plan, &b);
+    assert(rv == 0);
+    arena_reset(t->scratch);
+    return span_equal(span_buffer(&a), span_buffer(&b));
 }
 
 static void deploy_new(struct turn *t, uint32_t bundle)
@@ -257,10 +298,48 @@ static void deploy_new(struct turn *t, uint32_t bundle)
     };
     memcpy(d->name, c->deploy.name, strlen(c->deploy.name));
     memcpy(d->selector, c->deploy.selector, strlen(c->deploy.selector));
-    push_generation(t, d, bundle);
+    set_plan(t, d);
+    command_push_generation(t, index, bundle);
+    if (d->plan.count > 0)
+        rollout_begin(t, index, 0, 0);
     t->out->index = index;
     persist(t, PERSIST_DEPLOYMENT, index);
     cohort_mark_matching(m, d->selector);
+}
+
+/* A new version while the one before is on its way. False: it goes no further, or waits. */
+static bool may_overtake(struct turn *t, struct deployment_row *d, uint32_t bundle)
+{
+    if (!deployment_rolls(d) || d->rollout.state == ROLLOUT_ABORTED)
+        return true;
+    if (d->plan.overlap == OVERLAP_REFUSE) {
+        REFUSE(t, ERR_BUSY,
+               "the rollout of %s is in stage %s: wait for its end, or `dunlin rollout abort %s`",
+               d->name, d->plan.stages[d->rollout.stage].name, d->name);
+        return false;
+    }
+    if (d->plan.overlap == OVERLAP_SUPERSEDE)
+        return true;
+    t->out->rv = d->rollout.queued == bundle + 1;
+    d->rollout.queued = bundle + 1;
+    persist(t, PERSIST_DEPLOYMENT, t->out->index);
+    return false;
+}
+
+/* The newest generation is of another bundle from now on. */
+static int change_bundle(struct turn *t, uint32_t index, uint32_t bundle)
+{
+    struct deployment_row *d = &t->m->deployments[index];
+    bool rolls = deployment_rolls(d);
+    uint32_t stable = rolls ? d->rollout.stable : manager_generation(t->m, index);
+    uint32_t stable_bundle = rolls ? d->rollout.stable_bundle : d->history[0].bundle;
+    if (command_push_generation(t, index, bundle) < 0)
+        return t->out->rv;
+    if (d->plan.count > 0)
+        rollout_begin(t, index, stable, stable_bundle);
+    else
+        rollout_end(t->m, index, ROLLOUT_NONE);
+    return 0;
 }
 
 static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle)
@@ -269,17 +348,26 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle)
     const struct command *c = t->ev->command;
     struct deployment_row *d = &m->deployments[index];
     bool moved = strcmp(d->selector, c->deploy.selector) != 0;
+    bool renewed = d->history[0].bundle != bundle;
+    bool planned = c->deploy.plan && !same_plan(t, &d->plan, c->deploy.plan);
     /* What is paused stays paused until somebody resumes it. */
     uint32_t flags = c->deploy.flags | (d->flags & RECORD_PAUSED);
     t->out->index = index;
-    if (!moved && d->history[0].bundle == bundle && d->flags == flags &&
-        d->priority == c->deploy.priority) {
+    if (!moved && !renewed && !planned && d->flags == flags && d->priority == c->deploy.priority) {
         t->out->rv = 1;
         return;
     }
-    if (moved && check_room(t, index + 1) < 0)
+    if (planned && !renewed && deployment_rolls(d)) {
+        REFUSE(t, ERR_BUSY,
+               "the rollout of %s is in stage %s: its stages can't change on the way; wait for its "
+               "end, or deploy another version",
+               d->name, d->plan.stages[d->rollout.stage].name);
         return;
-    if (d->history[0].bundle != bundle && push_generation(t, d, bundle) < 0)
+    }
+    if ((moved && check_room(t, index + 1) < 0) || (renewed && !may_overtake(t, d, bundle)))
+        return;
+    set_plan(t, d);
+    if (renewed && change_bundle(t, index, bundle) < 0)
         return;
     cohort_mark_matching(m, d->selector);
     memset(d->selector, 0, sizeof d->selector);
@@ -325,17 +413,33 @@ static void changed(struct turn *t, const struct deployment_row *d)
     cohort_mark_matching(t->m, d->selector);
 }
 
-static void set_paused(struct turn *t, bool paused)
+static void pause(struct turn *t)
 {
     struct deployment_row *d = named(t);
     if (!d)
         return;
-    uint32_t flags = paused ? d->flags | RECORD_PAUSED : d->flags & ~(uint32_t)RECORD_PAUSED;
-    if (flags == d->flags) {
-        t->out->rv = 1;
+    t->out->rv = d->flags & RECORD_PAUSED ? 1 : 0;
+    if (t->out->rv == 1)
         return;
-    }
-    d->flags = flags;
+    d->flags |= RECORD_PAUSED;
+    changed(t, d);
+}
+
+/* Both what an operator paused and what stopped by itself. */
+static void resume(struct turn *t)
+{
+    struct deployment_row *d = named(t);
+    if (!d)
+        return;
+    bool stopped = d->rollout.state == ROLLOUT_STOPPED;
+    t->out->rv = !(d->flags & RECORD_PAUSED) && !stopped;
+    if (t->out->rv == 1)
+        return;
+    if (stopped)
+        rollout_resume(t, t->out->index);
+    if (!(d->flags & RECORD_PAUSED))
+        return;
+    d->flags &= ~(uint32_t)RECORD_PAUSED;
     changed(t, d);
 }
 
@@ -359,9 +463,23 @@ static void rollback(struct turn *t)
     if (!d)
         return;
     int entry = rollback_target(t, d);
-    if (entry < 0 || push_generation(t, d, d->history[entry].bundle) < 0)
+    if (entry < 0 || command_push_generation(t, t->out->index, d->history[entry].bundle) < 0)
         return;
+    rollout_end(t->m, t->out->index, d->plan.count ? ROLLOUT_DONE : ROLLOUT_NONE);
     changed(t, d);
+}
+
+/* How its rollout goes on. */
+static void steer(struct turn *t)
+{
+    if (!named(t))
+        return;
+    if (t->ev->command->type == COMMAND_APPROVE)
+        rollout_approve(t, t->out->index, t->ev->command->deployment.stage);
+    else if (t->ev->command->type == COMMAND_ABORT)
+        rollout_abort(t, t->out->index);
+    else
+        rollout_retry(t, t->out->index);
 }
 
 static void deployment_remove(struct turn *t)
@@ -370,6 +488,7 @@ static void deployment_remove(struct turn *t)
     if (!d)
         return;
     d->removed = true;
+    rollout_end(t->m, t->out->index, ROLLOUT_NONE);
     changed(t, d);
 }
 
@@ -487,13 +606,18 @@ void command_run(struct turn *t)
         deploy(t);
         break;
     case COMMAND_PAUSE:
-        set_paused(t, true);
+        pause(t);
         break;
     case COMMAND_RESUME:
-        set_paused(t, false);
+        resume(t);
         break;
     case COMMAND_ROLLBACK:
         rollback(t);
+        break;
+    case COMMAND_APPROVE:
+    case COMMAND_ABORT:
+    case COMMAND_RETRY:
+        steer(t);
         break;
     case COMMAND_DEPLOYMENT_REMOVE:
         deployment_remove(t);

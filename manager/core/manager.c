@@ -54,6 +54,7 @@ static size_t lay_out(struct manager *m, uint8_t *memory, const struct manager_l
     m->cohorts = next_table(memory, &used, limits->cohorts, sizeof *m->cohorts);
     m->deployments = next_table(memory, &used, limits->deployments, sizeof *m->deployments);
     m->bundles = next_table(memory, &used, limits->bundles, sizeof *m->bundles);
+    m->in_flight = next_table(memory, &used, ROLLOUTS_MAX, limits->agents / 8 + 1);
     m->batches = next_table(memory, &used, limits->batches, sizeof *m->batches);
     m->batch_tokens = next_table(memory, &used, limits->batches, sizeof *m->batch_tokens);
     m->token_uses = next_table(memory, &used, TOKENS_MAX, sizeof *m->token_uses);
@@ -81,13 +82,24 @@ int manager_load_bundle(struct manager *m, const struct bundle_row *row)
     return 0;
 }
 
+static bool is_sound(const struct manager *m, const struct deployment_row *d)
+{
+    const struct rollout *r = &d->rollout;
+    if (!deployment_rolls(d))
+        return r->state <= ROLLOUT_DONE;
+    return r->stage < d->plan.count && r->step <= ROLLOUT_CLOSING &&
+           (r->stable == 0 || r->stable_bundle < m->bundle_count) && r->queued <= m->bundle_count;
+}
+
 int manager_load_deployment(struct manager *m, const struct deployment_row *row)
 {
     struct selector selector;
+    struct plan plan = row->plan;
     if (m->deployment_count == m->options.limits.deployments)
         return ERR_RANGE;
     if (row->history_count == 0 || row->history_count > HISTORY_MAX ||
-        selector_parse(&selector, span_text(row->selector), NULL) < 0)
+        selector_parse(&selector, span_text(row->selector), NULL) < 0 ||
+        plan_complete(&plan, NULL) < 0 || plan.count != row->plan.count || !is_sound(m, row))
         return ERR_DAMAGED;
     for (uint32_t i = 0; i < row->history_count; i++)
         if (row->history[i].bundle >= m->bundle_count)
@@ -166,7 +178,7 @@ const char *alarm_name(enum alarm_type type)
     static const char *const names[ALARM_TYPE_COUNT] = {
         [ALARM_TOKEN_REUSED] = "token-reused", [ALARM_CLONE] = "clone",
         [ALARM_OLD_NUMBERS] = "old-numbers",   [ALARM_NEWER_DOCUMENT] = "newer-document",
-        [ALARM_EPOCH_MOVED] = "epoch-moved",
+        [ALARM_EPOCH_MOVED] = "epoch-moved",   [ALARM_ROLLOUT_STOPPED] = "rollout-stopped",
     };
     assert(type < ALARM_TYPE_COUNT);
     return names[type];
@@ -189,9 +201,11 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
     switch (ev->type) {
     case MANAGER_TICK:
         presence_tick(&t);
+        rollout_tick(&t);
         break;
     case MANAGER_CONTINUE:
         presence_look(&t);
+        rollout_tend(&t);
         break;
     case MANAGER_JOIN:
         registration_join(&t);
@@ -204,7 +218,7 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
         break;
     }
     cohort_settle(&t);
-    out->more = m->dirty_count > 0 || m->silent_left > 0;
+    out->more = m->dirty_count > 0 || m->silent_left > 0 || rollout_waits(m);
 }
 
 /* ---- composing ---- */

@@ -12,7 +12,7 @@
 
 #include "base/arena.h"
 #include "crypto/certificate.h"
-#include "manager/core/selector.h"
+#include "manager/core/plan.h"
 #include "sync/desired.h"
 #include "sync/join.h"
 #include "sync/status.h"
@@ -158,14 +158,16 @@ struct orphan {
     uint64_t last_seen_s;
 };
 
-/* Which generation a cohort's document asks for, and since which revision; and what it asked for
- * before. */
+/* Which generation a cohort's document asks for, and since which revision; what it asked for
+ * before; and what those that a rollout has let in are to run instead. */
 struct placement {
     uint32_t deployment;
-    uint32_t generation;
+    uint32_t generation; /* 0: none but the next */
     uint32_t since;
     uint32_t before; /* the generation before; 0: none */
     uint32_t before_since;
+    uint32_t next; /* 0: no rollout is on its way */
+    struct gate next_gate;
 };
 
 struct cohort {
@@ -198,6 +200,42 @@ struct generation_row {
     uint64_t since_s;
 };
 
+/* Rollouts that let agents in at the same time; further ones wait for their turn. */
+#define ROLLOUTS_MAX 64
+
+enum rollout_state {
+    ROLLOUT_NONE,    /* a new version is everybody's at once */
+    ROLLOUT_RUNNING, /* stage by stage */
+    ROLLOUT_STOPPED, /* too many failed: the operator resumes, retries, aborts or rolls back */
+    ROLLOUT_ABORTED, /* nobody else begins; those that have it keep it */
+    ROLLOUT_DONE,    /* everybody has it, or gets it on coming back */
+};
+
+enum rollout_step {
+    ROLLOUT_OPENING,   /* what must be before the stage begins is waited for */
+    ROLLOUT_ADMITTING, /* its agents are let in, and become Ready or fail */
+    ROLLOUT_CLOSING,   /* what must be before it is left */
+};
+
+/* How far the newest generation of a deployment has come. Agents are let in by rising hash, so that
+ * one number says who is in (sync/gate.h). */
+struct rollout {
+    uint8_t state; /* enum rollout_state */
+    uint8_t step;  /* enum rollout_step */
+    uint8_t stage;
+    bool approved;                /* by an operator, this step */
+    uint32_t enrolled_before;     /* who joined later waits for the end of all that match it */
+    uint32_t stable;              /* the generation of those that aren't in yet; 0: nothing */
+    uint32_t stable_bundle;       /* index */
+    uint32_t queued;              /* index + 1 of the bundle that comes after this; 0: none */
+    uint32_t excused;             /* failures that an operator has seen and gone on from */
+    uint32_t ready;               /* agents of the stage, as counted last */
+    uint64_t since_s;             /* this step's beginning */
+    uint64_t success_s;           /* when one more of the stage was seen Ready */
+    uint64_t end;                 /* the stage's highest hash */
+    uint64_t reached[STAGES_MAX]; /* who is in, up to this hash; of a stage that is over, its end */
+};
+
 struct deployment_row {
     char name[NAME_MAX_LEN + 1];
     char selector[SELECTOR_TEXT_MAX + 1]; /* "": every agent */
@@ -208,7 +246,15 @@ struct deployment_row {
     uint64_t created_s;
     uint32_t history_count;
     struct generation_row history[HISTORY_MAX]; /* newest first: [0] is what is asked for */
+    struct plan plan;
+    struct rollout rollout;
 };
+
+/* True while some agents may run the generation before the newest. */
+static inline bool deployment_rolls(const struct deployment_row *d)
+{
+    return d->rollout.state >= ROLLOUT_RUNNING && d->rollout.state <= ROLLOUT_ABORTED;
+}
 
 struct batch_row {
     uint32_t count;
@@ -227,8 +273,9 @@ enum alarm_type {
     ALARM_TOKEN_REUSED, /* a used token came with another key */
     ALARM_CLONE,        /* two devices seem to be one agent: quarantined */
     ALARM_OLD_NUMBERS,  /* an agent counts on from numbers of long ago: a copy, or an old backup */
-    ALARM_NEWER_DOCUMENT, /* an agent holds a newer document than this manager ever made */
-    ALARM_EPOCH_MOVED,    /* the same soon after a restore: the epoch moved past that document */
+    ALARM_NEWER_DOCUMENT,  /* an agent holds a newer document than this manager ever made */
+    ALARM_ROLLOUT_STOPPED, /* of deployment `index`: too many agents failed */
+    ALARM_EPOCH_MOVED,     /* the same soon after a restore: the epoch moved past that document */
     ALARM_TYPE_COUNT,
 };
 
@@ -263,6 +310,9 @@ enum command_type {
     COMMAND_PAUSE,
     COMMAND_RESUME,
     COMMAND_ROLLBACK,
+    COMMAND_APPROVE,
+    COMMAND_ABORT,
+    COMMAND_RETRY,
     COMMAND_DEPLOYMENT_REMOVE,
     COMMAND_LABEL,
     COMMAND_AGENT_APPROVE,
@@ -303,13 +353,16 @@ struct command {
             const char *selector; /* "" only with `all` */
             bool all;
             uint32_t priority;
-            uint32_t flags; /* RECORD_PAUSED: begin paused; RECORD_KEEP */
-            uint64_t salt;  /* random, for a new deployment */
+            uint32_t flags;          /* RECORD_PAUSED: begin paused; RECORD_KEEP */
+            uint64_t salt;           /* random, for a new deployment */
+            const struct plan *plan; /* NULL: as it is */
         } deploy;
         struct {
             const char *name;
             const char *version; /* ROLLBACK: NULL is the one before */
-        } deployment;            /* PAUSE, RESUME, ROLLBACK, DEPLOYMENT_REMOVE */
+            const char *stage;   /* APPROVE */
+        } deployment;            /* PAUSE, RESUME, ROLLBACK, APPROVE, ABORT, RETRY,
+                                    DEPLOYMENT_REMOVE */
         struct {
             struct key_id id;
             const char *set;   /* "k=v,…" or "" */
@@ -386,8 +439,8 @@ struct alarm {
     enum alarm_type type;
     uint32_t number; /* of the agent; 0: none */
     uint32_t batch;  /* ALARM_TOKEN_REUSED: index of its row, and the token's in it */
-    uint32_t index;
-    bool answers; /* ALARM_OLD_NUMBERS: it is no repeated report, but a device that lives */
+    uint32_t index;  /* ALARM_ROLLOUT_STOPPED: of the deployment */
+    bool answers;    /* ALARM_OLD_NUMBERS: it is no repeated report, but a device that lives */
 };
 
 /* One step raises at most this many alarms; it asserts that. */
@@ -515,19 +568,37 @@ struct agent_deployment {
     uint32_t running;    /* generation, as far as known; 0: none */
     enum deployment_state state;
     enum cause cause;
+    bool held; /* the rollout of something newer has not let it in yet */
 };
 
 /* All deployments of an agent; returns how many. */
 size_t manager_agent_deployments(const struct manager *m, uint32_t number,
                                  struct agent_deployment out[static RECORDS_MAX]);
 
-/* What documents ask for now. */
+/* The newest generation: what documents ask for, of all or of those that are let in. */
 uint32_t manager_generation(const struct manager *m, uint32_t deployment);
 /* The version that a generation of a deployment had, or "" when it is unknown. */
 const char *manager_generation_version(const struct manager *m, uint32_t deployment,
                                        uint32_t generation);
 
+/* What a rollout has done of a stage. */
+struct stage_count {
+    uint32_t members;   /* all of the following */
+    uint32_t waiting;   /* reachable, and not let in */
+    uint32_t away;      /* out of reach, and not ready; most of them behind an open gate */
+    uint32_t in_flight; /* at work; they were reachable all the time */
+    uint32_t returning; /* at work; they came back behind an open gate */
+    uint32_t ready;
+    uint32_t failed; /* or rolled back */
+};
+
+/* Counts each stage of a deployment that has a plan, in one pass over the fleet. Of a stage by
+ * share that has not begun nobody knows the members. */
+void manager_survey(const struct manager *m, uint32_t deployment, uint64_t now_s,
+                    struct arena *scratch, struct stage_count out[static STAGES_MAX]);
+
 struct deployment_counts {
+    uint32_t held; /* of the targets: not let in yet */
     uint32_t targets;
     uint32_t states[STATE_COUNT];
 };

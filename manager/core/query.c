@@ -116,12 +116,15 @@ int64_t manager_find_bundle(const struct manager *m, const char *name, const cha
     return ERR_NOT_FOUND;
 }
 
-/* What was asked for when the epoch began has the first generation of the epoch. */
+/* What was asked for when the epoch began has the first generations of the epoch. */
 uint32_t manager_generation(const struct manager *m, uint32_t deployment)
 {
-    uint32_t newest = manager_deployment(m, deployment)->history[0].generation;
+    const struct deployment_row *d = manager_deployment(m, deployment);
+    uint32_t newest = d->history[0].generation;
     uint32_t first = (m->options.epoch - 1) * GENERATIONS_PER_EPOCH + 1;
-    return newest > first ? newest : first;
+    if (newest > first)
+        return newest;
+    return first + (newest < first && deployment_rolls(d) && d->rollout.stable != 0);
 }
 
 const char *manager_generation_version(const struct manager *m, uint32_t deployment,
@@ -147,8 +150,8 @@ static bool holds(const struct manager *m, const struct agent_row *row, uint32_t
            revision_compare(row->document, m->cohorts[row->cohort].revision) <= 0;
 }
 
-static const struct exception *find_exception(const struct manager *m, const struct agent_row *row,
-                                              uint32_t deployment)
+const struct exception *fleet_exception(const struct manager *m, const struct agent_row *row,
+                                        uint32_t deployment)
 {
     for (uint32_t link = row->exceptions; link; link = m->nodes[link - 1].next)
         if (m->nodes[link - 1].exception.deployment == deployment)
@@ -156,25 +159,57 @@ static const struct exception *find_exception(const struct manager *m, const str
     return NULL;
 }
 
-static struct agent_deployment judge(const struct manager *m, const struct agent_row *row,
+/* What an agent says of what is not everybody's, it says by name. */
+static void judge_next(struct agent_deployment *d, const struct placement *p,
+                       const struct exception *e)
+{
+    if (e && e->generation == p->next) {
+        d->state = (enum deployment_state)e->state;
+        d->cause = (enum cause)e->cause;
+    } else if (!e) {
+        d->running = p->generation;
+    }
+}
+
+static void judge_stable(const struct manager *m, const struct agent_row *row,
+                         const struct placement *p, const struct exception *e,
+                         struct agent_deployment *d)
+{
+    if (e && e->generation == p->generation && e->state == STATE_READY) {
+        d->state = STATE_READY; /* it hasn't heard yet that the rollout is over */
+    } else if (!holds(m, row, p->since)) {
+        if (!e && holds(m, row, p->before_since))
+            d->running = p->before;
+    } else if (e && e->generation == p->generation) {
+        d->state = (enum deployment_state)e->state;
+        d->cause = (enum cause)e->cause;
+    } else if (!e && !(row->flags & AGENT_TRUNCATED)) {
+        d->state = STATE_READY;
+        d->running = p->generation;
+    }
+}
+
+static struct agent_deployment judge(const struct manager *m, uint32_t number,
                                      const struct placement *p)
 {
-    const struct exception *e = find_exception(m, row, p->deployment);
-    struct agent_deployment d = {.deployment = p->deployment - 1, .wanted = p->generation};
-    d.running = e ? e->running : 0;
-    d.state = STATE_PENDING;
-    if (!holds(m, row, p->since)) {
-        if (!e && holds(m, row, p->before_since))
-            d.running = p->before;
-        if (m->deployments[d.deployment].flags & RECORD_PAUSED)
-            d.state = STATE_PAUSED;
-    } else if (e && e->generation == p->generation) {
-        d.state = (enum deployment_state)e->state;
-        d.cause = (enum cause)e->cause;
-    } else if (!e && !(row->flags & AGENT_TRUNCATED)) {
-        d.state = STATE_READY;
-        d.running = p->generation;
-    }
+    const struct agent_row *row = manager_agent(m, number);
+    const struct deployment_row *row_of = &m->deployments[p->deployment - 1];
+    const struct exception *e = fleet_exception(m, row, p->deployment);
+    struct agent_deployment d = {.deployment = p->deployment - 1,
+                                 .wanted = p->generation,
+                                 .running = e ? e->running : 0,
+                                 .state = STATE_PENDING};
+    bool in = p->next != 0 &&
+              gate_passes(&p->next_gate, gate_hash(row_of->salt, p->deployment, &row->id), number);
+    d.held = p->next != 0 && !in;
+    if (in || p->generation == 0)
+        d.wanted = p->next;
+    if (in)
+        judge_next(&d, p, e);
+    else if (p->generation != 0)
+        judge_stable(m, row, p, e, &d);
+    if (d.state == STATE_PENDING && row_of->flags & RECORD_PAUSED)
+        d.state = STATE_PAUSED;
     return d;
 }
 
@@ -185,7 +220,7 @@ size_t manager_agent_deployments(const struct manager *m, uint32_t number,
     const struct cohort *c = &m->cohorts[row->cohort];
     uint32_t count = agent_in_fleet(row) ? c->placement_count : 0;
     for (uint32_t i = 0; i < count; i++)
-        out[i] = judge(m, row, &c->placements[i]);
+        out[i] = judge(m, number, &c->placements[i]);
     return count;
 }
 
@@ -196,8 +231,9 @@ void manager_count_deployments(const struct manager *m, struct deployment_counts
         const struct agent_row *row = &m->agents[i];
         const struct cohort *c = &m->cohorts[row->cohort];
         for (uint32_t k = 0; k < c->placement_count && agent_in_fleet(row); k++) {
-            struct agent_deployment d = judge(m, row, &c->placements[k]);
+            struct agent_deployment d = judge(m, i + 1, &c->placements[k]);
             out[d.deployment].targets++;
+            out[d.deployment].held += d.held;
             out[d.deployment].states[d.state]++;
         }
     }

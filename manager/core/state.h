@@ -44,6 +44,13 @@ struct suspect {
     bool answers;    /* who counts on from old numbers is no repeated report: it lives */
 };
 
+/* Who is at work in a rollout without having been away since it was let in: a bit for each agent.
+ * It is not durable: after a restart everybody who is at work is taken for one of these. */
+struct flight {
+    uint32_t deployment; /* index + 1; 0: free */
+    uint8_t *in_flight;
+};
+
 struct manager {
     struct manager_options options;
     struct manager_counters counters;
@@ -81,6 +88,10 @@ struct manager {
     uint32_t deployment_count;
     struct bundle_row *bundles;
     uint32_t bundle_count;
+
+    struct flight flights[ROLLOUTS_MAX];
+    uint8_t *in_flight;      /* the bits of all of them */
+    uint32_t rollout_cursor; /* the deployment that is tended next in this tick */
 
     struct batch_row *batches;
     uint32_t *batch_tokens; /* where a batch's tokens begin in token_uses */
@@ -133,6 +144,61 @@ void cohort_settle(struct turn *t);
 int64_t cohort_overfull(const struct manager *m, const char *selector, uint32_t deployment);
 const struct placement *cohort_placement(const struct cohort *c, uint32_t deployment);
 
+/* True for a label set that the deployment is for. */
+bool cohort_is_placed(const struct deployment_row *d, const struct labels *labels);
+
+/* query.c */
+/* What an agent says of one deployment, or NULL. */
+const struct exception *fleet_exception(const struct manager *m, const struct agent_row *row,
+                                        uint32_t deployment);
+
+/* survey.c: a walk over the agents of a deployment's stages */
+enum member_result { MEMBER_OPEN, MEMBER_READY, MEMBER_FAILED };
+
+struct member {
+    uint32_t number;
+    uint32_t stage;
+    uint64_t hash;
+    bool admitted;
+    bool reachable;
+    bool in_flight;
+    enum member_result result;
+};
+
+struct survey {
+    const struct manager *m;
+    const struct deployment_row *deployment;
+    uint32_t index;
+    uint64_t now_s;
+    uint32_t next;            /* the number that is looked at next */
+    const uint8_t *in_flight; /* NULL: nobody */
+    const uint16_t *stages;   /* for each cohort the stages whose selectors match it, as bits */
+};
+
+/* Begins; `scratch` holds two bytes a cohort. Walk again after setting `next` to 1. */
+struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_t now_s,
+                           struct arena *scratch);
+bool survey_next(struct survey *s, struct member *out);
+/* Who of a cohort with these stages is in. */
+struct gate survey_gate(const struct deployment_row *d, uint16_t stages);
+uint16_t survey_stages(const struct deployment_row *d, const struct labels *labels);
+void survey_count(struct stage_count *c, const struct member *m);
+
+/* rollout.c: a new version, stage by stage */
+/* The newest generation is to go its way; everybody runs `stable` of `bundle` until then. */
+void rollout_begin(struct turn *t, uint32_t deployment, uint32_t stable, uint32_t bundle);
+/* Looks at some that are on their way; those of this tick that are left are looked at by
+ * MANAGER_CONTINUE. */
+void rollout_tick(struct turn *t);
+void rollout_tend(struct turn *t);
+bool rollout_waits(const struct manager *m);
+void rollout_approve(struct turn *t, uint32_t deployment, const char *stage);
+void rollout_abort(struct turn *t, uint32_t deployment);
+void rollout_retry(struct turn *t, uint32_t deployment);
+void rollout_resume(struct turn *t, uint32_t deployment);
+/* No more of it: everybody gets the newest generation. */
+void rollout_end(struct manager *m, uint32_t deployment, enum rollout_state state);
+
 /* membership.c: who is kept out, let in again, or takes another's place */
 void membership_count(struct manager *m, const struct agent_row *row); /* one that was loaded */
 void membership_quarantine(struct turn *t, uint32_t number);
@@ -166,6 +232,8 @@ void registration_join(struct turn *t);
 
 /* command.c */
 void command_run(struct turn *t);
+/* The newest generation of a deployment is one of this bundle from now on. */
+int command_push_generation(struct turn *t, uint32_t deployment, uint32_t bundle);
 int fail_with(struct turn *t, int rv);
 /* Sets the reply's error and returns its code. */
 #define REFUSE(t, code, ...) fail_with(t, errmsg_set(&(t)->out->error, code, __VA_ARGS__))

@@ -1,0 +1,151 @@
+#include "manager/core/plan.h"
+
+#include "sync/topic.h"
+#include "sync/wire.h"
+
+#include <assert.h>
+
+#define PLAN_FIELDS 7  /* max_failed, on_failure, overlap, quorum, reachable, stages, version */
+#define STAGE_FIELDS 6 /* name, selector, share, concurrency, before, after */
+#define PLAN_VERSION 1
+
+uint32_t amount_of(struct amount a, uint32_t whole)
+{
+    if (a.value == 0)
+        return whole;
+    uint64_t n = a.percent ? ((uint64_t)whole * a.value + 99) / 100 : a.value;
+    return n < whole ? (uint32_t)n : whole;
+}
+
+static bool leaves_some_out(const struct plan_stage *s)
+{
+    return s->selector[0] || s->share.value != 0;
+}
+
+static int check_stage(const struct plan *p, uint32_t index, struct errmsg *em)
+{
+    const struct plan_stage *s = &p->stages[index];
+    struct selector selector;
+    if (!name_valid(span_text(s->name)))
+        return errmsg_set(em, ERR_USAGE,
+                          "stage %u: '%.80s' is no name: letters, digits, '.', '_', '-'", index + 1,
+                          s->name);
+    for (uint32_t i = 0; i < index; i++)
+        if (strcmp(p->stages[i].name, s->name) == 0)
+            return errmsg_set(em, ERR_USAGE, "two stages are called %s", s->name);
+    if (s->share.percent && s->share.value > 100)
+        return errmsg_set(em, ERR_USAGE, "stage %s: %u%% of its agents are more than all", s->name,
+                          s->share.value);
+    if (s->before.wait_s > PLAN_WAIT_S_MAX || s->after.wait_s > PLAN_WAIT_S_MAX)
+        return errmsg_set(em, ERR_USAGE, "stage %s: waits longer than %u days", s->name,
+                          PLAN_WAIT_S_MAX / 86400);
+    int rv = selector_parse(&selector, span_text(s->selector), em);
+    return rv < 0 ? errmsg_wrap(em, ERR_USAGE, "stage %s", s->name) : 0;
+}
+
+int plan_complete(struct plan *p, struct errmsg *em)
+{
+    if (p->count == 0)
+        return 0;
+    if (p->quorum < 1 || p->quorum > 100)
+        return errmsg_set(em, ERR_USAGE, "a quorum of %u%%: it is between 1 and 100", p->quorum);
+    for (uint32_t i = 0; i < p->count; i++) {
+        int rv = check_stage(p, i, em);
+        if (rv < 0)
+            return rv;
+        if (i + 1 < p->count && !leaves_some_out(&p->stages[i]))
+            return errmsg_set(em, ERR_USAGE, "stage %s takes every agent: none is left for %s",
+                              p->stages[i].name, p->stages[i + 1].name);
+    }
+    const struct plan_stage *last = &p->stages[p->count - 1];
+    if (!leaves_some_out(last))
+        return 0;
+    if (p->count == STAGES_MAX)
+        return errmsg_set(em, ERR_USAGE,
+                          "%d stages that each leave agents out: the last must take the rest",
+                          STAGES_MAX);
+    p->stages[p->count] = (struct plan_stage){.name = "rest", .concurrency = last->concurrency};
+    return check_stage(p, p->count++, em);
+}
+
+/* ---- as bytes ---- */
+
+static void put_amount(struct wire_writer *w, struct amount a)
+{
+    wire_put_u64(w, (uint64_t)a.value << 1 | a.percent);
+}
+
+static void get_amount(struct wire_reader *r, struct amount *a)
+{
+    uint64_t packed = wire_get_u64(r, (uint64_t)UINT32_MAX << 1 | 1);
+    a->value = (uint32_t)(packed >> 1);
+    a->percent = packed & 1;
+}
+
+static void put_threshold(struct wire_writer *w, const struct threshold *t)
+{
+    wire_put_array(w, 2);
+    wire_put_bool(w, t->approval);
+    wire_put_u64(w, t->wait_s);
+}
+
+static void get_threshold(struct wire_reader *r, struct threshold *t)
+{
+    wire_get_array(r, 2, 2);
+    t->approval = wire_get_bool(r);
+    t->wait_s = (uint32_t)wire_get_u64(r, PLAN_WAIT_S_MAX);
+}
+
+int plan_write(const struct plan *p, struct buffer *out)
+{
+    struct wire_writer w = wire_writer_on(out);
+    assert(p->count <= STAGES_MAX);
+    wire_put_array(&w, PLAN_FIELDS);
+    wire_put_u64(&w, PLAN_VERSION);
+    put_amount(&w, p->max_failed);
+    wire_put_u64(&w, p->on_failure);
+    wire_put_u64(&w, p->overlap);
+    wire_put_u64(&w, p->quorum);
+    wire_put_u64(&w, p->reachable_within_s);
+    wire_put_array(&w, p->count);
+    for (uint32_t i = 0; i < p->count; i++) {
+        const struct plan_stage *s = &p->stages[i];
+        wire_put_array(&w, STAGE_FIELDS);
+        wire_put_text(&w, span_text(s->name));
+        wire_put_text(&w, span_text(s->selector));
+        put_amount(&w, s->share);
+        put_amount(&w, s->concurrency);
+        put_threshold(&w, &s->before);
+        put_threshold(&w, &s->after);
+    }
+    return wire_end(&w);
+}
+
+static void get_stage(struct wire_reader *r, struct plan_stage *s)
+{
+    wire_get_array(r, STAGE_FIELDS, STAGE_FIELDS);
+    wire_get_text_into(r, s->name, sizeof s->name);
+    wire_get_text_into(r, s->selector, sizeof s->selector);
+    get_amount(r, &s->share);
+    get_amount(r, &s->concurrency);
+    get_threshold(r, &s->before);
+    get_threshold(r, &s->after);
+}
+
+int plan_read(struct span bytes, struct plan *p)
+{
+    struct wire_reader r = wire_reader_on(bytes);
+    memset(p, 0, sizeof *p);
+    wire_get_array(&r, PLAN_FIELDS, PLAN_FIELDS);
+    if (wire_get_u64(&r, UINT32_MAX) != PLAN_VERSION)
+        wire_fail(&r, ERR_FORMAT);
+    get_amount(&r, &p->max_failed);
+    p->on_failure = (uint8_t)wire_get_u64(&r, REMEDY_COUNT - 1);
+    p->overlap = (uint8_t)wire_get_u64(&r, OVERLAP_COUNT - 1);
+    p->quorum = (uint32_t)wire_get_u64(&r, 100);
+    p->reachable_within_s = (uint32_t)wire_get_u64(&r, UINT32_MAX);
+    p->count = wire_get_array(&r, 0, STAGES_MAX);
+    for (uint32_t i = 0; i < p->count && !r.error; i++)
+        get_stage(&r, &p->stages[i]);
+    return wire_done(&r);
+}

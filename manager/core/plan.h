@@ -1,0 +1,71 @@
+/*
+ * plan: how a deployment's new versions reach its agents: stages, one behind the other, what opens
+ * and what ends each of them, and when to stop. It knows no agents: it is what an operator wrote.
+ */
+#ifndef DUNLIN_MANAGER_CORE_PLAN_H
+#define DUNLIN_MANAGER_CORE_PLAN_H
+
+#include "manager/core/selector.h"
+#include "sync/limits.h"
+
+#define STAGES_MAX 16
+/* Longer waits are a mistake. */
+#define PLAN_WAIT_S_MAX (90u * 86400)
+/* A plan as bytes, with STAGES_MAX full-length names and selectors. */
+#define PLAN_BYTES_MAX 12288
+
+/* So many, or so many of a hundred; 0: all. */
+struct amount {
+    uint32_t value;
+    bool percent;
+};
+
+/* What must be so before a stage begins, or before it is left. */
+struct threshold {
+    bool approval;   /* an operator says so */
+    uint32_t wait_s; /* since the stage before ended; at its end, since its last success */
+};
+
+struct plan_stage {
+    char name[NAME_MAX_LEN + 1];
+    char selector[SELECTOR_TEXT_MAX + 1]; /* "": every agent */
+    struct amount share;                  /* of those that no earlier stage has had */
+    struct amount concurrency;            /* at work at the same time */
+    struct threshold before, after;
+};
+
+enum plan_remedy {
+    REMEDY_PAUSE,     /* wait for the operator */
+    REMEDY_ABORT,     /* nobody else begins */
+    REMEDY_ROLL_BACK, /* everybody goes back to the version before */
+    REMEDY_COUNT,
+};
+
+/* What a new version does to a rollout that isn't over. */
+enum plan_overlap { OVERLAP_SUPERSEDE, OVERLAP_QUEUE, OVERLAP_REFUSE, OVERLAP_COUNT };
+
+struct plan {
+    uint32_t count; /* of stages; 0: everybody gets a new version at once */
+    struct plan_stage stages[STAGES_MAX];
+    struct amount max_failed;    /* of a stage's agents; 0: none may fail */
+    uint8_t on_failure;          /* enum plan_remedy: when more have */
+    uint8_t overlap;             /* enum plan_overlap */
+    uint32_t quorum;             /* percent of a stage's reachable agents that must be Ready */
+    uint32_t reachable_within_s; /* who was heard of so lately is waited for */
+};
+
+#define PLAN_DEFAULT ((struct plan){.quorum = 100, .reachable_within_s = 300})
+
+/* How many `a` means of a whole: percents are rounded up, and more than the whole is the whole. */
+uint32_t amount_of(struct amount a, uint32_t whole);
+
+/* Adds the stage "rest" for whom the others leave out. ERR_USAGE with a sentence for a plan that
+ * can't be followed: no quorum, two stages of one name, a selector that is none. */
+int plan_complete(struct plan *p, struct errmsg *em);
+
+/* As bytes to keep: ERR_NO_MEMORY when they don't fit; ERR_FORMAT or ERR_RANGE for bytes that
+ * plan_write never made. */
+int plan_write(const struct plan *p, struct buffer *out);
+int plan_read(struct span bytes, struct plan *p);
+
+#endif

@@ -1,0 +1,482 @@
+#include "manager/core/rank.h"
+#include "manager/core/state.h"
+
+#include <assert.h>
+
+/* Rollouts looked at in one step: each may persist one row and mark cohorts. */
+#define ROLLOUTS_PER_STEP 4
+
+/* One rollout being looked at. */
+struct tending {
+    struct turn *t;
+    uint32_t index;
+    struct deployment_row *d;
+    struct rollout *r;
+    const struct plan_stage *stage;
+    struct flight *flight;
+    struct survey survey;
+    struct rank *rank;
+    struct stage_count count; /* of the stage */
+    bool changed;             /* the row is to be persisted */
+};
+
+static void tend(struct turn *t, uint32_t index);
+static bool open_stage(struct tending *w);
+static bool admit_some(struct tending *w);
+static bool leave_stage(struct tending *w);
+
+/* ---- who is in flight ---- */
+
+static struct flight *find_flight(struct manager *m, uint32_t tag)
+{
+    for (uint32_t i = 0; i < ROLLOUTS_MAX; i++)
+        if (m->flights[i].deployment == tag)
+            return &m->flights[i];
+    return NULL;
+}
+
+static void set_in_flight(struct flight *f, uint32_t number, bool on)
+{
+    uint8_t bit = (uint8_t)(1u << number % 8);
+    if (on)
+        f->in_flight[number / 8] |= bit;
+    else
+        f->in_flight[number / 8] &= (uint8_t)~bit;
+}
+
+static bool is_at_work(const struct member *m)
+{
+    return m->admitted && m->reachable && m->result == MEMBER_OPEN;
+}
+
+/* NULL when too many others are on their way. After a restart everybody at work has a bit. */
+static struct flight *take_flight(struct tending *w)
+{
+    struct manager *m = w->t->m;
+    struct flight *f = find_flight(m, w->index + 1);
+    if (f)
+        return f;
+    f = find_flight(m, 0);
+    if (!f)
+        return NULL;
+    f->deployment = w->index + 1;
+    f->in_flight = m->in_flight + (size_t)(f - m->flights) * (m->options.limits.agents / 8 + 1);
+    memset(f->in_flight, 0, m->options.limits.agents / 8 + 1);
+    struct member member;
+    w->survey.next = 1;
+    while (survey_next(&w->survey, &member))
+        if (is_at_work(&member))
+            set_in_flight(f, member.number, true);
+    return f;
+}
+
+static void end_flight(struct manager *m, uint32_t deployment)
+{
+    struct flight *f = find_flight(m, deployment + 1);
+    if (f)
+        f->deployment = 0;
+}
+
+/* ---- beginning and ending ---- */
+
+static void enter_step(struct rollout *r, enum rollout_step step, uint64_t now_s)
+{
+    r->step = (uint8_t)step;
+    r->approved = false;
+    r->since_s = now_s;
+}
+
+void rollout_begin(struct turn *t, uint32_t deployment, uint32_t stable, uint32_t bundle)
+{
+    struct rollout *r = &t->m->deployments[deployment].rollout;
+    end_flight(t->m, deployment);
+    *r = (struct rollout){.state = ROLLOUT_RUNNING, .stable = stable, .stable_bundle = bundle};
+    enter_step(r, ROLLOUT_OPENING, t->ev->now_s);
+}
+
+void rollout_end(struct manager *m, uint32_t deployment, enum rollout_state state)
+{
+    struct rollout *r = &m->deployments[deployment].rollout;
+    end_flight(m, deployment);
+    r->state = (uint8_t)state;
+    r->queued = 0;
+}
+
+/* The last stage is over. What waited behind it begins. */
+static void finish(struct tending *w)
+{
+    uint32_t queued = w->r->queued;
+    uint32_t stable = manager_generation(w->t->m, w->index);
+    uint32_t bundle = w->d->history[0].bundle;
+    rollout_end(w->t->m, w->index, ROLLOUT_DONE);
+    if (queued && command_push_generation(w->t, w->index, queued - 1) == 0)
+        rollout_begin(w->t, w->index, stable, bundle);
+    cohort_mark_matching(w->t->m, w->d->selector);
+}
+
+/* Everybody goes back to what ran before, as a generation of its own. */
+static void take_back(struct tending *w)
+{
+    bool back =
+        w->r->stable != 0 && command_push_generation(w->t, w->index, w->r->stable_bundle) == 0;
+    rollout_end(w->t->m, w->index, back ? ROLLOUT_DONE : ROLLOUT_ABORTED);
+    cohort_mark_matching(w->t->m, w->d->selector);
+}
+
+/* ---- one look at one rollout ---- */
+
+void rollout_tick(struct turn *t)
+{
+    t->m->rollout_cursor = 0;
+    rollout_tend(t);
+}
+
+bool rollout_waits(const struct manager *m)
+{
+    return m->rollout_cursor < m->deployment_count;
+}
+
+void rollout_tend(struct turn *t)
+{
+    struct manager *m = t->m;
+    for (int looked_at = 0; rollout_waits(m) && looked_at < ROLLOUTS_PER_STEP;) {
+        uint32_t index = m->rollout_cursor++;
+        const struct deployment_row *d = &m->deployments[index];
+        if (d->removed || d->rollout.state != ROLLOUT_RUNNING || d->flags & RECORD_PAUSED)
+            continue;
+        tend(t, index);
+        arena_reset(t->scratch);
+        looked_at++;
+    }
+}
+
+static void count_stage(struct tending *w)
+{
+    struct member m;
+    w->count = (struct stage_count){0};
+    w->survey.next = 1;
+    while (survey_next(&w->survey, &m))
+        if (m.stage == w->r->stage)
+            survey_count(&w->count, &m);
+}
+
+static struct tending look_at(struct turn *t, uint32_t index)
+{
+    struct deployment_row *d = &t->m->deployments[index];
+    return (struct tending){
+        .t = t,
+        .index = index,
+        .d = d,
+        .r = &d->rollout,
+        .stage = &d->plan.stages[d->rollout.stage],
+        .survey = survey_begin(t->m, index, t->ev->now_s, t->scratch),
+        .rank = arena_alloc(t->scratch, sizeof(struct rank)),
+    };
+}
+
+/* Each stage that has nothing to do is passed at once. */
+static void tend(struct turn *t, uint32_t index)
+{
+    static bool (*const steps[])(struct tending *) = {
+        [ROLLOUT_OPENING] = open_stage,
+        [ROLLOUT_ADMITTING] = admit_some,
+        [ROLLOUT_CLOSING] = leave_stage,
+    };
+    struct tending w = look_at(t, index);
+    assert(w.rank);
+    while (w.r->state == ROLLOUT_RUNNING && steps[w.r->step](&w)) {
+        w.changed = true;
+        w.stage = &w.d->plan.stages[w.r->stage];
+    }
+    if (w.changed)
+        persist(t, PERSIST_DEPLOYMENT, index);
+}
+
+static bool is_past(const struct tending *w, const struct threshold *what, uint64_t since_s)
+{
+    return (!what->approval || w->r->approved) && w->t->ev->now_s >= since_s + what->wait_s;
+}
+
+/* ---- opening: approval and wait, then who is of the stage ---- */
+
+/* A stage by share ends at the hash of its last agent. Who joins from now on is none of it. */
+static void begin_stage(struct tending *w)
+{
+    struct rollout *r = w->r;
+    enter_step(r, ROLLOUT_ADMITTING, w->t->ev->now_s);
+    r->enrolled_before = w->t->m->agent_count + 1;
+    r->reached[r->stage] = 0;
+    r->end = UINT64_MAX;
+    r->excused = 0;
+    r->ready = 0;
+    r->success_s = w->t->ev->now_s;
+    count_stage(w);
+    uint32_t share = amount_of(w->stage->share, w->count.members);
+    if (w->stage->share.value == 0 || share == 0)
+        return;
+    struct member m;
+    rank_begin(w->rank, share);
+    do {
+        w->survey.next = 1;
+        while (survey_next(&w->survey, &m))
+            if (m.stage == r->stage)
+                rank_see(w->rank, m.hash);
+    } while (rank_next(w->rank));
+    r->end = w->rank->value;
+}
+
+static void mark_stage(struct tending *w)
+{
+    for (uint32_t i = 0; i < w->t->m->cohort_count; i++)
+        if (w->survey.stages[i] >> w->r->stage & 1)
+            cohort_mark(w->t->m, i);
+}
+
+static bool open_stage(struct tending *w)
+{
+    if (!is_past(w, &w->stage->before, w->r->since_s))
+        return false;
+    begin_stage(w);
+    return true;
+}
+
+/* ---- admitting: as many as there are slots for, by rising hash ---- */
+
+/* Who became Ready, failed or went out of reach holds no slot any more. */
+static void land(struct tending *w)
+{
+    struct member m;
+    w->survey.in_flight = w->flight->in_flight;
+    w->survey.next = 1;
+    while (survey_next(&w->survey, &m))
+        if (m.in_flight && !is_at_work(&m))
+            set_in_flight(w->flight, m.number, false);
+}
+
+static bool is_candidate(const struct tending *w, const struct member *m)
+{
+    return m->stage == w->r->stage && !m->admitted && m->reachable;
+}
+
+/* The hash up to which exactly `slots` reachable agents more are in. */
+static uint64_t next_reach(struct tending *w, uint32_t slots)
+{
+    struct member m;
+    rank_begin(w->rank, slots);
+    do {
+        w->survey.next = 1;
+        while (survey_next(&w->survey, &m))
+            if (is_candidate(w, &m))
+                rank_see(w->rank, m.hash);
+    } while (rank_next(w->rank));
+    return w->rank->value;
+}
+
+static void admit(struct tending *w, uint64_t reach)
+{
+    struct member m;
+    w->survey.next = 1;
+    while (survey_next(&w->survey, &m))
+        if (is_candidate(w, &m) && m.hash <= reach)
+            set_in_flight(w->flight, m.number, true);
+    w->r->reached[w->r->stage] = reach;
+    mark_stage(w);
+}
+
+/* Where nobody is left to wait for a slot, those that are away need not wait either. */
+static bool fill_slots(struct tending *w)
+{
+    uint32_t slots = amount_of(w->stage->concurrency, w->count.members);
+    uint32_t taken = w->count.in_flight;
+    uint64_t reach = w->r->end;
+    if (w->r->reached[w->r->stage] >= reach)
+        return false;
+    if (slots < taken + w->count.waiting) {
+        if (slots <= taken)
+            return false;
+        reach = next_reach(w, slots - taken);
+    }
+    admit(w, reach < w->r->end ? reach : w->r->end);
+    return true;
+}
+
+static bool failed_too_often(const struct tending *w)
+{
+    struct amount max = w->d->plan.max_failed;
+    uint32_t allowed = max.value ? amount_of(max, w->count.members) : 0;
+    return w->count.failed > w->r->excused && w->count.failed - w->r->excused > allowed;
+}
+
+static void stop(struct tending *w)
+{
+    struct alarm *alarm = raise_alarm(w->t, ALARM_ROLLOUT_STOPPED);
+    alarm->index = w->index;
+    if (w->d->plan.on_failure == REMEDY_ROLL_BACK) {
+        take_back(w);
+        return;
+    }
+    bool abort = w->d->plan.on_failure == REMEDY_ABORT;
+    w->r->state = abort ? ROLLOUT_ABORTED : ROLLOUT_STOPPED;
+    if (abort)
+        cohort_mark_matching(w->t->m, w->d->selector);
+}
+
+/* The reachable have come to an end. At least one is Ready, or an operator goes on without: a stage
+ * whose agents are all away has shown nothing. */
+static bool is_done(const struct tending *w)
+{
+    const struct stage_count *c = &w->count;
+    uint32_t present = c->ready + c->failed + c->in_flight + c->returning + c->waiting;
+    bool shown = c->ready > 0 || c->members == 0 || w->r->approved;
+    bool all = w->r->reached[w->r->stage] >= w->r->end && c->in_flight + c->returning == 0;
+    bool enough = w->d->plan.quorum < 100 && present > 0 &&
+                  (uint64_t)c->ready * 100 >= (uint64_t)present * w->d->plan.quorum;
+    return shown && (all || enough);
+}
+
+static void note_success(struct tending *w)
+{
+    if (w->count.ready == w->r->ready)
+        return;
+    if (w->count.ready > w->r->ready)
+        w->r->success_s = w->t->ev->now_s;
+    w->r->ready = w->count.ready;
+    w->changed = true;
+}
+
+static bool admit_some(struct tending *w)
+{
+    w->flight = take_flight(w);
+    if (!w->flight)
+        return false;
+    land(w);
+    count_stage(w);
+    note_success(w);
+    if (failed_too_often(w)) {
+        stop(w);
+        return true;
+    }
+    if (is_done(w)) {
+        enter_step(w->r, ROLLOUT_CLOSING, w->t->ev->now_s);
+        w->r->reached[w->r->stage] = w->r->end;
+        mark_stage(w);
+        return true;
+    }
+    w->changed |= fill_slots(w);
+    return false;
+}
+
+/* ---- closing: the gate stays open behind it, for those that come back ---- */
+
+static bool leave_stage(struct tending *w)
+{
+    struct rollout *r = w->r;
+    count_stage(w);
+    note_success(w);
+    if (failed_too_often(w)) {
+        stop(w);
+        return true;
+    }
+    if (w->count.members > 0 && !is_past(w, &w->stage->after, r->success_s))
+        return false;
+    if (r->stage + 1u == w->d->plan.count) {
+        finish(w);
+        return true;
+    }
+    r->stage++;
+    enter_step(r, ROLLOUT_OPENING, w->t->ev->now_s);
+    return true;
+}
+
+/* ---- what operators say ---- */
+
+static int refuse(struct turn *t, const struct deployment_row *d)
+{
+    static const char *const whys[] = {
+        [ROLLOUT_NONE] = "has no stages",
+        [ROLLOUT_RUNNING] = "is on its way",
+        [ROLLOUT_STOPPED] = "is stopped, since too many agents failed",
+        [ROLLOUT_ABORTED] = "was aborted",
+        [ROLLOUT_DONE] = "is over",
+    };
+    return REFUSE(t, ERR_BUSY, "the rollout of %s %s: see `dunlin rollout show %s`", d->name,
+                  whys[d->rollout.state], d->name);
+}
+
+static int find_stage(const struct plan *p, const char *name)
+{
+    for (uint32_t i = 0; i < p->count; i++)
+        if (strcmp(p->stages[i].name, name) == 0)
+            return (int)i;
+    return -1;
+}
+
+void rollout_approve(struct turn *t, uint32_t deployment, const char *stage)
+{
+    struct deployment_row *d = &t->m->deployments[deployment];
+    struct rollout *r = &d->rollout;
+    int index = find_stage(&d->plan, stage);
+    if (r->state != ROLLOUT_RUNNING) {
+        refuse(t, d);
+    } else if (index < 0) {
+        REFUSE(t, ERR_NOT_FOUND, "%s has no stage %.64s: see `dunlin rollout show %s`", d->name,
+               stage, d->name);
+    } else if (index != r->stage) {
+        REFUSE(t, ERR_BUSY, "the rollout of %s is in stage %s: %s %s", d->name,
+               d->plan.stages[r->stage].name, stage, index < r->stage ? "is over" : "comes later");
+    } else if (r->approved) {
+        t->out->rv = 1;
+    } else {
+        r->approved = true;
+        persist(t, PERSIST_DEPLOYMENT, deployment);
+    }
+}
+
+void rollout_abort(struct turn *t, uint32_t deployment)
+{
+    struct deployment_row *d = &t->m->deployments[deployment];
+    if (d->rollout.state == ROLLOUT_ABORTED) {
+        t->out->rv = 1;
+    } else if (!deployment_rolls(d)) {
+        refuse(t, d);
+    } else {
+        rollout_end(t->m, deployment, ROLLOUT_ABORTED);
+        cohort_mark_matching(t->m, d->selector);
+        persist(t, PERSIST_DEPLOYMENT, deployment);
+    }
+}
+
+/* The same bundle as a new generation: whoever runs it takes the number and does nothing else, and
+ * whoever failed tries again. */
+void rollout_retry(struct turn *t, uint32_t deployment)
+{
+    struct deployment_row *d = &t->m->deployments[deployment];
+    uint32_t generation = manager_generation(t->m, deployment);
+    if (d->rollout.state == ROLLOUT_ABORTED) {
+        refuse(t, d);
+        return;
+    }
+    if (command_push_generation(t, deployment, d->history[0].bundle) < 0)
+        return;
+    if (deployment_rolls(d))
+        d->rollout.state = ROLLOUT_RUNNING;
+    d->rollout.excused = 0;
+    d->rollout.ready = 0;
+    if (d->rollout.stable == generation)
+        d->rollout.stable = manager_generation(t->m, deployment);
+    cohort_mark_matching(t->m, d->selector);
+    persist(t, PERSIST_DEPLOYMENT, deployment);
+}
+
+/* What failed so far is forgiven. */
+void rollout_resume(struct turn *t, uint32_t deployment)
+{
+    struct deployment_row *d = &t->m->deployments[deployment];
+    struct tending w = look_at(t, deployment);
+    assert(d->rollout.state == ROLLOUT_STOPPED);
+    count_stage(&w);
+    arena_reset(t->scratch);
+    d->rollout.excused = w.count.failed;
+    d->rollout.state = ROLLOUT_RUNNING;
+    persist(t, PERSIST_DEPLOYMENT, deployment);
+}

@@ -1,0 +1,127 @@
+#include "manager/core/plan.h"
+#include "test/suite.h"
+
+#include <stdio.h>
+
+/* KubeFleet's three stages. */
+static struct plan sample(void)
+{
+    struct plan p = PLAN_DEFAULT;
+    p.count = 3;
+    p.stages[0] = (struct plan_stage){.name = "staging",
+                                      .selector = "env=staging",
+                                      .concurrency = {50, true},
+                                      .after = {.wait_s = 60}};
+    p.stages[1] = (struct plan_stage){
+        .name = "canary", .selector = "env=canary", .share = {3, false}, .concurrency = {1, false}};
+    p.stages[2] =
+        (struct plan_stage){.name = "prod", .selector = "env=prod", .before = {.approval = true}};
+    p.max_failed = (struct amount){10, true};
+    p.on_failure = REMEDY_ROLL_BACK;
+    p.overlap = OVERLAP_QUEUE;
+    return p;
+}
+
+static void refused(const struct plan *p, const char *sentence)
+{
+    struct plan copy = *p;
+    struct errmsg em;
+    CU_ASSERT_EQUAL(plan_complete(&copy, &em), ERR_USAGE);
+    CU_ASSERT_STRING_EQUAL(em.text, sentence);
+}
+
+static void test_percents_are_rounded_up_and_never_more_than_the_whole(void)
+{
+    CU_ASSERT_EQUAL(amount_of((struct amount){0, false}, 7), 7);
+    CU_ASSERT_EQUAL(amount_of((struct amount){3, false}, 7), 3);
+    CU_ASSERT_EQUAL(amount_of((struct amount){9, false}, 7), 7);
+    CU_ASSERT_EQUAL(amount_of((struct amount){50, true}, 7), 4);
+    CU_ASSERT_EQUAL(amount_of((struct amount){1, true}, 1), 1);
+    CU_ASSERT_EQUAL(amount_of((struct amount){1, true}, 0), 0);
+    CU_ASSERT_EQUAL(amount_of((struct amount){100, true}, UINT32_MAX), UINT32_MAX);
+}
+
+static void test_whom_the_stages_leave_out_gets_a_stage_of_their_own(void)
+{
+    struct plan p = sample();
+    struct errmsg em;
+    CU_ASSERT_EQUAL(plan_complete(&p, &em), 0);
+    CU_ASSERT_EQUAL(p.count, 4);
+    CU_ASSERT_STRING_EQUAL(p.stages[3].name, "rest");
+    CU_ASSERT_STRING_EQUAL(p.stages[3].selector, "");
+    CU_ASSERT_EQUAL(plan_complete(&p, &em), 0);
+    CU_ASSERT_EQUAL(p.count, 4);
+    struct plan none = PLAN_DEFAULT;
+    CU_ASSERT_EQUAL(plan_complete(&none, &em), 0);
+    CU_ASSERT_EQUAL(none.count, 0);
+}
+
+static void test_a_plan_that_can_not_be_followed_is_refused_with_its_stage(void)
+{
+    struct plan p = sample();
+    p.quorum = 101;
+    refused(&p, "a quorum of 101%: it is between 1 and 100");
+    p = sample();
+    snprintf(p.stages[2].name, sizeof p.stages[2].name, "canary");
+    refused(&p, "two stages are called canary");
+    p = sample();
+    p.stages[1].name[0] = '/';
+    refused(&p, "stage 2: '/anary' is no name: letters, digits, '.', '_', '-'");
+    p = sample();
+    p.stages[0].selector[0] = '\0';
+    refused(&p, "stage staging takes every agent: none is left for canary");
+    p = sample();
+    p.stages[1].share = (struct amount){101, true};
+    refused(&p, "stage canary: 101% of its agents are more than all");
+    p = sample();
+    p.stages[0].selector[0] = '=';
+    refused(&p, "stage staging: selector: at character 1: expected a label key, not '='");
+    p = sample();
+    p.stages[0].after.wait_s = PLAN_WAIT_S_MAX + 1;
+    refused(&p, "stage staging: waits longer than 90 days");
+}
+
+static void test_plan_survives_being_written_and_read(void)
+{
+    uint8_t memory[PLAN_BYTES_MAX], again[PLAN_BYTES_MAX];
+    struct buffer out = buffer_on(memory, sizeof memory);
+    struct buffer copy = buffer_on(again, sizeof again);
+    struct plan p = sample(), back;
+    CU_ASSERT_EQUAL(plan_write(&p, &out), 0);
+    CU_ASSERT_EQUAL(plan_read(span_buffer(&out), &back), 0);
+    CU_ASSERT_EQUAL(plan_write(&back, &copy), 0);
+    CU_ASSERT_TRUE(span_equal(span_buffer(&out), span_buffer(&copy)));
+    CU_ASSERT_STRING_EQUAL(back.stages[1].selector, "env=canary");
+    CU_ASSERT_EQUAL(back.stages[1].share.value, 3);
+    CU_ASSERT_TRUE(back.stages[0].concurrency.percent && back.stages[2].before.approval);
+    CU_ASSERT_EQUAL(back.on_failure, REMEDY_ROLL_BACK);
+    CU_ASSERT_EQUAL(back.overlap, OVERLAP_QUEUE);
+    for (size_t len = 0; len < out.len; len++)
+        CU_ASSERT_TRUE(plan_read(span_of(memory, len), &back) < 0);
+}
+
+static void test_the_longest_plan_fits(void)
+{
+    uint8_t memory[PLAN_BYTES_MAX];
+    struct buffer out = buffer_on(memory, sizeof memory);
+    struct plan p = PLAN_DEFAULT;
+    p.count = STAGES_MAX;
+    for (int i = 0; i < STAGES_MAX; i++) {
+        struct plan_stage *s = &p.stages[i];
+        memset(s->name, 'n', NAME_MAX_LEN);
+        memset(s->selector, 's', SELECTOR_TEXT_MAX);
+        s->share = s->concurrency = (struct amount){UINT32_MAX, true};
+        s->before.wait_s = s->after.wait_s = PLAN_WAIT_S_MAX;
+    }
+    CU_ASSERT_EQUAL(plan_write(&p, &out), 0);
+}
+
+static const struct suite_test tests[] = {
+    TEST(test_percents_are_rounded_up_and_never_more_than_the_whole),
+    TEST(test_whom_the_stages_leave_out_gets_a_stage_of_their_own),
+    TEST(test_a_plan_that_can_not_be_followed_is_refused_with_its_stage),
+    TEST(test_plan_survives_being_written_and_read),
+    TEST(test_the_longest_plan_fits),
+};
+
+SUITE_MAIN("plan", tests)
