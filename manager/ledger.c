@@ -176,8 +176,8 @@ enum meta {
 #define STATUS_LEN 33
 #define HISTORY_LEN 16    /* generation, bundle, since */
 #define PLACEMENT_LEN 36  /* deployment, generation, since, before, before_since, next, gate */
-#define ROLLOUT_FIELDS 14 /* as MessagePack: 13 numbers, and an array of one for each stage */
-#define ROLLOUT_BYTES_MAX ((ROLLOUT_FIELDS + STAGES_MAX + 1) * 9)
+#define ROLLOUT_FIELDS 13 /* as MessagePack: 12 numbers, and an array of two for each stage */
+#define ROLLOUT_BYTES_MAX ((ROLLOUT_FIELDS + 2 * STAGES_MAX + 1) * 9)
 #define EXCEPTION_LEN 14 /* deployment, generation, running, state, cause */
 
 struct ledger {
@@ -671,7 +671,6 @@ static void get_rollout(struct query *q, struct deployment_row *row)
     r->step = (uint8_t)wire_get_u64(&w, ROLLOUT_CLOSING);
     r->stage = (uint8_t)wire_get_u64(&w, STAGES_MAX);
     r->approved = wire_get_bool(&w);
-    r->enrolled_before = (uint32_t)wire_get_u64(&w, UINT32_MAX);
     r->stable = (uint32_t)wire_get_u64(&w, UINT32_MAX);
     r->stable_bundle = (uint32_t)wire_get_u64(&w, UINT32_MAX);
     r->queued = (uint32_t)wire_get_u64(&w, UINT32_MAX);
@@ -680,9 +679,11 @@ static void get_rollout(struct query *q, struct deployment_row *row)
     r->since_s = wire_get_u64(&w, UINT64_MAX);
     r->success_s = wire_get_u64(&w, UINT64_MAX);
     r->end = wire_get_u64(&w, UINT64_MAX);
-    wire_get_array(&w, row->plan.count, row->plan.count);
-    for (uint32_t i = 0; i < row->plan.count; i++)
+    wire_get_array(&w, 2 * row->plan.count, 2 * row->plan.count);
+    for (uint32_t i = 0; i < row->plan.count; i++) {
         r->reached[i] = wire_get_u64(&w, UINT64_MAX);
+        r->enrolled_before[i] = (uint32_t)wire_get_u64(&w, UINT32_MAX);
+    }
     q->odd |= wire_done(&w) < 0;
 }
 
@@ -1148,7 +1149,6 @@ static int write_rollout(const struct deployment_row *row, struct buffer *out)
     wire_put_u64(&w, r->step);
     wire_put_u64(&w, r->stage);
     wire_put_bool(&w, r->approved);
-    wire_put_u64(&w, r->enrolled_before);
     wire_put_u64(&w, r->stable);
     wire_put_u64(&w, r->stable_bundle);
     wire_put_u64(&w, r->queued);
@@ -1157,9 +1157,11 @@ static int write_rollout(const struct deployment_row *row, struct buffer *out)
     wire_put_u64(&w, r->since_s);
     wire_put_u64(&w, r->success_s);
     wire_put_u64(&w, r->end);
-    wire_put_array(&w, row->plan.count);
-    for (uint32_t i = 0; i < row->plan.count; i++)
+    wire_put_array(&w, 2 * row->plan.count);
+    for (uint32_t i = 0; i < row->plan.count; i++) {
         wire_put_u64(&w, r->reached[i]);
+        wire_put_u64(&w, r->enrolled_before[i]);
+    }
     return wire_end(&w);
 }
 

@@ -224,7 +224,6 @@ struct rollout {
     uint8_t step;  /* enum rollout_step */
     uint8_t stage;
     bool approved;                /* by an operator, this step */
-    uint32_t enrolled_before;     /* who joined later waits for the end of all that match it */
     uint32_t stable;              /* the generation of those that aren't in yet; 0: nothing */
     uint32_t stable_bundle;       /* index */
     uint32_t queued;              /* index + 1 of the bundle that comes after this; 0: none */
@@ -234,6 +233,8 @@ struct rollout {
     uint64_t success_s;           /* when one more of the stage was seen Ready */
     uint64_t end;                 /* the stage's highest hash */
     uint64_t reached[STAGES_MAX]; /* who is in, up to this hash; of a stage that is over, its end */
+    /* Who joined after the first stage that matches it began, waits for the last one's end. */
+    uint32_t enrolled_before[STAGES_MAX];
 };
 
 struct deployment_row {

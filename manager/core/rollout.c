@@ -204,7 +204,7 @@ static void begin_stage(struct tending *w)
 {
     struct rollout *r = w->r;
     enter_step(r, ROLLOUT_ADMITTING, w->t->ev->now_s);
-    r->enrolled_before = w->t->m->agent_count + 1;
+    r->enrolled_before[r->stage] = w->t->m->agent_count + 1;
     r->reached[r->stage] = 0;
     r->end = UINT64_MAX;
     r->excused = 0;
@@ -321,17 +321,17 @@ static void stop(struct tending *w)
         cohort_mark_matching(w->t->m, w->d->selector);
 }
 
-/* The reachable have come to an end. At least one is Ready, or an operator goes on without: a stage
- * whose agents are all away has shown nothing. */
+/* All have been let in, and the reachable have come to an end, or enough of them. At least one is
+ * Ready, or an operator goes on without: a stage whose agents are all away has shown nothing. */
 static bool is_done(const struct tending *w)
 {
     const struct stage_count *c = &w->count;
-    uint32_t present = c->ready + c->failed + c->in_flight + c->returning + c->waiting;
+    uint32_t at_work = c->in_flight + c->returning;
+    uint64_t present = (uint64_t)c->ready + c->failed + at_work;
     bool shown = c->ready > 0 || c->members == 0 || w->r->approved;
-    bool all = w->r->reached[w->r->stage] >= w->r->end && c->in_flight + c->returning == 0;
-    bool enough = w->d->plan.quorum < 100 && present > 0 &&
-                  (uint64_t)c->ready * 100 >= (uint64_t)present * w->d->plan.quorum;
-    return shown && (all || enough);
+    bool enough = at_work == 0 || (w->d->plan.quorum < 100 &&
+                                   (uint64_t)c->ready * 100 >= present * w->d->plan.quorum);
+    return shown && enough && w->r->reached[w->r->stage] >= w->r->end;
 }
 
 static void note_success(struct tending *w)

@@ -27,6 +27,14 @@ static bool has_begun(const struct rollout *r, uint32_t stage)
     return stage < r->stage || (stage == r->stage && r->step != ROLLOUT_OPENING);
 }
 
+static uint32_t enrolled_before(const struct rollout *r, uint16_t stages)
+{
+    for (uint32_t i = 0; stages >> i; i++)
+        if (stages >> i & 1)
+            return has_begun(r, i) ? r->enrolled_before[i] : UINT32_MAX;
+    return UINT32_MAX;
+}
+
 /* The stages that match one behind the other: each reaches higher than the one before. One that
  * takes all and is over lets in whoever comes. */
 struct gate survey_gate(const struct deployment_row *d, uint16_t stages)
@@ -38,7 +46,8 @@ struct gate survey_gate(const struct deployment_row *d, uint16_t stages)
             continue;
         if (is_over(r, i) && r->reached[i] == UINT64_MAX)
             return GATE_OPEN;
-        gate = (struct gate){.threshold = r->reached[i], .enrolled_before = r->enrolled_before};
+        gate.threshold = r->reached[i];
+        gate.enrolled_before = enrolled_before(r, stages);
     }
     return gate;
 }
@@ -110,7 +119,6 @@ static bool is_reachable(const struct survey *s, const struct agent_row *row)
 
 bool survey_next(struct survey *s, struct member *out)
 {
-    const struct rollout *r = &s->deployment->rollout;
     while (s->next <= s->m->agent_count) {
         uint32_t number = s->next++;
         const struct agent_row *row = &s->m->agents[number - 1];
@@ -121,8 +129,7 @@ bool survey_next(struct survey *s, struct member *out)
         struct gate gate = survey_gate(s->deployment, stages);
         uint32_t stage = stage_of(s->deployment, stages, hash);
         bool admitted = gate_passes(&gate, hash, number);
-        bool late =
-            !admitted && stage < STAGES_MAX && has_begun(r, stage) && number >= r->enrolled_before;
+        bool late = !admitted && number >= enrolled_before(&s->deployment->rollout, stages);
         if (stage == STAGES_MAX || late)
             continue;
         *out = (struct member){

@@ -1,0 +1,854 @@
+/*
+ * The manager's core with agents that are a few lines each: they take what the newest document of
+ * their cohort says, work on it for a while, and tell how it went. They come, go, fail and are taken
+ * out; a checker that keeps its own books looks at the fleet after every second.
+ */
+#include "base/rng.h"
+#include "manager/core/manager.h"
+#include "test/suite.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define AGENTS_MAX 240
+#define COHORTS 4
+#define BUNDLES 8
+
+struct model {
+    struct key_id id;
+    uint32_t number;
+    uint32_t joined_as; /* cohort's token batch */
+    bool gone;
+    bool online;
+    uint64_t away_since_s;
+    uint64_t hears_s; /* when it takes the newest document */
+    struct revision document;
+    uint32_t wanted, running; /* generations */
+    uint8_t state;            /* enum deployment_state */
+    uint64_t busy_until_s;
+    uint32_t seq, boot;
+    bool broken; /* every new version fails here */
+
+    /* the checker's: */
+    struct target admitted; /* what a gate let it in for */
+    uint32_t stage;         /* in which stage; and it was of that stage when that began, */
+    bool slot;              /* and reachable, and has been ever since */
+};
+
+struct fleet {
+    struct manager *m;
+    uint64_t scratch[MANAGER_SCRATCH_MAX / sizeof(uint64_t)];
+    struct manager_out out;
+    struct rng rng;
+    uint64_t now_s;
+    uint32_t count;
+    struct model agents[AGENTS_MAX + 1]; /* by number */
+    struct desired documents[COHORTS];
+    uint32_t versions;
+    uint32_t enrolled; /* agents when the newest version was deployed */
+    bool admits;   /* slots were taken in this second */
+    char why[200]; /* the first rule that was broken */
+};
+
+static const struct manager_limits limits = {
+    .agents = AGENTS_MAX, .cohorts = COHORTS, .deployments = 4, .bundles = BUNDLES, .batches = 4};
+static const char *const labels[COHORTS] = {"env=staging", "env=canary", "env=prod,zone=a",
+                                            "env=prod,zone=b"};
+
+static void step(struct fleet *f, struct manager_event *ev);
+
+/* ---- the fleet ---- */
+
+static struct manager *new_core(void)
+{
+    struct manager_options options = {.limits = limits,
+                                      .epoch = 1,
+                                      .cohort_secret = {{7}},
+                                      .document_life_s = 86400 * 7,
+                                      .policy = POLICY_DEFAULT};
+    options.policy.heartbeat_s = 20;
+    return manager_init(calloc(1, manager_size(&limits)), &options);
+}
+
+static int run(struct fleet *f, const struct command *c)
+{
+    step(f, &(struct manager_event){.type = MANAGER_COMMAND, .command = c});
+    int rv = f->out.rv;
+    while (f->out.more)
+        step(f, &(struct manager_event){.type = MANAGER_CONTINUE});
+    return rv;
+}
+
+static void say(struct fleet *f, struct model *a, unsigned flags)
+{
+    struct report r = {.type = MESSAGE_STATUS};
+    r.status = (struct status){.number = a->number,
+                               .seq = ++a->seq,
+                               .boot = a->boot,
+                               .document = a->document,
+                               .assignment = manager_agent(f->m, a->number)->assigned,
+                               .flags = (uint8_t)flags};
+    if (a->wanted) {
+        r.status.count = 1;
+        r.status.exceptions[0] = (struct exception){.deployment = 1,
+                                                    .generation = a->wanted,
+                                                    .running = a->running,
+                                                    .state = a->state};
+    }
+    struct manager_event ev = {.type = MANAGER_REPORT};
+    ev.report.topic = a->id;
+    ev.report.report = &r;
+    step(f, &ev);
+}
+
+static struct model *join(struct fleet *f, uint32_t batch)
+{
+    struct model *a = &f->agents[f->count + 1];
+    *a = (struct model){.joined_as = batch, .boot = 1 + f->count, .online = true};
+    for (int i = 0; i < KEY_ID_LEN; i++)
+        a->id.bytes[i] = (uint8_t)rng_next(&f->rng);
+    struct manager_event ev = {.type = MANAGER_JOIN};
+    ev.join.batch = batch;
+    ev.join.index = f->count;
+    ev.join.id = a->id;
+    step(f, &ev);
+    CU_ASSERT_EQUAL_FATAL(f->out.joined, JOINED_ACCEPTED);
+    a->number = f->out.number;
+    f->count++;
+    a->hears_s = f->now_s + 1;
+    say(f, a, STATUS_HELLO);
+    return a;
+}
+
+static int push(struct fleet *f, const char *version)
+{
+    struct command c = {.type = COMMAND_BUNDLE_ADD};
+    c.bundle.digest.bytes[0] = (uint8_t)++f->versions;
+    snprintf(c.bundle.name, sizeof c.bundle.name, "app");
+    snprintf(c.bundle.version, sizeof c.bundle.version, "%s", version);
+    return run(f, &c);
+}
+
+static int deploy(struct fleet *f, const char *version, const struct plan *plan)
+{
+    struct command c = {.type = COMMAND_DEPLOY};
+    c.deploy.name = c.deploy.bundle = "app";
+    c.deploy.version = version;
+    c.deploy.selector = "";
+    c.deploy.all = true;
+    c.deploy.salt = 4711;
+    c.deploy.plan = plan;
+    f->enrolled = f->count;
+    return run(f, &c);
+}
+
+static int steer(struct fleet *f, enum command_type type, const char *stage)
+{
+    struct command c = {.type = type, .deployment = {.name = "app", .stage = stage}};
+    return run(f, &c);
+}
+
+static struct fleet *fleet_new(uint64_t seed, const uint32_t sizes[static COHORTS])
+{
+    struct fleet *f = calloc(1, sizeof *f);
+    f->rng.state = seed;
+    f->now_s = 1700000000;
+    f->m = new_core();
+    for (int i = 0; i < COHORTS; i++) {
+        struct command c = {.type = COMMAND_TOKEN_CREATE};
+        c.token.count = AGENTS_MAX;
+        c.token.uses = 1;
+        c.token.expires_s = f->now_s + 86400 * 365;
+        c.token.labels = labels[i];
+        CU_ASSERT_EQUAL_FATAL(run(f, &c), 0);
+    }
+    for (uint32_t i = 0; i < COHORTS; i++)
+        for (uint32_t k = 0; k < sizes[i]; k++)
+            join(f, i);
+    push(f, "1");
+    push(f, "2");
+    push(f, "3");
+    return f;
+}
+
+static void fleet_free(struct fleet *f)
+{
+    free(f->m);
+    free(f);
+}
+
+static const struct rollout *rollout_of(const struct fleet *f)
+{
+    return &manager_deployment(f->m, 0)->rollout;
+}
+
+static const struct plan *plan_of(const struct fleet *f)
+{
+    return &manager_deployment(f->m, 0)->plan;
+}
+
+/* ---- the checker ---- */
+
+static void broken(struct fleet *f, const char *rule, unsigned x, unsigned y)
+{
+    if (!f->why[0])
+        snprintf(f->why, sizeof f->why, "second %u: %s (%u, %u)",
+                 (unsigned)(f->now_s - 1700000000), rule, x, y);
+}
+
+static bool is_reachable(const struct fleet *f, const struct model *a)
+{
+    return a->online || a->away_since_s + plan_of(f)->reachable_within_s > f->now_s;
+}
+
+static bool at_an_end(const struct model *a, uint32_t generation)
+{
+    return a->wanted == generation && (a->state == STATE_READY || a->state == STATE_ROLLED_BACK);
+}
+
+/* Who is let in by this document, and was not before. */
+static void note_admissions(struct fleet *f, uint32_t cohort)
+{
+    const struct desired *d = &f->documents[cohort];
+    uint32_t newest = manager_deployment_count(f->m) ? manager_generation(f->m, 0) : 0;
+    for (uint32_t n = 1; n <= f->count; n++) {
+        struct model *a = &f->agents[n];
+        if (a->gone || manager_agent(f->m, n)->cohort != cohort || d->count == 0)
+            continue;
+        struct target target = record_target(&d->records[0], &a->id, n);
+        if (target.generation != newest || a->admitted.generation == newest)
+            continue;
+        bool again = digest_equal(&a->admitted.bundle, &target.bundle); /* a retry */
+        bool late = n > f->enrolled; /* it comes in behind the others */
+        a->admitted = target;
+        a->stage = rollout_of(f)->stage;
+        a->slot = !again && !late && is_reachable(f, a) &&
+                  d->records[0].next.generation == newest;
+        f->admits |= a->slot;
+    }
+}
+
+static uint32_t slots_taken(const struct fleet *f)
+{
+    uint32_t taken = 0;
+    for (uint32_t n = 1; n <= f->count; n++)
+        taken += f->agents[n].slot && f->agents[n].stage == rollout_of(f)->stage;
+    return taken;
+}
+
+static void free_slots(struct fleet *f)
+{
+    if (manager_deployment_count(f->m) == 0)
+        return;
+    uint32_t newest = manager_generation(f->m, 0);
+    for (uint32_t n = 1; n <= f->count; n++) {
+        struct model *a = &f->agents[n];
+        a->slot &= !a->gone && is_reachable(f, a) && !at_an_end(a, newest) && a->admitted.generation == newest;
+    }
+}
+
+/* Never more at work than the stage allows; and as many as it allows while some wait. */
+static void check_slots(struct fleet *f)
+{
+    struct stage_count counts[STAGES_MAX];
+    const struct rollout *r = rollout_of(f);
+    struct arena scratch = arena_on((uint8_t *)f->scratch, sizeof f->scratch);
+    if (r->state != ROLLOUT_RUNNING || r->step != ROLLOUT_ADMITTING)
+        return;
+    manager_survey(f->m, 0, f->now_s, &scratch, counts);
+    const struct stage_count *c = &counts[r->stage];
+    uint32_t most = amount_of(plan_of(f)->stages[r->stage].concurrency, c->members);
+    uint32_t taken = slots_taken(f);
+    if (taken > most && f->admits)
+        broken(f, "more at work than the stage allows", taken, most);
+    if (c->waiting > 0 && c->in_flight + c->waiting > most && c->in_flight < most)
+        broken(f, "a slot is free while some wait", c->in_flight, most);
+    if (c->members != c->waiting + c->away + c->in_flight + c->returning + c->ready + c->failed)
+        broken(f, "the counts do not add up", c->members, c->ready);
+}
+
+/* ---- time ---- */
+
+static void step(struct fleet *f, struct manager_event *ev)
+{
+    struct arena scratch = arena_on((uint8_t *)f->scratch, sizeof f->scratch);
+    ev->now_s = f->now_s;
+    manager_step(f->m, ev, &scratch, &f->out);
+    for (uint32_t i = 0; i < f->out.persist_count; i++) {
+        if (f->out.persist[i].type != PERSIST_DOCUMENT)
+            continue;
+        uint32_t cohort = f->out.persist[i].index;
+        manager_document(f->m, cohort, &f->documents[cohort]);
+        note_admissions(f, cohort);
+        for (uint32_t n = 1; n <= f->count; n++)
+            if (!f->agents[n].gone && manager_agent(f->m, n)->cohort == cohort)
+                f->agents[n].hears_s = f->now_s + rng_below(&f->rng, 3);
+    }
+}
+
+static void begin_or_end(struct fleet *f, struct model *a)
+{
+    const struct desired *d = &f->documents[manager_agent(f->m, a->number)->cohort];
+    bool changed = revision_compare(a->document, d->revision) != 0;
+    a->document = d->revision;
+    const struct record *r = d->count ? &d->records[0] : NULL;
+    struct target target = r ? record_target(r, &a->id, a->number) : (struct target){0};
+    bool held = r && (r->flags & RECORD_PAUSED ||
+                      (r->flags & RECORD_ABORTED && target.generation == r->next.generation));
+    if (target.generation > a->wanted && !held) {
+        a->wanted = target.generation;
+        a->state = STATE_APPLYING;
+        a->busy_until_s = f->now_s + 2 + rng_below(&f->rng, 9);
+        say(f, a, 0);
+    } else if (a->state == STATE_APPLYING && f->now_s >= a->busy_until_s) {
+        a->state = a->broken ? STATE_ROLLED_BACK : STATE_READY;
+        a->running = a->broken ? a->running : a->wanted;
+        say(f, a, 0);
+    } else if (changed) {
+        say(f, a, 0);
+    }
+}
+
+static void second(struct fleet *f)
+{
+    f->now_s++;
+    for (uint32_t n = 1; n <= f->count; n++) {
+        struct model *a = &f->agents[n];
+        if (!a->gone && a->online && f->now_s >= a->hears_s)
+            begin_or_end(f, a);
+        if (!a->gone && a->online && f->now_s % 20 == n % 20)
+            say(f, a, 0);
+    }
+    free_slots(f);
+    f->admits = false;
+    step(f, &(struct manager_event){.type = MANAGER_TICK});
+    while (f->out.more)
+        step(f, &(struct manager_event){.type = MANAGER_CONTINUE});
+    if (manager_deployment_count(f->m) > 0)
+        check_slots(f);
+}
+
+static void seconds(struct fleet *f, unsigned count)
+{
+    while (count-- > 0)
+        second(f);
+}
+
+static void go_offline(struct fleet *f, struct model *a)
+{
+    struct report r = {.type = MESSAGE_WILL, .will = {.number = a->number, .session = a->seq}};
+    struct manager_event ev = {.type = MANAGER_REPORT};
+    if (!a->online || a->gone)
+        return;
+    a->online = false;
+    a->away_since_s = manager_agent(f->m, a->number)->last_seen_s;
+    ev.report.topic = a->id;
+    ev.report.report = &r;
+    step(f, &ev);
+}
+
+static void come_back(struct fleet *f, struct model *a)
+{
+    if (a->online || a->gone)
+        return;
+    a->online = true;
+    a->hears_s = f->now_s + 1;
+    say(f, a, STATUS_HELLO);
+}
+
+static void take_out(struct fleet *f, struct model *a)
+{
+    struct command c = {.type = COMMAND_AGENT_REMOVE, .agent = a->id};
+    if (a->gone)
+        return;
+    a->gone = true;
+    CU_ASSERT_EQUAL(run(f, &c), 0);
+}
+
+/* The process dies, and another one loads what was persisted: all of it, between two steps. */
+static void restart(struct fleet *f)
+{
+    struct manager *old = f->m, *m = new_core();
+    for (uint32_t i = 0; i < manager_batch_count(old); i++)
+        manager_load_batch(m, manager_batch(old, i));
+    for (uint32_t i = 0; i < manager_bundle_count(old); i++)
+        manager_load_bundle(m, manager_bundle(old, i));
+    for (uint32_t i = 0; i < manager_deployment_count(old); i++)
+        CU_ASSERT_EQUAL(manager_load_deployment(m, manager_deployment(old, i)), 0);
+    for (uint32_t i = 0; i < manager_cohort_count(old); i++)
+        CU_ASSERT_EQUAL(manager_load_cohort(m, manager_cohort(old, i)), 0);
+    for (uint32_t n = 1; n <= manager_agent_count(old); n++) {
+        struct exception list[EXCEPTIONS_MAX];
+        size_t count = manager_exceptions(old, n, list);
+        CU_ASSERT_EQUAL(manager_load_agent(m, n, manager_agent(old, n), list, count), 0);
+    }
+    free(old);
+    f->m = m;
+}
+
+static unsigned count_running(const struct fleet *f, uint32_t generation)
+{
+    unsigned count = 0;
+    for (uint32_t n = 1; n <= f->count; n++)
+        count += !f->agents[n].gone && f->agents[n].running == generation;
+    return count;
+}
+
+static bool is_done(const struct fleet *f)
+{
+    return rollout_of(f)->state == ROLLOUT_DONE;
+}
+
+static void until_done(struct fleet *f, unsigned most)
+{
+    while (!is_done(f) && most-- > 0)
+        second(f);
+    CU_ASSERT_TRUE(is_done(f));
+}
+
+static void end(struct fleet *f)
+{
+    if (f->why[0])
+        fprintf(stderr, "%s\n", f->why);
+    CU_ASSERT_STRING_EQUAL(f->why, "");
+    fleet_free(f);
+}
+
+/* KubeFleet's: staging, canary, prod, and an approval before the last. */
+static struct plan three_stages(void)
+{
+    struct plan p = PLAN_DEFAULT;
+    p.count = 3;
+    p.reachable_within_s = 30;
+    p.stages[0] = (struct plan_stage){
+        .name = "staging", .selector = "env=staging", .concurrency = {50, true}};
+    p.stages[1] = (struct plan_stage){
+        .name = "canary", .selector = "env=canary", .concurrency = {1, false}};
+    p.stages[2] = (struct plan_stage){.name = "prod",
+                                      .selector = "env=prod",
+                                      .concurrency = {10, false},
+                                      .before = {.approval = true}};
+    return p;
+}
+
+static const uint32_t usual[COHORTS] = {4, 3, 20, 20};
+
+/* ---- the rules, one by one ---- */
+
+static void test_stages_follow_each_other_and_the_last_waits_for_approval(void)
+{
+    struct fleet *f = fleet_new(1, usual);
+    struct plan p = three_stages();
+    CU_ASSERT_EQUAL(deploy(f, "1", &p), 0);
+    seconds(f, 5);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 0);
+    CU_ASSERT_EQUAL(slots_taken(f), 2); /* half of four */
+    seconds(f, 100);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
+    CU_ASSERT_EQUAL(rollout_of(f)->step, ROLLOUT_OPENING);
+    CU_ASSERT_EQUAL(count_running(f, 1), 7);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_APPROVE, "canary"), ERR_BUSY);
+    CU_ASSERT_STRING_EQUAL(f->out.error.text,
+                           "the rollout of app is in stage prod: canary is over");
+    CU_ASSERT_EQUAL(steer(f, COMMAND_APPROVE, "none"), ERR_NOT_FOUND);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_APPROVE, "prod"), 0);
+    second(f);
+    CU_ASSERT_EQUAL(slots_taken(f), 10);
+    until_done(f, 200);
+    CU_ASSERT_EQUAL(count_running(f, 1), 47);
+    end(f);
+}
+
+static void test_who_is_away_neither_takes_a_slot_nor_holds_up_the_stage(void)
+{
+    struct fleet *f = fleet_new(2, usual);
+    struct plan p = three_stages();
+    for (uint32_t n = 1; n <= f->count; n += 3)
+        go_offline(f, &f->agents[n]);
+    seconds(f, 40);
+    deploy(f, "1", &p);
+    seconds(f, 150);
+    steer(f, COMMAND_APPROVE, "prod");
+    until_done(f, 300);
+    unsigned away = 0;
+    for (uint32_t n = 1; n <= f->count; n += 3, away++)
+        CU_ASSERT_EQUAL(f->agents[n].running, 0);
+    CU_ASSERT_EQUAL(count_running(f, 1), f->count - away);
+    for (uint32_t n = 1; n <= f->count; n += 3)
+        come_back(f, &f->agents[n]);
+    seconds(f, 20);
+    CU_ASSERT_EQUAL(count_running(f, 1), f->count);
+    end(f);
+}
+
+static void test_stage_of_which_nobody_is_reachable_waits_for_the_operator(void)
+{
+    struct fleet *f = fleet_new(3, usual);
+    struct plan p = three_stages();
+    for (uint32_t n = 1; n <= 4; n++)
+        go_offline(f, &f->agents[n]);
+    seconds(f, 40);
+    deploy(f, "1", &p);
+    seconds(f, 100);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 0);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_APPROVE, "staging"), 0);
+    seconds(f, 5);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 1);
+    end(f);
+}
+
+static void test_returning_agents_are_counted_apart(void)
+{
+    struct fleet *f = fleet_new(4, (const uint32_t[]){0, 0, 40, 0});
+    struct plan p = PLAN_DEFAULT;
+    struct stage_count counts[STAGES_MAX];
+    p.count = 1;
+    p.reachable_within_s = 5;
+    p.stages[0] = (struct plan_stage){.name = "all", .concurrency = {5, false}};
+    for (uint32_t n = 1; n <= 20; n++)
+        go_offline(f, &f->agents[n]);
+    seconds(f, 10);
+    deploy(f, "1", &p);
+    seconds(f, 15);
+    for (uint32_t n = 1; n <= 20; n++)
+        come_back(f, &f->agents[n]);
+    seconds(f, 3);
+    struct arena scratch = arena_on((uint8_t *)f->scratch, sizeof f->scratch);
+    manager_survey(f->m, 0, f->now_s, &scratch, counts);
+    CU_ASSERT_TRUE(counts[0].returning > 0);
+    CU_ASSERT_TRUE(counts[0].in_flight <= 5);
+    until_done(f, 200);
+    CU_ASSERT_EQUAL(count_running(f, 1), 40);
+    end(f);
+}
+
+static struct fleet *with_v1(uint64_t seed, struct plan *p)
+{
+    struct fleet *f = fleet_new(seed, usual);
+    deploy(f, "1", p);
+    seconds(f, 150);
+    steer(f, COMMAND_APPROVE, "prod");
+    until_done(f, 300);
+    CU_ASSERT_EQUAL(count_running(f, 1), 47);
+    return f;
+}
+
+static void test_too_many_failures_stop_it_and_resuming_forgives_them(void)
+{
+    struct plan p = three_stages();
+    struct fleet *f = with_v1(5, &p);
+    f->agents[2].broken = true;
+    deploy(f, "2", NULL);
+    seconds(f, 40);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_STOPPED);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 0);
+    CU_ASSERT_EQUAL(manager_counters(f->m)->alarms[ALARM_ROLLOUT_STOPPED], 1);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RESUME, NULL), 0);
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_RUNNING);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
+    end(f);
+}
+
+static void test_retry_works_on_the_failed_ones_only(void)
+{
+    struct plan p = three_stages();
+    struct fleet *f = with_v1(6, &p);
+    f->agents[2].broken = true;
+    deploy(f, "2", NULL);
+    seconds(f, 40);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_STOPPED);
+    f->agents[2].broken = false;
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RETRY, NULL), 0);
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
+    CU_ASSERT_EQUAL(f->agents[2].running, 3);
+    steer(f, COMMAND_APPROVE, "prod");
+    until_done(f, 200);
+    CU_ASSERT_EQUAL(count_running(f, 3), 47);
+    end(f);
+}
+
+static void test_failures_within_the_allowance_do_not_stop_it(void)
+{
+    struct plan p = three_stages();
+    p.max_failed = (struct amount){10, true};
+    struct fleet *f = with_v1(7, &p);
+    for (uint32_t n = 8; n < 12; n++) /* of 40 in prod */
+        f->agents[n].broken = true;
+    deploy(f, "2", NULL);
+    seconds(f, 100);
+    steer(f, COMMAND_APPROVE, "prod");
+    until_done(f, 300);
+    CU_ASSERT_EQUAL(count_running(f, 2), 43);
+    end(f);
+}
+
+static void test_roll_back_brings_everybody_back(void)
+{
+    struct plan p = three_stages();
+    p.on_failure = REMEDY_ROLL_BACK;
+    struct fleet *f = with_v1(8, &p);
+    f->agents[5].broken = true; /* a canary */
+    deploy(f, "2", NULL);
+    seconds(f, 100);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_DONE);
+    const struct deployment_row *d = manager_deployment(f->m, 0);
+    CU_ASSERT_STRING_EQUAL(manager_bundle(f->m, d->history[0].bundle)->version, "1");
+    f->agents[5].broken = false;
+    seconds(f, 30);
+    CU_ASSERT_EQUAL(count_running(f, 3), 46); /* the broken one was broken for that, too */
+    end(f);
+}
+
+static void test_aborted_rollout_lets_nobody_else_begin(void)
+{
+    struct plan p = three_stages();
+    struct fleet *f = with_v1(9, &p);
+    go_offline(f, &f->agents[1]);
+    seconds(f, 40);
+    deploy(f, "2", NULL);
+    seconds(f, 80);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_ABORT, NULL), 0);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_ABORT, NULL), 1);
+    come_back(f, &f->agents[1]); /* behind an open gate */
+    seconds(f, 200);
+    CU_ASSERT_EQUAL(count_running(f, 2), 6);
+    CU_ASSERT_EQUAL(count_running(f, 1), 41);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_APPROVE, "prod"), ERR_BUSY);
+    CU_ASSERT_EQUAL(deploy(f, "3", NULL), 0);
+    seconds(f, 150);
+    steer(f, COMMAND_APPROVE, "prod");
+    until_done(f, 200);
+    CU_ASSERT_EQUAL(count_running(f, manager_generation(f->m, 0)), 47);
+    end(f);
+}
+
+static void test_paused_rollout_lets_nobody_in_until_it_is_resumed(void)
+{
+    struct plan p = three_stages();
+    struct fleet *f = with_v1(10, &p);
+    deploy(f, "2", NULL);
+    second(f);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_PAUSE, NULL), 0);
+    seconds(f, 60);
+    restart(f);
+    seconds(f, 60);
+    CU_ASSERT_TRUE(count_running(f, 2) <= 2);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 0);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RESUME, NULL), 0);
+    seconds(f, 100);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
+    end(f);
+}
+
+static void test_share_is_exact_and_late_joiners_wait_for_the_rest(void)
+{
+    struct fleet *f = fleet_new(11, (const uint32_t[]){0, 0, 60, 40});
+    struct plan p = PLAN_DEFAULT;
+    p.count = 2;
+    p.stages[0] = (struct plan_stage){.name = "few", .share = {7, true}};
+    p.stages[1] = (struct plan_stage){
+        .name = "some", .share = {10, false}, .before = {.approval = true}};
+    deploy(f, "1", &p);
+    seconds(f, 40);
+    CU_ASSERT_EQUAL(count_running(f, 1), 7);
+    for (int i = 0; i < 50; i++)
+        join(f, 2);
+    seconds(f, 30);
+    CU_ASSERT_EQUAL(count_running(f, 1), 7);
+    steer(f, COMMAND_APPROVE, "some");
+    seconds(f, 20);
+    until_done(f, 100);
+    seconds(f, 20);
+    CU_ASSERT_EQUAL(count_running(f, 1), 150);
+    end(f);
+}
+
+static void test_waits_are_counted_from_the_last_success(void)
+{
+    struct plan p = three_stages();
+    p.stages[0].after.wait_s = 100;
+    struct fleet *f = fleet_new(12, usual);
+    deploy(f, "1", &p);
+    while (count_running(f, 1) < 4)
+        second(f);
+    uint64_t last_s = f->now_s;
+    while (rollout_of(f)->stage == 0)
+        second(f);
+    CU_ASSERT_TRUE(f->now_s >= last_s + 100 && f->now_s <= last_s + 103);
+    end(f);
+}
+
+static void test_new_version_supersedes_queues_or_is_refused(void)
+{
+    struct plan p = three_stages();
+    struct fleet *f = with_v1(13, &p);
+    deploy(f, "2", NULL);
+    seconds(f, 10);
+    CU_ASSERT_EQUAL(deploy(f, "3", NULL), 0);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 0);
+    CU_ASSERT_EQUAL(rollout_of(f)->stable, 1);
+    seconds(f, 150);
+    steer(f, COMMAND_APPROVE, "prod");
+    until_done(f, 200);
+    CU_ASSERT_EQUAL(count_running(f, 3), 47);
+    p.overlap = OVERLAP_REFUSE;
+    CU_ASSERT_EQUAL(deploy(f, "1", &p), 0);
+    seconds(f, 5);
+    CU_ASSERT_EQUAL(deploy(f, "2", NULL), ERR_BUSY);
+    CU_ASSERT_EQUAL(deploy(f, "1", NULL), 1);
+    end(f);
+}
+
+static void test_queued_version_follows_the_one_before(void)
+{
+    struct plan p = three_stages();
+    p.overlap = OVERLAP_QUEUE;
+    struct fleet *f = with_v1(14, &p);
+    deploy(f, "2", NULL);
+    seconds(f, 10);
+    CU_ASSERT_EQUAL(deploy(f, "3", NULL), 0);
+    CU_ASSERT_EQUAL(deploy(f, "3", NULL), 1);
+    seconds(f, 150);
+    CU_ASSERT_EQUAL(manager_generation(f->m, 0), 2);
+    steer(f, COMMAND_APPROVE, "prod");
+    seconds(f, 200);
+    CU_ASSERT_EQUAL(manager_generation(f->m, 0), 3);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
+    steer(f, COMMAND_APPROVE, "prod");
+    until_done(f, 200);
+    CU_ASSERT_EQUAL(count_running(f, 3), 47);
+    end(f);
+}
+
+/* ---- everything at once, by seed ---- */
+
+static struct plan random_plan(struct rng *rng)
+{
+    struct plan p = three_stages();
+    for (uint32_t i = 0; i < p.count; i++) {
+        struct plan_stage *s = &p.stages[i];
+        s->before = (struct threshold){0};
+        s->concurrency = (struct amount){(uint32_t)rng_below(rng, 8), rng_below(rng, 2)};
+        if (s->concurrency.percent)
+            s->concurrency.value *= 12;
+        if (rng_below(rng, 3) == 0)
+            s->after.wait_s = (uint32_t)rng_below(rng, 30);
+        if (rng_below(rng, 3) == 0)
+            s->share = (struct amount){1 + (uint32_t)rng_below(rng, 60), true};
+    }
+    p.max_failed = (struct amount){100, true};
+    p.reachable_within_s = (uint32_t)rng_below(rng, 40);
+    if (rng_below(rng, 3) == 0)
+        p.quorum = 50 + (uint32_t)rng_below(rng, 50);
+    return p;
+}
+
+static void disturb(struct fleet *f)
+{
+    struct model *a = &f->agents[1 + rng_below(&f->rng, f->count)];
+    switch (rng_below(&f->rng, 12)) {
+    case 0:
+    case 1:
+    case 2:
+        go_offline(f, a);
+        break;
+    case 3:
+    case 4:
+    case 5:
+        come_back(f, a);
+        break;
+    case 6:
+        if (f->count < AGENTS_MAX)
+            join(f, (uint32_t)rng_below(&f->rng, COHORTS));
+        break;
+    case 7:
+        if (rng_below(&f->rng, 4) == 0)
+            take_out(f, a);
+        break;
+    case 8:
+        if (rng_below(&f->rng, 10) == 0)
+            restart(f);
+        break;
+    case 9:
+        a->broken = !a->broken;
+        break;
+    default:
+        break;
+    }
+}
+
+/* What went wrong links are up again and nobody fails: it must come to its end. */
+static void settle(struct fleet *f)
+{
+    for (uint32_t n = 1; n <= f->count; n++) {
+        f->agents[n].broken = false;
+        come_back(f, &f->agents[n]);
+    }
+    steer(f, COMMAND_RETRY, NULL);
+    for (int i = 0; i < 3000 && !is_done(f); i++) {
+        second(f);
+        if (i % 300 == 299) /* where a stage has nobody to show that it works */
+            steer(f, COMMAND_APPROVE, plan_of(f)->stages[rollout_of(f)->stage].name);
+    }
+    seconds(f, 60);
+}
+
+static void swarm(uint64_t seed)
+{
+    struct fleet *f = fleet_new(seed, (const uint32_t[]){10, 10, 40, 40});
+    struct plan p = random_plan(&f->rng);
+    deploy(f, "1", &p);
+    for (int i = 0; i < 400; i++) {
+        disturb(f);
+        second(f);
+        if (i == 150)
+            deploy(f, "2", NULL);
+    }
+    CU_ASSERT_NOT_EQUAL(rollout_of(f)->state, ROLLOUT_STOPPED);
+    CU_ASSERT_NOT_EQUAL(rollout_of(f)->state, ROLLOUT_ABORTED);
+    settle(f);
+    unsigned members = 0;
+    for (uint32_t n = 1; n <= f->count; n++)
+        members += !f->agents[n].gone;
+    if (!is_done(f) || count_running(f, manager_generation(f->m, 0)) != members)
+        broken(f, "it does not come to its end", count_running(f, manager_generation(f->m, 0)),
+               members);
+    if (f->why[0])
+        fprintf(stderr, "seed %u: ", (unsigned)seed);
+    end(f);
+}
+
+static void test_random_rollouts_keep_the_rules_and_end(void)
+{
+    const char *one = getenv("SEED");
+    if (one) {
+        swarm(strtoull(one, NULL, 10));
+        return;
+    }
+    for (uint64_t seed = 1; seed <= 60; seed++)
+        swarm(seed);
+}
+
+static const struct suite_test tests[] = {
+    TEST(test_stages_follow_each_other_and_the_last_waits_for_approval),
+    TEST(test_who_is_away_neither_takes_a_slot_nor_holds_up_the_stage),
+    TEST(test_stage_of_which_nobody_is_reachable_waits_for_the_operator),
+    TEST(test_returning_agents_are_counted_apart),
+    TEST(test_too_many_failures_stop_it_and_resuming_forgives_them),
+    TEST(test_retry_works_on_the_failed_ones_only),
+    TEST(test_failures_within_the_allowance_do_not_stop_it),
+    TEST(test_roll_back_brings_everybody_back),
+    TEST(test_aborted_rollout_lets_nobody_else_begin),
+    TEST(test_paused_rollout_lets_nobody_in_until_it_is_resumed),
+    TEST(test_share_is_exact_and_late_joiners_wait_for_the_rest),
+    TEST(test_waits_are_counted_from_the_last_success),
+    TEST(test_new_version_supersedes_queues_or_is_refused),
+    TEST(test_queued_version_follows_the_one_before),
+    TEST(test_random_rollouts_keep_the_rules_and_end),
+};
+
+SUITE_MAIN("rollout", tests)
