@@ -88,16 +88,21 @@ static void remember(struct control *c, const struct topic *topic, struct revisi
     c->said[c->said_count++] = said;
 }
 
+static void remember_one(struct control *c, const char *name, const struct target *target)
+{
+    if (target->generation == 0 || control_asked(c, name, &target->bundle))
+        return;
+    assert(c->asked_count < CONTROL_ASKED_MAX);
+    struct asked *a = &c->asked[c->asked_count++];
+    memcpy(a->name, name, strlen(name) + 1);
+    a->bundle = target->bundle;
+}
+
 static void remember_asked(struct control *c, const struct desired *d)
 {
     for (uint32_t i = 0; i < d->count; i++) {
-        const struct record *r = &d->records[i];
-        if (control_asked(c, r->name, &r->stable.bundle))
-            continue;
-        assert(c->asked_count < CONTROL_ASKED_MAX);
-        struct asked *a = &c->asked[c->asked_count++];
-        memcpy(a->name, r->name, sizeof a->name);
-        a->bundle = r->stable.bundle;
+        remember_one(c, d->records[i].name, &d->records[i].stable);
+        remember_one(c, d->records[i].name, &d->records[i].next);
     }
 }
 

@@ -68,7 +68,7 @@ static bool record_exception(const struct agent *a, const struct agent_view *vie
     return true;
 }
 
-/* [status-8] What a gate decides, the manager is told by name. */
+/* [status-9] What a gate decides, the manager is told by name. */
 static bool is_gated(const struct record *r, const struct exception *e)
 {
     bool next = r->next.generation != 0 && e->generation == r->next.generation;

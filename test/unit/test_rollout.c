@@ -1,7 +1,7 @@
 /*
  * The manager's core with agents that are a few lines each: they take what the newest document of
- * their cohort says, work on it for a while, and tell how it went. They come, go, fail and are taken
- * out; a checker that keeps its own books looks at the fleet after every second.
+ * their cohort says, work on it for a while, and tell how it went. They come, go, fail and are
+ * taken out; a checker that keeps its own books looks at the fleet after every second.
  */
 #include "base/rng.h"
 #include "manager/core/manager.h"
@@ -47,8 +47,8 @@ struct fleet {
     struct desired documents[COHORTS];
     uint32_t versions;
     uint32_t enrolled; /* agents when the newest version was deployed */
-    bool admits;   /* slots were taken in this second */
-    char why[200]; /* the first rule that was broken */
+    bool admits;       /* slots were taken in this second */
+    char why[200];     /* the first rule that was broken */
 };
 
 static const struct manager_limits limits = {
@@ -91,10 +91,8 @@ static void say(struct fleet *f, struct model *a, unsigned flags)
                                .flags = (uint8_t)flags};
     if (a->wanted) {
         r.status.count = 1;
-        r.status.exceptions[0] = (struct exception){.deployment = 1,
-                                                    .generation = a->wanted,
-                                                    .running = a->running,
-                                                    .state = a->state};
+        r.status.exceptions[0] = (struct exception){
+            .deployment = 1, .generation = a->wanted, .running = a->running, .state = a->state};
     }
     struct manager_event ev = {.type = MANAGER_REPORT};
     ev.report.topic = a->id;
@@ -193,8 +191,8 @@ static const struct plan *plan_of(const struct fleet *f)
 static void broken(struct fleet *f, const char *rule, unsigned x, unsigned y)
 {
     if (!f->why[0])
-        snprintf(f->why, sizeof f->why, "second %u: %s (%u, %u)",
-                 (unsigned)(f->now_s - 1700000000), rule, x, y);
+        snprintf(f->why, sizeof f->why, "second %u: %s (%u, %u)", (unsigned)(f->now_s - 1700000000),
+                 rule, x, y);
 }
 
 static bool is_reachable(const struct fleet *f, const struct model *a)
@@ -223,8 +221,7 @@ static void note_admissions(struct fleet *f, uint32_t cohort)
         bool late = n > f->enrolled; /* it comes in behind the others */
         a->admitted = target;
         a->stage = rollout_of(f)->stage;
-        a->slot = !again && !late && is_reachable(f, a) &&
-                  d->records[0].next.generation == newest;
+        a->slot = !again && !late && is_reachable(f, a) && d->records[0].next.generation == newest;
         f->admits |= a->slot;
     }
 }
@@ -244,7 +241,8 @@ static void free_slots(struct fleet *f)
     uint32_t newest = manager_generation(f->m, 0);
     for (uint32_t n = 1; n <= f->count; n++) {
         struct model *a = &f->agents[n];
-        a->slot &= !a->gone && is_reachable(f, a) && !at_an_end(a, newest) && a->admitted.generation == newest;
+        a->slot &= !a->gone && is_reachable(f, a) && !at_an_end(a, newest) &&
+                   a->admitted.generation == newest;
     }
 }
 
@@ -423,8 +421,8 @@ static struct plan three_stages(void)
     p.reachable_within_s = 30;
     p.stages[0] = (struct plan_stage){
         .name = "staging", .selector = "env=staging", .concurrency = {50, true}};
-    p.stages[1] = (struct plan_stage){
-        .name = "canary", .selector = "env=canary", .concurrency = {1, false}};
+    p.stages[1] =
+        (struct plan_stage){.name = "canary", .selector = "env=canary", .concurrency = {1, false}};
     p.stages[2] = (struct plan_stage){.name = "prod",
                                       .selector = "env=prod",
                                       .concurrency = {10, false},
@@ -650,8 +648,8 @@ static void test_share_is_exact_and_late_joiners_wait_for_the_rest(void)
     struct plan p = PLAN_DEFAULT;
     p.count = 2;
     p.stages[0] = (struct plan_stage){.name = "few", .share = {7, true}};
-    p.stages[1] = (struct plan_stage){
-        .name = "some", .share = {10, false}, .before = {.approval = true}};
+    p.stages[1] =
+        (struct plan_stage){.name = "some", .share = {10, false}, .before = {.approval = true}};
     deploy(f, "1", &p);
     seconds(f, 40);
     CU_ASSERT_EQUAL(count_running(f, 1), 7);

@@ -1,0 +1,262 @@
+#include "test/story/story.h"
+
+/* Two agents for staging, one canary, three for prod. */
+#define AGENTS 6
+static const char *const labels[AGENTS] = {"env=staging", "env=staging", "env=canary",
+                                           "env=prod",    "env=prod",    "env=prod"};
+
+struct cast {
+    struct world *w;
+    struct device *d[AGENTS];
+};
+
+static const struct rollout *rollout_of(const struct world *w)
+{
+    return &manager_deployment(w->control->core, 0)->rollout;
+}
+
+static int deploy(struct world *w, const char *version, const struct plan *plan)
+{
+    struct command c = {.type = COMMAND_DEPLOY};
+    c.deploy.name = c.deploy.bundle = "app";
+    c.deploy.version = version;
+    c.deploy.selector = "";
+    c.deploy.all = true;
+    c.deploy.salt = 42;
+    c.deploy.plan = plan;
+    return world_deploy_with(w, &c);
+}
+
+static int steer(struct world *w, enum command_type type, const char *stage)
+{
+    struct command c = {.type = type, .deployment = {.name = "app", .stage = stage}};
+    return world_deploy_with(w, &c);
+}
+
+static struct plan three_stages(void)
+{
+    struct plan p = PLAN_DEFAULT;
+    p.count = 3;
+    p.reachable_within_s = 30;
+    p.stages[0] = (struct plan_stage){
+        .name = "staging", .selector = "env=staging", .concurrency = {50, true}};
+    p.stages[1] = (struct plan_stage){.name = "canary", .selector = "env=canary"};
+    p.stages[2] = (struct plan_stage){.name = "prod",
+                                      .selector = "env=prod",
+                                      .concurrency = {2, false},
+                                      .before = {.approval = true}};
+    return p;
+}
+
+/* Everybody runs v1, which came in stages; and v2 is as `next` says. */
+static struct cast begin(const struct plan *plan, const struct script *next)
+{
+    struct cast c = {.w = world_new(NULL)};
+    for (int i = 0; i < AGENTS; i++)
+        c.d[i] = world_agent(c.w, labels[i]);
+    story_push(c.w, "app", "v1");
+    CU_ASSERT_EQUAL(world_push(c.w, next), 0);
+    CU_ASSERT_EQUAL(deploy(c.w, "v1", &(struct plan){0}), 0);
+    CU_ASSERT_TRUE(story_rest(c.w));
+    CU_ASSERT_EQUAL(deploy(c.w, "v1", plan), 0);
+    return c;
+}
+
+static const struct script good_v2 = {.name = "app", .version = "v2"};
+
+static unsigned count_running(const struct cast *c, const char *version)
+{
+    unsigned count = 0;
+    for (int i = 0; i < AGENTS; i++)
+        count += world_runs(c->d[i], "app", version);
+    return count;
+}
+
+static bool waits_for_prod(const struct world *w, const void *unused)
+{
+    (void)unused;
+    return w->control->running && rollout_of(w)->stage == 2 &&
+           rollout_of(w)->step == ROLLOUT_OPENING;
+}
+
+static bool is_done(const struct world *w, const void *unused)
+{
+    (void)unused;
+    return w->control->running && rollout_of(w)->state == ROLLOUT_DONE;
+}
+
+static void test_version_comes_to_one_stage_after_the_other(void)
+{
+    struct plan p = three_stages();
+    struct cast c = begin(&p, &good_v2);
+    CU_ASSERT_EQUAL(deploy(c.w, "v2", NULL), 0);
+    CU_ASSERT_TRUE(world_run_until(c.w, waits_for_prod, NULL, STORY_MS_MAX));
+    CU_ASSERT_TRUE(world_runs(c.d[0], "app", "v2") && world_runs(c.d[1], "app", "v2"));
+    CU_ASSERT_TRUE(world_runs(c.d[2], "app", "v2"));
+    world_run(c.w, 60000);
+    CU_ASSERT_EQUAL(count_running(&c, "v1"), 3);
+    CU_ASSERT_EQUAL(world_state(c.w, c.d[3], "app", NULL), STATE_READY);
+    CU_ASSERT_EQUAL(steer(c.w, COMMAND_APPROVE, "prod"), 0);
+    CU_ASSERT_TRUE(world_run_until(c.w, is_done, NULL, STORY_MS_MAX));
+    CU_ASSERT_TRUE(story_rest(c.w));
+    CU_ASSERT_EQUAL(count_running(&c, "v2"), AGENTS);
+    story_end(c.w);
+}
+
+static void test_first_version_is_nowhere_before_its_stage(void)
+{
+    struct cast c = {.w = world_new(NULL)};
+    struct plan p = three_stages();
+    for (int i = 0; i < AGENTS; i++)
+        c.d[i] = world_agent(c.w, labels[i]);
+    story_push(c.w, "app", "v1");
+    CU_ASSERT_EQUAL(deploy(c.w, "v1", &p), 0);
+    CU_ASSERT_TRUE(world_run_until(c.w, waits_for_prod, NULL, STORY_MS_MAX));
+    world_run(c.w, 60000);
+    CU_ASSERT_EQUAL(count_running(&c, "v1"), 3);
+    CU_ASSERT_TRUE(world_is_gone(c.d[3], "app"));
+    CU_ASSERT_EQUAL(world_state(c.w, c.d[3], "app", NULL), STATE_PENDING);
+    steer(c.w, COMMAND_APPROVE, "prod");
+    CU_ASSERT_TRUE(world_run_until(c.w, is_done, NULL, STORY_MS_MAX));
+    CU_ASSERT_TRUE(story_rest(c.w));
+    CU_ASSERT_EQUAL(count_running(&c, "v1"), AGENTS);
+    story_end(c.w);
+}
+
+/* The broker tells it, and the manager need not even be there. */
+static void test_who_comes_back_behind_an_open_gate_catches_up_at_once(void)
+{
+    struct plan p = three_stages();
+    struct cast c = begin(&p, &good_v2);
+    device_cut_power(c.d[1], UINT64_MAX);
+    world_run(c.w, 60000);
+    deploy(c.w, "v2", NULL);
+    CU_ASSERT_TRUE(world_run_until(c.w, waits_for_prod, NULL, STORY_MS_MAX));
+    CU_ASSERT_EQUAL(count_running(&c, "v2"), 2);
+    control_kill(c.w->control, UINT64_MAX);
+    device_start(c.d[1]);
+    world_run(c.w, 60000);
+    CU_ASSERT_TRUE(world_runs(c.d[1], "app", "v2"));
+    control_start(c.w->control);
+    world_run(c.w, 10000);
+    CU_ASSERT_TRUE(waits_for_prod(c.w, NULL));
+    story_end(c.w);
+}
+
+static void test_version_that_breaks_in_staging_goes_no_further(void)
+{
+    struct plan p = three_stages();
+    struct cast c =
+        begin(&p, &(struct script){.name = "app", .version = "v2", .fails = 1u << HOOK_APPLY});
+    deploy(c.w, "v2", NULL);
+    world_run(c.w, 300000);
+    CU_ASSERT_EQUAL(rollout_of(c.w)->state, ROLLOUT_STOPPED);
+    CU_ASSERT_EQUAL(count_running(&c, "v1"), AGENTS); /* it put itself back */
+    CU_ASSERT_EQUAL(world_count(c.w, "hook apply app app@v2"), 1);
+    story_end(c.w);
+}
+
+static void test_rolling_back_on_the_way_brings_the_finished_ones_back(void)
+{
+    struct plan p = three_stages();
+    struct cast c = begin(&p, &good_v2);
+    deploy(c.w, "v2", NULL);
+    CU_ASSERT_TRUE(world_run_until(c.w, waits_for_prod, NULL, STORY_MS_MAX));
+    CU_ASSERT_EQUAL(world_rollback(c.w, "app"), 0);
+    CU_ASSERT_TRUE(story_rest(c.w));
+    CU_ASSERT_EQUAL(count_running(&c, "v1"), AGENTS);
+    CU_ASSERT_EQUAL(world_count(c.w, "hook apply app app@v1"), AGENTS + 3);
+    CU_ASSERT_EQUAL(rollout_of(c.w)->state, ROLLOUT_DONE);
+    story_end(c.w);
+}
+
+static void test_failure_rolls_everybody_back_when_the_plan_says_so(void)
+{
+    struct plan p = three_stages();
+    p.on_failure = REMEDY_ROLL_BACK;
+    struct cast c =
+        begin(&p, &(struct script){.name = "app", .version = "v2", .fails = 1u << HOOK_HEALTH});
+    deploy(c.w, "v2", NULL);
+    CU_ASSERT_TRUE(world_run_until(c.w, is_done, NULL, STORY_MS_MAX));
+    CU_ASSERT_TRUE(story_rest(c.w));
+    CU_ASSERT_EQUAL(count_running(&c, "v1"), AGENTS);
+    CU_ASSERT_EQUAL(manager_generation(c.w->control->core, 0), 3);
+    story_end(c.w);
+}
+
+/* Its new cohort's stage comes later, and would have it on the old version: it stays. */
+static void test_agent_that_moves_to_a_later_stage_keeps_the_new_version(void)
+{
+    struct plan p = three_stages();
+    struct cast c = begin(&p, &good_v2);
+    deploy(c.w, "v2", NULL);
+    CU_ASSERT_TRUE(world_run_until(c.w, waits_for_prod, NULL, STORY_MS_MAX));
+    CU_ASSERT_EQUAL(world_label(c.w, c.d[0], "env=prod", ""), 0);
+    world_run(c.w, 60000);
+    CU_ASSERT_TRUE(world_runs(c.d[0], "app", "v2"));
+    steer(c.w, COMMAND_APPROVE, "prod");
+    CU_ASSERT_TRUE(world_run_until(c.w, is_done, NULL, STORY_MS_MAX));
+    CU_ASSERT_TRUE(story_rest(c.w));
+    CU_ASSERT_EQUAL(count_running(&c, "v2"), AGENTS);
+    story_end(c.w);
+}
+
+static void test_superseded_version_is_begun_nowhere_any_more(void)
+{
+    struct plan p = three_stages();
+    struct cast c = begin(&p, &good_v2);
+    story_push(c.w, "app", "v3");
+    deploy(c.w, "v2", NULL);
+    CU_ASSERT_TRUE(world_run_until(c.w, waits_for_prod, NULL, STORY_MS_MAX));
+    CU_ASSERT_EQUAL(deploy(c.w, "v3", NULL), 0);
+    CU_ASSERT_TRUE(world_run_until(c.w, waits_for_prod, NULL, STORY_MS_MAX));
+    steer(c.w, COMMAND_APPROVE, "prod");
+    CU_ASSERT_TRUE(world_run_until(c.w, is_done, NULL, STORY_MS_MAX));
+    CU_ASSERT_TRUE(story_rest(c.w));
+    CU_ASSERT_EQUAL(count_running(&c, "v3"), AGENTS);
+    CU_ASSERT_EQUAL(world_count(c.w, "hook apply app app@v2"), 3);
+    story_end(c.w);
+}
+
+/* Killed at the n-th commit or word of a rollout, it goes on where it was. */
+static bool roll_out_killed_at(uint64_t n)
+{
+    struct plan p = three_stages();
+    struct cast c = begin(&p, &good_v2);
+    struct control *control = c.w->control;
+    control->kill_at = control->points + n;
+    while (deploy(c.w, "v2", NULL) == ERR_TIMEOUT)
+        world_run(c.w, 5000);
+    bool good = world_run_until(c.w, waits_for_prod, NULL, STORY_MS_MAX);
+    good &= count_running(&c, "v1") == 3;
+    while (steer(c.w, COMMAND_APPROVE, "prod") == ERR_TIMEOUT)
+        world_run(c.w, 5000);
+    good &= world_run_until(c.w, is_done, NULL, STORY_MS_MAX) && story_rest(c.w) &&
+            count_running(&c, "v2") == AGENTS &&
+            world_count(c.w, "hook apply app app@v2") == AGENTS;
+    bool killed = control->was_killed;
+    story_end_at(c.w, n, good);
+    return killed;
+}
+
+static void test_manager_killed_at_any_point_goes_on_where_it_was(void)
+{
+    uint64_t n = 1;
+    while (roll_out_killed_at(n) && n < STORY_POINTS_MAX)
+        n++;
+    CU_ASSERT_TRUE(n > 30);
+}
+
+static const struct suite_test tests[] = {
+    TEST(test_version_comes_to_one_stage_after_the_other),
+    TEST(test_first_version_is_nowhere_before_its_stage),
+    TEST(test_who_comes_back_behind_an_open_gate_catches_up_at_once),
+    TEST(test_version_that_breaks_in_staging_goes_no_further),
+    TEST(test_rolling_back_on_the_way_brings_the_finished_ones_back),
+    TEST(test_failure_rolls_everybody_back_when_the_plan_says_so),
+    TEST(test_agent_that_moves_to_a_later_stage_keeps_the_new_version),
+    TEST(test_superseded_version_is_begun_nowhere_any_more),
+    TEST(test_manager_killed_at_any_point_goes_on_where_it_was),
+};
+
+SUITE_MAIN("rollouts", tests)
