@@ -30,6 +30,8 @@ int address_check_options(const struct daemon_options *o, struct errmsg *em)
     if (rv == 0 && o->cells + o->broker_count > DAEMON_CELLS_MAX)
         rv = errmsg_set(em, ERR_USAGE, "--cells and --broker: at most %d brokers together",
                         DAEMON_CELLS_MAX);
+    if (rv == 0 && o->no_cells && o->broker_count == 0)
+        rv = errmsg_set(em, ERR_USAGE, "--cells 0: name others' brokers with --broker");
     for (size_t i = 0; rv == 0 && i < o->broker_count; i++)
         rv = check_broker(o, i, em);
     return rv;

@@ -58,7 +58,8 @@ struct cell {
     struct mac_key marks;
     enum phase phase;
     enum told told;
-    bool stirred; /* something was acknowledged, or a connection is new */
+    char reason[ERRMSG_MAX]; /* of TOLD_DOWN */
+    bool stirred;            /* something was acknowledged, or a connection is new */
     uint64_t now_ms;
     uint64_t retry_at_ms; /* 0: connecting or connected */
     uint64_t retry_ms;
@@ -183,9 +184,10 @@ static void on_up(void *context, bool session_present)
 static void on_down(void *context, const char *reason)
 {
     struct cell *c = context;
-    if (c->told != TOLD_DOWN)
+    if (c->told != TOLD_DOWN || strcmp(c->reason, reason) != 0)
         log_event(LOG_WARN, "cell-down", "url=%s reason=\"%s\"", c->url, reason);
     c->told = TOLD_DOWN;
+    snprintf(c->reason, sizeof c->reason, "%s", reason);
     wait_for_retry(c);
 }
 

@@ -37,6 +37,7 @@ struct cells {
 
 static int open_all(struct cells *c, const struct cells_options *options, struct ledger *ledger,
                     struct errmsg *em);
+static unsigned own_cells(const struct daemon_options *o, unsigned kept);
 static int compose_admission(struct cells *c, const struct cells_options *o, struct errmsg *em);
 static int kick_blocked(struct cells *c, const struct blocked_agent *blocked, size_t count,
                         struct errmsg *em);
@@ -106,7 +107,7 @@ static int open_all(struct cells *c, const struct cells_options *options, struct
 {
     const struct daemon_options *o = options->daemon;
     unsigned kept = (unsigned)ledger_setting(ledger, LEDGER_CELLS);
-    unsigned own = o->cells > 0 ? o->cells : o->broker_count > 0 ? 0 : kept > 0 ? kept : 1;
+    unsigned own = own_cells(o, kept);
     int rv = compose_admission(c, options, em);
     if (rv == 0 && pass_make(&c->pass, c->keys, options->dir, options->now_s) < 0)
         rv = errmsg_set(em, ERR_CRYPTO, "cannot make a certificate for the manager");
@@ -129,6 +130,16 @@ static int open_all(struct cells *c, const struct cells_options *options, struct
     if (rv == 0 && own < kept)
         stop_unwanted(options->dir, ledger, own);
     return rv;
+}
+
+/* Devices know those of the last time: they stay until somebody says that they shall not. */
+static unsigned own_cells(const struct daemon_options *o, unsigned kept)
+{
+    if (o->no_cells)
+        return 0;
+    if (o->cells > 0)
+        return o->cells;
+    return kept > 0 || o->broker_count > 0 ? kept : 1;
 }
 
 static int compose_admission(struct cells *c, const struct cells_options *o, struct errmsg *em)

@@ -36,9 +36,10 @@ struct daemon_options {
     char api_host[DAEMON_HOST_MAX]; /* where the API listens on TCP; "": only on its socket */
     int api_port;                   /* 0: any */
     const char *advertise;          /* the host in URLs for devices; NULL: `host` */
-    unsigned cells;                 /* our own brokers; 0: as many as the last time, or one */
-    const char *const
-        *brokers; /* URLs of brokers that run already: then there are none of our own */
+    unsigned
+        cells;     /* our own brokers; 0: as many as the last time, or one if there are no others */
+    bool no_cells; /* none of our own */
+    const char *const *brokers; /* URLs of brokers that others run */
     size_t broker_count;
     bool approve; /* devices that join wait for an operator */
     struct policy policy;

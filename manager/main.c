@@ -58,8 +58,8 @@ static const char HELP[] =
     "  --plain                no TLS, no certificates: anybody on this machine may say anything. "
     "For\n"
     "                         tests, on a loopback address only.\n"
-    "  --cells N              brokers to run, 1 to 256. Default: as many as the last time, or 1;\n"
-    "                         with --broker, none.\n"
+    "  --cells N              brokers to run, at most 256. Default: as many as the last time; the\n"
+    "                         first time 1, or 0 with --broker.\n"
     "  --broker URL           use this broker, which somebody else runs: mqtts://HOST[:PORT].\n"
     "                         May be given many times. With --plain: mqtt:// on this machine.\n"
     "  --approve              devices that join wait for `dunlin agent approve`\n"
@@ -486,7 +486,9 @@ static int take(struct call *call, int id, const char *value, struct errmsg *em)
         o->plain = true;
         return 0;
     case OPTION_CELLS:
-        return take_number("--cells", value, DAEMON_CELLS_MAX, &o->cells, em);
+        o->cells = 0;
+        o->no_cells = strcmp(value, "0") == 0;
+        return o->no_cells ? 0 : take_number("--cells", value, DAEMON_CELLS_MAX, &o->cells, em);
     case OPTION_BROKER:
         return take_broker(call, value, em);
     case OPTION_APPROVE:

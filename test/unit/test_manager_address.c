@@ -123,6 +123,11 @@ static void test_brokers_are_counted_and_named_once(void)
     CU_ASSERT_STRING_EQUAL(said(&o), "");
     o.cells = DAEMON_CELLS_MAX;
     CU_ASSERT_PTR_NOT_NULL(strstr(said(&o), "together"));
+    o.cells = 0;
+    o.no_cells = true;
+    CU_ASSERT_STRING_EQUAL(said(&o), "");
+    o.broker_count = 0;
+    CU_ASSERT_PTR_NOT_NULL(strstr(said(&o), "--cells 0"));
 }
 
 static const struct suite_test tests[] = {
