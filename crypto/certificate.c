@@ -15,7 +15,7 @@ static int parse(mbedtls_x509_crt *crt, struct span der);
 static int read_all(const mbedtls_x509_crt *crt, struct certificate *out);
 static int read_use(const mbedtls_x509_crt *crt, enum certificate_use *use);
 static bool is_for(const mbedtls_x509_crt *crt, const char *oid, size_t len);
-static int read_name(const mbedtls_x509_name *subject, char name[static CERTIFICATE_NAME_MAX + 1]);
+static int read_name(const mbedtls_x509_name *whose, char name[static CERTIFICATE_NAME_MAX + 1]);
 static int read_number(struct span number, uint8_t *out, size_t len);
 static int read_time(const mbedtls_x509_time *time, uint64_t *out_s);
 static int read_key(const mbedtls_x509_buf *key, struct public_key *out);
@@ -69,6 +69,8 @@ static int read_all(const mbedtls_x509_crt *crt, struct certificate *out)
     if (rv == 0)
         rv = read_name(&crt->subject, out->name);
     if (rv == 0)
+        rv = read_name(&crt->issuer, out->issuer);
+    if (rv == 0)
         rv = read_number(span_of(crt->serial.p, crt->serial.len), out->serial.bytes,
                          CERTIFICATE_SERIAL_LEN);
     if (rv == 0)
@@ -101,11 +103,11 @@ static bool is_for(const mbedtls_x509_crt *crt, const char *oid, size_t len)
            mbedtls_x509_crt_check_extended_key_usage(crt, oid, len) == 0;
 }
 
-static int read_name(const mbedtls_x509_name *subject, char name[static CERTIFICATE_NAME_MAX + 1])
+static int read_name(const mbedtls_x509_name *whose, char name[static CERTIFICATE_NAME_MAX + 1])
 {
-    struct span value = span_of(subject->val.p, subject->val.len);
-    if (subject->next || subject->oid.len != MBEDTLS_OID_SIZE(MBEDTLS_OID_AT_CN) ||
-        memcmp(subject->oid.p, MBEDTLS_OID_AT_CN, subject->oid.len) != 0 || !x509_name_valid(value))
+    struct span value = span_of(whose->val.p, whose->val.len);
+    if (whose->next || whose->oid.len != MBEDTLS_OID_SIZE(MBEDTLS_OID_AT_CN) ||
+        memcmp(whose->oid.p, MBEDTLS_OID_AT_CN, whose->oid.len) != 0 || !x509_name_valid(value))
         return ERR_FORMAT;
     memcpy(name, value.data, value.len);
     name[value.len] = '\0';

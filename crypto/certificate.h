@@ -14,6 +14,9 @@
 /* X.520: ub-common-name. */
 #define CERTIFICATE_NAME_MAX 64
 #define CERTIFICATE_SERIAL_LEN 16
+/* Authorities that may certify one another in a row, the last one a broker: what followed one
+ * another while a device was away. */
+#define CERTIFICATE_STEPS_MAX 3
 /* Room for a list that revokes `count` certificates: 35 bytes each, as PEM. */
 #define CERTIFICATE_CRL_MAX(count) (1024 + (size_t)(count)*52)
 
@@ -31,7 +34,8 @@ struct certificate_serial {
 /* What one says. */
 struct certificate {
     enum certificate_use use;
-    char name[CERTIFICATE_NAME_MAX + 1]; /* printable ASCII */
+    char name[CERTIFICATE_NAME_MAX + 1];   /* printable ASCII */
+    char issuer[CERTIFICATE_NAME_MAX + 1]; /* only read: making has an argument for it */
     struct certificate_serial serial;
     uint64_t not_before_s, not_after_s;
     struct public_key key;
@@ -40,6 +44,12 @@ struct certificate {
     const char *const *hosts;
     size_t host_count;
 };
+
+/* "Dunlin " and the first digits of the key's id: what a fleet's authority is called. */
+struct certificate_name {
+    char text[CERTIFICATE_NAME_MAX + 1];
+};
+struct certificate_name certificate_authority_name(const struct key_id *authority);
 
 /*
  * Issues a certificate and appends its DER. The same values give the same bytes. With the secret of

@@ -10,11 +10,14 @@
 #include <assert.h>
 #include <mbedtls/pem.h>
 #include <mbedtls/platform_util.h>
+#include <stdio.h>
 
 /* RFC 5280, 4.1.2.5: later dates have their year in full. */
 #define UTC_TIME_YEAR_MAX 2049
 /* The algorithm, and a BIT STRING with two INTEGERs of 32 bytes and a sign. */
 #define TAIL_MAX (12 + 3 + 2 + 2 * (2 + 33))
+/* Of an authority's key id, in its name: enough to tell fleets apart. */
+#define NAME_DIGITS 16
 /* PEM begins and ends with a line of these. */
 #define PEM_BEGIN(what) "-----BEGIN " what "-----\n"
 #define PEM_END(what) "-----END " what "-----\n"
@@ -24,6 +27,7 @@
 
 /* AlgorithmIdentifier: ecdsa-with-SHA256 (RFC 5758). */
 #define ECDSA_SHA256 BYTES("\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02")
+_Static_assert(CERTIFICATE_STEPS_MAX == 3, "it stands in AUTHORITY_EXTENSIONS");
 #define OID_COMMON_NAME BYTES("\x06\x03\x55\x04\x03")
 #define OID_SUBJECT_ALT_NAME BYTES("\x06\x03\x55\x1d\x11")
 #define OID_CRL_NUMBER BYTES("\x06\x03\x55\x1d\x14")
@@ -31,10 +35,10 @@
 #define CRL_VERSION_2 BYTES("\x02\x01\x01")
 
 /* Whole extensions. Critical: keyUsage keyCertSign and cRLSign, basicConstraints of an authority
- * that has no other authority below it. */
+ * with CERTIFICATE_STEPS_MAX others below it: each certifies the one that takes its place. */
 #define AUTHORITY_EXTENSIONS                                                                       \
     BYTES("\x30\x0e\x06\x03\x55\x1d\x0f\x01\x01\xff\x04\x04\x03\x02\x01\x06"                       \
-          "\x30\x12\x06\x03\x55\x1d\x13\x01\x01\xff\x04\x08\x30\x06\x01\x01\xff\x02\x01\x00")
+          "\x30\x12\x06\x03\x55\x1d\x13\x01\x01\xff\x04\x08\x30\x06\x01\x01\xff\x02\x01\x03")
 /* keyUsage digitalSignature, critical, and extKeyUsage with its one purpose. */
 #define LEAF_EXTENSIONS(purpose)                                                                   \
     BYTES("\x30\x0e\x06\x03\x55\x1d\x0f\x01\x01\xff\x04\x04\x03\x02\x07\x80"                       \
@@ -224,6 +228,13 @@ static void put_signature(struct der *d, const struct signature *sig)
     der_wrap(d, DER_SEQUENCE, end);
     der_put(d, span_of(unused_bits, sizeof unused_bits));
     der_wrap(d, DER_BIT_STRING, end);
+}
+
+struct certificate_name certificate_authority_name(const struct key_id *authority)
+{
+    struct certificate_name name;
+    snprintf(name.text, sizeof name.text, "Dunlin %.*s", NAME_DIGITS, key_id_hex(authority).text);
+    return name;
 }
 
 struct certificate_serial certificate_agent_serial(const struct key_id *agent, uint32_t period)

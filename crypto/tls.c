@@ -66,8 +66,9 @@ static int on_receive(void *context, unsigned char *out, size_t cap);
 
 static int on_verify(void *context, mbedtls_x509_crt *crt, int depth, uint32_t *flags);
 static int judge(struct tls *t, const mbedtls_x509_crt *leaf);
-static bool find_authority(const struct tls *t, const mbedtls_x509_crt *chain,
-                           struct certificate *out);
+static int go_along(struct tls *t, const mbedtls_x509_crt *leaf);
+static bool is_vouched(const mbedtls_x509_crt *crt, const struct certificate *says);
+static struct span der_of(const mbedtls_x509_crt *crt);
 static bool is_pinned(const struct tls *t, const struct public_key *key);
 static int check_dates(struct tls *t, const char *whose, const struct certificate *c);
 
@@ -305,35 +306,55 @@ static int on_verify(void *context, mbedtls_x509_crt *crt, int depth, uint32_t *
 /* [link-3] of sync/PROTOCOL.md. */
 static int judge(struct tls *t, const mbedtls_x509_crt *leaf)
 {
-    struct span der = span_of(leaf->raw.p, leaf->raw.len);
-    struct certificate broker, authority;
-    if (certificate_read(der, &broker) < 0)
+    struct certificate broker;
+    if (certificate_read(der_of(leaf), &broker) < 0)
         return errmsg_set(&t->reason, ERR_UNTRUSTED, "the broker's certificate is no Dunlin's");
-    if (!find_authority(t, leaf->next, &authority))
-        return errmsg_set(&t->reason, ERR_UNTRUSTED,
-                          "the broker's certificate is by another fleet");
-    if (certificate_check(der, &authority.key) < 0)
-        return errmsg_set(&t->reason, ERR_UNTRUSTED,
-                          "the broker's certificate is not by the authority that it comes with");
+    int rv = go_along(t, leaf);
+    if (rv < 0)
+        return rv;
     if (broker.use != CERTIFICATE_SERVER)
         return errmsg_set(&t->reason, ERR_UNTRUSTED, "the certificate of \"%s\" is no broker's",
                           broker.name);
-    int rv = check_dates(t, "authority's", &authority);
     t->not_after_s = broker.not_after_s;
-    return rv < 0 ? rv : check_dates(t, "broker's", &broker);
+    return check_dates(t, "broker's", &broker);
 }
 
-/* A pinned authority in the rest of the chain, self-signed, so that its dates are its own. */
-static bool find_authority(const struct tls *t, const mbedtls_x509_crt *chain,
-                           struct certificate *out)
+/* Up from the broker's certificate, each by the key of the one behind it, to an authority that is
+ * pinned: the one of today, or one that others have followed since. */
+static int go_along(struct tls *t, const mbedtls_x509_crt *leaf)
 {
-    for (; chain; chain = chain->next) {
-        struct span der = span_of(chain->raw.p, chain->raw.len);
-        if (certificate_read(der, out) == 0 && out->use == CERTIFICATE_AUTHORITY &&
-            is_pinned(t, &out->key) && certificate_check(der, &out->key) == 0)
-            return true;
+    const mbedtls_x509_crt *below = leaf, *at = leaf->next;
+    for (int steps = 0; at && steps <= CERTIFICATE_STEPS_MAX; steps++, below = at, at = at->next) {
+        struct certificate authority;
+        if (certificate_read(der_of(at), &authority) < 0 || authority.use != CERTIFICATE_AUTHORITY)
+            break;
+        bool pinned = is_pinned(t, &authority.key);
+        bool by = certificate_check(der_of(below), &authority.key) == 0;
+        if (pinned && !(by && is_vouched(at, &authority)))
+            return errmsg_set(
+                &t->reason, ERR_UNTRUSTED,
+                "the broker's certificate is not by the authority that it comes with");
+        if (!by)
+            break;
+        int rv = check_dates(t, "authority's", &authority);
+        if (rv < 0 || pinned)
+            return rv;
     }
-    return false;
+    return errmsg_set(&t->reason, ERR_UNTRUSTED, "the broker's certificate is by another fleet");
+}
+
+/* By itself, or by the next one: else anybody could have written its dates. */
+static bool is_vouched(const mbedtls_x509_crt *crt, const struct certificate *says)
+{
+    struct certificate above;
+    return certificate_check(der_of(crt), &says->key) == 0 ||
+           (crt->next && certificate_read(der_of(crt->next), &above) == 0 &&
+            above.use == CERTIFICATE_AUTHORITY && certificate_check(der_of(crt), &above.key) == 0);
+}
+
+static struct span der_of(const mbedtls_x509_crt *crt)
+{
+    return span_of(crt->raw.p, crt->raw.len);
 }
 
 static bool is_pinned(const struct tls *t, const struct public_key *key)

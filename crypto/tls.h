@@ -2,9 +2,9 @@
  * tls: one TLS connection to a broker, as its client, over a connected socket that does not block.
  * It knows nothing of host names: whoever the fleet's authority certified as a broker is one.
  *
- * The broker's certificate is checked by our own rules (certificate.h), not by a list of files: the
- * chain that it sends must hold a self-signed authority whose key is one of those that were pinned,
- * and the certificate before it must be by that key, for a server, and of these days.
+ * The broker's certificate is checked by our own rules (certificate.h), not by a list of files: it
+ * must be for a server and of these days, and what it comes with must lead, each certificate by the
+ * key of the one behind it, to an authority whose key is one of those that were pinned.
  */
 #ifndef DUNLIN_CRYPTO_TLS_H
 #define DUNLIN_CRYPTO_TLS_H

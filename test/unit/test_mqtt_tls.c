@@ -285,6 +285,148 @@ static void test_the_second_of_two_pinned_authorities_is_as_good_as_the_first(vo
     tear_down(&b);
 }
 
+/* ---- authorities that followed one another ---- */
+
+#define AUTHORITIES (CERTIFICATE_STEPS_MAX + 2)
+
+/* The fleet's authority and those that followed it: each as it certifies itself, and as the one
+ * before certifies it. The broker is the last one's. */
+static struct pki_entity own[AUTHORITIES], cross[AUTHORITIES];
+
+static void set_up_followed(unsigned last)
+{
+    set_up();
+    own[0] = ca;
+    for (uint8_t i = 1; i <= last; i++) {
+        own[i] = pki_entity(CERTIFICATE_AUTHORITY, NULL, (uint8_t)(20 + i), NULL);
+        cross[i] = own[i];
+        pki_issue(&cross[i], &own[i - 1]);
+    }
+    pki_issue(&server, &own[last]);
+}
+
+/* Behind the broker's own. */
+static void put_chain(const struct pki_entity *const *authorities, size_t count)
+{
+    const struct pki_entity *chain[2 + AUTHORITIES] = {&server};
+    memcpy(chain + 1, authorities, count * sizeof chain[0]);
+    put_broker(&server, NULL);
+    put_pem("server.pem", chain, 1 + count);
+}
+
+#define PUT_CHAIN(...)                                                                             \
+    put_chain((const struct pki_entity *const[]){__VA_ARGS__},                                     \
+              sizeof((const struct pki_entity *[]){__VA_ARGS__}) / sizeof(struct pki_entity *))
+
+static void expect_welcome(void)
+{
+    struct broker b = tls_broker();
+    tls_client_up(0, &b);
+    tear_down(&b);
+}
+
+static void test_the_authority_that_followed_is_found_by_who_knows_the_old_one(void)
+{
+    set_up_followed(1);
+    PUT_CHAIN(&cross[1], &own[0]);
+    expect_welcome();
+}
+
+static void test_who_has_learned_of_the_new_authority_needs_no_old_one(void)
+{
+    set_up_followed(1);
+    PUT_CHAIN(&cross[1], &own[0]);
+    pinned[0] = key_id_of(&own[1].says.key);
+    expect_welcome();
+    set_up_followed(1);
+    PUT_CHAIN(&own[1]);
+    pinned[0] = key_id_of(&own[1].says.key);
+    expect_welcome();
+}
+
+static void test_who_has_learned_of_the_new_authority_refuses_the_old_one(void)
+{
+    set_up_followed(1);
+    pki_issue(&server, &own[0]);
+    put_broker(&server, &own[0]);
+    pinned[0] = key_id_of(&own[1].says.key);
+    expect_refusal("the broker's certificate is by another fleet");
+}
+
+static void test_three_authorities_are_followed_and_a_fourth_is_not(void)
+{
+    set_up_followed(3);
+    PUT_CHAIN(&cross[3], &cross[2], &cross[1], &own[0]);
+    expect_welcome();
+    set_up_followed(4);
+    PUT_CHAIN(&cross[4], &cross[3], &cross[2], &cross[1], &own[0]);
+    expect_refusal("the broker's certificate is by another fleet");
+}
+
+static void test_authorities_in_another_order_are_refused(void)
+{
+    set_up_followed(2);
+    PUT_CHAIN(&cross[1], &cross[2], &own[0]);
+    expect_refusal("the broker's certificate is by another fleet");
+    set_up_followed(1);
+    PUT_CHAIN(&own[0], &cross[1]);
+    expect_refusal("not by the authority that it comes with");
+}
+
+static void test_a_new_authority_that_the_old_one_did_not_certify_is_refused(void)
+{
+    set_up_followed(1);
+    PUT_CHAIN(&own[1], &own[0]);
+    expect_refusal("not by the authority that it comes with");
+    set_up_followed(1);
+    PUT_CHAIN(&own[1]);
+    expect_refusal("the broker's certificate is by another fleet");
+    set_up_followed(2);
+    PUT_CHAIN(&cross[2], &own[0]);
+    expect_refusal("not by the authority that it comes with");
+}
+
+static void test_a_new_authority_that_somebody_else_certified_is_refused(void)
+{
+    set_up_followed(1);
+    pki_issue(&cross[1], &other_ca);
+    PUT_CHAIN(&cross[1], &other_ca);
+    expect_refusal("the broker's certificate is by another fleet");
+    set_up_followed(1);
+    pki_issue(&cross[1], &other_ca); /* of the same name */
+    PUT_CHAIN(&cross[1], &own[0]);
+    expect_refusal("not by the authority that it comes with");
+}
+
+static void test_a_device_certifies_no_authority_and_no_broker(void)
+{
+    set_up_followed(1);
+    pki_issue(&cross[1], &agent);
+    PUT_CHAIN(&cross[1], &agent, &own[0]);
+    expect_refusal("the broker's certificate is by another fleet");
+    set_up();
+    pki_issue(&server, &agent);
+    PUT_CHAIN(&agent, &ca);
+    expect_refusal("the broker's certificate is by another fleet");
+}
+
+static void test_an_expired_step_is_refused(void)
+{
+    set_up_followed(2);
+    cross[1].says.not_after_s = pki_now_s - 1;
+    pki_issue(&cross[1], &own[0]);
+    PUT_CHAIN(&cross[2], &cross[1], &own[0]);
+    expect_refusal("the authority's certificate expired on ");
+}
+
+static void test_dates_that_nobody_vouches_for_are_refused(void)
+{
+    set_up();
+    pki_issue(&ca, &other_ca);
+    put_broker(&server, &ca);
+    expect_refusal("not by the authority that it comes with");
+}
+
 static void test_without_an_authority_nobody_is_trusted(void)
 {
     set_up();
@@ -1068,6 +1210,16 @@ static const struct suite_test tests[] = {
     TEST(test_a_name_that_takes_forever_stops_nobody_else),
     TEST(test_a_look_up_ends_with_the_connection),
     TEST(test_tls_needs_to_be_set_up),
+    TEST(test_the_authority_that_followed_is_found_by_who_knows_the_old_one),
+    TEST(test_who_has_learned_of_the_new_authority_needs_no_old_one),
+    TEST(test_who_has_learned_of_the_new_authority_refuses_the_old_one),
+    TEST(test_three_authorities_are_followed_and_a_fourth_is_not),
+    TEST(test_authorities_in_another_order_are_refused),
+    TEST(test_a_new_authority_that_the_old_one_did_not_certify_is_refused),
+    TEST(test_a_new_authority_that_somebody_else_certified_is_refused),
+    TEST(test_a_device_certifies_no_authority_and_no_broker),
+    TEST(test_an_expired_step_is_refused),
+    TEST(test_dates_that_nobody_vouches_for_are_refused),
 };
 
 SUITE_MAIN("mqtt_tls", tests)
