@@ -231,8 +231,10 @@ static void log_store(const struct agent_store *st, const struct store_incoming 
         log_event(LOG_INFO, "document", "epoch=%u revision=%u records=%u",
                   in->document->revision.epoch, in->document->revision.number, in->document->count);
     else if (st->type == AGENT_STORE_TRUST && in)
-        log_event(LOG_INFO, "trust", "version=%u roots=%u publishers=%u", in->trust->version,
-                  in->trust->roles[TRUST_ROOTS].count, in->trust->roles[TRUST_PUBLISHERS].count);
+        log_event(
+            LOG_INFO, "trust", "version=%u roots=%u publishers=%u authority=%s", in->trust->version,
+            in->trust->roles[TRUST_ROOTS].count, in->trust->roles[TRUST_PUBLISHERS].count,
+            in->trust->authority_count ? key_id_hex(&in->trust->authorities[0]).text : "none");
     else if (st->type == AGENT_STORE_CERTIFICATE && in)
         log_event(LOG_INFO, "certificate-renewed", "bytes=%zu", in->certificate.len);
     else if (st->type == AGENT_STORE_SEQ)

@@ -37,8 +37,10 @@ static void name_version(struct inspector *i, const struct target *t, char *out)
 static void read_tail(struct inspector *i, const struct held *h, char *out);
 static void keep_last_lines(char *text);
 static void print_people(struct inspector *i);
+static void print_trust(const struct store *s);
 static void print_deployment(const struct shown *s);
 static void print_json(struct inspector *i);
+static void json_trust(const struct store *s);
 static void json_labels(const struct labels *l);
 static void json_deployment(const struct shown *s);
 static void json_text(struct span text);
@@ -153,6 +155,7 @@ static void print_people(struct inspector *i)
     printf("labels     %s\n", labels[0] ? labels : "none");
     for (uint32_t c = 0; c < id->cell_count; c++)
         printf("%-10s %s\n", c == 0 ? "broker" : "", id->cells[c]);
+    print_trust(s);
     if (s->document.revision.epoch == 0)
         printf("document   none yet\n");
     else
@@ -167,6 +170,17 @@ static void print_people(struct inspector *i)
         describe(i, &s->held[h], &shown);
         print_deployment(&shown);
     }
+}
+
+static void print_trust(const struct store *s)
+{
+    const struct identity *id = &s->identity;
+    printf("trust      document %u\n", s->trust.version);
+    for (uint32_t i = 0; i < s->trust.authority_count; i++)
+        printf("%-10s %s\n", i == 0 ? "authority" : "", key_id_hex(&s->trust.authorities[i]).text);
+    if (id->certificate_len > 0)
+        printf("certified  until %s%s\n", date_text(id->certificate_until_s).text,
+               s->view.certificate_outdated ? ", by a former authority" : "");
 }
 
 static void print_deployment(const struct shown *s)
@@ -200,7 +214,9 @@ static void print_json(struct inspector *i)
         printf("%s", c ? "," : "");
         json_text(span_text(id->cells[c]));
     }
-    printf("],\"document\":{\"epoch\":%u,\"revision\":%u},\"deployments\":[",
+    printf("],");
+    json_trust(s);
+    printf("\"document\":{\"epoch\":%u,\"revision\":%u},\"deployments\":[",
            s->document.revision.epoch, s->document.revision.number);
     for (uint32_t h = 0; h < s->held_count; h++) {
         describe(i, &s->held[h], &shown);
@@ -208,6 +224,20 @@ static void print_json(struct inspector *i)
         json_deployment(&shown);
     }
     printf("]}\n");
+}
+
+static void json_trust(const struct store *s)
+{
+    const struct identity *id = &s->identity;
+    printf("\"trust\":{\"version\":%u,\"authorities\":[", s->trust.version);
+    for (uint32_t i = 0; i < s->trust.authority_count; i++)
+        printf("%s\"%s\"", i ? "," : "", key_id_hex(&s->trust.authorities[i]).text);
+    printf("]},\"certificate\":");
+    if (id->certificate_len > 0)
+        printf("{\"until\":\"%s\",\"outdated\":%s},", date_text(id->certificate_until_s).text,
+               s->view.certificate_outdated ? "true" : "false");
+    else
+        printf("null,");
 }
 
 static void json_labels(const struct labels *l)

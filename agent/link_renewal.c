@@ -78,7 +78,11 @@ static int accept_certificate(struct link *l, struct span der)
         rv = ERR_FOREIGN;
     if (rv < 0)
         return rv;
-    struct agent_event ev = {.type = AGENT_CERTIFICATE, .certificate_until_s = c.not_after_s};
+    struct agent_event ev = {
+        .type = AGENT_CERTIFICATE,
+        .certificate_until_s = c.not_after_s,
+        .certificate_moved = strcmp(c.issuer, l->store->identity.certificate_issuer) != 0,
+    };
     struct store_incoming in = {.certificate = der};
     l->handler.event(l->handler.context, &ev, &in);
     return 0;

@@ -375,6 +375,7 @@ static int load_certificate(struct identity *id, struct span value)
     id->certificate_len = value.len;
     id->certificate_from_s = c.not_before_s;
     id->certificate_until_s = c.not_after_s;
+    memcpy(id->certificate_issuer, c.issuer, sizeof(id->certificate_issuer));
     return 0;
 }
 
@@ -531,6 +532,8 @@ static void refresh_view(struct store *s)
         .certificate_from_s = s->identity.certificate_from_s,
         .certificate_until_s = s->identity.certificate_until_s,
         .shut_out_s = s->shut_out_s,
+        .certificate_outdated = s->identity.certificate_len > 0 &&
+                                !trust_has_issuer(&s->trust, s->identity.certificate_issuer),
         .held = s->held,
         .held_count = s->held_count,
     };

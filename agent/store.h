@@ -34,6 +34,7 @@ struct identity {
     uint8_t certificate[CERTIFICATE_MAX];
     uint64_t certificate_from_s; /* it is good from then … */
     uint64_t certificate_until_s;
+    char certificate_issuer[CERTIFICATE_NAME_MAX + 1]; /* the authority's name */
 };
 
 struct sqlite3;

@@ -54,6 +54,7 @@ struct client {
 struct broker {
     struct stage *stage;
     struct broker_options options;
+    struct broker_papers papers;
     bool running;
     struct packets retained;
     struct client **clients;
@@ -171,6 +172,28 @@ void broker_free(struct broker *b)
 struct broker_options *broker_options(struct broker *b)
 {
     return &b->options;
+}
+
+struct broker_papers *broker_papers(struct broker *b)
+{
+    return &b->papers;
+}
+
+bool broker_leads(const struct broker *b, const struct key_id *authorities, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (uint32_t k = 0; k < b->papers.count; k++)
+            if (key_id_equal(&authorities[i], &b->papers.authorities[k]))
+                return true;
+    return false;
+}
+
+bool broker_takes(const struct broker *b, const char *issuer)
+{
+    for (uint32_t i = 0; i < b->papers.taken; i++)
+        if (strcmp(certificate_authority_name(&b->papers.authorities[i]).text, issuer) == 0)
+            return true;
+    return false;
 }
 
 void broker_kill(struct broker *b, bool wills)

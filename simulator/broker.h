@@ -7,6 +7,7 @@
 #define DUNLIN_SIMULATOR_BROKER_H
 
 #include "base/span.h"
+#include "crypto/certificate.h"
 #include "simulator/stage.h"
 
 #define BROKER_NAME_MAX 40
@@ -33,6 +34,19 @@ struct broker_options {
     unsigned cuts_per_mille;       /* of messages that are lost with their link */
     unsigned duplicates_per_mille; /* of messages to and from clients without a session */
 };
+
+/* What TLS decides by: the authorities that followed one another, today's first. */
+#define BROKER_AUTHORITIES_MAX (1 + CERTIFICATE_STEPS_MAX)
+struct broker_papers {
+    uint32_t count; /* whoever knows one of them is led to today's */
+    uint32_t taken; /* certificates by so many of them let in */
+    struct key_id authorities[BROKER_AUTHORITIES_MAX];
+};
+struct broker_papers *broker_papers(struct broker *b);
+/* Whether it is believed by who knows these, … */
+bool broker_leads(const struct broker *b, const struct key_id *authorities, size_t count);
+/* … and takes a certificate by the authority that is called so. */
+bool broker_takes(const struct broker *b, const char *issuer);
 
 struct broker *broker_new(struct stage *stage, const struct broker_options *options);
 void broker_free(struct broker *b);

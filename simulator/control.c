@@ -59,6 +59,8 @@ static void found(struct control *c)
                         .issued_s = STAGE_WALL_S,
                         .authority_count = 1,
                         .authorities = {key_id_of(&authority)}};
+    c->papers =
+        (struct broker_papers){.count = 1, .taken = 1, .authorities = {key_id_of(&authority)}};
     for (int role = 0; role < TRUST_ROLE_COUNT; role++) {
         struct secret_key secret = notary_secret(keys[role]);
         struct public_key public = notary_public(&secret);
@@ -291,6 +293,7 @@ struct token control_token(const struct control *c, uint32_t batch, uint32_t ind
     struct root_pin pin = trust_pin(&c->rows->trust);
     struct token t = {.batch = batch, .index = index, .secret = token_secret(&key, index)};
     memcpy(t.root, pin.bytes, TOKEN_PIN_LEN);
+    memcpy(t.authority, c->papers.authorities[0].bytes, TOKEN_PIN_LEN);
     return t;
 }
 

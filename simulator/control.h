@@ -50,6 +50,9 @@ struct control {
     struct secret_key signing; /* the online key */
     struct secret_key next;    /* the one after it, from the day it is trusted; all zero: none */
     struct secret_key authority;
+    struct secret_key heir;      /* the authority after it, the same way … */
+    bool stolen;                 /* … since this one was stolen */
+    struct broker_papers papers; /* durable: what the broker shall have */
     struct mac_key master;
     struct policy policy;
     uint32_t document_life_s;
@@ -112,7 +115,7 @@ int control_trust(struct control *c, const struct trust *next, const unsigned *s
                   size_t count);
 /* The trust document of that version; false when there is none. */
 bool control_trust_of(const struct control *c, uint32_t version, struct trust *out);
-/* The index-th token of a batch, which pins the roots of now. */
+/* The index-th token of a batch, which pins the roots and the authority of now. */
 struct token control_token(const struct control *c, uint32_t batch, uint32_t index);
 /* Adds it to the manager's bundles. */
 int control_push(struct control *c, const struct bundle *bundle, struct manager_out *out);

@@ -195,6 +195,7 @@ static struct topic trust_topic(uint32_t version)
 }
 
 static void take_next_key(struct control *c);
+static void take_heir(struct control *c);
 
 void control_say_trust(struct control *c)
 {
@@ -203,6 +204,40 @@ void control_say_trust(struct control *c)
     remember(c, &topic, (struct revision){.number = version}, span_buffer(&c->trust));
     rows_publish(c->rows, &topic, span_buffer(&c->trust));
     take_next_key(c);
+    take_heir(c);
+}
+
+/* The one before certifies it, and counts for a while unless it was stolen. */
+static void take_heir(struct control *c)
+{
+    static const struct secret_key none;
+    struct broker_papers *p = &c->papers;
+    if (memcmp(&c->heir, &none, sizeof none) == 0)
+        return;
+    struct public_key heir = notary_public(&c->heir);
+    struct key_id id = key_id_of(&heir);
+    if (!trust_has_authority(&c->rows->trust, &id))
+        return;
+    uint32_t kept = p->count < BROKER_AUTHORITIES_MAX ? p->count : BROKER_AUTHORITIES_MAX - 1;
+    memmove(&p->authorities[1], &p->authorities[0], kept * sizeof p->authorities[0]);
+    p->authorities[0] = id;
+    p->count = kept + 1;
+    p->taken = c->stolen ? 1 : p->taken < p->count ? p->taken + 1 : p->count;
+    c->authority = c->heir;
+    c->heir = none;
+}
+
+/* A broker that takes fewer than before ends all connections. */
+static void file_papers(struct control *c)
+{
+    struct broker_papers *there = broker_papers(c->broker);
+    bool fewer = there->taken > 0 && c->papers.taken <= there->taken &&
+                 memcmp(&c->papers, there, sizeof *there) != 0;
+    *there = c->papers;
+    if (!fewer)
+        return;
+    broker_kill(c->broker, false);
+    broker_restart(c->broker, true);
 }
 
 /* Whatever else was published there is left alone. */
@@ -383,6 +418,8 @@ void control_pump(struct control *c)
 {
     uint8_t mark[MARK_LEN];
     uint64_t before = c->cursor;
+    if (c->running)
+        file_papers(c);
     if (!c->running || !client_is_up(c->client))
         return;
     for (const struct publication *p; (p = rows_next(c->rows, c->cursor));) {

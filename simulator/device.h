@@ -45,6 +45,7 @@ struct device_past {
 struct device {
     struct stage *stage;
     const struct shelf *shelf;
+    struct broker *broker;
     struct client *client;
     struct token token;
     unsigned index; /* "agent 3" in the trace */
@@ -118,6 +119,8 @@ void device_renewal_take(struct device *d, struct span payload);
 /* device_link.c: what goes to the broker, and what comes from it. */
 void device_link_attach(struct device *d, struct broker *broker);
 void device_link_perform(struct device *d, const struct agent_action *a);
+/* Whether what the broker shows leads to one of these authorities. */
+bool device_link_believes(struct device *d, const struct key_id *authorities, size_t count);
 
 /* device_work.c: fetches, trees, hooks. */
 void device_work_begin(struct device *d, const struct agent_action *a);

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+static void connect_broker(struct device *d);
 static void ask(struct device *d);
 static void ask_again(void *context, uint64_t life, void *payload);
 static void connect_again(void *context, uint64_t life, void *payload);
@@ -21,7 +22,18 @@ void device_join_start(struct device *d)
         d->disk.keyed = true;
     }
     if (!device_point(d))
+        connect_broker(d);
+}
+
+/* The token says whom to believe. */
+static void connect_broker(struct device *d)
+{
+    struct key_id authority;
+    memcpy(authority.bytes, d->token.authority, sizeof authority.bytes);
+    if (device_link_believes(d, &authority, 1))
         client_connect(d->client, 30, NULL, SPAN_NONE);
+    else
+        device_join_down(d);
 }
 
 void device_join_up(struct device *d)
@@ -39,7 +51,7 @@ static void connect_again(void *context, uint64_t life, void *payload)
     struct device *d = context;
     (void)payload;
     if (life == d->life && d->state == DEVICE_JOINING)
-        client_connect(d->client, 30, NULL, SPAN_NONE);
+        connect_broker(d);
 }
 
 static void fill_random(struct device *d, uint8_t *out, size_t len)

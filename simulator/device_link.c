@@ -20,6 +20,7 @@ void device_link_attach(struct device *d, struct broker *broker)
 {
     const struct client_handler handler = {
         .context = d, .up = on_up, .down = on_down, .message = on_message};
+    d->broker = broker;
     d->client = broker_client(broker, device_name(d), false, &handler);
 }
 
@@ -82,6 +83,22 @@ static void unsubscribe(struct device *d, int slot)
 
 /* ---- what it says ---- */
 
+bool device_link_believes(struct device *d, const struct key_id *authorities, size_t count)
+{
+    bool believes = broker_leads(d->broker, authorities, count);
+    if (!believes)
+        stage_trace(d->stage, "%s refuses the broker", device_name(d));
+    return believes;
+}
+
+static void turned_back(void *context, uint64_t life, void *payload)
+{
+    struct device *d = context;
+    (void)payload;
+    if (life == d->life)
+        device_feed(d, &(struct agent_event){.type = AGENT_LINK_DOWN, .rv = ERR_UNTRUSTED}, NULL);
+}
+
 /* As TLS does with an expired certificate. */
 static void turned_away(void *context, uint64_t life, void *payload)
 {
@@ -101,8 +118,17 @@ static void connect_broker(struct device *d, uint32_t session)
     if (session <= d->past.session_used && d->past.session_used != 0)
         stage_fault(d->stage, "%s uses session %u again", device_name(d), (unsigned)session);
     d->past.session_used = session;
-    if (stage_wall_s(d->stage) > d->disk.certificate_until_s) {
-        stage_trace(d->stage, "%s is turned away: its certificate has expired", device_name(d));
+    if (!device_link_believes(d, d->disk.trust.authorities, d->disk.trust.authority_count)) {
+        stage_at(d->stage, d->stage->now_ms + BROKER_REFUSED_MS, turned_back, d, d->life, NULL);
+        return;
+    }
+    const char *reason = stage_wall_s(d->stage) > d->disk.certificate_until_s
+                             ? "its certificate has expired"
+                         : !broker_takes(d->broker, d->disk.certificate_issuer)
+                             ? "its certificate is by an authority of before"
+                             : NULL;
+    if (reason) {
+        stage_trace(d->stage, "%s is turned away: %s", device_name(d), reason);
         stage_at(d->stage, d->stage->now_ms + BROKER_REFUSED_MS, turned_away, d, d->life, NULL);
         return;
     }

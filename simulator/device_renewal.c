@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+static void turned_back(void *context, uint64_t life, void *payload);
 static void give_up(void *context, uint64_t attempt, void *payload);
 static void leave_door(struct device *d, int rv);
 static void send_request(struct device *d, const struct topic_name *ask,
@@ -19,7 +20,10 @@ void device_renewal_knock(struct device *d)
 {
     d->knocking = true;
     stage_trace(d->stage, "%s knocks at the door", device_name(d));
-    client_connect(d->client, 30, NULL, SPAN_NONE);
+    if (device_link_believes(d, d->disk.trust.authorities, d->disk.trust.authority_count))
+        client_connect(d->client, 30, NULL, SPAN_NONE);
+    else
+        stage_at(d->stage, d->stage->now_ms + BROKER_REFUSED_MS, turned_back, d, d->life, NULL);
 }
 
 void device_renewal_up(struct device *d)
@@ -35,6 +39,14 @@ void device_renewal_down(struct device *d)
 {
     d->knocking = false;
     device_feed(d, &(struct agent_event){.type = AGENT_LINK_DOWN, .rv = ERR_IO}, NULL);
+}
+
+static void turned_back(void *context, uint64_t life, void *payload)
+{
+    struct device *d = context;
+    (void)payload;
+    if (life == d->life && d->knocking)
+        device_renewal_down(d);
 }
 
 static void give_up(void *context, uint64_t attempt, void *payload)
@@ -78,10 +90,11 @@ void device_renewal_take(struct device *d, struct span payload)
         device_feed(d, &(struct agent_event){.type = AGENT_SHUT_OUT}, NULL);
     if (r.code == JOINED_ACCEPTED && certificate_read(r.certificate, &c) == 0) {
         struct incoming in = {.certificate = r.certificate};
-        device_feed(
-            d,
-            &(struct agent_event){.type = AGENT_CERTIFICATE, .certificate_until_s = c.not_after_s},
-            &in);
+        struct agent_event ev = {.type = AGENT_CERTIFICATE,
+                                 .certificate_until_s = c.not_after_s,
+                                 .certificate_moved =
+                                     strcmp(c.issuer, d->disk.certificate_issuer) != 0};
+        device_feed(d, &ev, &in);
     }
     if (d->knocking)
         leave_door(d, r.code == JOINED_ACCEPTED ? 0 : ERR_REFUSED);

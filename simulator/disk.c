@@ -93,6 +93,7 @@ static void adopt_certificate(struct disk *d, struct span der)
     (void)rv;
     d->certificate_from_s = c.not_before_s;
     d->certificate_until_s = c.not_after_s;
+    memcpy(d->certificate_issuer, c.issuer, sizeof d->certificate_issuer);
 }
 
 static void adopt(struct disk *d, const struct agent_store *s, const struct incoming *in)
@@ -151,6 +152,8 @@ static void refresh_view(struct disk *d)
         .certificate_from_s = d->certificate_from_s,
         .certificate_until_s = d->certificate_until_s,
         .shut_out_s = d->shut_out_s,
+        .certificate_outdated =
+            d->certificate_until_s != 0 && !trust_has_issuer(&d->trust, d->certificate_issuer),
         .held = d->held,
         .held_count = d->held_count,
     };

@@ -49,6 +49,7 @@ struct disk {
     uint64_t certificate_from_s; /* both 0: links are plain */
     uint64_t certificate_until_s;
     uint64_t shut_out_s;
+    char certificate_issuer[CERTIFICATE_NAME_MAX + 1];
     struct agent_view view; /* of the above */
 
     struct digests chunks; /* manifests too */

@@ -71,13 +71,20 @@ int notary_certificate(const struct certificate *c, const struct secret_key *iss
     le64_write(times + 8, c->not_after_s);
     struct digest dates = ask("dates", 0, span_of(times, sizeof times),
                               span_of(c->serial.bytes, sizeof c->serial.bytes));
+    struct public_key authority = notary_public(issuer);
+    struct key_id id = key_id_of(&authority);
+    struct digest_stream who;
+    digest_start(&who);
+    digest_add(&who, span_of(c->key.bytes, PUBLIC_KEY_LEN));
+    digest_add(&who, span_of(id.bytes, KEY_ID_LEN));
+    struct digest parties = digest_end(&who);
     struct digest question = ask("certificate", (uint8_t)c->use, span_of(dates.bytes, DIGEST_LEN),
-                                 span_of(c->key.bytes, PUBLIC_KEY_LEN));
+                                 span_of(parties.bytes, DIGEST_LEN));
     struct note *n = find(&question, &known);
     if (known)
         return recall(n, out);
     size_t start = out->len;
-    int rv = certificate_make(c, issuer, "Dunlin", out);
+    int rv = certificate_make(c, issuer, certificate_authority_name(&id).text, out);
     keep(n, rv, span_of(out->data + start, out->len - start));
     return rv;
 }

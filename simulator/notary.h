@@ -23,7 +23,7 @@ int notary_follows(const struct trust *old, struct span envelope, struct trust *
 int notary_walk(const struct root_pin *pin, const struct span *envelopes, size_t count,
                 struct trust *newest);
 
-/* certificate_make, by an issuer of this name. */
+/* certificate_make, by an authority with this key. */
 int notary_certificate(const struct certificate *c, const struct secret_key *issuer,
                        struct buffer *out);
 

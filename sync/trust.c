@@ -1,5 +1,6 @@
 #include "sync/trust.h"
 
+#include "crypto/certificate.h"
 #include "sync/message.h"
 
 #include <assert.h>
@@ -199,6 +200,14 @@ bool trust_has_authority(const struct trust *t, const struct key_id *id)
 {
     for (uint32_t i = 0; i < t->authority_count; i++)
         if (key_id_equal(&t->authorities[i], id))
+            return true;
+    return false;
+}
+
+bool trust_has_issuer(const struct trust *t, const char *issuer)
+{
+    for (uint32_t i = 0; i < t->authority_count; i++)
+        if (strcmp(certificate_authority_name(&t->authorities[i]).text, issuer) == 0)
             return true;
     return false;
 }

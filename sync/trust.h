@@ -66,6 +66,8 @@ int trust_open(const struct trust *t, enum trust_role role, enum message type, s
 struct key_id trust_signer(const struct trust *t, enum trust_role role, enum message type,
                            struct span opened);
 bool trust_has_authority(const struct trust *t, const struct key_id *id);
+/* Whether it is one of them that is called so: a certificate's issuer. */
+bool trust_has_issuer(const struct trust *t, const char *issuer);
 /* Whether a role has the key of this id. */
 bool trust_knows(const struct trust *t, enum trust_role role, const struct key_id *id);
 

@@ -347,6 +347,7 @@ static void trust_stored(struct turn *t)
     const struct agent_view *view = t->view;
     if (a->asks[AGENT_TOPIC_TRUST].wanted)
         return; /* on the way */
+    renewal_reconsider(t);
     ask_again(t, AGENT_TOPIC_DOCUMENT);
     ask_again(t, AGENT_TOPIC_ASSIGNMENT);
     if (!trust_knows(view->trust, TRUST_ONLINE, &view->document_signer) ||
@@ -398,6 +399,7 @@ static uint64_t next_deadline(const struct turn *t)
             if (a->asks[i].wanted)
                 d = earlier(d, a->asks[i].due_ms);
     }
+    d = earlier(d, renewal_due_ms(t));
     if (a->step == STEP_HEALTH && a->work_due_ms)
         d = earlier(d, a->work_due_ms);
     if (a->put_off && t->ev->now_ms < a->retry_ms)

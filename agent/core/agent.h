@@ -99,9 +99,10 @@ struct agent_view {
     uint64_t signed_s;           /* the newest time that the manager's keys signed */
     uint64_t certificate_from_s; /* of its certificate; both 0: links are plain, and it has none */
     uint64_t certificate_until_s;
-    uint64_t shut_out_s;     /* since when the manager wants to hear no more of it; 0: it does */
-    const struct held *held; /* by rising deployment number */
-    uint32_t held_count;     /* at most RECORDS_MAX * 2: those that go and those that come */
+    bool certificate_outdated; /* it is by an authority that the trust document doesn't name */
+    uint64_t shut_out_s;       /* since when the manager wants to hear no more of it; 0: it does */
+    const struct held *held;   /* by rising deployment number */
+    uint32_t held_count;       /* at most RECORDS_MAX * 2: those that go and those that come */
 };
 
 #define HELD_MAX (RECORDS_MAX * 2)
@@ -216,6 +217,7 @@ struct agent_event {
     const struct assignment *assignment;
     uint32_t trust_version;
     uint64_t certificate_until_s;
+    bool certificate_moved; /* it is by another authority than the one that is held */
     enum agent_action_type done;
     uint32_t health_deadline_s; /* with AGENT_FETCH done: from the manifest */
     uint32_t health_interval_s;

@@ -25,21 +25,34 @@ bool renewal_by_door(const struct turn *t)
     return has_certificate(t) && !t->a->knocked && (expired || t->a->certificate_refused);
 }
 
+/* [renewal-6] A fleet that hears of another authority at once doesn't ask at once. */
+void renewal_reconsider(struct turn *t)
+{
+    uint64_t spread_ms = (uint64_t)t->view->document->policy.reconnect_spread_s * 1000;
+    if (t->view->certificate_outdated)
+        t->a->renew_due_ms = t->ev->now_ms + rng_below(&t->a->rng, spread_ms + 1);
+}
+
 void renewal_tend(struct turn *t)
 {
     struct agent *a = t->a;
     if (a->link != LINK_UP || !has_certificate(t) || t->ev->now_ms < a->renew_due_ms ||
-        turn_wall_s(t) < renew_at_s(t))
+        (!t->view->certificate_outdated && turn_wall_s(t) < renew_at_s(t)))
         return;
     turn_act(t, AGENT_RENEW);
     a->renew_due_ms =
         t->ev->now_ms + AGENT_RENEW_AGAIN_MS + rng_below(&a->rng, AGENT_RENEW_AGAIN_MS);
 }
 
-/* What the manager sends again is what this agent has. */
+uint64_t renewal_due_ms(const struct turn *t)
+{
+    return t->a->link == LINK_UP && t->view->certificate_outdated ? t->a->renew_due_ms : UINT64_MAX;
+}
+
+/* What the manager sends again is what this agent has, unless it has another authority by now. */
 void renewal_take(struct turn *t)
 {
-    if (t->ev->certificate_until_s <= t->view->certificate_until_s)
+    if (!t->ev->certificate_moved && t->ev->certificate_until_s <= t->view->certificate_until_s)
         return;
     turn_store(t, AGENT_STORE_CERTIFICATE);
     t->a->link_failures = 0;

@@ -51,10 +51,12 @@ void work_tend(struct turn *t);       /* begins what is needed most, when nothin
 
 /* renewal.c: the next certificate, before this one's end or after it */
 bool renewal_by_door(const struct turn *t); /* no cell would let this agent in */
+void renewal_reconsider(struct turn *t);    /* another trust document counts */
 void renewal_tend(struct turn *t);
-void renewal_take(struct turn *t);     /* AGENT_CERTIFICATE */
-void renewal_shut_out(struct turn *t); /* AGENT_SHUT_OUT */
-void renewal_let_in(struct turn *t);   /* by a cell */
+uint64_t renewal_due_ms(const struct turn *t); /* the link has to ask then; UINT64_MAX: never */
+void renewal_take(struct turn *t);             /* AGENT_CERTIFICATE */
+void renewal_shut_out(struct turn *t);         /* AGENT_SHUT_OUT */
+void renewal_let_in(struct turn *t);           /* by a cell */
 
 /* report.c: what the manager is told, and when */
 void report_tend(struct turn *t);

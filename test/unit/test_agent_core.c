@@ -478,6 +478,51 @@ static void test_agent_that_is_shut_out_knows_since_when(void)
     CU_ASSERT_EQUAL(b.view.shut_out_s, 0);
 }
 
+/* ---- another authority ---- */
+
+static void test_agent_asks_the_new_authority_for_a_certificate_within_the_reconnect_spread(void)
+{
+    boot_and_connect();
+    b.view.certificate_from_s = 1;
+    b.view.certificate_until_s = 60 * 86400;
+    uint64_t start_ms = b.now_ms;
+    head(AGENT_TOPIC_DOCUMENT, (struct head){.trust_version = 2});
+    b.trust.version = 2; /* as the driver stores it */
+    b.view.certificate_outdated = true;
+    feed((struct agent_event){.type = AGENT_TRUST, .trust_version = 2});
+    while (!find(AGENT_RENEW) && b.now_ms < start_ms + 61000) {
+        CU_ASSERT_TRUE(b.deadline_ms <= start_ms + 60000);
+        b.now_ms = b.deadline_ms;
+        feed_type(AGENT_TICK);
+    }
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_RENEW));
+    feed_type(AGENT_TICK);
+    CU_ASSERT_PTR_NULL(find(AGENT_RENEW)); /* not again at once */
+}
+
+static bool stores(struct agent_event ev)
+{
+    ev.now_ms = b.now_ms;
+    ev.wall_s = 1000;
+    ev.view = &b.view;
+    arena_reset(&b.scratch);
+    agent_step(&b.a, &ev, &b.scratch, &b.out);
+    return b.out.store_count == 1 && b.out.stores[0].type == AGENT_STORE_CERTIFICATE;
+}
+
+static void test_agent_takes_a_certificate_that_is_newer_or_by_another_authority(void)
+{
+    boot_and_connect();
+    b.view.certificate_from_s = 1;
+    b.view.certificate_until_s = 5000;
+    struct agent_event ev = {.type = AGENT_CERTIFICATE, .certificate_until_s = 5000};
+    CU_ASSERT_FALSE(stores(ev));
+    ev.certificate_moved = true;
+    CU_ASSERT_TRUE(stores(ev));
+    ev = (struct agent_event){.type = AGENT_CERTIFICATE, .certificate_until_s = 5001};
+    CU_ASSERT_TRUE(stores(ev));
+}
+
 static const struct suite_test tests[] = {
     TEST(test_idle_agent_fits_in_512_bytes),
     TEST(test_first_connection_waits_for_a_reserved_number),
@@ -500,6 +545,8 @@ static const struct suite_test tests[] = {
     TEST(test_everybody_has_a_turn_when_all_downloads_fail),
     TEST(test_full_document_is_worked_off_one_by_one),
     TEST(test_agent_that_is_shut_out_knows_since_when),
+    TEST(test_agent_asks_the_new_authority_for_a_certificate_within_the_reconnect_spread),
+    TEST(test_agent_takes_a_certificate_that_is_newer_or_by_another_authority),
 };
 
 SUITE_MAIN("agent core", tests)
