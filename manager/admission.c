@@ -102,7 +102,7 @@ static int by_bytes(const void *a, const void *b)
 
 static int compose_crl(struct admission *a, const struct keyring *k, uint64_t now_s)
 {
-    a->crl.cap = CERTIFICATE_CRL_MAX(2 * a->count);
+    a->crl.cap = CERTIFICATES_REVOKED_MAX(a->count);
     a->crl.data = malloc(a->crl.cap);
     struct buffer crl = a->crl;
     int rv = crl.data ? certificates_revoked(k, a->blocked, a->count, now_s, &crl) : ERR_NO_MEMORY;

@@ -29,6 +29,7 @@ static const struct route routes[] = {
     {"POST", "/v1/tokens/*/serials", ROLE_ADMIN, API_SERIALS_MAX, api_tokens_bind},
     {"GET", "/v1/trust", ROLE_VIEWER, 0, api_trust_show},
     {"POST", "/v1/trust/online", ROLE_ADMIN, API_JSON_MAX, api_trust_online},
+    {"POST", "/v1/trust/authority", ROLE_ADMIN, API_JSON_MAX, api_trust_authority},
     {"POST", "/v1/trust", ROLE_ADMIN, TRUST_MAX + ENVELOPE_OVERHEAD_MAX, api_trust_set},
     {"POST", "/v1/chunks/missing", ROLE_OPERATOR, API_MISSING_MAX, api_chunks_missing},
     {"PUT", "/v1/chunks/*", ROLE_OPERATOR, CHUNK_FRAME_MAX, api_chunks_put},

@@ -34,6 +34,7 @@ request_handler api_tokens_bind;
 request_handler api_trust_show;
 request_handler api_trust_set;
 request_handler api_trust_online;
+request_handler api_trust_authority;
 
 request_handler api_chunks_missing;
 request_handler api_chunks_put;

@@ -1,6 +1,8 @@
+#include "base/date.h"
+#include "manager/admins.h"
 #include "manager/api_json.h"
 #include "manager/api_routes.h"
-#include "manager/keyring.h"
+#include "manager/succession.h"
 
 static json_t *fleet_json(const struct manager *m);
 static json_t *cells_json(const struct daemon *d);
@@ -9,6 +11,8 @@ static json_t *orphans_json(const struct daemon *d);
 static json_t *counters_json(const struct manager *m);
 static json_t *alarms_json(const struct daemon *d);
 static json_t *notes_json(const struct daemon *d);
+static void note_elders(const struct daemon *d, json_t *list);
+static uint32_t credentials_before(const struct daemon *d, uint64_t since_s);
 
 /* Alarms that status shows; `dunlin audit` has all. */
 #define ALARMS_SHOWN 5
@@ -104,7 +108,6 @@ static json_t *notes_json(const struct daemon *d)
 {
     const struct trust *t = manager_trust(daemon_core(d));
     const struct keyring *k = daemon_keys(d);
-    struct key_id authority = key_id_of(&k->authority_public);
     json_t *list = json_array();
     if (daemon_has_root(d))
         json_array_append_new(
@@ -115,10 +118,43 @@ static json_t *notes_json(const struct daemon *d)
             list, json_sprintf("trust document %u doesn't name this manager's online key: agents "
                                "refuse what it says; see `dunlin key renew --help`",
                                t->version));
-    if (!trust_has_authority(t, &authority))
+    if (!trust_has_authority(t, &k->authority_id))
         json_array_append_new(
             list, json_sprintf("trust document %u doesn't name this manager's certificate "
-                               "authority: agents refuse its brokers",
+                               "authority: agents refuse its brokers; see `dunlin key renew "
+                               "--help`",
                                t->version));
+    note_elders(d, list);
     return list;
+}
+
+static void note_elders(const struct daemon *d, json_t *list)
+{
+    const struct keyring *k = daemon_keys(d);
+    for (uint32_t i = 0; i < k->elder_count; i++) {
+        const struct elder *e = &k->elders[i];
+        uint32_t pinned = e->stolen ? credentials_before(d, e->since_s) : 0;
+        if (keyring_counts(e))
+            json_array_append_new(
+                list, json_sprintf("agents' certificates by the former authority %.16s count until "
+                                   "%s",
+                                   key_id_hex(&e->id).text, date_text(succession_end_s(e)).text));
+        if (pinned > 0)
+            json_array_append_new(
+                list, json_sprintf("%u credentials trust the stolen authority %.16s: make others "
+                                   "with `dunlin admin create`, and revoke these",
+                                   pinned, key_id_hex(&e->id).text));
+    }
+}
+
+/* That are still good. */
+static uint32_t credentials_before(const struct daemon *d, uint64_t since_s)
+{
+    const struct admins *admins = daemon_admins(d);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < admins_count(admins); i++) {
+        const struct admin_row *row = admins_row(admins, i);
+        count += !row->revoked && row->created_s <= since_s && daemon_now_s(d) < row->expires_s;
+    }
+    return count;
 }

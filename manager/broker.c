@@ -45,6 +45,7 @@ struct broker {
     int pidfd; /* -1: none runs */
     pid_t pid;
     bool adopted;
+    uint64_t kill_ms; /* it was told to end, for the next one to start: until then; 0: it wasn't */
     uint64_t started_ms; /* 0 for the first start: its death is waited for the shortest time */
     uint64_t retry_ms;   /* while none runs: when to start the next */
     uint32_t wait_ms;    /* the wait after the next death */
@@ -71,6 +72,7 @@ static int wait_ready(struct broker *b, struct errmsg *em);
 static bool answers(const struct broker *b);
 static bool ended(const struct broker *b, int wait_ms);
 static void let_go(struct broker *b);
+static void note_end(struct broker *b, uint64_t now_ms);
 static void last_words(const struct broker *b, char *out, size_t cap);
 static bool set_memory_aside(const struct broker *b, const char *reason);
 static void set_log_aside(const struct broker *b);
@@ -113,17 +115,11 @@ void broker_service(struct broker *b, uint64_t now_ms)
 {
     if (b->pidfd >= 0) {
         set_log_aside(b);
+        if (b->kill_ms != 0 && now_ms >= b->kill_ms)
+            pidfd_send_signal(b->pidfd, SIGKILL, NULL, 0);
         if (!ended(b, 0))
             return;
-        char reason[256];
-        last_words(b, reason, sizeof reason);
-        log_event(LOG_ERROR, "broker-died", "dir=%s pid=%d reason=\"%s\"", b->dir, (int)b->pid,
-                  reason);
-        set_memory_aside(b, reason);
-        let_go(b);
-        if (now_ms - b->started_ms >= BROKER_RETRY_MS_MAX)
-            b->wait_ms = BROKER_RETRY_MS_MIN;
-        b->retry_ms = now_ms + b->wait_ms;
+        note_end(b, now_ms);
     }
     if (now_ms < b->retry_ms)
         return;
@@ -137,9 +133,31 @@ void broker_service(struct broker *b, uint64_t now_ms)
     b->complained = rv < 0;
 }
 
+/* Nobody is waited for who was told to end. */
+static void note_end(struct broker *b, uint64_t now_ms)
+{
+    char reason[256];
+    bool told = b->kill_ms != 0;
+    last_words(b, reason, sizeof reason);
+    if (told)
+        log_event(LOG_INFO, "broker-ended", "dir=%s pid=%d", b->dir, (int)b->pid);
+    else
+        log_event(LOG_ERROR, "broker-died", "dir=%s pid=%d reason=\"%s\"", b->dir, (int)b->pid,
+                  reason);
+    if (!told)
+        set_memory_aside(b, reason);
+    let_go(b);
+    if (told || now_ms - b->started_ms >= BROKER_RETRY_MS_MAX)
+        b->wait_ms = BROKER_RETRY_MS_MIN;
+    b->retry_ms = told ? now_ms : now_ms + b->wait_ms;
+    b->kill_ms = 0;
+}
+
 uint64_t broker_deadline_ms(const struct broker *b)
 {
-    return b->pidfd >= 0 ? UINT64_MAX : b->retry_ms;
+    if (b->pidfd < 0)
+        return b->retry_ms;
+    return b->kill_ms != 0 ? b->kill_ms : UINT64_MAX;
 }
 
 pid_t broker_pid(const struct broker *b)
@@ -162,6 +180,14 @@ void broker_reload(const struct broker *b)
 {
     if (b->pidfd >= 0)
         pidfd_send_signal(b->pidfd, SIGHUP, NULL, 0);
+}
+
+void broker_renew(struct broker *b, uint64_t now_ms)
+{
+    if (b->pidfd < 0 || b->kill_ms != 0)
+        return;
+    pidfd_send_signal(b->pidfd, SIGTERM, NULL, 0);
+    b->kill_ms = now_ms + BROKER_STOP_MS;
 }
 
 void broker_stop(struct broker *b)

@@ -78,6 +78,11 @@ bool broker_adopted(const struct broker *b);
  * after this call meets the new rules. */
 void broker_reload(const struct broker *b);
 
+/* The same, and ends all connections: the Mosquitto saves and ends, and the next one starts as soon
+ * as it is gone. Doesn't wait; what the files in its folder say after the call is what the next one
+ * reads. */
+void broker_renew(struct broker *b, uint64_t now_ms);
+
 /* Asks the Mosquitto to save and end, waits up to BROKER_STOP_MS, then kills it. */
 void broker_stop(struct broker *b);
 

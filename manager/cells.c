@@ -1,5 +1,6 @@
 #include "manager/cells.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "manager/address.h"
@@ -29,7 +30,7 @@ struct cells {
     struct mac_key marks;
     struct pass pass; /* for others' brokers */
     struct admission *admission;
-    uint64_t filed_s; /* the time that the certificates in the folders are as of */
+    uint64_t filed; /* certificates_version of what is in the folders */
     bool complained;
     size_t count;
     struct slot slots[DAEMON_CELLS_MAX];
@@ -41,7 +42,8 @@ static unsigned own_cells(const struct daemon_options *o, unsigned kept);
 static int compose_admission(struct cells *c, const struct cells_options *o, struct errmsg *em);
 static int kick_blocked(struct cells *c, const struct blocked_agent *blocked, size_t count,
                         struct errmsg *em);
-static int start_own(struct slot *s, const char *dir, struct ledger *ledger, struct errmsg *em);
+static int start_own(struct slot *s, const struct cells_options *options, struct ledger *ledger,
+                     struct errmsg *em);
 static int file_papers(struct slot *s, const struct admission *admission, uint64_t now_s,
                        struct errmsg *em);
 static int start_kept(struct slot *s, const struct broker_options *b, struct errmsg *em);
@@ -53,6 +55,7 @@ static bool showed(const struct pollfd *fds, size_t count);
 static int file_all(struct cells *c, const struct admission *admission, uint64_t now_s,
                     struct errmsg *em);
 static int kick(struct cells *c, const struct blocked_agent *agent, struct errmsg *em);
+static void end_sessions(struct slot *s);
 static void service_broker(struct slot *s, uint64_t now_ms);
 static void on_message(void *context, const char *topic, struct span payload);
 static int on_next(void *context, enum cell_lane lane, uint64_t after,
@@ -121,7 +124,7 @@ static int open_all(struct cells *c, const struct cells_options *options, struct
         struct slot *s = &c->slots[c->count++];
         *s = (struct slot){.cells = c, .index = i};
         if (i < own)
-            rv = start_own(s, options->dir, ledger, em);
+            rv = start_own(s, options, ledger, em);
         else
             rv = connect_slot(s, o->brokers[i - own], em);
     }
@@ -144,7 +147,7 @@ static unsigned own_cells(const struct daemon_options *o, unsigned kept)
 
 static int compose_admission(struct cells *c, const struct cells_options *o, struct errmsg *em)
 {
-    c->filed_s = o->now_s;
+    c->filed = certificates_version(c->keys, o->now_s);
     c->admission = admission_new(BROKER_CELL);
     if (!c->admission)
         return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
@@ -167,7 +170,8 @@ static int kick_blocked(struct cells *c, const struct blocked_agent *blocked, si
 
 /* ---- our own brokers ---- */
 
-static int start_own(struct slot *s, const char *dir, struct ledger *ledger, struct errmsg *em)
+static int start_own(struct slot *s, const struct cells_options *options, struct ledger *ledger,
+                     struct errmsg *em)
 {
     const struct daemon_options *o = s->cells->options;
     char url[CELL_URL_MAX + 1];
@@ -183,11 +187,11 @@ static int start_own(struct slot *s, const char *dir, struct ledger *ledger, str
     int first = o->port == 0   ? address_any_port()
                 : s->index > 0 ? (int)ledger_setting(ledger, setting - 1) + 1
                                : DAEMON_PORT;
-    int rv = file_path(s->folder, em, "%s/cells/%zu", dir, s->index);
+    int rv = file_path(s->folder, em, "%s/cells/%zu", options->dir, s->index);
     if (rv == 0)
         rv = file_make_folder(s->folder, 0700, em);
     if (rv == 0)
-        rv = file_papers(s, s->cells->admission, s->cells->filed_s, em);
+        rv = file_papers(s, s->cells->admission, options->now_s, em);
     if (rv < 0)
         return rv;
     rv = b.port > 0 ? start_kept(s, &b, em) : start_fresh(s, &b, first, em);
@@ -214,9 +218,21 @@ static int file_papers(struct slot *s, const struct admission *admission, uint64
     if (c->options->plain)
         return 0;
     snprintf(name, sizeof name, "cell %zu", s->index);
+    if (certificates_drop(c->keys, now_s, s->folder))
+        end_sessions(s);
     int server = certificates_put_server(c->keys, &site, now_s, s->folder, em);
     int lists = server < 0 ? server : admission_file(admission, s->folder, em);
     return lists < 0 ? lists : server || lists;
+}
+
+/* Who came in by an authority that counts no more has to come in again. Before the files say so: or
+ * the next manager, when this one is killed in between, would find nothing to do. */
+static void end_sessions(struct slot *s)
+{
+    if (s->broker)
+        broker_renew(s->broker, clock_monotonic_ms());
+    else
+        broker_stop_in(s->folder);
 }
 
 /* Agents know this port: another one would leave them without a broker. */
@@ -350,7 +366,7 @@ void cells_renew(struct cells *c, uint64_t now_s)
 {
     struct errmsg em = {.text = "no certificate for the manager"};
     int rv = pass_renew(&c->pass, c->keys, now_s);
-    bool due = now_s / CERTIFICATES_SERVER_PERIOD_S != c->filed_s / CERTIFICATES_SERVER_PERIOD_S;
+    bool due = certificates_version(c->keys, now_s) != c->filed;
     if (rv == 0 && due)
         rv = admission_renew(c->admission, c->keys, now_s, &em);
     if (rv == 0 && due)
@@ -373,7 +389,7 @@ static int file_all(struct cells *c, const struct admission *admission, uint64_t
         if (rv == 1)
             broker_reload(s->broker);
     }
-    c->filed_s = now_s;
+    c->filed = certificates_version(c->keys, now_s);
     return 0;
 }
 

@@ -1,11 +1,16 @@
 #include "manager/certificates.h"
 
+#include "base/endian.h"
 #include "base/file.h"
 #include "manager/broker_config.h"
 #include "manager/core/manager.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+/* As PEM: all authorities that let agents in; a server's certificate and those behind it. */
+#define AUTHORITIES_TEXT_MAX ((1 + ELDERS_MAX) * CERTIFICATE_PEM_MAX)
+#define CHAIN_TEXT_MAX ((2 + ELDERS_MAX) * CERTIFICATE_PEM_MAX)
 
 static struct certificate_serial serial_of(const struct public_key *key, uint64_t period);
 static int draw_key(const struct keyring *k, const char *purpose, const char *name, uint64_t period,
@@ -14,22 +19,31 @@ static uint32_t agent_period(uint64_t joined_s, uint64_t now_s);
 static size_t list_serials(const struct blocked_agent *blocked, size_t count, uint64_t now_s,
                            struct certificate_serial *out);
 static int write_server(const struct keyring *k, const struct site *site, uint64_t now_s,
-                        struct buffer *ca, struct buffer *chain, struct buffer *key);
+                        struct buffer *chain, struct buffer *key);
+static int write_chain(const struct keyring *k, uint64_t now_s, struct buffer *chain);
+static int write_authorities(const struct keyring *k, uint64_t now_s, struct buffer *ca);
 static bool says(const char *path, struct span content);
 
 /* ---- certificates ---- */
 
 int certificates_authority(const struct keyring *k, uint64_t now_s, struct buffer *der)
 {
+    return certificates_cross(k, &k->authority_public, now_s, der);
+}
+
+int certificates_cross(const struct keyring *k, const struct public_key *other, uint64_t now_s,
+                       struct buffer *der)
+{
     uint64_t period = now_s / CERTIFICATES_AUTHORITY_PERIOD_S;
+    struct key_id id = key_id_of(other);
     struct certificate c = {
         .use = CERTIFICATE_AUTHORITY,
-        .serial = serial_of(&k->authority_public, period),
+        .serial = serial_of(other, period),
         .not_before_s = period * CERTIFICATES_AUTHORITY_PERIOD_S,
         .not_after_s = period * CERTIFICATES_AUTHORITY_PERIOD_S + CERTIFICATES_AUTHORITY_LIFE_S,
-        .key = k->authority_public,
+        .key = *other,
     };
-    memcpy(c.name, k->authority_name, sizeof c.name);
+    memcpy(c.name, certificate_authority_name(&id).text, sizeof c.name);
     return keyring_certificate(k, &c, der);
 }
 
@@ -68,7 +82,7 @@ int certificates_client(const struct keyring *k, const char *name,
     if (rv < 0)
         return rv;
     c.serial = serial ? *serial : serial_of(&c.key, period);
-    return keyring_certificate(k, &c, der);
+    return keyring_certificate_old(k, &c, der);
 }
 
 struct certificate_serial certificates_serial(const struct blocked_agent *agent, uint64_t now_s)
@@ -93,6 +107,33 @@ static int draw_key(const struct keyring *k, const char *purpose, const char *na
     return sign_public(secret, public);
 }
 
+/* ---- authorities that others have followed ---- */
+
+uint64_t certificates_version(const struct keyring *k, uint64_t now_s)
+{
+    struct digest_stream s;
+    uint8_t number[8];
+    digest_start(&s);
+    le64_write(number, now_s / CERTIFICATES_SERVER_PERIOD_S);
+    digest_add(&s, span_of(number, sizeof number));
+    le64_write(number, certificates_steps(k, now_s));
+    digest_add(&s, span_of(number, sizeof number));
+    digest_add(&s, span_of(k->authority_id.bytes, KEY_ID_LEN));
+    for (uint32_t i = 0; i < k->elder_count; i++)
+        if (keyring_counts(&k->elders[i]))
+            digest_add(&s, span_of(k->elders[i].id.bytes, KEY_ID_LEN));
+    struct digest d = digest_end(&s);
+    return le64_read(d.bytes);
+}
+
+uint32_t certificates_steps(const struct keyring *k, uint64_t now_s)
+{
+    uint32_t steps = 0;
+    while (steps < k->elder_count && now_s <= k->elders[steps].until_s)
+        steps++;
+    return steps;
+}
+
 static uint32_t agent_period(uint64_t joined_s, uint64_t now_s)
 {
     return now_s > joined_s ? (uint32_t)((now_s - joined_s) / CERTIFICATE_PERIOD_S) : 0;
@@ -112,8 +153,15 @@ int certificates_revoked(const struct keyring *k, const struct blocked_agent *bl
     if (!serials)
         return ERR_NO_MEMORY;
     size_t listed = list_serials(blocked, count, now_s, serials);
-    int rv = certificate_crl(&k->authority, k->authority_name, serials, listed, since_s,
-                             since_s + CERTIFICATES_AUTHORITY_LIFE_S, pem);
+    uint64_t until_s = since_s + CERTIFICATES_AUTHORITY_LIFE_S;
+    int rv = certificate_crl(&k->authority, certificate_authority_name(&k->authority_id).text,
+                             serials, listed, since_s, until_s, pem);
+    for (uint32_t i = 0; rv == 0 && i < k->elder_count; i++) {
+        const struct elder *e = &k->elders[i];
+        if (keyring_counts(e))
+            rv = certificate_crl(&e->secret, certificate_authority_name(&e->id).text, serials,
+                                 listed, since_s, until_s, pem);
+    }
     free(serials);
     return rv;
 }
@@ -136,12 +184,13 @@ static size_t list_serials(const struct blocked_agent *blocked, size_t count, ui
 int certificates_put_server(const struct keyring *k, const struct site *site, uint64_t now_s,
                             const char *folder, struct errmsg *em)
 {
-    char ca_text[CERTIFICATE_PEM_MAX], chain_text[2 * CERTIFICATE_PEM_MAX],
-        key_text[CERTIFICATE_PEM_MAX];
+    char ca_text[AUTHORITIES_TEXT_MAX], chain_text[CHAIN_TEXT_MAX], key_text[CERTIFICATE_PEM_MAX];
     struct buffer ca = buffer_on(ca_text, sizeof ca_text);
     struct buffer chain = buffer_on(chain_text, sizeof chain_text);
     struct buffer key = buffer_on(key_text, sizeof key_text);
-    int rv = write_server(k, site, now_s, &ca, &chain, &key);
+    int rv = write_authorities(k, now_s, &ca);
+    if (rv == 0)
+        rv = write_server(k, site, now_s, &chain, &key);
     if (rv < 0)
         return errmsg_set(em, rv, "cannot make a certificate for %s: %s", site->name, err_name(rv));
     int ca_new = certificates_put(folder, BROKER_CA_FILE, span_buffer(&ca), em);
@@ -152,24 +201,69 @@ int certificates_put_server(const struct keyring *k, const struct site *site, ui
     return rv < 0 ? rv : ca_new || key_new || rv;
 }
 
-/* Agents find the authority that they pinned in the chain. */
 static int write_server(const struct keyring *k, const struct site *site, uint64_t now_s,
-                        struct buffer *ca, struct buffer *chain, struct buffer *key)
+                        struct buffer *chain, struct buffer *key)
 {
-    uint8_t authority_room[CERTIFICATE_MAX], server_room[CERTIFICATE_MAX];
-    struct buffer authority = buffer_on(authority_room, sizeof authority_room);
-    struct buffer server = buffer_on(server_room, sizeof server_room);
+    uint8_t room[CERTIFICATE_MAX];
+    struct buffer server = buffer_on(room, sizeof room);
     struct secret_key secret;
-    int rv = certificates_authority(k, now_s, &authority);
-    if (rv == 0)
-        rv = certificates_server(k, site, now_s, &secret, &server);
+    int rv = certificates_server(k, site, now_s, &secret, &server);
     if (rv == 0)
         rv = certificate_pem(span_buffer(&server), chain);
     if (rv == 0)
-        rv = certificate_pem(span_buffer(&authority), chain);
+        rv = write_chain(k, now_s, chain);
+    return rv < 0 ? rv : certificate_key_pem(&secret, key);
+}
+
+/* Agents find the authority that they pinned in it. */
+static int write_chain(const struct keyring *k, uint64_t now_s, struct buffer *chain)
+{
+    uint8_t room[CERTIFICATE_MAX];
+    struct buffer authority = buffer_on(room, sizeof room);
+    uint32_t steps = certificates_steps(k, now_s);
+    int rv = 0;
+    for (uint32_t i = 0; rv == 0 && i < steps; i++)
+        rv = certificate_pem(span_of(k->elders[i].cross, k->elders[i].cross_len), chain);
+    if (rv == 0 && steps > 0)
+        rv =
+            certificate_pem(span_of(k->elders[steps - 1].own, k->elders[steps - 1].own_len), chain);
+    if (rv < 0 || steps > 0)
+        return rv;
+    rv = certificates_authority(k, now_s, &authority);
+    return rv < 0 ? rv : certificate_pem(span_buffer(&authority), chain);
+}
+
+static int write_authorities(const struct keyring *k, uint64_t now_s, struct buffer *ca)
+{
+    uint8_t room[CERTIFICATE_MAX];
+    struct buffer authority = buffer_on(room, sizeof room);
+    int rv = certificates_authority(k, now_s, &authority);
     if (rv == 0)
         rv = certificate_pem(span_buffer(&authority), ca);
-    return rv < 0 ? rv : certificate_key_pem(&secret, key);
+    for (uint32_t i = 0; rv == 0 && i < k->elder_count; i++)
+        if (keyring_counts(&k->elders[i]))
+            rv = certificate_pem(span_of(k->elders[i].own, k->elders[i].own_len), ca);
+    return rv;
+}
+
+/* A certificate of the old file that the new one hasn't got. */
+bool certificates_drop(const struct keyring *k, uint64_t now_s, const char *folder)
+{
+    static const char begin[] = "-----BEGIN";
+    char path[FILE_PATH_MAX], new_text[AUTHORITIES_TEXT_MAX], old_text[AUTHORITIES_TEXT_MAX + 1];
+    struct buffer new = buffer_on(new_text, sizeof new_text);
+    struct buffer old = buffer_on(old_text, sizeof old_text - 1);
+    if (file_path(path, NULL, "%s/" BROKER_CA_FILE, folder) < 0 ||
+        file_read(path, &old, NULL) < 0 || write_authorities(k, now_s, &new) < 0)
+        return false;
+    old_text[old.len] = '\0';
+    for (const char *at = strstr(old_text, begin), *next; at; at = next) {
+        next = strstr(at + 1, begin);
+        size_t len = next ? (size_t)(next - at) : strlen(at);
+        if (!memmem(new.data, new.len, at, len))
+            return true;
+    }
+    return false;
 }
 
 int certificates_put(const char *folder, const char *name, struct span content, struct errmsg *em)

@@ -32,6 +32,9 @@ struct site {
 
 /* Self-signed. */
 int certificates_authority(const struct keyring *k, uint64_t now_s, struct buffer *der);
+/* Another authority's, signed by this one, and as long good as its own. */
+int certificates_cross(const struct keyring *k, const struct public_key *other, uint64_t now_s,
+                       struct buffer *der);
 /* The site's key lasts as long as the certificate: both change together. */
 int certificates_server(const struct keyring *k, const struct site *site, uint64_t now_s,
                         struct secret_key *key, struct buffer *der);
@@ -42,17 +45,30 @@ int certificates_client(const struct keyring *k, const char *name,
 /* The serial of the certificate that an agent may hold as of now. */
 struct certificate_serial certificates_serial(const struct blocked_agent *agent, uint64_t now_s);
 
+/* Changes whenever what this file makes of the same agents and sites does. Cheap. */
+uint64_t certificates_version(const struct keyring *k, uint64_t now_s);
+
+/* How many elders lead from what a device may know to the authority of today: their `cross`, in
+ * order, and the last one's `own` are sent behind a server's certificate. */
+uint32_t certificates_steps(const struct keyring *k, uint64_t now_s);
+
 /* ---- PEM ---- */
 
-/* Appends a list of all certificates that these agents may still hold and that haven't expired. */
+/* Appends lists of all certificates that these agents may still hold and that haven't expired: one
+ * by the authority, and one by each elder whose certificates still count. */
+#define CERTIFICATES_REVOKED_MAX(count) ((1 + ELDERS_MAX) * CERTIFICATE_CRL_MAX(2 * (count)))
 int certificates_revoked(const struct keyring *k, const struct blocked_agent *blocked, size_t count,
                          uint64_t now_s, struct buffer *pem);
 
 /* ---- files; 1: something in the folder is new, 0: nothing, or a negative code ---- */
 
-/* ca.pem, cert.pem with the authority's after the server's own, key.pem (0600). */
+/* ca.pem, with all authorities whose certificates let agents in; cert.pem, the server's own and
+ * what leads from there to the authorities that devices may know; key.pem (0600). */
 int certificates_put_server(const struct keyring *k, const struct site *site, uint64_t now_s,
                             const char *folder, struct errmsg *em);
+/* The folder's ca.pem still lets in whom it should no more: reading the new one keeps out the next
+ * connections, but leaves those that are there. */
+bool certificates_drop(const struct keyring *k, uint64_t now_s, const char *folder);
 /* A file that says what it should is left alone. */
 int certificates_put(const char *folder, const char *name, struct span content, struct errmsg *em);
 

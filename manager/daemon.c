@@ -21,6 +21,7 @@
 #include "manager/reception.h"
 #include "manager/root.h"
 #include "manager/scribe.h"
+#include "manager/succession.h"
 #include "sync/message.h"
 
 #include <assert.h>
@@ -144,6 +145,7 @@ static void step(struct daemon *d, struct manager_event *ev, const struct newcom
 static void audit_alarms(struct daemon *d, const struct manager_out *out);
 static void audit_joins(struct daemon *d, const struct manager_out *out);
 static void step_on(struct daemon *d, uint64_t until_ms);
+static void retire_authority(struct daemon *d);
 static void reblock(struct daemon *d);
 static void finish(struct daemon *d);
 static void recover(struct daemon *d, int rv);
@@ -201,7 +203,7 @@ static void warn_of_trust(const struct daemon *d)
 {
     const struct trust *t = manager_trust(d->core);
     struct key_id online = key_id_of(&d->keys.online);
-    struct key_id authority = key_id_of(&d->keys.authority_public);
+    struct key_id authority = d->keys.authority_id;
     if (!trust_has(t, TRUST_ONLINE, &d->keys.online))
         log_event(LOG_WARN, "not-trusted", "what=\"online key\" key=%s document=%u",
                   key_id_hex(&online).text, t->version);
@@ -327,7 +329,7 @@ static int found_fleet(struct daemon *d, struct errmsg *em)
     struct buffer envelope = buffer_on(memory, sizeof memory);
     struct topic topic = topic_make(&(struct topic_name){.kind = TOPIC_TRUST, .version = 1});
     struct audit_entry e = {.actor = "manager", .action = "fleet-create"};
-    struct key_id authority = key_id_of(&d->keys.authority_public);
+    struct key_id authority = d->keys.authority_id;
     audit_text(e.object, sizeof e.object, "authority %s", key_id_hex(&authority).text);
     int rv = root_found(d->dir, &d->keys, d->now_s, &envelope, em);
     if (rv == 0)
@@ -524,8 +526,7 @@ static void turn(struct daemon *d, const struct pollfd *fds)
     if (tick) {
         d->next_tick_ms = now_ms + TICK_MS;
         step(d, &(struct manager_event){.type = MANAGER_TICK}, NULL, &out);
-        door_renew(d->door, d->now_s);
-        cells_renew(d->cells, d->now_s);
+        retire_authority(d);
         if (d->reblock)
             reblock(d);
     }
@@ -582,6 +583,23 @@ static void step_on(struct daemon *d, uint64_t until_ms)
     }
 }
 
+/* One in a turn. Keeping its secret any longer would serve nobody but thieves. */
+static void retire_authority(struct daemon *d)
+{
+    struct audit_entry e = {.actor = "manager", .action = "authority-retire"};
+    const struct elder *elder = succession_due(&d->keys, d->now_s);
+    if (!elder || d->broken != 0)
+        return;
+    struct fleet_keys keys = *ledger_keys(d->ledger);
+    audit_text(e.object, sizeof e.object, "authority %s", key_id_hex(&elder->id).text);
+    succession_close(&keys, &elder->id);
+    d->broken = ledger_set_keys(d->ledger, &keys, &d->why);
+    if (d->broken == 0)
+        d->broken = keyring_init(&d->keys, &keys);
+    explicit_bzero(&keys, sizeof keys);
+    audit(d, &e);
+}
+
 /* Persist, then speak. */
 static void finish(struct daemon *d)
 {
@@ -605,6 +623,8 @@ static void finish(struct daemon *d)
     }
     if (dirty && d->reblock)
         reblock(d);
+    door_renew(d->door, d->now_s);
+    cells_renew(d->cells, d->now_s);
     speak(d, 0);
 }
 
@@ -1076,24 +1096,29 @@ static void keep_admin(struct daemon *d, const char *actor, const char *action,
     audit(d, &e);
 }
 
-void daemon_online_key(struct daemon *d, const char *actor, daemon_reply *reply, void *context)
+void daemon_draw_key(struct daemon *d, const char *actor, enum fleet_key which, bool stolen,
+                     daemon_reply *reply, void *context)
 {
-    struct audit_entry e = {.action = "online-key-draw"};
+    static const char *const actions[] = {
+        [FLEET_ONLINE] = "online-key-draw", [FLEET_AUTHORITY] = "authority-draw"};
+    struct audit_entry e = {0};
     struct fleet_keys keys = *ledger_keys(d->ledger);
-    struct public_key public;
     struct manager_out *out = owe_reply(d, reply, context);
-    out->rv = d->keys.has_next;
-    if (out->rv != 0 || d->broken != 0)
+    int rv = keyring_draw_heir(&keys, which, stolen);
+    out->rv = rv == 1;
+    if (rv == 1 || d->broken != 0)
         return;
-    d->broken = sign_generate(&keys.next, &public);
+    d->broken = rv;
     if (d->broken == 0)
         d->broken = ledger_set_keys(d->ledger, &keys, &d->why);
     if (d->broken == 0)
         d->broken = keyring_init(&d->keys, &keys);
     explicit_bzero(&keys, sizeof keys);
-    struct key_id id = key_id_of(&public);
+    struct key_id id = key_id_of(&d->keys.heirs[which].key);
     audit_text(e.actor, sizeof e.actor, "%s", actor);
+    audit_text(e.action, sizeof e.action, "%s", actions[which]);
     audit_text(e.object, sizeof e.object, "key %s", key_id_hex(&id).text);
+    audit_text(e.detail, sizeof e.detail, "stolen=%s", stolen ? "yes" : "no");
     audit(d, &e);
 }
 

@@ -102,9 +102,11 @@ void daemon_admin_create(struct daemon *d, const char *actor, const struct admin
                          daemon_reply *reply, void *context);
 void daemon_admin_revoke(struct daemon *d, const char *actor, const char *name, daemon_reply *reply,
                          void *context);
-/* Draws the online key that shall follow, unless there is one that waits to be trusted. The manager
- * signs with it from the moment on at which a trust document names it. */
-void daemon_online_key(struct daemon *d, const char *actor, daemon_reply *reply, void *context);
+/* Draws the key that shall follow, unless there is one that waits to be trusted
+ * (keyring_draw_heir). The manager signs with it from the moment on at which a trust document names
+ * it. */
+void daemon_draw_key(struct daemon *d, const char *actor, enum fleet_key which, bool stolen,
+                     daemon_reply *reply, void *context);
 
 /* What the manager is known by. */
 const struct keyring *daemon_keys(const struct daemon *d);

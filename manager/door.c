@@ -31,13 +31,13 @@ struct door {
     uint64_t now_ms;
     uint64_t retry_at_ms; /* UINT64_MAX: connecting or connected */
     unsigned sends;
-    uint64_t filed_s; /* the time that its certificate is as of */
+    uint64_t filed; /* certificates_version of what is in its folder */
     bool complained;
 };
 
 static int open_all(struct door *d, const struct door_options *o, struct ledger *ledger,
                     struct errmsg *em);
-static int open_broker(struct door *d, struct errmsg *em);
+static int open_broker(struct door *d, uint64_t now_s, struct errmsg *em);
 static int file_papers(const struct door *d, uint64_t now_s, struct errmsg *em);
 static int open_porter(struct door *d, struct ledger *ledger, struct errmsg *em);
 static int choose_port(const struct door *d, struct ledger *ledger, bool *kept);
@@ -60,7 +60,7 @@ struct door *door_open(const struct door_options *options, struct ledger *ledger
     d->handler = *handler;
     d->options = options->daemon;
     d->keys = options->keys;
-    d->filed_s = options->now_s;
+    d->filed = certificates_version(d->keys, options->now_s);
     if (open_all(d, options, ledger, em) < 0) {
         door_close(d);
         return NULL;
@@ -85,18 +85,18 @@ static int open_all(struct door *d, const struct door_options *o, struct ledger 
 {
     int rv = file_path(d->folder, em, "%s/door", o->dir);
     if (rv == 0)
-        rv = open_broker(d, em);
+        rv = open_broker(d, o->now_s, em);
     if (rv == 0)
         rv = open_porter(d, ledger, em);
     return rv < 0 ? rv : open_link(d, em);
 }
 
-static int open_broker(struct door *d, struct errmsg *em)
+static int open_broker(struct door *d, uint64_t now_s, struct errmsg *em)
 {
     struct broker_options b = {.dir = d->folder, .kind = BROKER_DOOR, .plain = d->options->plain};
     int rv = file_make_folder(d->folder, 0700, em);
     if (rv == 0)
-        rv = file_papers(d, d->filed_s, em);
+        rv = file_papers(d, now_s, em);
     if (rv < 0)
         return rv;
     d->broker = broker_start(&b, em);
@@ -262,13 +262,14 @@ void door_send(struct door *d, const char *topic, struct span payload)
 void door_renew(struct door *d, uint64_t now_s)
 {
     struct errmsg em = {.text = ""};
-    if (now_s / CERTIFICATES_SERVER_PERIOD_S == d->filed_s / CERTIFICATES_SERVER_PERIOD_S)
+    uint64_t version = certificates_version(d->keys, now_s);
+    if (version == d->filed)
         return;
     int rv = file_papers(d, now_s, &em);
     if (rv == 1)
         broker_reload(d->broker);
     if (rv >= 0)
-        d->filed_s = now_s;
+        d->filed = version;
     if (rv < 0 && !d->complained)
         log_event(LOG_ERROR, "certificates-not-renewed", "what=\"%s\"", em.text);
     d->complained = rv < 0;

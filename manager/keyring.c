@@ -2,10 +2,7 @@
 
 #include "crypto/random.h"
 
-#include <stdio.h>
-
-/* Of the authority's key id, in its name: enough to tell fleets apart. */
-#define NAME_DIGITS 16
+static const struct secret_key none;
 
 int keyring_draw(struct fleet_keys *fresh)
 {
@@ -23,15 +20,33 @@ int keyring_init(struct keyring *k, const struct fleet_keys *keys)
         .signing = keys->signing,
         .authority = keys->authority,
         .master = keys->master,
+        .elder_count = keys->elder_count,
         .tokens = mac_derive(&keys->master, "dunlin tokens", 0),
         .cohorts = mac_derive(&keys->master, "dunlin cohort", 0),
     };
     int rv = sign_public(&k->authority, &k->authority_public);
-    struct key_id id = key_id_of(&k->authority_public);
-    snprintf(k->authority_name, sizeof k->authority_name, "Dunlin %.*s", NAME_DIGITS,
-             key_id_hex(&id).text);
-    k->has_next = sign_public(&keys->next, &k->next) == 0;
+    k->authority_id = key_id_of(&k->authority_public);
+    memcpy(k->elders, keys->elders, sizeof k->elders);
+    for (int i = 0; i < FLEET_KEY_COUNT; i++) {
+        k->heirs[i].drawn = sign_public(&keys->heirs[i].secret, &k->heirs[i].key) == 0;
+        k->heirs[i].stolen = keys->heirs[i].stolen;
+    }
     return rv < 0 ? rv : sign_public(&k->signing, &k->online);
+}
+
+int keyring_draw_heir(struct fleet_keys *keys, enum fleet_key which, bool stolen)
+{
+    struct heir *h = &keys->heirs[which];
+    struct public_key public;
+    if (memcmp(&h->secret, &none, sizeof none) != 0 && (h->stolen || !stolen))
+        return 1;
+    h->stolen = stolen;
+    return sign_generate(&h->secret, &public);
+}
+
+bool keyring_counts(const struct elder *e)
+{
+    return memcmp(&e->secret, &none, sizeof none) != 0;
 }
 
 static struct mac_base batch_key(const struct keyring *k, uint32_t batch)
@@ -43,9 +58,8 @@ static struct mac_base batch_key(const struct keyring *k, uint32_t batch)
 struct token_batch keyring_batch(const struct keyring *k, uint32_t batch)
 {
     struct token_batch b = {.number = batch + 1, .key = batch_key(k, batch)};
-    struct key_id authority = key_id_of(&k->authority_public);
     _Static_assert(TOKEN_PIN_LEN == KEY_ID_LEN, "a pin is a key's id");
-    memcpy(b.authority, authority.bytes, TOKEN_PIN_LEN);
+    memcpy(b.authority, k->authority_id.bytes, TOKEN_PIN_LEN);
     return b;
 }
 
@@ -58,7 +72,19 @@ struct seal_secret keyring_secret(const struct keyring *k, uint32_t batch, uint3
 
 int keyring_certificate(const struct keyring *k, const struct certificate *c, struct buffer *der)
 {
-    return certificate_make(c, &k->authority, k->authority_name, der);
+    return certificate_make(c, &k->authority, certificate_authority_name(&k->authority_id).text,
+                            der);
+}
+
+int keyring_certificate_old(const struct keyring *k, const struct certificate *c,
+                            struct buffer *der)
+{
+    for (uint32_t i = k->elder_count; i-- > 0;) {
+        const struct elder *e = &k->elders[i];
+        if (keyring_counts(e))
+            return certificate_make(c, &e->secret, certificate_authority_name(&e->id).text, der);
+    }
+    return keyring_certificate(k, c, der);
 }
 
 struct mac_key keyring_status(const struct keyring *k, uint32_t number, const struct key_id *agent)

@@ -12,11 +12,16 @@
 struct keyring {
     struct secret_key signing; /* the online key */
     struct public_key online;  /* its public half */
-    bool has_next;             /* one that waits to be trusted … */
-    struct public_key next;    /* … is this one */
     struct secret_key authority;
     struct public_key authority_public; /* its public half */
-    char authority_name[CERTIFICATE_NAME_MAX + 1];
+    struct key_id authority_id;
+    struct keyring_heir {
+        bool drawn; /* and waits to be trusted */
+        bool stolen;
+        struct public_key key;
+    } heirs[FLEET_KEY_COUNT];
+    uint32_t elder_count;
+    struct elder elders[ELDERS_MAX]; /* the newest first */
     struct mac_key master;
     struct mac_key tokens;
     struct mac_key cohorts; /* names cohorts */
@@ -27,11 +32,23 @@ int keyring_draw(struct fleet_keys *fresh);
 /* ERR_CRYPTO when the signing key is none. */
 int keyring_init(struct keyring *k, const struct fleet_keys *keys);
 
+/*
+ * Draws the key that shall follow, in place of one that waits. 1 when one waits that will do: after
+ * a theft, only one that was drawn after it. ERR_CRYPTO.
+ */
+int keyring_draw_heir(struct fleet_keys *keys, enum fleet_key which, bool stolen);
+/* Whether certificates by this elder still let agents in. */
+bool keyring_counts(const struct elder *e);
+
 /* `batch` is the index of its row; in a token's text it counts from 1. The pin of the
  * roots is the caller's. */
 struct token_batch keyring_batch(const struct keyring *k, uint32_t batch);
 /* Appends the certificate, issued by the fleet's authority. The same again is the same bytes. */
 int keyring_certificate(const struct keyring *k, const struct certificate *c, struct buffer *der);
+/* The same by the oldest elder whose certificates still count, if there is one: for who comes to a
+ * broker that may not have heard of a newer authority. */
+int keyring_certificate_old(const struct keyring *k, const struct certificate *c,
+                            struct buffer *der);
 /* The secret of one token: what a request to join is sealed with. `serial` is NULL unless the batch
  * is bound. */
 struct seal_secret keyring_secret(const struct keyring *k, uint32_t batch, uint32_t index,

@@ -64,13 +64,14 @@ static int write_fleet(const struct kit_options *o, struct ledger *l, uint64_t n
     int rv = keyring_init(&k, ledger_keys(l));
     if (rv < 0)
         return errmsg_set(em, rv, "%s: the fleet's keys are none", o->dir);
+    bool fewer = certificates_drop(&k, now_s, o->out);
     int config = write_config(o, em);
     int server = config < 0 ? config : write_server(o, &k, now_s, em);
     int lists = server < 0 ? server : write_lists(o, &k, l, now_s, em);
     explicit_bzero(&k, sizeof k);
     if (lists < 0)
         return lists;
-    return config ? KIT_START_ANEW : server || lists ? KIT_READ_AGAIN : KIT_SAME;
+    return config || fewer ? KIT_START_ANEW : server || lists ? KIT_READ_AGAIN : KIT_SAME;
 }
 
 static int write_config(const struct kit_options *o, struct errmsg *em)

@@ -29,7 +29,7 @@ struct kit_options {
 enum kit_news {
     KIT_SAME,       /* nothing: they say what they said before */
     KIT_READ_AGAIN, /* read them again: SIGHUP */
-    KIT_START_ANEW, /* mosquitto.conf is another one */
+    KIT_START_ANEW, /* mosquitto.conf is another one, or who was let in has to come in again */
 };
 
 /*

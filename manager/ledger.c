@@ -20,9 +20,11 @@
 /* Somebody may look into the database, or copy it, while the manager runs. */
 #define BUSY_MS 5000
 
-/* With WAL and FULL a commit is one sync, and survives a power cut. */
+/* With WAL and FULL a commit is one sync, and survives a power cut. Old keys must not stay in what
+ * is free. */
 #define PRAGMAS                                                                                    \
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"                  \
+    "PRAGMA secure_delete=ON;"                                                                     \
     "PRAGMA cache_size=-16384; PRAGMA journal_size_limit=67108864;"
 
 /*
@@ -57,6 +59,8 @@
 #define SCHEMA                                                                                     \
     "PRAGMA application_id=1146440781; PRAGMA user_version=1;"                                     \
     "CREATE TABLE meta(key INTEGER PRIMARY KEY, value NOT NULL);"                                  \
+    "CREATE TABLE elder(n INTEGER PRIMARY KEY, id BLOB, since INTEGER, until INTEGER,"             \
+    " stolen INTEGER, secret BLOB, own BLOB, crossed BLOB);"                                       \
     "CREATE TABLE batch(n INTEGER PRIMARY KEY, count INTEGER, uses INTEGER, created INTEGER,"      \
     " expires INTEGER, revoked INTEGER, bound INTEGER, approve INTEGER,"                           \
     " labels TEXT);"                                                                               \
@@ -87,6 +91,9 @@
 enum statement {
     GET_META,
     PUT_META,
+    DROP_ELDERS,
+    PUT_ELDER,
+    GET_ELDERS,
     PUT_BATCH,
     REVOKE_BATCHES,
     PUT_BUNDLE,
@@ -123,6 +130,9 @@ enum statement {
 static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [GET_META] = "SELECT value FROM meta WHERE key=?",
     [PUT_META] = "REPLACE INTO meta VALUES(?,?)",
+    [DROP_ELDERS] = "DELETE FROM elder",
+    [PUT_ELDER] = "INSERT INTO elder VALUES(?,?,?,?,?,?,?,?)",
+    [GET_ELDERS] = "SELECT id, since, until, stolen, secret, own, crossed FROM elder ORDER BY n",
     [PUT_BATCH] = "REPLACE INTO batch VALUES(?,?,?,?,?,?,?,?,?)",
     [REVOKE_BATCHES] = "UPDATE batch SET revoked=1 WHERE revoked=0",
     [PUT_BUNDLE] = "REPLACE INTO bundle VALUES(?,?,?,?,?,?,?,?,?)",
@@ -165,7 +175,7 @@ enum meta {
     META_MASTER = 3,
     META_TRUST = 4,
     META_AUTHORITY = 5,
-    META_NEXT = 6,
+    META_HEIRS = 6, /* + enum fleet_key */
     META_SETTINGS = 16
 };
 
@@ -178,7 +188,8 @@ enum meta {
 #define PLACEMENT_LEN 36  /* deployment, generation, since, before, before_since, next, gate */
 #define ROLLOUT_FIELDS 13 /* as MessagePack: 12 numbers, and an array of two for each stage */
 #define ROLLOUT_BYTES_MAX ((ROLLOUT_FIELDS + 2 * STAGES_MAX + 1) * 9)
-#define EXCEPTION_LEN 14 /* deployment, generation, running, state, cause */
+#define HEIR_LEN (SECRET_KEY_LEN + 1) /* and `stolen` */
+#define EXCEPTION_LEN 14              /* deployment, generation, running, state, cause */
 
 struct ledger {
     sqlite3 *db;
@@ -187,6 +198,7 @@ struct ledger {
     sqlite3_stmt *statements[STATEMENT_COUNT];
     bool writing; /* a transaction is open */
     bool spoilt;  /* a write in it failed */
+    bool unwiped; /* the log, or what is free, may hold keys that are no more */
     char topic[TOPIC_MAX];
     uint8_t payload[DOCUMENT_MAX + ENVELOPE_OVERHEAD];
 };
@@ -208,6 +220,9 @@ static int check_version(struct ledger *l, bool *empty, struct errmsg *em);
 static int check_pages(struct ledger *l);
 static int make_tables(struct ledger *l, const struct fleet_keys *fresh);
 static int put_keys(struct ledger *l, const struct fleet_keys *keys);
+static int put_elders(struct ledger *l, const struct fleet_keys *keys);
+static int get_elders(struct ledger *l);
+static void wipe(struct ledger *l);
 static int get_keys(struct ledger *l, struct errmsg *em);
 static int prepare_all(struct ledger *l, struct errmsg *em);
 static int pragma(struct ledger *l, const char *sql, int64_t *value);
@@ -241,6 +256,7 @@ static uint64_t get_int(struct query *q, uint64_t max);
 static void get_text(struct query *q, char *out, size_t cap);
 static struct span get_blob(struct query *q, size_t max);
 static void get_bytes(struct query *q, uint8_t *out, size_t len);
+static size_t copy_blob(struct query *q, uint8_t *out, size_t max);
 static int end_query(struct query *q);
 static int end_sql(struct query *q);
 static int end_write(struct query *q, struct errmsg *em);
@@ -300,6 +316,7 @@ static int open_database(struct ledger *l, const char *dir, const struct fleet_k
         return fail(l, rv, "make its tables", em);
     if ((rv = prepare_all(l, em)) < 0)
         return rv;
+    l->unwiped = true; /* whoever worked here last may have been killed before */
     return get_keys(l, em);
 }
 
@@ -360,15 +377,21 @@ static int make_tables(struct ledger *l, const struct fleet_keys *fresh)
 
 static int put_keys(struct ledger *l, const struct fleet_keys *keys)
 {
+    uint8_t heirs[FLEET_KEY_COUNT][HEIR_LEN];
+    for (int i = 0; i < FLEET_KEY_COUNT; i++) {
+        memcpy(heirs[i], keys->heirs[i].secret.bytes, SECRET_KEY_LEN);
+        heirs[i][SECRET_KEY_LEN] = keys->heirs[i].stolen;
+    }
     const struct {
-        enum meta key;
+        unsigned key;
         struct span value;
     } rows[] = {
         {META_FLEET, span_of(keys->fleet, FLEET_ID_LEN)},
         {META_SIGNING, span_of(keys->signing.bytes, SECRET_KEY_LEN)},
         {META_MASTER, span_of(keys->master.bytes, MAC_KEY_LEN)},
         {META_AUTHORITY, span_of(keys->authority.bytes, SECRET_KEY_LEN)},
-        {META_NEXT, span_of(keys->next.bytes, SECRET_KEY_LEN)},
+        {META_HEIRS + FLEET_ONLINE, span_of(heirs[FLEET_ONLINE], HEIR_LEN)},
+        {META_HEIRS + FLEET_AUTHORITY, span_of(heirs[FLEET_AUTHORITY], HEIR_LEN)},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct query q = query_sql(l, STATEMENTS[PUT_META]);
@@ -379,10 +402,32 @@ static int put_keys(struct ledger *l, const struct fleet_keys *keys)
         if (rv < 0)
             return rv;
     }
-    return 0;
+    return put_elders(l, keys);
 }
 
-static bool get_key(struct ledger *l, enum meta key, uint8_t *out, size_t len)
+static int put_elders(struct ledger *l, const struct fleet_keys *keys)
+{
+    struct query q = query_sql(l, STATEMENTS[DROP_ELDERS]);
+    next_row(&q);
+    int rv = end_sql(&q);
+    for (uint32_t i = 0; rv == 0 && i < keys->elder_count; i++) {
+        const struct elder *e = &keys->elders[i];
+        q = query_sql(l, STATEMENTS[PUT_ELDER]);
+        put_int(&q, i);
+        put_blob(&q, span_of(e->id.bytes, KEY_ID_LEN));
+        put_int(&q, e->since_s);
+        put_int(&q, e->until_s);
+        put_int(&q, e->stolen);
+        put_blob(&q, span_of(e->secret.bytes, SECRET_KEY_LEN));
+        put_blob(&q, span_of(e->own, e->own_len));
+        put_blob(&q, span_of(e->cross, e->cross_len));
+        next_row(&q);
+        rv = end_sql(&q);
+    }
+    return rv;
+}
+
+static bool get_key(struct ledger *l, unsigned key, uint8_t *out, size_t len)
 {
     struct query q = query_on(l, l->statements[GET_META]);
     put_int(&q, key);
@@ -393,6 +438,17 @@ static bool get_key(struct ledger *l, enum meta key, uint8_t *out, size_t len)
     return end_query(&q) == 0;
 }
 
+static bool get_heir(struct ledger *l, enum fleet_key which)
+{
+    uint8_t bytes[HEIR_LEN];
+    struct heir *h = &l->keys.heirs[which];
+    if (!get_key(l, META_HEIRS + which, bytes, HEIR_LEN))
+        return false;
+    memcpy(h->secret.bytes, bytes, SECRET_KEY_LEN);
+    h->stolen = bytes[SECRET_KEY_LEN] != 0;
+    return true;
+}
+
 static int get_keys(struct ledger *l, struct errmsg *em)
 {
     struct fleet_keys *k = &l->keys;
@@ -400,9 +456,27 @@ static int get_keys(struct ledger *l, struct errmsg *em)
         get_key(l, META_SIGNING, k->signing.bytes, SECRET_KEY_LEN) &&
         get_key(l, META_MASTER, k->master.bytes, MAC_KEY_LEN) &&
         get_key(l, META_AUTHORITY, k->authority.bytes, SECRET_KEY_LEN) &&
-        get_key(l, META_NEXT, k->next.bytes, SECRET_KEY_LEN))
+        get_heir(l, FLEET_ONLINE) && get_heir(l, FLEET_AUTHORITY) && get_elders(l) == 0)
         return 0;
     return fail(l, ERR_DAMAGED, "read the fleet's keys", em);
+}
+
+static int get_elders(struct ledger *l)
+{
+    struct fleet_keys *k = &l->keys;
+    struct query q = query_on(l, l->statements[GET_ELDERS]);
+    for (k->elder_count = 0; k->elder_count < ELDERS_MAX && next_row(&q); k->elder_count++) {
+        struct elder *e = &k->elders[k->elder_count];
+        *e = (struct elder){0};
+        get_bytes(&q, e->id.bytes, KEY_ID_LEN);
+        e->since_s = get_int(&q, INT64_MAX);
+        e->until_s = get_int(&q, INT64_MAX);
+        e->stolen = get_int(&q, 1) == 1;
+        get_bytes(&q, e->secret.bytes, SECRET_KEY_LEN);
+        e->own_len = copy_blob(&q, e->own, sizeof e->own);
+        e->cross_len = copy_blob(&q, e->cross, sizeof e->cross);
+    }
+    return end_query(&q);
 }
 
 static int prepare_all(struct ledger *l, struct errmsg *em)
@@ -431,9 +505,22 @@ int ledger_set_keys(struct ledger *l, const struct fleet_keys *keys, struct errm
         l->spoilt = true;
         return fail(l, rv, "write its keys", em);
     }
-    if (rv == 0)
+    if (rv == 0) {
         l->keys = *keys;
+        l->unwiped = true;
+    }
     return rv;
+}
+
+/* What was overwritten stands in the log until that is copied and cut off. While somebody reads it,
+ * to copy the database, it can't be; then the next commit tries again. */
+static void wipe(struct ledger *l)
+{
+    int64_t busy = 1;
+    sqlite3_busy_timeout(l->db, 0);
+    int rv = pragma(l, "PRAGMA wal_checkpoint(TRUNCATE)", &busy);
+    sqlite3_busy_timeout(l->db, BUSY_MS);
+    l->unwiped = rv < 0 || busy != 0;
 }
 
 /* ---- copies ---- */
@@ -1204,6 +1291,8 @@ int ledger_commit(struct ledger *l, struct errmsg *em)
         return fail(l, rv, "commit", em);
     }
     l->writing = false;
+    if (l->unwiped)
+        wipe(l);
     return 0;
 }
 
@@ -1613,6 +1702,15 @@ static void get_bytes(struct query *q, uint8_t *out, size_t len)
         memcpy(out, b.data, len);
     else
         memset(out, 0, len);
+}
+
+/* How many bytes there are. */
+static size_t copy_blob(struct query *q, uint8_t *out, size_t max)
+{
+    struct span b = get_blob(q, max);
+    if (b.len > 0)
+        memcpy(out, b.data, b.len);
+    return b.len;
 }
 
 /* 0, or the first thing that went wrong. The statement can be used again. */

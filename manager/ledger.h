@@ -8,13 +8,37 @@
 #ifndef DUNLIN_MANAGER_LEDGER_H
 #define DUNLIN_MANAGER_LEDGER_H
 
+#include "crypto/certificate.h"
 #include "manager/admin.h"
 #include "manager/core/audit.h"
 #include "manager/core/manager.h"
 
 #define FLEET_ID_LEN 8
+/* So far back a device finds the way from the authority that it knows. */
+#define ELDERS_MAX CERTIFICATE_STEPS_MAX
 
 struct ledger;
+
+/* The keys that the trust document names, and that another one can follow. */
+enum fleet_key { FLEET_ONLINE, FLEET_AUTHORITY, FLEET_KEY_COUNT };
+
+/* The key that follows on the day it is trusted. */
+struct heir {
+    struct secret_key secret; /* all zero: there is none */
+    bool stolen;              /* drawn because the one before it was */
+};
+
+/* An authority that another one has followed. */
+struct elder {
+    struct key_id id;
+    uint64_t since_s; /* that */
+    uint64_t until_s; /* both certificates are good */
+    bool stolen;
+    struct secret_key secret; /* all zero: certificates by it let nobody in any more */
+    size_t own_len, cross_len;
+    uint8_t own[CERTIFICATE_MAX];   /* its certificate by itself */
+    uint8_t cross[CERTIFICATE_MAX]; /* by it, of the authority that followed */
+};
 
 /* Made once per fleet, kept in the database (mode 0600). */
 struct fleet_keys {
@@ -22,7 +46,9 @@ struct fleet_keys {
     struct secret_key signing;   /* the online key: signs documents and assignments */
     struct mac_key master;       /* token, status and cohort keys are derived from it */
     struct secret_key authority; /* issues certificates */
-    struct secret_key next;      /* the online key from the day it is trusted; all zero: none */
+    struct heir heirs[FLEET_KEY_COUNT];
+    uint32_t elder_count;
+    struct elder elders[ELDERS_MAX]; /* the newest first */
 };
 
 /*
@@ -50,6 +76,8 @@ int ledger_chunks(const char *copy, void *context,
                   struct errmsg *em);
 
 const struct fleet_keys *ledger_keys(const struct ledger *l);
+/* Within the open transaction. Keys that are no more are wiped from the files soon after the
+ * commit, as soon as nobody reads them. */
 int ledger_set_keys(struct ledger *l, const struct fleet_keys *keys, struct errmsg *em);
 
 /* Brings all rows into a fresh core, in the order that it asks for. */

@@ -2,6 +2,7 @@
 
 static int make(struct pass *p, const struct keyring *k, const char *name,
                 const struct certificate_serial *serial, const char *folder, uint64_t now_s);
+static size_t pin(struct pass *p, const struct keyring *k);
 
 int pass_make(struct pass *p, const struct keyring *k, const char *folder, uint64_t now_s)
 {
@@ -27,9 +28,9 @@ static int make(struct pass *p, const struct keyring *k, const char *name,
         return rv;
     memcpy(p->certificate, der.data, der.len);
     p->key = key;
-    p->authority = key_id_of(&k->authority_public);
-    p->link = (struct mqtt_tls){.tls = {.authorities = &p->authority,
-                                        .authority_count = 1,
+    p->version = certificates_version(k, now_s);
+    p->link = (struct mqtt_tls){.tls = {.authorities = p->authorities,
+                                        .authority_count = pin(p, k),
                                         .certificate = span_of(p->certificate, der.len),
                                         .key = &p->key,
                                         .now_s = now_s},
@@ -37,10 +38,22 @@ static int make(struct pass *p, const struct keyring *k, const char *name,
     return 0;
 }
 
+/* Those whose certificates count: not every broker has the newest kit. */
+static size_t pin(struct pass *p, const struct keyring *k)
+{
+    size_t count = 0;
+    p->authorities[count++] = k->authority_id;
+    for (uint32_t i = 0; i < k->elder_count; i++)
+        if (keyring_counts(&k->elders[i]))
+            p->authorities[count++] = k->elders[i].id;
+    return count;
+}
+
 int pass_renew(struct pass *p, const struct keyring *k, uint64_t now_s)
 {
     uint64_t made_s = p->link.tls.now_s;
-    if (made_s / CERTIFICATES_CLIENT_PERIOD_S != now_s / CERTIFICATES_CLIENT_PERIOD_S)
+    if (made_s / CERTIFICATES_CLIENT_PERIOD_S != now_s / CERTIFICATES_CLIENT_PERIOD_S ||
+        p->version != certificates_version(k, now_s))
         return pass_make(p, k, p->link.folder, now_s);
     p->link.tls.now_s = now_s;
     return 0;

@@ -13,8 +13,9 @@
 
 /* Doesn't move once it is made: it points into itself. */
 struct pass {
-    struct mqtt_tls link; /* for mqtt.h */
-    struct key_id authority;
+    struct mqtt_tls link;                      /* for mqtt.h */
+    uint64_t version;                          /* certificates_version */
+    struct key_id authorities[1 + ELDERS_MAX]; /* whose brokers are believed */
     struct secret_key key;
     uint8_t certificate[CERTIFICATE_MAX];
 };

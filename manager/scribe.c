@@ -1,6 +1,7 @@
 #include "manager/scribe.h"
 
 #include "bundles/index.h"
+#include "manager/succession.h"
 #include "sync/head.h"
 
 #include <assert.h>
@@ -46,9 +47,9 @@ static int persist_head(struct scribe *s, const struct manager *m, uint32_t inde
                         struct errmsg *em);
 static int persist_assignment(struct scribe *s, const struct manager *m, uint32_t number,
                               uint64_t now_s, struct errmsg *em);
-static int persist_trust(struct scribe *s, const struct manager *m, struct span envelope,
+static int persist_trust(struct scribe *s, const struct manager *m, const struct manager_event *ev,
                          struct errmsg *em);
-static int take_next_key(struct scribe *s, struct errmsg *em);
+static int take_heirs(struct scribe *s, const struct trust *t, uint64_t now_s, struct errmsg *em);
 static int seal_all_again(struct scribe *s, struct errmsg *em);
 static int seal_again(struct scribe *s, const struct control_row *row, struct errmsg *em);
 static int read_walk(struct scribe *s, uint32_t newest);
@@ -100,7 +101,7 @@ int scribe_persist(struct scribe *s, const struct manager *m, const struct persi
     case PERSIST_ASSIGNMENT:
         return persist_assignment(s, m, p->index, ev->now_s, em);
     case PERSIST_TRUST:
-        return persist_trust(s, m, ev->command->trust.envelope, em);
+        return persist_trust(s, m, ev, em);
     case PERSIST_BATCH:
         return ledger_batch(s->ledger, p->index, manager_batch(m, p->index), em);
     case PERSIST_BUNDLE:
@@ -248,7 +249,7 @@ static int seal(struct scribe *s, enum message type, struct span body, struct bu
 /* ---- trust documents ---- */
 
 /* What is signed anew comes before the heads that lead to it, and after what makes it believed. */
-static int persist_trust(struct scribe *s, const struct manager *m, struct span envelope,
+static int persist_trust(struct scribe *s, const struct manager *m, const struct manager_event *ev,
                          struct errmsg *em)
 {
     const struct trust *t = manager_trust(m);
@@ -256,23 +257,39 @@ static int persist_trust(struct scribe *s, const struct manager *m, struct span 
         topic_make(&(struct topic_name){.kind = TOPIC_TRUST, .version = t->version});
     int rv = ledger_trust(s->ledger, t->version, em);
     if (rv == 0)
-        rv = ledger_publish(s->ledger, topic.text, envelope, em);
-    if (rv == 0 && s->keys->has_next && trust_has(t, TRUST_ONLINE, &s->keys->next))
-        rv = take_next_key(s, em);
-    return rv;
+        rv = ledger_publish(s->ledger, topic.text, ev->command->trust.envelope, em);
+    return rv < 0 ? rv : take_heirs(s, t, ev->now_s, em);
 }
 
-/* From here on the manager signs with the key that it had kept ready. */
-static int take_next_key(struct scribe *s, struct errmsg *em)
+static bool is_trusted(const struct trust *t, enum fleet_key which, const struct public_key *key)
+{
+    struct key_id id = key_id_of(key);
+    return which == FLEET_ONLINE ? trust_has(t, TRUST_ONLINE, key) : trust_has_authority(t, &id);
+}
+
+/* From here on the manager signs with the keys that it had kept ready. */
+static int take_heirs(struct scribe *s, const struct trust *t, uint64_t now_s, struct errmsg *em)
 {
     struct fleet_keys keys = *ledger_keys(s->ledger);
-    keys.signing = keys.next;
-    keys.next = (struct secret_key){0};
-    int rv = ledger_set_keys(s->ledger, &keys, em);
-    if (rv == 0 && keyring_init(s->keys, &keys) < 0)
-        rv = errmsg_set(em, ERR_CRYPTO, "the new online key can't be used");
+    bool taken[FLEET_KEY_COUNT];
+    int rv = 0;
+    for (int i = 0; i < FLEET_KEY_COUNT; i++)
+        taken[i] =
+            s->keys->heirs[i].drawn && is_trusted(t, (enum fleet_key)i, &s->keys->heirs[i].key);
+    if (taken[FLEET_ONLINE]) {
+        keys.signing = keys.heirs[FLEET_ONLINE].secret;
+        keys.heirs[FLEET_ONLINE] = (struct heir){.stolen = false};
+    }
+    if (taken[FLEET_AUTHORITY])
+        rv = succession_take(&keys, now_s);
+    if (rv == 0 && (taken[FLEET_ONLINE] || taken[FLEET_AUTHORITY]))
+        rv = keyring_init(s->keys, &keys);
+    if (rv < 0)
+        errmsg_set(em, rv, "the new key can't be used: %s", err_name(rv));
+    else if (taken[FLEET_ONLINE] || taken[FLEET_AUTHORITY])
+        rv = ledger_set_keys(s->ledger, &keys, em);
     explicit_bzero(&keys, sizeof keys);
-    return rv < 0 ? rv : seal_all_again(s, em);
+    return rv == 0 && taken[FLEET_ONLINE] ? seal_all_again(s, em) : rv;
 }
 
 /* What it has signed before as well: 2,000 documents take a second. Each goes to the end of the

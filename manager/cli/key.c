@@ -13,6 +13,7 @@
 static int create(struct cli *cli);
 static int list(struct cli *cli);
 static void list_keys(struct table *t, const json_t *answer, const char *name, const char *role);
+static void list_elders(struct table *t, const json_t *elders);
 static int trust(struct cli *cli);
 static int revoke_key(struct cli *cli);
 static int find_key(struct cli *cli, const struct trust *t, struct key_id *id,
@@ -20,6 +21,8 @@ static int find_key(struct cli *cli, const struct trust *t, struct key_id *id,
 static int set_threshold(struct key_change *c, enum trust_role role);
 static int threshold(struct cli *cli);
 static int renew(struct cli *cli);
+static int draw_heir(struct cli *cli, const char *role, struct public_key *key);
+static void put_heir(struct trust *t, const char *role, const struct public_key *key);
 static int show(struct cli *cli);
 static int sign(struct cli *cli);
 static int submit(struct cli *cli);
@@ -62,7 +65,12 @@ static const struct flag threshold_flags[] = {
     KEY_CHANGE_FLAGS,
 };
 
-static const struct flag renew_flags[] = {KEY_CHANGE_FLAGS};
+static const struct flag renew_flags[] = {
+    {.name = "stolen",
+     .kind = FLAG_SWITCH,
+     .help = "the old one may be in other hands: nothing by it counts from then on"},
+    KEY_CHANGE_FLAGS,
+};
 
 static const struct flag sign_flags[] = {
     {.name = "key",
@@ -89,7 +97,9 @@ const struct verb key_verbs[9] = {
         .name = "key list",
         .summary = "show whose signatures count for what",
         .text = "Root keys say whom the fleet trusts, publishers sign bundles, the manager's "
-                "online key signs what shall run where, authorities sign certificates.\n",
+                "online key signs what shall run where, authorities sign certificates. Former "
+                "authorities, the last three, lead devices that know only them to the one of "
+                "today.\n",
         .run = list,
     },
     {
@@ -131,11 +141,25 @@ const struct verb key_verbs[9] = {
     },
     {
         .name = "key renew",
-        .summary = "give the manager a new online key in place of the old one",
-        .text = "The manager draws it, and signs with it, everything that stands as well, from "
-                "the moment on at which the trust document that names it counts. Signed like "
-                "`dunlin key trust`.\n",
+        .operands = "[online|authority]",
+        .summary = "give the manager a new online key, or certificate authority",
+        .text =
+            "The manager draws it, and works with it from the moment on at which the trust "
+            "document that names it counts. Signed like `dunlin key trust`.\n"
+            "online (this is meant when nothing is said): what stands is signed anew.\n"
+            "authority: the old one certifies the new one, so devices that were away and old "
+            "tokens still find in. Agents' certificates by the old one count for 60 days more "
+            "and are renewed at once. With --stolen they count no more: the brokers end all "
+            "connections, agents get their certificates at the door, and credentials for the "
+            "API must be made anew.\n"
+            "Brokers that others run need a new kit at once (dunlin-manager broker-kit): agents "
+            "that have heard of the new authority refuse them until then.\n"
+            "Make a backup afterwards: a manager that is put back from an older one has the "
+            "old key.\n",
+        .examples = "  dunlin key renew --root /media/usb/root.key\n"
+                    "  dunlin key renew authority --stolen --root /media/usb/root.key\n",
         .flags = FLAGS(renew_flags),
+        .words_max = 1,
         .run = renew,
     },
     {
@@ -223,6 +247,7 @@ static int list(struct cli *cli)
         table_cell(t, PAINT_NONE, "%s", json_string_value(id));
         table_cell(t, PAINT_NONE, "%s", "");
     }
+    list_elders(t, json_object_get(answer, "elders"));
     json_decref(answer);
     return cli_print(cli, t);
 }
@@ -240,6 +265,20 @@ static void list_keys(struct table *t, const json_t *answer, const char *name, c
                        json_array_size(keys));
         else
             table_cell(t, PAINT_NONE, "%s", "");
+    }
+}
+
+static void list_elders(struct table *t, const json_t *elders)
+{
+    const json_t *elder;
+    size_t i;
+    json_array_foreach(elders, i, elder)
+    {
+        const char *until = json_string_value(json_object_get(elder, "admits_until"));
+        bool stolen = json_is_true(json_object_get(elder, "stolen"));
+        table_cell(t, PAINT_NONE, "%s", stolen ? "stolen" : "former");
+        table_cell(t, PAINT_NONE, "%s", field_text(elder, "id"));
+        table_cell(t, PAINT_NONE, "%s%.10s", until ? "admits until " : "", until ? until : "");
     }
 }
 
@@ -347,19 +386,43 @@ static int renew(struct cli *cli)
 {
     struct key_change c;
     struct public_key key;
-    json_t *answer = NULL;
+    const char *role = cli->args.word_count > 0 ? cli_word(cli, 0) : "online";
+    if (strcmp(role, "online") != 0 && strcmp(role, "authority") != 0)
+        return errmsg_set(&cli->em, ERR_USAGE, "%.60s: write online or authority", role);
     int rv = key_change_begin(&c, cli);
     if (rv == 0)
-        rv = cli_ask(cli, "POST", "/v1/trust/online", json_object(), &answer);
+        rv = draw_heir(cli, role, &key);
     if (rv < 0)
         return rv;
-    rv = hex_read(field_text(answer, "key"), key.bytes, PUBLIC_KEY_LEN);
-    json_decref(answer);
-    if (rv < 0)
-        return errmsg_set(&cli->em, ERR_FORMAT, "the manager's answer can't be read");
-    c.next.roles[TRUST_ONLINE] = (struct trust_keys){.threshold = 1};
-    trust_add(&c.next, TRUST_ONLINE, &key);
+    put_heir(&c.next, role, &key);
     return key_change_end(&c);
+}
+
+static int draw_heir(struct cli *cli, const char *role, struct public_key *key)
+{
+    char route[64];
+    json_t *answer = NULL;
+    json_t *body = json_pack("{sb}", "stolen", args_has(&cli->args, "stolen"));
+    snprintf(route, sizeof route, "/v1/trust/%s", role);
+    int rv = cli_ask(cli, "POST", route, body, &answer);
+    if (rv < 0)
+        return rv;
+    rv = hex_read(field_text(answer, "key"), key->bytes, PUBLIC_KEY_LEN);
+    json_decref(answer);
+    return rv < 0 ? errmsg_set(&cli->em, ERR_FORMAT, "the manager's answer can't be read") : 0;
+}
+
+/* In place of all of its role: the manager has one of each, and the brokers lead on from the old
+ * authority to the new one. */
+static void put_heir(struct trust *t, const char *role, const struct public_key *key)
+{
+    if (strcmp(role, "authority") == 0) {
+        t->authority_count = 1;
+        t->authorities[0] = key_id_of(key);
+        return;
+    }
+    t->roles[TRUST_ONLINE] = (struct trust_keys){.threshold = 1};
+    trust_add(t, TRUST_ONLINE, key);
 }
 
 /* ---- drafts ---- */

@@ -13,8 +13,9 @@ static struct ledger *open_in(const struct tree_path *root, const char *dir)
 {
     struct errmsg em = {.text = ""};
     struct tree_path path = tree_join(root, dir);
-    struct fleet_keys keys = {
-        .signing = sample_secret(1), .next = sample_secret(3), .authority = sample_secret(2)};
+    struct fleet_keys keys = {.signing = sample_secret(1),
+                              .heirs[FLEET_ONLINE].secret = sample_secret(3),
+                              .authority = sample_secret(2)};
     struct ledger *l = ledger_open(path.text, &keys, &em);
     tree_must(l != NULL, em.text);
     return l;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "manager/broker_config.h"
 #include "manager/core/manager.h"
+#include "manager/succession.h"
 #include "test/samples.h"
 #include "test/suite.h"
 #include "test/tree.h"
@@ -15,6 +16,7 @@
 #define PATIENCE_MS 20000
 #define AGENTS 3
 #define CELLS 2
+#define AGENT_SEED 33
 
 struct bench;
 
@@ -32,6 +34,7 @@ struct agent {
 
 struct bench {
     struct tree_path dir;
+    struct fleet_keys fleet;
     struct keyring keys;
     struct key_id authority;
     struct ledger *ledger;
@@ -77,18 +80,18 @@ static void make_agent(struct bench *b, struct agent *a, unsigned seed);
 static struct bench *bench_new(void)
 {
     struct bench *b = calloc(1, sizeof *b);
-    struct fleet_keys keys = {.signing = sample_secret(1), .authority = sample_secret(129)};
     tree_must(b != NULL, "bench");
     log_threshold(LOG_ERROR);
+    b->fleet = (struct fleet_keys){.signing = sample_secret(1), .authority = sample_secret(129)};
     b->dir = tree_new();
     b->now_s = clock_wall_s();
     b->options = (struct daemon_options){.host = "127.0.0.1", .port = 0, .cells = CELLS};
-    b->ledger = ledger_open(b->dir.text, &keys, NULL);
-    tree_must(b->ledger && keyring_init(&b->keys, &keys) == 0, "ledger");
+    b->ledger = ledger_open(b->dir.text, &b->fleet, NULL);
+    tree_must(b->ledger && keyring_init(&b->keys, &b->fleet) == 0, "ledger");
     b->authority = key_id_of(&b->keys.authority_public);
     open_cells(b, NULL, 0);
     for (unsigned i = 0; i < AGENTS; i++)
-        make_agent(b, &b->agents[i], 33 + i);
+        make_agent(b, &b->agents[i], AGENT_SEED + i);
     return b;
 }
 
@@ -155,29 +158,36 @@ static void agent_message(void *context, const char *topic, struct span payload,
     a->messages++;
 }
 
-static void make_agent(struct bench *b, struct agent *a, unsigned seed)
+/* By the authority of now. */
+static void certify(struct bench *b, struct agent *a, unsigned seed)
 {
     struct buffer der = buffer_on(a->der, sizeof a->der);
-    struct mqtt_handler handler = {
-        .context = a, .up = agent_up, .down = agent_down, .message = agent_message};
     struct certificate c = {.use = CERTIFICATE_CLIENT,
                             .not_before_s = b->now_s - CERTIFICATE_SLACK_S,
                             .not_after_s = b->now_s + CERTIFICATE_LIFE_S,
                             .key = sample_public(seed)};
-    a->bench = b;
     a->secret = sample_secret(seed);
     a->id = key_id_of(&c.key);
     c.serial = certificate_agent_serial(&a->id, 0);
     snprintf(c.name, sizeof c.name, "%s", key_id_hex(&a->id).text);
     CU_ASSERT_EQUAL_FATAL(keyring_certificate(&b->keys, &c, &der), 0);
+    a->tls.tls.certificate = span_buffer(&der);
+}
+
+static void make_agent(struct bench *b, struct agent *a, unsigned seed)
+{
+    struct mqtt_handler handler = {
+        .context = a, .up = agent_up, .down = agent_down, .message = agent_message};
+    a->bench = b;
     a->tls = (struct mqtt_tls){.tls = {.authorities = &b->authority,
                                        .authority_count = 1,
-                                       .certificate = span_buffer(&der),
                                        .key = &a->secret,
                                        .now_s = b->now_s,
                                        .memory = &a->memory},
                                .folder = b->dir.text};
-    struct mqtt_options options = {.client_id = c.name, .keepalive_s = 60, .tls = &a->tls};
+    certify(b, a, seed);
+    struct key_id_hex name = key_id_hex(&a->id);
+    struct mqtt_options options = {.client_id = name.text, .keepalive_s = 60, .tls = &a->tls};
     a->mqtt = mqtt_new(&options, &handler);
     tree_must(a->mqtt != NULL, "agent");
 }
@@ -355,6 +365,110 @@ static void test_adopted_cells_learn_what_the_last_manager_could_not_tell(void)
     bench_free(b);
 }
 
+/* ---- another authority ---- */
+
+static void follow(struct bench *b, bool stolen)
+{
+    tree_must(keyring_draw_heir(&b->fleet, FLEET_AUTHORITY, stolen) == 0 &&
+                  succession_take(&b->fleet, b->now_s) == 0 &&
+                  keyring_init(&b->keys, &b->fleet) == 0,
+              "succession");
+}
+
+/* With an empty memory: nothing is resumed. */
+static void leaves(struct agent *a)
+{
+    mqtt_disconnect(a->mqtt);
+    memset(&a->memory, 0, sizeof a->memory);
+}
+
+static void test_planned_change_of_authority_disturbs_nobody(void)
+{
+    struct bench *b = bench_new();
+    all_agents_up(b);
+    pid_t pid = cells_info(b->cells, 0).pid;
+    follow(b, false);
+    cells_renew(b->cells, b->now_s);
+    for (unsigned i = 0; i < AGENTS; i++)
+        talks(b, &b->agents[i]);
+    /* Who knows only the old authority gets in by an old certificate … */
+    leaves(&b->agents[0]);
+    comes_in(b, &b->agents[0]);
+    /* … and by a new one, … */
+    leaves(&b->agents[1]);
+    certify(b, &b->agents[1], AGENT_SEED + 1);
+    comes_in(b, &b->agents[1]);
+    /* … as does who has learned of the new one. Both kinds can be revoked. */
+    struct key_id new = b->keys.authority_id;
+    b->agents[2].tls.tls.authorities = &new;
+    leaves(&b->agents[2]);
+    comes_in(b, &b->agents[2]);
+    CU_ASSERT_EQUAL(cells_info(b->cells, 0).pid, pid);
+    struct blocked_agent list[] = {blocked(b, 0), blocked(b, 1)};
+    unsigned downs[] = {b->agents[0].downs, b->agents[1].downs};
+    CU_ASSERT_EQUAL(cells_block(b->cells, list, 2, b->now_s, NULL), 0);
+    UNTIL(b->agents[0].downs > downs[0] && b->agents[1].downs > downs[1]);
+    for (unsigned i = 0; i < 2; i++) {
+        stays_out(b, &b->agents[i], 0);
+        CU_ASSERT_PTR_NOT_NULL(strstr(b->agents[i].reason, "revoked"));
+    }
+    talks(b, &b->agents[2]);
+    bench_free(b);
+}
+
+static void is_cut_and_kept_out(struct bench *b, struct agent *a)
+{
+    UNTIL(a->downs == 1);
+    UNTIL(all_up(b));
+    memset(&a->memory, 0, sizeof a->memory);
+    stays_out(b, a, 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(a->reason, "it is by another fleet"));
+}
+
+static void test_theft_of_the_authority_ends_all_that_it_let_in(void)
+{
+    struct bench *b = bench_new();
+    all_agents_up(b);
+    follow(b, true);
+    cells_renew(b->cells, b->now_s);
+    for (unsigned i = 0; i < AGENTS; i++)
+        is_cut_and_kept_out(b, &b->agents[i]);
+    certify(b, &b->agents[0], AGENT_SEED);
+    comes_in(b, &b->agents[0]);
+    talks(b, &b->agents[0]);
+    bench_free(b);
+}
+
+static void test_elders_certificates_let_in_until_its_time_is_over(void)
+{
+    struct bench *b = bench_new();
+    all_agents_up(b);
+    follow(b, false);
+    cells_renew(b->cells, b->now_s);
+    talks(b, &b->agents[0]);
+    succession_close(&b->fleet, &b->fleet.elders[0].id);
+    CU_ASSERT_EQUAL(keyring_init(&b->keys, &b->fleet), 0);
+    cells_renew(b->cells, b->now_s);
+    is_cut_and_kept_out(b, &b->agents[0]);
+    certify(b, &b->agents[0], AGENT_SEED);
+    comes_in(b, &b->agents[0]);
+    bench_free(b);
+}
+
+/* The manager was killed between its commit and its telling the brokers. */
+static void test_adopted_cells_cut_off_whom_the_stolen_authority_let_in(void)
+{
+    struct bench *b = bench_new();
+    all_agents_up(b);
+    struct cells *before = b->cells;
+    follow(b, true);
+    open_cells(b, NULL, 0);
+    for (unsigned i = 0; i < AGENTS; i++)
+        is_cut_and_kept_out(b, &b->agents[i]);
+    cells_close(before);
+    bench_free(b);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_agents_connect_with_certificates_and_talk),
     TEST(test_blocked_agent_is_cut_off_and_others_are_not),
@@ -362,6 +476,10 @@ static const struct suite_test tests[] = {
     TEST(test_block_that_fails_is_done_by_the_next_try),
     TEST(test_renewed_certificates_disturb_nobody),
     TEST(test_adopted_cells_learn_what_the_last_manager_could_not_tell),
+    TEST(test_planned_change_of_authority_disturbs_nobody),
+    TEST(test_theft_of_the_authority_ends_all_that_it_let_in),
+    TEST(test_elders_certificates_let_in_until_its_time_is_over),
+    TEST(test_adopted_cells_cut_off_whom_the_stolen_authority_let_in),
 };
 
 SUITE_MAIN("cells", tests)

@@ -2,7 +2,7 @@
 #include "manager/kit.h"
 
 #include "manager/broker_config.h"
-#include "manager/certificates.h"
+#include "manager/succession.h"
 #include "test/samples.h"
 #include "test/suite.h"
 #include "test/tree.h"
@@ -225,6 +225,24 @@ static void test_what_cannot_be_written_into_a_kit_is_named(void)
     bench_free(b);
 }
 
+/* Mosquitto would let stay whom the stolen authority's certificates have let in. */
+static void test_after_a_theft_of_the_authority_the_broker_has_to_start_anew(void)
+{
+    struct bench *b = bench_new();
+    struct fleet_keys keys = *ledger_keys(b->ledger);
+    CU_ASSERT_EQUAL(write_at(b, NOW_S), KIT_START_ANEW);
+    for (int stolen = 0; stolen < 2; stolen++) {
+        tree_must(keyring_draw_heir(&keys, FLEET_AUTHORITY, stolen) == 0 &&
+                      succession_take(&keys, NOW_S) == 0 &&
+                      ledger_set_keys(b->ledger, &keys, NULL) == 0 &&
+                      ledger_commit(b->ledger, NULL) == 0,
+                  "succession");
+        CU_ASSERT_EQUAL(write_at(b, NOW_S), stolen ? KIT_START_ANEW : KIT_READ_AGAIN);
+        CU_ASSERT_EQUAL(write_at(b, NOW_S), KIT_SAME);
+    }
+    bench_free(b);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_configuration_is_a_cells_without_the_managers_socket),
     TEST(test_it_listens_everywhere_unless_it_is_told_where),
@@ -233,6 +251,7 @@ static const struct suite_test tests[] = {
     TEST(test_it_changes_with_certificates_and_with_who_is_blocked_and_else_never),
     TEST(test_who_was_replaced_and_who_was_revoked_are_both_kept_out),
     TEST(test_what_cannot_be_written_into_a_kit_is_named),
+    TEST(test_after_a_theft_of_the_authority_the_broker_has_to_start_anew),
 };
 
 SUITE_MAIN("kit", tests)

@@ -15,7 +15,7 @@ static const struct manager_limits LIMITS = {
 
 static struct fleet_keys sample_keys(void)
 {
-    struct fleet_keys keys = {.next = sample_secret(3)};
+    struct fleet_keys keys = {.heirs[FLEET_ONLINE].secret = sample_secret(3)};
     sample_fill(keys.fleet, sizeof keys.fleet, 7);
     keys.signing = sample_secret(1);
     keys.authority = sample_secret(2);
@@ -605,6 +605,106 @@ static void test_rows_that_contradict_each_other_are_damage(void)
     tree_free(&dir);
 }
 
+/* ---- keys that are no more ---- */
+
+static struct elder sample_elder(unsigned seed, bool kept)
+{
+    struct elder e = {.since_s = 1000 + seed, .until_s = 2000 + seed, .stolen = !kept};
+    sample_fill(e.id.bytes, sizeof e.id.bytes, (uint8_t)seed);
+    if (kept)
+        e.secret = sample_secret(seed);
+    e.own_len = 374;
+    e.cross_len = CERTIFICATE_MAX;
+    sample_fill(e.own, e.own_len, (uint8_t)(seed + 1));
+    sample_fill(e.cross, e.cross_len, (uint8_t)(seed + 2));
+    return e;
+}
+
+static void set_keys(struct ledger *l, const struct fleet_keys *keys)
+{
+    struct errmsg em = {.text = ""};
+    tree_must(ledger_set_keys(l, keys, &em) == 0, em.text);
+}
+
+static void test_elders_and_heirs_are_kept(void)
+{
+    struct tree_path dir = tree_new();
+    struct fleet_keys keys = sample_keys();
+    struct ledger *l = open_well(&dir);
+    keys.heirs[FLEET_AUTHORITY] = (struct heir){.secret = sample_secret(9), .stolen = true};
+    keys.elder_count = 2;
+    keys.elders[0] = sample_elder(40, true);
+    keys.elders[1] = sample_elder(60, false);
+    set_keys(l, &keys);
+    commit(l);
+    ledger_close(l);
+    l = open_well(&dir);
+    const struct fleet_keys *back = ledger_keys(l);
+    CU_ASSERT_EQUAL(back->elder_count, 2);
+    CU_ASSERT_TRUE(back->heirs[FLEET_AUTHORITY].stolen && !back->heirs[FLEET_ONLINE].stolen);
+    CU_ASSERT_EQUAL(memcmp(back->heirs, keys.heirs, sizeof keys.heirs), 0);
+    for (int i = 0; i < 2; i++) {
+        const struct elder *e = &keys.elders[i], *b = &back->elders[i];
+        CU_ASSERT_TRUE(key_id_equal(&b->id, &e->id));
+        CU_ASSERT_TRUE(b->since_s == e->since_s && b->until_s == e->until_s);
+        CU_ASSERT_EQUAL(b->stolen, e->stolen);
+        CU_ASSERT_EQUAL(memcmp(&b->secret, &e->secret, sizeof e->secret), 0);
+        CU_ASSERT_TRUE(span_equal(span_of(b->own, b->own_len), span_of(e->own, e->own_len)));
+        CU_ASSERT_TRUE(
+            span_equal(span_of(b->cross, b->cross_len), span_of(e->cross, e->cross_len)));
+    }
+    ledger_close(l);
+    tree_free(&dir);
+}
+
+/* In the database or in the log beside it. */
+static bool stands_on_disk(const struct tree_path *dir, const struct secret_key *secret)
+{
+    static const char *const names[] = {"manager.db", "manager.db-wal"};
+    static uint8_t room[8 << 20];
+    bool found = false;
+    for (int i = 0; i < 2; i++) {
+        struct buffer b = buffer_on(room, sizeof room);
+        struct tree_path path = tree_join(dir, names[i]);
+        if (file_read(path.text, &b, NULL) == 0)
+            found |= memmem(b.data, b.len, secret->bytes, SECRET_KEY_LEN) != NULL;
+    }
+    return found;
+}
+
+static void test_keys_that_are_no_more_are_wiped_from_the_files(void)
+{
+    struct tree_path dir = tree_new(), copy = tree_join(&dir, "copy");
+    struct fleet_keys keys = sample_keys();
+    struct secret_key old; /* unlike all that counts up in the samples */
+    for (uint8_t i = 0; i < SECRET_KEY_LEN; i++)
+        old.bytes[i] = (uint8_t)(200 - 3 * i);
+    struct ledger *l = open_well(&dir);
+    keys.authority = old;
+    set_keys(l, &keys);
+    commit(l);
+    for (unsigned i = 0; i < 200; i++) /* until it has been moved about in its page */
+        ledger_set(l, LEDGER_PORT + i % 40, (int64_t)i << i % 40, NULL);
+    keys.elder_count = 1;
+    keys.elders[0] = sample_elder(40, false);
+    keys.elders[0].secret = old;
+    keys.authority = sample_secret(78);
+    set_keys(l, &keys);
+    commit(l);
+    CU_ASSERT_TRUE(stands_on_disk(&dir, &old));
+
+    keys.elders[0].secret = (struct secret_key){0};
+    set_keys(l, &keys);
+    CU_ASSERT_TRUE(stands_on_disk(&dir, &old));
+    commit(l);
+    CU_ASSERT_FALSE(stands_on_disk(&dir, &old));
+    CU_ASSERT_TRUE(stands_on_disk(&dir, &keys.authority));
+    CU_ASSERT_EQUAL(ledger_copy(dir.text, copy.text, NULL), 0);
+    CU_ASSERT_FALSE(stands_on_disk(&copy, &old));
+    ledger_close(l);
+    tree_free(&dir);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_every_row_comes_back),
     TEST(test_what_was_not_committed_is_gone),
@@ -620,6 +720,8 @@ static const struct suite_test tests[] = {
     TEST(test_any_overwritten_page_is_noticed_or_harmless),
     TEST(test_other_databases_and_versions_are_refused),
     TEST(test_rows_that_contradict_each_other_are_damage),
+    TEST(test_elders_and_heirs_are_kept),
+    TEST(test_keys_that_are_no_more_are_wiped_from_the_files),
 };
 
 SUITE_MAIN("ledger", tests)
