@@ -33,7 +33,6 @@ static const char MUTUAL[] = "cafile " BROKER_CA_FILE "\n"
                              "require_certificate true\n"
                              "use_identity_as_username true\n"
                              "use_username_as_clientid true\n"
-                             "allow_anonymous false\n"
                              "acl_file " BROKER_ACL_FILE "\n"
                              "max_qos 1\n";
 
@@ -42,9 +41,10 @@ static const char STRANGERS[] = "allow_anonymous true\n"
                                 "max_qos 1\n";
 
 /*
- * Patterns only: `topic` lines hold for a client without a user's name, and of those that stand
- * below `user` Mosquitto looks at the denials first. Reading is refused when a message would be
- * delivered; anybody may subscribe to anything.
+ * Patterns for agents: of `topic` lines below `user` Mosquitto looks at the denials first, and
+ * those above hold for a client without a user's name: at a cell that is the manager on its Unix
+ * socket, since a certificate always has one. Reading is refused when a message would be delivered;
+ * anybody may subscribe to anything.
  */
 #define RIGHTS_OF_AGENTS                                                                           \
     "pattern write dl1/up/+/%u\n"                                                                  \
@@ -54,7 +54,8 @@ static const char STRANGERS[] = "allow_anonymous true\n"
     "pattern read dl1/trust/#\n"
 
 static const char *const RIGHTS[] = {
-    [BROKER_CELL] = RIGHTS_OF_AGENTS,
+    [BROKER_CELL] = RIGHTS_OF_AGENTS "topic readwrite #\n"
+                                     "topic readwrite $SYS/#\n",
     [BROKER_FOREIGN] = RIGHTS_OF_AGENTS "user " PASS_MANAGER "\n"
                                         "topic readwrite dl1/#\n",
     [BROKER_DOOR] = "pattern write dl1/join/+\n"
@@ -80,12 +81,16 @@ static int fits(const struct buffer *out);
 /*
  * A retained message is the manager's, or of no use; Mosquitto would look whether who wrote it may
  * still write, and forgets over a restart what it knows of clients on Unix sockets.
+ *
+ * Settings per listener would keep manager and agents apart better. But from 2.0.12 on Mosquitto
+ * then forgets with a connection what its listener allows, and drops what it should keep for a
+ * manager that is away (its issue 2618). At the door nothing has to wait.
  */
 int broker_config_write(const struct broker_options *o, const char *user, struct buffer *out)
 {
     PUT(out,
         "# Written by dunlin-manager: edits do not last.\n"
-        "per_listener_settings true\n"
+        "per_listener_settings %s\n"
         "check_retain_source false\n"
         "pid_file pid\n"
         "user %s\n"
@@ -94,7 +99,7 @@ int broker_config_write(const struct broker_options *o, const char *user, struct
         "log_type notice\n"
         "connection_messages false\n"
         "allow_duplicate_messages true\n",
-        user, LOGS[o->kind]);
+        o->kind == BROKER_DOOR ? "true" : "false", user, LOGS[o->kind]);
     put_limits(o, out);
     put_public(o, out);
     if (o->kind != BROKER_FOREIGN)
@@ -147,7 +152,8 @@ static void put_public(const struct broker_options *o, struct buffer *out)
     if (o->kind == BROKER_DOOR)
         PUT(out, "%s", STRANGERS);
     else
-        PUT(out, "%s", o->plain ? "allow_anonymous true\n" : MUTUAL);
+        PUT(out, "%s%s", o->plain ? "" : MUTUAL,
+            o->kind == BROKER_FOREIGN ? "allow_anonymous false\n" : "");
 }
 
 static void advance(struct buffer *out, int len)
