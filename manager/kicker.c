@@ -75,11 +75,16 @@ void kicker_free(struct kicker *k)
 /* So much that everybody may have to be kicked again. */
 int kicker_add(struct kicker *k, const struct blocked_agent *agent)
 {
-    size_t all = k->fresh.count + k->again.count + 1;
+    size_t all = kicker_count(k) + 1;
     if (line_reserve(&k->fresh, all) < 0 || line_reserve(&k->again, all) < 0)
         return ERR_NO_MEMORY;
     line_push(&k->fresh, &(struct kick){.agent = *agent});
     return 0;
+}
+
+size_t kicker_count(const struct kicker *k)
+{
+    return k->fresh.count + k->again.count;
 }
 
 void kicker_hold(struct kicker *k, bool hold)
@@ -212,7 +217,7 @@ static void kicked(struct kicker *k, uint64_t now_ms)
 {
     struct kick kick = *line_at(k->turn, 0);
     line_pop(k->turn);
-    if (kick.times++ == 0)
+    if (kick.times++ == 0 && !kick.refused)
         log_event(LOG_INFO, "agent-kicked", "url=%s agent=%s", k->url,
                   key_id_hex(&kick.agent.id).text);
     leave(k);
@@ -225,12 +230,13 @@ static void kicked(struct kicker *k, uint64_t now_ms)
     }
 }
 
+/* Those of before, whom it refused all along, are no news. */
 static void kicked_on_others(struct kicker *k, struct kick *kick, uint64_t now_ms)
 {
     k->retry_at_ms = now_ms + KICKER_PACE_MS;
     if (kick->refused) {
-        log_event(LOG_INFO, "agent-shut-out", "url=%s agent=%s", k->url,
-                  key_id_hex(&kick->agent.id).text);
+        log_event(kick->times > 1 ? LOG_INFO : LOG_DEBUG, "agent-shut-out", "url=%s agent=%s",
+                  k->url, key_id_hex(&kick->agent.id).text);
         k->outdated = false;
         return;
     }

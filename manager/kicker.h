@@ -41,6 +41,8 @@ void kicker_free(struct kicker *k);
 
 /* Puts one more into the line, which has room for every agent there is. ERR_NO_MEMORY. */
 int kicker_add(struct kicker *k, const struct blocked_agent *agent);
+/* How many are in line, for the first time or for another. */
+size_t kicker_count(const struct kicker *k);
 /* The broker can't be reached: nobody is tried until it can. */
 void kicker_hold(struct kicker *k, bool hold);
 
