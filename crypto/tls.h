@@ -11,7 +11,7 @@
 
 #include "crypto/certificate.h"
 
-/* A fleet has one authority, and two or three while one follows another. */
+/* A fleet names one authority, and has room for more; the manager believes those before it, too. */
 #define TLS_AUTHORITIES_MAX 4
 /* What the library writes of a session: the broker's certificate and a few dozen bytes, or a ticket
  * of TLS 1.3 with our own certificate in it. */

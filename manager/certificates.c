@@ -246,21 +246,35 @@ static int write_authorities(const struct keyring *k, uint64_t now_s, struct buf
     return rv;
 }
 
-/* A certificate of the old file that the new one hasn't got. */
+/* The authority's own certificate of one period is as good as that of the next: it has the same
+ * key.
+ */
+static int write_known(const struct keyring *k, uint64_t now_s, struct buffer *ca)
+{
+    uint8_t room[CERTIFICATE_MAX];
+    struct buffer before = buffer_on(room, sizeof room);
+    int rv = write_authorities(k, now_s, ca);
+    if (rv == 0)
+        rv = certificates_authority(k, now_s - CERTIFICATES_AUTHORITY_PERIOD_S, &before);
+    return rv < 0 ? rv : certificate_pem(span_buffer(&before), ca);
+}
+
+/* A certificate of the old file that isn't known any more. */
 bool certificates_drop(const struct keyring *k, uint64_t now_s, const char *folder)
 {
     static const char begin[] = "-----BEGIN";
-    char path[FILE_PATH_MAX], new_text[AUTHORITIES_TEXT_MAX], old_text[AUTHORITIES_TEXT_MAX + 1];
-    struct buffer new = buffer_on(new_text, sizeof new_text);
+    char path[FILE_PATH_MAX], old_text[AUTHORITIES_TEXT_MAX + 1];
+    char known_text[AUTHORITIES_TEXT_MAX + CERTIFICATE_PEM_MAX];
+    struct buffer known = buffer_on(known_text, sizeof known_text);
     struct buffer old = buffer_on(old_text, sizeof old_text - 1);
     if (file_path(path, NULL, "%s/" BROKER_CA_FILE, folder) < 0 ||
-        file_read(path, &old, NULL) < 0 || write_authorities(k, now_s, &new) < 0)
+        file_read(path, &old, NULL) < 0 || write_known(k, now_s, &known) < 0)
         return false;
     old_text[old.len] = '\0';
     for (const char *at = strstr(old_text, begin), *next; at; at = next) {
         next = strstr(at + 1, begin);
         size_t len = next ? (size_t)(next - at) : strlen(at);
-        if (!memmem(new.data, new.len, at, len))
+        if (!memmem(known.data, known.len, at, len))
             return true;
     }
     return false;

@@ -440,7 +440,7 @@ static bool get_key(struct ledger *l, unsigned key, uint8_t *out, size_t len)
 
 static bool get_heir(struct ledger *l, enum fleet_key which)
 {
-    uint8_t bytes[HEIR_LEN];
+    uint8_t bytes[HEIR_LEN] = {0};
     struct heir *h = &l->keys.heirs[which];
     if (!get_key(l, META_HEIRS + which, bytes, HEIR_LEN))
         return false;

@@ -27,7 +27,7 @@ int succession_take(struct fleet_keys *keys, uint64_t now_s)
 static int leave(const struct keyring *k, const struct keyring_heir *heir, uint64_t now_s,
                  struct elder *e)
 {
-    struct certificate c;
+    struct certificate c = {.name = ""};
     struct buffer own = buffer_on(e->own, sizeof e->own);
     struct buffer cross = buffer_on(e->cross, sizeof e->cross);
     int rv = heir->drawn ? certificates_authority(k, now_s, &own) : ERR_CRYPTO;

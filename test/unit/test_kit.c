@@ -246,6 +246,14 @@ static void test_after_a_theft_of_the_authority_the_broker_has_to_start_anew(voi
     bench_free(b);
 }
 
+static void test_the_authoritys_next_certificate_makes_nobody_start_anew(void)
+{
+    struct bench *b = bench_new();
+    CU_ASSERT_EQUAL(write_at(b, NOW_S), KIT_START_ANEW);
+    CU_ASSERT_EQUAL(write_at(b, NOW_S + CERTIFICATES_AUTHORITY_PERIOD_S), KIT_READ_AGAIN);
+    bench_free(b);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_configuration_is_a_cells_without_the_managers_socket),
     TEST(test_it_listens_everywhere_unless_it_is_told_where),
@@ -254,6 +262,7 @@ static const struct suite_test tests[] = {
     TEST(test_it_changes_with_certificates_and_with_who_is_blocked_and_else_never),
     TEST(test_who_was_replaced_and_who_was_revoked_are_both_kept_out),
     TEST(test_what_cannot_be_written_into_a_kit_is_named),
+    TEST(test_the_authoritys_next_certificate_makes_nobody_start_anew),
     TEST(test_after_a_theft_of_the_authority_the_broker_has_to_start_anew),
 };
 
