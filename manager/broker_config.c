@@ -44,10 +44,11 @@ static const char STRANGERS[] = "allow_anonymous true\n"
  * Patterns for agents: of `topic` lines below `user` Mosquitto looks at the denials first, and
  * those above hold for a client without a user's name: at a cell that is the manager on its Unix
  * socket, since a certificate always has one. Reading is refused when a message would be delivered;
- * anybody may subscribe to anything.
+ * anybody may subscribe to anything. Agents write to one topic without a wildcard, since Mosquitto
+ * retains what anybody may write, on as many topics as there are.
  */
 #define RIGHTS_OF_AGENTS                                                                           \
-    "pattern write dl1/up/+/%u\n"                                                                  \
+    "pattern write dl1/up/%u\n"                                                                    \
     "pattern read dl1/agent/%u/#\n"                                                                \
     "pattern read dl1/cohort/+/+\n"                                                                \
     "pattern read dl1/chunk/+\n"                                                                   \

@@ -37,7 +37,7 @@ struct cell_publication {
 
 struct cell_handler {
     void *context;
-    /* A message on dl1/up/+/+. It is acknowledged by the cell_service after this one:
+    /* A message on dl1/up/+. It is acknowledged by the cell_service after this one:
      * what the caller commits in between is durable first. */
     void (*message)(void *context, const char *topic, struct span payload);
     /* The first publication of the lane behind serial `after`, borrowed until the next call. 1, 0

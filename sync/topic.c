@@ -19,13 +19,6 @@ static struct topic format_name(const char *before, struct span bytes, const cha
     return t;
 }
 
-static struct topic format_up(const struct key_id *agent)
-{
-    char before[sizeof "dl1/up/00/"];
-    snprintf(before, sizeof before, "dl1/up/%02x/", agent->bytes[0]);
-    return format_name(before, span_of(agent->bytes, KEY_ID_LEN), "");
-}
-
 static struct topic format_lane(const struct cohort_key *cohort, uint32_t lane)
 {
     char after[sizeof "/4294967295"];
@@ -52,7 +45,7 @@ struct topic topic_make(const struct topic_name *name)
     case TOPIC_JOINED:
         return format_name("dl1/joined/", join, "");
     case TOPIC_UP:
-        return format_up(&name->agent);
+        return format_name("dl1/up/", agent, "");
     case TOPIC_COHORT_HEAD:
         return format_lane(&name->cohort, name->lane);
     case TOPIC_COHORT_DOC:
@@ -118,14 +111,6 @@ static bool eat_number(const char **at, uint32_t max, uint32_t *number)
     return *at > start && !leading_zero && value <= max;
 }
 
-static bool read_up(const char **at, struct topic_name *n)
-{
-    uint8_t shard;
-    n->kind = TOPIC_UP;
-    return eat_hex(at, &shard, 1) && eat(at, "/") && eat_hex(at, n->agent.bytes, KEY_ID_LEN) &&
-           shard == n->agent.bytes[0];
-}
-
 static bool read_cohort(const char **at, struct topic_name *n)
 {
     if (!eat_hex(at, n->cohort.bytes, COHORT_KEY_LEN) || !eat(at, "/"))
@@ -162,8 +147,10 @@ static bool read_name(const char **at, struct topic_name *n)
 {
     if (!eat(at, "dl1/"))
         return false;
-    if (eat(at, "up/"))
-        return read_up(at, n);
+    if (eat(at, "up/")) {
+        n->kind = TOPIC_UP;
+        return eat_hex(at, n->agent.bytes, KEY_ID_LEN);
+    }
     if (eat(at, "chunk/")) {
         n->kind = TOPIC_CHUNK;
         return eat_hex(at, n->chunk.bytes, DIGEST_LEN);

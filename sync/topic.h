@@ -30,7 +30,7 @@ enum topic_kind {
     TOPIC_OTHER,
     TOPIC_JOIN,              /* dl1/join/<jid> */
     TOPIC_JOINED,            /* dl1/joined/<jid> */
-    TOPIC_UP,                /* dl1/up/<shard>/<agent id> */
+    TOPIC_UP,                /* dl1/up/<agent id> */
     TOPIC_COHORT_HEAD,       /* dl1/cohort/<key>/<lane> */
     TOPIC_COHORT_DOC,        /* dl1/cohort/<key>/doc */
     TOPIC_AGENT_HEAD,        /* dl1/agent/<agent id>/head */
@@ -58,9 +58,9 @@ struct topic topic_make(const struct topic_name *name);
 /* Never fails: what is no topic of ours is TOPIC_OTHER. */
 struct topic_name topic_read(const char *text);
 
-/* What the manager subscribes to: "dl1/join/+" and "dl1/up/+/+". */
+/* What the manager subscribes to: "dl1/join/+" and "dl1/up/+". */
 #define TOPIC_ALL_JOINS "dl1/join/+"
-#define TOPIC_ALL_UP "dl1/up/+/+"
+#define TOPIC_ALL_UP "dl1/up/+"
 
 /* An agent's lane among 2^lanes_log2: the low bits of its id's last two bytes. */
 uint32_t topic_lane(const struct key_id *agent, unsigned lanes_log2);

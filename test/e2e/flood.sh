@@ -23,7 +23,7 @@ flooder()
     else
         set -- -h 127.0.0.1 -p "$(join_url | sed 's/.*://')"
     fi
-    yes "$WORK" | tr -dc 'a-z\n' | mosquitto_pub "$@" -t "dl1/up/$(echo "$id1" | cut -c 1-2)/$id1" -q 0 -l -i "$id1-flooder" \
+    yes "$WORK" | tr -dc 'a-z\n' | mosquitto_pub "$@" -t "dl1/up/$id1" -q 0 -l -i "$id1-flooder" \
         >/dev/null 2>&1 &
     echo $! >"$WORK/flooder.pid"
 }

@@ -135,8 +135,8 @@ rolls()
 topics()
 {
     cat "$WORK/topics"
-    for name in "join/0123456789abcdef" join/x join/ "joined/0123456789abcdef" "up/$shard/$id1" "up/zz/$id1" \
-        "up/00/$id1" "up/$shard/x" "up/00/00000000000000000000000000000000" up/ "cohort/0123456789abcdef/0" \
+    for name in "join/0123456789abcdef" join/x join/ "joined/0123456789abcdef" "up/$id1" "up/zz" \
+        "up/00/$id1" "up/$id1/x" "up/00000000000000000000000000000000" up/ "cohort/0123456789abcdef/0" \
         "cohort/0123456789abcdef/doc" "cohort/0123456789abcdef/4097" "agent/$id1/head" "agent/$id1/doc" \
         "chunk/$(printf %064d 0)" chunk/x cell/probe cell/control cell/bulk cell/x x; do
         echo "dl1/$name"
@@ -179,12 +179,12 @@ wait_for_publishers()
 replays()
 {
     step "reports and requests that were overheard: replayed, altered, in another's name"
-    listen "dl1/up/+/$id1" status
+    listen "dl1/up/$id1" status
     kill_agent 1 -TERM
     within 10 online 1 || fail "agent 1 did not say good-bye"
     heard status
     cp "$WORK/status" "$WORK/will"
-    listen "dl1/up/+/$id1" status
+    listen "dl1/up/$id1" status
     start_agent 1
     heard status
     within 20 online 2 || fail "agent 1 does not come back"
@@ -194,8 +194,8 @@ replays()
     look && publish "$topic" "$WORK/status" && rises replayed
     look && publish "$topic" "$WORK/status" -r && rises replayed
     look && publish "$topic" "$WORK/will" && rises replayed
-    look && publish "dl1/up/$(echo "$id2" | cut -c 1-2)/$id2" "$WORK/status" && rises forged
-    look && publish "dl1/up/ff/$id1" "$WORK/status" && sleep 0.5
+    look && publish "dl1/up/$id2" "$WORK/status" && rises forged
+    look && publish "dl1/up/00/$id1" "$WORK/status" && sleep 0.5
     flipped "$WORK/status"
     look && publish "$topic" "$WORK/status.flipped" && rises forged
     look && head -c 20 "$WORK/status" >"$WORK/cut" && publish "$topic" "$WORK/cut" && rises malformed
@@ -329,7 +329,6 @@ mkdir -p "$WORK/app"
 rolls 1 1 2
 within 20 online 2 || fail "not all agents are online"
 id1=$(agent 1 .id) id2=$(agent 2 .id)
-shard=$(echo "$id1" | cut -c 1-2)
 retained "dl1/#" >"$WORK/topics"
 [ "$(wc -l <"$WORK/topics")" -gt 8 ] || fail "the broker retains only: $(cat "$WORK/topics")"
 remember

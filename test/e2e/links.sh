@@ -81,7 +81,7 @@ link = context.wrap_socket(socket.create_connection(("127.0.0.1", int(port))))
 open(wake + ".ready", "w").close()
 while not os.path.exists(wake):
     time.sleep(0.05)
-topic = ("dl1/up/%s/%s" % (agent[:2], agent)).encode()
+topic = ("dl1/up/%s" % agent).encode()
 try:
     link.sendall(b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x3c\x00\x00")
     link.settimeout(2)
@@ -103,7 +103,7 @@ adoption()
     listen 2
     pids=$(broker_pids) doors=$(door_pid)
     kill_manager -9
-    mosquitto_pub --unix "$FLEET/cells/0/sock" -q 1 -t "dl1/up/$(id 2 | cut -c 1-2)/$(id 2)" -m 'while it is away'
+    mosquitto_pub --unix "$FLEET/cells/0/sock" -q 1 -t "dl1/up/$(id 2)" -m 'while it is away'
     start_manager --advertise fleet.example.org
     [ "$(broker_pids)" = "$pids" ] || fail "the cell was started anew"
     [ "$(door_pid)" = "$doors" ] || fail "the door was started anew"
@@ -121,20 +121,20 @@ shut_out()
     session -sess_out "$WORK/session" | grep -q 'Cipher is ECDHE' || fail "no session"
     session -sess_in "$WORK/session" | grep -q '^Reused' || fail "sessions are not resumed"
     sleeper
-    mosquitto_sub --unix "$FLEET/cells/0/sock" -v -t 'dl1/up/+/+' >"$WORK/up.heard" &
+    mosquitto_sub --unix "$FLEET/cells/0/sock" -v -t 'dl1/up/+' >"$WORK/up.heard" &
     echo $! >"$WORK/observer.pid"
     began_ms=$(date +%s%3N)
     dunlin agent revoke 1 >/dev/null || fail "agent 1 is not revoked"
     within 5 grep -q 'agent-kicked.*agent='"$(id 1)" "$WORK/manager.log" || fail "agent 1 is not kicked"
     echo "revoked and kicked after $(($(date +%s%3N) - began_ms)) ms"
     within 5 dropped || fail "client 1 is still connected: $(cat "$WORK/client1.heard")"
-    if mosquitto_pub $(as agent1) -q 1 -t "dl1/up/$(id 1 | cut -c 1-2)/$(id 1)" -m again 2>/dev/null; then
+    if mosquitto_pub $(as agent1) -q 1 -t "dl1/up/$(id 1)" -m again 2>/dev/null; then
         fail "agent 1 comes in again"
     fi
     ! session -sess_in "$WORK/session" | grep -q '^Reused' || fail "agent 1's old session is resumed"
     touch "$WORK/wake"
     within 10 test -f "$WORK/wake.done" || fail "the sleeper sleeps on"
-    mosquitto_pub --unix "$FLEET/cells/0/sock" -q 1 -t dl1/up/00/last -m last
+    mosquitto_pub --unix "$FLEET/cells/0/sock" -q 1 -t dl1/up/last -m last
     within 5 grep -q last "$WORK/up.heard" || fail "the observer hears nothing"
     ! grep -q "$(id 1)" "$WORK/up.heard" || fail "agent 1 still says: $(cat "$WORK/up.heard")"
     hears 1 secret || true
@@ -157,8 +157,8 @@ stays_out()
     kill_manager -9
     kill_brokers
     start_manager
-    within 20 mosquitto_pub $(as agent2) -q 1 -t "dl1/up/$(id 2 | cut -c 1-2)/$(id 2)" -m x || fail "agent 2 is kept out"
-    if mosquitto_pub $(as agent1) -q 1 -t "dl1/up/$(id 1 | cut -c 1-2)/$(id 1)" -m x 2>/dev/null; then
+    within 20 mosquitto_pub $(as agent2) -q 1 -t "dl1/up/$(id 2)" -m x || fail "agent 2 is kept out"
+    if mosquitto_pub $(as agent1) -q 1 -t "dl1/up/$(id 1)" -m x 2>/dev/null; then
         fail "agent 1 comes in again"
     fi
     kill_process client2 -TERM

@@ -605,7 +605,7 @@ static size_t visit(struct proxy *p, bool resumed, enum leaving leaving)
     CU_ASSERT_STRING_EQUAL(mqtt_tls_version(c->mqtt), version);
     CU_ASSERT_EQUAL(mqtt_resumed(c->mqtt), resumed);
     CU_ASSERT_TRUE(mqtt_subscribe(c->mqtt, topics, 2, 1) > 0);
-    publish(c, "dl1/up/01/0123456789abcdef0123456789abcdef", span_of(status, sizeof status), false);
+    publish(c, "dl1/up/0123456789abcdef0123456789abcdef", span_of(status, sizeof status), false);
     WAIT(c->answers == 1);
     size_t bytes = p->flows[PROXY_UP].bytes + p->flows[PROXY_DOWN].bytes;
     if (leaving == BY_THE_BROKER) {

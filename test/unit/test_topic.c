@@ -17,7 +17,7 @@ static const struct {
 } ours[] = {
     {TOPIC_JOIN, "dl1/join/" JOIN},
     {TOPIC_JOINED, "dl1/joined/" JOIN},
-    {TOPIC_UP, "dl1/up/a0/" AGENT},
+    {TOPIC_UP, "dl1/up/" AGENT},
     {TOPIC_COHORT_HEAD, "dl1/cohort/" COHORT "/0"},
     {TOPIC_COHORT_HEAD, "dl1/cohort/" COHORT "/4095"},
     {TOPIC_COHORT_DOC, "dl1/cohort/" COHORT "/doc"},
@@ -43,7 +43,7 @@ static void test_fields_are_read_from_the_text(void)
 {
     struct key_id agent = sample_agent();
     struct cohort_key cohort = sample_cohort();
-    struct topic_name name = topic_read("dl1/up/a0/" AGENT);
+    struct topic_name name = topic_read("dl1/up/" AGENT);
     CU_ASSERT_TRUE(key_id_equal(&name.agent, &agent));
     name = topic_read("dl1/cohort/" COHORT "/17");
     CU_ASSERT_EQUAL(memcmp(&name.cohort, &cohort, sizeof cohort), 0);
@@ -76,10 +76,10 @@ static void test_what_is_not_ours_is_other(void)
         "dl1/join/d0d1d2d3d4d5d6",
         "dl1/join/d0d1d2d3d4d5d6d7d8",
         "dl1/join/" JOIN "/",
-        "dl1/up/a1/" AGENT,
-        "dl1/up/A0/" AGENT,
-        "dl1/up/" AGENT,
-        "dl1/up/a0/" AGENT "/x",
+        "dl1/up/",
+        "dl1/up/a0/" AGENT,
+        "dl1/up/A0a1a2a3a4a5a6a7a8a9aaabacadaeaf",
+        "dl1/up/" AGENT "/x",
         "dl1/cohort/" COHORT,
         "dl1/cohort/" COHORT "/",
         "dl1/cohort/" COHORT "/00",
