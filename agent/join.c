@@ -62,6 +62,7 @@ static void wait_for_operator(struct joining *j);
 static void take_hint(struct joining *j, enum joined_code code);
 static int accept_answer(struct joining *j, struct joined *answer);
 static int check_answer(const struct joining *j, const struct joined *answer);
+static uint64_t first_bound_ms(const struct joining *j);
 static void back_off(struct joining *j, uint64_t at_least_ms);
 static void say(struct joining *j, const char *text);
 static void print_identity(const char *verb, const struct store *s);
@@ -376,7 +377,7 @@ static void take_hint(struct joining *j, enum joined_code code)
     say(j, text);
     if (j->hints >= JOIN_HINTS)
         j->result = errmsg_set(j->em, ERR_REFUSED, "%s", text);
-    j->due_ms = clock_monotonic_ms() + rng_below(&j->rng, JOIN_BACKOFF_MS);
+    j->due_ms = clock_monotonic_ms() + rng_below(&j->rng, first_bound_ms(j));
 }
 
 static int accept_answer(struct joining *j, struct joined *answer)
@@ -423,10 +424,15 @@ static int check_answer(const struct joining *j, const struct joined *answer)
 
 /* ---- small things ---- */
 
+static uint64_t first_bound_ms(const struct joining *j)
+{
+    return j->options->backoff_ms ? j->options->backoff_ms : JOIN_BACKOFF_MS;
+}
+
 /* Full jitter (Brooker, "Exponential Backoff And Jitter", 2015). */
 static void back_off(struct joining *j, uint64_t at_least_ms)
 {
-    uint64_t bound = (uint64_t)JOIN_BACKOFF_MS << (j->waits < 6 ? j->waits : 6);
+    uint64_t bound = first_bound_ms(j) << (j->waits < 6 ? j->waits : 6);
     if (bound > JOIN_BACKOFF_MS_MAX)
         bound = JOIN_BACKOFF_MS_MAX;
     j->waits++;

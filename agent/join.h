@@ -10,7 +10,7 @@
 
 /* A request that got no answer in this time is sent anew, after the back-off. */
 #define JOIN_ANSWER_MS 2000
-/* The back-off's first bound; it doubles up to the last. */
+/* The back-off's first bound, unless the options have another; it doubles up to the last. */
 #define JOIN_BACKOFF_MS 1000
 #define JOIN_BACKOFF_MS_MAX 60000
 /* Answers to this many last requests are listened to: a busy manager may be slow. */
@@ -25,7 +25,8 @@ struct join_options {
     const char *dir;
     const char *serial; /* the device's serial number; "": not known */
     struct facts facts;
-    uint32_t timeout_s; /* 0: keep trying */
+    uint32_t timeout_s;  /* 0: keep trying */
+    uint32_t backoff_ms; /* the back-off's first bound; 0: JOIN_BACKOFF_MS */
 };
 
 /*

@@ -16,6 +16,8 @@
 
 /* How long anything may take before the test has failed. */
 #define PATIENCE_MS 30000
+/* Five requests and the waits between them must fit into that, whatever is drawn. */
+#define BACKOFF_MS 100
 
 /* What the manager does with a request. */
 enum manner {
@@ -208,7 +210,12 @@ static pid_t start_device(const char *to, const char *token_text, uint32_t timeo
         _exit(126);
     struct errmsg em = {0};
     options = (struct join_options){
-        .address = to, .token = token_text, .serial = "SN-0042", .timeout_s = timeout_s};
+        .address = to,
+        .token = token_text,
+        .serial = "SN-0042",
+        .timeout_s = timeout_s,
+        .backoff_ms = BACKOFF_MS,
+    };
     options.dir = device.text;
     options.facts = (struct facts){.count = 1, .list = {{.key = "site", .value = "roof"}}};
     int rv = join_fleet(&options, &em);
