@@ -39,6 +39,7 @@ struct broker_options {
     bool plain;       /* no TLS, and a cell's port without identities: for loopback only */
     const char *host; /* to listen on, an address or a name; a door has none; NULL: everywhere */
     int port;
+    uint64_t memory_max; /* of a cell's heap; OpenSSL's, 23 KB a link, comes on top; 0: any */
     /* A port that others have is no error, but waited for like the end of the wait after a death.
      * So a cell that devices know comes back when its killed Mosquitto, which gives the lock back
      * a little before the port, is gone for good. */

@@ -140,6 +140,8 @@ static void put_limits(const struct broker_options *o, struct buffer *out)
             "max_queued_messages %d\n"
             "max_packet_size %d\n",
             DOOR_INFLIGHT_MAX, DOOR_QUEUED_MAX, DOOR_PACKET_MAX);
+    if (o->memory_max > 0)
+        PUT(out, "memory_limit %llu\n", (unsigned long long)o->memory_max);
 }
 
 static void put_public(const struct broker_options *o, struct buffer *out)

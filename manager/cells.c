@@ -32,6 +32,7 @@ struct cells {
     struct admission *admission;
     uint64_t filed; /* certificates_version of what is in the folders */
     bool complained;
+    uint64_t memory_max; /* of each broker of our own */
     size_t count;
     struct slot slots[DAEMON_CELLS_MAX];
 };
@@ -39,6 +40,7 @@ struct cells {
 static int open_all(struct cells *c, const struct cells_options *options, struct ledger *ledger,
                     struct errmsg *em);
 static unsigned own_cells(const struct daemon_options *o, unsigned kept);
+static uint64_t memory_share(unsigned wanted_mib, unsigned own);
 static int compose_admission(struct cells *c, const struct cells_options *o, struct errmsg *em);
 static int kick_blocked(struct cells *c, const struct blocked_agent *blocked, size_t count,
                         struct errmsg *em);
@@ -112,6 +114,7 @@ static int open_all(struct cells *c, const struct cells_options *options, struct
     unsigned kept = (unsigned)ledger_setting(ledger, LEDGER_CELLS);
     unsigned own = own_cells(o, kept);
     int rv = compose_admission(c, options, em);
+    c->memory_max = memory_share(o->cell_memory_mib, own);
     if (rv == 0 && pass_make(&c->pass, c->keys, options->dir, options->now_s) < 0)
         rv = errmsg_set(em, ERR_CRYPTO, "cannot make a certificate for the manager");
     if (o->plain)
@@ -143,6 +146,18 @@ static unsigned own_cells(const struct daemon_options *o, unsigned kept)
     if (o->cells > 0)
         return o->cells;
     return kept > 0 || o->broker_count > 0 ? kept : 1;
+}
+
+/* One of its agents can fill a broker; it must not fill the machine. Whole steps, since a broker
+ * that was started with another number is started anew. */
+static uint64_t memory_share(unsigned wanted_mib, unsigned own)
+{
+    const uint64_t step = 64 << 20;
+    uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t share = machine / 2 / (own ? own : 1) / step * step;
+    if (wanted_mib > 0)
+        return (uint64_t)wanted_mib << 20;
+    return share > step ? share : step;
 }
 
 static int compose_admission(struct cells *c, const struct cells_options *o, struct errmsg *em)
@@ -182,7 +197,8 @@ static int start_own(struct slot *s, const struct cells_options *options, struct
                                .kind = BROKER_CELL,
                                .plain = o->plain,
                                .host = o->host,
-                               .port = asked ? o->port : kept};
+                               .port = asked ? o->port : kept,
+                               .memory_max = s->cells->memory_max};
     b.patient = kept > 0 && b.port == kept;
     int first = o->port == 0   ? address_any_port()
                 : s->index > 0 ? (int)ledger_setting(ledger, setting - 1) + 1

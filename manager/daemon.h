@@ -17,6 +17,7 @@
 
 /* Cells of one manager: each is a process here, or a broker elsewhere. */
 #define DAEMON_CELLS_MAX 256
+#define DAEMON_CELL_MIB_MAX 1048576 /* no machine has more */
 /* A host name or address. */
 #define DAEMON_HOST_MAX 200
 /* Where agents connect and devices join unless an operator says otherwise. */
@@ -39,6 +40,7 @@ struct daemon_options {
     unsigned
         cells;     /* our own brokers; 0: as many as the last time, or one if there are no others */
     bool no_cells; /* none of our own */
+    unsigned cell_memory_mib;   /* that each of them may take; 0: a part of the machine's */
     const char *const *brokers; /* URLs of brokers that others run */
     size_t broker_count;
     bool approve; /* devices that join wait for an operator */

@@ -60,6 +60,9 @@ static const char HELP[] =
     "                         tests, on a loopback address only.\n"
     "  --cells N              brokers to run, at most 256. Default: as many as the last time; the\n"
     "                         first time 1, or 0 with --broker.\n"
+    "  --cell-memory MIB      the most that each of them may take, bundles and all. Default: an "
+    "equal\n"
+    "                         part of half of this machine's memory.\n"
     "  --broker URL           use this broker, which somebody else runs: mqtts://HOST[:PORT].\n"
     "                         May be given many times. With --plain: mqtt:// on this machine.\n"
     "  --approve              devices that join wait for `dunlin agent approve`\n"
@@ -129,6 +132,7 @@ enum option_id {
     OPTION_JOIN_RATE,
     OPTION_PLAIN,
     OPTION_CELLS,
+    OPTION_CELL_MEMORY,
     OPTION_BROKER,
     OPTION_APPROVE,
     OPTION_HEARTBEAT,
@@ -146,6 +150,7 @@ static const struct option OPTIONS[] = {
     {"join-rate", required_argument, NULL, OPTION_JOIN_RATE},
     {"plain", no_argument, NULL, OPTION_PLAIN},
     {"cells", required_argument, NULL, OPTION_CELLS},
+    {"cell-memory", required_argument, NULL, OPTION_CELL_MEMORY},
     {"broker", required_argument, NULL, OPTION_BROKER},
     {"approve", no_argument, NULL, OPTION_APPROVE},
     {"heartbeat", required_argument, NULL, OPTION_HEARTBEAT},
@@ -489,6 +494,8 @@ static int take(struct call *call, int id, const char *value, struct errmsg *em)
         o->cells = 0;
         o->no_cells = strcmp(value, "0") == 0;
         return o->no_cells ? 0 : take_number("--cells", value, DAEMON_CELLS_MAX, &o->cells, em);
+    case OPTION_CELL_MEMORY:
+        return take_number("--cell-memory", value, DAEMON_CELL_MIB_MAX, &o->cell_memory_mib, em);
     case OPTION_BROKER:
         return take_broker(call, value, em);
     case OPTION_APPROVE:
