@@ -1,7 +1,7 @@
 #include "manager/cli/args.h"
 
+#include "base/duration.h"
 #include "manager/cli/suggest.h"
-#include "manager/cli/units.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -229,7 +229,7 @@ static int add(struct args *a, const struct arg *arg, struct errmsg *em)
 static int read_number(const struct flag *f, const char *text, uint64_t *n, struct errmsg *em)
 {
     bool duration = f->kind == FLAG_DURATION;
-    int rv = duration ? units_duration(text, n) : read_digits(text, n);
+    int rv = duration ? duration_read(text, n) : read_digits(text, n);
     if (rv == ERR_FORMAT && duration)
         return errmsg_set(em, ERR_USAGE,
                           "--%s %.60s: not a duration; write it like 90s, 5m, 24h or 7d", f->name,

@@ -1,5 +1,6 @@
 #include "manager/cli/units.h"
 
+#include "base/duration.h"
 #include "base/err.h"
 
 #include <inttypes.h>
@@ -10,9 +11,6 @@
 #define MINUTE_S 60u
 #define HOUR_S (60u * MINUTE_S)
 #define DAY_S (24u * HOUR_S)
-#define DURATION_MAX_S ((uint64_t)100 * 365 * DAY_S)
-
-static uint64_t unit_seconds(char unit);
 
 struct units_text units_bytes(uint64_t bytes)
 {
@@ -88,42 +86,7 @@ int units_since(const char *text, int64_t now_s, int64_t *seconds)
     snprintf(moment, sizeof moment, "%.12sT00:00:00Z", text);
     if (units_time(text, seconds) == 0 || units_time(moment, seconds) == 0)
         return 0;
-    int rv = units_duration(text, &ago_s);
+    int rv = duration_read(text, &ago_s);
     *seconds = rv == 0 && ago_s < (uint64_t)now_s ? now_s - (int64_t)ago_s : 0;
     return rv;
-}
-
-int units_duration(const char *text, uint64_t *seconds)
-{
-    *seconds = 0;
-    do {
-        uint64_t n = 0;
-        const char *digits = text;
-        for (; *text >= '0' && *text <= '9'; text++)
-            if ((n = 10 * n + (uint64_t)(*text - '0')) > DURATION_MAX_S)
-                return ERR_RANGE;
-        uint64_t unit = unit_seconds(*text);
-        if (text == digits || unit == 0)
-            return ERR_FORMAT;
-        *seconds += n * unit;
-        if (*seconds > DURATION_MAX_S)
-            return ERR_RANGE;
-    } while (*++text);
-    return 0;
-}
-
-static uint64_t unit_seconds(char unit)
-{
-    switch (unit) {
-    case 's':
-        return 1;
-    case 'm':
-        return MINUTE_S;
-    case 'h':
-        return HOUR_S;
-    case 'd':
-        return DAY_S;
-    default:
-        return 0;
-    }
 }

@@ -33,7 +33,4 @@ int units_time(const char *iso8601, int64_t *seconds);
  */
 int units_since(const char *text, int64_t now_s, int64_t *seconds);
 
-/* Seconds of "90s", "5m", "24h", "7d" or "1h30m". ERR_FORMAT, or ERR_RANGE beyond 100 years. */
-int units_duration(const char *text, uint64_t *seconds);
-
 #endif
