@@ -286,7 +286,7 @@ static void deploy_new(struct turn *t, uint32_t bundle)
                m->deployment_count);
         return;
     }
-    if (check_room(t, 0) < 0)
+    if (check_room(t, 0) < 0 || c->deploy.dry_run)
         return;
     uint32_t index = m->deployment_count++;
     struct deployment_row *d = &m->deployments[index];
@@ -318,7 +318,7 @@ static bool may_overtake(struct turn *t, struct deployment_row *d, uint32_t bund
                d->name, d->plan.stages[d->rollout.stage].name, d->name);
         return false;
     }
-    if (d->plan.overlap == OVERLAP_SUPERSEDE)
+    if (d->plan.overlap == OVERLAP_SUPERSEDE || t->ev->command->deploy.dry_run)
         return true;
     t->out->rv = d->rollout.queued == bundle + 1;
     d->rollout.queued = bundle + 1;
@@ -364,9 +364,13 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle)
                d->name, d->plan.stages[d->rollout.stage].name);
         return;
     }
-    if ((moved && check_room(t, index + 1) < 0) || (renewed && !may_overtake(t, d, bundle)))
+    if ((moved && check_room(t, index + 1) < 0) || (renewed && !may_overtake(t, d, bundle)) ||
+        c->deploy.dry_run)
         return;
     set_plan(t, d);
+    /* The version that everybody has went by another plan, or none. */
+    if (planned && !deployment_rolls(d))
+        d->rollout = (struct rollout){.state = d->plan.count > 0 ? ROLLOUT_DONE : ROLLOUT_NONE};
     if (renewed && change_bundle(t, index, bundle) < 0)
         return;
     cohort_mark_matching(m, d->selector);
@@ -378,6 +382,18 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle)
     cohort_mark_matching(m, d->selector);
 }
 
+/* What goes far beyond what one usually means has to be said twice. */
+static int check_extent(struct turn *t, int64_t index, uint32_t bundle)
+{
+    const struct command *c = t->ev->command;
+    struct preview p = {.deployment = index, .bundle = bundle};
+    if (c->deploy.confirmed || c->deploy.dry_run)
+        return 0;
+    preview_count(t->m, c, &p);
+    return p.confirm ? REFUSE(t, ERR_REFUSED, "%s: if this is meant, say --confirm", p.why.text)
+                     : 0;
+}
+
 static void deploy(struct turn *t)
 {
     const struct command *c = t->ev->command;
@@ -387,6 +403,8 @@ static void deploy(struct turn *t)
     if (bundle < 0)
         return;
     int64_t index = manager_find_deployment(t->m, c->deploy.name);
+    if (check_extent(t, index, (uint32_t)bundle) < 0)
+        return;
     if (index >= 0)
         deploy_again(t, (uint32_t)index, (uint32_t)bundle);
     else

@@ -71,6 +71,8 @@ struct manager_options {
     uint32_t restored_base;       /* random: where revisions begin in an epoch */
     bool approve;                 /* every device that joins waits for an operator */
     struct mac_key cohort_secret; /* names cohorts: HMAC(cohort_secret, canonical labels) */
+    uint32_t confirm_percent;     /* of the fleet: a deployment that touches more of it has to be
+                                     confirmed; 0: nothing has to */
     struct policy policy;
     uint32_t document_life_s; /* not-after = issued + this; documents are made anew at half of it */
 };
@@ -357,6 +359,8 @@ struct command {
             uint32_t flags;          /* RECORD_PAUSED: begin paused; RECORD_KEEP */
             uint64_t salt;           /* random, for a new deployment */
             const struct plan *plan; /* NULL: as it is */
+            bool confirmed;          /* see confirm_percent */
+            bool dry_run;            /* only say what would come of it: manager_preview */
         } deploy;
         struct {
             const char *name;
@@ -582,6 +586,30 @@ uint32_t manager_generation(const struct manager *m, uint32_t deployment);
 const char *manager_generation_version(const struct manager *m, uint32_t deployment,
                                        uint32_t generation);
 
+/* A fleet of fewer agents than this is small enough to be touched as a whole. */
+#define CONFIRM_AGENTS_MIN 20
+
+/* What COMMAND_DEPLOY would do. */
+struct preview {
+    int64_t deployment;          /* index; negative: it is new */
+    uint32_t bundle;             /* index */
+    struct plan plan;            /* complete; as it would be */
+    uint32_t fleet;              /* agents */
+    uint32_t targets;            /* that it would be for */
+    uint32_t joining;            /* of these: that it isn't for now */
+    uint32_t leaving;            /* that it would not be for any more */
+    uint32_t touched;            /* that get something else to run, or have it taken off */
+    bool changes;                /* false: it is so already */
+    bool confirm;                /* it has to be confirmed, since */
+    struct errmsg why;           /* this */
+    uint32_t stages[STAGES_MAX]; /* agents in each */
+};
+
+/* A deploy command tried: 0 with what it would do, or how it would be refused. Nothing changes. A
+ * stage by share that overlaps others by selector is estimated. */
+int manager_preview(struct manager *m, const struct command *deploy, uint64_t now_s,
+                    struct arena *scratch, struct preview *out, struct errmsg *em);
+
 /* What a rollout has done of a stage. */
 struct stage_count {
     uint32_t members;   /* all of the following */
@@ -597,6 +625,24 @@ struct stage_count {
  * share that has not begun nobody knows the members. */
 void manager_survey(const struct manager *m, uint32_t deployment, uint64_t now_s,
                     struct arena *scratch, struct stage_count out[static STAGES_MAX]);
+
+/* What a rollout waits for, when its stage is counted like this. */
+enum rollout_hold {
+    HOLD_NONE,     /* nothing: it is over, or goes on within a second */
+    HOLD_PAUSED,   /* an operator, who paused it */
+    HOLD_OPERATOR, /* an operator, since too many failed, or it was aborted */
+    HOLD_APPROVAL, /* an operator's word */
+    HOLD_TIME,     /* a moment */
+    HOLD_SLOT,     /* the end of another rollout: so many are on their way */
+    HOLD_AGENTS,   /* agents that are at work, or wait for those */
+    HOLD_REACH,    /* the first agent of its stage that becomes Ready: none is in reach */
+    HOLD_COUNT,
+};
+
+/* `until_s` is the moment of HOLD_TIME. A `count` of NULL: it is not known, and neither are the
+ * last three. */
+enum rollout_hold manager_rollout_hold(const struct manager *m, uint32_t deployment, uint64_t now_s,
+                                       const struct stage_count *count, uint64_t *until_s);
 
 struct deployment_counts {
     uint32_t held; /* of the targets: not let in yet */

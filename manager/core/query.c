@@ -213,6 +213,16 @@ static struct agent_deployment judge(const struct manager *m, uint32_t number,
     return d;
 }
 
+bool fleet_judge(const struct manager *m, uint32_t number, uint32_t deployment,
+                 struct agent_deployment *out)
+{
+    const struct cohort *c = &m->cohorts[manager_agent(m, number)->cohort];
+    const struct placement *p = cohort_placement(c, deployment + 1);
+    if (p)
+        *out = judge(m, number, p);
+    return p != NULL;
+}
+
 size_t manager_agent_deployments(const struct manager *m, uint32_t number,
                                  struct agent_deployment out[static RECORDS_MAX])
 {

@@ -152,6 +152,10 @@ bool cohort_is_placed(const struct deployment_row *d, const struct labels *label
 const struct exception *fleet_exception(const struct manager *m, const struct agent_row *row,
                                         uint32_t deployment);
 
+/* What one agent has of a deployment; false: it isn't for it. */
+bool fleet_judge(const struct manager *m, uint32_t number, uint32_t deployment,
+                 struct agent_deployment *out);
+
 /* survey.c: a walk over the agents of a deployment's stages */
 enum member_result { MEMBER_OPEN, MEMBER_READY, MEMBER_FAILED };
 
@@ -210,6 +214,9 @@ void membership_replace(struct turn *t);
 struct successor_row *membership_successor(const struct turn *t);
 enum joined_code membership_succeed(struct turn *t, struct successor_row *s);
 bool membership_was_replaced(const struct manager *m, const struct key_id *id);
+
+/* preview.c: what a deploy command comes to, by cohorts; `out` has deployment, bundle and plan */
+void preview_count(const struct manager *m, const struct command *c, struct preview *out);
 
 /* epoch.c */
 /* The revision after this one. */

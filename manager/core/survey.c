@@ -17,21 +17,26 @@ uint16_t survey_stages(const struct deployment_row *d, const struct labels *labe
     return stages;
 }
 
-static bool is_over(const struct rollout *r, uint32_t stage)
+/* Of one that is no more on its way all are over: the newest generation is everybody's. */
+static bool is_over(const struct deployment_row *d, uint32_t stage)
 {
-    return stage < r->stage || (stage == r->stage && r->step == ROLLOUT_CLOSING);
+    const struct rollout *r = &d->rollout;
+    return !deployment_rolls(d) || stage < r->stage ||
+           (stage == r->stage && r->step == ROLLOUT_CLOSING);
 }
 
-static bool has_begun(const struct rollout *r, uint32_t stage)
+static bool has_begun(const struct deployment_row *d, uint32_t stage)
 {
-    return stage < r->stage || (stage == r->stage && r->step != ROLLOUT_OPENING);
+    const struct rollout *r = &d->rollout;
+    return !deployment_rolls(d) || stage < r->stage ||
+           (stage == r->stage && r->step != ROLLOUT_OPENING);
 }
 
-static uint32_t enrolled_before(const struct rollout *r, uint16_t stages)
+static uint32_t enrolled_before(const struct deployment_row *d, uint16_t stages)
 {
     for (uint32_t i = 0; stages >> i; i++)
         if (stages >> i & 1)
-            return has_begun(r, i) ? r->enrolled_before[i] : UINT32_MAX;
+            return has_begun(d, i) ? d->rollout.enrolled_before[i] : UINT32_MAX;
     return UINT32_MAX;
 }
 
@@ -41,13 +46,15 @@ struct gate survey_gate(const struct deployment_row *d, uint16_t stages)
 {
     const struct rollout *r = &d->rollout;
     struct gate gate = {0};
-    for (uint32_t i = 0; i < d->plan.count && has_begun(r, i); i++) {
+    if (!deployment_rolls(d))
+        return GATE_OPEN;
+    for (uint32_t i = 0; i < d->plan.count && has_begun(d, i); i++) {
         if (!(stages >> i & 1) || r->reached[i] <= gate.threshold)
             continue;
-        if (is_over(r, i) && r->reached[i] == UINT64_MAX)
+        if (is_over(d, i) && r->reached[i] == UINT64_MAX)
             return GATE_OPEN;
         gate.threshold = r->reached[i];
-        gate.enrolled_before = enrolled_before(r, stages);
+        gate.enrolled_before = enrolled_before(d, stages);
     }
     return gate;
 }
@@ -61,7 +68,7 @@ static uint32_t stage_of(const struct deployment_row *d, uint16_t stages, uint64
             continue;
         if (d->plan.stages[i].share.value == 0)
             return i;
-        if (has_begun(r, i) && hash <= (is_over(r, i) ? r->reached[i] : r->end))
+        if (has_begun(d, i) && hash <= (is_over(d, i) ? r->reached[i] : r->end))
             return i;
     }
     return STAGES_MAX;
@@ -97,16 +104,23 @@ struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_
                            .stages = stages};
 }
 
-/* Its word on the generation that is rolled out. */
-static enum member_result result_of(const struct survey *s, const struct agent_row *row)
+static enum member_result result_of(uint8_t state)
 {
-    const struct exception *e = fleet_exception(s->m, row, s->index + 1);
-    if (!e || e->generation != manager_generation(s->m, s->index))
-        return MEMBER_OPEN;
-    if (e->state == STATE_READY)
+    if (state == STATE_READY)
         return MEMBER_READY;
-    bool failed = e->state == STATE_FAILED || e->state == STATE_ROLLED_BACK;
-    return failed ? MEMBER_FAILED : MEMBER_OPEN;
+    return state == STATE_FAILED || state == STATE_ROLLED_BACK ? MEMBER_FAILED : MEMBER_OPEN;
+}
+
+/* Its word on the generation that is rolled out. Of one that is everybody's it says nothing when it
+ * is Ready. */
+static enum member_result ask(const struct survey *s, uint32_t number)
+{
+    struct agent_deployment d;
+    if (!deployment_rolls(s->deployment))
+        return fleet_judge(s->m, number, s->index, &d) ? result_of((uint8_t)d.state) : MEMBER_OPEN;
+    const struct exception *e = fleet_exception(s->m, manager_agent(s->m, number), s->index + 1);
+    bool told = e && e->generation == manager_generation(s->m, s->index);
+    return told ? result_of(e->state) : MEMBER_OPEN;
 }
 
 static bool is_reachable(const struct survey *s, const struct agent_row *row)
@@ -119,17 +133,18 @@ static bool is_reachable(const struct survey *s, const struct agent_row *row)
 
 bool survey_next(struct survey *s, struct member *out)
 {
+    const struct deployment_row *d = s->deployment;
     while (s->next <= s->m->agent_count) {
         uint32_t number = s->next++;
         const struct agent_row *row = &s->m->agents[number - 1];
         uint16_t stages = s->stages[row->cohort];
         if (stages == 0 || !agent_in_fleet(row))
             continue;
-        uint64_t hash = gate_hash(s->deployment->salt, s->index + 1, &row->id);
-        struct gate gate = survey_gate(s->deployment, stages);
-        uint32_t stage = stage_of(s->deployment, stages, hash);
+        uint64_t hash = gate_hash(d->salt, s->index + 1, &row->id);
+        struct gate gate = survey_gate(d, stages);
+        uint32_t stage = stage_of(d, stages, hash);
         bool admitted = gate_passes(&gate, hash, number);
-        bool late = !admitted && number >= enrolled_before(&s->deployment->rollout, stages);
+        bool late = !admitted && number >= enrolled_before(d, stages);
         if (stage == STAGES_MAX || late)
             continue;
         *out = (struct member){
@@ -139,7 +154,7 @@ bool survey_next(struct survey *s, struct member *out)
             .admitted = admitted,
             .reachable = is_reachable(s, row),
             .in_flight = s->in_flight && (s->in_flight[number / 8] >> number % 8 & 1),
-            .result = admitted ? result_of(s, row) : MEMBER_OPEN,
+            .result = admitted ? ask(s, number) : MEMBER_OPEN,
         };
         return true;
     }
@@ -171,4 +186,55 @@ void manager_survey(const struct manager *m, uint32_t deployment, uint64_t now_s
     memset(out, 0, STAGES_MAX * sizeof *out);
     while (survey_next(&s, &member))
         survey_count(&out[member.stage], &member);
+}
+
+/* ---- what it waits for ---- */
+
+static enum rollout_hold hold_at(const struct threshold *what, bool approved, uint64_t since_s,
+                                 uint64_t now_s, uint64_t *until_s)
+{
+    if (what->approval && !approved)
+        return HOLD_APPROVAL;
+    *until_s = since_s + what->wait_s;
+    return now_s < *until_s ? HOLD_TIME : HOLD_NONE;
+}
+
+static bool has_slot(const struct manager *m, uint32_t deployment)
+{
+    for (uint32_t i = 0; i < ROLLOUTS_MAX; i++)
+        if (m->flights[i].deployment == 0 || m->flights[i].deployment == deployment + 1)
+            return true;
+    return false;
+}
+
+static enum rollout_hold hold_while_admitting(const struct manager *m, uint32_t deployment,
+                                              const struct stage_count *c)
+{
+    if (!has_slot(m, deployment))
+        return HOLD_SLOT;
+    if (!c || c->members == 0)
+        return HOLD_NONE;
+    if (c->in_flight + c->returning + c->waiting > 0)
+        return HOLD_AGENTS;
+    return c->ready == 0 && !m->deployments[deployment].rollout.approved ? HOLD_REACH : HOLD_NONE;
+}
+
+enum rollout_hold manager_rollout_hold(const struct manager *m, uint32_t deployment, uint64_t now_s,
+                                       const struct stage_count *count, uint64_t *until_s)
+{
+    const struct deployment_row *d = &m->deployments[deployment];
+    const struct rollout *r = &d->rollout;
+    *until_s = 0;
+    if (!deployment_rolls(d))
+        return HOLD_NONE;
+    if (r->state != ROLLOUT_RUNNING)
+        return HOLD_OPERATOR;
+    if (d->flags & RECORD_PAUSED)
+        return HOLD_PAUSED;
+    const struct plan_stage *stage = &d->plan.stages[r->stage];
+    if (r->step == ROLLOUT_OPENING)
+        return hold_at(&stage->before, r->approved, r->since_s, now_s, until_s);
+    if (r->step == ROLLOUT_CLOSING)
+        return hold_at(&stage->after, r->approved, r->success_s, now_s, until_s);
+    return hold_while_admitting(m, deployment, count);
 }
