@@ -1,29 +1,54 @@
 #include "crypto/random.h"
 #include "manager/api_json.h"
+#include "manager/api_preview.h"
+#include "manager/api_rollout.h"
 #include "manager/api_routes.h"
+#include "manager/common/plan_json.h"
 
 #include <stdlib.h>
 
 /* Agents that one deployment's page names; a list of all is asked for by selector. */
 #define SHOWN_MAX 1000
 
+struct deploy_request;
+
 static bool split_bundle(struct request *r, const char *text, char name[static API_NAME_MAX + 1],
                          const char **version);
+static bool read_deploy(struct request *r, struct deploy_request *q);
+static bool read_plan(struct request *r, const json_t *json, struct plan *p);
 static request_finish finish_create;
 static request_finish finish_change;
 static void command_named(struct request *r, enum command_type type, const char *version);
-static bool find(struct request *r, uint32_t *index);
 static json_t *history_json(const struct manager *m, const struct deployment_row *d);
 static json_t *agents_json(const struct manager *m, uint32_t index);
 static void add_agents(const struct manager *m, uint32_t index, bool ready, json_t *list);
 static json_t *agent_json(const struct manager *m, uint32_t number,
                           const struct agent_deployment *d);
 
+/* What a request to deploy says, and where its parts are kept. */
+struct deploy_request {
+    struct command command;
+    char bundle[API_NAME_MAX + 1];
+    struct plan plan;
+};
+
 void api_deployments_create(struct request *r)
 {
+    struct deploy_request q = {.command = {.type = COMMAND_DEPLOY}};
+    if (!read_deploy(r, &q))
+        return;
+    if (q.command.deploy.dry_run)
+        api_preview(r, &q.command);
+    else
+        request_command(r, &q.command, finish_create);
+}
+
+/* False: answered. */
+static bool read_deploy(struct request *r, struct deploy_request *q)
+{
     const char *name = "", *bundle = "", *selector = "";
-    char bundle_name[API_NAME_MAX + 1];
-    bool all = false, paused = false, keep = false;
+    const json_t *rollout = NULL;
+    bool all = false, paused = false, keep = false, dry_run = false, confirm = false;
     uint64_t priority = 0;
     const struct field fields[] = {
         {.name = "name", .type = FIELD_TEXT, .required = true, .out.text = &name},
@@ -33,37 +58,52 @@ void api_deployments_create(struct request *r)
         {.name = "priority", .type = FIELD_NUMBER, .max = UINT32_MAX, .out.number = &priority},
         {.name = "paused", .type = FIELD_FLAG, .out.flag = &paused},
         {.name = "keep", .type = FIELD_FLAG, .out.flag = &keep},
+        {.name = "rollout", .type = FIELD_JSON, .out.json = &rollout},
+        {.name = "dry_run", .type = FIELD_FLAG, .out.flag = &dry_run},
+        {.name = "confirm", .type = FIELD_FLAG, .out.flag = &confirm},
     };
-    struct command command = {.type = COMMAND_DEPLOY};
+    struct command *c = &q->command;
     if (!request_fields(r, fields, sizeof fields / sizeof fields[0]) ||
-        !split_bundle(r, bundle, bundle_name, &command.deploy.version))
-        return;
-    command.deploy.name = name;
-    command.deploy.bundle = bundle_name;
-    command.deploy.selector = selector;
-    command.deploy.all = all;
-    command.deploy.priority = (uint32_t)priority;
-    command.deploy.flags = (paused ? RECORD_PAUSED : 0u) | (keep ? RECORD_KEEP : 0u);
-    random_bytes(&command.deploy.salt, sizeof command.deploy.salt);
-    request_command(r, &command, finish_create);
+        !split_bundle(r, bundle, q->bundle, &c->deploy.version) ||
+        (rollout && !read_plan(r, rollout, &q->plan)))
+        return false;
+    c->deploy.name = name;
+    c->deploy.bundle = q->bundle;
+    c->deploy.selector = selector;
+    c->deploy.all = all;
+    c->deploy.priority = (uint32_t)priority;
+    c->deploy.flags = (paused ? RECORD_PAUSED : 0u) | (keep ? RECORD_KEEP : 0u);
+    c->deploy.plan = rollout ? &q->plan : NULL;
+    c->deploy.dry_run = dry_run;
+    c->deploy.confirmed = confirm;
+    random_bytes(&c->deploy.salt, sizeof c->deploy.salt);
+    return true;
+}
+
+static bool read_plan(struct request *r, const json_t *json, struct plan *p)
+{
+    struct errmsg em;
+    int rv = plan_from_json(json, p, &em);
+    if (rv < 0)
+        request_reply_failure(r, rv, &em);
+    return rv == 0;
 }
 
 void api_deployments_list(struct request *r)
 {
-    request_reply(
-        r, MHD_HTTP_OK,
-        json_pack("{s:o}", "deployments", api_json_deployments(daemon_core(r->daemon), true)));
+    request_reply(r, MHD_HTTP_OK,
+                  json_pack("{s:o}", "deployments", api_json_deployments(r->daemon, true)));
 }
 
 void api_deployments_show(struct request *r)
 {
     const struct manager *m = daemon_core(r->daemon);
     uint32_t index;
-    if (!find(r, &index))
+    if (!api_find_deployment(r, &index))
         return;
     struct deployment_counts *counts = api_deployment_counts(m);
     json_t *agents = counts ? agents_json(m, index) : NULL;
-    json_t *json = agents ? api_json_deployment(m, index, &counts[index], true) : NULL;
+    json_t *json = agents ? api_json_deployment(r->daemon, index, &counts[index], true) : NULL;
     json_object_set_new(json, "history", history_json(m, manager_deployment(m, index)));
     json_int_t more = counts ? counts[index].targets - (json_int_t)json_array_size(agents) : 0;
     json_object_set_new(json, "agents", agents);
@@ -98,29 +138,6 @@ void api_deployments_remove(struct request *r)
     request_command(r, &command, request_finish_empty);
 }
 
-/* A deployment rolls out to all its agents at once: one stage. */
-void api_rollouts_show(struct request *r)
-{
-    const struct manager *m = daemon_core(r->daemon);
-    uint32_t index;
-    if (!find(r, &index))
-        return;
-    struct deployment_counts *counts = api_deployment_counts(m);
-    struct deployment_counts none = {0};
-    const struct deployment_counts *c = counts ? &counts[index] : &none;
-    uint32_t pending = api_count_pending(c);
-    json_t *stage = json_pack(
-        "{s:s, s:I, s:I, s:I, s:I, s:s}", "name", "all", "targets", (json_int_t)c->targets, "ready",
-        (json_int_t)api_count_ready(c), "pending", (json_int_t)pending, "failed",
-        (json_int_t)api_count_failed(c), "state", pending > 0 ? "running" : "done");
-    json_int_t targets = c->targets;
-    free(counts);
-    request_reply(r, MHD_HTTP_OK,
-                  json_pack("{s:s, s:s, s:I, s:[o]}", "name", manager_deployment(m, index)->name,
-                            "version", api_deployment_bundle(m, index)->version, "targets", targets,
-                            "stages", stage));
-}
-
 /* "NAME@VERSION", the name copied to where it can end. */
 static bool split_bundle(struct request *r, const char *text, char name[static API_NAME_MAX + 1],
                          const char **version)
@@ -143,12 +160,14 @@ static void finish_create(struct request *r, const struct manager_out *out)
     const struct deployment_row *d = manager_deployment(m, out->index);
     struct deployment_counts *counts = api_deployment_counts(m);
     json_int_t targets = counts ? counts[out->index].targets : 0;
+    const char *queued =
+        d->rollout.queued ? manager_bundle(m, d->rollout.queued - 1)->version : NULL;
     free(counts);
     request_reply(r, MHD_HTTP_OK,
-                  json_pack("{s:s, s:s, s:I, s:I, s:b}", "name", d->name, "version",
-                            api_deployment_bundle(m, out->index)->version, "generation",
-                            (json_int_t)manager_generation(m, out->index), "targets", targets,
-                            "changed", out->rv == 0));
+                  json_pack("{s:s, s:s, s:s?, s:I, s:I, s:b}", "name", d->name, "version",
+                            api_deployment_bundle(m, out->index)->version, "queued", queued,
+                            "generation", (json_int_t)manager_generation(m, out->index), "targets",
+                            targets, "changed", out->rv == 0));
 }
 
 static void finish_change(struct request *r, const struct manager_out *out)
@@ -156,7 +175,8 @@ static void finish_change(struct request *r, const struct manager_out *out)
     const struct manager *m = daemon_core(r->daemon);
     struct deployment_counts *counts = api_deployment_counts(m);
     request_reply(r, MHD_HTTP_OK,
-                  counts ? api_json_deployment(m, out->index, &counts[out->index], true) : NULL);
+                  counts ? api_json_deployment(r->daemon, out->index, &counts[out->index], true)
+                         : NULL);
     free(counts);
 }
 
@@ -164,17 +184,6 @@ static void command_named(struct request *r, enum command_type type, const char 
 {
     struct command command = {.type = type, .deployment = {.name = r->name, .version = version}};
     request_command(r, &command, finish_change);
-}
-
-/* False: answered. */
-static bool find(struct request *r, uint32_t *index)
-{
-    int64_t found = manager_find_deployment(daemon_core(r->daemon), r->name);
-    if (found < 0)
-        request_reply_error(r, MHD_HTTP_NOT_FOUND,
-                            "there is no deployment %s: see `dunlin deployment list`", r->name);
-    *index = found < 0 ? 0 : (uint32_t)found;
-    return found >= 0;
 }
 
 static json_t *history_json(const struct manager *m, const struct deployment_row *d)

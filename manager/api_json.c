@@ -1,5 +1,8 @@
 #include "manager/api_json.h"
 
+#include "manager/api_rollout.h"
+#include "manager/common/plan_json.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -84,9 +87,10 @@ json_t *api_json_audit(const struct audit_entry *e, bool chain)
     return json;
 }
 
-json_t *api_json_deployment(const struct manager *m, uint32_t index,
+json_t *api_json_deployment(const struct daemon *daemon, uint32_t index,
                             const struct deployment_counts *counts, bool full)
 {
+    const struct manager *m = daemon_core(daemon);
     const struct deployment_row *d = manager_deployment(m, index);
     const struct bundle_row *bundle = api_deployment_bundle(m, index);
     char name[2 * NAME_MAX_LEN + 2];
@@ -98,20 +102,23 @@ json_t *api_json_deployment(const struct manager *m, uint32_t index,
         "failed", (json_int_t)api_count_failed(counts), "paused", (d->flags & RECORD_PAUSED) != 0,
         "states", states_json(counts));
     json_object_set_new(json, "select", api_json_text(d->selector));
+    api_json_add_rollout(json, m, index, daemon_now_s(daemon));
     if (!full)
         return json;
     json_object_set_new(json, "generation", json_integer(manager_generation(m, index)));
     json_object_set_new(json, "created", api_json_time(d->created_s));
+    json_object_set_new(json, "rollout", d->plan.count > 0 ? plan_to_json(&d->plan) : json_null());
     return json;
 }
 
-json_t *api_json_deployments(const struct manager *m, bool full)
+json_t *api_json_deployments(const struct daemon *daemon, bool full)
 {
+    const struct manager *m = daemon_core(daemon);
     struct deployment_counts *counts = api_deployment_counts(m);
     json_t *list = counts ? json_array() : NULL;
     for (uint32_t i = 0; list && i < manager_deployment_count(m); i++)
         if (!manager_deployment(m, i)->removed)
-            json_array_append_new(list, api_json_deployment(m, i, &counts[i], full));
+            json_array_append_new(list, api_json_deployment(daemon, i, &counts[i], full));
     free(counts);
     return list;
 }

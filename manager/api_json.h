@@ -19,11 +19,11 @@ json_t *api_json_labels(const struct labels *labels);
 const char *api_agent_state(const struct agent_row *row);
 json_t *api_json_agent(const struct manager *m, uint32_t number);
 
-/* As in status; `full` adds select, generation and created. */
-json_t *api_json_deployment(const struct manager *m, uint32_t index,
+/* As in status; `full` adds generation, created and the plan. */
+json_t *api_json_deployment(const struct daemon *daemon, uint32_t index,
                             const struct deployment_counts *counts, bool full);
 /* All that are not removed. */
-json_t *api_json_deployments(const struct manager *m, bool full);
+json_t *api_json_deployments(const struct daemon *daemon, bool full);
 
 /* What a deployment asks for now. */
 const struct bundle_row *api_deployment_bundle(const struct manager *m, uint32_t index);

@@ -1,4 +1,5 @@
 #include "manager/api_json.h"
+#include "manager/api_rollout.h"
 #include "manager/api_routes.h"
 
 #include <inttypes.h>
@@ -9,6 +10,8 @@ static void write_all(struct daemon *d, const struct deployment_counts *counts, 
 static void write_fleet(const struct manager *m, FILE *out);
 static void write_deployments(const struct manager *m, const struct deployment_counts *counts,
                               FILE *out);
+static void write_rollouts(const struct daemon *d, const struct deployment_counts *counts,
+                           FILE *out);
 static void write_counters(const struct manager *m, FILE *out);
 static void write_alarms(const struct manager *m, FILE *out);
 static void write_cells(const struct daemon *d, FILE *out);
@@ -50,6 +53,7 @@ static void write_all(struct daemon *d, const struct deployment_counts *counts, 
             DUNLIN_VERSION, daemon_epoch(d), manager_cohort_count(m));
     write_fleet(m, out);
     write_deployments(m, counts, out);
+    write_rollouts(d, counts, out);
     write_counters(m, out);
     write_alarms(m, out);
     write_cells(d, out);
@@ -82,6 +86,33 @@ static void write_deployments(const struct manager *m, const struct deployment_c
             fprintf(out, "dunlin_deployment_agents{deployment=\"%s\",state=\"%s\"} %" PRIu32 "\n",
                     manager_deployment(m, i)->name, deployment_state_name((enum deployment_state)s),
                     counts[i].states[s]);
+}
+
+/* The states as `dunlin rollout show` names them; a deployment without stages has none. */
+static void write_rollouts(const struct daemon *d, const struct deployment_counts *counts,
+                           FILE *out)
+{
+    static const char *const states[] = {"running", "waiting", "paused",
+                                         "stopped", "aborted", "done"};
+    const struct manager *m = daemon_core(d);
+    uint32_t totals[sizeof states / sizeof states[0]] = {0};
+    uint64_t until_s;
+    fputs("# HELP dunlin_deployment_held_agents Agents that a rollout has not let in yet.\n"
+          "# TYPE dunlin_deployment_held_agents gauge\n",
+          out);
+    for (uint32_t i = 0; i < manager_deployment_count(m); i++) {
+        const struct deployment_row *row = manager_deployment(m, i);
+        if (row->removed || row->plan.count == 0)
+            continue;
+        enum rollout_hold hold = manager_rollout_hold(m, i, daemon_now_s(d), NULL, &until_s);
+        for (size_t k = 0; k < sizeof states / sizeof states[0]; k++)
+            totals[k] += strcmp(states[k], api_rollout_state(row, hold)) == 0;
+        fprintf(out, "dunlin_deployment_held_agents{deployment=\"%s\"} %" PRIu32 "\n", row->name,
+                counts[i].held);
+    }
+    fputs("# HELP dunlin_rollouts Rollouts by state.\n# TYPE dunlin_rollouts gauge\n", out);
+    for (size_t k = 0; k < sizeof states / sizeof states[0]; k++)
+        fprintf(out, "dunlin_rollouts{state=\"%s\"} %" PRIu32 "\n", states[k], totals[k]);
 }
 
 static void write_counters(const struct manager *m, FILE *out)

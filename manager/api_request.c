@@ -219,6 +219,9 @@ static bool read_field(struct request *r, const struct field *f, const json_t *v
             break;
         *f->out.flag = json_is_true(value);
         return true;
+    case FIELD_JSON:
+        *f->out.json = value;
+        return true;
     case FIELD_NUMBER:
         if (!json_is_integer(value) || json_integer_value(value) < 0 ||
             (uint64_t)json_integer_value(value) > f->max) {

@@ -45,6 +45,7 @@ struct api_tools {
     struct manifest manifest;
     uint8_t plain[CHUNK_MAX];
     uint8_t frame[CHUNK_FRAME_MAX];
+    uint64_t scratch[MANAGER_SCRATCH_MAX / sizeof(uint64_t)]; /* for questions to the core */
 };
 
 struct request {
@@ -89,7 +90,7 @@ struct request {
 
 /* ---- reading ---- */
 
-enum field_type { FIELD_TEXT, FIELD_NUMBER, FIELD_FLAG };
+enum field_type { FIELD_TEXT, FIELD_NUMBER, FIELD_FLAG, FIELD_JSON };
 
 /* A field of the body's object. What is absent or null leaves `*out` as it is. */
 struct field {
@@ -101,6 +102,7 @@ struct field {
         const char **text;
         uint64_t *number;
         bool *flag;
+        const json_t **json; /* whatever it is; it lives as long as the request */
     } out;
 };
 

@@ -53,5 +53,11 @@ request_handler api_deployments_resume;
 request_handler api_deployments_rollback;
 request_handler api_deployments_remove;
 request_handler api_rollouts_show;
+request_handler api_rollouts_approve;
+request_handler api_rollouts_abort;
+request_handler api_rollouts_retry;
+request_handler api_rollouts_pause;
+request_handler api_rollouts_resume;
+request_handler api_rollouts_rollback;
 
 #endif

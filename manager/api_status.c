@@ -1,6 +1,7 @@
 #include "base/date.h"
 #include "manager/admins.h"
 #include "manager/api_json.h"
+#include "manager/api_rollout.h"
 #include "manager/api_routes.h"
 #include "manager/succession.h"
 
@@ -13,6 +14,7 @@ static json_t *alarms_json(const struct daemon *d);
 static json_t *notes_json(const struct daemon *d);
 static void note_elders(const struct daemon *d, json_t *list);
 static uint32_t credentials_before(const struct daemon *d, uint64_t since_s);
+static void note_rollouts(const struct daemon *d, json_t *list);
 
 /* Alarms that status shows; `dunlin audit` has all. */
 #define ALARMS_SHOWN 5
@@ -27,9 +29,9 @@ void api_status_show(struct request *r)
                   "version", DUNLIN_VERSION, "api", daemon_api_url(r->daemon), "join_url",
                   api_json_text(daemon_join_url(r->daemon)), "plain", daemon_is_plain(r->daemon),
                   "joins", joins_json(r->daemon), "epoch", (json_int_t)daemon_epoch(r->daemon),
-                  "agents", fleet_json(m), "deployments", api_json_deployments(m, false), "cells",
-                  cells_json(r->daemon), "cohorts", (json_int_t)manager_cohort_count(m), "counters",
-                  counters_json(m), "alarms", alarms_json(r->daemon), "orphans",
+                  "agents", fleet_json(m), "deployments", api_json_deployments(r->daemon, false),
+                  "cells", cells_json(r->daemon), "cohorts", (json_int_t)manager_cohort_count(m),
+                  "counters", counters_json(m), "alarms", alarms_json(r->daemon), "orphans",
                   orphans_json(r->daemon), "notes", notes_json(r->daemon)));
 }
 
@@ -125,6 +127,7 @@ static json_t *notes_json(const struct daemon *d)
                                "--help`",
                                t->version));
     note_elders(d, list);
+    note_rollouts(d, list);
     return list;
 }
 
@@ -157,4 +160,21 @@ static uint32_t credentials_before(const struct daemon *d, uint64_t since_s)
         count += !row->revoked && row->created_s <= since_s && daemon_now_s(d) < row->expires_s;
     }
     return count;
+}
+
+/* Those that go no further without an operator. */
+static void note_rollouts(const struct daemon *d, json_t *list)
+{
+    const struct manager *m = daemon_core(d);
+    uint64_t until_s, now_s = daemon_now_s(d);
+    for (uint32_t i = 0; i < manager_deployment_count(m); i++) {
+        const struct deployment_row *row = manager_deployment(m, i);
+        enum rollout_hold hold = manager_rollout_hold(m, i, now_s, NULL, &until_s);
+        char sentence[ROLLOUT_SENTENCE_MAX];
+        if (row->removed || row->rollout.state == ROLLOUT_ABORTED ||
+            (hold != HOLD_APPROVAL && hold != HOLD_OPERATOR))
+            continue;
+        api_rollout_sentence(m, i, now_s, NULL, sentence);
+        json_array_append_new(list, json_sprintf("rollout of %s: %s", row->name, sentence));
+    }
 }

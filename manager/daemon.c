@@ -389,6 +389,7 @@ static int load_core(struct daemon *d, struct errmsg *em)
         .restored_epoch = (uint32_t)ledger_setting(d->ledger, LEDGER_RESTORED_EPOCH),
         .restored_base = (uint32_t)ledger_setting(d->ledger, LEDGER_RESTORED_BASE),
         .approve = d->options.approve,
+        .confirm_percent = d->options.confirm_percent,
         .cohort_secret = d->keys.cohorts,
         .policy = d->options.policy,
         .document_life_s = DOCUMENT_LIFE_S,

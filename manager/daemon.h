@@ -23,6 +23,9 @@
 /* Where agents connect and devices join unless an operator says otherwise. */
 #define DAEMON_PORT 8883
 #define DAEMON_JOIN_PORT (DAEMON_PORT + 1)
+/* A deployment that touches more of the fleet must be confirmed, unless an operator says otherwise.
+ */
+#define DAEMON_CONFIRM_PERCENT 50
 
 struct daemon;
 struct admins;
@@ -43,7 +46,8 @@ struct daemon_options {
     unsigned cell_memory_mib;   /* that each of them may take; 0: a part of the machine's */
     const char *const *brokers; /* URLs of brokers that others run */
     size_t broker_count;
-    bool approve; /* devices that join wait for an operator */
+    bool approve;             /* devices that join wait for an operator */
+    uint32_t confirm_percent; /* see struct manager_options */
     struct policy policy;
 };
 

@@ -66,6 +66,9 @@ static const char HELP[] =
     "  --broker URL           use this broker, which somebody else runs: mqtts://HOST[:PORT].\n"
     "                         May be given many times. With --plain: mqtt:// on this machine.\n"
     "  --approve              devices that join wait for `dunlin agent approve`\n"
+    "  --confirm-over PERCENT a deployment that touches more of the fleet (of 20 agents or more) "
+    "needs\n"
+    "                         --confirm. Default: 50.\n"
     "  --heartbeat TIME       agents report at least this often. Default: 15m.\n"
     "  --keepalive TIME       their MQTT keep-alive: a lost link is noticed after one and a half.\n"
     "                         Default: 4m.\n"
@@ -135,6 +138,7 @@ enum option_id {
     OPTION_CELL_MEMORY,
     OPTION_BROKER,
     OPTION_APPROVE,
+    OPTION_CONFIRM,
     OPTION_HEARTBEAT,
     OPTION_KEEPALIVE,
     OPTION_SPREAD,
@@ -153,6 +157,7 @@ static const struct option OPTIONS[] = {
     {"cell-memory", required_argument, NULL, OPTION_CELL_MEMORY},
     {"broker", required_argument, NULL, OPTION_BROKER},
     {"approve", no_argument, NULL, OPTION_APPROVE},
+    {"confirm-over", required_argument, NULL, OPTION_CONFIRM},
     {"heartbeat", required_argument, NULL, OPTION_HEARTBEAT},
     {"keepalive", required_argument, NULL, OPTION_KEEPALIVE},
     {"reconnect-spread", required_argument, NULL, OPTION_SPREAD},
@@ -216,6 +221,7 @@ static int run(int argc, char **argv)
     struct call call = {.options = {.host = "127.0.0.1",
                                     .port = -1,
                                     .join_rate = PORTER_RATE_DEFAULT,
+                                    .confirm_percent = DAEMON_CONFIRM_PERCENT,
                                     .policy = POLICY_DEFAULT}};
     call.options.brokers = call.brokers;
     int rv = parse(argc, argv, &call, &em);
@@ -501,6 +507,8 @@ static int take(struct call *call, int id, const char *value, struct errmsg *em)
     case OPTION_APPROVE:
         o->approve = true;
         return 0;
+    case OPTION_CONFIRM:
+        return take_number("--confirm-over", value, 100, &o->confirm_percent, em);
     case OPTION_HEARTBEAT:
         return take_time("--heartbeat", value, 1, POLICY_HEARTBEAT_S_MAX, &o->policy.heartbeat_s,
                          em);

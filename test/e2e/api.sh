@@ -262,7 +262,7 @@ test_deployments()
     denies 400 "" POST /v1/deployments -d '{"name": "a/b \u00e9", "bundle": "app@1", "all": true}'
     denies 404 "there is no bundle" POST /v1/deployments \
         -d '{"name": "app", "bundle": "app@9", "all": true}'
-    gives 200 '. == {name: "app", version: "1", generation: 1, targets: 2, changed: true}' \
+    gives 200 '. == {name: "app", version: "1", queued: null, generation: 1, targets: 2, changed: true}' \
         POST /v1/deployments -d '{"name": "app", "bundle": "app@1", "select": null, "all": true}'
     gives 200 '.generation == 1 and .changed == false' \
         POST /v1/deployments -d '{"name": "app", "bundle": "app@1", "all": true, "keep": false}'
@@ -275,8 +275,9 @@ test_deployments()
         [[2, "Pending", "", "1"], [1, "Ready", "1", "1"]]' GET /v1/deployments/app
     gives 200 '.more == 0 and (.history | map([.generation, .version]) == [[1, "1"]])' \
         GET /v1/deployments/app
-    gives 200 '.version == "1" and .targets == 2 and .stages == [{name: "all", targets: 2, ready: 1,
-        pending: 1, failed: 0, state: "running"}]' GET /v1/rollouts/app
+    gives 200 '.version == "1" and .targets == 2 and .staged == false and .state == "running" and
+        .waits_for == null and .stages == [{name: "all", state: "running", members: 2, ready: 1,
+        pending: 1, failed: 0}]' GET /v1/rollouts/app
     denies 409 "is deployed by app" DELETE /v1/bundles/app@1
 }
 
@@ -304,6 +305,78 @@ test_changes()
         denies 404 "there is no" GET "/v1/deployments/$wrong"
         denies 404 "there is no" GET "/v1/rollouts/$wrong"
         denies 404 "there is no" DELETE "/v1/deployments/$wrong"
+    done
+}
+
+# with_plan JSON: the body of a deployment with that rollout.
+with_plan()
+{
+    printf '{"name": "app", "bundle": "app@2", "all": true, "rollout": %s}' "$1"
+}
+
+test_rollouts()
+{
+    while IFS='|' read -r plan words; do
+        denies 400 "$words" POST /v1/deployments -d "$(with_plan "$plan")"
+    done <<-END
+	7|rollout: a rollout must be an object
+	{}|the field 'stages' is missing in a rollout
+	{"stages": [], "max_fialed": 1}|there is no field 'max_fialed' in a rollout
+	{"stages": [{"name": "a", "share": "5%"}, {"nome": "b"}]}|stage 2: there is no field 'nome' in a stage
+	{"stages": [{"name": "a", "concurrency": "0%"}]}|stage 1: concurrency: with none nobody
+	{"stages": [{"name": "a", "before": {"approval": 1}}]}|before: approval: must be true or false
+	{"stages": [{"name": "a", "after": {"wait": "soon"}}]}|after: wait: "soon" is no time
+	{"stages": [{"name": "a"}, {"name": "b"}]}|stage a takes every agent: none is left for b
+	{"stages": [], "quorum": "0%"}|quorum: "0%" is no share
+	END
+    denies 400 "'dry_run' must be true or false" POST /v1/deployments \
+        -d '{"name": "app", "bundle": "app@2", "all": true, "dry_run": 1}'
+    denies 404 "there is no bundle app@9" POST /v1/deployments \
+        -d '{"name": "app", "bundle": "app@9", "all": true, "dry_run": true}'
+    local plan='{"max_failed": 1, "stages": [{"name": "first", "share": 1, "before": {"approval": true}}]}'
+    gives 200 '.dry_run and .changed and .targets == 2 and .touched == 0 and .confirm == null and
+        (.stages == [{name: "first", members: 1}, {name: "rest", members: 1}]) and
+        (.changes | map(select(.what == "rollout: stages")) == [{what: "rollout: stages", from: "none",
+        to: "first, rest"}])' POST /v1/deployments -d "$(with_plan "$plan" | sed 's/}$/, "dry_run": true}/')"
+    gives 200 '.rollout == null and .rollout_state == null' GET /v1/deployments/app
+    gives 200 '.changed' POST /v1/deployments -d "$(with_plan "$plan")"
+    gives 200 '.rollout == {max_failed: "1", stages: [{name: "first", share: "1", before: {approval: true}},
+        {name: "rest"}]} and .rollout_state == "done" and .stage == null' GET /v1/deployments/app
+    gives 200 '.staged and .state == "done" and .stage == null and .waits_for == null' GET /v1/rollouts/app
+    denies 409 "is over" POST /v1/rollouts/app/approve -d '{"stage": "first"}'
+    gives 200 '.version == "1"' POST /v1/deployments \
+        -d '{"name": "app", "bundle": "app@1", "all": true, "rollout": null}'
+    gives 200 '.state == "waiting" and .stage == "first" and .from == "2" and .version == "1" and
+        .waits_for.what == "approval" and .waits_for.until == null and
+        (.next == "stage first waits for approval: dunlin rollout approve app first") and
+        (.stages | map(.state) == ["waits", "pending"])' GET /v1/rollouts/app
+    gives 200 '.notes | map(select(startswith("rollout of app: stage first waits"))) | length == 1' GET /v1/status
+    call GET /metrics
+    grep -qxF 'dunlin_rollouts{state="waiting"} 1' "$WORK/out" || fail "no metric of rollouts"
+    grep -qxF 'dunlin_deployment_held_agents{deployment="app"} 2' "$WORK/out" || fail "no metric of who is held"
+    denies 400 "'stage' is missing" POST /v1/rollouts/app/approve
+    denies 400 "'stage' must be a text" POST /v1/rollouts/app/approve -d '{"stage": 1}'
+    denies 404 "no stage last" POST /v1/rollouts/app/approve -d '{"stage": "last"}'
+    denies 409 "rest comes later" POST /v1/rollouts/app/approve -d '{"stage": "rest"}'
+    denies 400 "no field 'stage'" POST /v1/rollouts/app/abort -d '{"stage": "first"}'
+    denies 409 "stages can't change on the way" POST /v1/deployments -d "$(with_plan '{"stages": []}' | sed s/app@2/app@1/)"
+    gives 200 '.state == "paused" and .paused' POST /v1/rollouts/app/pause
+    gives 200 '.state == "waiting" and .paused == false' POST /v1/rollouts/app/resume
+    gives 200 '.waits_for.what != "approval"' POST /v1/rollouts/app/approve -d '{"stage": "first"}'
+    gives 200 '.state == "aborted"' POST /v1/rollouts/app/abort
+    denies 409 "was aborted" POST /v1/rollouts/app/retry
+    denies 404 "no version 7" POST /v1/rollouts/app/rollback -d '{"to": "7"}'
+    gives 200 '.version == "2" and .state == "done"' POST /v1/rollouts/app/rollback
+    gives 200 '.changed' POST /v1/deployments -d "$(with_plan '{"stages": []}')"
+    gives 200 '.staged == false' GET /v1/rollouts/app
+    for verb in approve abort retry pause resume rollback; do
+        local body='{}'
+        [ "$verb" = approve ] && body='{"stage": "a"}'
+        denies 404 "there is no deployment" POST "/v1/rollouts/nobody/$verb" -d "$body"
+    done
+    call GET /v1/audit
+    for action in rollout-approve rollout-abort; do
+        grep -q "\"$action\"" "$WORK/out" || fail "the audit log has no $action"
     done
 }
 
@@ -394,7 +467,7 @@ start_agent 1
 join_agent 2 env=prod
 within 20 online 1 || fail "the agent is not online"
 for test in paths status agents wrong_bodies tokens chunks trust bundles deployments changes \
-    metrics clients removal membership kill; do
+    rollouts metrics clients removal membership kill; do
     step "$test"
     "test_$test"
 done

@@ -1,0 +1,145 @@
+#include "manager/api_preview.h"
+#include "manager/api_json.h"
+#include "manager/common/plan_json.h"
+#include "manager/overlap.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* "NAME@VERSION" */
+#define BUNDLE_TEXT_MAX (2 * NAME_MAX_LEN + 2)
+
+static json_t *preview_json(struct request *r, const struct command *c, const struct preview *p);
+static json_t *changes_json(const struct manager *m, const struct command *c,
+                            const struct preview *p);
+static void add_change(json_t *list, const char *what, const char *from, const char *to);
+static void add_plan(json_t *list, const struct plan *from, const struct plan *to);
+static json_t *stages_json(const struct preview *p);
+static json_t *transfer_json(struct request *r, const struct preview *p);
+static void name_bundle(const struct bundle_row *b, char out[static BUNDLE_TEXT_MAX]);
+
+void api_preview(struct request *r, const struct command *c)
+{
+    /* The core's accessor is made for looking; a dry run changes nothing. */
+    struct manager *m = (struct manager *)daemon_core(r->daemon);
+    struct arena scratch = arena_on(r->tools->scratch, sizeof r->tools->scratch);
+    struct preview *p = malloc(sizeof *p);
+    struct errmsg em = {.text = ""};
+    int rv = p ? manager_preview(m, c, daemon_now_s(r->daemon), &scratch, p, &em) : ERR_NO_MEMORY;
+    if (rv < 0)
+        request_reply_failure(r, rv, &em);
+    else
+        request_reply(r, MHD_HTTP_OK, preview_json(r, c, p));
+    free(p);
+}
+
+static json_t *preview_json(struct request *r, const struct command *c, const struct preview *p)
+{
+    const struct manager *m = daemon_core(r->daemon);
+    char bundle[BUNDLE_TEXT_MAX];
+    name_bundle(manager_bundle(m, p->bundle), bundle);
+    return json_pack("{s:s, s:b, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:s?, s:o, s:o, s:o}",
+                     "name", c->deploy.name, "dry_run", true, "bundle", bundle, "new",
+                     p->deployment < 0, "changed", p->changes, "fleet", (json_int_t)p->fleet,
+                     "targets", (json_int_t)p->targets, "joining", (json_int_t)p->joining,
+                     "leaving", (json_int_t)p->leaving, "touched", (json_int_t)p->touched,
+                     "confirm", p->confirm ? p->why.text : NULL, "changes", changes_json(m, c, p),
+                     "stages", stages_json(p), "transfer", transfer_json(r, p));
+}
+
+/* Line by line what there is now and what there would be. */
+static json_t *changes_json(const struct manager *m, const struct command *c,
+                            const struct preview *p)
+{
+    static const struct deployment_row none;
+    static const struct plan no_plan = PLAN_DEFAULT;
+    bool new = p->deployment < 0;
+    const struct deployment_row *d = new ? &none : manager_deployment(m, (uint32_t)p->deployment);
+    char from[BUNDLE_TEXT_MAX] = "", to[BUNDLE_TEXT_MAX], number[2][16];
+    json_t *list = json_array();
+    name_bundle(manager_bundle(m, p->bundle), to);
+    if (!new)
+        name_bundle(manager_bundle(m, d->history[0].bundle), from);
+    add_change(list, "bundle", from, to);
+    add_change(list, "select",
+               new              ? ""
+               : d->selector[0] ? d->selector
+                                : "every agent",
+               c->deploy.selector[0] ? c->deploy.selector : "every agent");
+    snprintf(number[0], sizeof number[0], "%u", d->priority);
+    snprintf(number[1], sizeof number[1], "%u", c->deploy.priority);
+    add_change(list, "priority", number[0], number[1]);
+    /* What is paused stays paused. */
+    if (c->deploy.flags & RECORD_PAUSED && !(d->flags & RECORD_PAUSED))
+        add_change(list, "paused", "false", "true");
+    add_change(list, "keep", d->flags & RECORD_KEEP ? "true" : "false",
+               c->deploy.flags & RECORD_KEEP ? "true" : "false");
+    add_plan(list, new || d->plan.count == 0 ? &no_plan : &d->plan,
+             p->plan.count == 0 ? &no_plan : &p->plan);
+    return list;
+}
+
+/* "": nothing was said of it. */
+static void add_change(json_t *list, const char *what, const char *from, const char *to)
+{
+    if (strcmp(from, to) != 0)
+        json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "what", what, "from",
+                                              *from ? api_json_text(from) : json_null(), "to",
+                                              *to ? api_json_text(to) : json_null()));
+}
+
+static void add_plan(json_t *list, const struct plan *from, const struct plan *to)
+{
+    json_t *before = plan_to_lines(from), *after = plan_to_lines(to), *value;
+    const char *name;
+    json_object_foreach(after, name, value)
+    {
+        const char *old = json_string_value(json_object_get(before, name));
+        char what[NAME_MAX_LEN + 64];
+        snprintf(what, sizeof what, "rollout: %s", name);
+        add_change(list, what, old ? old : "", json_string_value(value));
+    }
+    json_object_foreach(before, name, value)
+    {
+        char what[NAME_MAX_LEN + 64];
+        snprintf(what, sizeof what, "rollout: %s", name);
+        if (!json_object_get(after, name))
+            add_change(list, what, json_string_value(value), "");
+    }
+    json_decref(before);
+    json_decref(after);
+}
+
+static json_t *stages_json(const struct preview *p)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < p->plan.count; i++)
+        json_array_append_new(list, json_pack("{s:s, s:I}", "name", p->plan.stages[i].name,
+                                              "members", (json_int_t)p->stages[i]));
+    return list;
+}
+
+/* What the bundle brings, and how much of it an agent has that runs what is asked for now; null
+ * where its content can't be read. */
+static json_t *transfer_json(struct request *r, const struct preview *p)
+{
+    const struct manager *m = daemon_core(r->daemon);
+    const struct bundle_row *new = manager_bundle(m, p->bundle), *old = NULL;
+    struct overlap o;
+    char from[BUNDLE_TEXT_MAX] = "";
+    if (p->deployment >= 0)
+        old = api_deployment_bundle(m, (uint32_t)p->deployment);
+    if (old)
+        name_bundle(old, from);
+    if (overlap_count(daemon_depot(r->daemon), old ? &old->digest : NULL, &new->digest, &o, NULL) <
+        0)
+        return json_null();
+    return json_pack("{s:s?, s:I, s:I, s:I, s:I}", "from", old ? from : NULL, "bytes",
+                     (json_int_t)o.bytes, "chunks", (json_int_t)o.chunks, "held_bytes",
+                     (json_int_t)o.held_bytes, "held_chunks", (json_int_t)o.held_chunks);
+}
+
+static void name_bundle(const struct bundle_row *b, char out[static BUNDLE_TEXT_MAX])
+{
+    snprintf(out, BUNDLE_TEXT_MAX, "%s@%s", b->name, b->version);
+}

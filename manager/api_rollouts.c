@@ -1,0 +1,350 @@
+#include "base/duration.h"
+#include "manager/api_json.h"
+#include "manager/api_rollout.h"
+#include "manager/api_routes.h"
+#include "manager/common/plan_json.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static request_finish finish_steering;
+static void steer(struct request *r, enum command_type type);
+static json_t *rollout_json(struct request *r, uint32_t index);
+static json_t *whole_json(const struct manager *m, uint32_t index,
+                          const struct deployment_counts *c);
+static json_t *staged_json(struct request *r, uint32_t index, uint32_t targets);
+static json_t *stages_json(const struct deployment_row *d, enum rollout_hold hold,
+                           const struct stage_count counts[static STAGES_MAX]);
+static const char *stage_state(const struct deployment_row *d, uint32_t stage,
+                               enum rollout_hold hold);
+static json_t *hold_json(enum rollout_hold hold, uint64_t until_s, const char *sentence);
+static json_t *queued_json(const struct manager *m, const struct deployment_row *d);
+
+/* ---- routes ---- */
+
+void api_rollouts_show(struct request *r)
+{
+    uint32_t index;
+    if (api_find_deployment(r, &index))
+        request_reply(r, MHD_HTTP_OK, rollout_json(r, index));
+}
+
+void api_rollouts_approve(struct request *r)
+{
+    const char *stage = "";
+    const struct field field = {
+        .name = "stage", .type = FIELD_TEXT, .required = true, .out.text = &stage};
+    struct command command = {.type = COMMAND_APPROVE, .deployment.name = r->name};
+    if (!request_fields(r, &field, 1))
+        return;
+    command.deployment.stage = stage;
+    request_command(r, &command, finish_steering);
+}
+
+void api_rollouts_abort(struct request *r)
+{
+    steer(r, COMMAND_ABORT);
+}
+
+void api_rollouts_retry(struct request *r)
+{
+    steer(r, COMMAND_RETRY);
+}
+
+void api_rollouts_pause(struct request *r)
+{
+    steer(r, COMMAND_PAUSE);
+}
+
+void api_rollouts_resume(struct request *r)
+{
+    steer(r, COMMAND_RESUME);
+}
+
+void api_rollouts_rollback(struct request *r)
+{
+    const char *version = NULL;
+    const struct field field = {.name = "to", .type = FIELD_TEXT, .out.text = &version};
+    struct command command = {.type = COMMAND_ROLLBACK, .deployment.name = r->name};
+    if (!request_fields(r, &field, 1))
+        return;
+    command.deployment.version = version;
+    request_command(r, &command, finish_steering);
+}
+
+static void steer(struct request *r, enum command_type type)
+{
+    struct command command = {.type = type, .deployment.name = r->name};
+    if (request_fields(r, NULL, 0))
+        request_command(r, &command, finish_steering);
+}
+
+static void finish_steering(struct request *r, const struct manager_out *out)
+{
+    request_reply(r, MHD_HTTP_OK, rollout_json(r, out->index));
+}
+
+bool api_find_deployment(struct request *r, uint32_t *index)
+{
+    int64_t found = manager_find_deployment(daemon_core(r->daemon), r->name);
+    if (found < 0)
+        request_reply_error(r, MHD_HTTP_NOT_FOUND,
+                            "there is no deployment %s: see `dunlin deployment list`", r->name);
+    *index = found < 0 ? 0 : (uint32_t)found;
+    return found >= 0;
+}
+
+/* ---- a rollout as JSON ---- */
+
+static json_t *rollout_json(struct request *r, uint32_t index)
+{
+    const struct manager *m = daemon_core(r->daemon);
+    const struct deployment_row *d = manager_deployment(m, index);
+    struct deployment_counts *counts = api_deployment_counts(m);
+    if (!counts)
+        return NULL;
+    json_t *json = d->plan.count > 0 ? staged_json(r, index, counts[index].targets)
+                                     : whole_json(m, index, &counts[index]);
+    free(counts);
+    return json;
+}
+
+/* Without a plan everybody gets the version at once: one stage. */
+static json_t *whole_json(const struct manager *m, uint32_t index,
+                          const struct deployment_counts *c)
+{
+    const struct deployment_row *d = manager_deployment(m, index);
+    uint32_t pending = api_count_pending(c);
+    const char *state = pending > 0 ? "running" : "done";
+    json_t *stage =
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "name", "all", "state", state, "members",
+                  (json_int_t)c->targets, "ready", (json_int_t)api_count_ready(c), "pending",
+                  (json_int_t)pending, "failed", (json_int_t)api_count_failed(c));
+    bool paused = (d->flags & RECORD_PAUSED) != 0;
+    return json_pack("{s:s, s:s, s:n, s:s, s:b, s:b, s:n, s:n, s:I, s:n, s:s, s:[o]}", "name",
+                     d->name, "version", api_deployment_bundle(m, index)->version, "from", "state",
+                     paused && pending > 0 ? "paused" : state, "paused", paused, "staged", false,
+                     "stage", "queued", "targets", (json_int_t)c->targets, "waits_for", "next", "",
+                     "stages", stage);
+}
+
+static json_t *staged_json(struct request *r, uint32_t index, uint32_t targets)
+{
+    const struct manager *m = daemon_core(r->daemon);
+    const struct deployment_row *d = manager_deployment(m, index);
+    struct arena scratch = arena_on(r->tools->scratch, sizeof r->tools->scratch);
+    struct stage_count counts[STAGES_MAX];
+    char sentence[ROLLOUT_SENTENCE_MAX];
+    uint64_t until_s, now_s = daemon_now_s(r->daemon);
+    bool rolls = deployment_rolls(d);
+    manager_survey(m, index, now_s, &scratch, counts);
+    const struct stage_count *count = &counts[rolls ? d->rollout.stage : d->plan.count - 1];
+    enum rollout_hold hold = manager_rollout_hold(m, index, now_s, count, &until_s);
+    api_rollout_sentence(m, index, now_s, count, sentence);
+    const char *from =
+        rolls && d->rollout.stable ? manager_bundle(m, d->rollout.stable_bundle)->version : NULL;
+    return json_pack("{s:s, s:s, s:s?, s:s, s:b, s:b, s:s?, s:o, s:I, s:o, s:s, s:o}", "name",
+                     d->name, "version", api_deployment_bundle(m, index)->version, "from", from,
+                     "state", api_rollout_state(d, hold), "paused", (d->flags & RECORD_PAUSED) != 0,
+                     "staged", true, "stage", rolls ? d->plan.stages[d->rollout.stage].name : NULL,
+                     "queued", queued_json(m, d), "targets", (json_int_t)targets, "waits_for",
+                     hold_json(hold, until_s, sentence), "next", sentence, "stages",
+                     stages_json(d, hold, counts));
+}
+
+/* As the plan says them, each with its state and counts. */
+static json_t *stages_json(const struct deployment_row *d, enum rollout_hold hold,
+                           const struct stage_count counts[static STAGES_MAX])
+{
+    json_t *plan = plan_to_json(&d->plan);
+    json_t *list = json_incref(json_object_get(plan, "stages")), *stage;
+    size_t i;
+    json_decref(plan);
+    json_array_foreach(list, i, stage)
+    {
+        const struct stage_count *c = &counts[i];
+        const struct {
+            const char *name;
+            uint32_t value;
+        } fields[] = {
+            {"members", c->members},     {"ready", c->ready},
+            {"failed", c->failed},       {"pending", c->members - c->ready - c->failed},
+            {"in_flight", c->in_flight}, {"returning", c->returning},
+            {"waiting", c->waiting},     {"away", c->away},
+        };
+        json_object_set_new(stage, "state", json_string(stage_state(d, (uint32_t)i, hold)));
+        for (size_t k = 0; k < sizeof fields / sizeof fields[0]; k++)
+            json_object_set_new(stage, fields[k].name, json_integer(fields[k].value));
+    }
+    return list;
+}
+
+static const char *stage_state(const struct deployment_row *d, uint32_t stage,
+                               enum rollout_hold hold)
+{
+    static const char *const states[HOLD_COUNT] = {
+        [HOLD_NONE] = "running",   [HOLD_PAUSED] = "waits", [HOLD_OPERATOR] = "stopped",
+        [HOLD_APPROVAL] = "waits", [HOLD_TIME] = "waits",   [HOLD_SLOT] = "waits",
+        [HOLD_AGENTS] = "running", [HOLD_REACH] = "waits",
+    };
+    if (!deployment_rolls(d) || stage < d->rollout.stage)
+        return "done";
+    return stage > d->rollout.stage ? "pending" : states[hold];
+}
+
+static json_t *hold_json(enum rollout_hold hold, uint64_t until_s, const char *sentence)
+{
+    static const char *const names[HOLD_COUNT] = {
+        [HOLD_PAUSED] = "resume", [HOLD_OPERATOR] = "operator", [HOLD_APPROVAL] = "approval",
+        [HOLD_TIME] = "time",     [HOLD_SLOT] = "rollouts",     [HOLD_AGENTS] = "agents",
+        [HOLD_REACH] = "reach",
+    };
+    if (hold == HOLD_NONE)
+        return json_null();
+    return json_pack("{s:s, s:o, s:s}", "what", names[hold], "until", api_json_time(until_s),
+                     "text", sentence);
+}
+
+static json_t *queued_json(const struct manager *m, const struct deployment_row *d)
+{
+    uint32_t queued = d->rollout.queued;
+    return queued ? json_string(manager_bundle(m, queued - 1)->version) : json_null();
+}
+
+void api_json_add_rollout(json_t *json, const struct manager *m, uint32_t deployment,
+                          uint64_t now_s)
+{
+    const struct deployment_row *d = manager_deployment(m, deployment);
+    uint64_t until_s;
+    enum rollout_hold hold = manager_rollout_hold(m, deployment, now_s, NULL, &until_s);
+    const char *stage = deployment_rolls(d) ? d->plan.stages[d->rollout.stage].name : NULL;
+    json_object_set_new(json, "rollout_state",
+                        d->plan.count > 0 ? json_string(api_rollout_state(d, hold)) : json_null());
+    json_object_set_new(json, "stage", stage ? json_string(stage) : json_null());
+}
+
+/* ---- in words ---- */
+
+const char *api_rollout_state(const struct deployment_row *d, enum rollout_hold hold)
+{
+    static const char *const states[HOLD_COUNT] = {
+        [HOLD_NONE] = "running",     [HOLD_PAUSED] = "paused", [HOLD_OPERATOR] = "stopped",
+        [HOLD_APPROVAL] = "waiting", [HOLD_TIME] = "waiting",  [HOLD_SLOT] = "waiting",
+        [HOLD_AGENTS] = "running",   [HOLD_REACH] = "waiting",
+    };
+    if (!deployment_rolls(d))
+        return "done";
+    return d->rollout.state == ROLLOUT_ABORTED ? "aborted" : states[hold];
+}
+
+/* One rollout that a sentence is about. */
+struct telling {
+    const struct manager *m;
+    const struct deployment_row *d;
+    const struct plan_stage *stage;
+    const struct stage_count *count; /* NULL: it is not known */
+    const char *version;
+    uint64_t left_s; /* of a wait */
+    bool opening;
+    char *out;
+};
+
+#define TELL(t, ...) snprintf((t)->out, ROLLOUT_SENTENCE_MAX, __VA_ARGS__)
+
+static void tell_progress(const struct telling *t)
+{
+    const struct stage_count *c = t->count;
+    if (deployment_rolls(t->d))
+        TELL(t, "stage %s goes on", t->stage->name);
+    else if (c && c->members - c->ready - c->failed > 0)
+        TELL(t, "the rollout of version %s is over; who is away gets it on coming back",
+             t->version);
+    else
+        TELL(t, "the rollout of version %s is over", t->version);
+}
+
+static void tell_paused(const struct telling *t)
+{
+    TELL(t, "paused in stage %s: dunlin rollout resume %s", t->stage->name, t->d->name);
+}
+
+static void tell_operator(const struct telling *t)
+{
+    const char *name = t->d->name;
+    if (t->d->rollout.state == ROLLOUT_ABORTED)
+        TELL(t,
+             "aborted in stage %s: who has version %s keeps it, nobody else gets it; "
+             "`dunlin rollout rollback %s` takes it back",
+             t->stage->name, t->version, name);
+    else if (t->count)
+        TELL(t,
+             "stage %s is stopped, %" PRIu32 " of %" PRIu32 " agents failed: dunlin rollout retry "
+             "%s, or resume, abort or rollback",
+             t->stage->name, t->count->failed, t->count->members, name);
+    else
+        TELL(t,
+             "stage %s is stopped, too many agents failed: dunlin rollout retry %s, or resume, "
+             "abort or rollback",
+             t->stage->name, name);
+}
+
+static void tell_approval(const struct telling *t)
+{
+    TELL(t, "stage %s %swaits for approval: dunlin rollout approve %s %s", t->stage->name,
+         t->opening ? "" : "is done and ", t->d->name, t->stage->name);
+}
+
+static void tell_time(const struct telling *t)
+{
+    TELL(t, "stage %s %s in %s", t->stage->name, t->opening ? "begins" : "is over",
+         duration_write(t->left_s).text);
+}
+
+static void tell_slot(const struct telling *t)
+{
+    TELL(t, "stage %s waits for other rollouts: %d are on their way, as many as may be",
+         t->stage->name, ROLLOUTS_MAX);
+}
+
+static void tell_agents(const struct telling *t)
+{
+    uint32_t at_work = t->count->in_flight + t->count->returning;
+    TELL(t,
+         "stage %s goes on: %" PRIu32 " of %" PRIu32 " ready, %" PRIu32 " at work, %" PRIu32
+         " to come",
+         t->stage->name, t->count->ready, t->count->members, at_work, t->count->waiting);
+}
+
+static void tell_reach(const struct telling *t)
+{
+    TELL(t,
+         "stage %s waits for its first agent that is ready, and %s: `dunlin rollout approve %s %s` "
+         "goes on without",
+         t->stage->name, t->count->failed > 0 ? "some failed" : "none is in reach", t->d->name,
+         t->stage->name);
+}
+
+void api_rollout_sentence(const struct manager *m, uint32_t deployment, uint64_t now_s,
+                          const struct stage_count *count, char out[static ROLLOUT_SENTENCE_MAX])
+{
+    static void (*const tellers[HOLD_COUNT])(const struct telling *) = {
+        [HOLD_NONE] = tell_progress,     [HOLD_PAUSED] = tell_paused,
+        [HOLD_OPERATOR] = tell_operator, [HOLD_APPROVAL] = tell_approval,
+        [HOLD_TIME] = tell_time,         [HOLD_SLOT] = tell_slot,
+        [HOLD_AGENTS] = tell_agents,     [HOLD_REACH] = tell_reach,
+    };
+    const struct deployment_row *d = manager_deployment(m, deployment);
+    uint64_t until_s;
+    enum rollout_hold hold = manager_rollout_hold(m, deployment, now_s, count, &until_s);
+    tellers[hold](&(struct telling){
+        .m = m,
+        .d = d,
+        .stage = &d->plan.stages[d->rollout.stage],
+        .count = count,
+        .version = api_deployment_bundle(m, deployment)->version,
+        .left_s = until_s > now_s ? until_s - now_s : 0,
+        .opening = d->rollout.step == ROLLOUT_OPENING,
+        .out = out,
+    });
+}

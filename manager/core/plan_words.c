@@ -1,0 +1,279 @@
+#include "manager/core/plan_words.h"
+
+#include "base/duration.h"
+#include "sync/topic.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+/* How much of a bad value a sentence shows. */
+#define VALUE_SHOWN 60
+
+static int set_name(const struct plan_key *key, char *out, const char *text, struct errmsg *em);
+static int set_selector(const struct plan_key *key, char *out, const char *text, struct errmsg *em);
+static int set_amount(const struct plan_key *key, struct amount *out, const char *text,
+                      struct errmsg *em);
+static int set_percent(const struct plan_key *key, uint32_t *out, const char *text,
+                       struct errmsg *em);
+static int set_time(const struct plan_key *key, uint32_t *out, const char *text, struct errmsg *em);
+static int set_flag(const struct plan_key *key, bool *out, const char *text, struct errmsg *em);
+static int set_choice(const struct plan_key *key, uint8_t *out, const char *text,
+                      struct errmsg *em);
+
+static const char *const remedies[] = {[REMEDY_PAUSE] = "pause",
+                                       [REMEDY_ABORT] = "abort",
+                                       [REMEDY_ROLL_BACK] = "rollback",
+                                       [REMEDY_COUNT] = NULL};
+static const char *const overlaps[] = {[OVERLAP_SUPERSEDE] = "supersede",
+                                       [OVERLAP_QUEUE] = "queue",
+                                       [OVERLAP_REFUSE] = "refuse",
+                                       [OVERLAP_COUNT] = NULL};
+
+static const struct plan_key whole_keys[] = {
+    {.name = "max_failed", .form = PLAN_MAXIMUM, .offset = offsetof(struct plan, max_failed)},
+    {.name = "on_failure",
+     .form = PLAN_CHOICE,
+     .offset = offsetof(struct plan, on_failure),
+     .words = remedies},
+    {.name = "new_version",
+     .form = PLAN_CHOICE,
+     .offset = offsetof(struct plan, overlap),
+     .words = overlaps},
+    {.name = "quorum", .form = PLAN_PERCENT, .offset = offsetof(struct plan, quorum)},
+    {.name = "reachable_within",
+     .form = PLAN_TIME,
+     .offset = offsetof(struct plan, reachable_within_s)},
+    {.name = "stages",
+     .form = PLAN_LIST,
+     .offset = offsetof(struct plan, stages),
+     .required = true},
+};
+
+static const struct plan_key stage_keys[] = {
+    {.name = "name",
+     .form = PLAN_NAME,
+     .offset = offsetof(struct plan_stage, name),
+     .required = true},
+    {.name = "select", .form = PLAN_SELECTOR, .offset = offsetof(struct plan_stage, selector)},
+    {.name = "share", .form = PLAN_AMOUNT, .offset = offsetof(struct plan_stage, share)},
+    {.name = "concurrency",
+     .form = PLAN_AMOUNT,
+     .offset = offsetof(struct plan_stage, concurrency)},
+    {.name = "before", .form = PLAN_BOTH, .offset = offsetof(struct plan_stage, before)},
+    {.name = "after", .form = PLAN_BOTH, .offset = offsetof(struct plan_stage, after)},
+};
+
+static const struct plan_key threshold_keys[] = {
+    {.name = "approval", .form = PLAN_FLAG, .offset = offsetof(struct threshold, approval)},
+    {.name = "wait", .form = PLAN_TIME, .offset = offsetof(struct threshold, wait_s)},
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct {
+    const char *name;
+    const struct plan_key *keys;
+    size_t count;
+} parts[PLAN_PART_COUNT] = {
+    [PLAN_WHOLE] = {"a rollout", whole_keys, COUNT(whole_keys)},
+    [PLAN_STAGE] = {"a stage", stage_keys, COUNT(stage_keys)},
+    [PLAN_THRESHOLD] = {"what comes before or after a stage", threshold_keys,
+                        COUNT(threshold_keys)},
+};
+
+const char *plan_part_name(enum plan_part part)
+{
+    return parts[part].name;
+}
+
+const struct plan_key *plan_keys(enum plan_part part, size_t *count)
+{
+    *count = parts[part].count;
+    return parts[part].keys;
+}
+
+/* ---- from text ---- */
+
+int plan_set(const struct plan_key *key, void *part, const char *text, struct errmsg *em)
+{
+    void *at = (char *)part + key->offset;
+    switch (key->form) {
+    case PLAN_NAME:
+        return set_name(key, at, text, em);
+    case PLAN_SELECTOR:
+        return set_selector(key, at, text, em);
+    case PLAN_AMOUNT:
+    case PLAN_MAXIMUM:
+        return set_amount(key, at, text, em);
+    case PLAN_PERCENT:
+        return set_percent(key, at, text, em);
+    case PLAN_TIME:
+        return set_time(key, at, text, em);
+    case PLAN_FLAG:
+        return set_flag(key, at, text, em);
+    case PLAN_CHOICE:
+        return set_choice(key, at, text, em);
+    case PLAN_BOTH:
+    case PLAN_LIST:
+        break;
+    }
+    assert(!"a single value");
+    return ERR_USAGE;
+}
+
+static int set_name(const struct plan_key *key, char *out, const char *text, struct errmsg *em)
+{
+    if (!name_valid(span_text(text)))
+        return errmsg_set(em, ERR_USAGE,
+                          "%s: \"%.*s\": a name is 1 to %d letters, digits, '.', '_' or '-', and "
+                          "begins with none of '.-'",
+                          key->name, VALUE_SHOWN, text, NAME_MAX_LEN);
+    memset(out, 0, NAME_MAX_LEN + 1);
+    memcpy(out, text, strlen(text));
+    return 0;
+}
+
+static int set_selector(const struct plan_key *key, char *out, const char *text, struct errmsg *em)
+{
+    struct selector selector;
+    int rv = selector_parse(&selector, span_text(text), em);
+    if (rv < 0)
+        return errmsg_wrap(em, ERR_USAGE, "%s", key->name);
+    if (selector.count == 0)
+        return errmsg_set(em, ERR_USAGE, "%s: is empty; leave it out for every agent", key->name);
+    memset(out, 0, SELECTOR_TEXT_MAX + 1);
+    memcpy(out, text, strlen(text));
+    return 0;
+}
+
+/* Digits, then `%` or nothing. */
+static bool read_amount(const char *text, struct amount *out)
+{
+    uint64_t n = 0;
+    const char *digits = text;
+    for (; *text >= '0' && *text <= '9' && n <= UINT32_MAX; text++)
+        n = 10 * n + (uint64_t)(*text - '0');
+    *out = (struct amount){.value = (uint32_t)n, .percent = *text == '%'};
+    text += out->percent;
+    return text > digits + out->percent && !*text && n <= UINT32_MAX;
+}
+
+static int set_amount(const struct plan_key *key, struct amount *out, const char *text,
+                      struct errmsg *em)
+{
+    if (!read_amount(text, out))
+        return errmsg_set(em, ERR_USAGE,
+                          "%s: \"%.*s\" is neither a number of agents, like 3, nor a share of "
+                          "them, like 10%%",
+                          key->name, VALUE_SHOWN, text);
+    if (out->percent && out->value > 100)
+        return errmsg_set(em, ERR_USAGE, "%s: %u%% is more than all", key->name, out->value);
+    if (out->value == 0 && key->form == PLAN_AMOUNT)
+        return errmsg_set(em, ERR_USAGE,
+                          "%s: with none nobody ever gets the version; leave it out "
+                          "for all",
+                          key->name);
+    return 0;
+}
+
+static int set_percent(const struct plan_key *key, uint32_t *out, const char *text,
+                       struct errmsg *em)
+{
+    struct amount a;
+    if (!read_amount(text, &a) || !a.percent || a.value < 1 || a.value > 100)
+        return errmsg_set(em, ERR_USAGE, "%s: \"%.*s\" is no share of agents from 1%% to 100%%",
+                          key->name, VALUE_SHOWN, text);
+    *out = a.value;
+    return 0;
+}
+
+static int set_time(const struct plan_key *key, uint32_t *out, const char *text, struct errmsg *em)
+{
+    uint64_t seconds = 0;
+    int rv = duration_read(text, &seconds);
+    if (rv == ERR_FORMAT)
+        return errmsg_set(em, ERR_USAGE,
+                          "%s: \"%.*s\" is no time; write it with a unit, like 30s, 10m, 2h or 1d",
+                          key->name, VALUE_SHOWN, text);
+    if (rv < 0 || seconds > PLAN_WAIT_S_MAX)
+        return errmsg_set(em, ERR_USAGE, "%s: is longer than %u days", key->name,
+                          PLAN_WAIT_S_MAX / 86400);
+    *out = (uint32_t)seconds;
+    return 0;
+}
+
+static int set_flag(const struct plan_key *key, bool *out, const char *text, struct errmsg *em)
+{
+    *out = strcmp(text, "true") == 0;
+    if (*out || strcmp(text, "false") == 0)
+        return 0;
+    return errmsg_set(em, ERR_USAGE, "%s: must be true or false, not %.*s", key->name, VALUE_SHOWN,
+                      text);
+}
+
+static int set_choice(const struct plan_key *key, uint8_t *out, const char *text, struct errmsg *em)
+{
+    char all[VALUE_SHOWN] = "";
+    for (uint8_t i = 0; key->words[i]; i++) {
+        if (strcmp(key->words[i], text) == 0) {
+            *out = i;
+            return 0;
+        }
+        size_t used = strlen(all);
+        snprintf(all + used, sizeof all - used, "%s%s",
+                 i == 0              ? ""
+                 : key->words[i + 1] ? ", "
+                                     : " or ",
+                 key->words[i]);
+    }
+    return errmsg_set(em, ERR_USAGE, "%s: must be %s, not \"%.*s\"", key->name, all, VALUE_SHOWN,
+                      text);
+}
+
+/* ---- to text ---- */
+
+void plan_get(const struct plan_key *key, const void *part, char out[static PLAN_VALUE_MAX])
+{
+    const void *at = (const char *)part + key->offset;
+    const struct amount *amount = at;
+    switch (key->form) {
+    case PLAN_NAME:
+    case PLAN_SELECTOR:
+        snprintf(out, PLAN_VALUE_MAX, "%s", (const char *)at);
+        return;
+    case PLAN_AMOUNT:
+    case PLAN_MAXIMUM:
+        snprintf(out, PLAN_VALUE_MAX, "%" PRIu32 "%s", amount->value, amount->percent ? "%" : "");
+        return;
+    case PLAN_PERCENT:
+        snprintf(out, PLAN_VALUE_MAX, "%" PRIu32 "%%", *(const uint32_t *)at);
+        return;
+    case PLAN_TIME:
+        snprintf(out, PLAN_VALUE_MAX, "%s", duration_write(*(const uint32_t *)at).text);
+        return;
+    case PLAN_FLAG:
+        snprintf(out, PLAN_VALUE_MAX, "%s", *(const bool *)at ? "true" : "false");
+        return;
+    case PLAN_CHOICE:
+        snprintf(out, PLAN_VALUE_MAX, "%s", key->words[*(const uint8_t *)at]);
+        return;
+    case PLAN_BOTH:
+    case PLAN_LIST:
+        break;
+    }
+    assert(!"a single value");
+}
+
+bool plan_is_default(enum plan_part part, const struct plan_key *key, const void *value)
+{
+    static const struct plan whole = PLAN_DEFAULT;
+    static const struct plan_stage stage;
+    static const struct threshold threshold;
+    static const void *const defaults[PLAN_PART_COUNT] = {
+        [PLAN_WHOLE] = &whole, [PLAN_STAGE] = &stage, [PLAN_THRESHOLD] = &threshold};
+    char is[PLAN_VALUE_MAX], was[PLAN_VALUE_MAX];
+    plan_get(key, value, is);
+    plan_get(key, defaults[part], was);
+    return strcmp(is, was) == 0;
+}
