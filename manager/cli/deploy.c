@@ -1,7 +1,10 @@
-/* deploy: say what runs where, in words or in a file. */
+/* deploy, deployment diff: say what runs where, in words or in a file, or ask what that would
+ * change. */
 #include "base/file.h"
 #include "manager/cli/deployment_file.h"
+#include "manager/cli/preview.h"
 #include "manager/cli/verbs.h"
+#include "manager/common/plan_json.h"
 
 #include <inttypes.h>
 #include <unistd.h>
@@ -11,8 +14,13 @@ static bool is_file(const char *word);
 static int from_flags(struct cli *cli, struct deployment_file *d);
 static int read_selector(struct cli *cli, struct deployment_file *d);
 static int from_file(struct cli *cli, struct deployment_file *d);
-static int keep_placement(struct cli *cli, struct deployment_file *d);
+static int read_file(struct cli *cli, const char *path, struct deployment_file *d);
+static int keep_placement(struct cli *cli, const char *path, struct deployment_file *d);
+static json_t *body_of(const struct deployment_file *d);
 static int send(struct cli *cli, const struct deployment_file *d);
+static int try(struct cli *cli, const struct deployment_file *d,
+               int (*print)(struct cli *, const json_t *));
+static int diff(struct cli *cli);
 
 static const struct flag deploy_flags[] = {
     {.name = "select",
@@ -35,42 +43,78 @@ static const struct flag deploy_flags[] = {
     {.name = "keep",
      .kind = FLAG_SWITCH,
      .help = "agents that leave the deployment keep what it runs"},
+    {.name = "dry-run", .kind = FLAG_SWITCH, .help = "only show what would change, and for whom"},
+    {.name = "confirm",
+     .kind = FLAG_SWITCH,
+     .help = "yes, it may touch more than half of the fleet, or leave nobody"},
 };
 
-const struct verb deploy_verbs[1] = {
+const struct verb deploy_verbs[2] = {
     {
         .name = "deploy",
         .operands = "NAME@V | FILE.yaml",
         .summary = "run a bundle on the agents that a selector matches",
-        .text = "Makes the deployment or changes it. It says what should be: agents that are away "
-                "learn it when they come back, and agents that get matching labels later join in.\n"
-                "Selectors are Kubernetes': KEY=V, KEY!=V, KEY in (V,W), KEY notin (V,W), KEY, "
-                "!KEY, with commas between terms that must all hold.\n"
-                "A file says the same, and can be kept under version control. Without a placement, "
-                "the deployment stays where it is:\n"
-                "  deployment: app\n"
-                "  bundle: app@2\n"
-                "  placement: {select: \"env in (staging,prod)\"}    # or {all: true}\n"
-                "  priority: 0\n"
-                "  paused: false\n"
-                "  keep: false\n",
+        .text =
+            "Makes the deployment or changes it. It says what should be: agents that are away "
+            "learn it when they come back, and agents that get matching labels later join in.\n"
+            "Selectors are Kubernetes': KEY=V, KEY!=V, KEY in (V,W), KEY notin (V,W), KEY, "
+            "!KEY, with commas between terms that must all hold.\n"
+            "A file says the same, and can be kept under version control. Without a placement, "
+            "the deployment stays where it is:\n"
+            "  deployment: app\n"
+            "  bundle: app@2\n"
+            "  placement: {select: \"env in (staging,prod)\"}    # or {all: true}\n"
+            "  priority: 0\n"
+            "  paused: false\n"
+            "  keep: false\n"
+            "  rollout:                       # none: the stages stay as they are\n"
+            "    max_failed: 10%              # of a stage, or a number; more stop it (0)\n"
+            "    on_failure: pause            # or abort, rollback\n"
+            "    new_version: supersede       # or queue, refuse: while this one is on its way\n"
+            "    quorum: 100%                 # of a stage's reachable agents must be Ready\n"
+            "    reachable_within: 5m         # who was heard of so lately is waited for\n"
+            "    stages:                      # one behind the other; []: everybody at once\n"
+            "      - name: staging\n"
+            "        select: env=staging      # everybody\n"
+            "        share: 5%                # or a number, of those that are left (all)\n"
+            "        concurrency: 50%         # or a number, at work at a time (all)\n"
+            "        before: {approval: true, wait: 10m}\n"
+            "        after: {approval: true, wait: 30m}   # since its last success\n"
+            "Who is in no stage gets the version in a last one, \"rest\". Being away is no "
+            "failure: the gate stays open behind a stage. `dunlin rollout show` says how it "
+            "goes.\n"
+            "What would touch more than half of a fleet (see dunlin-manager --confirm-over), or "
+            "leave a deployment without agents, takes --confirm.\n",
         .examples = "  dunlin deploy app@2 --select env=prod\n"
                     "  dunlin deploy app@2 --as app-lab --select 'lab,region in (eu,us)'\n"
-                    "  dunlin deploy app.yaml\n",
+                    "  dunlin deploy app.yaml --dry-run\n"
+                    "  dunlin deploy app.yaml && dunlin wait app --timeout 2h\n",
         .flags = FLAGS(deploy_flags),
         .words_min = 1,
         .words_max = 1,
         .run = deploy,
     },
+    {
+        .name = "deployment diff",
+        .operands = "NAME FILE.yaml",
+        .summary = "show what a file would change",
+        .text = "Line by line what there is and what there would be. `dunlin deploy FILE.yaml "
+                "--dry-run` also says for whom.\n",
+        .examples = "  dunlin deployment diff app app.yaml\n",
+        .words_min = 2,
+        .words_max = 2,
+        .run = diff,
+    },
 };
 
 static int deploy(struct cli *cli)
 {
-    struct deployment_file d = {.placed = true};
+    static struct deployment_file d;
+    d = (struct deployment_file){.placed = true};
     int rv = is_file(cli_word(cli, 0)) ? from_file(cli, &d) : from_flags(cli, &d);
-    if (rv == 0 && !d.placed)
-        rv = keep_placement(cli, &d);
-    return rv < 0 ? rv : send(cli, &d);
+    if (rv < 0)
+        return rv;
+    return args_has(&cli->args, "dry-run") ? try(cli, &d, preview_print) : send(cli, &d);
 }
 
 static bool is_file(const char *word)
@@ -127,19 +171,28 @@ static int read_selector(struct cli *cli, struct deployment_file *d)
 static int from_file(struct cli *cli, struct deployment_file *d)
 {
     static const char *const flags[] = {"select", "all", "as", "priority", "paused", "keep"};
-    static uint8_t memory[DEPLOYMENT_FILE_MAX];
     const char *path = cli_word(cli, 0);
-    struct buffer text = buffer_on(memory, sizeof memory);
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         if (args_has(&cli->args, flags[i]))
             return errmsg_set(&cli->em, ERR_USAGE, "--%s doesn't go with a file; write it into %s",
                               flags[i], path);
+    return read_file(cli, path, d);
+}
+
+static int read_file(struct cli *cli, const char *path, struct deployment_file *d)
+{
+    static uint8_t memory[DEPLOYMENT_FILE_MAX];
+    struct buffer text = buffer_on(memory, sizeof memory);
     int rv = file_read(path, &text, &cli->em);
-    return rv < 0 ? rv : deployment_file_read(d, path, span_buffer(&text), &cli->em);
+    if (rv == 0)
+        rv = deployment_file_read(d, path, span_buffer(&text), &cli->em);
+    if (rv == 0 && !d->placed)
+        rv = keep_placement(cli, path, d);
+    return rv;
 }
 
 /* The file says no placement: what the deployment has stays. */
-static int keep_placement(struct cli *cli, struct deployment_file *d)
+static int keep_placement(struct cli *cli, const char *path, struct deployment_file *d)
 {
     char route[CLIENT_ROUTE_MAX];
     json_t *answer = NULL;
@@ -150,7 +203,7 @@ static int keep_placement(struct cli *cli, struct deployment_file *d)
         return errmsg_set(&cli->em, ERR_USAGE,
                           "%.200s: deployment %s is new, so say where it goes: \"placement: "
                           "{select: …}\", or \"placement: {all: true}\" for every agent",
-                          cli_word(cli, 0), d->deployment);
+                          path, d->deployment);
     if (rv < 0)
         return rv;
     snprintf(d->select, sizeof d->select, "%s", field_text(answer, "select"));
@@ -159,23 +212,62 @@ static int keep_placement(struct cli *cli, struct deployment_file *d)
     return 0;
 }
 
-static int send(struct cli *cli, const struct deployment_file *d)
+static json_t *body_of(const struct deployment_file *d)
 {
     char bundle[sizeof d->bundle + 1];
-    json_t *answer = NULL;
     snprintf(bundle, sizeof bundle, "%s@%s", d->bundle.name, d->bundle.version);
     json_t *body = json_pack("{ss ss ss? sb si sb sb}", "name", d->deployment, "bundle", bundle,
                              "select", d->all ? NULL : d->select, "all", (int)d->all, "priority",
                              (int)d->priority, "paused", (int)d->paused, "keep", (int)d->keep);
+    if (body && d->planned)
+        json_object_set_new(body, "rollout", plan_to_json(&d->plan));
+    return body;
+}
+
+static int send(struct cli *cli, const struct deployment_file *d)
+{
+    json_t *answer = NULL, *body = body_of(d);
+    if (args_has(&cli->args, "confirm"))
+        json_object_set_new(body, "confirm", json_true());
     int rv = cli_call(cli, "POST", "/v1/deployments", body, &answer);
     if (rv < 0 || !answer)
         return rv;
-    if (json_is_true(json_object_get(answer, "changed")))
-        printf("%s: %s for %s%s\n", d->deployment, bundle,
+    const char *queued = field_text(answer, "queued");
+    if (*queued)
+        printf("%s: version %s comes when the rollout of %s is over\n", d->deployment, queued,
+               field_text(answer, "version"));
+    else if (json_is_true(json_object_get(answer, "changed")))
+        printf("%s: %s@%s for %s%s\n", d->deployment, d->bundle.name, d->bundle.version,
                units_count(field_number(answer, "targets"), "agent").text,
                d->paused ? ", paused" : "");
     else
         printf("%s: nothing to change\n", d->deployment);
     json_decref(answer);
     return 0;
+}
+
+static int try(struct cli *cli, const struct deployment_file *d,
+               int (*print)(struct cli *, const json_t *))
+{
+    json_t *answer = NULL, *body = body_of(d);
+    json_object_set_new(body, "dry_run", json_true());
+    int rv = cli_call(cli, "POST", "/v1/deployments", body, &answer);
+    if (rv < 0 || !answer)
+        return rv;
+    rv = print(cli, answer);
+    json_decref(answer);
+    return rv;
+}
+
+static int diff(struct cli *cli)
+{
+    static struct deployment_file d;
+    const char *name = cli_word(cli, 0), *path = cli_word(cli, 1);
+    int rv = read_file(cli, path, &d);
+    if (rv < 0)
+        return rv;
+    if (strcmp(d.deployment, name) != 0)
+        return errmsg_set(&cli->em, ERR_USAGE, "%.200s is about deployment %s, not about %.80s",
+                          path, d.deployment, name);
+    return try(cli, &d, preview_changes);
 }

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 
+static void add_rollout(struct table *t, const json_t *deployment);
 static int list(struct cli *cli);
 static int show(struct cli *cli);
 static int show_head(struct cli *cli, const json_t *d);
@@ -116,13 +117,25 @@ int deployment_print_table(struct cli *cli, const json_t *deployments)
         table_cell(t, PAINT_NONE, "%s", field_text(d, "bundle"));
         table_cell(t, counts.paint, "%s", counts.text);
         table_cell(t, PAINT_NONE, "%s", all ? "every agent" : select);
-        table_cell(t, PAINT_BUSY, "%s", json_is_true(json_object_get(d, "paused")) ? "paused" : "");
+        add_rollout(t, d);
     }
     if (table_rows(t) > 0)
         return cli_print(cli, t);
     table_free(t);
     puts("no deployments yet: dunlin deploy NAME@V --select EXPR");
     return 0;
+}
+
+/* "stage prod waiting", "paused", or nothing to tell. */
+static void add_rollout(struct table *t, const json_t *deployment)
+{
+    const char *stage = field_text(deployment, "stage");
+    const char *state = field_text(deployment, "rollout_state");
+    if (*stage)
+        table_cell(t, table_state_paint(state), "stage %s %s", stage, state);
+    else
+        table_cell(t, PAINT_BUSY, "%s",
+                   json_is_true(json_object_get(deployment, "paused")) ? "paused" : "");
 }
 
 static int list(struct cli *cli)

@@ -1,325 +1,197 @@
 #include "manager/cli/deployment_file.h"
 
-#include "manager/cli/suggest.h"
+#include "manager/cli/plan_file.h"
 
 #include <stdio.h>
-#include <yaml.h>
 
-/* Keys in one mapping. */
-#define KEYS_MAX 8
-/* How much of a path and of a bad value a sentence shows. */
-#define PATH_SHOWN 120
-#define VALUE_SHOWN 60
+/* Who reads the value of a key. */
+typedef int reader(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value);
 
-struct reading {
-    const char *path;
-    yaml_document_t document;
-    struct deployment_file *d;
-    struct errmsg *em;
+static yaml_root read_root;
+static yaml_pair read_file_key;
+static yaml_pair read_placement_key;
+static reader read_deployment;
+static reader read_bundle;
+static reader read_placement;
+static reader read_select;
+static reader read_all;
+static reader read_pick;
+static reader read_priority;
+static reader read_paused;
+static reader read_keep;
+static reader read_rollout;
+
+static const struct yaml_shape file_shape = {
+    .what = "a deployment",
+    .count = 7,
+    .keys = {{"deployment", true},
+             {"bundle", true},
+             {"placement", false},
+             {"priority", false},
+             {"paused", false},
+             {"keep", false},
+             {"rollout", false}},
+    .read = read_file_key,
 };
 
-/* One key of a mapping and who reads its value. */
-struct key {
-    const char *name;
-    int (*read)(struct reading *r, const yaml_node_t *key, const yaml_node_t *value);
-    bool required;
-};
-
-static int load(struct reading *r, yaml_parser_t *p);
-static int load_failed(struct reading *r, const yaml_parser_t *p);
-static int read_root(struct reading *r);
-static int read_mapping(struct reading *r, const char *what, const yaml_node_t *node,
-                        const struct key *keys);
-static int read_pair(struct reading *r, const yaml_node_pair_t *pair, const struct key *keys,
-                     bool seen[static KEYS_MAX]);
-static int unknown_key(struct reading *r, const yaml_node_t *node, const struct key *keys);
-static int read_deployment(struct reading *r, const yaml_node_t *key, const yaml_node_t *value);
-static int read_bundle(struct reading *r, const yaml_node_t *key, const yaml_node_t *value);
-static int read_placement(struct reading *r, const yaml_node_t *key, const yaml_node_t *value);
-static int read_select(struct reading *r, const yaml_node_t *key, const yaml_node_t *value);
-static int read_all(struct reading *r, const yaml_node_t *key, const yaml_node_t *value);
-static int read_pick(struct reading *r, const yaml_node_t *key, const yaml_node_t *value);
-static int read_priority(struct reading *r, const yaml_node_t *key, const yaml_node_t *value);
-static int read_paused(struct reading *r, const yaml_node_t *key, const yaml_node_t *value);
-static int read_keep(struct reading *r, const yaml_node_t *key, const yaml_node_t *value);
-static int read_rollout(struct reading *r, const yaml_node_t *key, const yaml_node_t *value);
-static int get_text(struct reading *r, const yaml_node_t *key, const yaml_node_t *value,
-                    const char **text);
-static int get_bool(struct reading *r, const yaml_node_t *key, const yaml_node_t *value, bool *b);
-static const char *scalar(const yaml_node_t *node);
-static int refuse(struct reading *r, yaml_mark_t at, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static const struct key file_keys[KEYS_MAX] = {
-    {"deployment", read_deployment, true}, {"bundle", read_bundle, true},
-    {"placement", read_placement, false},  {"priority", read_priority, false},
-    {"paused", read_paused, false},        {"keep", read_keep, false},
-    {"rollout", read_rollout, false},
-};
-
-static const struct key placement_keys[KEYS_MAX] = {
-    {"select", read_select, false},
-    {"all", read_all, false},
-    {"pick", read_pick, false},
+static const struct yaml_shape placement_shape = {
+    .what = "a placement",
+    .count = 3,
+    .keys = {{"select", false}, {"all", false}, {"pick", false}},
+    .read = read_placement_key,
 };
 
 int deployment_file_read(struct deployment_file *d, const char *path, struct span text,
                          struct errmsg *em)
 {
     *d = (struct deployment_file){0};
-    struct reading r = {.path = path, .d = d, .em = em};
-    yaml_parser_t parser;
-    if (!yaml_parser_initialize(&parser))
-        return errmsg_set(em, ERR_NO_MEMORY, "not enough memory to read %.*s", PATH_SHOWN, path);
-    yaml_parser_set_input_string(&parser, text.data, text.len);
-    int rv = load(&r, &parser);
-    yaml_parser_delete(&parser);
-    return rv;
+    struct yaml_reading r = {.path = path, .into = d, .em = em};
+    return yaml_read(&r, text,
+                     "empty; a deployment needs at least the keys \"deployment\" and \"bundle\"",
+                     read_root);
 }
 
-/* The first document, read; and there is no second one. */
-static int load(struct reading *r, yaml_parser_t *p)
+static int read_root(struct yaml_reading *r, const yaml_node_t *root)
 {
-    if (!yaml_parser_load(p, &r->document))
-        return load_failed(r, p);
-    int rv = read_root(r);
-    yaml_document_delete(&r->document);
-    if (rv < 0)
-        return rv;
-    if (!yaml_parser_load(p, &r->document))
-        return load_failed(r, p);
-    const yaml_node_t *second = yaml_document_get_root_node(&r->document);
-    if (second)
-        rv = refuse(r, second->start_mark, "a second document; write one deployment a file");
-    yaml_document_delete(&r->document);
-    return rv;
+    return yaml_mapping(r, &file_shape, root, NULL);
 }
 
-static int load_failed(struct reading *r, const yaml_parser_t *p)
+static int read_file_key(struct yaml_reading *r, void *context, size_t index,
+                         const yaml_node_t *key, const yaml_node_t *value)
 {
-    if (p->error == YAML_MEMORY_ERROR)
-        return errmsg_set(r->em, ERR_NO_MEMORY, "not enough memory to read %.*s", PATH_SHOWN,
-                          r->path);
-    /* The reader, which looks at bytes, knows no line. */
-    if (p->error == YAML_READER_ERROR)
-        return refuse(r, p->mark, "not YAML: %s", p->problem);
-    return refuse(r, p->problem_mark, "not YAML: %s%s%s", p->problem, p->context ? " " : "",
-                  p->context ? p->context : "");
+    static reader *const readers[] = {read_deployment, read_bundle, read_placement, read_priority,
+                                      read_paused,     read_keep,   read_rollout};
+    (void)context;
+    return readers[index](r, key, value);
 }
 
-static int read_root(struct reading *r)
+static int read_placement_key(struct yaml_reading *r, void *context, size_t index,
+                              const yaml_node_t *key, const yaml_node_t *value)
 {
-    const yaml_node_t *root = yaml_document_get_root_node(&r->document);
-    if (!root)
-        return refuse(r, (yaml_mark_t){0},
-                      "empty; a deployment needs at least the keys "
-                      "\"deployment\" and \"bundle\"");
-    return read_mapping(r, "a deployment", root, file_keys);
+    static reader *const readers[] = {read_select, read_all, read_pick};
+    (void)context;
+    return readers[index](r, key, value);
 }
 
-static int read_mapping(struct reading *r, const char *what, const yaml_node_t *node,
-                        const struct key *keys)
+static int read_deployment(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
 {
-    bool seen[KEYS_MAX] = {false};
-    if (node->type != YAML_MAPPING_NODE)
-        return refuse(r, node->start_mark, "%s is a mapping: lines like \"%s: …\"", what,
-                      keys[0].name);
-    for (const yaml_node_pair_t *p = node->data.mapping.pairs.start;
-         p < node->data.mapping.pairs.top; p++) {
-        int rv = read_pair(r, p, keys, seen);
-        if (rv < 0)
-            return rv;
-    }
-    for (size_t i = 0; i < KEYS_MAX && keys[i].name; i++)
-        if (keys[i].required && !seen[i])
-            return refuse(r, node->start_mark, "the key \"%s\" is missing", keys[i].name);
-    return 0;
-}
-
-static int read_pair(struct reading *r, const yaml_node_pair_t *pair, const struct key *keys,
-                     bool seen[static KEYS_MAX])
-{
-    const yaml_node_t *key = yaml_document_get_node(&r->document, pair->key);
-    const yaml_node_t *value = yaml_document_get_node(&r->document, pair->value);
-    if (key->type != YAML_SCALAR_NODE)
-        return refuse(r, key->start_mark, "a key must be a word");
-    size_t i = 0;
-    while (i < KEYS_MAX && keys[i].name && strcmp(keys[i].name, scalar(key)) != 0)
-        i++;
-    if (i == KEYS_MAX || !keys[i].name)
-        return unknown_key(r, key, keys);
-    if (seen[i])
-        return refuse(r, key->start_mark, "%s: is there twice", keys[i].name);
-    seen[i] = true;
-    return keys[i].read(r, key, value);
-}
-
-static int unknown_key(struct reading *r, const yaml_node_t *node, const struct key *keys)
-{
-    struct suggest s = {.word = scalar(node)};
-    for (size_t i = 0; i < KEYS_MAX && keys[i].name; i++)
-        suggest_offer(&s, keys[i].name);
-    if (s.best)
-        return refuse(r, node->start_mark, "unknown key \"%.*s\"; did you mean \"%s\"?",
-                      VALUE_SHOWN, s.word, s.best);
-    return refuse(r, node->start_mark, "unknown key \"%.*s\"", VALUE_SHOWN, s.word);
-}
-
-static int read_deployment(struct reading *r, const yaml_node_t *key, const yaml_node_t *value)
-{
+    struct deployment_file *d = r->into;
     const char *text = "";
     struct errmsg why;
-    int rv = get_text(r, key, value, &text);
+    int rv = yaml_text(r, key, value, false, &text);
     if (rv < 0)
         return rv;
     if (bundle_name_check("deployment", text, &why) < 0)
-        return refuse(r, value->start_mark, "%s", why.text);
-    snprintf(r->d->deployment, sizeof r->d->deployment, "%s", text);
+        return yaml_refuse(r, value->start_mark, "%s", why.text);
+    snprintf(d->deployment, sizeof d->deployment, "%s", text);
     return 0;
 }
 
-static int read_bundle(struct reading *r, const yaml_node_t *key, const yaml_node_t *value)
+static int read_bundle(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
 {
+    struct deployment_file *d = r->into;
     const char *text = "";
     struct errmsg why;
-    int rv = get_text(r, key, value, &text);
-    if (rv == 0 && bundle_name_parse(&r->d->bundle, text, &why) < 0)
-        rv = refuse(r, value->start_mark, "bundle: %s", why.text);
+    int rv = yaml_text(r, key, value, false, &text);
+    if (rv == 0 && bundle_name_parse(&d->bundle, text, &why) < 0)
+        rv = yaml_refuse(r, value->start_mark, "bundle: %s", why.text);
     return rv;
 }
 
-static int read_placement(struct reading *r, const yaml_node_t *key, const yaml_node_t *value)
+static int read_placement(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
 {
-    r->d->placed = true;
-    int rv = read_mapping(r, "a placement", value, placement_keys);
+    struct deployment_file *d = r->into;
+    d->placed = true;
+    int rv = yaml_mapping(r, &placement_shape, value, NULL);
     if (rv < 0)
         return rv;
-    if (r->d->all && r->d->select[0])
-        return refuse(r, key->start_mark,
-                      "placement: \"select\" and \"all: true\" exclude each other");
-    if (!r->d->all && !r->d->select[0])
-        return refuse(r, key->start_mark,
-                      "placement: says no agents; write \"select: …\", or \"all: true\" for every "
-                      "agent");
+    if (d->all && d->select[0])
+        return yaml_refuse(r, key->start_mark,
+                           "placement: \"select\" and \"all: true\" exclude each other");
+    if (!d->all && !d->select[0])
+        return yaml_refuse(
+            r, key->start_mark,
+            "placement: says no agents; write \"select: …\", or \"all: true\" for every "
+            "agent");
     return 0;
 }
 
-static int read_select(struct reading *r, const yaml_node_t *key, const yaml_node_t *value)
+static int read_select(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
 {
+    struct deployment_file *d = r->into;
     const char *text = "";
     struct errmsg why;
     struct selector selector;
     if (value->type == YAML_SEQUENCE_NODE)
-        return refuse(r, value->start_mark,
-                      "select: a list of selectors is not supported yet; write one selector, such "
-                      "as \"env in (staging,prod)\"");
-    int rv = get_text(r, key, value, &text);
+        return yaml_refuse(
+            r, value->start_mark,
+            "select: a list of selectors is not supported yet; write one selector, such "
+            "as \"env in (staging,prod)\"");
+    int rv = yaml_text(r, key, value, true, &text);
     if (rv < 0)
         return rv;
     if (selector_parse(&selector, span_text(text), &why) < 0)
-        return refuse(r, value->start_mark, "%s", why.text);
+        return yaml_refuse(r, value->start_mark, "%s", why.text);
     if (selector.count == 0)
-        return refuse(r, value->start_mark,
-                      "select: is empty; for every agent write \"all: true\"");
+        return yaml_refuse(r, value->start_mark,
+                           "select: is empty; for every agent write \"all: true\"");
     if (strlen(text) > SELECTOR_TEXT_MAX)
-        return refuse(r, value->start_mark, "select: is longer than %d characters",
-                      SELECTOR_TEXT_MAX);
-    snprintf(r->d->select, sizeof r->d->select, "%s", text);
+        return yaml_refuse(r, value->start_mark, "select: is longer than %d characters",
+                           SELECTOR_TEXT_MAX);
+    snprintf(d->select, sizeof d->select, "%s", text);
     return 0;
 }
 
-static int read_all(struct reading *r, const yaml_node_t *key, const yaml_node_t *value)
+static int read_all(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
 {
-    return get_bool(r, key, value, &r->d->all);
+    struct deployment_file *d = r->into;
+    return yaml_bool(r, key, value, &d->all);
 }
 
-static int read_pick(struct reading *r, const yaml_node_t *key, const yaml_node_t *value)
+static int read_pick(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
 {
     (void)key;
-    if (value->type == YAML_SCALAR_NODE && strcmp(scalar(value), "all") == 0)
+    if (value->type == YAML_SCALAR_NODE && strcmp(yaml_scalar(value), "all") == 0)
         return 0;
-    return refuse(r, value->start_mark,
-                  "pick: anything but \"all\" is not supported yet; choose with \"select\"");
+    return yaml_refuse(r, value->start_mark,
+                       "pick: anything but \"all\" is not supported yet; choose with \"select\"");
 }
 
-static int read_priority(struct reading *r, const yaml_node_t *key, const yaml_node_t *value)
+static int read_priority(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
 {
+    struct deployment_file *d = r->into;
     const char *text = "";
     unsigned long n = 0;
-    int rv = get_text(r, key, value, &text);
+    int rv = yaml_text(r, key, value, false, &text);
     if (rv < 0)
         return rv;
     for (const char *p = text; *p; p++) {
         if (*p < '0' || *p > '9')
-            return refuse(r, value->start_mark, "priority: \"%.*s\" is not a whole number",
-                          VALUE_SHOWN, text);
+            return yaml_refuse(r, value->start_mark, "priority: \"%.*s\" is not a whole number",
+                               YAML_VALUE_SHOWN, text);
         n = 10 * n + (unsigned long)(*p - '0');
         if (n > PRIORITY_MAX)
-            return refuse(r, value->start_mark, "priority: is from 0 to %d", PRIORITY_MAX);
+            return yaml_refuse(r, value->start_mark, "priority: is from 0 to %d", PRIORITY_MAX);
     }
-    r->d->priority = (uint32_t)n;
+    d->priority = (uint32_t)n;
     return 0;
 }
 
-static int read_paused(struct reading *r, const yaml_node_t *key, const yaml_node_t *value)
+static int read_paused(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
 {
-    return get_bool(r, key, value, &r->d->paused);
+    struct deployment_file *d = r->into;
+    return yaml_bool(r, key, value, &d->paused);
 }
 
-static int read_keep(struct reading *r, const yaml_node_t *key, const yaml_node_t *value)
+static int read_keep(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
 {
-    return get_bool(r, key, value, &r->d->keep);
+    struct deployment_file *d = r->into;
+    return yaml_bool(r, key, value, &d->keep);
 }
 
-static int read_rollout(struct reading *r, const yaml_node_t *key, const yaml_node_t *value)
+static int read_rollout(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
 {
-    (void)value;
-    return refuse(r, key->start_mark,
-                  "rollout: is not supported yet; without it all agents get the version at once");
-}
-
-/* A text that isn't empty and has no byte 0. It lives as long as the document. */
-static int get_text(struct reading *r, const yaml_node_t *key, const yaml_node_t *value,
-                    const char **text)
-{
-    if (value->type != YAML_SCALAR_NODE)
-        return refuse(r, value->start_mark, "%s: must be a single value, not a %s", scalar(key),
-                      value->type == YAML_SEQUENCE_NODE ? "list" : "mapping");
-    *text = scalar(value);
-    if (strlen(*text) != value->data.scalar.length)
-        return refuse(r, value->start_mark, "%s: has a zero byte", scalar(key));
-    if (!**text && strcmp(scalar(key), "select") != 0)
-        return refuse(r, value->start_mark, "%s: has no value", scalar(key));
-    return 0;
-}
-
-static int get_bool(struct reading *r, const yaml_node_t *key, const yaml_node_t *value, bool *b)
-{
-    const char *text = "";
-    int rv = get_text(r, key, value, &text);
-    if (rv < 0)
-        return rv;
-    bool plain = value->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-    *b = strcmp(text, "true") == 0;
-    if (plain && (*b || strcmp(text, "false") == 0))
-        return 0;
-    return refuse(r, value->start_mark, "%s: must be true or false, not %s%.*s%s", scalar(key),
-                  plain ? "" : "\"", VALUE_SHOWN, text, plain ? "" : "\"");
-}
-
-static const char *scalar(const yaml_node_t *node)
-{
-    return (const char *)node->data.scalar.value;
-}
-
-/* Writes the sentence behind the place, which people count from 1. */
-static int refuse(struct reading *r, yaml_mark_t at, const char *fmt, ...)
-{
-    char why[ERRMSG_MAX - PATH_SHOWN - 32];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(why, sizeof why, fmt, ap);
-    va_end(ap);
-    return errmsg_set(r->em, ERR_USAGE, "%.*s:%zu:%zu: %s", PATH_SHOWN, r->path, at.line + 1,
-                      at.column + 1, why);
+    struct deployment_file *d = r->into;
+    d->planned = true;
+    return plan_file_read(r, key, value, &d->plan);
 }

@@ -8,7 +8,7 @@
 
 #include "base/span.h"
 #include "manager/cli/bundle_name.h"
-#include "manager/core/selector.h"
+#include "manager/core/plan.h"
 
 #include <stdint.h>
 
@@ -25,6 +25,8 @@ struct deployment_file {
     uint32_t priority;
     bool paused;
     bool keep;
+    bool planned;     /* it says how: otherwise the deployment's plan stays as it is */
+    struct plan plan; /* complete */
 };
 
 /* `path` is for the error's sentence. ERR_USAGE, or ERR_NO_MEMORY. */

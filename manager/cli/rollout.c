@@ -1,6 +1,7 @@
-/* rollout show: how far a deployment's newest version has come. */
+/* rollout show, approve, pause, resume, abort, retry, rollback: a new version on its way. */
 #include "manager/cli/rollout.h"
 
+#include "manager/cli/bundle_name.h"
 #include "manager/cli/verbs.h"
 
 #include <inttypes.h>
@@ -12,47 +13,139 @@
 
 static int show(struct cli *cli);
 static int watch(struct cli *cli);
-static int print(struct cli *cli, const json_t *rollout);
-static bool is_done(const struct rollout_sum *sum);
+static int look(struct cli *cli, struct rollout_sum *sum, json_t **answer, bool first);
+static void tell(const char *name, struct rollout_live *live, struct rollout_line *last,
+                 const struct rollout_sum *sum, const json_t *rollout);
+static int approve(struct cli *cli);
+static int pause_rollout(struct cli *cli);
+static int resume(struct cli *cli);
+static int abort_rollout(struct cli *cli);
+static int retry(struct cli *cli);
+static int rollback(struct cli *cli);
+static int steer(struct cli *cli, const char *action, json_t *body);
 
 static const struct flag show_flags[] = {
-    {.name = "watch", .kind = FLAG_SWITCH, .help = "show each change until no agent is pending"},
+    {.name = "watch", .kind = FLAG_SWITCH, .help = "follow it until nothing more happens"},
 };
 
-const struct verb rollout_verbs[1] = {
+static const struct flag rollback_flags[] = {
+    {.name = "to",
+     .value = "V",
+     .kind = FLAG_TEXT,
+     .help = "a version that the deployment had (default the one before)"},
+};
+
+const struct verb rollout_verbs[7] = {
     {
         .name = "rollout show",
         .operands = "NAME",
         .summary = "show how far a deployment's newest version has come",
-        .text = "With --watch and --json the document is the last state. `dunlin wait` fails when "
-                "agents fail.\n",
-        .examples = "  dunlin rollout show app --watch\n",
+        .text = "A line for each stage, and then what happens next or what to do. AT WORK are "
+                "agents that were let in and not away since; RETURNING ones came back behind an "
+                "open gate; TO COME are in reach and wait for their turn.\n"
+                "With --watch a terminal shows it live; elsewhere each change is a line. It ends "
+                "when the rollout is done (exit code 0), stopped or aborted (1). With --json the "
+                "document is the last state.\n",
+        .examples = "  dunlin rollout show app\n  dunlin rollout show app --watch\n",
         .flags = FLAGS(show_flags),
         .words_min = 1,
         .words_max = 1,
         .run = show,
     },
+    {
+        .name = "rollout approve",
+        .operands = "NAME STAGE",
+        .summary = "let a stage begin, or end, that waits for it",
+        .text = "A stage none of whose agents is in reach goes on without them.\n",
+        .examples = "  dunlin rollout approve app prod\n",
+        .words_min = 2,
+        .words_max = 2,
+        .run = approve,
+    },
+    {
+        .name = "rollout pause",
+        .operands = "NAME",
+        .summary = "let no agent begin the new version",
+        .text = "Agents that have begun finish. It stays paused until it is resumed.\n",
+        .words_min = 1,
+        .words_max = 1,
+        .run = pause_rollout,
+    },
+    {
+        .name = "rollout resume",
+        .operands = "NAME",
+        .summary = "go on with what was paused, or stopped",
+        .text = "What failed before it stopped counts no more.\n",
+        .words_min = 1,
+        .words_max = 1,
+        .run = resume,
+    },
+    {
+        .name = "rollout abort",
+        .operands = "NAME",
+        .summary = "end it where it is: nobody else gets the version",
+        .text = "Who has the new version keeps it; `dunlin rollout rollback` takes it back.\n",
+        .words_min = 1,
+        .words_max = 1,
+        .run = abort_rollout,
+    },
+    {
+        .name = "rollout retry",
+        .operands = "NAME",
+        .summary = "let agents that failed try the same version again",
+        .text = "Who runs it already does nothing.\n",
+        .words_min = 1,
+        .words_max = 1,
+        .run = retry,
+    },
+    {
+        .name = "rollout rollback",
+        .operands = "NAME",
+        .summary = "go back to the version before, everybody at once",
+        .examples = "  dunlin rollout rollback app\n  dunlin rollout rollback app --to 1\n",
+        .flags = FLAGS(rollback_flags),
+        .words_min = 1,
+        .words_max = 1,
+        .run = rollback,
+    },
 };
+
+/* ---- asking ---- */
+
+static void copy_text(const json_t *object, const char *name, char *out, size_t cap)
+{
+    snprintf(out, cap, "%s", field_text(object, name));
+}
+
+static void add_stage(struct rollout_sum *sum, const json_t *stage)
+{
+    sum->ready += field_number(stage, "ready");
+    sum->failed += field_number(stage, "failed");
+    sum->away += field_number(stage, "away");
+    sum->at_work += field_number(stage, "in_flight") + field_number(stage, "returning");
+}
 
 int rollout_ask(struct cli *cli, const char *name, struct rollout_sum *sum, json_t **answer)
 {
     char route[CLIENT_ROUTE_MAX];
     json_t *rollout = NULL, *stage;
     size_t i;
-    *sum = (struct rollout_sum){0};
+    memset(sum, 0, sizeof *sum);
     int rv = client_route(route, "rollouts", name, NULL, &cli->em);
     if (rv == 0)
         rv = cli_ask(cli, "GET", route, NULL, &rollout);
     if (rv < 0)
         return rv;
-    snprintf(sum->version, sizeof sum->version, "%s", field_text(rollout, "version"));
+    copy_text(rollout, "version", sum->version, sizeof sum->version);
+    copy_text(rollout, "queued", sum->queued, sizeof sum->queued);
+    copy_text(rollout, "state", sum->state, sizeof sum->state);
+    copy_text(rollout, "stage", sum->stage, sizeof sum->stage);
+    copy_text(json_object_get(rollout, "waits_for"), "what", sum->waits_for, sizeof sum->waits_for);
+    sum->staged = json_is_true(json_object_get(rollout, "staged"));
     sum->targets = field_number(rollout, "targets");
-    json_array_foreach(json_object_get(rollout, "stages"), i, stage)
-    {
-        sum->ready += field_number(stage, "ready");
-        sum->pending += field_number(stage, "pending");
-        sum->failed += field_number(stage, "failed");
-    }
+    json_array_foreach(json_object_get(rollout, "stages"), i, stage) add_stage(sum, stage);
+    uint64_t over = sum->ready + sum->failed;
+    sum->pending = over < sum->targets ? sum->targets - over : 0;
     if (answer)
         *answer = rollout;
     else
@@ -70,10 +163,48 @@ struct deployment_counts_text rollout_text(const struct rollout_sum *sum)
     return t;
 }
 
+struct rollout_line rollout_line(const char *name, const struct rollout_sum *sum)
+{
+    struct rollout_line line;
+    bool waits = strcmp(sum->state, "waiting") == 0;
+    char stage[128] = "";
+    if (sum->stage[0])
+        snprintf(stage, sizeof stage, "; stage %s %s%s%s", sum->stage, sum->state,
+                 waits ? " for " : "", waits ? sum->waits_for : "");
+    snprintf(line.text, sizeof line.text, "%.80s version %s: %s%s", name, sum->version,
+             rollout_text(sum).text, stage);
+    return line;
+}
+
+static bool is_in(const struct rollout_sum *sum, const char *state)
+{
+    return strcmp(sum->state, state) == 0;
+}
+
+bool rollout_is_over(const struct rollout_sum *sum)
+{
+    if (!sum->staged)
+        return sum->pending == 0;
+    return is_in(sum, "stopped") || is_in(sum, "aborted") ||
+           (is_in(sum, "done") && sum->at_work == 0);
+}
+
+int rollout_verdict(struct cli *cli, const char *name, const struct rollout_sum *sum)
+{
+    if (!is_in(sum, "stopped") && !is_in(sum, "aborted"))
+        return 0;
+    return errmsg_set(&cli->em, ERR_REFUSED,
+                      "%s version %s: %s; the rollout %s in stage %s: see `dunlin rollout show %s`",
+                      name, sum->version, rollout_text(sum).text,
+                      is_in(sum, "aborted") ? "was aborted" : "is stopped", sum->stage, name);
+}
+
 void rollout_pause(void)
 {
     poll(NULL, 0, LOOK_MS);
 }
+
+/* ---- looking ---- */
 
 static int show(struct cli *cli)
 {
@@ -86,55 +217,103 @@ static int show(struct cli *cli)
         return rv;
     if (cli->json)
         return cli_print_json(cli, answer);
-    rv = print(cli, answer);
+    rv = rollout_print(cli, answer);
     json_decref(answer);
     return rv;
 }
 
-/* A line for each change, so that it reads well in a log, too. */
 static int watch(struct cli *cli)
 {
-    struct rollout_sum sum, last = {.targets = UINT64_MAX};
-    const char *name = cli_word(cli, 0);
-    for (;;) {
+    struct rollout_live live = {0};
+    struct rollout_line last = {.text = ""};
+    struct rollout_sum sum = {0};
+    for (bool first = true;; first = false) {
         json_t *answer = NULL;
-        int rv = rollout_ask(cli, name, &sum, &answer);
+        int rv = look(cli, &sum, &answer, first);
         if (rv < 0)
             return rv;
-        bool done = is_done(&sum);
-        if (cli->json && done)
+        bool over = answer && rollout_is_over(&sum);
+        if (cli->json && over)
             return cli_print_json(cli, answer);
+        if (!cli->json && answer)
+            tell(cli_word(cli, 0), &live, &last, &sum, answer);
         json_decref(answer);
-        if (!cli->json && memcmp(&sum, &last, sizeof sum) != 0)
-            printf("%s version %s: %s\n", name, sum.version, rollout_text(&sum).text);
-        fflush(stdout);
-        if (done)
-            return 0;
-        last = sum;
+        if (over)
+            return rollout_verdict(cli, cli_word(cli, 0), &sum);
         rollout_pause();
     }
 }
 
-static int print(struct cli *cli, const json_t *rollout)
+/* A manager that restarts meanwhile is waited for: then there is no answer. */
+static int look(struct cli *cli, struct rollout_sum *sum, json_t **answer, bool first)
 {
-    static const char *const titles[] = {"STAGE", "STATE", "AGENTS"};
-    struct table *t = table_new(3, titles);
-    size_t i;
-    json_t *stage;
-    json_array_foreach(json_object_get(rollout, "stages"), i, stage)
-    {
-        struct deployment_counts_text counts = deployment_counts(stage);
-        const char *state = field_text(stage, "state");
-        table_cell(t, PAINT_NONE, "%s", field_text(stage, "name"));
-        table_cell(t, table_state_paint(state), "%s", state);
-        table_cell(t, counts.paint, "%s", counts.text);
-    }
-    printf("%s version %s for %s\n\n", field_text(rollout, "name"), field_text(rollout, "version"),
-           units_count(field_number(rollout, "targets"), "agent").text);
-    return cli_print(cli, t);
+    struct rollout_sum now;
+    int rv = rollout_ask(cli, cli_word(cli, 0), &now, answer);
+    if (!first && (rv == ERR_BUSY || rv == ERR_TIMEOUT))
+        return 0;
+    if (rv == 0)
+        *sum = now;
+    return rv;
 }
 
-static bool is_done(const struct rollout_sum *sum)
+/* A picture on a terminal, a line for each change elsewhere, so that it reads well in a log. */
+static void tell(const char *name, struct rollout_live *live, struct rollout_line *last,
+                 const struct rollout_sum *sum, const json_t *rollout)
 {
-    return sum->pending == 0;
+    struct rollout_line line = rollout_line(name, sum);
+    if (rollout_live_can()) {
+        rollout_live_draw(live, sum, rollout);
+    } else if (strcmp(line.text, last->text) != 0) {
+        puts(line.text);
+        fflush(stdout);
+    }
+    *last = line;
+}
+
+/* ---- steering ---- */
+
+static int approve(struct cli *cli)
+{
+    return steer(cli, "approve", json_pack("{ss}", "stage", cli_word(cli, 1)));
+}
+
+static int pause_rollout(struct cli *cli)
+{
+    return steer(cli, "pause", json_object());
+}
+
+static int resume(struct cli *cli)
+{
+    return steer(cli, "resume", json_object());
+}
+
+static int abort_rollout(struct cli *cli)
+{
+    return steer(cli, "abort", json_object());
+}
+
+static int retry(struct cli *cli)
+{
+    return steer(cli, "retry", json_object());
+}
+
+static int rollback(struct cli *cli)
+{
+    const char *to = args_text(&cli->args, "to");
+    int rv = to ? bundle_name_check("version", to, &cli->em) : 0;
+    return rv < 0 ? rv : steer(cli, "rollback", json_pack("{ss?}", "to", to));
+}
+
+/* The answer is the rollout as it now is. */
+static int steer(struct cli *cli, const char *action, json_t *body)
+{
+    json_t *rollout = NULL;
+    int rv = cli_call_on(cli, "POST", "rollouts", cli_word(cli, 0), action, body, &rollout);
+    if (rv < 0 || !rollout)
+        return rv;
+    const char *next = field_text(rollout, "next");
+    printf("%s version %s: %s\n", field_text(rollout, "name"), field_text(rollout, "version"),
+           *next ? next : field_text(rollout, "state"));
+    json_decref(rollout);
+    return 0;
 }

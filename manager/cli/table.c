@@ -126,6 +126,11 @@ void table_clean(const char *text, size_t len, FILE *out)
         fputc(is_control(text + i, len - i) ? '?' : text[i], out);
 }
 
+const char *table_paint_code(enum paint paint)
+{
+    return paint == PAINT_NONE ? "\033[0m" : paint_codes[paint];
+}
+
 enum paint table_state_paint(const char *state)
 {
     static const struct {
@@ -137,7 +142,8 @@ enum paint table_state_paint(const char *state)
         {"Failed", PAINT_BAD},  {"RolledBack", PAINT_BAD},  {"down", PAINT_BAD},
         {"revoked", PAINT_BAD}, {"Offline", PAINT_DIM},     {"Paused", PAINT_DIM},
         {"used up", PAINT_DIM}, {"expired", PAINT_DIM},     {"Revoked", PAINT_DIM},
-        {"Removed", PAINT_DIM}, {"Quarantined", PAINT_BAD},
+        {"Removed", PAINT_DIM}, {"Quarantined", PAINT_BAD}, {"stopped", PAINT_BAD},
+        {"aborted", PAINT_BAD}, {"pending", PAINT_DIM},
     };
     for (size_t i = 0; i < sizeof paints / sizeof paints[0]; i++)
         if (strcmp(paints[i].state, state) == 0)

@@ -37,6 +37,9 @@ bool table_colour(FILE *out);
 /* Writes a text with every control character replaced by '?'. */
 void table_clean(const char *text, size_t len, FILE *out);
 
+/* What makes a terminal write in a colour; PAINT_NONE: as usual. */
+const char *table_paint_code(enum paint paint);
+
 /* The colour of a deployment's or an agent's state by its name. */
 enum paint table_state_paint(const char *state);
 

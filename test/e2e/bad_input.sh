@@ -361,7 +361,11 @@ files()
     yaml 3:11 "whole number" "${head}priority: high\n"
     yaml 3:11 "from 0 to" "${head}priority: 99999999999\n"
     yaml 3:11 "single value" "${head}priority: {a: 1}\n"
-    yaml 3:1 "not supported yet" "${head}rollout: {}\n"
+    yaml 3:10 '"stages" is missing' "${head}rollout: {}\n"
+    yaml 3:11 'did you mean "max_failed"' "${head}rollout: {max_fail: 1, stages: []}\n"
+    yaml 5:30 "neither a number of agents" "${head}rollout:\n  stages:\n    - {name: a, concurrency: some}\n"
+    yaml 5:31 "no time; write it with a unit" "${head}rollout:\n  stages:\n    - {name: a, after: {wait: 30}}\n"
+    yaml 3:1 "two stages are called a" "${head}rollout: {stages: [{name: a, share: 1}, {name: a}]}\n"
     yaml 3:1 "twice" "${head}bundle: app@1\n"
     yaml 1:13 "name" 'deployment: ../x\nbundle: app@1\nplacement: {all: true}\n'
     yaml 2:9 "NAME@VERSION" 'deployment: other\nbundle: app\nplacement: {all: true}\n'

@@ -58,7 +58,7 @@ test_help()
     # Every verb that help lists explains itself, in both ways of asking.
     awk '/^  [a-z]+ ?[a-z]*  /{sub(/^  /, ""); sub(/  .*/, ""); print}' "$WORK/help" |
         grep -v '^dunlin' >"$WORK/verbs"
-    has_lines 38 "$WORK/verbs"
+    has_lines 45 "$WORK/verbs"
     while read -r verb; do
         # shellcheck disable=SC2086
         expect 0 help $verb
@@ -273,6 +273,45 @@ test_files()
     expect 0 deployment show app --json && json '.version == "1"'
 }
 
+test_rollouts()
+{
+    cp "$ROOT/examples/rollouts/three-stages.yaml" "$WORK/plan.yaml"
+    expect 0 deploy "$WORK/plan.yaml" --dry-run && says "app would change, for none"
+    says "rollout: stage prod: before: approval" && says "before compression"
+    expect 0 deployment diff app "$WORK/plan.yaml" && says "staging, canary, prod, rest"
+    expect 0 deployment diff app "$WORK/plan.yaml" --json && json '.dry_run and (.changes | length) > 5'
+    expect 2 deployment diff lab "$WORK/plan.yaml" && complains "is about deployment app, not about lab"
+    expect 2 deployment diff app && complains "it takes NAME FILE.yaml"
+    expect 0 deployment show app --json && json '.rollout == null and .version == "1"'
+    write_file 'deployment: app' 'bundle: app@1' 'rollout: {stages: [{name: a, share: 50%}, {name: a}]}'
+    expect 2 deploy "$WORK/app.yaml" && complains "$WORK/app.yaml:3:1: rollout: two stages are called a"
+    expect 0 deploy --help && says "max_failed: 10%" && says "--confirm"
+    for verb in approve pause resume abort retry rollback; do
+        case $verb in approve) stage=prod ;; *) stage= ;; esac
+        expect 1 rollout $verb nobody $stage && complains "there is no deployment nobody"
+    done
+    expect 2 rollout approve app && complains "it takes NAME STAGE"
+    expect 1 rollout approve app prod && complains "has no stages"
+    # Stages without agents are passed; the last one waits all the same.
+    expect 0 deploy "$WORK/plan.yaml"
+    within 10 dunlin_waits || fail "it does not come to prod"
+    expect 0 rollout show app && says "stage prod waits for approval: dunlin rollout approve app prod"
+    expect 1 wait app --timeout 1s && complains 'dunlin rollout show app'
+    expect 0 rollout pause app && says "paused in stage prod: dunlin rollout resume app"
+    expect 0 rollout resume app
+    expect 0 rollout approve app prod && expect 0 wait app && says "no agents match"
+    expect 0 rollout show app --watch && says "no agents match"
+    expect 0 rollout rollback app --json && json '.version == "1" and .state == "done"'
+    write_file 'deployment: app' 'bundle: app@1' 'placement: {select: "env in (prod, test)"}' \
+        'rollout: {stages: []}'
+    expect 0 deploy "$WORK/app.yaml" && expect 0 rollout show app --json && json '.staged == false'
+}
+
+dunlin_waits()
+{
+    dunlin rollout show app --json | jq -e '.waits_for.what == "approval"'
+}
+
 test_agents()
 {
     join_agent 1 env=prod
@@ -364,6 +403,8 @@ step "deployments"
 test_deployments
 step "deployment files"
 test_files
+step "rollouts"
+test_rollouts
 step "agents"
 test_agents
 step "updates"

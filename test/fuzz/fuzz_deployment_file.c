@@ -5,9 +5,23 @@
 
 #include <assert.h>
 
+/* Complete, and within what is kept of one. */
+static void check_plan(const struct deployment_file *d)
+{
+    uint8_t bytes[PLAN_BYTES_MAX];
+    struct buffer out = buffer_on(bytes, sizeof bytes);
+    static struct plan again;
+    uint32_t count = d->plan.count;
+    assert(d->planned || count == 0);
+    again = d->plan;
+    assert(plan_complete(&again, NULL) == 0 && again.count == count);
+    assert(plan_write(&d->plan, &out) == 0);
+    assert(plan_read(span_buffer(&out), &again) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct deployment_file d;
+    static struct deployment_file d;
     struct selector s;
     struct errmsg em = {0};
     int rv = deployment_file_read(&d, "f", span_of(data, size), &em);
@@ -19,5 +33,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(d.placed ? d.all != (d.select[0] != '\0') : !d.all && !d.select[0]);
     assert(!d.select[0] || selector_parse(&s, span_text(d.select), NULL) == 0);
     assert(d.priority <= PRIORITY_MAX);
+    check_plan(&d);
     return 0;
 }

@@ -151,7 +151,6 @@ static void test_placements_must_say_agents(void)
 
 static void test_what_is_not_built_yet_is_refused_and_not_ignored(void)
 {
-    refused(HEAD "rollout: {max_failed: 10%}\n", "app.yaml:3:1: rollout: is not supported yet");
     refused(HEAD "placement:\n  select: [env=prod, lab]\n",
             "app.yaml:4:11: select: a list of selectors is not supported yet");
     refused(HEAD "placement: {all: true, pick: 3}\n",
@@ -159,6 +158,171 @@ static void test_what_is_not_built_yet_is_refused_and_not_ignored(void)
     refused(HEAD "placement: {all: true, pick: 10%}\n", "app.yaml:3:30: pick: anything but");
     refused(HEAD "placement: {all: true, pick: {by: zone, each: 1}}\n",
             "app.yaml:3:30: pick: anything but");
+}
+
+/* ---- the rollout ---- */
+
+static void test_without_the_key_a_plan_stays_as_it_is(void)
+{
+    CU_ASSERT_EQUAL(reads(HEAD), 0);
+    CU_ASSERT_FALSE(d.planned);
+    CU_ASSERT_EQUAL(reads(HEAD "rollout: {stages: []}\n"), 0);
+    CU_ASSERT_TRUE(d.planned);
+    CU_ASSERT_EQUAL(d.plan.count, 0);
+}
+
+/* DESIGN's own example, with the stage that it leaves to be added. */
+static void test_stages_of_the_design_are_read(void)
+{
+    CU_ASSERT_EQUAL(reads(HEAD "rollout:\n"
+                               "  max_failed: 10%\n"
+                               "  stages:\n"
+                               "    - {name: staging, select: env=staging, concurrency: 50%}\n"
+                               "    - {name: prod, select: env=prod, concurrency: 2, "
+                               "before: {approval: true}, after: {wait: 30m}}\n"),
+                    0);
+    const struct plan_stage *s = d.plan.stages;
+    CU_ASSERT_EQUAL_FATAL(d.plan.count, 3);
+    CU_ASSERT_TRUE(d.plan.max_failed.percent && d.plan.max_failed.value == 10);
+    CU_ASSERT_STRING_EQUAL(s[0].name, "staging");
+    CU_ASSERT_STRING_EQUAL(s[0].selector, "env=staging");
+    CU_ASSERT_TRUE(s[0].concurrency.percent && s[0].concurrency.value == 50);
+    CU_ASSERT_FALSE(s[0].before.approval || s[0].after.approval);
+    CU_ASSERT_TRUE(!s[1].concurrency.percent && s[1].concurrency.value == 2);
+    CU_ASSERT_TRUE(s[1].before.approval && s[1].before.wait_s == 0);
+    CU_ASSERT_TRUE(!s[1].after.approval && s[1].after.wait_s == 1800);
+    CU_ASSERT_STRING_EQUAL(s[2].name, "rest");
+}
+
+static void test_every_key_of_a_rollout_is_read(void)
+{
+    CU_ASSERT_EQUAL(reads(HEAD "rollout:\n"
+                               "  max_failed: 3\n"
+                               "  on_failure: rollback\n"
+                               "  new_version: queue\n"
+                               "  quorum: 90%\n"
+                               "  reachable_within: 1h30m\n"
+                               "  stages:\n"
+                               "    - name: few\n"
+                               "      share: 5%\n"
+                               "      before: {approval: false, wait: 10s}\n"
+                               "      after: {approval: true, wait: 1d}\n"
+                               "    - name: all\n"),
+                    0);
+    CU_ASSERT_TRUE(!d.plan.max_failed.percent && d.plan.max_failed.value == 3);
+    CU_ASSERT_EQUAL(d.plan.on_failure, REMEDY_ROLL_BACK);
+    CU_ASSERT_EQUAL(d.plan.overlap, OVERLAP_QUEUE);
+    CU_ASSERT_EQUAL(d.plan.quorum, 90);
+    CU_ASSERT_EQUAL(d.plan.reachable_within_s, 5400);
+    CU_ASSERT_EQUAL_FATAL(d.plan.count, 2);
+    CU_ASSERT_TRUE(d.plan.stages[0].share.percent && d.plan.stages[0].share.value == 5);
+    CU_ASSERT_EQUAL(d.plan.stages[0].before.wait_s, 10);
+    CU_ASSERT_TRUE(d.plan.stages[0].after.approval && d.plan.stages[0].after.wait_s == 86400);
+    CU_ASSERT_STRING_EQUAL(d.plan.stages[1].selector, "");
+    CU_ASSERT_EQUAL(reads(HEAD "rollout: {max_failed: 0, on_failure: abort, new_version: refuse, "
+                               "stages: [{name: all}]}\n"),
+                    0);
+    CU_ASSERT_EQUAL(d.plan.on_failure, REMEDY_ABORT);
+    CU_ASSERT_EQUAL(d.plan.overlap, OVERLAP_REFUSE);
+}
+
+static void test_what_a_rollout_leaves_out_is_the_default(void)
+{
+    CU_ASSERT_EQUAL(reads(HEAD "rollout: {stages: [{name: all}]}\n"), 0);
+    struct plan plain = PLAN_DEFAULT;
+    CU_ASSERT_EQUAL(d.plan.max_failed.value, 0);
+    CU_ASSERT_EQUAL(d.plan.on_failure, plain.on_failure);
+    CU_ASSERT_EQUAL(d.plan.overlap, plain.overlap);
+    CU_ASSERT_EQUAL(d.plan.quorum, plain.quorum);
+    CU_ASSERT_EQUAL(d.plan.reachable_within_s, plain.reachable_within_s);
+}
+
+static void test_unknown_keys_of_a_rollout_are_refused_with_what_was_meant(void)
+{
+    refused(HEAD "rollout: {max_fialed: 1, stages: []}\n",
+            "app.yaml:3:11: unknown key \"max_fialed\"; did you mean \"max_failed\"?");
+    refused(HEAD "rollout:\n  stages:\n    - {name: a, concurrenci: 2}\n",
+            "app.yaml:5:17: unknown key \"concurrenci\"; did you mean \"concurrency\"?");
+    refused(HEAD "rollout: {stages: [{name: a, before: {approvl: true}}]}\n",
+            "app.yaml:3:39: unknown key \"approvl\"; did you mean \"approval\"?");
+    refused(HEAD "rollout: {stages: [{name: a, name: b}]}\n",
+            "app.yaml:3:30: name: is there twice");
+    refused(HEAD "rollout: {max_failed: 1}\n", "app.yaml:3:10: the key \"stages\" is missing");
+    refused(HEAD "rollout: {stages: [{share: 5%}]}\n",
+            "app.yaml:3:20: the key \"name\" is missing");
+}
+
+static void test_wrong_shapes_of_a_rollout_are_refused(void)
+{
+    refused(HEAD "rollout: fast\n", "app.yaml:3:10: a rollout is a mapping");
+    refused(HEAD "rollout: {stages: all}\n",
+            "app.yaml:3:19: stages: must be a list; without any, write []");
+    refused(HEAD "rollout: {stages: {name: a}}\n", "app.yaml:3:19: stages: must be a list");
+    refused(HEAD "rollout: {stages: [staging]}\n", "app.yaml:3:20: a stage is a mapping");
+    refused(HEAD "rollout: {stages: [{name: a, before: approval}]}\n",
+            "app.yaml:3:38: what comes before or after a stage is a mapping");
+    refused(HEAD "rollout: {stages: [{name: a, share: [5%]}]}\n",
+            "app.yaml:3:37: share: must be a single value, not a list");
+    refused(HEAD "rollout: {stages: [{name: }]}\n", "app.yaml:3:27: name: has no value");
+    refused(HEAD "rollout: &r {stages: [*r]}\n", "app.yaml:3:14: unknown key \"stages\"");
+}
+
+static void test_wrong_values_of_a_rollout_are_refused(void)
+{
+    static const struct {
+        const char *rollout, *sentence;
+    } cases[] = {
+        {"{max_failed: some, stages: []}",
+         "app.yaml:3:23: max_failed: \"some\" is neither a number of agents, like 3, nor a share"},
+        {"{max_failed: 101%, stages: []}", "app.yaml:3:23: max_failed: 101% is more than all"},
+        {"{max_failed: -1, stages: []}", "app.yaml:3:23: max_failed: \"-1\" is neither"},
+        {"{max_failed: \"%\", stages: []}", "app.yaml:3:23: max_failed: \"%\" is neither"},
+        {"{max_failed: 4294967296, stages: []}", "app.yaml:3:23: max_failed: \"4294967296\" is ne"},
+        {"{on_failure: cry, stages: []}",
+         "app.yaml:3:23: on_failure: must be pause, abort or rollback, not \"cry\""},
+        {"{new_version: wait, stages: []}",
+         "app.yaml:3:24: new_version: must be supersede, queue or refuse, not \"wait\""},
+        {"{quorum: 90, stages: []}",
+         "app.yaml:3:19: quorum: \"90\" is no share of agents from 1% to 100%"},
+        {"{quorum: 0%, stages: []}", "app.yaml:3:19: quorum: \"0%\" is no share"},
+        {"{quorum: 101%, stages: []}", "app.yaml:3:19: quorum: \"101%\" is no share"},
+        {"{reachable_within: 300, stages: []}", "app.yaml:3:29: reachable_within: \"300\" is no "
+                                                "time; write it with a unit, like 30s, 10m"},
+        {"{stages: [{name: -a}]}", "app.yaml:3:27: name: \"-a\": a name is"},
+        {"{stages: [{name: a, select: \"a b\"}]}",
+         "app.yaml:3:38: select: selector: at character 3"},
+        {"{stages: [{name: a, select: \" \"}]}", "app.yaml:3:38: select: is empty"},
+        {"{stages: [{name: a, share: 0}]}", "app.yaml:3:37: share: with none nobody ever gets"},
+        {"{stages: [{name: a, concurrency: 0%}]}", "app.yaml:3:43: concurrency: with none"},
+        {"{stages: [{name: a, before: {approval: yes}}]}",
+         "app.yaml:3:49: approval: must be true or false, not yes"},
+        {"{stages: [{name: a, before: {approval: \"true\"}}]}",
+         "app.yaml:3:49: approval: must be true or false, not \"true\""},
+        {"{stages: [{name: a, after: {wait: soon}}]}",
+         "app.yaml:3:44: wait: \"soon\" is no time; write it with a unit"},
+        {"{stages: [{name: a, after: {wait: 91d}}]}",
+         "app.yaml:3:44: wait: is longer than 90 days"},
+        {"{stages: [{name: a, share: 5%}, {name: a}]}",
+         "app.yaml:3:1: rollout: two stages are called a"},
+        {"{stages: [{name: a}, {name: b}]}",
+         "app.yaml:3:1: rollout: stage a takes every agent: none is left for b"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[256];
+        snprintf(text, sizeof text, HEAD "rollout: %s\n", cases[i].rollout);
+        refused(text, cases[i].sentence);
+    }
+}
+
+static void test_a_rollout_has_at_most_16_stages(void)
+{
+    char text[2048] = HEAD "rollout:\n  stages:\n";
+    for (int i = 0; i < STAGES_MAX; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "    - {name: s%d, share: 1}\n",
+                 i);
+    refused(text, "app.yaml:3:1: rollout: 16 stages that each leave agents out");
+    snprintf(text + strlen(text), sizeof text - strlen(text), "    - {name: last}\n");
+    refused(text, "app.yaml:21:7: stages: more than 16");
 }
 
 static void test_broken_yaml_is_refused_where_it_breaks(void)
@@ -173,7 +337,9 @@ static void test_broken_yaml_is_refused_where_it_breaks(void)
 static void test_every_truncated_file_is_read_or_refused(void)
 {
     static const char text[] = HEAD "placement: {select: \"env in (a,b)\", pick: all}\n"
-                                    "priority: 3\npaused: true\nkeep: false\n";
+                                    "priority: 3\npaused: true\nkeep: false\n"
+                                    "rollout: {quorum: 90%, stages: [{name: a, share: 5%, "
+                                    "before: {approval: true, wait: 1h}}]}\n";
     for (size_t len = 0; len < sizeof text; len++) {
         int rv = deployment_file_read(&d, "f", span_of(text, len), &em);
         CU_ASSERT_TRUE(rv == 0 || rv == ERR_USAGE);
@@ -204,6 +370,14 @@ static const struct suite_test tests[] = {
     TEST(test_a_name_is_at_most_63_characters_long),
     TEST(test_placements_must_say_agents),
     TEST(test_what_is_not_built_yet_is_refused_and_not_ignored),
+    TEST(test_without_the_key_a_plan_stays_as_it_is),
+    TEST(test_stages_of_the_design_are_read),
+    TEST(test_every_key_of_a_rollout_is_read),
+    TEST(test_what_a_rollout_leaves_out_is_the_default),
+    TEST(test_unknown_keys_of_a_rollout_are_refused_with_what_was_meant),
+    TEST(test_wrong_shapes_of_a_rollout_are_refused),
+    TEST(test_wrong_values_of_a_rollout_are_refused),
+    TEST(test_a_rollout_has_at_most_16_stages),
     TEST(test_broken_yaml_is_refused_where_it_breaks),
     TEST(test_every_truncated_file_is_read_or_refused),
     TEST(test_every_changed_byte_is_read_or_refused),

@@ -1,0 +1,99 @@
+#include "manager/cli/preview.h"
+
+#include <inttypes.h>
+
+static int print_stages(struct cli *cli, const json_t *stages);
+static int print_extent(struct cli *cli, const json_t *preview);
+static void add_transfer(struct table *t, const json_t *transfer);
+
+int preview_changes(struct cli *cli, const json_t *preview)
+{
+    struct table *t = table_new(4, NULL);
+    size_t i;
+    json_t *change;
+    json_array_foreach(json_object_get(preview, "changes"), i, change)
+    {
+        const char *from = field_text(change, "from"), *to = field_text(change, "to");
+        table_cell(t, PAINT_NONE, "  %s", field_text(change, "what"));
+        table_cell(t, *from ? PAINT_BAD : PAINT_DIM, "%s", *from ? from : "-");
+        table_cell(t, PAINT_DIM, "->");
+        table_cell(t, *to ? PAINT_GOOD : PAINT_DIM, "%s", *to ? to : "-");
+    }
+    if (table_rows(t) > 0)
+        return cli_print(cli, t);
+    table_free(t);
+    printf("%s: nothing would change\n", field_text(preview, "name"));
+    return 0;
+}
+
+int preview_print(struct cli *cli, const json_t *preview)
+{
+    const json_t *stages = json_object_get(preview, "stages");
+    const char *confirm = field_text(preview, "confirm");
+    if (!json_is_true(json_object_get(preview, "changed")))
+        return preview_changes(cli, preview);
+    printf(
+        "%s %s, for %s:\n", field_text(preview, "name"),
+        json_is_true(json_object_get(preview, "new")) ? "would be new" : "would change",
+        units_of(field_number(preview, "targets"), field_number(preview, "fleet"), "agents").text);
+    int rv = preview_changes(cli, preview);
+    if (rv == 0 && json_array_size(stages) > 0)
+        rv = print_stages(cli, stages);
+    if (rv == 0)
+        rv = print_extent(cli, preview);
+    if (rv == 0 && *confirm)
+        printf("\n%s: it takes --confirm\n", confirm);
+    return rv;
+}
+
+static int print_stages(struct cli *cli, const json_t *stages)
+{
+    static const char *const titles[] = {"STAGE", "AGENTS"};
+    struct table *t = table_new(2, titles);
+    size_t i;
+    json_t *stage;
+    json_array_foreach((json_t *)stages, i, stage)
+    {
+        table_cell(t, PAINT_NONE, "%s", field_text(stage, "name"));
+        table_cell(t, PAINT_NONE, "%" PRIu64, field_number(stage, "members"));
+    }
+    putchar('\n');
+    return cli_print(cli, t);
+}
+
+static int print_extent(struct cli *cli, const json_t *preview)
+{
+    struct table *t = table_new(2, NULL);
+    uint64_t joining = field_number(preview, "joining"), leaving = field_number(preview, "leaving");
+    table_cell(t, PAINT_DIM, "touched");
+    table_cell(t, PAINT_NONE, "%s", units_count(field_number(preview, "touched"), "agent").text);
+    if (joining > 0) {
+        table_cell(t, PAINT_DIM, "new there");
+        table_cell(t, PAINT_NONE, "%s", units_count(joining, "agent").text);
+    }
+    if (leaving > 0) {
+        table_cell(t, PAINT_DIM, "taken off");
+        table_cell(t, PAINT_BAD, "%s", units_count(leaving, "agent").text);
+    }
+    add_transfer(t, json_object_get(preview, "transfer"));
+    putchar('\n');
+    return cli_print(cli, t);
+}
+
+/* Nothing where the manager can't tell. */
+static void add_transfer(struct table *t, const json_t *transfer)
+{
+    if (!json_is_object(transfer))
+        return;
+    const char *from = field_text(transfer, "from");
+    uint64_t bytes = field_number(transfer, "bytes"), held = field_number(transfer, "held_bytes");
+    uint64_t chunks = field_number(transfer, "chunks");
+    table_cell(t, PAINT_DIM, "content");
+    table_cell(t, PAINT_NONE, "%s in %s, before compression", units_bytes(bytes).text,
+               units_count(chunks, "chunk").text);
+    if (!*from)
+        return;
+    table_cell(t, PAINT_DIM, "to fetch");
+    table_cell(t, PAINT_NONE, "%s in %s where %s runs", units_bytes(bytes - held).text,
+               units_count(chunks - field_number(transfer, "held_chunks"), "chunk").text, from);
+}

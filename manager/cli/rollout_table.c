@@ -1,0 +1,59 @@
+#include "manager/cli/rollout.h"
+
+#include <inttypes.h>
+
+static void add_counts(struct table *t, const json_t *stage);
+static void add_members(struct table *t, const json_t *stage);
+
+int rollout_print(struct cli *cli, const json_t *rollout)
+{
+    static const char *const titles[] = {"STAGE",   "STATE",     "AGENTS",  "FAILED",
+                                         "AT WORK", "RETURNING", "TO COME", "AWAY"};
+    bool staged = json_is_true(json_object_get(rollout, "staged"));
+    struct table *t = table_new(staged ? 8 : 4, titles);
+    const char *from = field_text(rollout, "from"), *next = field_text(rollout, "next");
+    size_t i;
+    json_t *stage;
+    json_array_foreach(json_object_get(rollout, "stages"), i, stage)
+    {
+        const char *state = field_text(stage, "state");
+        table_cell(t, PAINT_NONE, "%s", field_text(stage, "name"));
+        table_cell(t, table_state_paint(state), "%s", state);
+        add_members(t, stage);
+        uint64_t failed = field_number(stage, "failed");
+        table_cell(t, failed ? PAINT_BAD : PAINT_DIM, "%" PRIu64, failed);
+        if (staged)
+            add_counts(t, stage);
+    }
+    printf("%s version %s%s%s for %s", field_text(rollout, "name"), field_text(rollout, "version"),
+           *from ? " after " : "", from,
+           units_count(field_number(rollout, "targets"), "agent").text);
+    if (*field_text(rollout, "queued"))
+        printf(", then version %s", field_text(rollout, "queued"));
+    printf("\n\n");
+    int rv = cli_print(cli, t);
+    if (rv == 0 && *next)
+        printf("\n%s\n", next);
+    return rv;
+}
+
+/* Who is of a stage by share is known once it begins. */
+static void add_members(struct table *t, const json_t *stage)
+{
+    uint64_t members = field_number(stage, "members"), ready = field_number(stage, "ready");
+    const char *share = field_text(stage, "share");
+    if (members == 0 && *share && strcmp(field_text(stage, "state"), "pending") == 0)
+        table_cell(t, PAINT_DIM, "%s of the rest", share);
+    else
+        table_cell(t, members > 0 && ready == members ? PAINT_GOOD : PAINT_NONE, "%s",
+                   units_of(ready, members, "ready").text);
+}
+
+static void add_counts(struct table *t, const json_t *stage)
+{
+    static const char *const names[] = {"in_flight", "returning", "waiting", "away"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        uint64_t n = field_number(stage, names[i]);
+        table_cell(t, n ? PAINT_NONE : PAINT_DIM, "%" PRIu64, n);
+    }
+}

@@ -1,0 +1,177 @@
+#!/bin/bash
+# A new version stage by stage with real agents: approval before the last stage, a version that fails
+# and stops it, a retry, an abort, a rollback, and a manager that is killed in the middle.
+. "$(dirname "$0")/lib.sh"
+
+PLAN=$ROOT/examples/rollouts/three-stages.yaml
+STAGING=(1 2)
+CANARY=(3 4)
+PROD=(5 6 7 8)
+
+# rollout JQ: something of it.
+rollout()
+{
+    dunlin rollout show app --json | jq -r "$1"
+}
+
+# rollout_is JQ VALUE: that it is so.
+rollout_is()
+{
+    [ "$(rollout "$1")" = "$2" ]
+}
+
+# waits_in STAGE FOR: it does.
+waits_in()
+{
+    rollout_is '.stage + " " + .waits_for.what' "$1 $2"
+}
+
+# counts STAGE: members, ready and failed ones.
+counts()
+{
+    rollout ".stages[] | select(.name == \"$1\") | \"\(.members) \(.ready) \(.failed)\""
+}
+
+# version V: the plan with that version, in a file.
+version()
+{
+    sed "s/app@2/app@$1/" "$PLAN" >"$WORK/app@$1.yaml"
+    echo "$WORK/app@$1.yaml"
+}
+
+# breakable V: its hook fails while there is $WORK/broken.
+breakable()
+{
+    make_app "$1"
+    make_hook "$WORK/app@$1" apply "[ ! -e '$WORK/broken' ]; echo \"\$DUNLIN_VERSION\" >>\"\$DUNLIN_DATA/applied\""
+    push_app "$1" >/dev/null || fail "version $1 is not taken"
+}
+
+# none_has V AGENT...: none of them ever ran it.
+none_has()
+{
+    has=$1
+    shift
+    for number; do
+        ! grep -qx "$has" "$WORK/agent$number/deployments/app/data/applied" || return 1
+    done
+}
+
+# says WORDS: $WORK/out holds them.
+says()
+{
+    grep -qF -- "$1" "$WORK/out" || fail "not printed: $1; but: $(cat "$WORK/out")"
+}
+
+step "8 agents run version 1, without stages"
+# shellcheck disable=SC2119
+start_manager
+for n in "${STAGING[@]}"; do join_agent "$n" env=staging; done
+for n in "${CANARY[@]}"; do join_agent "$n" env=canary; done
+for n in "${PROD[@]}"; do join_agent "$n" env=prod; done
+for n in "${STAGING[@]}" "${CANARY[@]}" "${PROD[@]}"; do start_agent "$n"; done
+release 1 "env in (staging, canary, prod)"
+dunlin wait app --timeout 30s >/dev/null || fail "version 1 does not arrive"
+rollout_is '.staged' false || fail "a deployment without a plan is staged"
+refused "has no stages" dunlin rollout approve app prod
+refused "has no stages" dunlin rollout abort app
+
+step "what the file would change is shown, and nothing is changed"
+make_app 2 && push_app 2 >/dev/null
+dunlin deploy "$PLAN" --dry-run >"$WORK/out" || fail "no dry run"
+says "app would change, for 8 of 8 agents"
+says "app@1"
+says "rollout: stage prod: before: approval"
+says "staging, canary, prod"
+says "where app@1 runs"
+dunlin deploy "$PLAN" --dry-run --json | jq -e '.targets == 8 and .touched == 8 and .leaving == 0 and
+    (.stages | map(.members)) == [2, 2, 4, 0] and .confirm == null and
+    .transfer.held_chunks + 1 == .transfer.chunks' >/dev/null || fail "$(dunlin deploy "$PLAN" --dry-run --json)"
+dunlin deployment diff app "$PLAN" >"$WORK/out" && says "rollout: stages"
+rollout_is '.version + " \(.staged)"' "1 false" || fail "a dry run has changed something"
+
+step "version 2 goes through staging and canary, and waits for approval before prod"
+dunlin deploy "$PLAN" >/dev/null || fail "the plan is not taken"
+dunlin rollout show app --watch >"$WORK/watched.log" 2>&1 &
+watcher=$!
+within 30 waits_in prod approval || fail "it does not come to prod: $(rollout .)"
+app_is 2 "${STAGING[@]}" "${CANARY[@]}" || fail "who is let in does not run version 2"
+none_has 2 "${PROD[@]}" || fail "prod has begun without approval"
+rollout_is '[.stages[].state] | join(" ")' "done done waits pending" || fail "$(rollout .stages)"
+rollout_is '.from' 1 || fail "it does not say from where"
+dunlin rollout show app >"$WORK/out" && says "stage prod waits for approval: dunlin rollout approve app prod"
+dunlin status >"$WORK/out" && says "rollout of app: stage prod waits for approval"
+dunlin deployment list >"$WORK/out" && says "stage prod waiting"
+refused "is over" dunlin rollout approve app staging
+refused "no stage nowhere" dunlin rollout approve app nowhere
+
+step "the manager is killed while it waits, and waits on; paused it stays paused"
+dunlin rollout pause app >/dev/null
+dunlin rollout approve app prod >/dev/null || fail "the approval is refused"
+kill_manager -KILL
+# shellcheck disable=SC2119
+start_manager
+rollout_is '.state + " " + .stage + " \(.paused)"' "paused prod true" || fail "$(rollout .)"
+none_has 2 "${PROD[@]}" || fail "prod has begun while it was paused"
+dunlin rollout resume app >"$WORK/out" || fail "it can't be resumed"
+dunlin wait app --timeout 30s >"$WORK/out" 2>&1 || fail "it is not done: $(cat "$WORK/out")"
+says "8 of 8 ready"
+app_is 2 "${PROD[@]}" || fail "prod does not run version 2"
+wait "$watcher" || fail "watching failed: $(cat "$WORK/watched.log")"
+grep -q "8 of 8 ready" "$WORK/watched.log" || fail "watched: $(cat "$WORK/watched.log")"
+rollout_is '[.stages[].state] | unique | join(" ")' "done" || fail "$(rollout .stages)"
+[ "$(counts prod)" = "4 4 0" ] || fail "$(rollout .stages)"
+
+step "version 3 fails in staging, and goes no further"
+breakable 3
+touch "$WORK/broken"
+dunlin deploy "$(version 3)" >/dev/null
+refused "1 failed; the rollout is stopped in stage staging" dunlin wait app --timeout 25s
+within 5 rollout_is .state stopped || fail "it is not stopped"
+none_has 3 "${STAGING[@]}" "${CANARY[@]}" "${PROD[@]}" || fail "somebody runs it"
+dunlin status >"$WORK/out" && says "rollout of app: stage staging is stopped"
+dunlin audit >"$WORK/out" && says "too many agents failed in stage staging"
+[ "$(counts staging)" = "2 0 1" ] || fail "more than one of staging began: $(rollout .stages)"
+
+step "with the cause mended it is retried, and stops in prod when it is aborted there"
+rm "$WORK/broken"
+dunlin rollout retry app >/dev/null || fail "no retry"
+within 30 waits_in prod approval || fail "the retry does not come to prod: $(rollout .)"
+app_is 3 "${STAGING[@]}" "${CANARY[@]}" || fail "who is let in does not run version 3"
+dunlin rollout abort app >"$WORK/out" || fail "no abort"
+says "nobody else gets it"
+refused "was aborted in stage prod" dunlin wait app
+refused "was aborted" dunlin rollout approve app prod
+app_is 2 "${PROD[@]}" || fail "prod runs something else than version 2"
+
+step "rolled back, everybody runs version 2"
+dunlin rollout rollback app >/dev/null || fail "no rollback"
+dunlin wait app --timeout 30s >/dev/null || fail "it is not rolled back: $(rollout .)"
+app_is 2 "${STAGING[@]}" "${CANARY[@]}" "${PROD[@]}" || fail "somebody does not run version 2"
+
+step "an agent that is away stops nothing; the manager is killed in the middle of a stage"
+kill_agent 2 -KILL
+breakable 4
+sed 's/max_failed: 0/reachable_within: 1s/' "$(version 4)" >"$WORK/away.yaml"
+within 20 online 7 || fail "agent 2 is not missed"
+dunlin deploy "$WORK/away.yaml" >/dev/null
+within 20 rollout_is .stage canary || fail "it does not leave staging: $(rollout .)"
+kill_manager -KILL
+# shellcheck disable=SC2119
+start_manager
+within 30 waits_in prod approval || fail "it does not go on: $(rollout .)"
+dunlin rollout approve app prod >/dev/null
+dunlin wait app --timeout 30s >/dev/null || fail "it is not done: $(rollout .)"
+[ "$(counts staging)" = "2 1 0" ] || fail "$(rollout .stages)"
+start_agent 2
+within 30 app_is 4 "${STAGING[@]}" "${CANARY[@]}" "${PROD[@]}" || fail "who comes back does not catch up"
+
+step "what leaves a deployment without agents takes --confirm"
+sed 's/env in (staging, canary, prod)/env=nowhere/' "$(version 4)" >"$WORK/nowhere.yaml"
+refused "no agents any more: 8 take it off: if this is meant, say --confirm" dunlin deploy "$WORK/nowhere.yaml"
+dunlin deploy "$WORK/nowhere.yaml" --dry-run >"$WORK/out"
+says "it takes --confirm"
+says "taken off"
+dunlin deploy "$WORK/nowhere.yaml" --confirm >/dev/null || fail "not even when it is confirmed"
+within 20 test -e "$WORK/agent8/removed" || fail "the agents keep it"
+done_well
