@@ -68,7 +68,7 @@
     " bytes INTEGER, files INTEGER, chunks INTEGER, created INTEGER, removed INTEGER);"            \
     "CREATE TABLE deployment(n INTEGER PRIMARY KEY, name TEXT, selector TEXT, flags INTEGER,"      \
     " priority INTEGER, salt INTEGER, removed INTEGER, created INTEGER, history BLOB,"             \
-    " plan BLOB, rollout BLOB);"                                                                   \
+    " pick BLOB, plan BLOB, rollout BLOB);"                                                        \
     "CREATE TABLE cohort(n INTEGER PRIMARY KEY, key BLOB, labels TEXT, epoch INTEGER,"             \
     " revision INTEGER, fingerprint BLOB, issued INTEGER, trust INTEGER, placements BLOB);"        \
     "CREATE TABLE agent(n INTEGER PRIMARY KEY, row BLOB);"                                         \
@@ -136,7 +136,7 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [PUT_BATCH] = "REPLACE INTO batch VALUES(?,?,?,?,?,?,?,?,?)",
     [REVOKE_BATCHES] = "UPDATE batch SET revoked=1 WHERE revoked=0",
     [PUT_BUNDLE] = "REPLACE INTO bundle VALUES(?,?,?,?,?,?,?,?,?)",
-    [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?,?,?)",
+    [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
     [PUT_COHORT] = "REPLACE INTO cohort VALUES(?,?,?,?,?,?,?,?,?)",
     [PUT_AGENT] = "REPLACE INTO agent VALUES(?,?)",
     [PUT_NEWCOMER] = "REPLACE INTO newcomer VALUES(?,?,?)",
@@ -730,6 +730,7 @@ static int load_deployments(struct ledger *l, struct manager *m, struct errmsg *
         row.removed = get_int(&q, 1);
         row.created_s = get_int(&q, UINT64_MAX);
         get_history(&q, &row);
+        q.odd |= pick_read(get_blob(&q, PICK_BYTES_MAX), &row.pick, &row.picked) < 0;
         q.odd |= plan_read(get_blob(&q, PLAN_BYTES_MAX), &row.plan) < 0;
         get_rollout(&q, &row);
         rv = q.odd ? ERR_DAMAGED : manager_load_deployment(m, &row);
@@ -1132,6 +1133,8 @@ int ledger_cohort(struct ledger *l, uint32_t index, const struct cohort *row, st
         le32_write(at + 20, p->next);
         le64_write(at + 24, p->next_gate.threshold);
         le32_write(at + 32, p->next_gate.enrolled_before);
+        le64_write(at + 36, p->gate.threshold);
+        le32_write(at + 44, p->gate.enrolled_before);
     }
     put_int(&q, index);
     put_blob(&q, span_of(row->key.bytes, COHORT_KEY_LEN));
@@ -1197,9 +1200,13 @@ int ledger_deployment(struct ledger *l, uint32_t index, const struct deployment_
     struct query q;
     uint8_t packed[HISTORY_MAX * HISTORY_LEN];
     uint8_t planned[PLAN_BYTES_MAX], rolled[ROLLOUT_BYTES_MAX];
+    uint8_t picked[PICK_BYTES_MAX];
+    struct buffer pick = buffer_on(picked, sizeof picked);
     struct buffer plan = buffer_on(planned, sizeof planned);
     struct buffer rollout = buffer_on(rolled, sizeof rolled);
-    int rv = plan_write(&row->plan, &plan);
+    int rv = pick_write(&row->pick, &row->picked, &pick);
+    if (rv == 0)
+        rv = plan_write(&row->plan, &plan);
     if (rv == 0)
         rv = write_rollout(row, &rollout);
     if (rv == 0)
@@ -1221,6 +1228,7 @@ int ledger_deployment(struct ledger *l, uint32_t index, const struct deployment_
     put_int(&q, row->removed);
     put_int(&q, row->created_s);
     put_blob(&q, span_of(packed, (size_t)row->history_count * HISTORY_LEN));
+    put_blob(&q, span_buffer(&pick));
     put_blob(&q, span_buffer(&plan));
     put_blob(&q, span_buffer(&rollout));
     return end_write(&q, em);

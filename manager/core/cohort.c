@@ -38,6 +38,7 @@ int64_t cohort_find_or_add(struct turn *t, const struct labels *labels)
 /* A cohort without agents is left alone, so the first one that enters has its document made. */
 void cohort_enter(struct manager *m, uint32_t cohort)
 {
+    m->stirred = true;
     if (m->cohorts[cohort].agents++ == 0)
         cohort_mark(m, cohort);
 }
@@ -45,6 +46,7 @@ void cohort_enter(struct manager *m, uint32_t cohort)
 void cohort_leave(struct manager *m, uint32_t cohort)
 {
     assert(m->cohorts[cohort].agents > 0);
+    m->stirred = true;
     m->cohorts[cohort].agents--;
 }
 
@@ -130,7 +132,7 @@ static void fill_record(const struct manager *m, uint32_t index, const struct la
         .flags = d->flags,
         .priority = d->priority,
         .salt = d->salt,
-        .gate = GATE_OPEN,
+        .gate = pick_gate(d, labels),
         .stable = {.generation = manager_generation(m, index),
                    .bundle = m->bundles[d->history[0].bundle].digest},
     };
@@ -179,6 +181,7 @@ static struct placement place_one(const struct cohort *c, const struct record *r
         now = *old;
     now.next = r->next.generation;
     now.next_gate = r->next_gate;
+    now.gate = r->gate;
     return now;
 }
 

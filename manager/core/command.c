@@ -234,6 +234,8 @@ static int check_deploy(struct turn *t)
         return REFUSE(t, ERR_USAGE, "--all and a selector exclude each other");
     struct plan plan = c->deploy.plan ? *c->deploy.plan : PLAN_DEFAULT;
     rv = plan_complete(&plan, &t->out->error);
+    if (rv == 0 && c->deploy.pick)
+        rv = pick_check(c->deploy.pick, &t->out->error);
     return rv < 0 ? fail_with(t, rv) : 0;
 }
 
@@ -277,6 +279,24 @@ static bool same_plan(struct turn *t, const struct plan *kept, const struct plan
     return span_equal(span_buffer(&a), span_buffer(&b));
 }
 
+static bool same_pick(const struct pick *a, const struct pick *b)
+{
+    return a->amount.value == b->amount.value && a->amount.percent == b->amount.percent &&
+           a->max_skew == b->max_skew && strcmp(a->by, b->by) == 0;
+}
+
+/* Who is in stays in, as far as the new pick allows; groups of another label begin anew. */
+static void set_pick(struct turn *t, uint32_t deployment)
+{
+    struct deployment_row *d = &t->m->deployments[deployment];
+    const struct pick *pick = t->ev->command->deploy.pick;
+    if (pick && (pick_is_all(pick) || strcmp(pick->by, d->pick.by) != 0))
+        memset(&d->picked, 0, sizeof d->picked);
+    if (pick)
+        d->pick = *pick;
+    pick_settle(t, deployment);
+}
+
 static void deploy_new(struct turn *t, uint32_t bundle)
 {
     struct manager *m = t->m;
@@ -299,6 +319,7 @@ static void deploy_new(struct turn *t, uint32_t bundle)
     memcpy(d->name, c->deploy.name, strlen(c->deploy.name));
     memcpy(d->selector, c->deploy.selector, strlen(c->deploy.selector));
     set_plan(t, d);
+    set_pick(t, index);
     command_push_generation(t, index, bundle);
     if (d->plan.count > 0)
         rollout_begin(t, index, 0, 0);
@@ -342,42 +363,72 @@ static int change_bundle(struct turn *t, uint32_t index, uint32_t bundle)
     return 0;
 }
 
+/* What a command asks to be other than it is. */
+struct change {
+    bool moved;   /* the selector */
+    bool renewed; /* the bundle */
+    bool planned;
+    bool picked;
+    bool flagged; /* the flags, or the priority */
+    uint32_t flags;
+};
+
+static struct change compare(struct turn *t, const struct deployment_row *d, uint32_t bundle)
+{
+    const struct command *c = t->ev->command;
+    /* What is paused stays paused until somebody resumes it. */
+    uint32_t flags = c->deploy.flags | (d->flags & RECORD_PAUSED);
+    return (struct change){
+        .moved = strcmp(d->selector, c->deploy.selector) != 0,
+        .renewed = d->history[0].bundle != bundle,
+        .planned = c->deploy.plan && !same_plan(t, &d->plan, c->deploy.plan),
+        .picked = c->deploy.pick && !same_pick(&d->pick, c->deploy.pick),
+        .flagged = d->flags != flags || d->priority != c->deploy.priority,
+        .flags = flags,
+    };
+}
+
+/* False: refused, or put in a queue. */
+static bool may_change(struct turn *t, uint32_t index, const struct change *change, uint32_t bundle)
+{
+    struct deployment_row *d = &t->m->deployments[index];
+    if (change->planned && !change->renewed && deployment_rolls(d)) {
+        REFUSE(t, ERR_BUSY,
+               "the rollout of %s is in stage %s: its stages can't change on the way; wait for its "
+               "end, or deploy another version",
+               d->name, d->plan.stages[d->rollout.stage].name);
+        return false;
+    }
+    if (change->moved && check_room(t, index + 1) < 0)
+        return false;
+    return !change->renewed || may_overtake(t, d, bundle);
+}
+
 static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle)
 {
     struct manager *m = t->m;
     const struct command *c = t->ev->command;
     struct deployment_row *d = &m->deployments[index];
-    bool moved = strcmp(d->selector, c->deploy.selector) != 0;
-    bool renewed = d->history[0].bundle != bundle;
-    bool planned = c->deploy.plan && !same_plan(t, &d->plan, c->deploy.plan);
-    /* What is paused stays paused until somebody resumes it. */
-    uint32_t flags = c->deploy.flags | (d->flags & RECORD_PAUSED);
+    struct change change = compare(t, d, bundle);
     t->out->index = index;
-    if (!moved && !renewed && !planned && d->flags == flags && d->priority == c->deploy.priority) {
+    if (!change.moved && !change.renewed && !change.planned && !change.picked && !change.flagged) {
         t->out->rv = 1;
         return;
     }
-    if (planned && !renewed && deployment_rolls(d)) {
-        REFUSE(t, ERR_BUSY,
-               "the rollout of %s is in stage %s: its stages can't change on the way; wait for its "
-               "end, or deploy another version",
-               d->name, d->plan.stages[d->rollout.stage].name);
-        return;
-    }
-    if ((moved && check_room(t, index + 1) < 0) || (renewed && !may_overtake(t, d, bundle)) ||
-        c->deploy.dry_run)
+    if (!may_change(t, index, &change, bundle) || c->deploy.dry_run)
         return;
     set_plan(t, d);
     /* The version that everybody has went by another plan, or none. */
-    if (planned && !deployment_rolls(d))
+    if (change.planned && !deployment_rolls(d))
         d->rollout = (struct rollout){.state = d->plan.count > 0 ? ROLLOUT_DONE : ROLLOUT_NONE};
-    if (renewed && change_bundle(t, index, bundle) < 0)
+    if (change.renewed && change_bundle(t, index, bundle) < 0)
         return;
     cohort_mark_matching(m, d->selector);
     memset(d->selector, 0, sizeof d->selector);
     memcpy(d->selector, c->deploy.selector, strlen(c->deploy.selector));
-    d->flags = flags;
+    d->flags = change.flags;
     d->priority = c->deploy.priority;
+    set_pick(t, index);
     persist(t, PERSIST_DEPLOYMENT, index);
     cohort_mark_matching(m, d->selector);
 }

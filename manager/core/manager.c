@@ -99,7 +99,8 @@ int manager_load_deployment(struct manager *m, const struct deployment_row *row)
         return ERR_RANGE;
     if (row->history_count == 0 || row->history_count > HISTORY_MAX ||
         selector_parse(&selector, span_text(row->selector), NULL) < 0 ||
-        plan_complete(&plan, NULL) < 0 || plan.count != row->plan.count || !is_sound(m, row))
+        pick_check(&row->pick, NULL) < 0 || plan_complete(&plan, NULL) < 0 ||
+        plan.count != row->plan.count || !is_sound(m, row))
         return ERR_DAMAGED;
     for (uint32_t i = 0; i < row->history_count; i++)
         if (row->history[i].bundle >= m->bundle_count)
@@ -201,10 +202,12 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
     switch (ev->type) {
     case MANAGER_TICK:
         presence_tick(&t);
+        pick_tick(&t);
         rollout_tick(&t);
         break;
     case MANAGER_CONTINUE:
         presence_look(&t);
+        pick_tend(&t);
         rollout_tend(&t);
         break;
     case MANAGER_JOIN:
@@ -218,7 +221,7 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
         break;
     }
     cohort_settle(&t);
-    out->more = m->dirty_count > 0 || m->silent_left > 0 || rollout_waits(m);
+    out->more = m->dirty_count > 0 || m->silent_left > 0 || pick_waits(m) || rollout_waits(m);
 }
 
 /* ---- composing ---- */

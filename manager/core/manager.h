@@ -12,7 +12,7 @@
 
 #include "base/arena.h"
 #include "crypto/certificate.h"
-#include "manager/core/plan.h"
+#include "manager/core/pick.h"
 #include "sync/desired.h"
 #include "sync/join.h"
 #include "sync/status.h"
@@ -170,6 +170,7 @@ struct placement {
     uint32_t before_since;
     uint32_t next; /* 0: no rollout is on its way */
     struct gate next_gate;
+    struct gate gate; /* who runs any of it */
 };
 
 struct cohort {
@@ -249,6 +250,8 @@ struct deployment_row {
     uint64_t created_s;
     uint32_t history_count;
     struct generation_row history[HISTORY_MAX]; /* newest first: [0] is what is asked for */
+    struct pick pick;
+    struct picked picked;
     struct plan plan;
     struct rollout rollout;
 };
@@ -361,6 +364,7 @@ struct command {
             const struct plan *plan; /* NULL: as it is */
             bool confirmed;          /* see confirm_percent */
             bool dry_run;            /* only say what would come of it: manager_preview */
+            const struct pick *pick; /* NULL: as it is; all, when the deployment is new */
         } deploy;
         struct {
             const char *name;

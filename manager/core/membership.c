@@ -43,6 +43,7 @@ void membership_count(struct manager *m, const struct agent_row *row)
 void membership_quarantine(struct turn *t, uint32_t number)
 {
     struct agent_row *row = fleet_agent(t->m, number);
+    t->m->stirred = true;
     set_blocked(t->m, row, (row->flags & ~(unsigned)AGENT_ONLINE) | AGENT_QUARANTINED);
     suspect_forget(t->m, number);
     raise_alarm(t, ALARM_CLONE)->number = number;
@@ -89,6 +90,7 @@ void membership_release(struct turn *t)
     t->out->rv = row->seq == 0 && !(row->flags & AGENT_QUARANTINED);
     if (t->out->rv == 1)
         return;
+    m->stirred = true;
     set_blocked(m, row, row->flags & ~(unsigned)AGENT_QUARANTINED);
     row->seq = row->session = row->boot = row->boot_before = 0;
     suspect_forget(m, number);

@@ -159,16 +159,13 @@ const struct exception *fleet_exception(const struct manager *m, const struct ag
     return NULL;
 }
 
-/* What an agent says of what is not everybody's, it says by name. */
-static void judge_next(struct agent_deployment *d, const struct placement *p,
-                       const struct exception *e)
+/* What an agent says of what a gate chose, it says by name. */
+static void judge_named(struct agent_deployment *d, const struct exception *e, uint32_t generation)
 {
-    if (e && e->generation == p->next) {
-        d->state = (enum deployment_state)e->state;
-        d->cause = (enum cause)e->cause;
-    } else if (!e) {
-        d->running = p->generation;
-    }
+    if (!e || e->generation != generation)
+        return;
+    d->state = (enum deployment_state)e->state;
+    d->cause = (enum cause)e->cause;
 }
 
 static void judge_stable(const struct manager *m, const struct agent_row *row,
@@ -189,28 +186,32 @@ static void judge_stable(const struct manager *m, const struct agent_row *row,
     }
 }
 
-static struct agent_deployment judge(const struct manager *m, uint32_t number,
-                                     const struct placement *p)
+/* False: it was not picked. */
+static bool judge(const struct manager *m, uint32_t number, const struct placement *p,
+                  struct agent_deployment *out)
 {
     const struct agent_row *row = manager_agent(m, number);
-    const struct deployment_row *row_of = &m->deployments[p->deployment - 1];
+    const struct deployment_row *d = &m->deployments[p->deployment - 1];
     const struct exception *e = fleet_exception(m, row, p->deployment);
-    struct agent_deployment d = {.deployment = p->deployment - 1,
-                                 .wanted = p->generation,
-                                 .running = e ? e->running : 0,
-                                 .state = STATE_PENDING};
-    bool in = p->next != 0 &&
-              gate_passes(&p->next_gate, gate_hash(row_of->salt, p->deployment, &row->id), number);
-    d.held = p->next != 0 && !in;
-    if (in || p->generation == 0)
-        d.wanted = p->next;
-    if (in)
-        judge_next(&d, p, e);
+    bool picked = !gate_is_open(&p->gate);
+    uint64_t hash = picked || p->next ? gate_hash(d->salt, p->deployment, &row->id) : 0;
+    if (picked && !gate_passes(&p->gate, hash, number))
+        return false;
+    bool next = p->next != 0 && gate_passes(&p->next_gate, hash, number);
+    *out = (struct agent_deployment){.deployment = p->deployment - 1,
+                                     .wanted = next || !p->generation ? p->next : p->generation,
+                                     .running = e ? e->running : 0,
+                                     .state = STATE_PENDING,
+                                     .held = p->next != 0 && !next};
+    if (next && !e && !picked)
+        out->running = p->generation;
+    if (next || picked)
+        judge_named(out, e, out->wanted);
     else if (p->generation != 0)
-        judge_stable(m, row, p, e, &d);
-    if (d.state == STATE_PENDING && row_of->flags & RECORD_PAUSED)
-        d.state = STATE_PAUSED;
-    return d;
+        judge_stable(m, row, p, e, out);
+    if (out->state == STATE_PENDING && d->flags & RECORD_PAUSED)
+        out->state = STATE_PAUSED;
+    return true;
 }
 
 bool fleet_judge(const struct manager *m, uint32_t number, uint32_t deployment,
@@ -228,9 +229,10 @@ size_t manager_agent_deployments(const struct manager *m, uint32_t number,
 {
     const struct agent_row *row = manager_agent(m, number);
     const struct cohort *c = &m->cohorts[row->cohort];
-    uint32_t count = agent_in_fleet(row) ? c->placement_count : 0;
-    for (uint32_t i = 0; i < count; i++)
-        out[i] = judge(m, number, &c->placements[i]);
+    uint32_t placed = agent_in_fleet(row) ? c->placement_count : 0;
+    size_t count = 0;
+    for (uint32_t i = 0; i < placed; i++)
+        count += judge(m, number, &c->placements[i], &out[count]);
     return count;
 }
 
@@ -241,7 +243,9 @@ void manager_count_deployments(const struct manager *m, struct deployment_counts
         const struct agent_row *row = &m->agents[i];
         const struct cohort *c = &m->cohorts[row->cohort];
         for (uint32_t k = 0; k < c->placement_count && agent_in_fleet(row); k++) {
-            struct agent_deployment d = judge(m, i + 1, &c->placements[k]);
+            struct agent_deployment d;
+            if (!judge(m, i + 1, &c->placements[k], &d))
+                continue;
             out[d.deployment].targets++;
             out[d.deployment].held += d.held;
             out[d.deployment].states[d.state]++;

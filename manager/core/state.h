@@ -91,6 +91,8 @@ struct manager {
 
     struct flight flights[ROLLOUTS_MAX];
     uint8_t *in_flight;      /* the bits of all of them */
+    bool stirred;            /* somebody has joined, left, or moved: picks are looked at again */
+    uint32_t pick_cursor;    /* as the next one */
     uint32_t rollout_cursor; /* the deployment that is tended next in this tick */
 
     struct batch_row *batches;
@@ -176,10 +178,11 @@ struct survey {
     uint64_t now_s;
     uint32_t next;            /* the number that is looked at next */
     const uint8_t *in_flight; /* NULL: nobody */
+    const struct gate *picks; /* for each cohort; NULL: everybody */
     const uint16_t *stages;   /* for each cohort the stages whose selectors match it, as bits */
 };
 
-/* Begins; `scratch` holds two bytes a cohort. Walk again after setting `next` to 1. */
+/* Begins; `scratch` holds up to 18 bytes a cohort. Walk again after setting `next` to 1. */
 struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_t now_s,
                            struct arena *scratch);
 bool survey_next(struct survey *s, struct member *out);
@@ -187,6 +190,15 @@ bool survey_next(struct survey *s, struct member *out);
 struct gate survey_gate(const struct deployment_row *d, uint16_t stages);
 uint16_t survey_stages(const struct deployment_row *d, const struct labels *labels);
 void survey_count(struct stage_count *c, const struct member *m);
+
+/* picker.c: which agents of a deployment's cohorts run it */
+struct gate pick_gate(const struct deployment_row *d, const struct labels *labels);
+/* Lets in and out until exactly as many are in as are wanted, if there are so many: who is in
+ * stays, who leaves is replaced. True when its row has changed. */
+bool pick_settle(struct turn *t, uint32_t deployment);
+void pick_tick(struct turn *t);
+void pick_tend(struct turn *t); /* MANAGER_CONTINUE */
+bool pick_waits(const struct manager *m);
 
 /* rollout.c: a new version, stage by stage */
 /* The newest generation is to go its way; everybody runs `stable` of `bundle` until then. */

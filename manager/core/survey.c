@@ -95,12 +95,20 @@ struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_
         bool placed = c->agents > 0 && cohort_is_placed(d, &c->labels);
         stages[i] = placed ? survey_stages(d, &c->labels) : 0;
     }
+    struct gate *picks = NULL;
+    if (!pick_is_all(&d->pick)) {
+        picks = arena_alloc(scratch, (m->cohort_count + 1) * sizeof *picks);
+        assert(picks);
+        for (uint32_t i = 0; i < m->cohort_count; i++)
+            picks[i] = pick_gate(d, &m->cohorts[i].labels);
+    }
     return (struct survey){.m = m,
                            .deployment = d,
                            .index = deployment,
                            .now_s = now_s,
                            .next = 1,
                            .in_flight = find_in_flight(m, deployment),
+                           .picks = picks,
                            .stages = stages};
 }
 
@@ -141,6 +149,8 @@ bool survey_next(struct survey *s, struct member *out)
         if (stages == 0 || !agent_in_fleet(row))
             continue;
         uint64_t hash = gate_hash(d->salt, s->index + 1, &row->id);
+        if (s->picks && !gate_passes(&s->picks[row->cohort], hash, number))
+            continue;
         struct gate gate = survey_gate(d, stages);
         uint32_t stage = stage_of(d, stages, hash);
         bool admitted = gate_passes(&gate, hash, number);

@@ -1,0 +1,115 @@
+#include "manager/core/pick.h"
+
+#include "sync/wire.h"
+
+#include <assert.h>
+
+#define PICK_FIELDS 5 /* version, amount, by, skew, groups */
+#define GROUP_FIELDS 3
+#define PICK_VERSION 1
+
+int pick_check(const struct pick *p, struct errmsg *em)
+{
+    if (p->amount.percent && p->amount.value > 100)
+        return errmsg_set(em, ERR_USAGE, "pick: %u%% of the agents are more than all",
+                          p->amount.value);
+    if (p->by[0] && !label_key_valid(span_text(p->by)))
+        return errmsg_set(em, ERR_USAGE, "pick: '%.80s' is no label's key", p->by);
+    if (p->by[0] && p->amount.value == 0)
+        return errmsg_set(em, ERR_USAGE, "pick: say how many of each value of %.80s", p->by);
+    if (p->max_skew && !p->by[0])
+        return errmsg_set(em, ERR_USAGE, "pick: say over which label they are to be spread");
+    return 0;
+}
+
+/* ---- sharing out ---- */
+
+static uint64_t filled_to(const uint32_t *sizes, uint32_t count, uint32_t level)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < count; i++)
+        sum += sizes[i] < level ? sizes[i] : level;
+    return sum;
+}
+
+/* Water in connected vessels: up to a level that all reach or are full at; what is left over goes
+ * one each to the first that have room. */
+static void spread(const uint32_t *sizes, uint32_t count, uint32_t total, uint32_t most,
+                   uint32_t *wanted)
+{
+    uint32_t low = 0, high = most;
+    while (low < high) {
+        uint32_t level = low + (high - low + 1) / 2;
+        if (filled_to(sizes, count, level) <= total)
+            low = level;
+        else
+            high = level - 1;
+    }
+    uint64_t left = total - filled_to(sizes, count, low);
+    for (uint32_t i = 0; i < count; i++) {
+        wanted[i] = sizes[i] < low ? sizes[i] : low;
+        bool one_more = left > 0 && low < most && sizes[i] > low;
+        wanted[i] += one_more;
+        left -= one_more;
+    }
+}
+
+void pick_share_out(const struct pick *p, const uint32_t *sizes, uint32_t count, uint32_t *wanted)
+{
+    uint32_t total = 0, least = UINT32_MAX, most = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        total += sizes[i];
+        least = sizes[i] < least ? sizes[i] : least;
+        most = sizes[i] > most ? sizes[i] : most;
+        wanted[i] = amount_of(p->amount, sizes[i]);
+    }
+    if (count == 0 || p->max_skew == 0)
+        return;
+    if (most - least > p->max_skew)
+        most = least + p->max_skew;
+    spread(sizes, count, amount_of(p->amount, total), most, wanted);
+}
+
+/* ---- as bytes ---- */
+
+int pick_write(const struct pick *p, const struct picked *g, struct buffer *out)
+{
+    struct wire_writer w = wire_writer_on(out);
+    assert(g->count <= GROUPS_MAX);
+    wire_put_array(&w, PICK_FIELDS);
+    wire_put_u64(&w, PICK_VERSION);
+    wire_put_u64(&w, (uint64_t)p->amount.value << 1 | p->amount.percent);
+    wire_put_text(&w, span_text(p->by));
+    wire_put_u64(&w, p->max_skew);
+    wire_put_array(&w, g->count);
+    for (uint32_t i = 0; i < g->count; i++) {
+        wire_put_array(&w, GROUP_FIELDS);
+        wire_put_text(&w, span_text(g->groups[i].value));
+        wire_put_u64(&w, g->groups[i].gate.threshold);
+        wire_put_u64(&w, g->groups[i].gate.enrolled_before);
+    }
+    return wire_end(&w);
+}
+
+int pick_read(struct span bytes, struct pick *p, struct picked *g)
+{
+    struct wire_reader r = wire_reader_on(bytes);
+    memset(p, 0, sizeof *p);
+    memset(g, 0, sizeof *g);
+    wire_get_array(&r, PICK_FIELDS, PICK_FIELDS);
+    if (wire_get_u64(&r, UINT32_MAX) != PICK_VERSION)
+        wire_fail(&r, ERR_FORMAT);
+    uint64_t amount = wire_get_u64(&r, (uint64_t)UINT32_MAX << 1 | 1);
+    p->amount.value = (uint32_t)(amount >> 1);
+    p->amount.percent = amount & 1;
+    wire_get_text_into(&r, p->by, sizeof p->by);
+    p->max_skew = (uint32_t)wire_get_u64(&r, UINT32_MAX);
+    g->count = wire_get_array(&r, 0, GROUPS_MAX);
+    for (uint32_t i = 0; i < g->count && !r.error; i++) {
+        wire_get_array(&r, GROUP_FIELDS, GROUP_FIELDS);
+        wire_get_text_into(&r, g->groups[i].value, sizeof g->groups[i].value);
+        g->groups[i].gate.threshold = wire_get_u64(&r, UINT64_MAX);
+        g->groups[i].gate.enrolled_before = (uint32_t)wire_get_u64(&r, UINT32_MAX);
+    }
+    return wire_done(&r);
+}

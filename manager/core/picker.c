@@ -1,0 +1,235 @@
+#include "manager/core/rank.h"
+#include "manager/core/state.h"
+
+#include <assert.h>
+
+/* Deployments whose picks are looked at in one step. */
+#define PICKS_PER_STEP 2
+/* A cohort that is in no group. */
+#define NO_GROUP UINT8_MAX
+
+_Static_assert(GROUPS_MAX < NO_GROUP, "a group's number fits into a byte");
+
+/* One look at who is in. */
+struct picking {
+    struct manager *m;
+    uint32_t index;
+    struct deployment_row *d;
+    uint8_t *groups; /* of each cohort */
+    struct rank *rank;
+    uint32_t next; /* the number that is looked at next */
+};
+
+/* What is in a group, before anything is changed. */
+struct group_count {
+    uint32_t size;
+    uint32_t in;
+    uint32_t enrolled; /* not in, and next in line */
+};
+
+struct candidate {
+    uint32_t number;
+    uint32_t group;
+    uint64_t hash;
+};
+
+/* ---- groups ---- */
+
+static bool value_of(const struct pick *p, const struct labels *labels, struct span *value)
+{
+    *value = span_text("");
+    return !p->by[0] || labels_get(labels, span_text(p->by), value);
+}
+
+static const struct pick_group *find_group(const struct picked *g, struct span value)
+{
+    for (uint32_t i = 0; i < g->count; i++)
+        if (span_equal(span_text(g->groups[i].value), value))
+            return &g->groups[i];
+    return NULL;
+}
+
+struct gate pick_gate(const struct deployment_row *d, const struct labels *labels)
+{
+    struct span value;
+    if (pick_is_all(&d->pick))
+        return GATE_OPEN;
+    const struct pick_group *group =
+        value_of(&d->pick, labels, &value) ? find_group(&d->picked, value) : NULL;
+    return group ? group->gate : (struct gate){0};
+}
+
+static uint8_t group_of(struct picking *p, const struct labels *labels)
+{
+    struct picked *g = &p->d->picked;
+    struct span value;
+    if (!value_of(&p->d->pick, labels, &value))
+        return NO_GROUP;
+    const struct pick_group *found = find_group(g, value);
+    if (found)
+        return (uint8_t)(found - g->groups);
+    if (g->count == GROUPS_MAX)
+        return NO_GROUP;
+    struct pick_group *group = &g->groups[g->count];
+    *group = (struct pick_group){.gate = {.enrolled_before = p->m->agent_count + 1}};
+    memcpy(group->value, value.data, value.len);
+    return (uint8_t)g->count++;
+}
+
+static struct picking begin(struct turn *t, uint32_t index)
+{
+    struct manager *m = t->m;
+    struct picking p = {.m = m,
+                        .index = index,
+                        .d = &m->deployments[index],
+                        .groups = arena_alloc(t->scratch, m->cohort_count + 1),
+                        .rank = arena_alloc(t->scratch, sizeof(struct rank))};
+    assert(p.groups && p.rank);
+    for (uint32_t i = 0; i < m->cohort_count; i++) {
+        const struct cohort *c = &m->cohorts[i];
+        bool placed = c->agents > 0 && cohort_is_placed(p.d, &c->labels);
+        p.groups[i] = placed ? group_of(&p, &c->labels) : NO_GROUP;
+    }
+    return p;
+}
+
+/* ---- the walk ---- */
+
+static void rewind_to(struct picking *p, uint32_t number)
+{
+    p->next = number;
+}
+
+static bool next(struct picking *p, struct candidate *c)
+{
+    while (p->next <= p->m->agent_count) {
+        uint32_t number = p->next++;
+        const struct agent_row *row = &p->m->agents[number - 1];
+        uint8_t group = p->groups[row->cohort];
+        if (group == NO_GROUP || !agent_in_fleet(row) || row->flags & AGENT_QUARANTINED)
+            continue;
+        *c = (struct candidate){.number = number,
+                                .group = group,
+                                .hash = gate_hash(p->d->salt, p->index + 1, &row->id)};
+        return true;
+    }
+    return false;
+}
+
+static void count(struct picking *p, struct group_count counts[static GROUPS_MAX])
+{
+    struct candidate c;
+    memset(counts, 0, GROUPS_MAX * sizeof *counts);
+    rewind_to(p, 1);
+    while (next(p, &c)) {
+        const struct gate *gate = &p->d->picked.groups[c.group].gate;
+        counts[c.group].size++;
+        if (gate_passes(gate, c.hash, c.number))
+            counts[c.group].in++;
+        else if (c.number < gate->enrolled_before)
+            counts[c.group].enrolled++;
+    }
+}
+
+/* ---- letting in and out ---- */
+
+/* The hash up to which exactly `k` of the group are: of those that are in, or that are next. */
+static uint64_t reach(struct picking *p, uint32_t group, bool in, uint32_t k)
+{
+    const struct gate *gate = &p->d->picked.groups[group].gate;
+    struct candidate c;
+    rank_begin(p->rank, k);
+    do {
+        rewind_to(p, 1);
+        while (next(p, &c))
+            if (c.group == group && c.number < gate->enrolled_before &&
+                (c.hash <= gate->threshold) == in)
+                rank_see(p->rank, c.hash);
+    } while (rank_next(p->rank));
+    return p->rank->value;
+}
+
+/* All who were there are in: those that joined later follow in the order of joining. */
+static void enrol(struct picking *p, uint32_t group, uint32_t more)
+{
+    struct gate *gate = &p->d->picked.groups[group].gate;
+    struct candidate c;
+    gate->threshold = UINT64_MAX;
+    rewind_to(p, gate->enrolled_before);
+    while (more > 0 && next(p, &c)) {
+        if (c.group != group)
+            continue;
+        gate->enrolled_before = c.number + 1;
+        more--;
+    }
+}
+
+/* Nobody who is in makes room for another one, unless fewer are wanted. */
+static void adjust(struct picking *p, uint32_t group, const struct group_count *have,
+                   uint32_t wanted)
+{
+    struct gate *gate = &p->d->picked.groups[group].gate;
+    if (wanted == 0)
+        gate->threshold = 0;
+    else if (have->in > wanted)
+        gate->threshold = reach(p, group, true, wanted);
+    else if (have->in + have->enrolled >= wanted)
+        gate->threshold = reach(p, group, false, wanted - have->in);
+    else
+        enrol(p, group, wanted - have->in - have->enrolled);
+}
+
+/* ---- when ---- */
+
+bool pick_settle(struct turn *t, uint32_t deployment)
+{
+    struct deployment_row *d = &t->m->deployments[deployment];
+    struct group_count have[GROUPS_MAX];
+    uint32_t sizes[GROUPS_MAX], wanted[GROUPS_MAX];
+    bool changed = false;
+    if (pick_is_all(&d->pick))
+        return false;
+    struct picking p = begin(t, deployment);
+    count(&p, have);
+    for (uint32_t i = 0; i < d->picked.count; i++)
+        sizes[i] = have[i].size;
+    pick_share_out(&d->pick, sizes, d->picked.count, wanted);
+    for (uint32_t i = 0; i < d->picked.count; i++) {
+        if (have[i].in == wanted[i])
+            continue;
+        adjust(&p, i, &have[i], wanted[i]);
+        changed = true;
+    }
+    arena_reset(t->scratch);
+    return changed;
+}
+
+/* Somebody has joined, left, or been given other labels since. */
+void pick_tick(struct turn *t)
+{
+    if (t->m->stirred)
+        t->m->pick_cursor = 0;
+    t->m->stirred = false;
+    pick_tend(t);
+}
+
+bool pick_waits(const struct manager *m)
+{
+    return m->pick_cursor < m->deployment_count;
+}
+
+void pick_tend(struct turn *t)
+{
+    struct manager *m = t->m;
+    for (int looked_at = 0; pick_waits(m) && looked_at < PICKS_PER_STEP;) {
+        uint32_t index = m->pick_cursor++;
+        const struct deployment_row *d = &m->deployments[index];
+        if (d->removed || pick_is_all(&d->pick))
+            continue;
+        looked_at++;
+        if (!pick_settle(t, index))
+            continue;
+        persist(t, PERSIST_DEPLOYMENT, index);
+        cohort_mark_matching(m, d->selector);
+    }
+}

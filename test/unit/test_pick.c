@@ -1,0 +1,378 @@
+#include "base/rng.h"
+#include "test/manager_bench.h"
+
+#include <stdio.h>
+
+#define AGENTS_MAX 400
+
+static const struct manager_limits limits = {
+    .agents = AGENTS_MAX, .cohorts = 8, .deployments = 4, .bundles = 4, .batches = 8};
+static const char *const labels[] = {"env=prod,zone=a", "env=prod,zone=b", "env=prod,zone=c",
+                                     "env=prod", "env=lab,zone=a"};
+
+struct scene {
+    struct bench *b;
+    struct rng rng;
+    bool was_in[AGENTS_MAX + 1];
+};
+
+static void tick(struct scene *s)
+{
+    s->b->now_s++;
+    step(s->b, &(struct manager_event){.type = MANAGER_TICK});
+    while (s->b->out.more)
+        step(s->b, &(struct manager_event){.type = MANAGER_CONTINUE});
+}
+
+static uint32_t join(struct scene *s, uint32_t batch)
+{
+    struct manager_event ev = {.type = MANAGER_JOIN};
+    ev.join.batch = batch;
+    ev.join.index = manager_agent_count(s->b->m);
+    for (int i = 0; i < KEY_ID_LEN; i++)
+        ev.join.id.bytes[i] = (uint8_t)rng_next(&s->rng);
+    step(s->b, &ev);
+    CU_ASSERT_EQUAL_FATAL(s->b->out.joined, JOINED_ACCEPTED);
+    return s->b->out.number;
+}
+
+static void join_many(struct scene *s, uint32_t batch, unsigned count)
+{
+    while (count-- > 0)
+        join(s, batch);
+}
+
+static struct manager *load_anew(const struct manager *old, const struct manager_options *options)
+{
+    struct manager *m = manager_init(calloc(1, manager_size(&limits)), options);
+    for (uint32_t i = 0; i < manager_batch_count(old); i++)
+        manager_load_batch(m, manager_batch(old, i));
+    manager_load_bundle(m, manager_bundle(old, 0));
+    CU_ASSERT_EQUAL(manager_load_deployment(m, manager_deployment(old, 0)), 0);
+    for (uint32_t i = 0; i < manager_cohort_count(old); i++)
+        manager_load_cohort(m, manager_cohort(old, i));
+    for (uint32_t n = 1; n <= manager_agent_count(old); n++)
+        CU_ASSERT_EQUAL(manager_load_agent(m, n, manager_agent(old, n), NULL, 0), 0);
+    return m;
+}
+
+static const struct manager_options options = {.limits = limits,
+                                               .epoch = 1,
+                                               .cohort_secret = {{7}},
+                                               .document_life_s = 1000000,
+                                               .policy = POLICY_DEFAULT};
+
+static struct scene scene_new(uint64_t seed)
+{
+    struct scene s = {.b = bench_on(&options, 1000000), .rng = {.state = seed}};
+    for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++) {
+        struct command c = {.type = COMMAND_TOKEN_CREATE};
+        c.token.count = AGENTS_MAX;
+        c.token.uses = 1;
+        c.token.expires_s = UINT32_MAX;
+        c.token.labels = labels[i];
+        CU_ASSERT_EQUAL(run(s.b, &c), 0);
+    }
+    struct command c = {.type = COMMAND_BUNDLE_ADD};
+    c.bundle.digest.bytes[0] = 1;
+    snprintf(c.bundle.name, sizeof c.bundle.name, "app");
+    snprintf(c.bundle.version, sizeof c.bundle.version, "1");
+    CU_ASSERT_EQUAL(run(s.b, &c), 0);
+    return s;
+}
+
+static int deploy(struct scene *s, const struct pick *pick)
+{
+    struct command c = {.type = COMMAND_DEPLOY};
+    c.deploy.name = c.deploy.bundle = "app";
+    c.deploy.version = "1";
+    c.deploy.selector = "env=prod";
+    c.deploy.salt = 99;
+    c.deploy.pick = pick;
+    int rv = run(s->b, &c);
+    tick(s);
+    return rv;
+}
+
+/* As the agent sees it: by the document of its cohort. */
+static bool is_in(const struct scene *s, uint32_t number)
+{
+    static struct desired d;
+    const struct agent_row *row = manager_agent(s->b->m, number);
+    if (!agent_in_fleet(row) || row->flags & AGENT_QUARANTINED)
+        return false;
+    manager_document(s->b->m, row->cohort, &d);
+    return d.count == 1 && record_target(&d.records[0], &row->id, number).generation != 0;
+}
+
+static const char *zone_of(const struct scene *s, uint32_t number)
+{
+    static char zone[LABEL_VALUE_MAX + 1];
+    struct span value = SPAN_NONE;
+    labels_get(&manager_cohort(s->b->m, manager_agent(s->b->m, number)->cohort)->labels,
+               span_text("zone"), &value);
+    snprintf(zone, sizeof zone, "%.*s", (int)value.len, (const char *)value.data);
+    return zone;
+}
+
+/* In a zone; NULL: in all. */
+static unsigned count_in(const struct scene *s, const char *zone)
+{
+    unsigned count = 0;
+    for (uint32_t n = 1; n <= manager_agent_count(s->b->m); n++)
+        count += is_in(s, n) && (!zone || strcmp(zone_of(s, n), zone) == 0);
+    return count;
+}
+
+static void remember(struct scene *s)
+{
+    for (uint32_t n = 1; n <= manager_agent_count(s->b->m); n++)
+        s->was_in[n] = is_in(s, n);
+}
+
+/* Of those remembered that are still of the fleet. */
+static unsigned pushed_out(const struct scene *s)
+{
+    unsigned count = 0;
+    for (uint32_t n = 1; n <= manager_agent_count(s->b->m); n++)
+        count += s->was_in[n] && agent_in_fleet(manager_agent(s->b->m, n)) && !is_in(s, n);
+    return count;
+}
+
+static void end(struct scene *s)
+{
+    bench_free(s->b);
+}
+
+static void test_exactly_n_are_picked_and_stay_picked(void)
+{
+    struct scene s = scene_new(1);
+    join_many(&s, 0, 40);
+    join_many(&s, 1, 60);
+    join_many(&s, 4, 20);
+    CU_ASSERT_EQUAL(deploy(&s, &(struct pick){.amount = {17, false}}), 0);
+    CU_ASSERT_EQUAL(count_in(&s, NULL), 17);
+    struct deployment_counts counts[4];
+    manager_count_deployments(s.b->m, counts);
+    CU_ASSERT_EQUAL(counts[0].targets, 17);
+    remember(&s);
+    join_many(&s, 0, 100);
+    tick(&s);
+    CU_ASSERT_EQUAL(count_in(&s, NULL), 17);
+    CU_ASSERT_EQUAL(pushed_out(&s), 0);
+    CU_ASSERT_EQUAL(deploy(&s, NULL), 1);
+    CU_ASSERT_EQUAL(deploy(&s, &(struct pick){.amount = {30, false}}), 0);
+    CU_ASSERT_EQUAL(count_in(&s, NULL), 30);
+    CU_ASSERT_EQUAL(pushed_out(&s), 0);
+    CU_ASSERT_EQUAL(deploy(&s, &(struct pick){.amount = {5, false}}), 0);
+    CU_ASSERT_EQUAL(count_in(&s, NULL), 5);
+    CU_ASSERT_EQUAL(deploy(&s, &(struct pick){0}), 0);
+    CU_ASSERT_EQUAL(count_in(&s, NULL), 200);
+    end(&s);
+}
+
+static void test_who_is_taken_out_is_replaced(void)
+{
+    struct scene s = scene_new(2);
+    join_many(&s, 0, 30);
+    deploy(&s, &(struct pick){.amount = {10, false}});
+    for (uint32_t n = 1; n <= 30; n++) {
+        remember(&s);
+        struct command c = {.type = COMMAND_AGENT_REMOVE, .agent = manager_agent(s.b->m, n)->id};
+        CU_ASSERT_EQUAL(run(s.b, &c), 0);
+        tick(&s);
+        CU_ASSERT_EQUAL(count_in(&s, NULL), 30 - n < 10 ? 30 - n : 10);
+        CU_ASSERT_EQUAL(pushed_out(&s), 0);
+    }
+    join_many(&s, 1, 12);
+    tick(&s);
+    CU_ASSERT_EQUAL(count_in(&s, NULL), 10);
+    end(&s);
+}
+
+static void test_share_follows_the_fleet(void)
+{
+    struct scene s = scene_new(3);
+    join_many(&s, 0, 50);
+    deploy(&s, &(struct pick){.amount = {10, true}});
+    CU_ASSERT_EQUAL(count_in(&s, NULL), 5);
+    for (unsigned size = 51; size < 120; size++) {
+        remember(&s);
+        join(&s, size % 4);
+        tick(&s);
+        CU_ASSERT_EQUAL(count_in(&s, NULL), (size + 9) / 10);
+        CU_ASSERT_EQUAL(pushed_out(&s), 0);
+    }
+    end(&s);
+}
+
+static void test_so_many_of_each_value_of_a_label(void)
+{
+    struct scene s = scene_new(4);
+    join_many(&s, 0, 20);
+    join_many(&s, 1, 2);
+    join_many(&s, 3, 9); /* without a zone */
+    deploy(&s, &(struct pick){.amount = {3, false}, .by = "zone"});
+    CU_ASSERT_EQUAL(count_in(&s, "a"), 3);
+    CU_ASSERT_EQUAL(count_in(&s, "b"), 2);
+    CU_ASSERT_EQUAL(count_in(&s, NULL), 5);
+    join_many(&s, 2, 5);
+    join_many(&s, 1, 5);
+    tick(&s);
+    CU_ASSERT_EQUAL(count_in(&s, "b"), 3);
+    CU_ASSERT_EQUAL(count_in(&s, "c"), 3);
+    CU_ASSERT_EQUAL(count_in(&s, NULL), 9);
+    end(&s);
+}
+
+static void test_so_many_are_spread_over_a_label_within_a_skew(void)
+{
+    struct scene s = scene_new(5);
+    join_many(&s, 0, 30);
+    join_many(&s, 1, 4);
+    join_many(&s, 2, 30);
+    deploy(&s, &(struct pick){.amount = {11, false}, .by = "zone", .max_skew = 1});
+    CU_ASSERT_EQUAL(count_in(&s, NULL), 11);
+    CU_ASSERT_EQUAL(count_in(&s, "b"), 4 - (count_in(&s, "a") == 4 && count_in(&s, "c") == 4));
+    deploy(&s, &(struct pick){.amount = {40, false}, .by = "zone", .max_skew = 3});
+    CU_ASSERT_EQUAL(count_in(&s, "a"), 7);
+    CU_ASSERT_EQUAL(count_in(&s, "b"), 4);
+    CU_ASSERT_EQUAL(count_in(&s, "c"), 7);
+    end(&s);
+}
+
+static void test_sharing_out_is_even_and_never_more_than_there_are(void)
+{
+    static const uint32_t sizes[] = {10, 0, 3, 7};
+    uint32_t wanted[4];
+    pick_share_out(&(struct pick){.amount = {9, false}, .by = "z", .max_skew = 100}, sizes, 4,
+                   wanted);
+    CU_ASSERT_TRUE(wanted[0] == 3 && wanted[1] == 0 && wanted[2] == 3 && wanted[3] == 3);
+    pick_share_out(&(struct pick){.amount = {50, true}, .by = "z", .max_skew = 100}, sizes, 4,
+                   wanted);
+    CU_ASSERT_TRUE(wanted[0] == 4 && wanted[1] == 0 && wanted[2] == 3 && wanted[3] == 3);
+    pick_share_out(&(struct pick){.amount = {9, false}, .by = "z", .max_skew = 2}, sizes, 4,
+                   wanted);
+    CU_ASSERT_TRUE(wanted[0] == 2 && wanted[1] == 0 && wanted[2] == 2 && wanted[3] == 2);
+    pick_share_out(&(struct pick){.amount = {4, false}}, sizes, 4, wanted);
+    CU_ASSERT_TRUE(wanted[0] == 4 && wanted[1] == 0 && wanted[2] == 3 && wanted[3] == 4);
+}
+
+static void test_a_pick_that_can_not_be_followed_is_refused(void)
+{
+    static const struct {
+        struct pick pick;
+        const char *sentence;
+    } cases[] = {
+        {{.amount = {101, true}}, "pick: 101% of the agents are more than all"},
+        {{.amount = {1, false}, .by = "/"}, "pick: '/' is no label's key"},
+        {{.by = "zone"}, "pick: say how many of each value of zone"},
+        {{.amount = {1, false}, .max_skew = 1}, "pick: say over which label they are to be spread"},
+    };
+    struct scene s = scene_new(6);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct command c = {.type = COMMAND_DEPLOY};
+        c.deploy.name = c.deploy.bundle = "app";
+        c.deploy.version = "1";
+        c.deploy.selector = "env=prod";
+        c.deploy.pick = &cases[i].pick;
+        CU_ASSERT_EQUAL(run(s.b, &c), ERR_USAGE);
+        CU_ASSERT_STRING_EQUAL(s.b->out.error.text, cases[i].sentence);
+    }
+    end(&s);
+}
+
+/* Joining, leaving, moving and restarting at random: always exactly as many as were asked for, and
+ * nobody makes room but where an agent that was in came from elsewhere. */
+static void churn(uint64_t seed)
+{
+    struct scene s = scene_new(seed);
+    join_many(&s, 0, 20);
+    join_many(&s, 4, 20);
+    deploy(&s, &(struct pick){.amount = {9, false}});
+    for (int i = 0; i < 200; i++) {
+        uint32_t number = 1 + (uint32_t)rng_below(&s.rng, manager_agent_count(s.b->m));
+        const struct agent_row *row = manager_agent(s.b->m, number);
+        struct command c = {.type = COMMAND_AGENT_REMOVE, .agent = row->id};
+        bool moves = false;
+        remember(&s);
+        switch (rng_below(&s.rng, 6)) {
+        case 0:
+        case 1:
+            join(&s, (uint32_t)rng_below(&s.rng, 5));
+            break;
+        case 2:
+            if (agent_in_fleet(row))
+                run(s.b, &c);
+            break;
+        case 3:
+            c.type = COMMAND_LABEL;
+            c.label.id = row->id;
+            c.label.set = rng_below(&s.rng, 2) ? "env=lab" : "env=prod";
+            c.label.unset = "";
+            moves = true;
+            if (agent_in_fleet(row))
+                run(s.b, &c);
+            break;
+        case 4: {
+            struct manager *m = load_anew(s.b->m, &options);
+            free(s.b->m);
+            s.b->m = m;
+            break;
+        }
+        default:
+            break;
+        }
+        tick(&s);
+        unsigned eligible = 0;
+        for (uint32_t n = 1; n <= manager_agent_count(s.b->m); n++) {
+            const struct agent_row *r = manager_agent(s.b->m, n);
+            const struct labels *l = &manager_cohort(s.b->m, r->cohort)->labels;
+            eligible += agent_in_fleet(r) && strstr(l->text, "env=prod") != NULL;
+        }
+        CU_ASSERT_EQUAL_FATAL(count_in(&s, NULL), eligible < 9 ? eligible : 9);
+        CU_ASSERT_TRUE(pushed_out(&s) <= moves);
+    }
+    end(&s);
+}
+
+static void test_always_exactly_as_many_as_were_asked_for(void)
+{
+    for (uint64_t seed = 1; seed <= 20; seed++)
+        churn(seed);
+}
+
+static void test_pick_survives_being_written_and_read(void)
+{
+    struct pick p = {.amount = {12, true}, .by = "zone", .max_skew = 3}, back;
+    struct picked g = {.count = 2}, groups;
+    uint8_t memory[PICK_BYTES_MAX];
+    struct buffer out = buffer_on(memory, sizeof memory);
+    snprintf(g.groups[0].value, sizeof g.groups[0].value, "eu");
+    g.groups[0].gate = (struct gate){.threshold = 7, .enrolled_before = 8};
+    g.groups[1].gate = GATE_OPEN;
+    CU_ASSERT_EQUAL(pick_write(&p, &g, &out), 0);
+    CU_ASSERT_EQUAL(pick_read(span_buffer(&out), &back, &groups), 0);
+    CU_ASSERT_TRUE(back.amount.value == 12 && back.amount.percent && back.max_skew == 3);
+    CU_ASSERT_STRING_EQUAL(back.by, "zone");
+    CU_ASSERT_EQUAL(groups.count, 2);
+    CU_ASSERT_STRING_EQUAL(groups.groups[0].value, "eu");
+    CU_ASSERT_EQUAL(groups.groups[0].gate.enrolled_before, 8);
+    CU_ASSERT_TRUE(gate_is_open(&groups.groups[1].gate));
+    for (size_t len = 0; len < out.len; len++)
+        CU_ASSERT_TRUE(pick_read(span_of(memory, len), &back, &groups) < 0);
+}
+
+static const struct suite_test tests[] = {
+    TEST(test_exactly_n_are_picked_and_stay_picked),
+    TEST(test_who_is_taken_out_is_replaced),
+    TEST(test_share_follows_the_fleet),
+    TEST(test_so_many_of_each_value_of_a_label),
+    TEST(test_so_many_are_spread_over_a_label_within_a_skew),
+    TEST(test_sharing_out_is_even_and_never_more_than_there_are),
+    TEST(test_a_pick_that_can_not_be_followed_is_refused),
+    TEST(test_always_exactly_as_many_as_were_asked_for),
+    TEST(test_pick_survives_being_written_and_read),
+};
+
+SUITE_MAIN("pick", tests)
