@@ -17,16 +17,19 @@ static inline uint64_t le64_read(const uint8_t *p)
     return (uint64_t)le32_read(p) | (uint64_t)le32_read(p + 4) << 32;
 }
 
+/* Written out, so that compilers make one store of it. */
 static inline void le32_write(uint8_t *p, uint32_t v)
 {
-    for (int i = 0; i < 4; i++)
-        p[i] = (uint8_t)(v >> (8 * i));
+    p[0] = (uint8_t)v;
+    p[1] = (uint8_t)(v >> 8);
+    p[2] = (uint8_t)(v >> 16);
+    p[3] = (uint8_t)(v >> 24);
 }
 
 static inline void le64_write(uint8_t *p, uint64_t v)
 {
-    for (int i = 0; i < 8; i++)
-        p[i] = (uint8_t)(v >> (8 * i));
+    le32_write(p, (uint32_t)v);
+    le32_write(p + 4, (uint32_t)(v >> 32));
 }
 
 #endif

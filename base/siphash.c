@@ -6,12 +6,12 @@ struct state {
     uint64_t v0, v1, v2, v3;
 };
 
-static uint64_t rotate(uint64_t x, unsigned bits)
+static inline uint64_t rotate(uint64_t x, unsigned bits)
 {
     return x << bits | x >> (64 - bits);
 }
 
-static void sip_round(struct state *s)
+static inline void sip_round(struct state *s)
 {
     s->v0 += s->v1;
     s->v2 += s->v3;
@@ -25,7 +25,7 @@ static void sip_round(struct state *s)
     s->v2 = rotate(s->v2, 32);
 }
 
-static void absorb(struct state *s, uint64_t word)
+static inline void absorb(struct state *s, uint64_t word)
 {
     s->v3 ^= word;
     sip_round(s);

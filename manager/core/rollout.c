@@ -63,8 +63,9 @@ static struct flight *take_flight(struct tending *w)
     f->in_flight = m->in_flight + (size_t)(f - m->flights) * (m->options.limits.agents / 8 + 1);
     memset(f->in_flight, 0, m->options.limits.agents / 8 + 1);
     struct member member;
+    bool fresh = w->r->stage == 0 && w->r->reached[0] == 0;
     w->survey.next = 1;
-    while (survey_next(&w->survey, &member))
+    while (!fresh && survey_next(&w->survey, &member))
         if (is_at_work(&member))
             set_in_flight(f, member.number, true);
     return f;
@@ -150,14 +151,18 @@ void rollout_tend(struct turn *t)
     }
 }
 
+/* Who became Ready, failed or went out of reach holds no slot any more. */
 static void count_stage(struct tending *w)
 {
     struct member m;
     w->count = (struct stage_count){0};
     w->survey.next = 1;
-    while (survey_next(&w->survey, &m))
+    while (survey_next(&w->survey, &m)) {
+        if (m.in_flight && !is_at_work(&m) && w->flight)
+            set_in_flight(w->flight, m.number, false);
         if (m.stage == w->r->stage)
             survey_count(&w->count, &m);
+    }
 }
 
 static struct tending look_at(struct turn *t, uint32_t index)
@@ -210,11 +215,13 @@ static void begin_stage(struct tending *w)
     r->excused = 0;
     r->ready = 0;
     r->success_s = w->t->ev->now_s;
+    if (w->stage->share.value == 0)
+        return;
     count_stage(w);
     uint32_t share = amount_of(w->stage->share, w->count.members);
-    if (w->stage->share.value == 0 || share == 0)
-        return;
     struct member m;
+    if (share == 0)
+        return;
     rank_begin(w->rank, share);
     do {
         w->survey.next = 1;
@@ -241,17 +248,6 @@ static bool open_stage(struct tending *w)
 }
 
 /* ---- admitting: as many as there are slots for, by rising hash ---- */
-
-/* Who became Ready, failed or went out of reach holds no slot any more. */
-static void land(struct tending *w)
-{
-    struct member m;
-    w->survey.in_flight = w->flight->in_flight;
-    w->survey.next = 1;
-    while (survey_next(&w->survey, &m))
-        if (m.in_flight && !is_at_work(&m))
-            set_in_flight(w->flight, m.number, false);
-}
 
 static bool is_candidate(const struct tending *w, const struct member *m)
 {
@@ -349,7 +345,7 @@ static bool admit_some(struct tending *w)
     w->flight = take_flight(w);
     if (!w->flight)
         return false;
-    land(w);
+    w->survey.in_flight = w->flight->in_flight;
     count_stage(w);
     note_success(w);
     if (failed_too_often(w)) {
