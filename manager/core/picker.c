@@ -59,11 +59,11 @@ struct gate pick_gate(const struct deployment_row *d, const struct labels *label
     return group ? group->gate : (struct gate){0};
 }
 
-static uint8_t group_of(struct picking *p, const struct labels *labels)
+/* The group's number; one more, where the value is new. */
+static uint8_t group_of(struct picked *g, const struct pick *p, const struct labels *labels)
 {
-    struct picked *g = &p->d->picked;
     struct span value;
-    if (!value_of(&p->d->pick, labels, &value))
+    if (!value_of(p, labels, &value))
         return NO_GROUP;
     const struct pick_group *found = find_group(g, value);
     if (found)
@@ -71,9 +71,28 @@ static uint8_t group_of(struct picking *p, const struct labels *labels)
     if (g->count == GROUPS_MAX)
         return NO_GROUP;
     struct pick_group *group = &g->groups[g->count];
-    *group = (struct pick_group){.gate = {.enrolled_before = p->m->agent_count + 1}};
+    *group = (struct pick_group){0};
     memcpy(group->value, value.data, value.len);
     return (uint8_t)g->count++;
+}
+
+uint32_t pick_forecast(const struct manager *m, const struct pick *p,
+                       const struct selector *selector)
+{
+    struct picked g = {0};
+    uint32_t sizes[GROUPS_MAX] = {0}, wanted[GROUPS_MAX], sum = 0;
+    for (uint32_t i = 0; i < m->cohort_count; i++) {
+        const struct cohort *c = &m->cohorts[i];
+        if (c->agents == 0 || !selector_matches(selector, &c->labels))
+            continue;
+        uint8_t group = group_of(&g, p, &c->labels);
+        if (group != NO_GROUP)
+            sizes[group] += c->agents;
+    }
+    pick_share_out(p, sizes, g.count, wanted);
+    for (uint32_t i = 0; i < g.count; i++)
+        sum += wanted[i];
+    return sum;
 }
 
 static struct picking begin(struct turn *t, uint32_t index)
@@ -85,11 +104,14 @@ static struct picking begin(struct turn *t, uint32_t index)
                         .groups = arena_alloc(t->scratch, m->cohort_count + 1),
                         .rank = arena_alloc(t->scratch, sizeof(struct rank))};
     assert(p.groups && p.rank);
+    uint32_t known = p.d->picked.count;
     for (uint32_t i = 0; i < m->cohort_count; i++) {
         const struct cohort *c = &m->cohorts[i];
         bool placed = c->agents > 0 && cohort_is_placed(p.d, &c->labels);
-        p.groups[i] = placed ? group_of(&p, &c->labels) : NO_GROUP;
+        p.groups[i] = placed ? group_of(&p.d->picked, &p.d->pick, &c->labels) : NO_GROUP;
     }
+    for (uint32_t i = known; i < p.d->picked.count; i++)
+        p.d->picked.groups[i].gate.enrolled_before = m->agent_count + 1;
     return p;
 }
 

@@ -52,6 +52,8 @@ static void count_agents(const struct manager *m, const struct command *c, struc
 {
     const struct deployment_row *d = out->deployment >= 0 ? &m->deployments[out->deployment] : NULL;
     bool renewed = !d || d->history[0].bundle != out->bundle;
+    static const struct pick all;
+    const struct pick *pick = c->deploy.pick ? c->deploy.pick : d ? &d->pick : &all;
     struct selector selector;
     int rv = selector_parse(&selector, span_text(c->deploy.selector), NULL);
     assert(rv == 0);
@@ -64,6 +66,8 @@ static void count_agents(const struct manager *m, const struct command *c, struc
         out->joining += now && !before ? cohort->agents : 0;
         out->leaving += before && !now ? cohort->agents : 0;
     }
+    out->targets = pick_is_all(pick) ? out->targets : pick_forecast(m, pick, &selector);
+    out->joining = out->joining < out->targets ? out->joining : out->targets;
     out->touched = (renewed ? out->targets : out->joining) + out->leaving;
 }
 

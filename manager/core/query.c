@@ -219,9 +219,7 @@ bool fleet_judge(const struct manager *m, uint32_t number, uint32_t deployment,
 {
     const struct cohort *c = &m->cohorts[manager_agent(m, number)->cohort];
     const struct placement *p = cohort_placement(c, deployment + 1);
-    if (p)
-        *out = judge(m, number, p);
-    return p != NULL;
+    return p && judge(m, number, p, out);
 }
 
 size_t manager_agent_deployments(const struct manager *m, uint32_t number,

@@ -196,6 +196,9 @@ struct gate pick_gate(const struct deployment_row *d, const struct labels *label
 /* Lets in and out until exactly as many are in as are wanted, if there are so many: who is in
  * stays, who leaves is replaced. True when its row has changed. */
 bool pick_settle(struct turn *t, uint32_t deployment);
+/* How many of the agents that match would be in. */
+uint32_t pick_forecast(const struct manager *m, const struct pick *p,
+                       const struct selector *selector);
 void pick_tick(struct turn *t);
 void pick_tend(struct turn *t); /* MANAGER_CONTINUE */
 bool pick_waits(const struct manager *m);
