@@ -147,7 +147,9 @@ static void print_people(struct inspector *i)
     const char *labels = s->assignment.labels.text;
     static struct shown shown;
     printf("agent      %u%s\n", id->number,
-           s->assignment.removed ? ", removed from its fleet" : "");
+           s->assignment.removed    ? ", removed from its fleet"
+           : s->assignment.cordoned ? ", cordoned: it takes nothing new"
+                                    : "");
     if (s->shut_out_s)
         printf("           shut out of its fleet since %s: ask an operator why\n",
                date_text(s->shut_out_s).text);
@@ -201,8 +203,9 @@ static void print_json(struct inspector *i)
     const struct store *s = &i->store;
     const struct identity *id = &s->identity;
     static struct shown shown;
-    printf("{\"number\":%u,\"id\":\"%s\",\"removed\":%s,\"shut_out\":", id->number,
-           key_id_hex(&id->id).text, s->assignment.removed ? "true" : "false");
+    printf("{\"number\":%u,\"id\":\"%s\",\"removed\":%s,\"cordoned\":%s,\"shut_out\":", id->number,
+           key_id_hex(&id->id).text, s->assignment.removed ? "true" : "false",
+           s->assignment.cordoned ? "true" : "false");
     if (s->shut_out_s)
         json_text(span_text(date_text(s->shut_out_s).text));
     else

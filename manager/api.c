@@ -23,6 +23,8 @@ static const struct route routes[] = {
     {"POST", "/v1/agents/*/revoke", ROLE_OPERATOR, API_JSON_MAX, api_agents_revoke},
     {"POST", "/v1/agents/*/release", ROLE_OPERATOR, API_JSON_MAX, api_agents_release},
     {"POST", "/v1/agents/*/replace", ROLE_ADMIN, API_JSON_MAX, api_agents_replace},
+    {"POST", "/v1/agents/*/cordon", ROLE_OPERATOR, API_JSON_MAX, api_agents_cordon},
+    {"POST", "/v1/agents/*/uncordon", ROLE_OPERATOR, API_JSON_MAX, api_agents_uncordon},
     {"POST", "/v1/tokens", ROLE_ADMIN, API_JSON_MAX, api_tokens_create},
     {"GET", "/v1/tokens", ROLE_VIEWER, 0, api_tokens_list},
     {"DELETE", "/v1/tokens/*", ROLE_ADMIN, 0, api_tokens_revoke},

@@ -70,14 +70,29 @@ void api_agents_label(struct request *r)
                     finish_changed);
 }
 
-void api_agents_approve(struct request *r)
+/* A command about one agent of the fleet, which is told of after it. */
+static void change(struct request *r, enum command_type type)
 {
     uint32_t number = find_agent(r);
     if (!number || !request_fields(r, NULL, 0))
         return;
     r->agent = manager_agent(daemon_core(r->daemon), number)->id;
-    request_command(r, &(struct command){.type = COMMAND_AGENT_APPROVE, .agent = r->agent},
-                    finish_changed);
+    request_command(r, &(struct command){.type = type, .agent = r->agent}, finish_changed);
+}
+
+void api_agents_approve(struct request *r)
+{
+    change(r, COMMAND_AGENT_APPROVE);
+}
+
+void api_agents_cordon(struct request *r)
+{
+    change(r, COMMAND_AGENT_CORDON);
+}
+
+void api_agents_uncordon(struct request *r)
+{
+    change(r, COMMAND_AGENT_UNCORDON);
 }
 
 void api_agents_remove(struct request *r)

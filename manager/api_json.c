@@ -69,11 +69,11 @@ json_t *api_json_agent(const struct manager *m, uint32_t number)
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, agent_deployment_json(m, &deployments[i]));
-    return json_pack("{s:s, s:I, s:o, s:s, s:o, s:o}", "id", key_id_hex(&row->id).text, "number",
-                     (json_int_t)number, "labels",
+    return json_pack("{s:s, s:I, s:o, s:s, s:b, s:o, s:o}", "id", key_id_hex(&row->id).text,
+                     "number", (json_int_t)number, "labels",
                      api_json_labels(&manager_cohort(m, row->cohort)->labels), "state",
-                     api_agent_state(row), "last_seen", api_json_time(row->last_seen_s),
-                     "deployments", list);
+                     api_agent_state(row), "cordoned", (row->flags & AGENT_CORDONED) != 0,
+                     "last_seen", api_json_time(row->last_seen_s), "deployments", list);
 }
 
 json_t *api_json_audit(const struct audit_entry *e, bool chain)

@@ -25,6 +25,8 @@ request_handler api_agents_approve;
 request_handler api_agents_revoke;
 request_handler api_agents_release;
 request_handler api_agents_replace;
+request_handler api_agents_cordon;
+request_handler api_agents_uncordon;
 
 request_handler api_tokens_create;
 request_handler api_tokens_list;

@@ -182,8 +182,8 @@ enum meta {
 /* Little-endian, in this order. An agent: id, cohort, batch, token, facts, assigned, joined,
  * kept flags. A status: seq, session, boot, boot before, facts, document, seen, flags; then
  * exceptions. */
-#define AGENT_LEN (KEY_ID_LEN + 29)
-#define STATUS_LEN 33
+#define AGENT_LEN (KEY_ID_LEN + 30)
+#define STATUS_LEN 34
 #define HISTORY_LEN 16    /* generation, bundle, since */
 #define PLACEMENT_LEN 36  /* deployment, generation, since, before, before_since, next, gate */
 #define ROLLOUT_FIELDS 13 /* as MessagePack: 12 numbers, and an array of two for each stage */
@@ -850,6 +850,12 @@ static struct revision take_revision(const uint8_t **at)
     return (struct revision){.epoch = epoch, .number = take_32(at)};
 }
 
+static uint16_t take_flags(const uint8_t **at)
+{
+    *at += 2;
+    return (uint16_t)((*at)[-2] | (*at)[-1] << 8);
+}
+
 static void get_agent(struct query *q, uint32_t number, struct agent_row *row)
 {
     q->odd |= get_int(q, UINT32_MAX) != number;
@@ -865,7 +871,7 @@ static void get_agent(struct query *q, uint32_t number, struct agent_row *row)
     row->facts = take_32(&at);
     row->assigned = take_revision(&at);
     row->joined_s = take_32(&at);
-    row->flags = *at & AGENT_FLAGS_KEPT;
+    row->flags = take_flags(&at) & AGENT_FLAGS_KEPT;
 }
 
 /* Reads the status where the query stands; returns how many exceptions it has. */
@@ -885,7 +891,7 @@ static size_t get_status(struct query *q, struct agent_row *row,
     row->facts = take_32(&at);
     row->document = take_revision(&at);
     row->last_seen_s = take_32(&at);
-    row->flags |= *at++ & (uint8_t)~AGENT_FLAGS_KEPT;
+    row->flags |= take_flags(&at) & (uint16_t)~AGENT_FLAGS_KEPT;
     size_t count = (b.len - STATUS_LEN) / EXCEPTION_LEN;
     for (size_t i = 0; i < count; i++) {
         exceptions[i].deployment = take_32(&at);
@@ -1012,6 +1018,12 @@ static void give_revision(uint8_t **at, struct revision r)
     give_32(at, r.number);
 }
 
+static void give_flags(uint8_t **at, unsigned flags)
+{
+    *(*at)++ = (uint8_t)flags;
+    *(*at)++ = (uint8_t)(flags >> 8);
+}
+
 static struct span pack_agent(const struct agent_row *row, uint8_t out[static AGENT_LEN])
 {
     uint8_t *at = out + KEY_ID_LEN;
@@ -1022,7 +1034,7 @@ static struct span pack_agent(const struct agent_row *row, uint8_t out[static AG
     give_32(&at, row->facts);
     give_revision(&at, row->assigned);
     give_32(&at, row->joined_s);
-    *at++ = row->flags & AGENT_FLAGS_KEPT;
+    give_flags(&at, row->flags & AGENT_FLAGS_KEPT);
     assert(at == out + AGENT_LEN);
     return span_of(out, AGENT_LEN);
 }
@@ -1058,7 +1070,7 @@ static struct span pack_status(const struct agent_row *row, const struct excepti
     give_32(&at, row->facts);
     give_revision(&at, row->document);
     give_32(&at, row->last_seen_s);
-    *at++ = row->flags;
+    give_flags(&at, row->flags);
     assert(at == out + STATUS_LEN);
     for (size_t i = 0; i < count; i++) {
         give_32(&at, list[i].deployment);

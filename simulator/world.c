@@ -148,6 +148,16 @@ static int agent_command(struct world *w, enum command_type type, const struct d
     return command(w, &c);
 }
 
+int world_cordon(struct world *w, const struct device *d)
+{
+    return agent_command(w, COMMAND_AGENT_CORDON, d);
+}
+
+int world_uncordon(struct world *w, const struct device *d)
+{
+    return agent_command(w, COMMAND_AGENT_UNCORDON, d);
+}
+
 int world_remove_agent(struct world *w, const struct device *d)
 {
     return agent_command(w, COMMAND_AGENT_REMOVE, d);
@@ -309,7 +319,8 @@ static bool device_at_rest(const struct world *w, const struct device *d)
     const struct agent_row *row = manager_agent(m, number);
     const struct cohort *cohort = manager_cohort(m, row->cohort);
     if (!(row->flags & AGENT_ONLINE) || d->core.dirty ||
-        revision_compare(row->document, cohort->revision) < 0 || !(row->flags & AGENT_ASSIGNED))
+        revision_compare(row->document, cohort->revision) < 0 || !(row->flags & AGENT_ASSIGNED) ||
+        revision_compare(d->disk.assignment.revision, row->assigned) < 0)
         return false;
     struct exception told[EXCEPTIONS_MAX];
     size_t count = manager_exceptions(m, number, told);

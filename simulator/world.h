@@ -53,6 +53,8 @@ int world_resume(struct world *w, const char *deployment);
 int world_rollback(struct world *w, const char *deployment);
 int world_remove(struct world *w, const char *deployment);
 int world_label(struct world *w, const struct device *d, const char *set, const char *unset);
+int world_cordon(struct world *w, const struct device *d);
+int world_uncordon(struct world *w, const struct device *d);
 int world_remove_agent(struct world *w, const struct device *d);
 int world_revoke(struct world *w, const struct device *d);
 int world_release(struct world *w, const struct device *d);

@@ -5,7 +5,7 @@
 int assignment_write(const struct assignment *a, struct buffer *out)
 {
     struct wire_writer w = wire_writer_on(out);
-    message_begin(&w, MESSAGE_ASSIGNMENT, 8);
+    message_begin(&w, MESSAGE_ASSIGNMENT, 9);
     wire_put_bytes(&w, span_of(a->agent.bytes, KEY_ID_LEN));
     message_put_revision(&w, a->revision);
     wire_put_u64(&w, a->issued_s);
@@ -13,6 +13,7 @@ int assignment_write(const struct assignment *a, struct buffer *out)
     wire_put_u64(&w, a->lanes_log2);
     wire_put_bool(&w, a->removed);
     wire_put_text(&w, span_text(a->labels.text));
+    wire_put_bool(&w, a->cordoned);
     return wire_end(&w);
 }
 
@@ -31,7 +32,7 @@ static void get_labels(struct wire_reader *r, struct labels *labels)
 int assignment_read(struct span body, struct assignment *a)
 {
     struct wire_reader r = wire_reader_on(body);
-    uint32_t extra = message_enter(&r, MESSAGE_ASSIGNMENT, 8);
+    uint32_t extra = message_enter(&r, MESSAGE_ASSIGNMENT, 9);
     wire_get_bytes_into(&r, a->agent.bytes, KEY_ID_LEN);
     a->revision = message_get_revision(&r);
     a->issued_s = wire_get_u64(&r, UINT64_MAX);
@@ -39,6 +40,7 @@ int assignment_read(struct span body, struct assignment *a)
     a->lanes_log2 = (uint8_t)wire_get_u64(&r, LANES_LOG2_MAX);
     a->removed = wire_get_bool(&r);
     get_labels(&r, &a->labels);
+    a->cordoned = wire_get_bool(&r);
     wire_skip(&r, extra);
     return wire_done(&r);
 }

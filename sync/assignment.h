@@ -1,7 +1,7 @@
 /*
- * assignment: what concerns one agent alone: its labels, its cohort, and whether it is still of the
- * fleet. It comes with the join's answer and, when something changes, retained on the agent's own
- * topic.
+ * assignment: what concerns one agent alone: its labels, its cohort, whether it is still of the
+ * fleet, and whether it may change what it runs. It comes with the join's answer and, when
+ * something changes, retained on the agent's own topic.
  */
 #ifndef DUNLIN_SYNC_ASSIGNMENT_H
 #define DUNLIN_SYNC_ASSIGNMENT_H
@@ -22,6 +22,7 @@ struct assignment {
     bool removed; /* the operator took the agent out of the fleet: it stops syncing and keeps what
                      it has */
     struct labels labels;
+    bool cordoned; /* it goes on with what it runs, and begins nothing new */
 };
 
 int assignment_write(const struct assignment *a, struct buffer *out);

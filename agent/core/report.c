@@ -35,11 +35,10 @@ static bool runs_as_before(const struct held *row, const struct target *target)
     return at_rest && !row->moved && row->running.generation == target->generation;
 }
 
-static void judge(const struct agent *a, const struct record *r, const struct target *target,
-                  const struct held *row, struct exception *e)
+static void judge(const struct agent *a, const struct agent_view *view, const struct record *r,
+                  const struct target *target, struct exception *e)
 {
-    bool held = r->flags & RECORD_PAUSED ||
-                (r->flags & RECORD_ABORTED && target->generation == r->next.generation);
+    const struct held *row = view_held(view, r->deployment);
     e->cause = a->put_off == r->deployment ? a->put_off_cause : CAUSE_NONE;
     if (row && row->wanted.generation == target->generation) {
         e->state = (uint8_t)agent_state_of(row);
@@ -48,7 +47,7 @@ static void judge(const struct agent *a, const struct record *r, const struct ta
     } else if (row && runs_as_before(row, target)) {
         e->state = STATE_READY;
     } else {
-        e->state = held ? STATE_PAUSED : STATE_PENDING;
+        e->state = view_holds(view, r, target) ? STATE_PAUSED : STATE_PENDING;
     }
     if (e->state == STATE_READY)
         e->cause = CAUSE_NONE;
@@ -64,7 +63,7 @@ static bool record_exception(const struct agent *a, const struct agent_view *vie
         return false;
     *e = (struct exception){.deployment = r->deployment, .generation = target.generation};
     e->running = row ? row->running.generation : 0;
-    judge(a, r, &target, row, e);
+    judge(a, view, r, &target, e);
     return true;
 }
 

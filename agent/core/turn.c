@@ -100,6 +100,13 @@ struct target turn_target(const struct turn *t, uint32_t deployment)
     return r ? record_target(r, &t->a->id, t->a->number) : (struct target){0};
 }
 
+bool view_holds(const struct agent_view *view, const struct record *r, const struct target *target)
+{
+    bool next = r->next.generation != 0 && target->generation == r->next.generation;
+    return view->assignment->cordoned || r->flags & RECORD_PAUSED ||
+           (r->flags & RECORD_ABORTED && next);
+}
+
 bool turn_leaves(const struct turn *t, uint32_t deployment)
 {
     const struct record *r = view_record(t->view, deployment);

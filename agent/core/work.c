@@ -320,13 +320,6 @@ static enum step need_to_leave(const struct turn *t, const struct held *row)
     return name_is_shared(t, row->deployment, row->name, true) ? STEP_DROP : STEP_NONE;
 }
 
-/* Nothing of it is begun: the operator holds it, or took the rollout back. */
-static bool is_held(const struct record *r, const struct target *target)
-{
-    bool next = r->next.generation != 0 && target->generation == r->next.generation;
-    return r->flags & RECORD_PAUSED || (r->flags & RECORD_ABORTED && next);
-}
-
 /* The document asks for something newer. What may have moved `current` is taken back first: a half
  * applied version must not stay while the next one is fetched, or for as long as it is paused. */
 static enum step need_newer(const struct turn *t, const struct held *row, const struct record *r,
@@ -334,7 +327,7 @@ static enum step need_newer(const struct turn *t, const struct held *row, const 
 {
     if (row && row->moved)
         return row->phase == PHASE_UNDOING ? STEP_SWITCH_BACK : STEP_UNDO;
-    if (is_held(r, target) || name_is_shared(t, r->deployment, r->name, false))
+    if (view_holds(t->view, r, target) || name_is_shared(t, r->deployment, r->name, false))
         return STEP_NONE;
     return STEP_BEGIN;
 }
@@ -379,7 +372,7 @@ static enum step need(const struct turn *t, uint32_t deployment)
         return STEP_BEGIN;
     bool withdrawn = row->wanted.generation > target.generation;
     if (row->phase == PHASE_DOWNLOADING)
-        return withdrawn || is_held(r, &target) ? STEP_NONE : STEP_FETCH;
+        return withdrawn || view_holds(t->view, r, &target) ? STEP_NONE : STEP_FETCH;
     if (go_on(row) == STEP_NONE && ((row->flags ^ r->flags) & RECORD_KEEP || is_unbound(t, row)))
         return STEP_NOTE;
     return go_on(row);

@@ -126,11 +126,12 @@ static void list_row(struct table *t, const json_t *agent)
 {
     char labels[LABELS_TEXT_MAX], deployments[1024];
     const char *state = field_text(agent, "state");
+    bool cordoned = json_is_true(json_object_get(agent, "cordoned"));
     field_pairs(agent, "labels", labels, sizeof labels);
     describe(agent, deployments, sizeof deployments);
     table_cell(t, PAINT_NONE, "%" PRIu64, field_number(agent, "number"));
     table_cell(t, PAINT_NONE, "%.*s", ID_SHOWN, field_text(agent, "id"));
-    table_cell(t, table_state_paint(state), "%s", state);
+    table_cell(t, table_state_paint(state), "%s%s", state, cordoned ? ", cordoned" : "");
     table_cell(t, PAINT_NONE, "%s", field_ago(agent, "last_seen", "never").text);
     table_cell(t, PAINT_NONE, "%s", labels);
     table_cell(t, PAINT_NONE, "%s", deployments);
@@ -185,6 +186,11 @@ static int show_head(struct cli *cli, const json_t *agent)
     if (*field_text(agent, "reason")) {
         table_cell(t, PAINT_DIM, "because");
         table_cell(t, PAINT_NONE, "%s", field_text(agent, "reason"));
+    }
+    if (json_is_true(json_object_get(agent, "cordoned"))) {
+        table_cell(t, PAINT_DIM, "cordoned");
+        table_cell(t, PAINT_BUSY, "it takes nothing new until `dunlin agent uncordon %" PRIu64 "`",
+                   field_number(agent, "number"));
     }
     table_cell(t, PAINT_DIM, "last seen");
     table_cell(t, PAINT_NONE, "%s", field_ago(agent, "last_seen", "never").text);

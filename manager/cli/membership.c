@@ -1,8 +1,11 @@
-/* agent revoke, release, replace: who must go, may come back, or is to be another device. */
+/* agent cordon, uncordon, revoke, release, replace: who is to stay as it is, must go, may come
+ * back, or is to be another device. */
 #include "manager/cli/verbs.h"
 
 #include <inttypes.h>
 
+static int cordon(struct cli *cli);
+static int uncordon(struct cli *cli);
 static int revoke(struct cli *cli);
 static int release(struct cli *cli);
 static int replace(struct cli *cli);
@@ -17,7 +20,27 @@ static const struct flag replace_flags[] = {
      .help = "how long the fresh token is good for"},
 };
 
-const struct verb membership_verbs[3] = {
+const struct verb membership_verbs[5] = {
+    {
+        .name = "agent cordon",
+        .operands = "AGENT",
+        .summary = "let an agent keep what it runs and take nothing new",
+        .text =
+            "Until it is uncordoned it begins no version, neither a newer one nor the one before, "
+            "and rollouts go on without it. What it has begun it brings to an end, and what is "
+            "removed from it goes. It need not be connected; it learns when it comes back.\n",
+        .words_min = 1,
+        .words_max = 1,
+        .run = cordon,
+    },
+    {
+        .name = "agent uncordon",
+        .operands = "AGENT",
+        .summary = "let a cordoned agent take what is meant for it by now",
+        .words_min = 1,
+        .words_max = 1,
+        .run = uncordon,
+    },
     {
         .name = "agent revoke",
         .operands = "AGENT",
@@ -68,6 +91,16 @@ static int act(struct cli *cli, const char *action, const char *said)
     printf("agent %s %s\n", cli_word(cli, 0), said);
     json_decref(answer);
     return 0;
+}
+
+static int cordon(struct cli *cli)
+{
+    return act(cli, "cordon", "keeps what it runs and takes nothing new");
+}
+
+static int uncordon(struct cli *cli)
+{
+    return act(cli, "uncordon", "takes what is meant for it");
 }
 
 static int revoke(struct cli *cli)

@@ -73,12 +73,16 @@ static void add_agents(struct table *t, const json_t *agents)
     uint64_t total = field_number(agents, "total"), online = field_number(agents, "online");
     uint64_t stale = field_number(agents, "stale"), waiting = field_number(agents, "waiting");
     uint64_t quarantined = field_number(agents, "quarantined");
+    uint64_t cordoned = field_number(agents, "cordoned");
     char more[96] = "", queue[64] = "";
     if (stale > 0)
         snprintf(more, sizeof more, ", %" PRIu64 " stale", stale);
     if (quarantined > 0)
         snprintf(more + strlen(more), sizeof more - strlen(more), ", %" PRIu64 " quarantined",
                  quarantined);
+    if (cordoned > 0)
+        snprintf(more + strlen(more), sizeof more - strlen(more), ", %" PRIu64 " cordoned",
+                 cordoned);
     if (waiting > 0)
         snprintf(queue, sizeof queue, ", %" PRIu64 " waiting to be approved", waiting);
     if (total == 0)

@@ -106,6 +106,8 @@ void audit_command(struct audit_entry *e, const struct manager *m, const struct 
     case COMMAND_AGENT_REMOVE:
     case COMMAND_AGENT_REVOKE:
     case COMMAND_AGENT_RELEASE:
+    case COMMAND_AGENT_CORDON:
+    case COMMAND_AGENT_UNCORDON:
         name_agent(e, m, out->index);
         break;
     case COMMAND_AGENT_REPLACE:
@@ -136,6 +138,8 @@ static const char *action_of(enum command_type type)
         [COMMAND_AGENT_REVOKE] = "agent-revoke",
         [COMMAND_AGENT_RELEASE] = "agent-release",
         [COMMAND_AGENT_REPLACE] = "agent-replace",
+        [COMMAND_AGENT_CORDON] = "agent-cordon",
+        [COMMAND_AGENT_UNCORDON] = "agent-uncordon",
     };
     assert(type < sizeof actions / sizeof actions[0] && actions[type]);
     return actions[type];

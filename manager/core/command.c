@@ -630,7 +630,7 @@ static void agent_approve(struct turn *t)
     t->out->rv = !(row->flags & AGENT_WAITING);
     if (t->out->rv == 1)
         return;
-    row->flags &= (uint8_t)~AGENT_WAITING;
+    row->flags &= (uint16_t)~AGENT_WAITING;
     row->joined_s = (uint32_t)t->ev->now_s;
     cohort_enter(t->m, row->cohort);
     t->m->counters.joins++;
@@ -651,6 +651,24 @@ static void agent_remove(struct turn *t)
     fleet_set_exceptions(t->m, row, NULL, 0);
     row->flags = AGENT_REMOVED | (row->flags & AGENT_QUARANTINED);
     fleet_assign(t, t->out->index);
+}
+
+/* What it has begun it brings to an end, but no rollout waits for that. */
+static void agent_cordon(struct turn *t)
+{
+    struct agent_row *row = find_agent(t, &t->ev->command->agent);
+    if (!row)
+        return;
+    unsigned cordon = t->ev->command->type == COMMAND_AGENT_CORDON ? AGENT_CORDONED : 0;
+    t->out->rv = (row->flags & AGENT_CORDONED) == cordon;
+    if (t->out->rv == 1)
+        return;
+    row->flags ^= AGENT_CORDONED;
+    rollout_let_go(t->m, t->out->index);
+    if (row->flags & AGENT_WAITING)
+        persist(t, PERSIST_AGENT, t->out->index);
+    else
+        fleet_tell(t, t->out->index);
 }
 
 void command_run(struct turn *t)
@@ -708,6 +726,10 @@ void command_run(struct turn *t)
         break;
     case COMMAND_AGENT_REPLACE:
         membership_replace(t);
+        break;
+    case COMMAND_AGENT_CORDON:
+    case COMMAND_AGENT_UNCORDON:
+        agent_cordon(t);
         break;
     }
 }

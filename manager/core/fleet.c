@@ -48,9 +48,14 @@ uint32_t fleet_find(const struct manager *m, const struct key_id *id)
 
 void fleet_assign(struct turn *t, uint32_t number)
 {
+    fleet_agent(t->m, number)->flags &= (uint16_t)~AGENT_ASSIGNED;
+    fleet_tell(t, number);
+}
+
+void fleet_tell(struct turn *t, uint32_t number)
+{
     struct agent_row *row = fleet_agent(t->m, number);
     row->assigned = epoch_next(t->m, row->assigned);
-    row->flags &= (uint8_t)~AGENT_ASSIGNED;
     persist(t, PERSIST_AGENT, number);
     persist(t, PERSIST_STATUS, number);
     persist(t, PERSIST_ASSIGNMENT, number);

@@ -238,6 +238,7 @@ void manager_assignment(const struct manager *m, uint32_t number, uint64_t now_s
         .cohort = c->key,
         .removed = (row->flags & AGENT_REMOVED) != 0,
         .labels = c->labels,
+        .cordoned = (row->flags & AGENT_CORDONED) != 0,
     };
 }
 

@@ -86,13 +86,16 @@ enum agent_flag {
     AGENT_QUARANTINED = 32, /* two devices seem to be this agent: it is kept out until an operator
                                decides */
     AGENT_WAITING = 64,     /* it has asked to join, and an operator has to agree */
-    AGENT_ASSIGNED = 128,   /* it says that it holds its newest assignment */
+    AGENT_ASSIGNED = 128,   /* it says that it holds the assignment to its cohort */
+    AGENT_CORDONED = 256,   /* an operator wants it to keep what it runs, and to take nothing new */
 };
 
 /* Who has one of these is kept off every broker. */
 #define AGENT_BLOCKED (AGENT_REVOKED | AGENT_QUARANTINED)
+/* Who has one of these gets no certificate. */
+#define AGENT_OUTSIDE (AGENT_BLOCKED | AGENT_REMOVED | AGENT_WAITING)
 /* Those that outlive reports and restarts. */
-#define AGENT_FLAGS_KEPT (AGENT_REMOVED | AGENT_REVOKED | AGENT_QUARANTINED | AGENT_WAITING)
+#define AGENT_FLAGS_KEPT (AGENT_OUTSIDE | AGENT_CORDONED)
 
 /* One agent: at most 128 bytes in memory, its part of the id index and of the exceptions included.
  */
@@ -111,7 +114,7 @@ struct agent_row {
     uint32_t last_seen_s;     /* seconds since 1970; 0: never */
     uint32_t joined_s;
     uint32_t exceptions; /* first in the pool; 0: none */
-    uint8_t flags;       /* enum agent_flag */
+    uint16_t flags;      /* enum agent_flag */
 };
 
 /* Besides, an agent takes 8 bytes of a full index and, with two exceptions, 40 of their pool. */
@@ -326,6 +329,8 @@ enum command_type {
     COMMAND_AGENT_REVOKE,
     COMMAND_AGENT_RELEASE,
     COMMAND_AGENT_REPLACE,
+    COMMAND_AGENT_CORDON,
+    COMMAND_AGENT_UNCORDON,
 };
 
 /* Strings are borrowed for the step, NUL-terminated, of any length and content: the core checks
@@ -377,7 +382,8 @@ struct command {
             const char *set;   /* "k=v,…" or "" */
             const char *unset; /* "k,…" or "" */
         } label;
-        struct key_id agent; /* AGENT_APPROVE, AGENT_REMOVE, AGENT_REVOKE, AGENT_RELEASE */
+        struct key_id agent; /* AGENT_APPROVE, AGENT_REMOVE, AGENT_REVOKE, AGENT_RELEASE,
+                                AGENT_CORDON, AGENT_UNCORDON */
         struct {
             struct key_id agent;
             bool mint; /* a token of its own, which expires then */
@@ -665,6 +671,7 @@ struct fleet_counts {
     uint32_t offline;
     uint32_t stale;       /* of those online */
     uint32_t quarantined; /* of those offline */
+    uint32_t cordoned;
 };
 
 void manager_count_agents(const struct manager *m, struct fleet_counts *out);

@@ -29,7 +29,7 @@ static int check_room(struct turn *t)
 static void set_blocked(struct manager *m, struct agent_row *row, unsigned flags)
 {
     bool before = row->flags & AGENT_BLOCKED, after = flags & AGENT_BLOCKED;
-    row->flags = (uint8_t)flags;
+    row->flags = (uint16_t)flags;
     m->blocked_count = m->blocked_count + after - before;
     m->blocked_changes += before != after;
 }

@@ -39,7 +39,7 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
     flags |= s->flags & STATUS_TRUNCATED ? AGENT_TRUNCATED : 0;
     if (fleet_set_exceptions(t->m, row, s->exceptions, s->count) < 0)
         flags |= AGENT_TRUNCATED;
-    row->flags = (uint8_t)flags;
+    row->flags = (uint16_t)flags;
     t->m->counters.statuses++;
     persist(t, PERSIST_STATUS, s->number);
     epoch_hears(t, s);
@@ -52,7 +52,7 @@ static void on_will(struct turn *t, struct agent_row *row, const struct will *w)
         t->m->counters.replayed++;
         return;
     }
-    row->flags &= (uint8_t)~AGENT_ONLINE;
+    row->flags &= (uint16_t)~AGENT_ONLINE;
     t->m->counters.wills++;
     persist(t, PERSIST_STATUS, w->number);
 }
@@ -99,7 +99,7 @@ void presence_look(struct turn *t)
         struct agent_row *row = fleet_agent(m, number);
         if (!is_silent(t, row))
             continue;
-        row->flags &= (uint8_t)~AGENT_ONLINE;
+        row->flags &= (uint16_t)~AGENT_ONLINE;
         persist(t, PERSIST_STATUS, number);
     }
 }

@@ -83,7 +83,7 @@ enum joined_code manager_certificate(const struct manager *m, uint32_t number,
     const struct agent_row *row = manager_agent(m, number);
     if (!key_id_equal(&row->id, id))
         return membership_was_replaced(m, id) ? JOINED_REVOKED : JOINED_UNKNOWN;
-    if (row->flags & AGENT_FLAGS_KEPT)
+    if (row->flags & AGENT_OUTSIDE)
         return JOINED_REVOKED;
     uint64_t age_s = now_s > row->joined_s ? now_s - row->joined_s : 0;
     uint32_t period = (uint32_t)(age_s / CERTIFICATE_PERIOD_S);
@@ -209,7 +209,7 @@ static bool judge(const struct manager *m, uint32_t number, const struct placeme
         judge_named(out, e, out->wanted);
     else if (p->generation != 0)
         judge_stable(m, row, p, e, out);
-    if (out->state == STATE_PENDING && d->flags & RECORD_PAUSED)
+    if (out->state == STATE_PENDING && (d->flags & RECORD_PAUSED || row->flags & AGENT_CORDONED))
         out->state = STATE_PAUSED;
     return true;
 }
@@ -255,13 +255,14 @@ void manager_count_agents(const struct manager *m, struct fleet_counts *out)
 {
     *out = (struct fleet_counts){0};
     for (uint32_t i = 0; i < m->agent_count; i++) {
-        uint8_t flags = m->agents[i].flags;
+        unsigned flags = m->agents[i].flags;
         out->waiting += (flags & AGENT_WAITING) != 0;
         if (!agent_in_fleet(&m->agents[i]))
             continue;
         out->total++;
         out->online += (flags & AGENT_ONLINE) != 0;
         out->quarantined += (flags & AGENT_QUARANTINED) != 0;
+        out->cordoned += (flags & AGENT_CORDONED) != 0;
         out->stale += (flags & AGENT_ONLINE) && (flags & AGENT_STALE);
     }
     out->offline = out->total - out->online;

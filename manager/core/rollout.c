@@ -78,6 +78,13 @@ static void end_flight(struct manager *m, uint32_t deployment)
         f->deployment = 0;
 }
 
+void rollout_let_go(struct manager *m, uint32_t number)
+{
+    for (uint32_t i = 0; i < ROLLOUTS_MAX; i++)
+        if (m->flights[i].deployment)
+            set_in_flight(&m->flights[i], number, false);
+}
+
 /* ---- beginning and ending ---- */
 
 static void enter_step(struct rollout *r, enum rollout_step step, uint64_t now_s)

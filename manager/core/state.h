@@ -127,6 +127,8 @@ uint32_t fleet_find(const struct manager *m,
 void fleet_name(struct manager *m, uint32_t number, const struct key_id *id);
 /* Its row has changed: a new assignment says so, which it doesn't hold yet. */
 void fleet_assign(struct turn *t, uint32_t number);
+/* The same, where its cohort is the same: what it reported before still counts. */
+void fleet_tell(struct turn *t, uint32_t number);
 /* ERR_NO_MEMORY when the pool is full: then none is kept. */
 int fleet_set_exceptions(struct manager *m, struct agent_row *row, const struct exception *list,
                          size_t count);
@@ -215,6 +217,8 @@ void rollout_approve(struct turn *t, uint32_t deployment, const char *stage);
 void rollout_abort(struct turn *t, uint32_t deployment);
 void rollout_retry(struct turn *t, uint32_t deployment);
 void rollout_resume(struct turn *t, uint32_t deployment);
+/* Whatever the agent is at, it holds no slot any more. */
+void rollout_let_go(struct manager *m, uint32_t number);
 /* No more of it: everybody gets the newest generation. */
 void rollout_end(struct manager *m, uint32_t deployment, enum rollout_state state);
 

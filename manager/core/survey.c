@@ -146,7 +146,7 @@ bool survey_next(struct survey *s, struct member *out)
         uint32_t number = s->next++;
         const struct agent_row *row = &s->m->agents[number - 1];
         uint16_t stages = s->stages[row->cohort];
-        if (stages == 0 || !agent_in_fleet(row))
+        if (stages == 0 || !agent_in_fleet(row) || row->flags & AGENT_CORDONED)
             continue;
         uint64_t hash = gate_hash(d->salt, s->index + 1, &row->id);
         if (s->picks && !gate_passes(&s->picks[row->cohort], hash, number))

@@ -58,7 +58,7 @@ test_help()
     # Every verb that help lists explains itself, in both ways of asking.
     awk '/^  [a-z]+ ?[a-z]*  /{sub(/^  /, ""); sub(/  .*/, ""); print}' "$WORK/help" |
         grep -v '^dunlin' >"$WORK/verbs"
-    has_lines 45 "$WORK/verbs"
+    has_lines 47 "$WORK/verbs"
     while read -r verb; do
         # shellcheck disable=SC2086
         expect 0 help $verb
@@ -105,7 +105,7 @@ test_empty_fleet()
 {
     expect 0 status && says "dunlin-agent join" && says "no deployments yet"
     expect 0 status --json
-    json '.join_url and .version and .agents == {total:0,online:0,offline:0,stale:0,waiting:0,quarantined:0}'
+    json '.join_url and .version and .agents == {total:0,online:0,offline:0,stale:0,waiting:0,quarantined:0,cordoned:0}'
     json '.deployments == [] and (.cells | length) == 1'
     expect 0 agent list && says "no agents; for a new one"
     expect 0 agent list --json && json '.agents == []'
@@ -343,6 +343,35 @@ test_agents()
     expect 0 rollout show app --watch && says "1 of 1 ready"
 }
 
+# It stays as it is, also over a kill, until it is uncordoned.
+test_cordon()
+{
+    expect 0 agent cordon 1 && says "takes nothing new"
+    expect 0 agent cordon "$id" --json && json '.cordoned and .state == "Online"'
+    expect 0 agent list && says "Online, cordoned" && expect 0 agent show 1 && says "agent uncordon 1"
+    expect 0 status && says "1 cordoned"
+    within 20 cordoned true || fail "the device does not hear of it"
+    kill_agent 1 -KILL && start_agent 1
+    expect 0 deploy app@2 --select env=prod
+    within 20 paused || fail "the agent does not say that it waits"
+    must test "$(cat "$WORK/agent1/deployments/app/current/version")" = 1
+    expect 0 agent uncordon 1 && says "takes what is meant for it" && expect 0 wait app --timeout 60s
+    within 20 cordoned false || fail "the device is still cordoned"
+    expect 0 deploy app@1 --select env=prod && expect 0 wait app --timeout 60s
+    expect 1 agent cordon 77 && complains "77"
+    expect 0 audit && says "agent-uncordon"
+}
+
+cordoned()
+{
+    [ "$(dunlin-agent status --dir "$WORK/agent1" --json | jq .cordoned)" = "$1" ]
+}
+
+paused()
+{
+    [ "$(agent 1 '.deployments[0] | "\(.state) \(.version) \(.target)"')" = "Paused 1 2" ]
+}
+
 test_updates()
 {
     expect 0 deploy app@2 --select env=prod --json && json '.targets == 1'
@@ -407,6 +436,8 @@ step "rollouts"
 test_rollouts
 step "agents"
 test_agents
+step "an agent that is cordoned"
+test_cordon
 step "updates"
 test_updates
 step "a full output"

@@ -126,6 +126,22 @@ static void test_paused_deployment_starts_nothing_until_it_is_resumed(void)
     story_end(w);
 }
 
+static void test_cordoned_agent_still_lets_go_of_what_is_removed(void)
+{
+    struct device *d;
+    struct world *w = story_app_v1(&d, &(struct script){.name = "app", .version = "v2"});
+    CU_ASSERT_EQUAL(world_cordon(w, d), 0);
+    world_deploy(w, "app", "v2", "env=prod");
+    world_run(w, 100000);
+    CU_ASSERT_TRUE(world_runs(d, "app", "v1"));
+    CU_ASSERT_EQUAL(world_state(w, d, "app", NULL), STATE_PAUSED);
+    CU_ASSERT_EQUAL(world_count(w, "fetch app@v2"), 0);
+    CU_ASSERT_EQUAL(world_remove(w, "app"), 0);
+    world_run(w, 100000);
+    CU_ASSERT_TRUE(world_is_gone(d, "app"));
+    story_end(w);
+}
+
 static void test_download_stops_when_it_is_paused(void)
 {
     struct device *d;
@@ -372,6 +388,7 @@ static const struct suite_test tests[] = {
     TEST(test_relabelling_in_the_middle_of_an_update_ends_in_the_new_cohort),
     TEST(test_cohort_left_in_the_middle_of_an_apply_does_not_leave_it_half_done),
     TEST(test_paused_deployment_starts_nothing_until_it_is_resumed),
+    TEST(test_cordoned_agent_still_lets_go_of_what_is_removed),
     TEST(test_download_stops_when_it_is_paused),
     TEST(test_rollback_brings_the_version_before_with_a_new_generation),
     TEST(test_removed_deployment_runs_its_remove_hook_and_goes),

@@ -143,6 +143,29 @@ static void test_who_comes_back_behind_an_open_gate_catches_up_at_once(void)
     story_end(c.w);
 }
 
+/* What it runs stays, also over a power cut; the rollout ends without it. */
+static void test_rollout_goes_on_without_a_cordoned_agent_which_catches_up_later(void)
+{
+    struct plan p = three_stages();
+    struct cast c = begin(&p, &good_v2);
+    CU_ASSERT_EQUAL(world_cordon(c.w, c.d[0]), 0);
+    CU_ASSERT_EQUAL(world_cordon(c.w, c.d[3]), 0);
+    deploy(c.w, "v2", NULL);
+    CU_ASSERT_TRUE(world_run_until(c.w, waits_for_prod, NULL, STORY_MS_MAX));
+    steer(c.w, COMMAND_APPROVE, "prod");
+    CU_ASSERT_TRUE(world_run_until(c.w, is_done, NULL, STORY_MS_MAX));
+    device_cut_power(c.d[0], 5000);
+    world_run(c.w, 60000);
+    CU_ASSERT_EQUAL(count_running(&c, "v2"), AGENTS - 2);
+    CU_ASSERT_TRUE(world_runs(c.d[0], "app", "v1") && world_runs(c.d[3], "app", "v1"));
+    CU_ASSERT_EQUAL(world_state(c.w, c.d[0], "app", NULL), STATE_PAUSED);
+    CU_ASSERT_EQUAL(world_uncordon(c.w, c.d[0]), 0);
+    CU_ASSERT_EQUAL(world_uncordon(c.w, c.d[3]), 0);
+    CU_ASSERT_TRUE(story_rest(c.w));
+    CU_ASSERT_EQUAL(count_running(&c, "v2"), AGENTS);
+    story_end(c.w);
+}
+
 static void test_version_that_breaks_in_staging_goes_no_further(void)
 {
     struct plan p = three_stages();
@@ -251,6 +274,7 @@ static const struct suite_test tests[] = {
     TEST(test_version_comes_to_one_stage_after_the_other),
     TEST(test_first_version_is_nowhere_before_its_stage),
     TEST(test_who_comes_back_behind_an_open_gate_catches_up_at_once),
+    TEST(test_rollout_goes_on_without_a_cordoned_agent_which_catches_up_later),
     TEST(test_version_that_breaks_in_staging_goes_no_further),
     TEST(test_rolling_back_on_the_way_brings_the_finished_ones_back),
     TEST(test_failure_rolls_everybody_back_when_the_plan_says_so),

@@ -441,6 +441,17 @@ static void test_everybody_has_a_turn_when_all_downloads_fail(void)
         CU_ASSERT_EQUAL(turns[i], 10);
 }
 
+/* From the download to its health. */
+static void succeed(void)
+{
+    done(AGENT_FETCH, 0);
+    done(AGENT_UNPACK, 0);
+    done(AGENT_HOOK, 0);
+    done(AGENT_SWITCH, 0);
+    done(AGENT_HOOK, 0);
+    done(AGENT_HOOK, 0);
+}
+
 static void test_full_document_is_worked_off_one_by_one(void)
 {
     boot_and_connect();
@@ -448,18 +459,63 @@ static void test_full_document_is_worked_off_one_by_one(void)
     for (uint32_t i = 1; i <= RECORDS_MAX; i++) {
         CU_ASSERT_PTR_NOT_NULL_FATAL(find(AGENT_FETCH));
         CU_ASSERT_EQUAL(find(AGENT_FETCH)->deployment, i);
-        done(AGENT_FETCH, 0);
-        done(AGENT_UNPACK, 0);
-        done(AGENT_HOOK, 0);
-        done(AGENT_SWITCH, 0);
-        done(AGENT_HOOK, 0);
-        done(AGENT_HOOK, 0);
+        succeed();
     }
     CU_ASSERT_EQUAL(b.view.held_count, RECORDS_MAX);
     CU_ASSERT_EQUAL(b.a.step, STEP_NONE);
     struct status s;
     agent_status(&b.a, &b.view, &s);
     CU_ASSERT_EQUAL(s.count, 0);
+}
+
+static void check_status(uint32_t count, enum deployment_state first, uint32_t running)
+{
+    struct status s;
+    agent_status(&b.a, &b.view, &s);
+    CU_ASSERT_EQUAL_FATAL(s.count, count);
+    CU_ASSERT_EQUAL(s.exceptions[0].state, first);
+    CU_ASSERT_EQUAL(s.exceptions[0].running, running);
+}
+
+/* The second of two is to go, the first is to change, and one is to come. */
+static void test_cordoned_agent_begins_nothing_and_still_removes(void)
+{
+    boot_and_connect();
+    take(document(1, 2));
+    succeed();
+    succeed();
+    b.assignment.cordoned = true;
+    struct desired *d = document(2, 3);
+    d->records[0].stable = (struct target){2, {{9}}};
+    d->records[1] = d->records[2];
+    d->count = 2;
+    take(d);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(find(AGENT_HOOK));
+    CU_ASSERT_EQUAL(find(AGENT_HOOK)->hook, HOOK_REMOVE);
+    done(AGENT_HOOK, 0);
+    done(AGENT_DETACH, 0);
+    CU_ASSERT_EQUAL(b.a.step, STEP_NONE);
+    CU_ASSERT_EQUAL(b.view.held_count, 1);
+    check_status(2, STATE_PAUSED, 1);
+    b.assignment.cordoned = false;
+    feed_type(AGENT_TICK);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(find(AGENT_FETCH));
+    CU_ASSERT_EQUAL(find(AGENT_FETCH)->deployment, 1);
+    check_status(2, STATE_DOWNLOADING, 1);
+}
+
+static void test_cordoned_agent_ends_what_it_has_begun(void)
+{
+    boot_and_connect();
+    take(document(1, 1));
+    done(AGENT_FETCH, 0);
+    done(AGENT_UNPACK, 0);
+    b.assignment.cordoned = true;
+    done(AGENT_HOOK, 0);
+    done(AGENT_SWITCH, 0);
+    done(AGENT_HOOK, 0);
+    done(AGENT_HOOK, 0);
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_SETTLED);
 }
 
 /* Told every hour, written once; only a cell that lets it in again takes it back. */
@@ -544,6 +600,8 @@ static const struct suite_test tests[] = {
     TEST(test_waiting_for_the_disk_is_no_attempt),
     TEST(test_everybody_has_a_turn_when_all_downloads_fail),
     TEST(test_full_document_is_worked_off_one_by_one),
+    TEST(test_cordoned_agent_begins_nothing_and_still_removes),
+    TEST(test_cordoned_agent_ends_what_it_has_begun),
     TEST(test_agent_that_is_shut_out_knows_since_when),
     TEST(test_agent_asks_the_new_authority_for_a_certificate_within_the_reconnect_spread),
     TEST(test_agent_takes_a_certificate_that_is_newer_or_by_another_authority),

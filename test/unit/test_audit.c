@@ -96,6 +96,8 @@ static void test_every_command_has_words(void)
         {{.type = COMMAND_AGENT_REMOVE}, &agent, "agent-remove", "agent 1 (a0a1a2a3a4a5)", ""},
         {{.type = COMMAND_AGENT_REVOKE}, &agent, "agent-revoke", "agent 1 (a0a1a2a3a4a5)", ""},
         {{.type = COMMAND_AGENT_RELEASE}, &agent, "agent-release", "agent 1 (a0a1a2a3a4a5)", ""},
+        {{.type = COMMAND_AGENT_CORDON}, &agent, "agent-cordon", "agent 1 (a0a1a2a3a4a5)", ""},
+        {{.type = COMMAND_AGENT_UNCORDON}, &agent, "agent-uncordon", "agent 1 (a0a1a2a3a4a5)", ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct audit_entry e = {0};

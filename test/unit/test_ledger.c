@@ -112,7 +112,8 @@ static struct agent_row sample_row(unsigned number)
                             .index = number,
                             .facts = 0xdeadbeef,
                             .assigned = {.epoch = 1, .number = 2},
-                            .joined_s = 6000 + number};
+                            .joined_s = 6000 + number,
+                            .flags = AGENT_CORDONED};
     sample_fill(row.id.bytes, KEY_ID_LEN, number);
     return row;
 }
@@ -127,7 +128,7 @@ static struct agent_row sample_reported(unsigned number)
     row.seq = UINT32_MAX;
     row.session = 12;
     row.last_seen_s = 7000;
-    row.flags = AGENT_ONLINE | AGENT_TRUNCATED;
+    row.flags = AGENT_CORDONED | AGENT_ONLINE | AGENT_TRUNCATED;
     return row;
 }
 

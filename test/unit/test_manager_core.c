@@ -648,6 +648,27 @@ static void test_agent_is_ready_when_it_holds_the_revision_and_names_no_exceptio
     bench_free(b);
 }
 
+static void test_cordoned_agent_is_ready_in_what_it_runs_and_paused_in_what_is_new(void)
+{
+    struct bench *b = bench_new();
+    struct agent_deployment d[RECORDS_MAX];
+    push(b, "app", "1", 1);
+    push(b, "app", "2", 2);
+    make_tokens(b, 1, 1, "env=prod");
+    join(b, 0, 0, 1);
+    deploy(b, "web", "1", "");
+    report(b, 1, &(struct status){.number = 1, .seq = 1, .document = {1, 2}, .assignment = {1, 1}});
+    struct command c = {.type = COMMAND_AGENT_CORDON, .agent = {{1}}};
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    manager_agent_deployments(b->m, 1, d);
+    CU_ASSERT_EQUAL(d[0].state, STATE_READY);
+    deploy(b, "web", "2", "");
+    manager_agent_deployments(b->m, 1, d);
+    CU_ASSERT_EQUAL(d[0].state, STATE_PAUSED);
+    CU_ASSERT_EQUAL(d[0].running, 1);
+    bench_free(b);
+}
+
 static void test_exceptions_come_from_a_pool_that_gives_back(void)
 {
     struct bench *b = bench_new();
@@ -788,6 +809,7 @@ static const struct suite_test tests[] = {
     TEST(test_document_gets_a_revision_only_when_it_says_something_new),
     TEST(test_new_trust_document_changes_heads_and_no_other),
     TEST(test_agent_is_ready_when_it_holds_the_revision_and_names_no_exception),
+    TEST(test_cordoned_agent_is_ready_in_what_it_runs_and_paused_in_what_is_new),
     TEST(test_exceptions_come_from_a_pool_that_gives_back),
     TEST(test_goodbye_makes_offline_at_once),
     TEST(test_more_work_than_a_step_takes_goes_on_with_continue),

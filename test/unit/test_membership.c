@@ -322,7 +322,38 @@ static void test_orphans_are_listed_for_a_day_up_to_a_limit(void)
     bench_free(b);
 }
 
+static void test_cordon_outlives_reports_and_changes_nothing_else(void)
+{
+    struct bench *b = bench_new();
+    struct command cordon = on_agent(COMMAND_AGENT_CORDON, 11);
+    struct command uncordon = on_agent(COMMAND_AGENT_UNCORDON, 11);
+    struct command unknown = on_agent(COMMAND_AGENT_CORDON, 99);
+    struct fleet_counts counts;
+    struct assignment a;
+    CU_ASSERT_EQUAL(run(b, &uncordon), 1);
+    unsigned before = manager_agent(b->m, 1)->flags;
+    CU_ASSERT_EQUAL(run(b, &cordon), 0);
+    CU_ASSERT_EQUAL(manager_agent(b->m, 1)->flags, before | AGENT_CORDONED);
+    CU_ASSERT_EQUAL(persisted(b, PERSIST_AGENT), 1);
+    CU_ASSERT_EQUAL(persisted(b, PERSIST_ASSIGNMENT), 1);
+    manager_assignment(b->m, 1, b->now_s, &a);
+    CU_ASSERT_TRUE(a.cordoned && !a.removed && a.revision.number == 2);
+    CU_ASSERT_EQUAL(run(b, &cordon), 1);
+    report(b, 1, 11, 501);
+    CU_ASSERT_TRUE(manager_agent(b->m, 1)->flags & AGENT_CORDONED);
+    manager_count_agents(b->m, &counts);
+    CU_ASSERT_TRUE(counts.cordoned == 1 && counts.total == 3 && counts.online == 1);
+    struct certificate certificate;
+    CU_ASSERT_EQUAL(manager_certificate(b->m, 1, &cordon.agent, b->now_s, &certificate),
+                    JOINED_ACCEPTED);
+    CU_ASSERT_EQUAL(run(b, &uncordon), 0);
+    CU_ASSERT_FALSE(manager_agent(b->m, 1)->flags & AGENT_CORDONED);
+    CU_ASSERT_EQUAL(run(b, &unknown), ERR_NOT_FOUND);
+    bench_free(b);
+}
+
 static const struct suite_test tests[] = {
+    TEST(test_cordon_outlives_reports_and_changes_nothing_else),
     TEST(test_revoked_agent_is_out_and_blocked_and_never_let_in_again),
     TEST(test_removed_agent_can_still_be_revoked),
     TEST(test_successor_takes_number_labels_and_place),

@@ -28,6 +28,7 @@ struct model {
     uint8_t state;            /* enum deployment_state */
     uint64_t busy_until_s;
     uint32_t seq, boot;
+    bool cordoned;
     bool broken; /* every new version fails here */
 
     /* the checker's: */
@@ -221,7 +222,8 @@ static void note_admissions(struct fleet *f, uint32_t cohort)
         bool late = n > f->enrolled; /* it comes in behind the others */
         a->admitted = target;
         a->stage = rollout_of(f)->stage;
-        a->slot = !again && !late && is_reachable(f, a) && d->records[0].next.generation == newest;
+        a->slot = !again && !late && !a->cordoned && is_reachable(f, a) &&
+                  d->records[0].next.generation == newest;
         f->admits |= a->slot;
     }
 }
@@ -292,7 +294,7 @@ static void begin_or_end(struct fleet *f, struct model *a)
     a->document = d->revision;
     const struct record *r = d->count ? &d->records[0] : NULL;
     struct target target = r ? record_target(r, &a->id, a->number) : (struct target){0};
-    bool held = r && (r->flags & RECORD_PAUSED ||
+    bool held = r && (a->cordoned || r->flags & RECORD_PAUSED ||
                       (r->flags & RECORD_ABORTED && target.generation == r->next.generation));
     if (target.generation > a->wanted && !held) {
         a->wanted = target.generation;
@@ -642,6 +644,46 @@ static void test_paused_rollout_lets_nobody_in_until_it_is_resumed(void)
     end(f);
 }
 
+static void cordon(struct fleet *f, struct model *a, bool on)
+{
+    struct command c = {.type = on ? COMMAND_AGENT_CORDON : COMMAND_AGENT_UNCORDON, .agent = a->id};
+    CU_ASSERT_EQUAL(run(f, &c), 0);
+    a->cordoned = on;
+}
+
+/* One of staging before it begins, one while it is at work; prod's first before its turn. */
+static void test_cordoned_agents_are_no_members_and_hold_no_slot(void)
+{
+    struct plan p = three_stages();
+    struct fleet *f = with_v1(15, &p);
+    struct stage_count counts[STAGES_MAX];
+    struct arena scratch = arena_on((uint8_t *)f->scratch, sizeof f->scratch);
+    cordon(f, &f->agents[1], true);
+    cordon(f, &f->agents[8], true);
+    deploy(f, "2", NULL);
+    seconds(f, 3);
+    uint32_t at_work = 0;
+    for (uint32_t n = 2; n <= 4; n++)
+        at_work = f->agents[n].slot ? n : at_work;
+    CU_ASSERT_NOT_EQUAL_FATAL(at_work, 0);
+    cordon(f, &f->agents[at_work], true);
+    f->agents[at_work].slot = false;
+    manager_survey(f->m, 0, f->now_s, &scratch, counts);
+    CU_ASSERT_EQUAL(counts[0].members, 2);
+    seconds(f, 100);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
+    steer(f, COMMAND_APPROVE, "prod");
+    until_done(f, 200);
+    CU_ASSERT_EQUAL(f->agents[1].running, 1);
+    CU_ASSERT_EQUAL(f->agents[8].running, 1);
+    CU_ASSERT_EQUAL(f->agents[at_work].running, 2); /* it was begun */
+    cordon(f, &f->agents[1], false);
+    cordon(f, &f->agents[8], false);
+    seconds(f, 20);
+    CU_ASSERT_EQUAL(count_running(f, 2), 47);
+    end(f);
+}
+
 static void test_share_is_exact_and_late_joiners_wait_for_the_rest(void)
 {
     struct fleet *f = fleet_new(11, (const uint32_t[]){0, 0, 60, 40});
@@ -842,6 +884,7 @@ static const struct suite_test tests[] = {
     TEST(test_roll_back_brings_everybody_back),
     TEST(test_aborted_rollout_lets_nobody_else_begin),
     TEST(test_paused_rollout_lets_nobody_in_until_it_is_resumed),
+    TEST(test_cordoned_agents_are_no_members_and_hold_no_slot),
     TEST(test_share_is_exact_and_late_joiners_wait_for_the_rest),
     TEST(test_waits_are_counted_from_the_last_success),
     TEST(test_new_version_supersedes_queues_or_is_refused),
