@@ -655,7 +655,7 @@ enum rollout_hold manager_rollout_hold(const struct manager *m, uint32_t deploym
                                        const struct stage_count *count, uint64_t *until_s);
 
 struct deployment_counts {
-    uint32_t held; /* of the targets: not let in yet */
+    uint32_t held; /* of the targets: not let in yet; at best they are pending */
     uint32_t targets;
     uint32_t states[STATE_COUNT];
 };

@@ -246,7 +246,8 @@ void manager_count_deployments(const struct manager *m, struct deployment_counts
                 continue;
             out[d.deployment].targets++;
             out[d.deployment].held += d.held;
-            out[d.deployment].states[d.state]++;
+            /* Ready with what came before is not ready with what is asked for. */
+            out[d.deployment].states[d.held && d.state == STATE_READY ? STATE_PENDING : d.state]++;
         }
     }
 }

@@ -101,7 +101,8 @@ rollout_is '[.stages[].state] | join(" ")' "done done waits pending" || fail "$(
 rollout_is '.from' 1 || fail "it does not say from where"
 dunlin rollout show app >"$WORK/out" && says "stage prod waits for approval: dunlin rollout approve app prod"
 dunlin status >"$WORK/out" && says "rollout of app: stage prod waits for approval"
-dunlin deployment list >"$WORK/out" && says "stage prod waiting"
+dunlin deployment list >"$WORK/out" && says "4 of 8 ready, 4 pending"
+says "stage prod waiting"
 refused "is over" dunlin rollout approve app staging
 refused "no stage nowhere" dunlin rollout approve app nowhere
 
