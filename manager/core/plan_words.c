@@ -129,8 +129,7 @@ static int set_name(const struct plan_key *key, char *out, const char *text, str
                           "%s: \"%.*s\": a name is 1 to %d letters, digits, '.', '_' or '-', and "
                           "begins with none of '.-'",
                           key->name, VALUE_SHOWN, text, NAME_MAX_LEN);
-    memset(out, 0, NAME_MAX_LEN + 1);
-    memcpy(out, text, strlen(text));
+    snprintf(out, NAME_MAX_LEN + 1, "%s", text);
     return 0;
 }
 
@@ -142,8 +141,7 @@ static int set_selector(const struct plan_key *key, char *out, const char *text,
         return errmsg_wrap(em, ERR_USAGE, "%s", key->name);
     if (selector.count == 0)
         return errmsg_set(em, ERR_USAGE, "%s: is empty; leave it out for every agent", key->name);
-    memset(out, 0, SELECTOR_TEXT_MAX + 1);
-    memcpy(out, text, strlen(text));
+    snprintf(out, SELECTOR_TEXT_MAX + 1, "%s", text);
     return 0;
 }
 
