@@ -16,6 +16,7 @@ static bool split_bundle(struct request *r, const char *text, char name[static A
                          const char **version);
 static bool read_deploy(struct request *r, struct deploy_request *q);
 static bool read_plan(struct request *r, const json_t *json, struct plan *p);
+static bool read_pick(struct request *r, const char *text, struct pick *p);
 static request_finish finish_create;
 static request_finish finish_change;
 static void command_named(struct request *r, enum command_type type, const char *version);
@@ -30,6 +31,7 @@ struct deploy_request {
     struct command command;
     char bundle[API_NAME_MAX + 1];
     struct plan plan;
+    struct pick pick;
 };
 
 void api_deployments_create(struct request *r)
@@ -46,7 +48,7 @@ void api_deployments_create(struct request *r)
 /* False: answered. */
 static bool read_deploy(struct request *r, struct deploy_request *q)
 {
-    const char *name = "", *bundle = "", *selector = "";
+    const char *name = "", *bundle = "", *selector = "", *pick = "";
     const json_t *rollout = NULL;
     bool all = false, paused = false, keep = false, dry_run = false, confirm = false;
     uint64_t priority = 0;
@@ -55,6 +57,7 @@ static bool read_deploy(struct request *r, struct deploy_request *q)
         {.name = "bundle", .type = FIELD_TEXT, .required = true, .out.text = &bundle},
         {.name = "select", .type = FIELD_TEXT, .out.text = &selector},
         {.name = "all", .type = FIELD_FLAG, .out.flag = &all},
+        {.name = "pick", .type = FIELD_TEXT, .out.text = &pick},
         {.name = "priority", .type = FIELD_NUMBER, .max = UINT32_MAX, .out.number = &priority},
         {.name = "paused", .type = FIELD_FLAG, .out.flag = &paused},
         {.name = "keep", .type = FIELD_FLAG, .out.flag = &keep},
@@ -65,7 +68,7 @@ static bool read_deploy(struct request *r, struct deploy_request *q)
     struct command *c = &q->command;
     if (!request_fields(r, fields, sizeof fields / sizeof fields[0]) ||
         !split_bundle(r, bundle, q->bundle, &c->deploy.version) ||
-        (rollout && !read_plan(r, rollout, &q->plan)))
+        (rollout && !read_plan(r, rollout, &q->plan)) || (*pick && !read_pick(r, pick, &q->pick)))
         return false;
     c->deploy.name = name;
     c->deploy.bundle = q->bundle;
@@ -73,6 +76,7 @@ static bool read_deploy(struct request *r, struct deploy_request *q)
     c->deploy.all = all;
     c->deploy.priority = (uint32_t)priority;
     c->deploy.flags = (paused ? RECORD_PAUSED : 0u) | (keep ? RECORD_KEEP : 0u);
+    c->deploy.pick = *pick ? &q->pick : NULL;
     c->deploy.plan = rollout ? &q->plan : NULL;
     c->deploy.dry_run = dry_run;
     c->deploy.confirmed = confirm;
@@ -84,6 +88,15 @@ static bool read_plan(struct request *r, const json_t *json, struct plan *p)
 {
     struct errmsg em;
     int rv = plan_from_json(json, p, &em);
+    if (rv < 0)
+        request_reply_failure(r, rv, &em);
+    return rv == 0;
+}
+
+static bool read_pick(struct request *r, const char *text, struct pick *p)
+{
+    struct errmsg em;
+    int rv = pick_parse(text, p, &em);
     if (rv < 0)
         request_reply_failure(r, rv, &em);
     return rv == 0;

@@ -101,7 +101,10 @@ json_t *api_json_deployment(const struct daemon *daemon, uint32_t index,
         (json_int_t)api_count_ready(counts), "pending", (json_int_t)api_count_pending(counts),
         "failed", (json_int_t)api_count_failed(counts), "paused", (d->flags & RECORD_PAUSED) != 0,
         "states", states_json(counts));
+    char pick[PICK_TEXT_MAX];
+    pick_text(&d->pick, pick);
     json_object_set_new(json, "select", api_json_text(d->selector));
+    json_object_set_new(json, "pick", json_string(pick));
     api_json_add_rollout(json, m, index, daemon_now_s(daemon));
     if (!full)
         return json;

@@ -66,6 +66,10 @@ static json_t *changes_json(const struct manager *m, const struct command *c,
                : d->selector[0] ? d->selector
                                 : "every agent",
                c->deploy.selector[0] ? c->deploy.selector : "every agent");
+    char picks[2][PICK_TEXT_MAX];
+    pick_text(&d->pick, picks[0]);
+    pick_text(c->deploy.pick ? c->deploy.pick : &d->pick, picks[1]);
+    add_change(list, "pick", picks[0], picks[1]);
     snprintf(number[0], sizeof number[0], "%u", d->priority);
     snprintf(number[1], sizeof number[1], "%u", c->deploy.priority);
     add_change(list, "priority", number[0], number[1]);

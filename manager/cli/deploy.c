@@ -13,6 +13,7 @@ static int deploy(struct cli *cli);
 static bool is_file(const char *word);
 static int from_flags(struct cli *cli, struct deployment_file *d);
 static int read_selector(struct cli *cli, struct deployment_file *d);
+static int read_pick(struct cli *cli, struct deployment_file *d);
 static int from_file(struct cli *cli, struct deployment_file *d);
 static int read_file(struct cli *cli, const char *path, struct deployment_file *d);
 static int keep_placement(struct cli *cli, const char *path, struct deployment_file *d);
@@ -28,6 +29,10 @@ static const struct flag deploy_flags[] = {
      .kind = FLAG_TEXT,
      .help = "on the agents whose labels match, like env=prod,region in (eu,us),!lab"},
     {.name = "all", .kind = FLAG_SWITCH, .help = "on every agent"},
+    {.name = "pick",
+     .value = "PICK",
+     .kind = FLAG_TEXT,
+     .help = "on some of them: 3, 10%, 3 of each zone, 30 over zone skew 1; all"},
     {.name = "as",
      .value = "NAME",
      .kind = FLAG_TEXT,
@@ -58,12 +63,18 @@ const struct verb deploy_verbs[2] = {
             "Makes the deployment or changes it. It says what should be: agents that are away "
             "learn it when they come back, and agents that get matching labels later join in.\n"
             "Selectors are Kubernetes': KEY=V, KEY!=V, KEY in (V,W), KEY notin (V,W), KEY, "
-            "!KEY, with commas between terms that must all hold.\n"
+            "!KEY, with commas between terms that must all hold; several with | between them, of "
+            "which one must, and \"except\" with others.\n"
+            "A pick is exact and stays: who joins later takes nobody's place, who leaves is "
+            "replaced.\n"
             "A file says the same, and can be kept under version control. Without a placement, "
             "the deployment stays where it is:\n"
             "  deployment: app\n"
             "  bundle: app@2\n"
-            "  placement: {select: \"env in (staging,prod)\"}    # or {all: true}\n"
+            "  placement:                     # or {all: true}\n"
+            "    select: [env=prod, \"env=lab,zone in (a,b)\"]   # one, or any of several\n"
+            "    exclude: broken\n"
+            "    pick: 30 over zone skew 1    # all, 3, 10%, 3 of each zone\n"
             "  priority: 0\n"
             "  paused: false\n"
             "  keep: false\n"
@@ -137,6 +148,9 @@ static int from_flags(struct cli *cli, struct deployment_file *d)
     if (rv < 0)
         return rv;
     snprintf(d->deployment, sizeof d->deployment, "%s", as ? as : d->bundle.name);
+    rv = read_pick(cli, d);
+    if (rv < 0)
+        return rv;
     d->priority = (uint32_t)args_number(a, "priority");
     d->paused = args_has(a, "paused");
     d->keep = args_has(a, "keep");
@@ -168,9 +182,23 @@ static int read_selector(struct cli *cli, struct deployment_file *d)
     return 0;
 }
 
+static int read_pick(struct cli *cli, struct deployment_file *d)
+{
+    const char *text = args_text(&cli->args, "pick");
+    struct pick pick;
+    struct errmsg why;
+    if (!text)
+        return 0;
+    if (pick_parse(text, &pick, &why) < 0)
+        return errmsg_set(&cli->em, ERR_USAGE, "--%s", why.text);
+    pick_text(&pick, d->pick);
+    return 0;
+}
+
 static int from_file(struct cli *cli, struct deployment_file *d)
 {
-    static const char *const flags[] = {"select", "all", "as", "priority", "paused", "keep"};
+    static const char *const flags[] = {"select",   "all",    "pick", "as",
+                                        "priority", "paused", "keep"};
     const char *path = cli_word(cli, 0);
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         if (args_has(&cli->args, flags[i]))
@@ -219,6 +247,8 @@ static json_t *body_of(const struct deployment_file *d)
     json_t *body = json_pack("{ss ss ss? sb si sb sb}", "name", d->deployment, "bundle", bundle,
                              "select", d->all ? NULL : d->select, "all", (int)d->all, "priority",
                              (int)d->priority, "paused", (int)d->paused, "keep", (int)d->keep);
+    if (body && d->pick[0])
+        json_object_set_new(body, "pick", json_string(d->pick));
     if (body && d->planned)
         json_object_set_new(body, "rollout", plan_to_json(&d->plan));
     return body;

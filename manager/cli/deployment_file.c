@@ -10,10 +10,14 @@ typedef int reader(struct yaml_reading *r, const yaml_node_t *key, const yaml_no
 static yaml_root read_root;
 static yaml_pair read_file_key;
 static yaml_pair read_placement_key;
+static yaml_pair read_pick_key;
 static reader read_deployment;
 static reader read_bundle;
 static reader read_placement;
-static reader read_select;
+static int read_selectors(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value,
+                          char out[static SELECTOR_TEXT_MAX + 1]);
+static int add_selector(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value,
+                        char out[static SELECTOR_TEXT_MAX + 1]);
 static reader read_all;
 static reader read_pick;
 static reader read_priority;
@@ -36,9 +40,27 @@ static const struct yaml_shape file_shape = {
 
 static const struct yaml_shape placement_shape = {
     .what = "a placement",
-    .count = 3,
-    .keys = {{"select", false}, {"all", false}, {"pick", false}},
+    .count = 4,
+    .keys = {{"select", false}, {"exclude", false}, {"all", false}, {"pick", false}},
     .read = read_placement_key,
+};
+
+static const struct yaml_shape pick_shape = {
+    .what = "a pick",
+    .count = 4,
+    .keys = {{"by", true}, {"each", false}, {"count", false}, {"max_skew", false}},
+    .read = read_pick_key,
+};
+
+/* A placement while it is read. */
+struct placing {
+    char choose[SELECTOR_TEXT_MAX + 1];
+    char except[SELECTOR_TEXT_MAX + 1];
+};
+
+/* The values of a pick's mapping; NULL: not there. */
+struct picking {
+    const char *by, *each, *count, *skew;
 };
 
 int deployment_file_read(struct deployment_file *d, const char *path, struct span text,
@@ -68,9 +90,17 @@ static int read_file_key(struct yaml_reading *r, void *context, size_t index,
 static int read_placement_key(struct yaml_reading *r, void *context, size_t index,
                               const yaml_node_t *key, const yaml_node_t *value)
 {
-    static reader *const readers[] = {read_select, read_all, read_pick};
-    (void)context;
-    return readers[index](r, key, value);
+    struct placing *p = context;
+    switch (index) {
+    case 0:
+        return read_selectors(r, key, value, p->choose);
+    case 1:
+        return read_selectors(r, key, value, p->except);
+    case 2:
+        return read_all(r, key, value);
+    default:
+        return read_pick(r, key, value);
+    }
 }
 
 static int read_deployment(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
@@ -101,32 +131,58 @@ static int read_bundle(struct yaml_reading *r, const yaml_node_t *key, const yam
 static int read_placement(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
 {
     struct deployment_file *d = r->into;
+    struct placing p = {.choose = ""};
     d->placed = true;
-    int rv = yaml_mapping(r, &placement_shape, value, NULL);
+    int rv = yaml_mapping(r, &placement_shape, value, &p);
     if (rv < 0)
         return rv;
-    if (d->all && d->select[0])
+    if (d->all && (p.choose[0] || p.except[0]))
         return yaml_refuse(r, key->start_mark,
-                           "placement: \"select\" and \"all: true\" exclude each other");
-    if (!d->all && !d->select[0])
+                           "placement: \"%s\" and \"all: true\" exclude each other",
+                           p.choose[0] ? "select" : "exclude");
+    if (!d->all && !p.choose[0] && !p.except[0])
         return yaml_refuse(
             r, key->start_mark,
             "placement: says no agents; write \"select: …\", or \"all: true\" for every "
             "agent");
+    int len =
+        snprintf(d->select, sizeof d->select, "%s%s%s%s", p.choose,
+                 p.choose[0] && p.except[0] ? " " : "", p.except[0] ? "except " : "", p.except);
+    if (len > SELECTOR_TEXT_MAX)
+        return yaml_refuse(r, key->start_mark,
+                           "placement: its selectors have %d characters, and "
+                           "at most %d are allowed",
+                           len, SELECTOR_TEXT_MAX);
+    struct selector selector;
+    struct errmsg why;
+    if (selector_parse(&selector, span_text(d->select), &why) < 0)
+        return yaml_refuse(r, key->start_mark, "placement: %s", why.text);
     return 0;
 }
 
-static int read_select(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
+/* One, or a list of them of which any will do, joined in `out`. */
+static int read_selectors(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value,
+                          char out[static SELECTOR_TEXT_MAX + 1])
 {
-    struct deployment_file *d = r->into;
+    if (value->type != YAML_SEQUENCE_NODE)
+        return add_selector(r, key, value, out);
+    for (const yaml_node_item_t *i = value->data.sequence.items.start;
+         i < value->data.sequence.items.top; i++) {
+        int rv = add_selector(r, key, yaml_document_get_node(&r->document, *i), out);
+        if (rv < 0)
+            return rv;
+    }
+    if (!out[0])
+        return yaml_refuse(r, value->start_mark, "%s: is an empty list", yaml_scalar(key));
+    return 0;
+}
+
+static int add_selector(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value,
+                        char out[static SELECTOR_TEXT_MAX + 1])
+{
     const char *text = "";
     struct errmsg why;
     struct selector selector;
-    if (value->type == YAML_SEQUENCE_NODE)
-        return yaml_refuse(
-            r, value->start_mark,
-            "select: a list of selectors is not supported yet; write one selector, such "
-            "as \"env in (staging,prod)\"");
     int rv = yaml_text(r, key, value, true, &text);
     if (rv < 0)
         return rv;
@@ -134,11 +190,16 @@ static int read_select(struct yaml_reading *r, const yaml_node_t *key, const yam
         return yaml_refuse(r, value->start_mark, "%s", why.text);
     if (selector.count == 0)
         return yaml_refuse(r, value->start_mark,
-                           "select: is empty; for every agent write \"all: true\"");
-    if (strlen(text) > SELECTOR_TEXT_MAX)
-        return yaml_refuse(r, value->start_mark, "select: is longer than %d characters",
-                           SELECTOR_TEXT_MAX);
-    snprintf(d->select, sizeof d->select, "%s", text);
+                           "%s: is empty; for every agent write \"all: true\"", yaml_scalar(key));
+    if (selector.choosing < selector.alternatives &&
+        (out[0] || strcmp(yaml_scalar(key), "exclude") == 0))
+        return yaml_refuse(r, value->start_mark, "%s: write what is left out under \"exclude\"",
+                           yaml_scalar(key));
+    size_t len = strlen(out), more = strlen(text) + (len ? 3 : 0);
+    if (len + more > SELECTOR_TEXT_MAX)
+        return yaml_refuse(r, value->start_mark, "%s: is longer than %d characters",
+                           yaml_scalar(key), SELECTOR_TEXT_MAX);
+    snprintf(out + len, SELECTOR_TEXT_MAX + 1 - len, "%s%s", len ? " | " : "", text);
     return 0;
 }
 
@@ -148,13 +209,39 @@ static int read_all(struct yaml_reading *r, const yaml_node_t *key, const yaml_n
     return yaml_bool(r, key, value, &d->all);
 }
 
+/* A text, or {by: zone, each: 3}, or {by: zone, count: 30, max_skew: 1}. */
 static int read_pick(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
 {
-    (void)key;
-    if (value->type == YAML_SCALAR_NODE && strcmp(yaml_scalar(value), "all") == 0)
-        return 0;
-    return yaml_refuse(r, value->start_mark,
-                       "pick: anything but \"all\" is not supported yet; choose with \"select\"");
+    struct deployment_file *d = r->into;
+    char written[2 * PICK_TEXT_MAX];
+    const char *text = written;
+    struct picking p = {0};
+    struct pick pick;
+    struct errmsg why;
+    int rv = value->type == YAML_MAPPING_NODE ? yaml_mapping(r, &pick_shape, value, &p)
+                                              : yaml_text(r, key, value, false, &text);
+    if (rv < 0)
+        return rv;
+    if (p.by && (p.each != NULL) == (p.count != NULL))
+        return yaml_refuse(r, value->start_mark, "pick: say either \"each\" or \"count\"");
+    if (p.by && p.each && p.skew)
+        return yaml_refuse(r, value->start_mark, "pick: \"max_skew\" goes with \"count\"");
+    if (p.by)
+        snprintf(written, sizeof written, "%.16s %s %.*s%s%.16s", p.each ? p.each : p.count,
+                 p.each ? "of each" : "over", LABEL_KEY_MAX, p.by, p.skew ? " skew " : "",
+                 p.skew ? p.skew : "");
+    if (pick_parse(text, &pick, &why) < 0)
+        return yaml_refuse(r, value->start_mark, "%s", why.text);
+    pick_text(&pick, d->pick);
+    return 0;
+}
+
+static int read_pick_key(struct yaml_reading *r, void *context, size_t index,
+                         const yaml_node_t *key, const yaml_node_t *value)
+{
+    struct picking *p = context;
+    const char **const texts[] = {&p->by, &p->each, &p->count, &p->skew};
+    return yaml_text(r, key, value, false, texts[index]);
 }
 
 static int read_priority(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)

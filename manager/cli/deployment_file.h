@@ -8,7 +8,7 @@
 
 #include "base/span.h"
 #include "manager/cli/bundle_name.h"
-#include "manager/core/plan.h"
+#include "manager/core/pick.h"
 
 #include <stdint.h>
 
@@ -22,6 +22,7 @@ struct deployment_file {
     bool placed; /* it says where: otherwise the deployment's placement stays as it is */
     bool all;
     char select[SELECTOR_TEXT_MAX + 1]; /* "" with `all` */
+    char pick[PICK_TEXT_MAX];           /* ""; as it is */
     uint32_t priority;
     bool paused;
     bool keep;

@@ -3,6 +3,7 @@
 #include "sync/wire.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #define PICK_FIELDS 5 /* version, amount, by, skew, groups */
 #define GROUP_FIELDS 3
@@ -20,6 +21,75 @@ int pick_check(const struct pick *p, struct errmsg *em)
     if (p->max_skew && !p->by[0])
         return errmsg_set(em, ERR_USAGE, "pick: say over which label they are to be spread");
     return 0;
+}
+
+/* ---- as operators write it ---- */
+
+#define WORDS_MAX 5
+
+/* The words of a text, copied one behind the other; WORDS_MAX + 1 for too many or too long ones. */
+static size_t split(const char *text, char words[static WORDS_MAX][LABEL_KEY_MAX + 1])
+{
+    size_t count = 0;
+    for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
+        size_t len = strcspn(text, " ");
+        if (count == WORDS_MAX || len > LABEL_KEY_MAX)
+            return WORDS_MAX + 1;
+        memcpy(words[count], text, len);
+        words[count++][len] = '\0';
+        text += len;
+    }
+    return count;
+}
+
+static bool read_words(char words[static WORDS_MAX][LABEL_KEY_MAX + 1], size_t count,
+                       struct pick *p)
+{
+    struct amount skew = {1, false};
+    if (count == 1 && strcmp(words[0], "all") == 0)
+        return true;
+    if (count == 0 || !amount_read(words[0], &p->amount) || p->amount.value == 0)
+        return false;
+    if (count == 4 && strcmp(words[1], "of") == 0 && strcmp(words[2], "each") == 0) {
+        memcpy(p->by, words[3], strlen(words[3]));
+        return true;
+    }
+    bool over = count > 1 && strcmp(words[1], "over") == 0;
+    if (count == 5 && over && strcmp(words[3], "skew") == 0 && amount_read(words[4], &skew) &&
+        !skew.percent && skew.value > 0)
+        count = 3;
+    if (count == 3 && over) {
+        memcpy(p->by, words[2], strlen(words[2]));
+        p->max_skew = skew.value;
+    }
+    return count == 1 || (count == 3 && over);
+}
+
+int pick_parse(const char *text, struct pick *p, struct errmsg *em)
+{
+    char words[WORDS_MAX][LABEL_KEY_MAX + 1];
+    size_t count = split(text, words);
+    memset(p, 0, sizeof *p);
+    if (count <= WORDS_MAX && read_words(words, count, p))
+        return pick_check(p, em);
+    return errmsg_set(em, ERR_USAGE,
+                      "pick: \"%.60s\" is none of: all, 3, 10%%, 3 of each LABEL, 30 over LABEL, "
+                      "30 over LABEL skew 2",
+                      text);
+}
+
+void pick_text(const struct pick *p, char out[static PICK_TEXT_MAX])
+{
+    const char *unit = p->amount.percent ? "%" : "";
+    if (pick_is_all(p))
+        snprintf(out, PICK_TEXT_MAX, "all");
+    else if (!p->by[0])
+        snprintf(out, PICK_TEXT_MAX, "%u%s", p->amount.value, unit);
+    else if (p->max_skew == 0)
+        snprintf(out, PICK_TEXT_MAX, "%u%s of each %s", p->amount.value, unit, p->by);
+    else
+        snprintf(out, PICK_TEXT_MAX, "%u%s over %s skew %u", p->amount.value, unit, p->by,
+                 p->max_skew);
 }
 
 /* ---- sharing out ---- */

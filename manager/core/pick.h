@@ -37,6 +37,13 @@ static inline bool pick_is_all(const struct pick *p)
     return p->amount.value == 0;
 }
 
+/* A pick as operators write it: "all", "3", "10%", "3 of each zone", "30 over zone", "30 over zone
+ * skew 2"; without a skew it is 1. ERR_USAGE with a sentence; `*p` is checked then. */
+int pick_parse(const char *text, struct pick *p, struct errmsg *em);
+/* The text that is read as this pick. */
+#define PICK_TEXT_MAX (LABEL_KEY_MAX + 40)
+void pick_text(const struct pick *p, char out[static PICK_TEXT_MAX]);
+
 /* ERR_USAGE with a sentence for what can't be followed. */
 int pick_check(const struct pick *p, struct errmsg *em);
 

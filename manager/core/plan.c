@@ -9,6 +9,18 @@
 #define STAGE_FIELDS 6 /* name, selector, share, concurrency, before, after */
 #define PLAN_VERSION 1
 
+/* Digits, then `%` or nothing. */
+bool amount_read(const char *text, struct amount *out)
+{
+    uint64_t n = 0;
+    const char *digits = text;
+    for (; *text >= '0' && *text <= '9' && n <= UINT32_MAX; text++)
+        n = 10 * n + (uint64_t)(*text - '0');
+    *out = (struct amount){.value = (uint32_t)n, .percent = *text == '%'};
+    text += out->percent;
+    return text > digits + out->percent && !*text && n <= UINT32_MAX;
+}
+
 uint32_t amount_of(struct amount a, uint32_t whole)
 {
     if (a.value == 0)

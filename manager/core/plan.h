@@ -56,6 +56,9 @@ struct plan {
 
 #define PLAN_DEFAULT ((struct plan){.quorum = 100, .reachable_within_s = 300})
 
+/* Reads "3" or "10%"; false for any other text. */
+bool amount_read(const char *text, struct amount *out);
+
 /* How many `a` means of a whole: percents are rounded up, and more than the whole is the whole. */
 uint32_t amount_of(struct amount a, uint32_t whole);
 

@@ -145,22 +145,10 @@ static int set_selector(const struct plan_key *key, char *out, const char *text,
     return 0;
 }
 
-/* Digits, then `%` or nothing. */
-static bool read_amount(const char *text, struct amount *out)
-{
-    uint64_t n = 0;
-    const char *digits = text;
-    for (; *text >= '0' && *text <= '9' && n <= UINT32_MAX; text++)
-        n = 10 * n + (uint64_t)(*text - '0');
-    *out = (struct amount){.value = (uint32_t)n, .percent = *text == '%'};
-    text += out->percent;
-    return text > digits + out->percent && !*text && n <= UINT32_MAX;
-}
-
 static int set_amount(const struct plan_key *key, struct amount *out, const char *text,
                       struct errmsg *em)
 {
-    if (!read_amount(text, out))
+    if (!amount_read(text, out))
         return errmsg_set(em, ERR_USAGE,
                           "%s: \"%.*s\" is neither a number of agents, like 3, nor a share of "
                           "them, like 10%%",
@@ -179,7 +167,7 @@ static int set_percent(const struct plan_key *key, uint32_t *out, const char *te
                        struct errmsg *em)
 {
     struct amount a;
-    if (!read_amount(text, &a) || !a.percent || a.value < 1 || a.value > 100)
+    if (!amount_read(text, &a) || !a.percent || a.value < 1 || a.value > 100)
         return errmsg_set(em, ERR_USAGE, "%s: \"%.*s\" is no share of agents from 1%% to 100%%",
                           key->name, VALUE_SHOWN, text);
     *out = a.value;

@@ -47,7 +47,7 @@ static struct span take_word(struct cursor *c)
 {
     skip_blanks(c);
     size_t start = c->at;
-    while (peek(c) && !strchr(" \t,=!()", peek(c)))
+    while (peek(c) && !strchr(" \t,=!()|", peek(c)))
         c->at++;
     return span_of(c->text.data + start, c->at - start);
 }
@@ -99,6 +99,28 @@ static bool word_is(struct span word, const char *text)
     return span_equal(word, span_text(text));
 }
 
+/* The word, with another key behind it; a label may have that name, too. Where it ends, or 0. */
+static size_t end_of_except(const struct cursor *c)
+{
+    struct cursor ahead = *c;
+    if (!word_is(take_word(&ahead), "except"))
+        return 0;
+    size_t end = ahead.at;
+    skip_blanks(&ahead);
+    bool negated = peek(&ahead) == '!' && ahead.at + 1 < ahead.text.len &&
+                   ahead.text.data[ahead.at + 1] != '=';
+    struct span word = take_word(&ahead);
+    bool key = word.len > 0 && !word_is(word, "in") && !word_is(word, "notin");
+    return key || negated ? end : 0;
+}
+
+static bool take_except(struct cursor *c)
+{
+    size_t end = end_of_except(c);
+    c->at = end ? end : c->at;
+    return end != 0;
+}
+
 /* What stands behind a key: nothing, "= value", "!= value", "in (…)" or "notin (…)". */
 static int parse_operator(struct cursor *c, struct selector_term *term)
 {
@@ -114,7 +136,8 @@ static int parse_operator(struct cursor *c, struct selector_term *term)
         return parse_value(c, term);
     }
     size_t start = c->at;
-    struct span word = take_word(c);
+    bool ends = end_of_except(c) != 0;
+    struct span word = ends ? SPAN_NONE : take_word(c);
     if (word.len == 0) {
         term->operator= SELECTOR_EXISTS;
         return 0;
@@ -136,26 +159,54 @@ static int parse_term(struct cursor *c, struct selector_term *term)
     return rv < 0 ? rv : parse_operator(c, term);
 }
 
+/* Terms joined by commas. */
+static int parse_alternative(struct cursor *c, struct selector *s)
+{
+    skip_blanks(c);
+    if (s->alternatives == SELECTOR_ALTERNATIVES_MAX)
+        return errmsg_set(c->em, ERR_RANGE, "selector: at character %zu: more than %d alternatives",
+                          c->at + 1, SELECTOR_ALTERNATIVES_MAX);
+    do {
+        if (s->count == SELECTOR_TERMS_MAX)
+            return errmsg_set(c->em, ERR_RANGE, "selector: at character %zu: more than %d terms",
+                              c->at + 1, SELECTOR_TERMS_MAX);
+        int rv = parse_term(c, &s->terms[s->count++]);
+        if (rv < 0)
+            return rv;
+    } while (take(c, ','));
+    s->ends[s->alternatives++] = s->count;
+    return 0;
+}
+
+static int parse_alternatives(struct cursor *c, struct selector *s)
+{
+    do {
+        int rv = parse_alternative(c, s);
+        if (rv < 0)
+            return rv;
+    } while (take(c, '|'));
+    return 0;
+}
+
 int selector_parse(struct selector *s, struct span text, struct errmsg *em)
 {
     struct cursor c = {.text = text, .em = em};
-    s->count = 0;
+    s->count = s->alternatives = s->choosing = 0;
     if (text.len > SELECTOR_TEXT_MAX)
         return errmsg_set(em, ERR_RANGE, "selector is %zu characters long: at most %d are allowed",
                           text.len, SELECTOR_TEXT_MAX);
     skip_blanks(&c);
     if (c.at == text.len)
         return 0;
-    do {
-        if (s->count == SELECTOR_TERMS_MAX)
-            return errmsg_set(em, ERR_RANGE, "selector: at character %zu: more than %d terms",
-                              c.at + 1, SELECTOR_TERMS_MAX);
-        int rv = parse_term(&c, &s->terms[s->count++]);
-        if (rv < 0)
-            return rv;
-    } while (take(&c, ','));
+    bool excepts = take_except(&c);
+    int rv = excepts ? 0 : parse_alternatives(&c, s);
+    s->choosing = s->alternatives;
+    if (rv == 0 && (excepts || take_except(&c)))
+        rv = parse_alternatives(&c, s);
     skip_blanks(&c);
-    return c.at == text.len ? 0 : expected(&c, "',' or the end");
+    if (rv < 0 || c.at == text.len)
+        return rv;
+    return expected(&c, "',', '|', 'except' or the end");
 }
 
 static bool term_has(const struct selector_term *term, struct span value)
@@ -183,10 +234,21 @@ static bool term_matches(const struct selector_term *term, const struct labels *
     return false;
 }
 
-bool selector_matches(const struct selector *s, const struct labels *labels)
+static bool alternative_matches(const struct selector *s, uint32_t index,
+                                const struct labels *labels)
 {
-    for (uint32_t i = 0; i < s->count; i++)
+    for (uint32_t i = index ? s->ends[index - 1] : 0; i < s->ends[index]; i++)
         if (!term_matches(&s->terms[i], labels))
             return false;
     return true;
+}
+
+bool selector_matches(const struct selector *s, const struct labels *labels)
+{
+    bool chosen = s->choosing == 0;
+    for (uint32_t i = 0; i < s->choosing && !chosen; i++)
+        chosen = alternative_matches(s, i, labels);
+    for (uint32_t i = s->choosing; i < s->alternatives && chosen; i++)
+        chosen = !alternative_matches(s, i, labels);
+    return chosen;
 }

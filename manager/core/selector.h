@@ -1,6 +1,7 @@
 /*
- * selector: the Kubernetes label-selector syntax ("env=prod,region in (eu,us),!lab"), parsed and
- * matched. It knows nothing of agents; it is matched against label sets.
+ * selector: the Kubernetes label-selector syntax ("env=prod,region in (eu,us),!lab"), several of
+ * them joined by "|", and others behind "except". It knows nothing of agents; it is matched against
+ * label sets.
  */
 #ifndef DUNLIN_MANAGER_CORE_SELECTOR_H
 #define DUNLIN_MANAGER_CORE_SELECTOR_H
@@ -8,8 +9,9 @@
 #include "base/labels.h"
 
 #define SELECTOR_TEXT_MAX 512
-/* Terms joined by commas, and values in one "in (…)". */
-#define SELECTOR_TERMS_MAX 16
+/* Terms of all alternatives together, alternatives, and values in one "in (…)". */
+#define SELECTOR_TERMS_MAX 32
+#define SELECTOR_ALTERNATIVES_MAX 16
 #define SELECTOR_VALUES_MAX 16
 
 enum selector_operator {
@@ -26,9 +28,13 @@ struct selector_term {
     struct span values[SELECTOR_VALUES_MAX];
 };
 
-/* All terms must hold; no terms match everything. Spans borrow the parsed text. */
+/* It matches where all terms of one of the choosing alternatives hold (without any: everywhere),
+ * and all terms of none of the excluding ones. Spans borrow the parsed text. */
 struct selector {
-    uint32_t count;
+    uint32_t count; /* of terms; 0: it matches everything */
+    uint32_t alternatives;
+    uint32_t choosing;                        /* of the alternatives, the first */
+    uint32_t ends[SELECTOR_ALTERNATIVES_MAX]; /* the term behind the last of each */
     struct selector_term terms[SELECTOR_TERMS_MAX];
 };
 

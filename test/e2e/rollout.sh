@@ -175,4 +175,35 @@ says "it takes --confirm"
 says "taken off"
 dunlin deploy "$WORK/nowhere.yaml" --confirm >/dev/null || fail "not even when it is confirmed"
 within 20 test -e "$WORK/agent8/removed" || fail "the agents keep it"
+
+step "exactly so many are picked, who leaves is replaced, and who is in stays in"
+# has_probe AGENT...: those of them that run it.
+has_probe()
+{
+    for number; do
+        [ ! -e "$WORK/agent$number/deployments/probe/current" ] || printf '%s ' "$number"
+    done
+}
+ready_are()
+{
+    [ "$(dunlin deployment show probe --json | jq -r '"\(.targets) \(.ready)"')" = "$1 $1" ]
+}
+picked_are()
+{
+    [ "$(has_probe 1 2 3 4 5 6 7 8 | wc -w)" = "$1" ] && ready_are "$1"
+}
+dunlin deploy app@4 --as probe --select 'env=prod | env=canary except env=staging' --pick 3 >/dev/null
+within 20 picked_are 3 || fail "picked: $(has_probe 1 2 3 4 5 6 7 8)"
+[ "$(dunlin deployment show probe --json | jq -r .pick)" = 3 ] || fail "the pick is not shown"
+dunlin deploy app@4 --as probe --select 'env=prod | env=canary except env=staging' --pick '2 of each env' >/dev/null
+within 20 picked_are 4 || fail "picked: $(has_probe 1 2 3 4 5 6 7 8)"
+dunlin deploy app@4 --as probe --all --pick 5 >/dev/null
+within 20 picked_are 5 || fail "picked: $(has_probe 1 2 3 4 5 6 7 8)"
+first=$(has_probe 1 2 3 4 5 6 7 8)
+out=${first%% *}
+dunlin agent remove "$out" >/dev/null || fail "agent $out is not removed"
+within 20 ready_are 5 || fail "who left is not replaced: $(dunlin deployment show probe)"
+for number in $first; do
+    [ "$number" = "$out" ] || [ -n "$(has_probe "$number")" ] || fail "agent $number was pushed out"
+done
 done_well

@@ -149,15 +149,67 @@ static void test_placements_must_say_agents(void)
             "app.yaml:3:21: selector: at character 8: expected");
 }
 
-static void test_what_is_not_built_yet_is_refused_and_not_ignored(void)
+static void test_several_selectors_and_exclusions_make_one(void)
 {
-    refused(HEAD "placement:\n  select: [env=prod, lab]\n",
-            "app.yaml:4:11: select: a list of selectors is not supported yet");
-    refused(HEAD "placement: {all: true, pick: 3}\n",
-            "app.yaml:3:30: pick: anything but \"all\" is not supported yet");
-    refused(HEAD "placement: {all: true, pick: 10%}\n", "app.yaml:3:30: pick: anything but");
-    refused(HEAD "placement: {all: true, pick: {by: zone, each: 1}}\n",
-            "app.yaml:3:30: pick: anything but");
+    CU_ASSERT_EQUAL(reads(HEAD "placement:\n"
+                               "  select: [env=prod, \"env=lab,zone in (a,b)\"]\n"
+                               "  exclude: [broken, \"site=x,!fixed\"]\n"),
+                    0);
+    CU_ASSERT_STRING_EQUAL(d.select,
+                           "env=prod | env=lab,zone in (a,b) except broken | site=x,!fixed");
+    CU_ASSERT_EQUAL(reads(HEAD "placement: {exclude: lab}\n"), 0);
+    CU_ASSERT_STRING_EQUAL(d.select, "except lab");
+    CU_ASSERT_EQUAL(reads(HEAD "placement: {select: a | b except c}\n"), 0);
+    CU_ASSERT_STRING_EQUAL(d.select, "a | b except c");
+    refused(HEAD "placement: {select: []}\n", "app.yaml:3:21: select: is an empty list");
+    refused(HEAD "placement: {select: [a, {b: c}]}\n",
+            "app.yaml:3:25: select: must be a single value, not a mapping");
+    refused(HEAD "placement: {select: [a, b except c]}\n",
+            "app.yaml:3:25: select: write what is left out under \"exclude\"");
+    refused(HEAD "placement: {select: a, exclude: b except c}\n",
+            "app.yaml:3:33: exclude: write what is left out under \"exclude\"");
+    refused(HEAD "placement: {all: true, exclude: b}\n",
+            "app.yaml:3:1: placement: \"exclude\" and \"all: true\" exclude each other");
+    refused(HEAD "placement: {select: a except b, exclude: c}\n",
+            "app.yaml:3:1: placement: selector: at character 12: expected");
+}
+
+static void test_pick_is_a_few_words_or_a_mapping(void)
+{
+    static const struct {
+        const char *written, *read;
+    } good[] = {
+        {"all", "all"},
+        {"3", "3"},
+        {"10%", "10%"},
+        {"3 of each zone", "3 of each zone"},
+        {"{by: zone, each: 1}", "1 of each zone"},
+        {"{by: zone, each: 10%}", "10% of each zone"},
+        {"{by: zone, count: 30}", "30 over zone skew 1"},
+        {"{count: 30, by: zone, max_skew: 2}", "30 over zone skew 2"},
+    };
+    static const struct {
+        const char *written, *sentence;
+    } bad[] = {
+        {"none", "app.yaml:3:30: pick: \"none\" is none of: all, 3, 10%"},
+        {"{by: zone}", "app.yaml:3:30: pick: say either \"each\" or \"count\""},
+        {"{by: zone, each: 1, count: 2}", "app.yaml:3:30: pick: say either"},
+        {"{by: zone, each: 1, max_skew: 2}", "app.yaml:3:30: pick: \"max_skew\" goes with"},
+        {"{each: 1}", "app.yaml:3:30: the key \"by\" is missing"},
+        {"{by: zone, eacj: 1}", "app.yaml:3:41: unknown key \"eacj\"; did you mean \"each\"?"},
+        {"{by: /, each: 1}", "app.yaml:3:30: pick: '/' is no label's key"},
+        {"[1]", "app.yaml:3:30: pick: must be a single value, not a list"},
+    };
+    char text[200];
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        snprintf(text, sizeof text, HEAD "placement: {all: true, pick: %s}\n", good[i].written);
+        CU_ASSERT_EQUAL(reads(text), 0);
+        CU_ASSERT_STRING_EQUAL(d.pick, good[i].read);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        snprintf(text, sizeof text, HEAD "placement: {all: true, pick: %s}\n", bad[i].written);
+        refused(text, bad[i].sentence);
+    }
 }
 
 /* ---- the rollout ---- */
@@ -369,7 +421,8 @@ static const struct suite_test tests[] = {
     TEST(test_bad_names_are_refused),
     TEST(test_a_name_is_at_most_63_characters_long),
     TEST(test_placements_must_say_agents),
-    TEST(test_what_is_not_built_yet_is_refused_and_not_ignored),
+    TEST(test_several_selectors_and_exclusions_make_one),
+    TEST(test_pick_is_a_few_words_or_a_mapping),
     TEST(test_without_the_key_a_plan_stays_as_it_is),
     TEST(test_stages_of_the_design_are_read),
     TEST(test_every_key_of_a_rollout_is_read),

@@ -342,6 +342,65 @@ static void test_always_exactly_as_many_as_were_asked_for(void)
         churn(seed);
 }
 
+static void test_pick_is_written_in_a_few_words(void)
+{
+    static const char *const texts[] = {
+        "all", "3", "10%", "3 of each zone", "50% of each zone", "30 over example.org/rack skew 2"};
+    char out[PICK_TEXT_MAX];
+    struct pick p;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        CU_ASSERT_EQUAL(pick_parse(texts[i], &p, NULL), 0);
+        pick_text(&p, out);
+        CU_ASSERT_STRING_EQUAL(out, texts[i]);
+    }
+    CU_ASSERT_EQUAL(pick_parse(" 30  over zone ", &p, NULL), 0);
+    CU_ASSERT_EQUAL(p.max_skew, 1);
+    static const char *const bad[] = {"",
+                                      "0",
+                                      "none",
+                                      "3 zone",
+                                      "3 of zone",
+                                      "3 of each",
+                                      "3 over",
+                                      "3 over zone skew",
+                                      "3%%",
+                                      "3 over zone skew 0",
+                                      "-1",
+                                      "all of each zone",
+                                      "3 over zone skew 5%",
+                                      "1 2 3 4 5 6",
+                                      "101%",
+                                      "3 of each /"};
+    struct errmsg em;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        CU_ASSERT_EQUAL(pick_parse(bad[i], &p, &em), ERR_USAGE);
+    pick_parse("3 zone", &p, &em);
+    CU_ASSERT_STRING_EQUAL(em.text,
+                           "pick: \"3 zone\" is none of: all, 3, 10%, 3 of each LABEL, 30 over "
+                           "LABEL, 30 over LABEL skew 2");
+}
+
+static void test_preview_counts_those_that_would_be_picked(void)
+{
+    struct scene s = scene_new(7);
+    struct preview preview;
+    struct pick some = {.amount = {3, false}, .by = "zone"};
+    struct command c = {.type = COMMAND_DEPLOY};
+    c.deploy.name = c.deploy.bundle = "app";
+    c.deploy.version = "1";
+    c.deploy.selector = "env=prod";
+    c.deploy.pick = &some;
+    c.deploy.dry_run = true;
+    join_many(&s, 0, 20);
+    join_many(&s, 1, 2);
+    join_many(&s, 3, 9);
+    struct arena scratch = arena_on((uint8_t *)s.b->scratch, sizeof s.b->scratch);
+    CU_ASSERT_EQUAL(manager_preview(s.b->m, &c, s.b->now_s, &scratch, &preview, NULL), 0);
+    CU_ASSERT_EQUAL(preview.targets, 5);
+    CU_ASSERT_EQUAL(manager_deployment_count(s.b->m), 0);
+    end(&s);
+}
+
 static void test_pick_survives_being_written_and_read(void)
 {
     struct pick p = {.amount = {12, true}, .by = "zone", .max_skew = 3}, back;
@@ -372,6 +431,8 @@ static const struct suite_test tests[] = {
     TEST(test_sharing_out_is_even_and_never_more_than_there_are),
     TEST(test_a_pick_that_can_not_be_followed_is_refused),
     TEST(test_always_exactly_as_many_as_were_asked_for),
+    TEST(test_pick_is_written_in_a_few_words),
+    TEST(test_preview_counts_those_that_would_be_picked),
     TEST(test_pick_survives_being_written_and_read),
 };
 

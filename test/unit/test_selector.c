@@ -106,8 +106,9 @@ static void test_every_mistake_is_told_with_its_place(void)
         {"env in (prod", "selector ends after character 12: expected ',' or ')'"},
         {"env in (prod lab)", "selector: at character 14: expected ',' or ')', not 'l'"},
         {"env in ()", "selector: at character 9: expected a label value, not ')'"},
-        {"env=prod lab", "selector: at character 10: expected ',' or the end, not 'l'"},
-        {"env=prod)", "selector: at character 9: expected ',' or the end, not ')'"},
+        {"env=prod lab",
+         "selector: at character 10: expected ',', '|', 'except' or the end, not 'l'"},
+        {"env=prod)", "selector: at character 9: expected ',', '|', 'except' or the end, not ')'"},
         {"!", "selector ends after character 1: expected a label key"},
         {"!!lab", "selector: at character 2: expected a label key, not '!'"},
         {"=prod", "selector: at character 1: expected a label key, not '='"},
@@ -115,7 +116,7 @@ static void test_every_mistake_is_told_with_its_place(void)
         {"env=prod-", "selector: at character 5: expected a label value, not 'p'"},
         {"env=\x01", "selector: at character 5: expected a label value, not byte 0x01"},
         {"env=\xc3\xa4", "selector: at character 5: expected a label value, not byte 0xc3"},
-        {"env===prod", "selector: at character 6: expected ',' or the end, not '='"},
+        {"env===prod", "selector: at character 6: expected ',', '|', 'except' or the end, not '='"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         refused(cases[i].text, ERR_FORMAT, cases[i].sentence);
@@ -127,8 +128,10 @@ static void test_limits_are_told_with_their_numbers(void)
     memset(text, 'a', sizeof text);
     text[sizeof text - 1] = '\0';
     refused(text, ERR_RANGE, "selector is 513 characters long: at most 512 are allowed");
-    refused("a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q", ERR_RANGE,
-            "selector: at character 33: more than 16 terms");
+    refused("a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a,a", ERR_RANGE,
+            "selector: at character 65: more than 32 terms");
+    refused("a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a|a", ERR_RANGE,
+            "selector: at character 33: more than 16 alternatives");
     refused("k in (a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q)", ERR_RANGE,
             "selector: at character 39: more than 16 values");
     CU_ASSERT_TRUE(matches("a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p",
@@ -136,10 +139,47 @@ static void test_limits_are_told_with_their_numbers(void)
     CU_ASSERT_TRUE(matches("k in (a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p)", "k=p"));
 }
 
+static void test_one_of_several_alternatives_is_enough(void)
+{
+    CU_ASSERT_TRUE(matches("env=prod,zone=a | env=staging", "env=staging"));
+    CU_ASSERT_TRUE(matches("env=prod,zone=a|env=staging", "env=prod,zone=a"));
+    CU_ASSERT_FALSE(matches("env=prod,zone=a | env=staging", "env=prod,zone=b"));
+    CU_ASSERT_TRUE(matches("a | b | !c", ""));
+    refused("a |", ERR_FORMAT, "selector ends after character 3: expected a label key");
+    refused("| a", ERR_FORMAT, "selector: at character 1: expected a label key, not '|'");
+    refused("a || b", ERR_FORMAT, "selector: at character 4: expected a label key, not '|'");
+}
+
+static void test_what_stands_behind_except_is_left_out(void)
+{
+    CU_ASSERT_TRUE(matches("env=prod except lab", "env=prod"));
+    CU_ASSERT_FALSE(matches("env=prod except lab", "env=prod,lab=1"));
+    CU_ASSERT_FALSE(
+        matches("env=prod | env=staging except zone=a,lab | zone=b", "env=staging,zone=b"));
+    CU_ASSERT_TRUE(
+        matches("env=prod | env=staging except zone=a,lab | zone=b", "env=staging,zone=a"));
+    CU_ASSERT_TRUE(matches("except lab", ""));
+    CU_ASSERT_FALSE(matches("except lab", "lab=1"));
+    CU_ASSERT_FALSE(matches("except !lab", ""));
+    refused("a except", ERR_FORMAT,
+            "selector: at character 3: expected '=', '!=', 'in', 'notin' or ',', not 'e'");
+    refused("a except b except c", ERR_FORMAT,
+            "selector: at character 12: expected ',', '|', 'except' or the end, not 'e'");
+}
+
+static void test_except_may_be_the_name_of_a_label(void)
+{
+    CU_ASSERT_TRUE(matches("except", "except=1"));
+    CU_ASSERT_TRUE(matches("except=1", "except=1"));
+    CU_ASSERT_TRUE(matches("except in (1)", "except=1"));
+    CU_ASSERT_TRUE(matches("except!=2,a", "except=1,a=1"));
+    CU_ASSERT_FALSE(matches("a except except", "a=1,except=1"));
+}
+
 /* A NUL in the middle and every shorter prefix: refused or read, never read past. */
 static void test_no_text_is_read_beyond_its_end(void)
 {
-    const char text[] = "env in (prod,staging),region!=us,!lab,site==a";
+    const char text[] = "env in (prod,staging),region!=us | site==a except lab | !x";
     for (size_t len = 0; len < sizeof text; len++) {
         struct selector s;
         char copy[sizeof text];
@@ -152,6 +192,9 @@ static void test_no_text_is_read_beyond_its_end(void)
 }
 
 static const struct suite_test tests[] = {
+    TEST(test_one_of_several_alternatives_is_enough),
+    TEST(test_what_stands_behind_except_is_left_out),
+    TEST(test_except_may_be_the_name_of_a_label),
     TEST(test_empty_selector_matches_everything),
     TEST(test_equality_needs_the_key_and_its_value),
     TEST(test_inequality_is_also_true_without_the_key),
