@@ -414,6 +414,20 @@ static int find_stage(const struct plan *p, const char *name)
     return -1;
 }
 
+/* An operator's word makes a difference now. */
+static bool asks(struct turn *t, uint32_t deployment)
+{
+    const struct deployment_row *d = &t->m->deployments[deployment];
+    const struct plan_stage *stage = &d->plan.stages[d->rollout.stage];
+    if (d->rollout.step != ROLLOUT_ADMITTING)
+        return d->rollout.step == ROLLOUT_OPENING ? stage->before.approval : stage->after.approval;
+    struct tending w = look_at(t, deployment);
+    uint64_t until_s;
+    count_stage(&w);
+    arena_reset(t->scratch);
+    return manager_rollout_hold(t->m, deployment, t->ev->now_s, &w.count, &until_s) == HOLD_REACH;
+}
+
 void rollout_approve(struct turn *t, uint32_t deployment, const char *stage)
 {
     struct deployment_row *d = &t->m->deployments[deployment];
@@ -429,6 +443,10 @@ void rollout_approve(struct turn *t, uint32_t deployment, const char *stage)
                d->plan.stages[r->stage].name, stage, index < r->stage ? "is over" : "comes later");
     } else if (r->approved) {
         t->out->rv = 1;
+    } else if (!asks(t, deployment)) {
+        REFUSE(t, ERR_BUSY,
+               "stage %s of %s doesn't wait for approval now: see `dunlin rollout show %s`", stage,
+               d->name, d->name);
     } else {
         r->approved = true;
         persist(t, PERSIST_DEPLOYMENT, deployment);

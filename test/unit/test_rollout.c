@@ -444,6 +444,10 @@ static void test_stages_follow_each_other_and_the_last_waits_for_approval(void)
     seconds(f, 5);
     CU_ASSERT_EQUAL(rollout_of(f)->stage, 0);
     CU_ASSERT_EQUAL(slots_taken(f), 2); /* half of four */
+    CU_ASSERT_EQUAL(steer(f, COMMAND_APPROVE, "staging"), ERR_BUSY);
+    CU_ASSERT_STRING_EQUAL(f->out.error.text,
+                           "stage staging of app doesn't wait for approval now: see `dunlin "
+                           "rollout show app`");
     seconds(f, 100);
     CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
     CU_ASSERT_EQUAL(rollout_of(f)->step, ROLLOUT_OPENING);
