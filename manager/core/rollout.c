@@ -6,6 +6,10 @@
 /* Rollouts looked at in one step: each may persist one row and mark cohorts. */
 #define ROLLOUTS_PER_STEP 4
 
+/* Whoever moves a gate sends a new document to everybody behind it: brokers take a second for so
+ * many agents, and that much time passes until it moves again. */
+#define MOVE_AGENTS_PER_S 50000
+
 /* One rollout being looked at. */
 struct tending {
     struct turn *t;
@@ -60,6 +64,7 @@ static struct flight *take_flight(struct tending *w)
     if (!f)
         return NULL;
     f->deployment = w->index + 1;
+    f->moved_s = 0;
     f->in_flight = m->in_flight + (size_t)(f - m->flights) * (m->options.limits.agents / 8 + 1);
     memset(f->in_flight, 0, m->options.limits.agents / 8 + 1);
     struct member member;
@@ -283,6 +288,7 @@ static void admit(struct tending *w, uint64_t reach)
         if (is_candidate(w, &m) && m.hash <= reach)
             set_in_flight(w->flight, m.number, true);
     w->r->reached[w->r->stage] = reach;
+    w->flight->moved_s = w->t->ev->now_s;
     mark_stage(w);
 }
 
@@ -292,7 +298,8 @@ static bool fill_slots(struct tending *w)
     uint32_t slots = amount_of(w->stage->concurrency, w->count.members);
     uint32_t taken = w->count.in_flight;
     uint64_t reach = w->r->end;
-    if (w->r->reached[w->r->stage] >= reach)
+    if (w->r->reached[w->r->stage] >= reach ||
+        w->t->ev->now_s < w->flight->moved_s + w->count.members / MOVE_AGENTS_PER_S)
         return false;
     if (slots < taken + w->count.waiting) {
         if (slots <= taken)

@@ -48,6 +48,7 @@ struct suspect {
  * It is not durable: after a restart everybody who is at work is taken for one of these. */
 struct flight {
     uint32_t deployment; /* index + 1; 0: free */
+    uint64_t moved_s;    /* when agents were let in last */
     uint8_t *in_flight;
 };
 

@@ -768,6 +768,63 @@ static void test_queued_version_follows_the_one_before(void)
     end(f);
 }
 
+/* A fleet that brokers need two seconds to tell: one stage, one agent at a time. */
+#define MANY 100000
+
+static struct manager *new_large_core(void)
+{
+    struct manager_options options = {
+        .limits = {.agents = MANY, .cohorts = 1, .deployments = 1, .bundles = 1, .batches = 1},
+        .epoch = 1,
+        .document_life_s = 86400 * 7,
+        .policy = POLICY_DEFAULT};
+    struct manager *m = manager_init(calloc(1, manager_size(&options.limits)), &options);
+    manager_load_batch(m, &(struct batch_row){.count = MANY, .uses = 1});
+    manager_load_bundle(m, &(struct bundle_row){.name = "app", .version = "1"});
+    manager_load_cohort(m, &(struct cohort){.revision = {0}});
+    for (uint32_t n = 1; n <= MANY; n++) {
+        struct agent_row row = {.index = n - 1, .flags = AGENT_ONLINE};
+        memcpy(row.id.bytes, &n, sizeof n);
+        CU_ASSERT_EQUAL_FATAL(manager_load_agent(m, n, &row, NULL, 0), 0);
+    }
+    return m;
+}
+
+static uint32_t the_one_in_flight(const struct manager *m, const struct desired *d)
+{
+    for (uint32_t n = 1; n <= MANY; n++)
+        if (record_target(&d->records[0], &manager_agent(m, n)->id, n).generation != 0)
+            return n;
+    return 0;
+}
+
+static void test_gate_of_a_large_stage_moves_no_faster_than_brokers_can_tell(void)
+{
+    struct fleet *f = calloc(1, sizeof *f);
+    struct plan p = PLAN_DEFAULT;
+    p.count = 1;
+    p.stages[0] = (struct plan_stage){.name = "all", .concurrency = {1, false}};
+    f->m = new_large_core();
+    f->now_s = 1700000000;
+    CU_ASSERT_EQUAL(deploy(f, "1", &p), 0);
+    uint64_t reached = rollout_of(f)->reached[0];
+    struct model a = {.number = the_one_in_flight(f->m, &f->documents[0]),
+                      .wanted = 1,
+                      .running = 1,
+                      .boot = 1,
+                      .state = STATE_READY};
+    CU_ASSERT_TRUE_FATAL(a.number != 0);
+    a.id = manager_agent(f->m, a.number)->id;
+    say(f, &a, STATUS_HELLO);
+    f->now_s++;
+    step(f, &(struct manager_event){.type = MANAGER_TICK});
+    CU_ASSERT_EQUAL(rollout_of(f)->reached[0], reached);
+    f->now_s++;
+    step(f, &(struct manager_event){.type = MANAGER_TICK});
+    CU_ASSERT_TRUE(rollout_of(f)->reached[0] > reached);
+    end(f);
+}
+
 /* ---- everything at once, by seed ---- */
 
 static struct plan random_plan(struct rng *rng)
@@ -893,6 +950,7 @@ static const struct suite_test tests[] = {
     TEST(test_waits_are_counted_from_the_last_success),
     TEST(test_new_version_supersedes_queues_or_is_refused),
     TEST(test_queued_version_follows_the_one_before),
+    TEST(test_gate_of_a_large_stage_moves_no_faster_than_brokers_can_tell),
     TEST(test_random_rollouts_keep_the_rules_and_end),
 };
 
