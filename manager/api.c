@@ -17,6 +17,7 @@ static const struct route routes[] = {
     {"GET", "/v1/status", ROLE_VIEWER, 0, api_status_show},
     {"GET", "/v1/agents", ROLE_VIEWER, 0, api_agents_list},
     {"GET", "/v1/agents/*", ROLE_VIEWER, 0, api_agents_show},
+    {"GET", "/v1/agents/*/why/*", ROLE_VIEWER, 0, api_agents_why},
     {"PATCH", "/v1/agents/*", ROLE_OPERATOR, API_JSON_MAX, api_agents_label},
     {"DELETE", "/v1/agents/*", ROLE_ADMIN, 0, api_agents_remove},
     {"POST", "/v1/agents/*/approve", ROLE_OPERATOR, API_JSON_MAX, api_agents_approve},
@@ -108,7 +109,7 @@ static enum MHD_Result begin(const struct listener *l, struct MHD_Connection *co
                              const char *url, const char *method, void **state);
 static struct request *new_request(struct api *a, struct MHD_Connection *connection,
                                    const char *url, const char *method);
-static bool matches(const char *pattern, const char *path, char name[static API_NAME_MAX + 1]);
+static bool matches(const char *pattern, const char *path, struct request *r);
 static void take_body(struct request *r, struct span piece);
 static void handle(struct request *r);
 static enum MHD_Result send_or_wait(struct api *a, struct request *r);
@@ -328,7 +329,7 @@ static struct request *new_request(struct api *a, struct MHD_Connection *connect
     r->tools = &a->tools;
     r->connection = connection;
     for (size_t i = 0; i < sizeof routes / sizeof routes[0] && !r->route; i++) {
-        if (!matches(routes[i].path, url, r->name))
+        if (!matches(routes[i].path, url, r))
             continue;
         r->known_path = true;
         if (strcmp(routes[i].method, method) == 0)
@@ -337,20 +338,28 @@ static struct request *new_request(struct api *a, struct MHD_Connection *connect
     return r;
 }
 
-/* The part of the path that stands for the pattern's "*" goes to `name`. */
-static bool matches(const char *pattern, const char *path, char name[static API_NAME_MAX + 1])
+/* The parts of the path that stand for the pattern's "*" go to `name` and `object`. */
+static bool matches(const char *pattern, const char *path, struct request *r)
 {
-    size_t before = strcspn(pattern, "*");
-    if (strncmp(pattern, path, before) != 0)
-        return false;
-    if (!pattern[before])
-        return !path[before];
-    size_t len = strcspn(path + before, "/");
-    if (len == 0 || len > API_NAME_MAX || strcmp(pattern + before + 1, path + before + len) != 0)
-        return false;
-    memcpy(name, path + before, len);
-    name[len] = '\0';
-    return true;
+    char *names[] = {r->name, r->object};
+    for (size_t i = 0; *pattern; i++) {
+        size_t before = strcspn(pattern, "*");
+        if (strncmp(pattern, path, before) != 0)
+            return false;
+        pattern += before;
+        path += before;
+        if (!*pattern)
+            break;
+        size_t len = strcspn(path, "/");
+        assert(i < sizeof names / sizeof names[0]);
+        if (len == 0 || len > API_NAME_MAX)
+            return false;
+        memcpy(names[i], path, len);
+        names[i][len] = '\0';
+        pattern++;
+        path += len;
+    }
+    return !*path;
 }
 
 /* A body that is too large, or that its sender may not send, is read to its end and dropped, so

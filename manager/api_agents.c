@@ -12,7 +12,6 @@
 
 static request_item next_agent;
 static uint32_t find_agent(struct request *r);
-static uint32_t find_any_agent(struct request *r);
 static uint32_t find(struct request *r, bool removed);
 static int find_prefix(const struct manager *m, const char *prefix, bool removed, uint32_t *number);
 static bool has_prefix(const struct key_id *id, const char *prefix);
@@ -46,7 +45,7 @@ void api_agents_list(struct request *r)
 
 void api_agents_show(struct request *r)
 {
-    uint32_t number = find_any_agent(r);
+    uint32_t number = api_find_any_agent(r);
     if (number)
         request_reply(r, MHD_HTTP_OK, full_json(r->daemon, number));
 }
@@ -108,7 +107,7 @@ void api_agents_remove(struct request *r)
 /* A command about one agent that needs nothing else. */
 static void command_on(struct request *r, enum command_type type)
 {
-    uint32_t number = find_any_agent(r);
+    uint32_t number = api_find_any_agent(r);
     if (!number || !request_fields(r, NULL, 0))
         return;
     const struct agent_row *row = manager_agent(daemon_core(r->daemon), number);
@@ -133,7 +132,7 @@ void api_agents_replace(struct request *r)
         {.name = "token", .type = FIELD_TEXT, .out.text = &token},
         {.name = "ttl_s", .type = FIELD_NUMBER, .max = UINT32_MAX, .out.number = &ttl_s},
     };
-    uint32_t number = find_any_agent(r);
+    uint32_t number = api_find_any_agent(r);
     if (!number || !request_fields(r, fields, 2))
         return;
     struct command c = {.type = COMMAND_AGENT_REPLACE};
@@ -204,7 +203,7 @@ static uint32_t find_agent(struct request *r)
     return find(r, false);
 }
 
-static uint32_t find_any_agent(struct request *r)
+uint32_t api_find_any_agent(struct request *r)
 {
     return find(r, true);
 }

@@ -33,7 +33,7 @@ typedef json_t *request_item(struct request *r);
 
 struct route {
     const char *method;
-    const char *path; /* one part may be "*": it becomes `name` */
+    const char *path; /* up to two parts may be "*": they become `name` and `object` */
     enum role role;   /* that it takes at least */
     size_t body_max;
     request_handler *handle;
@@ -85,6 +85,7 @@ struct request {
     bool ended;
 
     char name[API_NAME_MAX + 1];
+    char object[API_NAME_MAX + 1];
     char selector[SELECTOR_TEXT_MAX + 1];
 };
 

@@ -24,6 +24,7 @@ struct group {
 /* A group without a title belongs to the one before. */
 static const struct group groups[] = {
     GROUP("See what is going on", status_verbs),
+    GROUP(NULL, why_verbs),
     GROUP(NULL, audit_verbs),
     GROUP("Let devices join", token_verbs),
     GROUP("Agents, the devices that joined", agent_verbs),

@@ -234,13 +234,19 @@ static bool term_matches(const struct selector_term *term, const struct labels *
     return false;
 }
 
+/* The first term of an alternative that doesn't hold; the one behind its last when all do. */
+static uint32_t first_failing(const struct selector *s, uint32_t index, const struct labels *labels)
+{
+    uint32_t i = index ? s->ends[index - 1] : 0;
+    while (i < s->ends[index] && term_matches(&s->terms[i], labels))
+        i++;
+    return i;
+}
+
 static bool alternative_matches(const struct selector *s, uint32_t index,
                                 const struct labels *labels)
 {
-    for (uint32_t i = index ? s->ends[index - 1] : 0; i < s->ends[index]; i++)
-        if (!term_matches(&s->terms[i], labels))
-            return false;
-    return true;
+    return first_failing(s, index, labels) == s->ends[index];
 }
 
 bool selector_matches(const struct selector *s, const struct labels *labels)
@@ -251,4 +257,33 @@ bool selector_matches(const struct selector *s, const struct labels *labels)
     for (uint32_t i = s->choosing; i < s->alternatives && chosen; i++)
         chosen = !alternative_matches(s, i, labels);
     return chosen;
+}
+
+static struct selector_miss nearest(const struct selector *s, const struct labels *labels)
+{
+    struct selector_miss near = {0};
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < s->choosing; i++) {
+        uint32_t term = first_failing(s, i, labels);
+        uint32_t held = term - (i ? s->ends[i - 1] : 0);
+        if (i == 0 || held > most) {
+            near = (struct selector_miss){.alternative = i, .term = term};
+            most = held;
+        }
+    }
+    return near;
+}
+
+bool selector_misses(const struct selector *s, const struct labels *labels,
+                     struct selector_miss *out)
+{
+    if (selector_matches(s, labels))
+        return false;
+    for (uint32_t i = s->choosing; i < s->alternatives; i++) {
+        *out = (struct selector_miss){.alternative = i, .term = i ? s->ends[i - 1] : 0};
+        if (alternative_matches(s, i, labels))
+            return true;
+    }
+    *out = nearest(s, labels);
+    return true;
 }

@@ -43,4 +43,15 @@ int selector_parse(struct selector *s, struct span text, struct errmsg *em);
 
 bool selector_matches(const struct selector *s, const struct labels *labels);
 
+/* Why a selector doesn't match. */
+struct selector_miss {
+    uint32_t
+        alternative; /* an excluding one that matches; else the choosing one that comes nearest */
+    uint32_t term;   /* its first, or its first that doesn't hold */
+};
+
+/* False where it matches. */
+bool selector_misses(const struct selector *s, const struct labels *labels,
+                     struct selector_miss *out);
+
 #endif

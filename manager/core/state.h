@@ -192,6 +192,15 @@ bool survey_next(struct survey *s, struct member *out);
 /* Who of a cohort with these stages is in. */
 struct gate survey_gate(const struct deployment_row *d, uint16_t stages);
 uint16_t survey_stages(const struct deployment_row *d, const struct labels *labels);
+/* Where one agent of such a cohort stands. */
+struct standing {
+    uint32_t stage; /* STAGES_MAX: of one by share that has not begun yet */
+    bool admitted;
+    bool late; /* it joined when the rollout had begun, and comes in behind its last stage */
+};
+
+struct standing survey_stand(const struct deployment_row *d, uint16_t stages, uint64_t hash,
+                             uint32_t number);
 void survey_count(struct stage_count *c, const struct member *m);
 
 /* picker.c: which agents of a deployment's cohorts run it */

@@ -74,6 +74,16 @@ static uint32_t stage_of(const struct deployment_row *d, uint16_t stages, uint64
     return STAGES_MAX;
 }
 
+struct standing survey_stand(const struct deployment_row *d, uint16_t stages, uint64_t hash,
+                             uint32_t number)
+{
+    struct gate gate = survey_gate(d, stages);
+    bool admitted = gate_passes(&gate, hash, number);
+    return (struct standing){.stage = stage_of(d, stages, hash),
+                             .admitted = admitted,
+                             .late = !admitted && number >= enrolled_before(d, stages)};
+}
+
 /* ---- the walk ---- */
 
 static const uint8_t *find_in_flight(const struct manager *m, uint32_t deployment)
@@ -151,20 +161,17 @@ bool survey_next(struct survey *s, struct member *out)
         uint64_t hash = gate_hash(d->salt, s->index + 1, &row->id);
         if (s->picks && !gate_passes(&s->picks[row->cohort], hash, number))
             continue;
-        struct gate gate = survey_gate(d, stages);
-        uint32_t stage = stage_of(d, stages, hash);
-        bool admitted = gate_passes(&gate, hash, number);
-        bool late = !admitted && number >= enrolled_before(d, stages);
-        if (stage == STAGES_MAX || late)
+        struct standing stands = survey_stand(d, stages, hash, number);
+        if (stands.stage == STAGES_MAX || stands.late)
             continue;
         *out = (struct member){
             .number = number,
-            .stage = stage,
+            .stage = stands.stage,
             .hash = hash,
-            .admitted = admitted,
+            .admitted = stands.admitted,
             .reachable = is_reachable(s, row),
             .in_flight = s->in_flight && (s->in_flight[number / 8] >> number % 8 & 1),
-            .result = admitted ? ask(s, number) : MEMBER_OPEN,
+            .result = stands.admitted ? ask(s, number) : MEMBER_OPEN,
         };
         return true;
     }

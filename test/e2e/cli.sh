@@ -58,7 +58,7 @@ test_help()
     # Every verb that help lists explains itself, in both ways of asking.
     awk '/^  [a-z]+ ?[a-z]*  /{sub(/^  /, ""); sub(/  .*/, ""); print}' "$WORK/help" |
         grep -v '^dunlin' >"$WORK/verbs"
-    has_lines 47 "$WORK/verbs"
+    has_lines 48 "$WORK/verbs"
     while read -r verb; do
         # shellcheck disable=SC2086
         expect 0 help $verb
@@ -341,6 +341,17 @@ test_agents()
     expect 0 wait app && expect 0 rollout show app && says "1 of 1 ready"
     expect 0 rollout show app --json && json '.stages[0].ready == 1'
     expect 0 rollout show app --watch && says "1 of 1 ready"
+    expect 0 why 1 app && says "agent 1, app: it runs version 1, and all is well, as it said"
+    expect 0 why "$id" app --json && json '.reason == "ready" and .running == "1" and .then == null'
+    expect 0 deploy app@1 --as lab --select env=lab && expect 0 why 1 lab
+    says "its label env is \"prod\", and the selector asks for env=lab"
+    expect 0 deploy app@1 --as lab --select "env,site in (a,b)" && expect 0 why 1 lab
+    says "its labels have no site, and the selector asks for site in (a,b)"
+    expect 0 deploy app@1 --as lab --select "env except env in (prod,test),!site" && expect 0 why 1 lab
+    says "the selector leaves it out: except env in (prod,test),!site"
+    expect 0 deployment remove lab && expect 2 why 1
+    expect 1 why 1 nobody && complains "there is no deployment nobody" && expect 1 why 77 app
+    expect 1 why 1 "no name?" && complains "there is no deployment no name?"
 }
 
 # It stays as it is, also over a kill, until it is uncordoned.
@@ -353,6 +364,7 @@ test_cordon()
     within 20 cordoned true || fail "the device does not hear of it"
     kill_agent 1 -KILL && start_agent 1
     expect 0 deploy app@2 --select env=prod
+    expect 0 why 1 app && says "it is cordoned, and takes nothing new" && says "it runs version 1"
     within 20 paused || fail "the agent does not say that it waits"
     must test "$(cat "$WORK/agent1/deployments/app/current/version")" = 1
     expect 0 agent uncordon 1 && says "takes what is meant for it" && expect 0 wait app --timeout 60s
@@ -389,11 +401,14 @@ test_updates()
     expect 0 deploy app@3 --select env=prod
     expect 1 wait app && complains "1 failed" && complains "dunlin deployment show app"
     expect 0 deployment show app && says "RolledBack"
+    expect 0 why 1 app && says "version 3 failed there: hooks/apply failed; it runs version 2 again"
+    says "dunlin-agent status" && expect 0 why 1 app --json && json '.reason == "rolled-back" and .cause'
     must test "$(cat "$WORK/agent1/deployments/app/current/version")" = 2
 
     kill_agent 1 -TERM
     expect 0 deploy app@1 --select env=prod
     expect 1 wait app --timeout 1s && complains "1 pending after 1 s"
+    expect 0 why 1 app && says "it is offline, heard of last" && says "goes on with version 1 then"
     expect 0 agent remove 1 && expect 0 agent show 1 && says "Removed" && says "because"
     expect 0 agent list --json && json '.agents == []'
     expect 0 agent list --all && says "Removed"

@@ -101,6 +101,8 @@ rollout_is '[.stages[].state] | join(" ")' "done done waits pending" || fail "$(
 rollout_is '.from' 1 || fail "it does not say from where"
 dunlin rollout show app >"$WORK/out" && says "stage prod waits for approval: dunlin rollout approve app prod"
 dunlin status >"$WORK/out" && says "rollout of app: stage prod waits for approval"
+dunlin why "${PROD[0]}" app >"$WORK/out" && says "it waits for its turn in stage prod of the rollout of version 2"
+says "dunlin rollout approve app prod"
 dunlin deployment list >"$WORK/out" && says "4 of 8 ready, 4 pending"
 says "stage prod waiting"
 refused "is over" dunlin rollout approve app staging
@@ -130,6 +132,7 @@ dunlin deploy "$(version 3)" >/dev/null
 refused "1 failed; the rollout is stopped in stage staging" dunlin wait app --timeout 25s
 within 5 rollout_is .state stopped || fail "it is not stopped"
 none_has 3 "${STAGING[@]}" "${CANARY[@]}" "${PROD[@]}" || fail "somebody runs it"
+dunlin why "${PROD[0]}" app >"$WORK/out" && says "stage staging is stopped" && says "it runs version 2"
 dunlin status >"$WORK/out" && says "rollout of app: stage staging is stopped"
 dunlin audit >"$WORK/out" && says "too many agents failed in stage staging"
 [ "$(counts staging)" = "2 0 1" ] || fail "more than one of staging began: $(rollout .stages)"
@@ -144,6 +147,7 @@ says "nobody else gets it"
 refused "was aborted in stage prod" dunlin wait app
 refused "was aborted" dunlin rollout approve app prod
 app_is 2 "${PROD[@]}" || fail "prod runs something else than version 2"
+dunlin why "${PROD[0]}" app >"$WORK/out" && says "version 3 was aborted before it came to it; it runs version 2"
 
 step "rolled back, everybody runs version 2"
 dunlin rollout rollback app >/dev/null || fail "no rollback"

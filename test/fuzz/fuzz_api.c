@@ -3,8 +3,8 @@
  * something had failed here. The daemon behind it is a core and nothing else; its functions, those
  * of what lies on the disk and MHD's that need a connection are made up below.
  *
- * An input has a line "METHOD PATTERN", one with the name in the path, one with the argument behind
- * the '?' (empty: there is none), and then the body.
+ * An input has a line "METHOD PATTERN", one with the name in the path (or two, with a slash
+ * between), one with the argument behind the '?' (empty: there is none), and then the body.
  */
 #include "manager/admins.h"
 #include "manager/api_routes.h"
@@ -306,6 +306,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         .actor = "fuzz"};
     next_line(&rest, line, sizeof line);
     next_line(&rest, r.name, sizeof r.name);
+    char *slash = strchr(r.name, '/');
+    if (slash) {
+        memcpy(r.object, slash + 1, strlen(slash + 1));
+        *slash = '\0';
+    }
     next_line(&rest, argument, sizeof argument);
     r.route = find_route(line);
     if (!r.route || rest.len > r.route->body_max || (!r.name[0] && strchr(r.route->path, '*')))

@@ -191,7 +191,29 @@ static void test_no_text_is_read_beyond_its_end(void)
     CU_ASSERT_EQUAL(selector_parse(&s, span_of("a\0b", 3), NULL), ERR_FORMAT);
 }
 
+static void check_miss(const char *text, const char *labels, uint32_t alternative, uint32_t term)
+{
+    struct selector s;
+    struct labels l;
+    struct selector_miss miss = {99, 99};
+    CU_ASSERT_EQUAL(selector_parse(&s, span_text(text), NULL), 0);
+    CU_ASSERT_EQUAL(labels_parse(&l, span_text(labels), NULL), 0);
+    CU_ASSERT_TRUE(selector_misses(&s, &l, &miss));
+    CU_ASSERT_EQUAL(miss.alternative, alternative);
+    CU_ASSERT_EQUAL(miss.term, term);
+}
+
+static void test_miss_is_of_the_nearest_alternative_or_of_what_is_left_out(void)
+{
+    check_miss("env=prod,lab", "env=prod", 0, 1);
+    check_miss("env=prod | env=lab,zone=a,rack", "env=lab,zone=a", 1, 3);
+    check_miss("env=prod | env=lab", "env=dev", 0, 0);
+    check_miss("env except zone=b | zone=a,rack", "env=lab,rack=1,zone=a", 2, 2);
+    check_miss("except lab", "lab=1", 0, 0);
+}
+
 static const struct suite_test tests[] = {
+    TEST(test_miss_is_of_the_nearest_alternative_or_of_what_is_left_out),
     TEST(test_one_of_several_alternatives_is_enough),
     TEST(test_what_stands_behind_except_is_left_out),
     TEST(test_except_may_be_the_name_of_a_label),

@@ -1,0 +1,441 @@
+#include "manager/core/why.h"
+
+#include "base/duration.h"
+#include "manager/api_json.h"
+#include "manager/api_rollout.h"
+#include "manager/api_routes.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* Room for a term of a selector with all of its values, and words around it. */
+#define TEXT_MAX (SELECTOR_TEXT_MAX + ROLLOUT_SENTENCE_MAX + 512)
+
+/* One answer in the making. */
+struct telling {
+    const struct manager *m;
+    const struct deployment_row *d;
+    const struct why *why;
+    uint64_t now_s;
+    const char *wanted, *running; /* versions; "": none, or not known */
+    char text[TEXT_MAX];
+    size_t len;
+};
+
+typedef void teller(struct telling *t);
+
+static teller tell_revoked, tell_removed, tell_unapproved, tell_quarantined, tell_not_selected,
+    tell_not_picked, tell_failed, tell_rolled_back, tell_offline, tell_stale, tell_applying,
+    tell_verifying, tell_cordoned, tell_paused, tell_aborted, tell_stopped, tell_late, tell_held,
+    tell_disk, tell_no_content, tell_downloading, tell_modified, tell_not_heard, tell_not_told,
+    tell_queued, tell_ready;
+static json_t *why_json(const struct telling *t);
+
+/* The names are what --json has: scripts rely on them. */
+static const struct {
+    const char *name;
+    teller *tell;
+    bool holds; /* an operator or the rollout, whether it is in reach or not */
+} reasons[WHY_COUNT] = {
+    [WHY_REVOKED] = {"revoked", tell_revoked},
+    [WHY_REMOVED] = {"removed", tell_removed},
+    [WHY_UNAPPROVED] = {"waiting-for-approval", tell_unapproved},
+    [WHY_QUARANTINED] = {"quarantined", tell_quarantined},
+    [WHY_NOT_SELECTED] = {"not-selected", tell_not_selected},
+    [WHY_NOT_PICKED] = {"not-picked", tell_not_picked},
+    [WHY_FAILED] = {"failed", tell_failed},
+    [WHY_ROLLED_BACK] = {"rolled-back", tell_rolled_back},
+    [WHY_OFFLINE] = {"offline", tell_offline},
+    [WHY_STALE] = {"stale", tell_stale},
+    [WHY_APPLYING] = {"applying", tell_applying},
+    [WHY_VERIFYING] = {"verifying", tell_verifying},
+    [WHY_CORDONED] = {"cordoned", tell_cordoned, true},
+    [WHY_PAUSED] = {"paused", tell_paused, true},
+    [WHY_ABORTED] = {"rollout-aborted", tell_aborted, true},
+    [WHY_STOPPED] = {"rollout-stopped", tell_stopped, true},
+    [WHY_LATE] = {"joined-late", tell_late, true},
+    [WHY_HELD] = {"held-by-stage", tell_held, true},
+    [WHY_DISK] = {"disk", tell_disk},
+    [WHY_NO_CONTENT] = {"no-content", tell_no_content},
+    [WHY_DOWNLOADING] = {"downloading", tell_downloading},
+    [WHY_MODIFIED] = {"modified", tell_modified},
+    [WHY_NOT_HEARD] = {"not-heard", tell_not_heard},
+    [WHY_NOT_TOLD] = {"not-told", tell_not_told},
+    [WHY_QUEUED] = {"queued", tell_queued},
+    [WHY_READY] = {"ready", tell_ready},
+};
+
+void api_agents_why(struct request *r)
+{
+    const struct manager *m = daemon_core(r->daemon);
+    uint32_t number = api_find_any_agent(r);
+    int64_t deployment = number ? manager_find_deployment(m, r->object) : -1;
+    if (!number)
+        return;
+    if (deployment < 0) {
+        request_reply_error(r, MHD_HTTP_NOT_FOUND,
+                            "there is no deployment %s: see `dunlin deployment list`", r->object);
+        return;
+    }
+    struct arena scratch = arena_on(r->tools->scratch, sizeof r->tools->scratch);
+    struct why why;
+    uint32_t index = (uint32_t)deployment;
+    manager_why(m, number, index, daemon_now_s(r->daemon), &scratch, &why);
+    struct telling t = {.m = m,
+                        .d = manager_deployment(m, index),
+                        .why = &why,
+                        .now_s = daemon_now_s(r->daemon),
+                        .wanted = manager_generation_version(m, index, why.wanted),
+                        .running = manager_generation_version(m, index, why.running)};
+    reasons[why.reason].tell(&t);
+    request_reply(r, MHD_HTTP_OK, why_json(&t));
+}
+
+static const char *newest(const struct telling *t)
+{
+    return api_deployment_bundle(t->m, t->why->deployment)->version;
+}
+
+static json_t *version_json(const char *version)
+{
+    return *version ? json_string(version) : json_null();
+}
+
+static json_t *why_json(const struct telling *t)
+{
+    const struct why *w = t->why;
+    bool held = w->reason == WHY_HELD || w->then == WHY_HELD;
+    const char *stage = held && w->stage < STAGES_MAX ? t->d->plan.stages[w->stage].name : NULL;
+    return json_pack("{s:I, s:s, s:s, s:o, s:s?, s:s, s:o, s:o, s:s?, s:s?, s:o}", "number",
+                     (json_int_t)w->number, "deployment", t->d->name, "reason",
+                     reasons[w->reason].name, "text", api_json_text(t->text), "then",
+                     w->then < WHY_COUNT ? reasons[w->then].name : NULL, "version", newest(t),
+                     "target", version_json(t->wanted), "running", version_json(t->running),
+                     "cause", w->cause ? cause_text(w->cause) : NULL, "stage", stage, "last_seen",
+                     api_json_time(w->heard_s));
+}
+
+/* ---- in words ---- */
+
+#define TELL(t, ...)                                                                               \
+    do {                                                                                           \
+        int n = snprintf((t)->text + (t)->len, TEXT_MAX - (t)->len, __VA_ARGS__);                  \
+        (t)->len += n > 0 && (size_t)n < TEXT_MAX - (t)->len ? (size_t)n : 0;                      \
+    } while (0)
+
+/* "5m ago": the largest unit says enough. */
+static struct duration_text since(const struct telling *t, uint64_t then_s)
+{
+    static const uint64_t units[] = {2 * 86400, 86400, 7200, 3600, 120, 60};
+    uint64_t past_s = t->now_s > then_s ? t->now_s - then_s : 0;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i += 2)
+        if (past_s >= units[i])
+            return duration_write(past_s - past_s % units[i + 1]);
+    return duration_write(past_s);
+}
+
+static void tell_running(struct telling *t)
+{
+    if (t->why->running == 0)
+        TELL(t, "; it runs none");
+    else if (*t->running)
+        TELL(t, "; it runs version %s", t->running);
+    else
+        TELL(t, "; it runs an older version");
+}
+
+static void tell_revoked(struct telling *t)
+{
+    TELL(t,
+         "it is revoked, and shut out for good; a device can take its place: dunlin agent "
+         "replace %" PRIu32,
+         t->why->number);
+}
+
+static void tell_removed(struct telling *t)
+{
+    TELL(t, "it was taken out of the fleet: it keeps what it runs and gets nothing new");
+}
+
+static void tell_unapproved(struct telling *t)
+{
+    TELL(t, "it waits to be let in: dunlin agent approve %" PRIu32, t->why->number);
+}
+
+static void tell_quarantined(struct telling *t)
+{
+    TELL(t,
+         "it is quarantined, since two devices reported as it; find out which one is right, then "
+         "dunlin agent release, revoke or replace %" PRIu32,
+         t->why->number);
+}
+
+/* ---- what it is not meant for ---- */
+
+static void tell_values(struct telling *t, const struct selector_term *term, const char *one,
+                        const char *several)
+{
+    TELL(t, "%s", term->count == 1 ? one : several);
+    for (uint32_t i = 0; i < term->count; i++)
+        TELL(t, "%s%.*s", i ? "," : "", (int)term->values[i].len,
+             (const char *)term->values[i].data);
+    TELL(t, "%s", term->count == 1 ? "" : ")");
+}
+
+static void tell_term(struct telling *t, const struct selector_term *term)
+{
+    TELL(t, "%s%.*s", term->operator== SELECTOR_NOT_EXISTS ? "!" : "", (int)term->key.len,
+         (const char *)term->key.data);
+    if (term->operator== SELECTOR_IN)
+        tell_values(t, term, "=", " in (");
+    else if (term->operator== SELECTOR_NOT_IN)
+        tell_values(t, term, "!=", " notin (");
+}
+
+static void tell_excluded(struct telling *t, const struct selector *s)
+{
+    TELL(t, "the selector leaves it out: except ");
+    for (uint32_t i = t->why->miss.term; i < s->ends[t->why->miss.alternative]; i++) {
+        TELL(t, "%s", i > t->why->miss.term ? "," : "");
+        tell_term(t, &s->terms[i]);
+    }
+}
+
+static void tell_missed(struct telling *t, const struct selector *s)
+{
+    const struct agent_row *row = manager_agent(t->m, t->why->number);
+    const struct selector_term *term = &s->terms[t->why->miss.term];
+    const char *key = (const char *)term->key.data;
+    struct span value;
+    if (labels_get(&manager_cohort(t->m, row->cohort)->labels, term->key, &value))
+        TELL(t, "its label %.*s is \"%.*s\"", (int)term->key.len, key, (int)value.len,
+             (const char *)value.data);
+    else
+        TELL(t, "its labels have no %.*s", (int)term->key.len, key);
+    TELL(t, ", and the selector asks for ");
+    tell_term(t, term);
+    if (s->choosing > 1)
+        TELL(t, ", or for one of its other alternatives");
+}
+
+static void tell_remnant(struct telling *t)
+{
+    if (t->why->running != 0)
+        TELL(t, "; version %s is still on it, and is removed", t->running);
+}
+
+static void tell_not_selected(struct telling *t)
+{
+    struct selector selector = {.count = 0};
+    if (selector_parse(&selector, span_text(t->d->selector), NULL) < 0)
+        return;
+    if (t->why->miss.alternative >= selector.choosing)
+        tell_excluded(t, &selector);
+    else
+        tell_missed(t, &selector);
+    tell_remnant(t);
+}
+
+static void tell_not_picked(struct telling *t)
+{
+    TELL(t,
+         "the selector matches it, but the deployment picks only some, and others are picked: "
+         "dunlin deployment show %s",
+         t->d->name);
+    tell_remnant(t);
+}
+
+/* ---- what failed ---- */
+
+static void tell_what_failed(struct telling *t)
+{
+    TELL(t, "version %s failed there: %s", t->wanted, cause_text(t->why->cause));
+}
+
+static void tell_remedy(struct telling *t)
+{
+    bool hook = t->why->cause >= CAUSE_PRE_APPLY && t->why->cause <= CAUSE_REMOVE;
+    if (hook)
+        TELL(t, ". What the hook said shows `dunlin-agent status` on the device");
+    TELL(t, ". It isn't tried again by itself: deploy another version%s%s",
+         deployment_rolls(t->d) ? ", or dunlin rollout retry " : "",
+         deployment_rolls(t->d) ? t->d->name : "");
+}
+
+static void tell_failed(struct telling *t)
+{
+    tell_what_failed(t);
+    TELL(t, "; there is no version before to go back to");
+    tell_remedy(t);
+}
+
+static void tell_rolled_back(struct telling *t)
+{
+    tell_what_failed(t);
+    tell_running(t);
+    TELL(t, " again");
+    tell_remedy(t);
+}
+
+/* ---- what its link or its news are in the way of ---- */
+
+static void tell_then(struct telling *t)
+{
+    if (t->why->then == WHY_READY) {
+        TELL(t, "it runs version %s, and all was well", newest(t));
+    } else if (reasons[t->why->then].holds) {
+        TELL(t, "version %s does not come to it even then, since ", newest(t));
+        reasons[t->why->then].tell(t);
+    } else {
+        TELL(t, "it goes on with version %s then", t->wanted);
+    }
+}
+
+static void tell_offline(struct telling *t)
+{
+    if (t->why->heard_s == 0)
+        TELL(t, "it is offline: it joined, and has not reported yet; ");
+    else
+        TELL(t, "it is offline, heard of last %s ago; ", since(t, t->why->heard_s).text);
+    tell_then(t);
+}
+
+static void tell_stale(struct telling *t)
+{
+    TELL(t, "it is online, but no newer document reaches it and what it holds has expired: look at "
+            "its broker, and at its clock; ");
+    tell_then(t);
+}
+
+/* ---- what holds it ---- */
+
+static void tell_cordoned(struct telling *t)
+{
+    TELL(t, "it is cordoned, and takes nothing new: dunlin agent uncordon %" PRIu32,
+         t->why->number);
+    tell_running(t);
+}
+
+static void tell_paused(struct telling *t)
+{
+    TELL(t, "the deployment is paused: dunlin deployment resume %s", t->d->name);
+    tell_running(t);
+}
+
+static void tell_aborted(struct telling *t)
+{
+    TELL(t, "the rollout of version %s was aborted before it came to it", newest(t));
+    tell_running(t);
+}
+
+static void tell_rollout(struct telling *t)
+{
+    char sentence[ROLLOUT_SENTENCE_MAX];
+    api_rollout_sentence(t->m, t->why->deployment, t->now_s,
+                         t->why->count.members ? &t->why->count : NULL, sentence);
+    TELL(t, "%s", sentence);
+}
+
+static void tell_stopped(struct telling *t)
+{
+    TELL(t, "the rollout of version %s has not come to it, and ", newest(t));
+    tell_rollout(t);
+    tell_running(t);
+}
+
+static void tell_late(struct telling *t)
+{
+    TELL(t,
+         "it joined when the rollout of version %s had begun, and gets it when the others have "
+         "it; ",
+         newest(t));
+    tell_rollout(t);
+}
+
+static void tell_held(struct telling *t)
+{
+    uint32_t now = t->d->rollout.stage, own = t->why->stage;
+    if (own == STAGES_MAX)
+        TELL(t, "the rollout of version %s has not come to it: a later stage takes a share; ",
+             newest(t));
+    else if (own != now)
+        TELL(t,
+             "the rollout of version %s has not come to it: it is of stage %s, which comes "
+             "after stage %s; ",
+             newest(t), t->d->plan.stages[own].name, t->d->plan.stages[now].name);
+    else
+        TELL(t, "it waits for its turn in stage %s of the rollout of version %s; ",
+             t->d->plan.stages[own].name, newest(t));
+    tell_rollout(t);
+}
+
+/* ---- what it is at ---- */
+
+static void tell_disk(struct telling *t)
+{
+    TELL(t, "version %s waits, and is tried again: its disk is full or fails", t->wanted);
+    tell_running(t);
+}
+
+static void tell_no_content(struct telling *t)
+{
+    TELL(t,
+         "version %s does not come to it: its broker has not sent all of it; it is asked for "
+         "again",
+         t->wanted);
+    tell_running(t);
+}
+
+static void tell_at_work(struct telling *t, const char *what)
+{
+    TELL(t, "it is %s version %s, as it said %s ago", what, t->wanted,
+         since(t, t->why->heard_s).text);
+    tell_running(t);
+}
+
+static void tell_applying(struct telling *t)
+{
+    tell_at_work(t, "applying");
+}
+
+static void tell_verifying(struct telling *t)
+{
+    tell_at_work(t, "checking the health of");
+}
+
+static void tell_downloading(struct telling *t)
+{
+    tell_at_work(t, "fetching");
+}
+
+static void tell_modified(struct telling *t)
+{
+    TELL(t, "what it runs of version %s was changed on the device", t->wanted);
+}
+
+static void tell_not_heard(struct telling *t)
+{
+    TELL(t, "what it is to run changed %s ago, and it has not said yet that it knows",
+         since(t, t->why->since_s).text);
+    tell_running(t);
+}
+
+static void tell_not_told(struct telling *t)
+{
+    TELL(t,
+         "it has more to tell than one report holds, and of this nothing yet: dunlin agent show "
+         "%" PRIu32,
+         t->why->number);
+}
+
+static void tell_queued(struct telling *t)
+{
+    TELL(t, "it knows of version %s, and has other work to do first", t->wanted);
+    tell_running(t);
+}
+
+static void tell_ready(struct telling *t)
+{
+    TELL(t, "it runs version %s, and all is well, as it said %s ago", newest(t),
+         since(t, t->why->heard_s).text);
+}

@@ -1,0 +1,171 @@
+#include "manager/core/why.h"
+
+#include "manager/core/state.h"
+
+#include <assert.h>
+
+/* One question. */
+struct asking {
+    const struct manager *m;
+    const struct agent_row *row;
+    const struct cohort *cohort;
+    const struct deployment_row *d;
+    struct agent_deployment has;
+    bool placed; /* `has` says what it has */
+    struct why *out;
+};
+
+static bool is_outside(const struct asking *a);
+static bool is_not_meant(const struct asking *a);
+static bool has_failed(const struct asking *a);
+static enum why_reason in_reach(const struct asking *a);
+static enum why_reason gated(const struct asking *a);
+static enum why_reason told(const struct asking *a);
+
+static struct asking ask(const struct manager *m, uint32_t number, uint32_t deployment,
+                         struct why *out)
+{
+    const struct agent_row *row = manager_agent(m, number);
+    struct asking a = {.m = m,
+                       .row = row,
+                       .cohort = &m->cohorts[row->cohort],
+                       .d = &m->deployments[deployment],
+                       .out = out};
+    *out = (struct why){.then = WHY_COUNT,
+                        .number = number,
+                        .deployment = deployment,
+                        .heard_s = row->last_seen_s,
+                        .stage = STAGES_MAX};
+    a.placed = agent_in_fleet(row) && fleet_judge(m, number, deployment, &a.has);
+    const struct exception *e = fleet_exception(m, row, deployment + 1);
+    out->wanted = a.has.wanted;
+    out->running = a.placed ? a.has.running : e ? e->running : 0;
+    out->cause = a.has.cause;
+    return a;
+}
+
+void manager_why(const struct manager *m, uint32_t number, uint32_t deployment, uint64_t now_s,
+                 struct arena *scratch, struct why *out)
+{
+    struct asking a = ask(m, number, deployment, out);
+    assert(!a.d->removed);
+    if (is_outside(&a) || is_not_meant(&a) || has_failed(&a))
+        return;
+    enum why_reason reason = in_reach(&a);
+    out->reason = out->then = reason;
+    if (!(a.row->flags & AGENT_ONLINE))
+        out->reason = WHY_OFFLINE;
+    else if (a.row->flags & AGENT_STALE)
+        out->reason = WHY_STALE;
+    else
+        out->then = WHY_COUNT;
+    if (reason != WHY_HELD)
+        return;
+    struct stage_count counts[STAGES_MAX];
+    manager_survey(m, deployment, now_s, scratch, counts);
+    out->count = counts[a.d->rollout.stage];
+}
+
+static bool is_outside(const struct asking *a)
+{
+    static const struct {
+        unsigned flag;
+        enum why_reason reason;
+    } rules[] = {{AGENT_REVOKED, WHY_REVOKED},
+                 {AGENT_REMOVED, WHY_REMOVED},
+                 {AGENT_WAITING, WHY_UNAPPROVED},
+                 {AGENT_QUARANTINED, WHY_QUARANTINED}};
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        a->out->reason = rules[i].reason;
+        if (a->row->flags & rules[i].flag)
+            return true;
+    }
+    return false;
+}
+
+static uint64_t hash_of(const struct asking *a)
+{
+    return gate_hash(a->d->salt, a->out->deployment + 1, &a->row->id);
+}
+
+static bool is_not_meant(const struct asking *a)
+{
+    struct selector selector;
+    int rv = selector_parse(&selector, span_text(a->d->selector), NULL);
+    assert(rv == 0);
+    struct gate pick = pick_gate(a->d, &a->cohort->labels);
+    bool selected = !selector_misses(&selector, &a->cohort->labels, &a->out->miss);
+    a->out->reason = selected ? WHY_NOT_PICKED : WHY_NOT_SELECTED;
+    return !selected || !gate_passes(&pick, hash_of(a), a->out->number);
+}
+
+static bool has_failed(const struct asking *a)
+{
+    bool failed = a->placed && a->has.state == STATE_FAILED;
+    a->out->reason = failed ? WHY_FAILED : WHY_ROLLED_BACK;
+    return failed || (a->placed && a->has.state == STATE_ROLLED_BACK);
+}
+
+/* It has the newest version, be it that a gate would not let it in by now. */
+static bool is_ready(const struct asking *a)
+{
+    uint32_t newest = manager_generation(a->m, a->out->deployment);
+    return a->has.held ? a->has.running == newest : a->has.state == STATE_READY;
+}
+
+/* What it would be if its link and its document are as they should be. */
+static enum why_reason in_reach(const struct asking *a)
+{
+    if (!a->placed) /* its cohort's document is about to be made */
+        return WHY_NOT_HEARD;
+    if (is_ready(a))
+        return WHY_READY;
+    if (a->has.state == STATE_APPLYING && a->has.cause != CAUSE_DISK)
+        return WHY_APPLYING;
+    if (a->has.state == STATE_VERIFYING)
+        return WHY_VERIFYING;
+    if (a->row->flags & AGENT_CORDONED)
+        return WHY_CORDONED;
+    if (a->d->flags & RECORD_PAUSED)
+        return WHY_PAUSED;
+    enum why_reason reason = gated(a);
+    return reason == WHY_COUNT ? told(a) : reason;
+}
+
+/* What keeps the newest version from it, or WHY_COUNT. */
+static enum why_reason gated(const struct asking *a)
+{
+    bool begun = !a->has.held && a->has.state == STATE_DOWNLOADING;
+    if (!deployment_rolls(a->d))
+        return WHY_COUNT;
+    if (a->d->rollout.state == ROLLOUT_ABORTED && !begun)
+        return WHY_ABORTED;
+    struct standing stands =
+        survey_stand(a->d, survey_stages(a->d, &a->cohort->labels), hash_of(a), a->out->number);
+    a->out->stage = stands.stage;
+    if (stands.admitted)
+        return WHY_COUNT;
+    if (a->d->rollout.state == ROLLOUT_STOPPED)
+        return WHY_STOPPED;
+    return stands.late ? WHY_LATE : WHY_HELD;
+}
+
+/* By its last report on what it is to run. */
+static enum why_reason told(const struct asking *a)
+{
+    if (a->has.cause == CAUSE_DISK)
+        return WHY_DISK;
+    if (a->has.cause == CAUSE_FETCH)
+        return WHY_NO_CONTENT;
+    if (a->has.state == STATE_DOWNLOADING)
+        return WHY_DOWNLOADING;
+    if (a->has.state == STATE_MODIFIED)
+        return WHY_MODIFIED;
+    a->out->since_s = a->cohort->issued_s;
+    bool current = a->row->flags & AGENT_ASSIGNED &&
+                   revision_compare(a->row->document, a->cohort->revision) == 0;
+    if (!current)
+        return WHY_NOT_HEARD;
+    bool named = fleet_exception(a->m, a->row, a->out->deployment + 1) != NULL;
+    return a->row->flags & AGENT_TRUNCATED && !named ? WHY_NOT_TOLD : WHY_QUEUED;
+}

@@ -1,0 +1,62 @@
+/*
+ * why: the one reason for the state of a deployment on an agent: what an operator would have to act
+ * on first. It finds the reason and its facts, and knows no words for them.
+ */
+#ifndef DUNLIN_MANAGER_CORE_WHY_H
+#define DUNLIN_MANAGER_CORE_WHY_H
+
+#include "manager/core/manager.h"
+
+/* What an operator must act on first comes first; only who is Ready is so whoever is cordoned,
+ * paused or held. */
+enum why_reason {
+    WHY_REVOKED,
+    WHY_REMOVED,
+    WHY_UNAPPROVED,  /* an operator has to let it in */
+    WHY_QUARANTINED, /* two devices seem to be it */
+    WHY_NOT_SELECTED,
+    WHY_NOT_PICKED,
+    WHY_FAILED,      /* for good, and nothing runs; */
+    WHY_ROLLED_BACK, /* or the version before does */
+    WHY_OFFLINE,
+    WHY_STALE,     /* its document has expired: something withholds news from it */
+    WHY_APPLYING,  /* what it has begun it brings to an end, … */
+    WHY_VERIFYING, /* … whatever an operator says meanwhile */
+    WHY_CORDONED,
+    WHY_PAUSED, /* the deployment */
+    WHY_ABORTED,
+    WHY_STOPPED, /* too many agents failed */
+    WHY_LATE,    /* it joined when the rollout had begun */
+    WHY_HELD,    /* its stage, or its turn in it, has not come */
+    WHY_DISK,
+    WHY_NO_CONTENT, /* chunks don't come */
+    WHY_DOWNLOADING,
+    WHY_MODIFIED,  /* somebody has changed it on the device */
+    WHY_NOT_HEARD, /* it has not said that it holds the newest document */
+    WHY_NOT_TOLD,  /* it has more to tell than a report holds */
+    WHY_QUEUED,    /* it has other work first */
+    WHY_READY,
+    WHY_COUNT,
+};
+
+struct why {
+    enum why_reason reason;
+    enum why_reason then; /* of WHY_OFFLINE and WHY_STALE: what it would be otherwise */
+    uint32_t number;
+    uint32_t deployment; /* index */
+    uint32_t wanted;     /* generation that it is to run now */
+    uint32_t running;    /* generation, as far as known; 0: none */
+    enum cause cause;
+    uint64_t heard_s;          /* its last report; 0: none yet */
+    uint64_t since_s;          /* of WHY_NOT_HEARD: when its newest document was made */
+    struct selector_miss miss; /* of WHY_NOT_SELECTED */
+    uint32_t stage;            /* of WHY_HELD: its own; STAGES_MAX: by share, and not known yet */
+    struct stage_count count;  /* of WHY_HELD: of the stage that the rollout is in */
+};
+
+/* The number and index must be in range, and the deployment not removed. Goes once over the fleet
+ * where a stage is the reason. */
+void manager_why(const struct manager *m, uint32_t number, uint32_t deployment, uint64_t now_s,
+                 struct arena *scratch, struct why *out);
+
+#endif
