@@ -1221,8 +1221,9 @@ int ledger_deployment(struct ledger *l, uint32_t index, const struct deployment_
         rv = plan_write(&row->plan, &plan);
     if (rv == 0)
         rv = write_rollout(row, &rollout);
-    if (rv == 0)
-        rv = start_row(l, PUT_DEPLOYMENT, &q, em);
+    if (rv < 0)
+        return errmsg_set(em, rv, "deployment %s: cannot be written down", row->name);
+    rv = start_row(l, PUT_DEPLOYMENT, &q, em);
     if (rv < 0)
         return rv;
     for (uint32_t i = 0; i < row->history_count; i++) {

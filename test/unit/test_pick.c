@@ -5,8 +5,11 @@
 
 #define AGENTS_MAX 400
 
-static const struct manager_limits limits = {
-    .agents = AGENTS_MAX, .cohorts = 8, .deployments = 4, .bundles = 4, .batches = 8};
+#define LIMITS                                                                                     \
+    {                                                                                              \
+        .agents = AGENTS_MAX, .cohorts = 8, .deployments = 4, .bundles = 4, .batches = 8           \
+    }
+static const struct manager_limits limits = LIMITS;
 static const char *const labels[] = {"env=prod,zone=a", "env=prod,zone=b", "env=prod,zone=c",
                                      "env=prod", "env=lab,zone=a"};
 
@@ -56,7 +59,7 @@ static struct manager *load_anew(const struct manager *old, const struct manager
     return m;
 }
 
-static const struct manager_options options = {.limits = limits,
+static const struct manager_options options = {.limits = LIMITS,
                                                .epoch = 1,
                                                .cohort_secret = {{7}},
                                                .document_life_s = 1000000,
