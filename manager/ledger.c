@@ -185,7 +185,7 @@ enum meta {
 #define AGENT_LEN (KEY_ID_LEN + 30)
 #define STATUS_LEN 34
 #define HISTORY_LEN 16    /* generation, bundle, since */
-#define PLACEMENT_LEN 36  /* deployment, generation, since, before, before_since, next, gate */
+#define PLACEMENT_LEN 48  /* deployment, generation, since, before, before_since, next, two gates */
 #define ROLLOUT_FIELDS 13 /* as MessagePack: 12 numbers, and an array of two for each stage */
 #define ROLLOUT_BYTES_MAX ((ROLLOUT_FIELDS + 2 * STAGES_MAX + 1) * 9)
 #define HEIR_LEN (SECRET_KEY_LEN + 1) /* and `stolen` */
@@ -810,6 +810,8 @@ static void get_placements(struct query *q, struct cohort *row)
                                                 .next = le32_read(at + 20)};
         row->placements[i].next_gate =
             (struct gate){.threshold = le64_read(at + 24), .enrolled_before = le32_read(at + 32)};
+        row->placements[i].gate =
+            (struct gate){.threshold = le64_read(at + 36), .enrolled_before = le32_read(at + 44)};
     }
 }
 

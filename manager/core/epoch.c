@@ -46,10 +46,24 @@ static bool may_learn(const struct turn *t, uint32_t epoch)
            epoch - o->restored_epoch < LEARN_EPOCHS && epoch < EPOCH_MAX;
 }
 
+void epoch_renumber(struct manager *m, uint32_t deployment)
+{
+    struct deployment_row *d = &m->deployments[deployment];
+    uint32_t first = (m->options.epoch - 1) * GENERATIONS_PER_EPOCH + 1;
+    bool two = deployment_rolls(d) && d->rollout.stable != 0;
+    if (d->history[0].generation >= first)
+        return;
+    d->history[0].generation = first + two;
+    if (two)
+        d->rollout.stable = first;
+}
+
 static void move_past(struct turn *t, uint32_t number, uint32_t epoch)
 {
     t->m->options.epoch = epoch + 1;
     persist(t, PERSIST_EPOCH, epoch + 1);
+    for (uint32_t i = 0; i < t->m->deployment_count; i++)
+        epoch_renumber(t->m, i);
     cohort_mark_all(t->m);
     raise_alarm(t, ALARM_EPOCH_MOVED)->number = number;
 }

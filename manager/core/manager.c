@@ -106,6 +106,7 @@ int manager_load_deployment(struct manager *m, const struct deployment_row *row)
         if (row->history[i].bundle >= m->bundle_count)
             return ERR_DAMAGED;
     m->deployments[m->deployment_count++] = *row;
+    epoch_renumber(m, m->deployment_count - 1);
     return 0;
 }
 

@@ -119,12 +119,7 @@ int64_t manager_find_bundle(const struct manager *m, const char *name, const cha
 /* What was asked for when the epoch began has the first generations of the epoch. */
 uint32_t manager_generation(const struct manager *m, uint32_t deployment)
 {
-    const struct deployment_row *d = manager_deployment(m, deployment);
-    uint32_t newest = d->history[0].generation;
-    uint32_t first = (m->options.epoch - 1) * GENERATIONS_PER_EPOCH + 1;
-    if (newest > first)
-        return newest;
-    return first + (newest < first && deployment_rolls(d) && d->rollout.stable != 0);
+    return manager_deployment(m, deployment)->history[0].generation;
 }
 
 const char *manager_generation_version(const struct manager *m, uint32_t deployment,

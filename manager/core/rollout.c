@@ -232,8 +232,10 @@ static void begin_stage(struct tending *w)
     count_stage(w);
     uint32_t share = amount_of(w->stage->share, w->count.members);
     struct member m;
-    if (share == 0)
+    if (share == 0) {
+        r->end = 0;
         return;
+    }
     rank_begin(w->rank, share);
     do {
         w->survey.next = 1;
@@ -326,7 +328,9 @@ static void stop(struct tending *w)
         return;
     }
     bool abort = w->d->plan.on_failure == REMEDY_ABORT;
-    w->r->state = abort ? ROLLOUT_ABORTED : ROLLOUT_STOPPED;
+    w->r->state = ROLLOUT_STOPPED;
+    if (abort)
+        rollout_end(w->t->m, w->index, ROLLOUT_ABORTED);
     if (abort)
         cohort_mark_matching(w->t->m, w->d->selector);
 }

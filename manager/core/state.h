@@ -248,6 +248,7 @@ bool membership_was_replaced(const struct manager *m, const struct key_id *id);
 void preview_count(const struct manager *m, const struct command *c, struct preview *out);
 
 /* epoch.c */
+void epoch_renumber(struct manager *m, uint32_t deployment);
 /* The revision after this one. */
 struct revision epoch_next(const struct manager *m, struct revision r);
 /* A report that was taken, by an agent that may know more than this manager. */

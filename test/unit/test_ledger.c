@@ -76,19 +76,47 @@ static struct bundle_row sample_bundle(void)
                                .created_s = 2000};
 }
 
+/* On its way, with every number of its plan, its pick and its rollout another one. */
 static struct deployment_row sample_deployment(void)
 {
-    return (struct deployment_row){
-        .name = "web",
-        .selector = "env in (prod,staging)",
-        .flags = RECORD_PAUSED,
-        .priority = 9,
-        .salt = UINT64_MAX - 1,
-        .created_s = 3000,
-        .history_count = 2,
-        .history = {{.generation = 2, .bundle = 0, .since_s = 4000},
-                    {.generation = 1, .since_s = 1}},
-    };
+    struct deployment_row d;
+    memset(&d, 0, sizeof d); /* padding and all: it is compared so */
+    strcpy(d.name, "web");
+    strcpy(d.selector, "env in (prod,staging)");
+    d.flags = RECORD_PAUSED;
+    d.priority = 9;
+    d.salt = UINT64_MAX - 1;
+    d.created_s = 3000;
+    d.history_count = 2;
+    d.history[0] = (struct generation_row){.generation = 2, .bundle = 0, .since_s = 4000};
+    d.history[1] = (struct generation_row){.generation = 1, .since_s = 1};
+    d.pick.amount.value = 12;
+    d.pick.amount.percent = true;
+    strcpy(d.pick.by, "zone");
+    d.pick.max_skew = 3;
+    d.picked.count = 1;
+    strcpy(d.picked.groups[0].value, "eu");
+    d.picked.groups[0].gate = (struct gate){.threshold = UINT64_MAX - 5, .enrolled_before = 77};
+    d.plan.count = 1;
+    strcpy(d.plan.stages[0].name, "all");
+    d.plan.stages[0].concurrency.value = 4;
+    d.plan.stages[0].after.wait_s = 60;
+    d.plan.max_failed.value = 5;
+    d.plan.quorum = 90;
+    d.plan.reachable_within_s = 300;
+    d.rollout.state = ROLLOUT_STOPPED;
+    d.rollout.step = ROLLOUT_CLOSING;
+    d.rollout.approved = true;
+    d.rollout.stable = 1;
+    d.rollout.queued = 1;
+    d.rollout.excused = 13;
+    d.rollout.ready = 14;
+    d.rollout.since_s = 15;
+    d.rollout.success_s = 16;
+    d.rollout.end = UINT64_MAX - 17;
+    d.rollout.reached[0] = UINT64_MAX - 18;
+    d.rollout.enrolled_before[0] = 19;
+    return d;
 }
 
 static struct cohort sample_cohort_row(void)
@@ -101,8 +129,14 @@ static struct cohort sample_cohort_row(void)
         .issued_s = 5000,
         .trust_version = 2,
         .placement_count = 1,
-        .placements =
-            {{.deployment = 1, .generation = 2, .since = 40, .before = 1, .before_since = 7}},
+        .placements = {{.deployment = 1,
+                        .generation = 2,
+                        .since = 40,
+                        .before = 1,
+                        .before_since = 7,
+                        .next = 3,
+                        .next_gate = {.threshold = UINT64_MAX - 1, .enrolled_before = 8},
+                        .gate = {.threshold = UINT64_MAX - 2, .enrolled_before = 9}}},
     };
 }
 
