@@ -95,13 +95,16 @@ static void add_exception(struct status *s, const struct exception *e)
         s->flags |= STATUS_TRUNCATED;
 }
 
-/* Where there is room: who isn't named is taken to be on the way. */
-static void add_gated(const struct agent *a, const struct agent_view *view, struct status *s)
+/* Where there is room: who isn't named is taken to be on the way. What is rolled out comes first,
+ * since somebody waits for it. */
+static void add_gated(const struct agent *a, const struct agent_view *view, bool rolls,
+                      struct status *s)
 {
     struct exception e;
     for (uint32_t i = 0; i < view->document->count && s->count < EXCEPTIONS_MAX; i++) {
         const struct record *r = &view->document->records[i];
-        if (record_exception(a, view, r, &e) && e.state == STATE_READY && is_gated(r, &e))
+        if ((r->next.generation != 0) == rolls && record_exception(a, view, r, &e) &&
+            e.state == STATE_READY && is_gated(r, &e))
             s->exceptions[s->count++] = e;
     }
 }
@@ -126,7 +129,8 @@ void agent_status(const struct agent *a, const struct agent_view *view, struct s
     for (uint32_t i = 0; i < view->held_count; i++)
         if (removal_exception(a, view, &view->held[i], &e))
             add_exception(s, &e);
-    add_gated(a, view, s);
+    add_gated(a, view, true, s);
+    add_gated(a, view, false, s);
 }
 
 /* A heartbeat falls into the last quarter of its time, so that a storm of reconnects does not stay

@@ -135,17 +135,17 @@ static const struct deployment_row *user_of(const struct manager *m, uint32_t bu
     return NULL;
 }
 
-/* The newest entry of the history that a deployment can go back to, or -1. `version` NULL: whatever
- * it ran before. */
-static int way_back(const struct manager *m, const struct deployment_row *d, const char *version)
+/* The bundle that a deployment can go back to, or -1. `version` NULL: what ran before. */
+static int64_t way_back(const struct manager *m, const struct deployment_row *d,
+                        const char *version)
 {
-    bool rolls = deployment_rolls(d) && d->rollout.stable != 0;
+    if (!version && deployment_rolls(d) && d->rollout.stable != 0)
+        return d->rollout.stable_bundle;
     for (uint32_t i = 1; i < d->history_count; i++) {
         const struct bundle_row *b = &m->bundles[d->history[i].bundle];
-        bool other = rolls ? d->history[i].bundle == d->rollout.stable_bundle
-                           : d->history[i].bundle != d->history[0].bundle;
+        bool other = d->history[i].bundle != d->history[0].bundle;
         if (!b->removed && (version ? strcmp(b->version, version) == 0 : other))
-            return (int)i;
+            return d->history[i].bundle;
     }
     return -1;
 }
@@ -156,8 +156,7 @@ static const struct deployment_row *fallback_of(const struct manager *m, uint32_
 {
     for (uint32_t i = 0; i < m->deployment_count; i++) {
         const struct deployment_row *d = &m->deployments[i];
-        int entry = d->removed ? -1 : way_back(m, d, NULL);
-        if (entry >= 0 && d->history[entry].bundle == bundle)
+        if (!d->removed && way_back(m, d, NULL) == bundle)
             return d;
     }
     return NULL;
@@ -197,9 +196,10 @@ static void bundle_remove(struct turn *t)
 
 /* ---- deployments ---- */
 
-int command_push_generation(struct turn *t, uint32_t deployment, uint32_t bundle)
+/* The number behind the newest one, or a code with the reply set. */
+static int64_t next_generation(struct turn *t, uint32_t deployment)
 {
-    struct deployment_row *d = &t->m->deployments[deployment];
+    const struct deployment_row *d = &t->m->deployments[deployment];
     uint32_t epoch = t->m->options.epoch;
     uint32_t generation = (epoch - 1) * GENERATIONS_PER_EPOCH + 1;
     if (d->history_count)
@@ -209,11 +209,29 @@ int command_push_generation(struct turn *t, uint32_t deployment, uint32_t bundle
                       "%s has been changed %u times, as often as may be: deploy under "
                       "another name",
                       d->name, GENERATIONS_PER_EPOCH);
+    return generation;
+}
+
+int command_push_generation(struct turn *t, uint32_t deployment, uint32_t bundle)
+{
+    struct deployment_row *d = &t->m->deployments[deployment];
+    int64_t generation = next_generation(t, deployment);
+    if (generation < 0)
+        return (int)generation;
     memmove(&d->history[1], &d->history[0], (HISTORY_MAX - 1) * sizeof d->history[0]);
     d->history[0] = (struct generation_row){
-        .generation = generation, .bundle = bundle, .since_s = t->ev->now_s};
+        .generation = (uint32_t)generation, .bundle = bundle, .since_s = t->ev->now_s};
     if (d->history_count < HISTORY_MAX)
         d->history_count++;
+    return 0;
+}
+
+int command_renew_generation(struct turn *t, uint32_t deployment)
+{
+    int64_t generation = next_generation(t, deployment);
+    if (generation < 0)
+        return (int)generation;
+    t->m->deployments[deployment].history[0].generation = (uint32_t)generation;
     return 0;
 }
 
@@ -328,41 +346,6 @@ static void deploy_new(struct turn *t, uint32_t bundle)
     cohort_mark_matching(m, d->selector);
 }
 
-/* A new version while the one before is on its way. False: it goes no further, or waits. */
-static bool may_overtake(struct turn *t, struct deployment_row *d, uint32_t bundle)
-{
-    if (!deployment_rolls(d) || d->rollout.state == ROLLOUT_ABORTED)
-        return true;
-    if (d->plan.overlap == OVERLAP_REFUSE) {
-        REFUSE(t, ERR_BUSY,
-               "the rollout of %s is in stage %s: wait for its end, or `dunlin rollout abort %s`",
-               d->name, d->plan.stages[d->rollout.stage].name, d->name);
-        return false;
-    }
-    if (d->plan.overlap == OVERLAP_SUPERSEDE || t->ev->command->deploy.dry_run)
-        return true;
-    t->out->rv = d->rollout.queued == bundle + 1;
-    d->rollout.queued = bundle + 1;
-    persist(t, PERSIST_DEPLOYMENT, t->out->index);
-    return false;
-}
-
-/* The newest generation is of another bundle from now on. */
-static int change_bundle(struct turn *t, uint32_t index, uint32_t bundle)
-{
-    struct deployment_row *d = &t->m->deployments[index];
-    bool rolls = deployment_rolls(d);
-    uint32_t stable = rolls ? d->rollout.stable : manager_generation(t->m, index);
-    uint32_t stable_bundle = rolls ? d->rollout.stable_bundle : d->history[0].bundle;
-    if (command_push_generation(t, index, bundle) < 0)
-        return t->out->rv;
-    if (d->plan.count > 0)
-        rollout_begin(t, index, stable, stable_bundle);
-    else
-        rollout_end(t->m, index, ROLLOUT_NONE);
-    return 0;
-}
-
 /* What a command asks to be other than it is. */
 struct change {
     bool moved;   /* the selector */
@@ -388,6 +371,50 @@ static struct change compare(struct turn *t, const struct deployment_row *d, uin
     };
 }
 
+/* A new version while the one before is on its way. False: it goes no further, or waits. */
+static bool may_overtake(struct turn *t, struct deployment_row *d, const struct change *change,
+                         uint32_t bundle)
+{
+    if (!deployment_rolls(d) || d->rollout.state == ROLLOUT_ABORTED)
+        return true;
+    if (d->plan.overlap == OVERLAP_REFUSE) {
+        REFUSE(t, ERR_BUSY,
+               "the rollout of %s is in stage %s: wait for its end, or `dunlin rollout abort %s`",
+               d->name, d->plan.stages[d->rollout.stage].name, d->name);
+        return false;
+    }
+    if (d->plan.overlap == OVERLAP_SUPERSEDE || t->ev->command->deploy.dry_run)
+        return true;
+    if (change->moved || change->planned || change->picked || change->flagged) {
+        REFUSE(
+            t, ERR_BUSY,
+            "the rollout of %s is in stage %s: what waits for its end is a version only; say the "
+            "rest afterwards",
+            d->name, d->plan.stages[d->rollout.stage].name);
+        return false;
+    }
+    t->out->rv = d->rollout.queued == bundle + 1;
+    d->rollout.queued = bundle + 1;
+    persist(t, PERSIST_DEPLOYMENT, t->out->index);
+    return false;
+}
+
+/* The newest generation is of another bundle from now on. */
+static int change_bundle(struct turn *t, uint32_t index, uint32_t bundle)
+{
+    struct deployment_row *d = &t->m->deployments[index];
+    bool rolls = deployment_rolls(d);
+    uint32_t stable = rolls ? d->rollout.stable : manager_generation(t->m, index);
+    uint32_t stable_bundle = rolls ? d->rollout.stable_bundle : d->history[0].bundle;
+    if (command_push_generation(t, index, bundle) < 0)
+        return t->out->rv;
+    if (d->plan.count > 0)
+        rollout_begin(t, index, stable, stable_bundle);
+    else
+        rollout_end(t->m, index, ROLLOUT_NONE);
+    return 0;
+}
+
 /* False: refused, or put in a queue. */
 static bool may_change(struct turn *t, uint32_t index, const struct change *change, uint32_t bundle)
 {
@@ -401,7 +428,7 @@ static bool may_change(struct turn *t, uint32_t index, const struct change *chan
     }
     if (change->moved && check_room(t, index + 1) < 0)
         return false;
-    return !change->renewed || may_overtake(t, d, bundle);
+    return !change->renewed || may_overtake(t, d, change, bundle);
 }
 
 static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle)
@@ -512,13 +539,13 @@ static void resume(struct turn *t)
     changed(t, d);
 }
 
-/* The history's entry to go back to, or -1 with the reply set. */
-static int rollback_target(struct turn *t, const struct deployment_row *d)
+/* The bundle to go back to, or a code with the reply set. */
+static int64_t rollback_target(struct turn *t, const struct deployment_row *d)
 {
     const char *version = t->ev->command->deployment.version;
-    int entry = way_back(t->m, d, version);
-    if (entry >= 0)
-        return entry;
+    int64_t bundle = way_back(t->m, d, version);
+    if (bundle >= 0)
+        return bundle;
     if (version)
         return REFUSE(t, ERR_NOT_FOUND,
                       "%s has no version %.64s in its history: see `dunlin deployment show %s`",
@@ -531,8 +558,8 @@ static void rollback(struct turn *t)
     struct deployment_row *d = named(t);
     if (!d)
         return;
-    int entry = rollback_target(t, d);
-    if (entry < 0 || command_push_generation(t, t->out->index, d->history[entry].bundle) < 0)
+    int64_t bundle = rollback_target(t, d);
+    if (bundle < 0 || command_push_generation(t, t->out->index, (uint32_t)bundle) < 0)
         return;
     rollout_end(t->m, t->out->index, d->plan.count ? ROLLOUT_DONE : ROLLOUT_NONE);
     changed(t, d);

@@ -46,6 +46,8 @@ static bool may_learn(const struct turn *t, uint32_t epoch)
            epoch - o->restored_epoch < LEARN_EPOCHS && epoch < EPOCH_MAX;
 }
 
+/* What was asked for when the epoch began has its first generations: the newest, or, where a
+ * rollout is on its way, what ran before and the newest. */
 void epoch_renumber(struct manager *m, uint32_t deployment)
 {
     struct deployment_row *d = &m->deployments[deployment];

@@ -41,9 +41,12 @@ struct manager_limits {
     uint32_t batches;     /* ever made */
 };
 
+/* What a walk over a deployment's agents keeps of each fits into a step's scratch. */
+#define MANAGER_COHORTS_MAX 16384
+
 #define MANAGER_LIMITS_DEFAULT                                                                     \
     ((struct manager_limits){.agents = 2u << 20,                                                   \
-                             .cohorts = 16384,                                                     \
+                             .cohorts = MANAGER_COHORTS_MAX,                                       \
                              .deployments = 16384,                                                 \
                              .bundles = 65536,                                                     \
                              .batches = 65536})

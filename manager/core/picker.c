@@ -5,10 +5,7 @@
 
 /* Deployments whose picks are looked at in one step. */
 #define PICKS_PER_STEP 2
-/* A cohort that is in no group. */
-#define NO_GROUP UINT8_MAX
-
-_Static_assert(GROUPS_MAX < NO_GROUP, "a group's number fits into a byte");
+_Static_assert(GROUPS_MAX < PICK_NO_GROUP, "a group's number fits into a byte");
 
 /* One look at who is in. */
 struct picking {
@@ -49,14 +46,20 @@ static const struct pick_group *find_group(const struct picked *g, struct span v
     return NULL;
 }
 
-struct gate pick_gate(const struct deployment_row *d, const struct labels *labels)
+uint8_t pick_group(const struct deployment_row *d, const struct labels *labels)
 {
     struct span value;
-    if (pick_is_all(&d->pick))
-        return GATE_OPEN;
     const struct pick_group *group =
         value_of(&d->pick, labels, &value) ? find_group(&d->picked, value) : NULL;
-    return group ? group->gate : (struct gate){0};
+    return group ? (uint8_t)(group - d->picked.groups) : PICK_NO_GROUP;
+}
+
+struct gate pick_gate(const struct deployment_row *d, const struct labels *labels)
+{
+    if (pick_is_all(&d->pick))
+        return GATE_OPEN;
+    uint8_t group = pick_group(d, labels);
+    return group == PICK_NO_GROUP ? (struct gate){0} : d->picked.groups[group].gate;
 }
 
 /* The group's number; one more, where the value is new. */
@@ -64,12 +67,12 @@ static uint8_t group_of(struct picked *g, const struct pick *p, const struct lab
 {
     struct span value;
     if (!value_of(p, labels, &value))
-        return NO_GROUP;
+        return PICK_NO_GROUP;
     const struct pick_group *found = find_group(g, value);
     if (found)
         return (uint8_t)(found - g->groups);
     if (g->count == GROUPS_MAX)
-        return NO_GROUP;
+        return PICK_NO_GROUP;
     struct pick_group *group = &g->groups[g->count];
     *group = (struct pick_group){0};
     memcpy(group->value, value.data, value.len);
@@ -86,7 +89,7 @@ uint32_t pick_forecast(const struct manager *m, const struct pick *p,
         if (c->agents == 0 || !selector_matches(selector, &c->labels))
             continue;
         uint8_t group = group_of(&g, p, &c->labels);
-        if (group != NO_GROUP)
+        if (group != PICK_NO_GROUP)
             sizes[group] += c->agents;
     }
     pick_share_out(p, sizes, g.count, wanted);
@@ -108,7 +111,7 @@ static struct picking begin(struct turn *t, uint32_t index)
     for (uint32_t i = 0; i < m->cohort_count; i++) {
         const struct cohort *c = &m->cohorts[i];
         bool placed = c->agents > 0 && cohort_is_placed(p.d, &c->labels);
-        p.groups[i] = placed ? group_of(&p.d->picked, &p.d->pick, &c->labels) : NO_GROUP;
+        p.groups[i] = placed ? group_of(&p.d->picked, &p.d->pick, &c->labels) : PICK_NO_GROUP;
     }
     for (uint32_t i = known; i < p.d->picked.count; i++)
         p.d->picked.groups[i].gate.enrolled_before = m->agent_count + 1;
@@ -128,7 +131,7 @@ static bool next(struct picking *p, struct candidate *c)
         uint32_t number = p->next++;
         const struct agent_row *row = &p->m->agents[number - 1];
         uint8_t group = p->groups[row->cohort];
-        if (group == NO_GROUP || !agent_in_fleet(row) || row->flags & AGENT_QUARANTINED)
+        if (group == PICK_NO_GROUP || !agent_in_fleet(row) || row->flags & AGENT_QUARANTINED)
             continue;
         *c = (struct candidate){.number = number,
                                 .group = group,
@@ -203,25 +206,39 @@ static void adjust(struct picking *p, uint32_t group, const struct group_count *
 
 /* ---- when ---- */
 
+/* Groups whose last agent has left: they would ask for their part of a spread, and take a place. */
+static void drop_empty(struct picked *g, const struct group_count *have)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < g->count; i++)
+        if (have[i].size > 0)
+            g->groups[kept++] = g->groups[i];
+    memset(&g->groups[kept], 0, (g->count - kept) * sizeof g->groups[0]);
+    g->count = kept;
+}
+
 bool pick_settle(struct turn *t, uint32_t deployment)
 {
     struct deployment_row *d = &t->m->deployments[deployment];
     struct group_count have[GROUPS_MAX];
-    uint32_t sizes[GROUPS_MAX], wanted[GROUPS_MAX];
+    uint32_t sizes[GROUPS_MAX], shares[GROUPS_MAX], filled = 0;
     bool changed = false;
     if (pick_is_all(&d->pick))
         return false;
     struct picking p = begin(t, deployment);
     count(&p, have);
     for (uint32_t i = 0; i < d->picked.count; i++)
-        sizes[i] = have[i].size;
-    pick_share_out(&d->pick, sizes, d->picked.count, wanted);
-    for (uint32_t i = 0; i < d->picked.count; i++) {
-        if (have[i].in == wanted[i])
+        if (have[i].size > 0)
+            sizes[filled++] = have[i].size;
+    pick_share_out(&d->pick, sizes, filled, shares);
+    for (uint32_t i = 0, share = 0; i < d->picked.count; i++) {
+        uint32_t wanted = have[i].size > 0 ? shares[share++] : 0;
+        if (have[i].in == wanted)
             continue;
-        adjust(&p, i, &have[i], wanted[i]);
+        adjust(&p, i, &have[i], wanted);
         changed = true;
     }
+    drop_empty(&d->picked, have);
     arena_reset(t->scratch);
     return changed;
 }

@@ -116,7 +116,6 @@ int64_t manager_find_bundle(const struct manager *m, const char *name, const cha
     return ERR_NOT_FOUND;
 }
 
-/* What was asked for when the epoch began has the first generations of the epoch. */
 uint32_t manager_generation(const struct manager *m, uint32_t deployment)
 {
     return manager_deployment(m, deployment)->history[0].generation;
@@ -126,8 +125,8 @@ const char *manager_generation_version(const struct manager *m, uint32_t deploym
                                        uint32_t generation)
 {
     const struct deployment_row *d = manager_deployment(m, deployment);
-    if (generation == manager_generation(m, deployment))
-        return m->bundles[d->history[0].bundle].version;
+    if (deployment_rolls(d) && generation != 0 && generation == d->rollout.stable)
+        return m->bundles[d->rollout.stable_bundle].version;
     for (uint32_t i = 0; i < d->history_count; i++)
         if (d->history[i].generation == generation)
             return m->bundles[d->history[i].bundle].version;

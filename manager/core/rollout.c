@@ -10,6 +10,10 @@
  * many agents, and that much time passes until it moves again. */
 #define MOVE_AGENTS_PER_S 50000
 
+/* A survey keeps three bytes of each cohort. */
+_Static_assert(MANAGER_COHORTS_MAX * 3 + sizeof(struct rank) + 1024 < MANAGER_SCRATCH_MAX,
+               "a survey and a rank fit into a step's scratch");
+
 /* One rollout being looked at. */
 struct tending {
     struct turn *t;
@@ -233,7 +237,7 @@ static void begin_stage(struct tending *w)
     uint32_t share = amount_of(w->stage->share, w->count.members);
     struct member m;
     if (share == 0) {
-        r->end = 0;
+        r->end = 0; /* who comes later is of a later stage */
         return;
     }
     rank_begin(w->rank, share);
@@ -327,12 +331,13 @@ static void stop(struct tending *w)
         take_back(w);
         return;
     }
-    bool abort = w->d->plan.on_failure == REMEDY_ABORT;
-    w->r->state = ROLLOUT_STOPPED;
-    if (abort)
-        rollout_end(w->t->m, w->index, ROLLOUT_ABORTED);
-    if (abort)
-        cohort_mark_matching(w->t->m, w->d->selector);
+    if (w->d->plan.on_failure == REMEDY_PAUSE) {
+        end_flight(w->t->m, w->index);
+        w->r->state = ROLLOUT_STOPPED;
+        return;
+    }
+    rollout_end(w->t->m, w->index, ROLLOUT_ABORTED);
+    cohort_mark_matching(w->t->m, w->d->selector);
 }
 
 /* All have been let in, and the reachable have come to an end, or enough of them. At least one is
@@ -343,8 +348,9 @@ static bool is_done(const struct tending *w)
     uint32_t at_work = c->in_flight + c->returning;
     uint64_t present = (uint64_t)c->ready + c->failed + at_work;
     bool shown = c->ready > 0 || c->members == 0 || w->r->approved;
-    bool enough = at_work == 0 || (w->d->plan.quorum < 100 &&
-                                   (uint64_t)c->ready * 100 >= present * w->d->plan.quorum);
+    bool enough =
+        at_work == 0 || w->r->approved ||
+        (w->d->plan.quorum < 100 && (uint64_t)c->ready * 100 >= present * w->d->plan.quorum);
     return shown && enough && w->r->reached[w->r->stage] >= w->r->end;
 }
 
@@ -372,6 +378,9 @@ static bool admit_some(struct tending *w)
     }
     if (is_done(w)) {
         enter_step(w->r, ROLLOUT_CLOSING, w->t->ev->now_s);
+        end_flight(w->t->m, w->index);
+        w->flight = NULL;
+        w->survey.in_flight = NULL;
         w->r->reached[w->r->stage] = w->r->end;
         mark_stage(w);
         return true;
@@ -391,7 +400,8 @@ static bool leave_stage(struct tending *w)
         stop(w);
         return true;
     }
-    if (w->count.members > 0 && !is_past(w, &w->stage->after, r->success_s))
+    bool matters = w->count.members > 0 || w->stage->after.approval;
+    if (matters && !is_past(w, &w->stage->after, r->success_s))
         return false;
     if (r->stage + 1u == w->d->plan.count) {
         finish(w);
@@ -425,7 +435,8 @@ static int find_stage(const struct plan *p, const char *name)
     return -1;
 }
 
-/* An operator's word makes a difference now. */
+/* An operator's word makes a difference now: where all are let in, it is to wait for nobody else.
+ */
 static bool asks(struct turn *t, uint32_t deployment)
 {
     const struct deployment_row *d = &t->m->deployments[deployment];
@@ -436,7 +447,8 @@ static bool asks(struct turn *t, uint32_t deployment)
     uint64_t until_s;
     count_stage(&w);
     arena_reset(t->scratch);
-    return manager_rollout_hold(t->m, deployment, t->ev->now_s, &w.count, &until_s) == HOLD_REACH;
+    return d->rollout.reached[d->rollout.stage] >= d->rollout.end ||
+           manager_rollout_hold(t->m, deployment, t->ev->now_s, &w.count, &until_s) == HOLD_REACH;
 }
 
 void rollout_approve(struct turn *t, uint32_t deployment, const char *stage)
@@ -488,10 +500,12 @@ void rollout_retry(struct turn *t, uint32_t deployment)
         refuse(t, d);
         return;
     }
-    if (command_push_generation(t, deployment, d->history[0].bundle) < 0)
+    if (command_renew_generation(t, deployment) < 0)
         return;
     if (deployment_rolls(d))
         d->rollout.state = ROLLOUT_RUNNING;
+    if (d->rollout.step == ROLLOUT_CLOSING && deployment_rolls(d))
+        enter_step(&d->rollout, ROLLOUT_ADMITTING, t->ev->now_s);
     d->rollout.excused = 0;
     d->rollout.ready = 0;
     if (d->rollout.stable == generation)

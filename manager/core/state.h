@@ -181,11 +181,11 @@ struct survey {
     uint64_t now_s;
     uint32_t next;            /* the number that is looked at next */
     const uint8_t *in_flight; /* NULL: nobody */
-    const struct gate *picks; /* for each cohort; NULL: everybody */
+    const uint8_t *groups;    /* for each cohort, of its pick; NULL: everybody */
     const uint16_t *stages;   /* for each cohort the stages whose selectors match it, as bits */
 };
 
-/* Begins; `scratch` holds up to 18 bytes a cohort. Walk again after setting `next` to 1. */
+/* Begins; `scratch` holds up to three bytes a cohort. Walk again after setting `next` to 1. */
 struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_t now_s,
                            struct arena *scratch);
 bool survey_next(struct survey *s, struct member *out);
@@ -205,6 +205,9 @@ void survey_count(struct stage_count *c, const struct member *m);
 
 /* picker.c: which agents of a deployment's cohorts run it */
 struct gate pick_gate(const struct deployment_row *d, const struct labels *labels);
+/* The number of the group in `picked`, or PICK_NO_GROUP: nobody of these is in. */
+#define PICK_NO_GROUP UINT8_MAX
+uint8_t pick_group(const struct deployment_row *d, const struct labels *labels);
 /* Lets in and out until exactly as many are in as are wanted, if there are so many: who is in
  * stays, who leaves is replaced. True when its row has changed. */
 bool pick_settle(struct turn *t, uint32_t deployment);
@@ -248,6 +251,7 @@ bool membership_was_replaced(const struct manager *m, const struct key_id *id);
 void preview_count(const struct manager *m, const struct command *c, struct preview *out);
 
 /* epoch.c */
+/* Generations from before this epoch are given numbers of it. */
 void epoch_renumber(struct manager *m, uint32_t deployment);
 /* The revision after this one. */
 struct revision epoch_next(const struct manager *m, struct revision r);
@@ -271,6 +275,8 @@ void registration_join(struct turn *t);
 void command_run(struct turn *t);
 /* The newest generation of a deployment is one of this bundle from now on. */
 int command_push_generation(struct turn *t, uint32_t deployment, uint32_t bundle);
+/* The newest one gets another number. */
+int command_renew_generation(struct turn *t, uint32_t deployment);
 int fail_with(struct turn *t, int rv);
 /* Sets the reply's error and returns its code. */
 #define REFUSE(t, code, ...) fail_with(t, errmsg_set(&(t)->out->error, code, __VA_ARGS__))

@@ -105,12 +105,12 @@ struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_
         bool placed = c->agents > 0 && cohort_is_placed(d, &c->labels);
         stages[i] = placed ? survey_stages(d, &c->labels) : 0;
     }
-    struct gate *picks = NULL;
+    uint8_t *groups = NULL;
     if (!pick_is_all(&d->pick)) {
-        picks = arena_alloc(scratch, (m->cohort_count + 1) * sizeof *picks);
-        assert(picks);
+        groups = arena_alloc(scratch, m->cohort_count + 1);
+        assert(groups);
         for (uint32_t i = 0; i < m->cohort_count; i++)
-            picks[i] = pick_gate(d, &m->cohorts[i].labels);
+            groups[i] = pick_group(d, &m->cohorts[i].labels);
     }
     return (struct survey){.m = m,
                            .deployment = d,
@@ -118,7 +118,7 @@ struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_
                            .now_s = now_s,
                            .next = 1,
                            .in_flight = find_in_flight(m, deployment),
-                           .picks = picks,
+                           .groups = groups,
                            .stages = stages};
 }
 
@@ -149,6 +149,15 @@ static bool is_reachable(const struct survey *s, const struct agent_row *row)
            (uint64_t)row->last_seen_s + s->deployment->plan.reachable_within_s > s->now_s;
 }
 
+static bool is_picked(const struct survey *s, uint32_t cohort, uint64_t hash, uint32_t number)
+{
+    if (!s->groups)
+        return true;
+    uint8_t group = s->groups[cohort];
+    return group != PICK_NO_GROUP &&
+           gate_passes(&s->deployment->picked.groups[group].gate, hash, number);
+}
+
 bool survey_next(struct survey *s, struct member *out)
 {
     const struct deployment_row *d = s->deployment;
@@ -159,7 +168,7 @@ bool survey_next(struct survey *s, struct member *out)
         if (stages == 0 || !agent_in_fleet(row) || row->flags & AGENT_CORDONED)
             continue;
         uint64_t hash = gate_hash(d->salt, s->index + 1, &row->id);
-        if (s->picks && !gate_passes(&s->picks[row->cohort], hash, number))
+        if (!is_picked(s, row->cohort, hash, number))
             continue;
         struct standing stands = survey_stand(d, stages, hash, number);
         if (stands.stage == STAGES_MAX || stands.late)

@@ -244,6 +244,22 @@ static void test_so_many_are_spread_over_a_label_within_a_skew(void)
     end(&s);
 }
 
+static void test_value_whose_last_agent_left_takes_no_part(void)
+{
+    struct scene s = scene_new(8);
+    uint32_t last = join(&s, 2);
+    join_many(&s, 0, 10);
+    join_many(&s, 1, 10);
+    deploy(&s, &(struct pick){.amount = {12, false}, .by = "zone", .max_skew = 5});
+    CU_ASSERT_EQUAL(count_in(&s, NULL), 12);
+    struct command c = {.type = COMMAND_AGENT_REMOVE, .agent = manager_agent(s.b->m, last)->id};
+    CU_ASSERT_EQUAL(run(s.b, &c), 0);
+    tick(&s);
+    CU_ASSERT_EQUAL(count_in(&s, NULL), 12);
+    CU_ASSERT_EQUAL(manager_deployment(s.b->m, 0)->picked.count, 2);
+    end(&s);
+}
+
 static void test_sharing_out_is_even_and_never_more_than_there_are(void)
 {
     static const uint32_t sizes[] = {10, 0, 3, 7};
@@ -431,6 +447,7 @@ static const struct suite_test tests[] = {
     TEST(test_share_follows_the_fleet),
     TEST(test_so_many_of_each_value_of_a_label),
     TEST(test_so_many_are_spread_over_a_label_within_a_skew),
+    TEST(test_value_whose_last_agent_left_takes_no_part),
     TEST(test_sharing_out_is_even_and_never_more_than_there_are),
     TEST(test_a_pick_that_can_not_be_followed_is_refused),
     TEST(test_always_exactly_as_many_as_were_asked_for),

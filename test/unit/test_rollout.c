@@ -4,7 +4,7 @@
  * taken out; a checker that keeps its own books looks at the fleet after every second.
  */
 #include "base/rng.h"
-#include "manager/core/manager.h"
+#include "manager/core/state.h"
 #include "test/suite.h"
 
 #include <assert.h>
@@ -29,7 +29,8 @@ struct model {
     uint64_t busy_until_s;
     uint32_t seq, boot;
     bool cordoned;
-    bool broken; /* every new version fails here */
+    bool broken;     /* every new version fails here */
+    uint32_t busy_s; /* what it does takes so much longer */
 
     /* the checker's: */
     struct target admitted; /* what a gate let it in for */
@@ -61,10 +62,10 @@ static void step(struct fleet *f, struct manager_event *ev);
 
 /* ---- the fleet ---- */
 
-static struct manager *new_core(void)
+static struct manager *new_core(uint32_t epoch)
 {
     struct manager_options options = {.limits = limits,
-                                      .epoch = 1,
+                                      .epoch = epoch,
                                       .cohort_secret = {{7}},
                                       .document_life_s = 86400 * 7,
                                       .policy = POLICY_DEFAULT};
@@ -153,7 +154,7 @@ static struct fleet *fleet_new(uint64_t seed, const uint32_t sizes[static COHORT
     struct fleet *f = calloc(1, sizeof *f);
     f->rng.state = seed;
     f->now_s = 1700000000;
-    f->m = new_core();
+    f->m = new_core(1);
     for (int i = 0; i < COHORTS; i++) {
         struct command c = {.type = COMMAND_TOKEN_CREATE};
         c.token.count = AGENTS_MAX;
@@ -299,7 +300,7 @@ static void begin_or_end(struct fleet *f, struct model *a)
     if (target.generation > a->wanted && !held) {
         a->wanted = target.generation;
         a->state = STATE_APPLYING;
-        a->busy_until_s = f->now_s + 2 + rng_below(&f->rng, 9);
+        a->busy_until_s = f->now_s + 2 + rng_below(&f->rng, 9) + a->busy_s;
         say(f, a, 0);
     } else if (a->state == STATE_APPLYING && f->now_s >= a->busy_until_s) {
         a->state = a->broken ? STATE_ROLLED_BACK : STATE_READY;
@@ -367,9 +368,9 @@ static void take_out(struct fleet *f, struct model *a)
 }
 
 /* The process dies, and another one loads what was persisted: all of it, between two steps. */
-static void restart(struct fleet *f)
+static void restart_in(struct fleet *f, uint32_t epoch)
 {
-    struct manager *old = f->m, *m = new_core();
+    struct manager *old = f->m, *m = new_core(epoch);
     for (uint32_t i = 0; i < manager_batch_count(old); i++)
         manager_load_batch(m, manager_batch(old, i));
     for (uint32_t i = 0; i < manager_bundle_count(old); i++)
@@ -385,6 +386,11 @@ static void restart(struct fleet *f)
     }
     free(old);
     f->m = m;
+}
+
+static void restart(struct fleet *f)
+{
+    restart_in(f, 1);
 }
 
 static unsigned count_running(const struct fleet *f, uint32_t generation)
@@ -756,6 +762,9 @@ static void test_queued_version_follows_the_one_before(void)
     seconds(f, 10);
     CU_ASSERT_EQUAL(deploy(f, "3", NULL), 0);
     CU_ASSERT_EQUAL(deploy(f, "3", NULL), 1);
+    struct plan other = p;
+    other.quorum = 50;
+    CU_ASSERT_EQUAL(deploy(f, "3", &other), ERR_BUSY);
     seconds(f, 150);
     CU_ASSERT_EQUAL(manager_generation(f->m, 0), 2);
     steer(f, COMMAND_APPROVE, "prod");
@@ -765,6 +774,146 @@ static void test_queued_version_follows_the_one_before(void)
     steer(f, COMMAND_APPROVE, "prod");
     until_done(f, 200);
     CU_ASSERT_EQUAL(count_running(f, 3), 47);
+    end(f);
+}
+
+static void test_restored_manager_goes_on_in_numbers_of_its_own(void)
+{
+    struct plan p = three_stages();
+    struct fleet *f = with_v1(15, &p);
+    deploy(f, "2", NULL);
+    seconds(f, 100);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
+    restart_in(f, 2);
+    seconds(f, 10);
+    uint32_t second = manager_generation(f->m, 0);
+    CU_ASSERT_EQUAL(second, GENERATIONS_PER_EPOCH + 2);
+    CU_ASSERT_EQUAL(rollout_of(f)->stable, GENERATIONS_PER_EPOCH + 1);
+    CU_ASSERT_STRING_EQUAL(manager_generation_version(f->m, 0, second), "2");
+    CU_ASSERT_STRING_EQUAL(manager_generation_version(f->m, 0, second - 1), "1");
+    steer(f, COMMAND_APPROVE, "prod");
+    until_done(f, 300);
+    seconds(f, 20);
+    CU_ASSERT_EQUAL(manager_generation(f->m, 0), second);
+    CU_ASSERT_EQUAL(count_running(f, second), 47);
+    deploy(f, "3", NULL);
+    CU_ASSERT_EQUAL(manager_generation(f->m, 0), second + 1);
+    seconds(f, 150);
+    steer(f, COMMAND_APPROVE, "prod");
+    until_done(f, 300);
+    CU_ASSERT_EQUAL(count_running(f, second + 1), 47);
+    end(f);
+}
+
+static int relabel(struct fleet *f, const struct model *a, const char *set)
+{
+    struct command c = {.type = COMMAND_LABEL};
+    c.label.id = a->id;
+    c.label.set = set;
+    c.label.unset = "zone";
+    return run(f, &c);
+}
+
+static void test_share_of_nobody_lets_nobody_in_who_comes_later(void)
+{
+    struct fleet *f = fleet_new(16, (const uint32_t[]){4, 0, 10, 0});
+    struct plan p = PLAN_DEFAULT;
+    p.count = 2;
+    p.stages[0] =
+        (struct plan_stage){.name = "canary", .selector = "env=canary", .share = {5, true}};
+    p.stages[1] = (struct plan_stage){.name = "rest", .before = {.approval = true}};
+    deploy(f, "1", &p);
+    seconds(f, 10);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 1);
+    CU_ASSERT_EQUAL(relabel(f, &f->agents[7], "env=canary"), 0);
+    join(f, 1);
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(count_running(f, 1), 0);
+    steer(f, COMMAND_APPROVE, "rest");
+    until_done(f, 100);
+    seconds(f, 20);
+    CU_ASSERT_EQUAL(count_running(f, 1), 15);
+    end(f);
+}
+
+static void test_rollout_that_has_ended_leaves_its_place_to_another(void)
+{
+    struct plan p = three_stages();
+    p.on_failure = REMEDY_ABORT;
+    struct fleet *f = with_v1(17, &p);
+    f->agents[2].broken = true;
+    deploy(f, "2", NULL);
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_ABORTED);
+    for (uint32_t i = 0; i < ROLLOUTS_MAX; i++)
+        CU_ASSERT_EQUAL(f->m->flights[i].deployment, 0);
+    end(f);
+}
+
+static void test_rollback_finds_the_stable_version_however_often_was_retried(void)
+{
+    struct plan p = three_stages();
+    struct fleet *f = with_v1(18, &p);
+    deploy(f, "2", NULL);
+    seconds(f, 20);
+    for (int i = 0; i < 2 * HISTORY_MAX; i++)
+        CU_ASSERT_EQUAL(steer(f, COMMAND_RETRY, NULL), 0);
+    CU_ASSERT_EQUAL(manager_deployment(f->m, 0)->history_count, 2);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_ROLLBACK, NULL), 0);
+    seconds(f, 40);
+    CU_ASSERT_EQUAL(count_running(f, manager_generation(f->m, 0)), 47);
+    const struct deployment_row *d = manager_deployment(f->m, 0);
+    CU_ASSERT_STRING_EQUAL(manager_bundle(f->m, d->history[0].bundle)->version, "1");
+    end(f);
+}
+
+static void test_what_is_retried_while_a_stage_closes_is_waited_for(void)
+{
+    struct plan p = three_stages();
+    p.stages[0].after.wait_s = 60;
+    struct fleet *f = with_v1(19, &p);
+    deploy(f, "2", NULL);
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(rollout_of(f)->step, ROLLOUT_CLOSING);
+    for (uint32_t n = 1; n <= 4; n++)
+        f->agents[n].broken = true;
+    steer(f, COMMAND_RETRY, NULL);
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_STOPPED);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 0);
+    end(f);
+}
+
+static void test_approval_behind_a_stage_is_asked_for_when_its_agents_are_gone(void)
+{
+    struct fleet *f = fleet_new(20, (const uint32_t[]){1, 0, 10, 0});
+    struct plan p = PLAN_DEFAULT;
+    p.count = 1;
+    p.stages[0] = (struct plan_stage){
+        .name = "staging", .selector = "env=staging", .after = {.approval = true}};
+    deploy(f, "1", &p);
+    seconds(f, 30);
+    CU_ASSERT_EQUAL(rollout_of(f)->step, ROLLOUT_CLOSING);
+    take_out(f, &f->agents[1]);
+    seconds(f, 30);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 0);
+    steer(f, COMMAND_APPROVE, "staging");
+    until_done(f, 60);
+    end(f);
+}
+
+/* It would block the others behind it for ever. */
+static void test_operator_goes_on_without_an_agent_that_comes_to_no_end(void)
+{
+    struct fleet *f = fleet_new(21, (const uint32_t[]){3, 0, 10, 0});
+    struct plan p = three_stages();
+    f->agents[2].busy_s = 1000000;
+    deploy(f, "1", &p);
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 0);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_APPROVE, "staging"), 0);
+    seconds(f, 10);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
     end(f);
 }
 
@@ -950,6 +1099,13 @@ static const struct suite_test tests[] = {
     TEST(test_waits_are_counted_from_the_last_success),
     TEST(test_new_version_supersedes_queues_or_is_refused),
     TEST(test_queued_version_follows_the_one_before),
+    TEST(test_restored_manager_goes_on_in_numbers_of_its_own),
+    TEST(test_share_of_nobody_lets_nobody_in_who_comes_later),
+    TEST(test_rollout_that_has_ended_leaves_its_place_to_another),
+    TEST(test_rollback_finds_the_stable_version_however_often_was_retried),
+    TEST(test_what_is_retried_while_a_stage_closes_is_waited_for),
+    TEST(test_approval_behind_a_stage_is_asked_for_when_its_agents_are_gone),
+    TEST(test_operator_goes_on_without_an_agent_that_comes_to_no_end),
     TEST(test_gate_of_a_large_stage_moves_no_faster_than_brokers_can_tell),
     TEST(test_random_rollouts_keep_the_rules_and_end),
 };
