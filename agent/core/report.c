@@ -47,7 +47,7 @@ static void judge(const struct agent *a, const struct agent_view *view, const st
     } else if (row && runs_as_before(row, target)) {
         e->state = STATE_READY;
     } else {
-        e->state = view_holds(view, r, target) ? STATE_PAUSED : STATE_PENDING;
+        e->state = view_holds(view, r) ? STATE_PAUSED : STATE_PENDING;
     }
     if (e->state == STATE_READY)
         e->cause = CAUSE_NONE;
@@ -57,7 +57,7 @@ static void judge(const struct agent *a, const struct agent_view *view, const st
 static bool record_exception(const struct agent *a, const struct agent_view *view,
                              const struct record *r, struct exception *e)
 {
-    struct target target = record_target(r, &a->id, a->number);
+    struct target target = view_target(a, view, r);
     const struct held *row = view_held(view, r->deployment);
     if (target.generation == 0)
         return false;
@@ -71,7 +71,7 @@ static bool record_exception(const struct agent *a, const struct agent_view *vie
 static bool is_gated(const struct record *r, const struct exception *e)
 {
     bool next = r->next.generation != 0 && e->generation == r->next.generation;
-    return next || !gate_is_open(&r->gate);
+    return next || r->flags & RECORD_ABORTED || !gate_is_open(&r->gate);
 }
 
 static bool removal_exception(const struct agent *a, const struct agent_view *view,

@@ -93,18 +93,26 @@ const struct record *view_record(const struct agent_view *view, uint32_t deploym
     return NULL;
 }
 
-/* What this agent should run of a deployment; generation 0: nothing. */
 struct target turn_target(const struct turn *t, uint32_t deployment)
 {
     const struct record *r = view_record(t->view, deployment);
-    return r ? record_target(r, &t->a->id, t->a->number) : (struct target){0};
+    return r ? view_target(t->a, t->view, r) : (struct target){0};
 }
 
-bool view_holds(const struct agent_view *view, const struct record *r, const struct target *target)
+struct target view_target(const struct agent *a, const struct agent_view *view,
+                          const struct record *r)
 {
-    bool next = r->next.generation != 0 && target->generation == r->next.generation;
-    return view->assignment->cordoned || r->flags & RECORD_PAUSED ||
-           (r->flags & RECORD_ABORTED && next);
+    struct target target = record_target(r, &a->id, a->number);
+    const struct held *row = view_held(view, r->deployment);
+    bool next = r->next.generation != 0 && target.generation == r->next.generation;
+    bool begun =
+        row && row->wanted.generation >= r->next.generation && row->phase != PHASE_DOWNLOADING;
+    return r->flags & RECORD_ABORTED && next && !begun ? r->stable : target;
+}
+
+bool view_holds(const struct agent_view *view, const struct record *r)
+{
+    return view->assignment->cordoned || r->flags & RECORD_PAUSED;
 }
 
 bool turn_leaves(const struct turn *t, uint32_t deployment)

@@ -28,8 +28,11 @@ void turn_tell(struct turn *t);
 
 /* What this agent should run of a deployment; generation 0: nothing, or nothing yet. */
 struct target turn_target(const struct turn *t, uint32_t deployment);
-/* Nothing of it is begun: an operator holds the record or the agent, or took the rollout back. */
-bool view_holds(const struct agent_view *view, const struct record *r, const struct target *target);
+/* The same of a record of the view's. Of a rollout that was aborted, who has begun goes on. */
+struct target view_target(const struct agent *a, const struct agent_view *view,
+                          const struct record *r);
+/* Nothing of it is begun: an operator holds the record or the agent. */
+bool view_holds(const struct agent_view *view, const struct record *r);
 /* True when the document has no place for it, now or later. */
 bool turn_leaves(const struct turn *t, uint32_t deployment);
 

@@ -84,7 +84,7 @@ static void change_row(struct turn *t, struct held *row, enum step step)
         assert(r);
         row->deployment = a->work;
         memcpy(row->name, r->name, sizeof row->name);
-        row->wanted = record_target(r, &a->id, a->number);
+        row->wanted = view_target(a, t->view, r);
         row->signer = t->view->document_signer;
         row->attempts = 0;
         row->cause = CAUSE_NONE;
@@ -322,12 +322,11 @@ static enum step need_to_leave(const struct turn *t, const struct held *row)
 
 /* The document asks for something newer. What may have moved `current` is taken back first: a half
  * applied version must not stay while the next one is fetched, or for as long as it is paused. */
-static enum step need_newer(const struct turn *t, const struct held *row, const struct record *r,
-                            const struct target *target)
+static enum step need_newer(const struct turn *t, const struct held *row, const struct record *r)
 {
     if (row && row->moved)
         return row->phase == PHASE_UNDOING ? STEP_SWITCH_BACK : STEP_UNDO;
-    if (view_holds(t->view, r, target) || name_is_shared(t, r->deployment, r->name, false))
+    if (view_holds(t->view, r) || name_is_shared(t, r->deployment, r->name, false))
         return STEP_NONE;
     return STEP_BEGIN;
 }
@@ -367,12 +366,12 @@ static enum step need(const struct turn *t, uint32_t deployment)
         return STEP_ADOPT;
     if (!row || row->wanted.generation < target.generation ||
         (!wants_the_same(t, row) && is_unbound(t, row)))
-        return need_newer(t, row, r, &target);
+        return need_newer(t, row, r);
     if (row->phase == PHASE_REMOVING)
         return STEP_BEGIN;
     bool withdrawn = row->wanted.generation > target.generation;
     if (row->phase == PHASE_DOWNLOADING)
-        return withdrawn || view_holds(t->view, r, &target) ? STEP_NONE : STEP_FETCH;
+        return withdrawn || view_holds(t->view, r) ? STEP_NONE : STEP_FETCH;
     if (go_on(row) == STEP_NONE && ((row->flags ^ r->flags) & RECORD_KEEP || is_unbound(t, row)))
         return STEP_NOTE;
     return go_on(row);

@@ -192,6 +192,9 @@ static bool judge(const struct manager *m, uint32_t number, const struct placeme
     if (picked && !gate_passes(&p->gate, hash, number))
         return false;
     bool next = p->next != 0 && gate_passes(&p->next_gate, hash, number);
+    /* An aborted one is begun nowhere: it says that it goes on with the one before. */
+    if (d->rollout.state == ROLLOUT_ABORTED && e && e->generation == p->generation)
+        next = false;
     *out = (struct agent_deployment){.deployment = p->deployment - 1,
                                      .wanted = next || !p->generation ? p->next : p->generation,
                                      .running = e ? e->running : 0,

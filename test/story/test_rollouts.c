@@ -224,6 +224,29 @@ static void test_agent_that_moves_to_a_later_stage_keeps_the_new_version(void)
     story_end(c.w);
 }
 
+/* The gate of staging is open, and the version behind it is begun nowhere any more. */
+static void test_device_that_joins_after_an_abort_runs_the_version_before(void)
+{
+    struct plan p = three_stages();
+    struct cast c = begin(&p, &good_v2);
+    deploy(c.w, "v2", NULL);
+    CU_ASSERT_TRUE(world_run_until(c.w, waits_for_prod, NULL, STORY_MS_MAX));
+    CU_ASSERT_EQUAL(steer(c.w, COMMAND_ABORT, NULL), 0);
+    struct device *late = world_agent(c.w, "env=staging");
+    CU_ASSERT_TRUE(story_rest(c.w));
+    CU_ASSERT_TRUE(world_runs(late, "app", "v1"));
+    CU_ASSERT_EQUAL(world_state(c.w, late, "app", NULL), STATE_READY);
+    CU_ASSERT_TRUE(world_runs(c.d[0], "app", "v2"));
+    CU_ASSERT_EQUAL(world_state(c.w, c.d[0], "app", NULL), STATE_READY);
+    CU_ASSERT_EQUAL(world_state(c.w, c.d[3], "app", NULL), STATE_READY);
+    CU_ASSERT_EQUAL(count_running(&c, "v2"), 3);
+    story_push(c.w, "app", "v3");
+    CU_ASSERT_EQUAL(deploy(c.w, "v3", &(struct plan){0}), 0);
+    CU_ASSERT_TRUE(story_rest(c.w));
+    CU_ASSERT_TRUE(world_runs(late, "app", "v3") && count_running(&c, "v3") == AGENTS);
+    story_end(c.w);
+}
+
 static void test_superseded_version_is_begun_nowhere_any_more(void)
 {
     struct plan p = three_stages();
@@ -279,6 +302,7 @@ static const struct suite_test tests[] = {
     TEST(test_rolling_back_on_the_way_brings_the_finished_ones_back),
     TEST(test_failure_rolls_everybody_back_when_the_plan_says_so),
     TEST(test_agent_that_moves_to_a_later_stage_keeps_the_new_version),
+    TEST(test_device_that_joins_after_an_abort_runs_the_version_before),
     TEST(test_superseded_version_is_begun_nowhere_any_more),
     TEST(test_manager_killed_at_any_point_goes_on_where_it_was),
 };
