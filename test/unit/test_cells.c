@@ -230,6 +230,18 @@ static void comes_in(struct bench *b, struct agent *a)
     CU_ASSERT_EQUAL(a->ups, ups + 1);
 }
 
+/* The manager is greeted a moment before its subscription holds: what is said in it is lost, so it
+ * is said again, as a heartbeat is. */
+static bool is_heard(struct bench *b, struct agent *a, const char *topic, unsigned before,
+                     uint64_t *again_ms)
+{
+    if (b->messages == before && clock_monotonic_ms() >= *again_ms) {
+        mqtt_publish(a->mqtt, topic, span_text("x"), 1, false);
+        *again_ms = clock_monotonic_ms() + 500;
+    }
+    return b->messages > before;
+}
+
 /* Both ways: what it says arrives, what is said to it, too. */
 static void talks(struct bench *b, struct agent *a)
 {
@@ -237,9 +249,9 @@ static void talks(struct bench *b, struct agent *a)
     struct topic head = topic_make(&(struct topic_name){.kind = TOPIC_AGENT_HEAD, .agent = a->id});
     unsigned before = b->messages, heard = a->messages;
     const char *topics[] = {head.text};
-    mqtt_publish(a->mqtt, up.text, span_text("x"), 1, false);
+    uint64_t again_ms = 0;
     mqtt_subscribe(a->mqtt, topics, 1, 1);
-    UNTIL(b->messages > before);
+    UNTIL(is_heard(b, a, up.text, before, &again_ms));
     cells_send(b->cells, 0, head.text, span_text("y"));
     UNTIL(a->messages > heard);
 }
