@@ -185,8 +185,7 @@ enum meta {
 #define AGENT_LEN (KEY_ID_LEN + 30)
 #define STATUS_LEN 34
 #define HISTORY_LEN 16    /* generation, bundle, since */
-#define PLACEMENT_LEN 48  /* deployment, generation, since, before, before_since, next, two gates  \
-                           */
+#define PLACEMENT_LEN 48  /* as get_placements reads them */
 #define ROLLOUT_FIELDS 13 /* as MessagePack: 12 numbers, and an array of two for each stage */
 #define ROLLOUT_BYTES_MAX ((ROLLOUT_FIELDS + 2 * STAGES_MAX + 1) * 9)
 #define HEIR_LEN (SECRET_KEY_LEN + 1) /* and `stolen` */
