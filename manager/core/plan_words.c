@@ -118,8 +118,7 @@ int plan_set(const struct plan_key *key, void *part, const char *text, struct er
     case PLAN_LIST:
         break;
     }
-    assert(!"a single value");
-    return ERR_USAGE;
+    return ERR_USAGE; /* no single value */
 }
 
 static int set_name(const struct plan_key *key, char *out, const char *text, struct errmsg *em)
@@ -248,7 +247,7 @@ void plan_get(const struct plan_key *key, const void *part, char out[static PLAN
     case PLAN_LIST:
         break;
     }
-    assert(!"a single value");
+    assert(key->form != PLAN_BOTH && key->form != PLAN_LIST); /* no single value */
 }
 
 bool plan_is_default(enum plan_part part, const struct plan_key *key, const void *value)

@@ -297,7 +297,7 @@ static void set_up_followed(unsigned last)
 {
     set_up();
     own[0] = ca;
-    for (uint8_t i = 1; i <= last; i++) {
+    for (unsigned i = 1; i <= last; i++) {
         own[i] = pki_entity(CERTIFICATE_AUTHORITY, NULL, (uint8_t)(20 + i), NULL);
         cross[i] = own[i];
         pki_issue(&cross[i], &own[i - 1]);
@@ -309,7 +309,8 @@ static void set_up_followed(unsigned last)
 static void put_chain(const struct pki_entity *const *authorities, size_t count)
 {
     const struct pki_entity *chain[2 + AUTHORITIES] = {&server};
-    memcpy(chain + 1, authorities, count * sizeof chain[0]);
+    for (size_t i = 0; i < count; i++)
+        chain[1 + i] = authorities[i];
     put_broker(&server, NULL);
     put_pem("server.pem", chain, 1 + count);
 }
