@@ -38,20 +38,21 @@ static bool value_of(const struct pick *p, const struct labels *labels, struct s
     return !p->by[0] || labels_get(labels, span_text(p->by), value);
 }
 
-static const struct pick_group *find_group(const struct picked *g, struct span value)
+static uint8_t find_group(const struct picked *g, const struct pick *p, const struct labels *labels,
+                          struct span *value)
 {
+    if (!value_of(p, labels, value))
+        return PICK_NO_GROUP;
     for (uint32_t i = 0; i < g->count; i++)
-        if (span_equal(span_text(g->groups[i].value), value))
-            return &g->groups[i];
-    return NULL;
+        if (span_equal(span_text(g->groups[i].value), *value))
+            return (uint8_t)i;
+    return PICK_NO_GROUP;
 }
 
 uint8_t pick_group(const struct deployment_row *d, const struct labels *labels)
 {
     struct span value;
-    const struct pick_group *group =
-        value_of(&d->pick, labels, &value) ? find_group(&d->picked, value) : NULL;
-    return group ? (uint8_t)(group - d->picked.groups) : PICK_NO_GROUP;
+    return find_group(&d->picked, &d->pick, labels, &value);
 }
 
 struct gate pick_gate(const struct deployment_row *d, const struct labels *labels)
@@ -66,13 +67,9 @@ struct gate pick_gate(const struct deployment_row *d, const struct labels *label
 static uint8_t group_of(struct picked *g, const struct pick *p, const struct labels *labels)
 {
     struct span value;
-    if (!value_of(p, labels, &value))
-        return PICK_NO_GROUP;
-    const struct pick_group *found = find_group(g, value);
-    if (found)
-        return (uint8_t)(found - g->groups);
-    if (g->count == GROUPS_MAX)
-        return PICK_NO_GROUP;
+    uint8_t found = find_group(g, p, labels, &value);
+    if (found != PICK_NO_GROUP || g->count == GROUPS_MAX || !value_of(p, labels, &value))
+        return found;
     struct pick_group *group = &g->groups[g->count];
     *group = (struct pick_group){0};
     memcpy(group->value, value.data, value.len);

@@ -364,18 +364,25 @@ static void note_success(struct tending *w)
     w->changed = true;
 }
 
+/* False: it was stopped, since too many of the stage have failed. */
+static bool look_at_stage(struct tending *w)
+{
+    count_stage(w);
+    note_success(w);
+    if (!failed_too_often(w))
+        return true;
+    stop(w);
+    return false;
+}
+
 static bool admit_some(struct tending *w)
 {
     w->flight = take_flight(w);
     if (!w->flight)
         return false;
     w->survey.in_flight = w->flight->in_flight;
-    count_stage(w);
-    note_success(w);
-    if (failed_too_often(w)) {
-        stop(w);
+    if (!look_at_stage(w))
         return true;
-    }
     if (is_done(w)) {
         enter_step(w->r, ROLLOUT_CLOSING, w->t->ev->now_s);
         end_flight(w->t->m, w->index);
@@ -394,12 +401,8 @@ static bool admit_some(struct tending *w)
 static bool leave_stage(struct tending *w)
 {
     struct rollout *r = w->r;
-    count_stage(w);
-    note_success(w);
-    if (failed_too_often(w)) {
-        stop(w);
+    if (!look_at_stage(w))
         return true;
-    }
     bool matters = w->count.members > 0 || w->stage->after.approval;
     if (matters && !is_past(w, &w->stage->after, r->success_s))
         return false;
