@@ -1,6 +1,6 @@
 #!/bin/sh
 # The table of parsers in SECURITY.md is whole: each fuzz target has a row and a corpus, and each row a target, limits
-# that are there, and a unit test.
+# that are there, and a unit test. And each route of the API has a seed.
 # shellcheck disable=SC2016 # backquotes that are text
 . "$(dirname "$0")/lib.sh"
 
@@ -29,4 +29,7 @@ for noun in $rows; do
         files '*.h' | each 50 grep -hE "define $limit( |$)" | grep -q . || complain "SECURITY.md: \`$noun\`: no $limit"
     done
 done
+sed -n 's/^ *{"\([A-Z]*\)", "\([^"]*\)", ROLE_.*/\1 \2/p' manager/api.c | while read -r method path; do
+    grep -qlaxF "$method $path" test/fuzz/corpus/api/* || echo "$method $path has no seed in test/fuzz/corpus/api"
+done | grep . && wrong=1
 exit $wrong
