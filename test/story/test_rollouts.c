@@ -1,3 +1,4 @@
+#include "test/plans.h"
 #include "test/story/story.h"
 
 /* Two agents for staging, one canary, three for prod. */
@@ -35,17 +36,7 @@ static int steer(struct world *w, enum command_type type, const char *stage)
 
 static struct plan three_stages(void)
 {
-    struct plan p = PLAN_DEFAULT;
-    p.count = 3;
-    p.reachable_within_s = 30;
-    p.stages[0] = (struct plan_stage){
-        .name = "staging", .selector = "env=staging", .concurrency = {50, true}};
-    p.stages[1] = (struct plan_stage){.name = "canary", .selector = "env=canary"};
-    p.stages[2] = (struct plan_stage){.name = "prod",
-                                      .selector = "env=prod",
-                                      .concurrency = {2, false},
-                                      .before = {.approval = true}};
-    return p;
+    return plan_three_stages(2);
 }
 
 /* Everybody runs v1, which came in stages; and v2 is as `next` says. */

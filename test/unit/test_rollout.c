@@ -5,6 +5,7 @@
  */
 #include "base/rng.h"
 #include "manager/core/state.h"
+#include "test/plans.h"
 #include "test/suite.h"
 
 #include <assert.h>
@@ -424,18 +425,7 @@ static void end(struct fleet *f)
 /* KubeFleet's: staging, canary, prod, and an approval before the last. */
 static struct plan three_stages(void)
 {
-    struct plan p = PLAN_DEFAULT;
-    p.count = 3;
-    p.reachable_within_s = 30;
-    p.stages[0] = (struct plan_stage){
-        .name = "staging", .selector = "env=staging", .concurrency = {50, true}};
-    p.stages[1] =
-        (struct plan_stage){.name = "canary", .selector = "env=canary", .concurrency = {1, false}};
-    p.stages[2] = (struct plan_stage){.name = "prod",
-                                      .selector = "env=prod",
-                                      .concurrency = {10, false},
-                                      .before = {.approval = true}};
-    return p;
+    return plan_three_stages(10);
 }
 
 static const uint32_t usual[COHORTS] = {4, 3, 20, 20};
