@@ -135,7 +135,8 @@ brokers_that_are_none()
     listener "$(repeat "HTTP/1.1 400 Bad Request " 20)"
     wrong_at_last 1 "not joined within 2 s: can't reach $(url_of "$port"): " join "$(url_of "$port")" "$token" 2
     port=$(free_port 127.0.0.1)
-    mosquitto -p "$port" >"$WORK/lonely.log" 2>&1 &
+    printf 'listener %s 127.0.0.1\nallow_anonymous true\n' "$port" >"$WORK/lonely.conf"
+    mosquitto -c "$WORK/lonely.conf" >"$WORK/lonely.log" 2>&1 &
     echo $! >"$WORK/lonely.pid"
     within 10 mosquitto_pub -p "$port" -t x -n || fail "no lonely broker"
     wrong_at_last 1 "not joined within 4 s: .*no answer from the manager" join "$(url_of "$port")" "$token" 4
