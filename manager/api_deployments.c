@@ -51,7 +51,7 @@ static bool read_deploy(struct request *r, struct deploy_request *q)
     const char *name = "", *bundle = "", *selector = "", *pick = "";
     const json_t *rollout = NULL;
     bool all = false, paused = false, keep = false, dry_run = false, confirm = false;
-    uint64_t priority = 0;
+    uint64_t priority = 0, history = 0;
     const struct field fields[] = {
         {.name = "name", .type = FIELD_TEXT, .required = true, .out.text = &name},
         {.name = "bundle", .type = FIELD_TEXT, .required = true, .out.text = &bundle},
@@ -61,6 +61,7 @@ static bool read_deploy(struct request *r, struct deploy_request *q)
         {.name = "priority", .type = FIELD_NUMBER, .max = UINT32_MAX, .out.number = &priority},
         {.name = "paused", .type = FIELD_FLAG, .out.flag = &paused},
         {.name = "keep", .type = FIELD_FLAG, .out.flag = &keep},
+        {.name = "history", .type = FIELD_NUMBER, .max = HISTORY_MAX, .out.number = &history},
         {.name = "rollout", .type = FIELD_JSON, .out.json = &rollout},
         {.name = "dry_run", .type = FIELD_FLAG, .out.flag = &dry_run},
         {.name = "confirm", .type = FIELD_FLAG, .out.flag = &confirm},
@@ -76,6 +77,7 @@ static bool read_deploy(struct request *r, struct deploy_request *q)
     c->deploy.all = all;
     c->deploy.priority = (uint32_t)priority;
     c->deploy.flags = (paused ? RECORD_PAUSED : 0u) | (keep ? RECORD_KEEP : 0u);
+    c->deploy.history = (uint32_t)history;
     c->deploy.pick = *pick ? &q->pick : NULL;
     c->deploy.plan = rollout ? &q->plan : NULL;
     c->deploy.dry_run = dry_run;

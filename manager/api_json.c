@@ -109,6 +109,7 @@ json_t *api_json_deployment(const struct daemon *daemon, uint32_t index,
     if (!full)
         return json;
     json_object_set_new(json, "generation", json_integer(manager_generation(m, index)));
+    json_object_set_new(json, "history_kept", json_integer(deployment_history_kept(d)));
     json_object_set_new(json, "created", api_json_time(d->created_s));
     json_object_set_new(json, "rollout", d->plan.count > 0 ? plan_to_json(&d->plan) : json_null());
     return json;

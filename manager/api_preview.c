@@ -73,6 +73,10 @@ static json_t *changes_json(const struct manager *m, const struct command *c,
     snprintf(number[0], sizeof number[0], "%u", d->priority);
     snprintf(number[1], sizeof number[1], "%u", c->deploy.priority);
     add_change(list, "priority", number[0], number[1]);
+    snprintf(number[0], sizeof number[0], "%u", deployment_history_kept(d));
+    snprintf(number[1], sizeof number[1], "%u",
+             c->deploy.history ? c->deploy.history : deployment_history_kept(d));
+    add_change(list, "history", number[0], number[1]);
     /* What is paused stays paused. */
     if (c->deploy.flags & RECORD_PAUSED && !(d->flags & RECORD_PAUSED))
         add_change(list, "paused", "false", "true");

@@ -67,8 +67,8 @@
     "CREATE TABLE bundle(n INTEGER PRIMARY KEY, digest BLOB, name TEXT, version TEXT,"             \
     " bytes INTEGER, files INTEGER, chunks INTEGER, created INTEGER, removed INTEGER);"            \
     "CREATE TABLE deployment(n INTEGER PRIMARY KEY, name TEXT, selector TEXT, flags INTEGER,"      \
-    " priority INTEGER, salt INTEGER, removed INTEGER, created INTEGER, history BLOB,"             \
-    " pick BLOB, plan BLOB, rollout BLOB);"                                                        \
+    " priority INTEGER, salt INTEGER, removed INTEGER, created INTEGER, kept INTEGER,"             \
+    " history BLOB, pick BLOB, plan BLOB, rollout BLOB);"                                          \
     "CREATE TABLE cohort(n INTEGER PRIMARY KEY, key BLOB, labels TEXT, epoch INTEGER,"             \
     " revision INTEGER, fingerprint BLOB, issued INTEGER, trust INTEGER, placements BLOB);"        \
     "CREATE TABLE agent(n INTEGER PRIMARY KEY, row BLOB);"                                         \
@@ -136,7 +136,7 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [PUT_BATCH] = "REPLACE INTO batch VALUES(?,?,?,?,?,?,?,?,?)",
     [REVOKE_BATCHES] = "UPDATE batch SET revoked=1 WHERE revoked=0",
     [PUT_BUNDLE] = "REPLACE INTO bundle VALUES(?,?,?,?,?,?,?,?,?)",
-    [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
+    [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [PUT_COHORT] = "REPLACE INTO cohort VALUES(?,?,?,?,?,?,?,?,?)",
     [PUT_AGENT] = "REPLACE INTO agent VALUES(?,?)",
     [PUT_NEWCOMER] = "REPLACE INTO newcomer VALUES(?,?,?)",
@@ -729,6 +729,7 @@ static int load_deployments(struct ledger *l, struct manager *m, struct errmsg *
         row.salt = get_int(&q, UINT64_MAX);
         row.removed = get_int(&q, 1);
         row.created_s = get_int(&q, UINT64_MAX);
+        row.history_kept = (uint32_t)get_int(&q, HISTORY_MAX);
         get_history(&q, &row);
         q.odd |= pick_read(get_blob(&q, PICK_BYTES_MAX), &row.pick, &row.picked) < 0;
         q.odd |= plan_read(get_blob(&q, PLAN_BYTES_MAX), &row.plan) < 0;
@@ -1242,6 +1243,7 @@ int ledger_deployment(struct ledger *l, uint32_t index, const struct deployment_
     put_int(&q, row->salt);
     put_int(&q, row->removed);
     put_int(&q, row->created_s);
+    put_int(&q, row->history_kept);
     put_blob(&q, span_of(packed, (size_t)row->history_count * HISTORY_LEN));
     put_blob(&q, span_buffer(&pick));
     put_blob(&q, span_buffer(&plan));

@@ -5,6 +5,7 @@
 #include "manager/cli/preview.h"
 #include "manager/cli/verbs.h"
 #include "manager/common/plan_json.h"
+#include "manager/core/manager.h"
 
 #include <inttypes.h>
 #include <unistd.h>
@@ -45,6 +46,12 @@ static const struct flag deploy_flags[] = {
      .max = PRIORITY_MAX,
      .help = "higher ones are applied first"},
     {.name = "paused", .kind = FLAG_SWITCH, .help = "decide now, apply when resumed"},
+    {.name = "history",
+     .value = "N",
+     .kind = FLAG_NUMBER,
+     .min = 1,
+     .max = HISTORY_MAX,
+     .help = "remember so many versions (10)"},
     {.name = "keep",
      .kind = FLAG_SWITCH,
      .help = "agents that leave the deployment keep what it runs"},
@@ -78,6 +85,7 @@ const struct verb deploy_verbs[2] = {
             "  priority: 0\n"
             "  paused: false\n"
             "  keep: false\n"
+            "  history: 10                    # versions that it can go back to, this one counted\n"
             "  rollout:                       # none: the stages stay as they are\n"
             "    max_failed: 10%              # of a stage, or a number; more stop it (0)\n"
             "    on_failure: pause            # or abort, rollback\n"
@@ -152,6 +160,7 @@ static int from_flags(struct cli *cli, struct deployment_file *d)
     if (rv < 0)
         return rv;
     d->priority = (uint32_t)args_number(a, "priority");
+    d->history = args_has(a, "history") ? (uint32_t)args_number(a, "history") : 0;
     d->paused = args_has(a, "paused");
     d->keep = args_has(a, "keep");
     return 0;
@@ -198,7 +207,7 @@ static int read_pick(struct cli *cli, struct deployment_file *d)
 static int from_file(struct cli *cli, struct deployment_file *d)
 {
     static const char *const flags[] = {"select",   "all",    "pick", "as",
-                                        "priority", "paused", "keep"};
+                                        "priority", "paused", "keep", "history"};
     const char *path = cli_word(cli, 0);
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         if (args_has(&cli->args, flags[i]))
@@ -249,6 +258,8 @@ static json_t *body_of(const struct deployment_file *d)
                              (int)d->priority, "paused", (int)d->paused, "keep", (int)d->keep);
     if (body && d->pick[0])
         json_object_set_new(body, "pick", json_string(d->pick));
+    if (body && d->history)
+        json_object_set_new(body, "history", json_integer(d->history));
     if (body && d->planned)
         json_object_set_new(body, "rollout", plan_to_json(&d->plan));
     return body;

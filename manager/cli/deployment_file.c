@@ -1,6 +1,7 @@
 #include "manager/cli/deployment_file.h"
 
 #include "manager/cli/plan_file.h"
+#include "manager/core/manager.h"
 
 #include <stdio.h>
 
@@ -21,20 +22,24 @@ static int add_selector(struct yaml_reading *r, const yaml_node_t *key, const ya
 static reader read_all;
 static reader read_pick;
 static reader read_priority;
+static int read_number(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value,
+                       unsigned long min, unsigned long max, uint32_t *out);
+static reader read_history;
 static reader read_paused;
 static reader read_keep;
 static reader read_rollout;
 
 static const struct yaml_shape file_shape = {
     .what = "a deployment",
-    .count = 7,
+    .count = 8,
     .keys = {{"deployment", true},
              {"bundle", true},
              {"placement", false},
              {"priority", false},
              {"paused", false},
              {"keep", false},
-             {"rollout", false}},
+             {"rollout", false},
+             {"history", false}},
     .read = read_file_key,
 };
 
@@ -82,7 +87,7 @@ static int read_file_key(struct yaml_reading *r, void *context, size_t index,
                          const yaml_node_t *key, const yaml_node_t *value)
 {
     static reader *const readers[] = {read_deployment, read_bundle, read_placement, read_priority,
-                                      read_paused,     read_keep,   read_rollout};
+                                      read_paused,     read_keep,   read_rollout,   read_history};
     (void)context;
     return readers[index](r, key, value);
 }
@@ -247,20 +252,32 @@ static int read_pick_key(struct yaml_reading *r, void *context, size_t index,
 static int read_priority(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
 {
     struct deployment_file *d = r->into;
-    const char *text = "";
+    return read_number(r, key, value, 0, PRIORITY_MAX, &d->priority);
+}
+
+static int read_history(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
+{
+    struct deployment_file *d = r->into;
+    return read_number(r, key, value, 1, HISTORY_MAX, &d->history);
+}
+
+static int read_number(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value,
+                       unsigned long min, unsigned long max, uint32_t *out)
+{
+    const char *text = "", *name = yaml_scalar(key);
     unsigned long n = 0;
     int rv = yaml_text(r, key, value, false, &text);
     if (rv < 0)
         return rv;
-    for (const char *p = text; *p; p++) {
+    for (const char *p = text; *p && n <= max; p++) {
         if (*p < '0' || *p > '9')
-            return yaml_refuse(r, value->start_mark, "priority: \"%.*s\" is not a whole number",
+            return yaml_refuse(r, value->start_mark, "%s: \"%.*s\" is not a whole number", name,
                                YAML_VALUE_SHOWN, text);
         n = 10 * n + (unsigned long)(*p - '0');
-        if (n > PRIORITY_MAX)
-            return yaml_refuse(r, value->start_mark, "priority: is from 0 to %d", PRIORITY_MAX);
     }
-    d->priority = (uint32_t)n;
+    if (n < min || n > max)
+        return yaml_refuse(r, value->start_mark, "%s: is from %lu to %lu", name, min, max);
+    *out = (uint32_t)n;
     return 0;
 }
 

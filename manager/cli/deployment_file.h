@@ -24,6 +24,7 @@ struct deployment_file {
     char select[SELECTOR_TEXT_MAX + 1]; /* "" with `all` */
     char pick[PICK_TEXT_MAX];           /* ""; as it is */
     uint32_t priority;
+    uint32_t history; /* versions to remember; 0: as it is */
     bool paused;
     bool keep;
     bool planned;     /* it says how: otherwise the deployment's plan stays as it is */

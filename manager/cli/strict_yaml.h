@@ -12,7 +12,7 @@
 #include <yaml.h>
 
 /* Keys in one mapping. */
-#define YAML_KEYS_MAX 8
+#define YAML_KEYS_MAX 16
 /* How much of a bad value a sentence shows. */
 #define YAML_VALUE_SHOWN 60
 

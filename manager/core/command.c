@@ -212,6 +212,13 @@ static int64_t next_generation(struct turn *t, uint32_t deployment)
     return generation;
 }
 
+static void trim_history(struct deployment_row *d)
+{
+    uint32_t kept = deployment_history_kept(d);
+    if (d->history_count > kept)
+        d->history_count = kept;
+}
+
 int command_push_generation(struct turn *t, uint32_t deployment, uint32_t bundle)
 {
     struct deployment_row *d = &t->m->deployments[deployment];
@@ -223,6 +230,7 @@ int command_push_generation(struct turn *t, uint32_t deployment, uint32_t bundle
         .generation = (uint32_t)generation, .bundle = bundle, .since_s = t->ev->now_s};
     if (d->history_count < HISTORY_MAX)
         d->history_count++;
+    trim_history(d);
     return 0;
 }
 
@@ -250,6 +258,9 @@ static int check_deploy(struct turn *t)
                       c->deploy.name);
     if (selector.count > 0 && c->deploy.all)
         return REFUSE(t, ERR_USAGE, "--all and a selector exclude each other");
+    if (c->deploy.history > HISTORY_MAX)
+        return REFUSE(t, ERR_USAGE, "a history of %u versions: between 1 and %d are remembered",
+                      c->deploy.history, HISTORY_MAX);
     struct plan plan = c->deploy.plan ? *c->deploy.plan : PLAN_DEFAULT;
     rv = plan_complete(&plan, &t->out->error);
     if (rv == 0 && c->deploy.pick)
@@ -333,6 +344,7 @@ static void deploy_new(struct turn *t, uint32_t bundle)
         .priority = c->deploy.priority,
         .salt = c->deploy.salt,
         .created_s = t->ev->now_s,
+        .history_kept = c->deploy.history,
     };
     memcpy(d->name, c->deploy.name, strlen(c->deploy.name));
     memcpy(d->selector, c->deploy.selector, strlen(c->deploy.selector));
@@ -353,6 +365,7 @@ struct change {
     bool planned;
     bool picked;
     bool flagged; /* the flags, or the priority */
+    bool aged;    /* how much of the past is remembered: no agent sees it */
     uint32_t flags;
 };
 
@@ -367,6 +380,7 @@ static struct change compare(struct turn *t, const struct deployment_row *d, uin
         .planned = c->deploy.plan && !same_plan(t, &d->plan, c->deploy.plan),
         .picked = c->deploy.pick && !same_pick(&d->pick, c->deploy.pick),
         .flagged = d->flags != flags || d->priority != c->deploy.priority,
+        .aged = c->deploy.history && deployment_history_kept(d) != c->deploy.history,
         .flags = flags,
     };
 }
@@ -385,7 +399,7 @@ static bool may_overtake(struct turn *t, struct deployment_row *d, const struct 
     }
     if (d->plan.overlap == OVERLAP_SUPERSEDE || t->ev->command->deploy.dry_run)
         return true;
-    if (change->moved || change->planned || change->picked || change->flagged) {
+    if (change->moved || change->planned || change->picked || change->flagged || change->aged) {
         REFUSE(
             t, ERR_BUSY,
             "the rollout of %s is in stage %s: what waits for its end is a version only; say the "
@@ -438,12 +452,16 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle)
     struct deployment_row *d = &m->deployments[index];
     struct change change = compare(t, d, bundle);
     t->out->index = index;
-    if (!change.moved && !change.renewed && !change.planned && !change.picked && !change.flagged) {
+    if (!change.moved && !change.renewed && !change.planned && !change.picked && !change.flagged &&
+        !change.aged) {
         t->out->rv = 1;
         return;
     }
     if (!may_change(t, index, &change, bundle) || c->deploy.dry_run)
         return;
+    if (change.aged)
+        d->history_kept = c->deploy.history;
+    trim_history(d);
     set_plan(t, d);
     /* The version that everybody has went by another plan, or none. */
     if (change.planned && !deployment_rolls(d))

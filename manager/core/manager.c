@@ -98,6 +98,7 @@ int manager_load_deployment(struct manager *m, const struct deployment_row *row)
     if (m->deployment_count == m->options.limits.deployments)
         return ERR_RANGE;
     if (row->history_count == 0 || row->history_count > HISTORY_MAX ||
+        row->history_kept > HISTORY_MAX ||
         selector_parse(&selector, span_text(row->selector), NULL) < 0 ||
         pick_check(&row->pick, NULL) < 0 || plan_complete(&plan, NULL) < 0 ||
         plan.count != row->plan.count || !is_sound(m, row))

@@ -24,8 +24,10 @@
 #define MANAGER_COHORTS_PER_STEP 8
 /* Scratch memory that one step needs at most: a document, as values and as bytes. */
 #define MANAGER_SCRATCH_MAX (256 * 1024)
-/* Versions of a deployment that are remembered for rolling back. */
-#define HISTORY_MAX 10
+/* Versions of a deployment that are remembered for rolling back, the newest one among them: at
+ * most, and where nothing else is said. */
+#define HISTORY_MAX 50
+#define HISTORY_DEFAULT 10
 /* Tokens of all batches together; each takes two bytes. */
 #define TOKENS_MAX (16u << 20)
 /* Uses of one token. */
@@ -254,6 +256,7 @@ struct deployment_row {
     uint64_t salt;
     bool removed;
     uint64_t created_s;
+    uint32_t history_kept; /* so many versions are remembered; 0: HISTORY_DEFAULT */
     uint32_t history_count;
     struct generation_row history[HISTORY_MAX]; /* newest first: [0] is what is asked for */
     struct pick pick;
@@ -261,6 +264,11 @@ struct deployment_row {
     struct plan plan;
     struct rollout rollout;
 };
+
+static inline uint32_t deployment_history_kept(const struct deployment_row *d)
+{
+    return d->history_kept ? d->history_kept : HISTORY_DEFAULT;
+}
 
 /* True while some agents may run the generation before the newest. */
 static inline bool deployment_rolls(const struct deployment_row *d)
@@ -373,6 +381,7 @@ struct command {
             bool confirmed;          /* see confirm_percent */
             bool dry_run;            /* only say what would come of it: manager_preview */
             const struct pick *pick; /* NULL: as it is; all, when the deployment is new */
+            uint32_t history;        /* versions to remember; 0: as it is */
         } deploy;
         struct {
             const char *name;

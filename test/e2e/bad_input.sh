@@ -362,6 +362,8 @@ files()
     yaml 3:1 "exclude each other" "${head}placement: {all: true, select: a=b}\n"
     yaml 3:11 "whole number" "${head}priority: high\n"
     yaml 3:11 "from 0 to" "${head}priority: 99999999999\n"
+    yaml 3:10 "from 1 to 50" "${head}history: 0\n"
+    yaml 3:10 "whole number" "${head}history: ten\n"
     yaml 3:11 "single value" "${head}priority: {a: 1}\n"
     yaml 3:10 '"stages" is missing' "${head}rollout: {}\n"
     yaml 3:11 'did you mean "max_failed"' "${head}rollout: {max_fail: 1, stages: []}\n"

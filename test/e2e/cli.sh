@@ -260,6 +260,9 @@ test_files()
     json '.version == "2" and .select == "env=prod" and [.history[].version] == ["2", "1"]'
     write_file 'deployment: app' 'bundle: app@1' 'placement:' '  select: "env in (prod, test)"'
     expect 0 deploy "$WORK/app.yaml" --json && json '.version == "1" and .changed'
+    write_file 'deployment: app' 'bundle: app@1' 'history: 2'
+    expect 0 deploy "$WORK/app.yaml" && expect 0 deployment show app --json
+    json '.history_kept == 2 and [.history[].version] == ["1", "2"]'
     write_file 'deployment: fresh' 'bundle: app@2'
     expect 2 deploy "$WORK/app.yaml" && complains "deployment fresh is new"
     write_file 'deployment: app' 'bundle: app@2' 'placment: {all: true}'

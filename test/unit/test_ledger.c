@@ -87,6 +87,7 @@ static struct deployment_row sample_deployment(void)
     d.priority = 9;
     d.salt = UINT64_MAX - 1;
     d.created_s = 3000;
+    d.history_kept = 33;
     d.history_count = 2;
     d.history[0] = (struct generation_row){.generation = 2, .bundle = 0, .since_s = 4000};
     d.history[1] = (struct generation_row){.generation = 1, .since_s = 1};

@@ -491,9 +491,43 @@ static void test_rollback_walks_the_history(void)
             "web has no version 9 in its history: see `dunlin deployment show web`");
     for (int i = 0; i < 20; i++)
         CU_ASSERT_EQUAL(deploy(b, "web", i % 2 ? "1" : "2", ""), 0);
-    CU_ASSERT_EQUAL(manager_deployment(b->m, 0)->history_count, HISTORY_MAX);
+    CU_ASSERT_EQUAL(manager_deployment(b->m, 0)->history_count, HISTORY_DEFAULT);
     CU_ASSERT_EQUAL(manager_deployment(b->m, 0)->history[0].generation, 25);
     CU_ASSERT_STRING_EQUAL(manager_generation_version(b->m, 0, 1), "");
+    bench_free(b);
+}
+
+static int keep_history(struct bench *b, const char *version, uint32_t history)
+{
+    struct command c = {.type = COMMAND_DEPLOY};
+    c.deploy.name = "web";
+    c.deploy.bundle = "app";
+    c.deploy.version = version;
+    c.deploy.selector = "";
+    c.deploy.all = true;
+    c.deploy.history = history;
+    return run(b, &c);
+}
+
+static void test_history_is_as_long_as_the_deployment_says(void)
+{
+    struct bench *b = bench_new();
+    push(b, "app", "1", 1);
+    push(b, "app", "2", 2);
+    CU_ASSERT_EQUAL(keep_history(b, "1", HISTORY_MAX + 1), ERR_USAGE);
+    CU_ASSERT_EQUAL(keep_history(b, "1", HISTORY_MAX), 0);
+    for (int i = 0; i < 2 * HISTORY_MAX; i++)
+        CU_ASSERT_EQUAL(keep_history(b, i % 2 ? "1" : "2", 0), 0);
+    CU_ASSERT_EQUAL(manager_deployment(b->m, 0)->history_count, HISTORY_MAX);
+    CU_ASSERT_EQUAL(keep_history(b, "1", HISTORY_MAX), 1);
+    CU_ASSERT_EQUAL(keep_history(b, "1", 2), 0);
+    CU_ASSERT_EQUAL(manager_deployment(b->m, 0)->history_count, 2);
+    CU_ASSERT_EQUAL(manager_generation(b->m, 0), 2 * HISTORY_MAX + 1); /* no agent sees it */
+    CU_ASSERT_EQUAL(keep_history(b, "1", 1), 0);
+    struct command c = name_command(COMMAND_ROLLBACK, "web", NULL);
+    refused(b, &c, ERR_NOT_FOUND, "web has no earlier version to go back to");
+    CU_ASSERT_EQUAL(keep_history(b, "2", 0), 0);
+    CU_ASSERT_EQUAL(manager_deployment(b->m, 0)->history_count, 1);
     bench_free(b);
 }
 
@@ -803,6 +837,7 @@ static const struct suite_test tests[] = {
     TEST(test_unknown_deployments_are_named),
     TEST(test_same_words_again_change_nothing),
     TEST(test_rollback_walks_the_history),
+    TEST(test_history_is_as_long_as_the_deployment_says),
     TEST(test_name_of_a_removed_deployment_is_free_and_its_number_is_not),
     TEST(test_agents_take_only_so_many_deployments),
     TEST(test_label_set_without_agents_is_never_full),
