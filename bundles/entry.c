@@ -22,7 +22,7 @@ int entry_write(const struct entry *e, struct buffer *out)
     wire_put_u64(&w, e->type);
     wire_put_text(&w, span_text(e->path));
     wire_put_u64(&w, e->mode);
-    if (e->type == ENTRY_FILE)
+    if (e->type == ENTRY_FILE || e->type == ENTRY_TEMPLATE)
         wire_put_u64(&w, e->size);
     if (e->type == ENTRY_LINK)
         wire_put_text(&w, span_text(e->target));
@@ -41,7 +41,7 @@ int entry_read(struct span header, struct entry *e)
     *e = (struct entry){0};
     struct wire_reader r = wire_reader_on(header);
     uint32_t count = wire_get_array(&r, 3, 4);
-    e->type = (enum entry_type)wire_get_u64(&r, ENTRY_LINK);
+    e->type = (enum entry_type)wire_get_u64(&r, ENTRY_TEMPLATE);
     wire_get_text_into(&r, e->path, sizeof e->path);
     e->mode = (uint32_t)wire_get_u64(&r, MODE_MAX);
     if (count != (e->type == ENTRY_FOLDER ? 3 : 4))
@@ -105,7 +105,7 @@ int entry_path_compare(const char *a, const char *b)
     return (x > y) - (x < y);
 }
 
-/* What a file or a link has beyond path and mode. */
+/* What a file, a template or a link has beyond path and mode. */
 static void get_tail(struct wire_reader *r, struct entry *e)
 {
     switch (e->type) {
@@ -113,6 +113,9 @@ static void get_tail(struct wire_reader *r, struct entry *e)
         break;
     case ENTRY_FILE:
         e->size = wire_get_u64(r, BUNDLE_BYTES_MAX);
+        break;
+    case ENTRY_TEMPLATE:
+        e->size = wire_get_u64(r, TEMPLATE_BYTES_MAX);
         break;
     case ENTRY_LINK:
         wire_get_text_into(r, e->target, sizeof e->target);
@@ -127,7 +130,7 @@ static bool mode_fits(const struct entry *e)
 {
     if (e->type == ENTRY_FOLDER)
         return (e->mode & ENTRY_FOLDER_MODE) == ENTRY_FOLDER_MODE;
-    return e->type == ENTRY_FILE || e->mode == ENTRY_LINK_MODE;
+    return e->type != ENTRY_LINK || e->mode == ENTRY_LINK_MODE;
 }
 
 /* Neither empty nor too long, and without control characters. */

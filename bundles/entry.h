@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "base/span.h"
+#include "bundles/template.h"
 
 #define ENTRY_PATH_MAX 1023
 #define ENTRY_DEPTH_MAX 32
@@ -20,7 +21,8 @@
 /* A 2-byte little-endian length, then the MessagePack header of at most this many bytes. */
 #define ENTRY_HEADER_MAX 2200
 
-enum entry_type { ENTRY_FOLDER = 1, ENTRY_FILE = 2, ENTRY_LINK = 3 };
+/* A template is a file in whose content ${name} stands for a value (bundles/template.h). */
+enum entry_type { ENTRY_FOLDER = 1, ENTRY_FILE = 2, ENTRY_LINK = 3, ENTRY_TEMPLATE = 4 };
 
 struct entry {
     enum entry_type type;

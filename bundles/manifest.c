@@ -5,7 +5,7 @@
 #include "sync/wire.h"
 
 /* Elements of the body, and how many a newer version may have added at its end. */
-#define BODY_COUNT 10
+#define BODY_COUNT 11
 #define BODY_COUNT_MAX 32
 
 static const char *const kind_names[BUNDLE_KIND_COUNT] = {
@@ -43,6 +43,7 @@ int manifest_write(const struct manifest *m, struct buffer *out)
     wire_put_u64(&w, m->files);
     wire_put_u64(&w, m->chunks);
     wire_put_bytes(&w, span_buffer(&index));
+    needs_put(&w, &m->needs);
     return w.error;
 }
 
@@ -61,6 +62,7 @@ int manifest_read(struct span body, struct manifest *m)
     m->files = (uint32_t)wire_get_u64(&r, BUNDLE_FILES_MAX);
     m->chunks = (uint32_t)wire_get_u64(&r, (uint64_t)MANIFEST_INDEX_MAX * INDEX_REFS_MAX);
     get_index(&r, m);
+    needs_get(&r, &m->needs);
     wire_skip(&r, count > BODY_COUNT ? count - BODY_COUNT : 0);
     int rv = wire_done(&r);
     return rv < 0 ? rv : in_range(m);
@@ -125,4 +127,49 @@ static void get_index(struct wire_reader *r, struct manifest *m)
     for (uint32_t i = 0; i < m->index_count; i++)
         if (index_get(refs, i, &m->index[i]) < 0)
             wire_fail(r, ERR_RANGE);
+}
+
+/* ---- what it needs ---- */
+
+int needs_add(struct needs *n, const char *name, bool in_template)
+{
+    if (!variable_name_valid(span_text(name)))
+        return ERR_FORMAT;
+    uint32_t at = 0;
+    while (at < n->count && strcmp(n->list[at].name, name) < 0)
+        at++;
+    if (at < n->count && strcmp(n->list[at].name, name) == 0) {
+        n->list[at].in_template |= in_template;
+        return 0;
+    }
+    if (n->count == VARIABLES_NEEDED_MAX)
+        return ERR_RANGE;
+    memmove(&n->list[at + 1], &n->list[at], (n->count++ - at) * sizeof n->list[0]);
+    n->list[at] = (struct need){.in_template = in_template};
+    memcpy(n->list[at].name, name, strlen(name));
+    return 0;
+}
+
+void needs_put(struct wire_writer *w, const struct needs *n)
+{
+    wire_put_array(w, n->count);
+    for (uint32_t i = 0; i < n->count; i++) {
+        wire_put_array(w, 2);
+        wire_put_text(w, span_text(n->list[i].name));
+        wire_put_bool(w, n->list[i].in_template);
+    }
+}
+
+void needs_get(struct wire_reader *r, struct needs *n)
+{
+    *n = (struct needs){.count = wire_get_array(r, 0, VARIABLES_NEEDED_MAX)};
+    for (uint32_t i = 0; i < n->count && !r->error; i++) {
+        struct need *need = &n->list[i];
+        wire_get_array(r, 2, 2);
+        wire_get_text_into(r, need->name, sizeof need->name);
+        need->in_template = wire_get_bool(r);
+        if (!variable_name_valid(span_text(need->name)) ||
+            (i > 0 && strcmp(n->list[i - 1].name, need->name) >= 0))
+            wire_fail(r, ERR_FORMAT);
+    }
 }

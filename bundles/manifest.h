@@ -6,6 +6,7 @@
 #define DUNLIN_BUNDLES_MANIFEST_H
 
 #include "sync/trust.h"
+#include "sync/variables.h"
 
 /* Index chunks that a manifest can name. One has 250 references on average, and a reference stands
  * for 73 KiB: enough for about 18 GiB of content. */
@@ -29,6 +30,27 @@ struct chunk_ref {
     uint32_t len; /* plain bytes, 1 to CHUNK_MAX */
 };
 
+/* A variable without which the bundle is not deployed. */
+struct need {
+    char name[VARIABLE_NAME_MAX + 1];
+    bool in_template; /* so its value will stand in a file */
+};
+
+/* By strictly rising name. All-zero: none. */
+struct needs {
+    uint32_t count;
+    struct need list[VARIABLES_NEEDED_MAX];
+};
+
+/* Adds one, or what is new about it. ERR_RANGE when there are too many, ERR_FORMAT for a name that
+ * is none. */
+int needs_add(struct needs *n, const char *name, bool in_template);
+/* As an element of a message. */
+struct wire_writer;
+struct wire_reader;
+void needs_put(struct wire_writer *w, const struct needs *n);
+void needs_get(struct wire_reader *r, struct needs *n);
+
 struct manifest {
     char name[NAME_MAX_LEN + 1];
     char version[NAME_MAX_LEN + 1];
@@ -41,6 +63,7 @@ struct manifest {
     uint32_t chunks;            /* references in the index */
     uint32_t index_count;
     struct chunk_ref index[MANIFEST_INDEX_MAX]; /* the chunks that hold the index */
+    struct needs needs;
 };
 
 /* Appends the unsigned body. ERR_FORMAT or ERR_RANGE for what the reader would refuse: times are 1

@@ -34,6 +34,8 @@ struct packer {
     struct folder stack[ENTRY_DEPTH_MAX + 1];
     size_t depth;
     struct entry entry;
+    struct template template;
+    uint64_t templates_found;          /* a bit for each */
     struct buffer chunk, index, frame; /* on the memory below */
     uint8_t chunk_memory[CHUNK_MAX];
     uint8_t index_memory[INDEX_CHUNK_MAX];
@@ -55,7 +57,11 @@ static int set_path(struct packer *p, const struct folder *f, const char *name);
 static int pack_folder(struct packer *p, int parent, const char *name);
 static int pack_file(struct packer *p, int parent, const char *name);
 static int pack_open_file(struct packer *p, int fd);
+static bool is_template(struct packer *p);
 static int pack_content(struct packer *p, int fd, uint64_t size);
+static int scan(struct packer *p, struct span piece, bool last);
+static int pass_text(void *context, struct span text, struct errmsg *em);
+static int note_need(void *context, const char *name, struct errmsg *em);
 static int pack_link(struct packer *p, int parent, const char *name);
 static int add_entry(struct packer *p);
 static int add_bytes(struct packer *p, struct span bytes);
@@ -63,6 +69,7 @@ static int end_chunk(struct packer *p);
 static int end_index(struct packer *p);
 static int put(struct packer *p, struct span plain, struct chunk_ref *ref);
 static int finish(struct packer *p);
+static int check_templates(struct packer *p);
 static int refuse(struct packer *p, int rv, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 static void show(const char *text, char out[static PATH_SHOWN + 1]);
@@ -282,9 +289,11 @@ static int pack_open_file(struct packer *p, int fd)
     uint64_t size = (uint64_t)before.st_size;
     if (size > BUNDLE_BYTES_MAX - p->m->bytes)
         return refuse(p, ERR_RANGE, "is more than fits into a bundle");
-    p->entry.type = ENTRY_FILE;
+    p->entry.type = is_template(p) ? ENTRY_TEMPLATE : ENTRY_FILE;
     p->entry.mode = before.st_mode & 0777;
     p->entry.size = size;
+    if (p->entry.type == ENTRY_TEMPLATE && size > TEMPLATE_BYTES_MAX)
+        return refuse(p, ERR_RANGE, "a template has at most %u bytes", TEMPLATE_BYTES_MAX);
     int rv = add_entry(p);
     if (rv == 0)
         rv = pack_content(p, fd, size);
@@ -296,8 +305,20 @@ static int pack_open_file(struct packer *p, int fd)
     return 0;
 }
 
+static bool is_template(struct packer *p)
+{
+    for (size_t i = 0; i < p->sink->template_count; i++)
+        if (strcmp(p->sink->templates[i], p->entry.path) == 0) {
+            p->templates_found |= 1ull << i;
+            p->template = (struct template){0};
+            return true;
+        }
+    return false;
+}
+
 static int pack_content(struct packer *p, int fd, uint64_t size)
 {
+    bool template = p->entry.type == ENTRY_TEMPLATE;
     while (size > 0) {
         ssize_t n = read(fd, p->piece, size < PIECE_MAX ? (size_t)size : PIECE_MAX);
         if (n < 0 && errno == EINTR)
@@ -306,12 +327,43 @@ static int pack_content(struct packer *p, int fd, uint64_t size)
             return refuse(p, ERR_IO, "can't be read: %s", strerror(errno));
         if (n == 0)
             return refuse(p, ERR_REFUSED, "changed while it was read; try again");
-        int rv = add_bytes(p, span_of(p->piece, (size_t)n));
+        struct span piece = span_of(p->piece, (size_t)n);
+        size -= (uint64_t)n;
+        int rv = template ? scan(p, piece, size == 0) : 0;
+        if (rv == 0)
+            rv = add_bytes(p, piece);
         if (rv < 0)
             return rv;
-        size -= (uint64_t)n;
     }
     return 0;
+}
+
+/* What a device could not fill in is refused here. */
+static int scan(struct packer *p, struct span piece, bool last)
+{
+    const struct template_sink sink = {.context = p, .text = pass_text, .variable = note_need};
+    struct errmsg why = {0};
+    int rv = template_add(&p->template, piece, &sink, &why);
+    if (rv == 0 && last)
+        rv = template_end(&p->template, &sink, &why);
+    return rv < 0 ? refuse(p, rv, "%s", why.text) : 0;
+}
+
+static int pass_text(void *context, struct span text, struct errmsg *em)
+{
+    (void)context;
+    (void)text;
+    (void)em;
+    return 0;
+}
+
+static int note_need(void *context, const char *name, struct errmsg *em)
+{
+    struct packer *p = context;
+    int rv = needs_add(&p->m->needs, name, true);
+    return rv < 0 ? errmsg_set(em, rv, "${%s}: a bundle needs at most %d variables", name,
+                               VARIABLES_NEEDED_MAX)
+                  : 0;
 }
 
 static int pack_link(struct packer *p, int parent, const char *name)
@@ -408,10 +460,22 @@ static int finish(struct packer *p)
     p->entry.path[0] = 0;
     if (p->m->files == 0)
         return refuse(p, ERR_REFUSED, "is empty; a bundle needs at least one file");
-    int rv = p->chunk.len > 0 ? end_chunk(p) : 0;
+    int rv = check_templates(p);
+    if (rv == 0 && p->chunk.len > 0)
+        rv = end_chunk(p);
     if (rv == 0 && p->index.len > 0)
         rv = end_index(p);
     return rv;
+}
+
+/* A path that was mistyped must not become a file that is never filled in. */
+static int check_templates(struct packer *p)
+{
+    for (size_t i = 0; i < p->sink->template_count; i++)
+        if (!(p->templates_found >> i & 1))
+            return refuse(p, ERR_NOT_FOUND, "has no file %.*s, which is said to be a template",
+                          PATH_SHOWN, p->sink->templates[i]);
+    return 0;
 }
 
 /* Writes the sentence behind the path of the entry (or of the tree, when there is none yet). */

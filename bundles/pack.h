@@ -16,13 +16,19 @@ struct pack_sink {
     int (*put)(void *context, const struct digest *name, struct span frame, struct errmsg *em);
     /* After each entry, for progress. May be NULL. */
     void (*progress)(void *context, uint64_t bytes, uint32_t files);
+    /* Files, by their paths in the tree, that are templates: at most PACK_TEMPLATES_MAX. */
+    const char *const *templates;
+    size_t template_count;
 };
 
+#define PACK_TEMPLATES_MAX 64
+
 /*
- * Packs the tree at `path`. The caller has set name, version, kind and times in `m`; pack fills the
- * rest. Refused with a sentence that names the path: a tree that is missing, empty or unreadable,
- * devices, sockets, pipes, links that lead out of the tree, names with control characters, a file
- * that changes while it is read.
+ * Packs the tree at `path`. The caller has set name, version, kind, times and declared needs in
+ * `m`; pack fills the rest, and adds what templates need. Refused with a sentence that names the
+ * path: a tree that is missing, empty or unreadable, devices, sockets, pipes, links that lead out
+ * of the tree, names with control characters, a file that changes while it is read, a template that
+ * is missing, too large or not well-formed.
  */
 int pack_tree(const char *path, const struct pack_sink *sink, struct manifest *m,
               struct errmsg *em);

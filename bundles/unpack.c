@@ -20,6 +20,9 @@ static int walk(struct unpacker *u, const char *path, size_t len);
 static int make_folder(struct unpacker *u, int parent, const char *name);
 static int make_file(struct unpacker *u, int parent, const char *name);
 static int write_file(struct unpacker *u, struct span *plain, struct errmsg *em);
+static int fill_in(struct unpacker *u, struct span *plain, struct errmsg *em);
+static int put_text(void *context, struct span text, struct errmsg *em);
+static int put_value(void *context, const char *name, struct errmsg *em);
 static int end_file(struct unpacker *u);
 static int system_error(const struct unpacker *u, struct errmsg *em);
 static void close_if_open(int *fd);
@@ -97,7 +100,7 @@ static int start_entry(struct unpacker *u, struct errmsg *em)
     struct entry *e = &u->entry;
     if (e->type == ENTRY_FOLDER)
         rv = make_folder(u, parent, name);
-    else if (e->type == ENTRY_FILE)
+    else if (e->type != ENTRY_LINK)
         rv = make_file(u, parent, name);
     else
         rv = symlinkat(e->target, parent, name);
@@ -191,11 +194,14 @@ static int make_file(struct unpacker *u, int parent, const char *name)
     if (u->file < 0 || fchmod(u->file, u->entry.mode) < 0)
         return -1;
     u->file_left = u->entry.size;
+    u->template = (struct template){0};
     return u->file_left == 0 ? end_file(u) : 0;
 }
 
 static int write_file(struct unpacker *u, struct span *plain, struct errmsg *em)
 {
+    if (u->entry.type == ENTRY_TEMPLATE)
+        return fill_in(u, plain, em);
     size_t n = plain->len < u->file_left ? plain->len : (size_t)u->file_left;
     ssize_t done = write(u->file, plain->data, n);
     if (done < 0 && errno == EINTR)
@@ -207,6 +213,49 @@ static int write_file(struct unpacker *u, struct span *plain, struct errmsg *em)
     if (u->file_left == 0 && end_file(u) < 0)
         return system_error(u, em);
     return 0;
+}
+
+/* A template is small, so its pieces are as well. */
+static int fill_in(struct unpacker *u, struct span *plain, struct errmsg *em)
+{
+    const struct template_sink sink = {.context = u, .text = put_text, .variable = put_value};
+    size_t n = plain->len < u->file_left ? plain->len : (size_t)u->file_left;
+    int rv = template_add(&u->template, span_of(plain->data, n), &sink, em);
+    *plain = span_of(plain->data + n, plain->len - n);
+    u->file_left -= (uint64_t)n;
+    if (rv == 0 && u->file_left == 0)
+        rv = template_end(&u->template, &sink, em);
+    if (rv < 0)
+        return errmsg_wrap(em, rv, "%.*s", PATH_SHOWN, u->entry.path);
+    return u->file_left == 0 && end_file(u) < 0 ? system_error(u, em) : 0;
+}
+
+static int put_text(void *context, struct span text, struct errmsg *em)
+{
+    struct unpacker *u = context;
+    for (size_t at = 0; at < text.len;) {
+        ssize_t done = write(u->file, text.data + at, text.len - at);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            return system_error(u, em);
+        at += (size_t)done;
+    }
+    return 0;
+}
+
+static int put_value(void *context, const char *name, struct errmsg *em)
+{
+    struct unpacker *u = context;
+    struct variable v;
+    if (!variables_find(u->values, span_text(name), &v))
+        return errmsg_set(em, ERR_REFUSED, "${%s} has no value", name);
+    if (v.uses & VARIABLE_SECRET)
+        return errmsg_set(em, ERR_REFUSED, "${%s} is a secret, and does not go into files", name);
+    u->growth += v.value.len;
+    if (u->growth > TEMPLATE_GROWTH_MAX)
+        return errmsg_set(em, ERR_REFUSED, "values fill more than %u bytes", TEMPLATE_GROWTH_MAX);
+    return put_text(u, v.value, em);
 }
 
 static int end_file(struct unpacker *u)

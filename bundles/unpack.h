@@ -17,6 +17,9 @@ struct unpacker {
     uint64_t file_left; /* bytes it still lacks */
     uint32_t files;     /* entries so far */
     uint32_t files_max;
+    struct span values; /* the caller's: for templates, a list (sync/variables.h); borrowed */
+    uint64_t growth;    /* bytes that values added */
+    struct template template;
     uint32_t header_len; /* 0 while the length itself is being collected */
     size_t have;         /* bytes collected of length and header */
     size_t folder_len;
@@ -25,8 +28,11 @@ struct unpacker {
     struct entry entry;
 };
 
-/* `root` must be open, empty, and stay open until unpack_end. More than `files_max` entries are
- * refused. */
+/*
+ * `root` must be open, empty, and stay open until unpack_end. More than `files_max` entries are
+ * refused. What templates name is to be set behind it, as `values`; one that names anything else,
+ * or a secret, is refused.
+ */
 void unpack_start(struct unpacker *u, int root, uint32_t files_max);
 /*
  * Takes the next bytes, in pieces of any size. ERR_FORMAT, ERR_REFUSED, ERR_NO_SPACE or ERR_IO,

@@ -21,6 +21,7 @@ static request_finish finish_add;
 static request_item next_bundle;
 static json_t *bundle_json(struct request *r, const struct bundle_row *row, bool full);
 static int load_manifest(struct request *r, const struct digest *name, struct envelope *e);
+static json_t *needs_json(const struct needs *n);
 static json_t *signers_json(const struct envelope *e);
 static bool split_name(struct request *r, const char **name, const char **version);
 
@@ -38,9 +39,12 @@ void api_bundles_add(struct request *r)
         return;
     }
     const struct manifest *m = &r->tools->manifest;
-    struct command command = {
-        .type = COMMAND_BUNDLE_ADD,
-        .bundle = {.digest = name, .bytes = m->bytes, .files = m->files, .chunks = m->chunks}};
+    struct command command = {.type = COMMAND_BUNDLE_ADD,
+                              .bundle = {.digest = name,
+                                         .bytes = m->bytes,
+                                         .files = m->files,
+                                         .chunks = m->chunks,
+                                         .needs = m->needs}};
     memcpy(command.bundle.name, m->name, sizeof m->name);
     memcpy(command.bundle.version, m->version, sizeof m->version);
     request_command(r, &command, finish_add);
@@ -220,8 +224,18 @@ static json_t *bundle_json(struct request *r, const struct bundle_row *row, bool
     json_object_set_new(json, "hook_timeout_s", json_integer(m->hook_timeout_s));
     json_object_set_new(json, "health_deadline_s", json_integer(m->health_deadline_s));
     json_object_set_new(json, "health_interval_s", json_integer(m->health_interval_s));
+    json_object_set_new(json, "variables", needs_json(&m->needs));
     json_object_set_new(json, "publishers", signers_json(&e));
     return json;
+}
+
+static json_t *needs_json(const struct needs *n)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < n->count; i++)
+        json_array_append_new(list, json_pack("{s:s, s:b}", "name", n->list[i].name, "in_template",
+                                              n->list[i].in_template));
+    return list;
 }
 
 static json_t *signers_json(const struct envelope *e)

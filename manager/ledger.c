@@ -65,7 +65,8 @@
     " expires INTEGER, revoked INTEGER, bound INTEGER, approve INTEGER,"                           \
     " labels TEXT);"                                                                               \
     "CREATE TABLE bundle(n INTEGER PRIMARY KEY, digest BLOB, name TEXT, version TEXT,"             \
-    " bytes INTEGER, files INTEGER, chunks INTEGER, created INTEGER, removed INTEGER);"            \
+    " bytes INTEGER, files INTEGER, chunks INTEGER, created INTEGER, removed INTEGER,"             \
+    " needs BLOB);"                                                                                \
     "CREATE TABLE deployment(n INTEGER PRIMARY KEY, name TEXT, selector TEXT, flags INTEGER,"      \
     " priority INTEGER, salt INTEGER, removed INTEGER, created INTEGER, kept INTEGER,"             \
     " history BLOB, pick BLOB, plan BLOB, rollout BLOB);"                                          \
@@ -135,7 +136,7 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [GET_ELDERS] = "SELECT id, since, until, stolen, secret, own, crossed FROM elder ORDER BY n",
     [PUT_BATCH] = "REPLACE INTO batch VALUES(?,?,?,?,?,?,?,?,?)",
     [REVOKE_BATCHES] = "UPDATE batch SET revoked=1 WHERE revoked=0",
-    [PUT_BUNDLE] = "REPLACE INTO bundle VALUES(?,?,?,?,?,?,?,?,?)",
+    [PUT_BUNDLE] = "REPLACE INTO bundle VALUES(?,?,?,?,?,?,?,?,?,?)",
     [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [PUT_COHORT] = "REPLACE INTO cohort VALUES(?,?,?,?,?,?,?,?,?)",
     [PUT_AGENT] = "REPLACE INTO agent VALUES(?,?)",
@@ -188,6 +189,7 @@ enum meta {
 #define PLACEMENT_LEN 48  /* as get_placements reads them */
 #define ROLLOUT_FIELDS 13 /* as MessagePack: 12 numbers, and an array of two for each stage */
 #define ROLLOUT_BYTES_MAX ((ROLLOUT_FIELDS + 2 * STAGES_MAX + 1) * 9)
+#define NEEDS_BYTES_MAX (3 + VARIABLES_NEEDED_MAX * (VARIABLE_NAME_MAX + 4))
 #define HEIR_LEN (SECRET_KEY_LEN + 1) /* and `stolen` */
 #define EXCEPTION_LEN 14              /* deployment, generation, running, state, cause */
 
@@ -239,6 +241,7 @@ static int list_replaced(struct ledger *l, struct blocked_agent *out, size_t cap
                          struct errmsg *em);
 static int list_blocked(struct ledger *l, struct blocked_agent *out, size_t cap, size_t *count,
                         struct errmsg *em);
+static void get_needs(struct query *q, struct needs *needs);
 static void get_history(struct query *q, struct deployment_row *row);
 static void get_rollout(struct query *q, struct deployment_row *row);
 static void get_placements(struct query *q, struct cohort *row);
@@ -710,9 +713,17 @@ static int load_bundles(struct ledger *l, struct manager *m, struct errmsg *em)
         row.chunks = (uint32_t)get_int(&q, UINT32_MAX);
         row.created_s = get_int(&q, UINT64_MAX);
         row.removed = get_int(&q, 1);
+        get_needs(&q, &row.needs);
         rv = q.odd ? ERR_DAMAGED : manager_load_bundle(m, &row);
     }
     return end_load(&q, rv, "load its bundles", em);
+}
+
+static void get_needs(struct query *q, struct needs *needs)
+{
+    struct wire_reader r = wire_reader_on(get_blob(q, NEEDS_BYTES_MAX));
+    needs_get(&r, needs);
+    q->odd |= wire_done(&r) < 0;
 }
 
 static int load_deployments(struct ledger *l, struct manager *m, struct errmsg *em)
@@ -1194,6 +1205,11 @@ int ledger_revoke_tokens(struct ledger *l, uint64_t *count, struct errmsg *em)
 int ledger_bundle(struct ledger *l, uint32_t index, const struct bundle_row *row, struct errmsg *em)
 {
     struct query q;
+    uint8_t packed[NEEDS_BYTES_MAX];
+    struct buffer needs = buffer_on(packed, sizeof packed);
+    struct wire_writer w = wire_writer_on(&needs);
+    needs_put(&w, &row->needs);
+    assert(w.error == 0);
     int rv = start_row(l, PUT_BUNDLE, &q, em);
     if (rv < 0)
         return rv;
@@ -1206,6 +1222,7 @@ int ledger_bundle(struct ledger *l, uint32_t index, const struct bundle_row *row
     put_int(&q, row->chunks);
     put_int(&q, row->created_s);
     put_int(&q, row->removed);
+    put_blob(&q, span_buffer(&needs));
     return end_write(&q, em);
 }
 

@@ -27,6 +27,12 @@
 /* Brokers that an agent knows: its own first, then the fallbacks. */
 #define CELLS_MAX 8
 #define CELL_URL_MAX 255
+/* Variables: a name as it stands in a template, and what it may stand for (a private key fits);
+ * those that one version of a bundle needs; and all lists of one document, as written. */
+#define VARIABLE_NAME_MAX 31
+#define VARIABLE_VALUE_MAX 2048
+#define VARIABLES_NEEDED_MAX 32
+#define VARIABLES_BYTES_MAX 16384
 /* Keys that a fleet trusts at one time: to say whom it trusts, to make bundles, to say what runs;
  * and those of its certificate authorities. */
 #define ROOTS_MAX 8

@@ -82,6 +82,11 @@ void wire_put_bytes(struct wire_writer *w, struct span bytes)
     msgpack_pack_bin_body(&packer, bytes.data, bytes.len);
 }
 
+void wire_put_raw(struct wire_writer *w, struct span elements)
+{
+    append(w, (const char *)elements.data, elements.len);
+}
+
 int wire_end(struct wire_writer *w)
 {
     if (w->error)

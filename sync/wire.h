@@ -26,6 +26,8 @@ void wire_put_bool(struct wire_writer *w, bool value);
 void wire_put_nil(struct wire_writer *w);
 void wire_put_text(struct wire_writer *w, struct span text);
 void wire_put_bytes(struct wire_writer *w, struct span bytes);
+/* One or more elements that were written before. */
+void wire_put_raw(struct wire_writer *w, struct span elements);
 /* The writer's error; after one, `out` is as long as it was before. The one place where it is
  * looked at. */
 int wire_end(struct wire_writer *w);

@@ -238,7 +238,7 @@ static inline void hell_file_as_folder(struct hell *h)
 
 static inline void hell_device(struct hell *h)
 {
-    hell_raw(h, 4, "null", 0666, NULL);
+    hell_raw(h, 6, "null", 0666, NULL);
 }
 
 static inline void hell_hard_link(struct hell *h)

@@ -23,6 +23,8 @@ struct pushing {
     uint64_t packed_bytes;
     uint32_t packed_files;
     bool terminal; /* where progress is shown */
+    const char *templates[PACK_TEMPLATES_MAX];
+    size_t template_count;
     uint32_t key_count;
     struct secret_key keys[SIGNATURES_MAX];
     uint64_t shown_ms;
@@ -35,6 +37,8 @@ struct missing {
 
 static int push(struct cli *cli);
 static int describe(struct cli *cli, struct manifest *m);
+static int declare(struct cli *cli, struct needs *needs);
+static int list_templates(struct pushing *p);
 static int check_hooks(const char *path, struct errmsg *em);
 static int read_keys(struct pushing *p);
 static int send_all(struct pushing *p, struct manifest *m);
@@ -51,6 +55,7 @@ static int take_answer(void *context, struct span bytes, struct errmsg *em);
 static int report(struct pushing *p, const struct manifest *m, json_t *answer);
 static int list(struct cli *cli);
 static int show(struct cli *cli);
+static void needed(const json_t *variables, char *out, size_t cap);
 static int remove_bundle(struct cli *cli);
 static int call(struct cli *cli, const char *method, const char *query, json_t **answer);
 
@@ -96,6 +101,15 @@ static const struct flag push_flags[] = {
      .min = 1,
      .max = HOOK_TIMEOUT_S_MAX,
      .help = "time between two tries of hooks/health"},
+    {.name = "template",
+     .value = "FILE",
+     .kind = FLAG_TEXTS,
+     .help = "a file of the bundle, by its path in it, in which ${name} stands for a variable; may "
+             "be repeated"},
+    {.name = "variable",
+     .value = "NAME",
+     .kind = FLAG_TEXTS,
+     .help = "a variable that its hooks need, as DUNLIN_VAR_NAME; may be repeated"},
 };
 
 static const struct flag remove_flags[] = {
@@ -115,7 +129,10 @@ const struct verb bundle_verbs[4] = {
                 "  hooks/pre-apply    before the new version is in place\n"
                 "  hooks/apply        when it is in place\n"
                 "  hooks/health       until it passes, or the version before comes back\n"
-                "  hooks/remove       when the deployment goes\n",
+                "  hooks/remove       when the deployment goes\n"
+                "What a bundle needs to know of a device it gets by variables (dunlin variable "
+                "set), in files that are marked as templates and in the environment of its hooks. "
+                "A template says ${name} for a value, and $${ for a plain ${.\n",
         .examples = "  dunlin bundle push ./app --name app --version 2\n"
                     "  dunlin bundle push ./app --name app --version 3 --health-deadline 5m\n",
         .flags = FLAGS(push_flags),
@@ -156,6 +173,8 @@ static int push(struct cli *cli)
     int rv = describe(cli, &m);
     if (rv == 0)
         rv = check_hooks(cli_word(cli, 0), &cli->em);
+    if (rv == 0)
+        rv = list_templates(&p);
     if (rv == 0)
         rv = read_keys(&p);
     if (rv == 0)
@@ -205,6 +224,37 @@ static int describe(struct cli *cli, struct manifest *m)
     };
     snprintf(m->name, sizeof m->name, "%s", name);
     snprintf(m->version, sizeof m->version, "%s", version);
+    return declare(cli, &m->needs);
+}
+
+/* What templates need besides is found when they are packed. */
+static int declare(struct cli *cli, struct needs *needs)
+{
+    const char *name;
+    size_t at = 0;
+    while ((name = args_next(&cli->args, "variable", &at))) {
+        int rv = needs_add(needs, name, false);
+        if (rv == ERR_RANGE)
+            return errmsg_set(&cli->em, ERR_USAGE, "a bundle needs at most %d variables",
+                              VARIABLES_NEEDED_MAX);
+        if (rv < 0)
+            return errmsg_set(&cli->em, ERR_USAGE,
+                              "--variable %.60s: a name has lower-case letters, digits and '_', "
+                              "%d at most, a letter first",
+                              name, VARIABLE_NAME_MAX);
+    }
+    return 0;
+}
+
+static int list_templates(struct pushing *p)
+{
+    const char *path;
+    size_t at = 0;
+    while ((path = args_next(&p->cli->args, "template", &at))) {
+        if (p->template_count == PACK_TEMPLATES_MAX)
+            return errmsg_set(&p->cli->em, ERR_USAGE, "more than %d templates", PACK_TEMPLATES_MAX);
+        p->templates[p->template_count++] = path;
+    }
     return 0;
 }
 
@@ -227,7 +277,12 @@ static int check_hooks(const char *path, struct errmsg *em)
 
 static int send_all(struct pushing *p, struct manifest *m)
 {
-    const struct pack_sink sink = {.context = p, .has = has, .put = put, .progress = progress};
+    const struct pack_sink sink = {.context = p,
+                                   .has = has,
+                                   .put = put,
+                                   .progress = progress,
+                                   .templates = p->templates,
+                                   .template_count = p->template_count};
     int rv = pack_tree(cli_word(p->cli, 0), &sink, m, &p->cli->em);
     clear_line(p);
     return rv < 0 ? rv : p->error;
@@ -421,6 +476,7 @@ static int list(struct cli *cli)
 static int show(struct cli *cli)
 {
     json_t *answer = NULL, *value;
+    char names[VARIABLES_NEEDED_MAX * (VARIABLE_NAME_MAX + 24)];
     const char *key;
     int rv = call(cli, "GET", "", &answer);
     if (rv < 0 || !answer)
@@ -435,13 +491,33 @@ static int show(struct cli *cli)
             table_cell(t, PAINT_NONE, "%s", field_ago(answer, key, "").text);
         else if (json_is_integer(value))
             table_cell(t, PAINT_NONE, "%" PRIu64, field_number(answer, key));
-        else if (json_is_array(value))
+        else if (strcmp(key, "variables") == 0) {
+            needed(value, names, sizeof names);
+            table_cell(t, PAINT_NONE, "%s", names);
+        } else if (json_is_array(value))
             table_cell(t, PAINT_NONE, "%s", json_string_value(json_array_get(value, 0)));
         else
             table_cell(t, PAINT_NONE, "%s", field_text(answer, key));
     }
     json_decref(answer);
     return cli_print(cli, t);
+}
+
+/* "port (in a template), token" */
+static void needed(const json_t *variables, char *out, size_t cap)
+{
+    size_t i, used = 0;
+    json_t *v = NULL;
+    snprintf(out, cap, "none");
+    json_array_foreach(variables, i, v)
+    {
+        bool template = json_is_true(json_object_get(v, "in_template"));
+        int n = snprintf(out + used, cap - used, "%s%s%s", used ? ", " : "", field_text(v, "name"),
+                         template ? " (in a template)" : "");
+        used += n < 0 ? 0 : (size_t)n;
+        if (used >= cap)
+            return;
+    }
 }
 
 static int remove_bundle(struct cli *cli)

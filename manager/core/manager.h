@@ -11,6 +11,7 @@
 #define DUNLIN_MANAGER_CORE_MANAGER_H
 
 #include "base/arena.h"
+#include "bundles/manifest.h"
 #include "crypto/certificate.h"
 #include "manager/core/pick.h"
 #include "sync/desired.h"
@@ -203,6 +204,7 @@ struct bundle_row {
     uint32_t chunks;
     uint64_t created_s;
     bool removed;
+    struct needs needs;
 };
 
 struct generation_row {

@@ -6,7 +6,7 @@
 
 static void check_safe(const struct entry *e)
 {
-    assert(e->type >= ENTRY_FOLDER && e->type <= ENTRY_LINK);
+    assert(e->type >= ENTRY_FOLDER && e->type <= ENTRY_TEMPLATE);
     assert(e->mode <= 0777);
     assert(entry_path_safe(e->path) && entry_path_compare(e->path, e->path) == 0);
     if (e->type == ENTRY_FOLDER)

@@ -8,6 +8,7 @@ static const struct entry examples[] = {
     {.type = ENTRY_FILE, .mode = 0640, .size = 123456789, .path = "bin/caf\xc3\xa9 run"},
     {.type = ENTRY_FILE, .mode = 0, .size = 0, .path = "..."},
     {.type = ENTRY_LINK, .mode = ENTRY_LINK_MODE, .path = "bin/sh", .target = "../bin/busybox"},
+    {.type = ENTRY_TEMPLATE, .mode = 0600, .size = TEMPLATE_BYTES_MAX, .path = "etc/app.conf"},
 };
 
 #define EXAMPLES (sizeof examples / sizeof examples[0])
@@ -65,7 +66,7 @@ static void test_flipped_bits_never_make_an_unsafe_entry(void)
             struct entry got;
             memory[2 + bit / 8] ^= (uint8_t)(1 << bit % 8);
             if (entry_read(header, &got) == 0) {
-                CU_ASSERT_TRUE(got.type >= ENTRY_FOLDER && got.type <= ENTRY_LINK);
+                CU_ASSERT_TRUE(got.type >= ENTRY_FOLDER && got.type <= ENTRY_TEMPLATE);
                 CU_ASSERT_TRUE(got.mode <= 0777);
                 CU_ASSERT_TRUE(entry_path_safe(got.path));
                 CU_ASSERT_TRUE(got.type != ENTRY_LINK || entry_target_safe(got.path, got.target));
@@ -115,7 +116,7 @@ static int read_raw(uint64_t type, const char *path, uint64_t mode, const char *
 static void test_what_no_packer_writes_is_refused(void)
 {
     CU_ASSERT_EQUAL(read_raw(ENTRY_FILE, "a", 0644, NULL, 1), 0);
-    for (uint64_t type = 4; type < 300; type++)
+    for (uint64_t type = 5; type < 300; type++)
         CU_ASSERT_EQUAL(read_raw(type, "a", 0644, NULL, 1), ERR_FORMAT);
     CU_ASSERT_EQUAL(read_raw(0, "a", 0644, NULL, 1), ERR_FORMAT);
     CU_ASSERT_EQUAL(read_raw(ENTRY_FILE, "a", 01000, NULL, 1), ERR_FORMAT);
@@ -124,6 +125,8 @@ static void test_what_no_packer_writes_is_refused(void)
     CU_ASSERT_EQUAL(read_raw(ENTRY_FILE, "a", 0644, NULL, (1ull << 40) + 1), ERR_FORMAT);
     CU_ASSERT_EQUAL(read_raw(ENTRY_FILE, "a", 0644, NULL, UINT64_MAX), ERR_FORMAT);
     CU_ASSERT_EQUAL(read_raw(ENTRY_FILE, "a", 0644, "b", 0), ERR_FORMAT);
+    CU_ASSERT_EQUAL(read_raw(ENTRY_TEMPLATE, "a", 0644, NULL, TEMPLATE_BYTES_MAX), 0);
+    CU_ASSERT_EQUAL(read_raw(ENTRY_TEMPLATE, "a", 0644, NULL, TEMPLATE_BYTES_MAX + 1), ERR_FORMAT);
     CU_ASSERT_EQUAL(read_raw(ENTRY_LINK, "a", 0777, NULL, 1), ERR_FORMAT);
     CU_ASSERT_EQUAL(read_raw(ENTRY_LINK, "a", 0777, "b", 0), 0);
     CU_ASSERT_EQUAL(read_raw(ENTRY_LINK, "a", 0755, "b", 0), ERR_REFUSED);

@@ -79,6 +79,11 @@ static void test_entries_are_as_the_format_says(void)
     strcpy(e.path, get("entry-link", "path"));
     strcpy(e.target, get("entry-link", "target"));
     check_entry("entry-link", &e);
+
+    e = (struct entry){.type = ENTRY_TEMPLATE, .size = get_number("entry-template", "size", 10)};
+    e.mode = (uint32_t)get_number("entry-template", "mode", 8);
+    strcpy(e.path, get("entry-template", "path"));
+    check_entry("entry-template", &e);
 }
 
 static int keep_first(void *context, const struct digest *name, struct span frame,
@@ -214,6 +219,8 @@ static struct manifest read_manifest_vector(void)
     strcpy(m.name, get("manifest", "name"));
     strcpy(m.version, get("manifest", "version"));
     CU_ASSERT_EQUAL(digest_parse(get("manifest", "index-name"), &m.index[0].digest), 0);
+    CU_ASSERT_EQUAL(needs_add(&m.needs, get("manifest", "needed"), false), 0);
+    CU_ASSERT_EQUAL(needs_add(&m.needs, get("manifest", "needed-in-template"), true), 0);
     return m;
 }
 

@@ -4,6 +4,7 @@
 #include "sync/wire.h"
 #include "test/suite.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static uint8_t body_memory[MANIFEST_MAX], signed_memory[MANIFEST_MAX];
@@ -30,6 +31,8 @@ static const struct manifest *example(uint32_t index_count)
     for (uint32_t i = 0; i < index_count; i++)
         m.index[i] = (struct chunk_ref){.digest = digest_of(span_of(&i, sizeof i)),
                                         .len = 2 * INDEX_REF_LEN};
+    CU_ASSERT_EQUAL(needs_add(&m.needs, "token", false), 0);
+    CU_ASSERT_EQUAL(needs_add(&m.needs, "port", true), 0);
     return &m;
 }
 
@@ -76,10 +79,47 @@ static void test_largest_manifest_fits_a_message(void)
         m->index[i].len = INDEX_CHUNK_MAX;
     m->chunks = MANIFEST_INDEX_MAX * INDEX_REFS_MAX;
     m->bytes = (uint64_t)m->chunks * CHUNK_MAX;
+    m->needs = (struct needs){.count = VARIABLES_NEEDED_MAX};
+    for (int i = 0; i < VARIABLES_NEEDED_MAX; i++) {
+        memset(m->needs.list[i].name, 'v', VARIABLE_NAME_MAX - 2);
+        m->needs.list[i].name[VARIABLE_NAME_MAX - 2] = (char)('a' + i / 16);
+        m->needs.list[i].name[VARIABLE_NAME_MAX - 1] = (char)('a' + i % 16);
+    }
     struct span bytes = sign(write_body(m), &secret);
     CU_ASSERT_TRUE(bytes.len <= MANIFEST_MAX);
     CU_ASSERT_EQUAL(manifest_open(bytes, trusting(1), &got), 0);
     CU_ASSERT_EQUAL(memcmp(&got, m, sizeof got), 0);
+    free(m);
+}
+
+static void test_needs_are_kept_in_order_once_each_and_not_too_many(void)
+{
+    struct needs n = {0};
+    char name[8];
+    CU_ASSERT_EQUAL(needs_add(&n, "b", false), 0);
+    CU_ASSERT_EQUAL(needs_add(&n, "a", true), 0);
+    CU_ASSERT_EQUAL(needs_add(&n, "b", true), 0);
+    CU_ASSERT_EQUAL(needs_add(&n, "b", false), 0);
+    CU_ASSERT_EQUAL(n.count, 2);
+    CU_ASSERT_STRING_EQUAL(n.list[0].name, "a");
+    CU_ASSERT_TRUE(n.list[0].in_template && n.list[1].in_template);
+    CU_ASSERT_EQUAL(needs_add(&n, "B", false), ERR_FORMAT);
+    for (int i = 2; i < VARIABLES_NEEDED_MAX; i++) {
+        snprintf(name, sizeof name, "c%d", i);
+        CU_ASSERT_EQUAL(needs_add(&n, name, false), 0);
+    }
+    CU_ASSERT_EQUAL(needs_add(&n, "d", false), ERR_RANGE);
+    CU_ASSERT_EQUAL(needs_add(&n, "c2", false), 0);
+}
+
+static void test_needs_out_of_order_are_refused(void)
+{
+    struct manifest *m = malloc(sizeof *m);
+    *m = *example(1);
+    m->needs.list[1] = m->needs.list[0];
+    CU_ASSERT_EQUAL(manifest_read(write_body(m), &got), ERR_FORMAT);
+    strcpy(m->needs.list[1].name, "Z");
+    CU_ASSERT_EQUAL(manifest_read(write_body(m), &got), ERR_FORMAT);
     free(m);
 }
 
@@ -185,8 +225,8 @@ static void test_writer_refuses_what_the_reader_would(void)
 static void test_what_a_newer_version_adds_is_skipped(void)
 {
     struct span body = write_body(example(1));
-    CU_ASSERT_EQUAL_FATAL(body_memory[0], 0x9a); /* an array of ten */
-    body_memory[0] = 0x9c;
+    CU_ASSERT_EQUAL_FATAL(body_memory[0], 0x9b); /* an array of eleven */
+    body_memory[0] = 0x9d;
     struct buffer more = {.data = body_memory, .len = body.len, .cap = sizeof body_memory};
     struct wire_writer w = wire_writer_on(&more);
     wire_put_array(&w, 2);
@@ -206,6 +246,8 @@ static void test_kinds_have_names(void)
 static const struct suite_test tests[] = {
     TEST(test_manifest_comes_back),
     TEST(test_largest_manifest_fits_a_message),
+    TEST(test_needs_are_kept_in_order_once_each_and_not_too_many),
+    TEST(test_needs_out_of_order_are_refused),
     TEST(test_every_truncated_body_is_refused),
     TEST(test_flipped_bits_give_a_manifest_in_range_or_none),
     TEST(test_every_truncated_or_flipped_signed_byte_is_refused),

@@ -78,10 +78,16 @@ static void store_clear(void)
     store = (struct store){0};
 }
 
+static const char *const *templates;
+static size_t template_count;
+
 static int pack(const struct tree_path *tree)
 {
-    static const struct pack_sink sink = {
-        .has = store_has, .put = store_put, .progress = store_progress};
+    const struct pack_sink sink = {.has = store_has,
+                                   .put = store_put,
+                                   .progress = store_progress,
+                                   .templates = templates,
+                                   .template_count = template_count};
     em.text[0] = 0;
     store.puts = 0;
     store.progress_files = 0;
@@ -428,6 +434,49 @@ static void test_packing_ends_with_the_sinks_error(void)
     store_clear();
 }
 
+static int pack_templates(const struct tree_path *tree, const char *const *paths, size_t count)
+{
+    templates = paths;
+    template_count = count;
+    int rv = pack(tree);
+    templates = NULL;
+    template_count = 0;
+    return rv;
+}
+
+static void test_what_templates_name_becomes_a_need(void)
+{
+    static const char *const paths[] = {"etc/app.conf", "motd"};
+    struct tree_path tree = tree_new();
+    tree_folder(&tree, "etc", 0755);
+    tree_file(&tree, "etc/app.conf", 0644, span_text("port=${port}\nhost=${host}\n"));
+    tree_file(&tree, "etc/other", 0644, span_text("${PLAIN}"));
+    tree_file(&tree, "motd", 0644, span_text("$${none} ${port}"));
+    CU_ASSERT_EQUAL(pack_templates(&tree, paths, 2), 0);
+    CU_ASSERT_EQUAL_FATAL(m.needs.count, 2);
+    CU_ASSERT_STRING_EQUAL(m.needs.list[0].name, "host");
+    CU_ASSERT_STRING_EQUAL(m.needs.list[1].name, "port");
+    CU_ASSERT_TRUE(m.needs.list[0].in_template && m.needs.list[1].in_template);
+    tree_free(&tree);
+    store_clear();
+}
+
+static void test_templates_that_are_missing_or_not_well_formed_are_refused(void)
+{
+    static const char *const typo[] = {"etc/app.cnf"}, *const shell[] = {"run"};
+    static uint8_t large[TEMPLATE_BYTES_MAX + 1];
+    struct tree_path tree = tree_new();
+    tree_file(&tree, "run", 0755, span_text("cd ${HOME}"));
+    CU_ASSERT_EQUAL(pack_templates(&tree, typo, 1), ERR_NOT_FOUND);
+    CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "has no file etc/app.cnf"));
+    CU_ASSERT_EQUAL(pack_templates(&tree, shell, 1), ERR_REFUSED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "/run: \"${\" names no variable"));
+    tree_file(&tree, "run", 0755, span_of(large, sizeof large));
+    CU_ASSERT_EQUAL(pack_templates(&tree, shell, 1), ERR_RANGE);
+    tree_free(&tree);
+    store_clear();
+}
+
 static const struct suite_test tests[] = {
     TEST(test_tree_comes_back_whatever_the_pieces),
     TEST(test_packing_again_puts_nothing),
@@ -442,6 +491,8 @@ static const struct suite_test tests[] = {
     TEST(test_what_cannot_be_read_is_refused),
     TEST(test_file_that_changes_while_it_is_read_is_refused),
     TEST(test_packing_ends_with_the_sinks_error),
+    TEST(test_what_templates_name_becomes_a_need),
+    TEST(test_templates_that_are_missing_or_not_well_formed_are_refused),
 };
 
 SUITE_MAIN("pack", tests)

@@ -258,7 +258,7 @@ static void test_paths_again_or_out_of_order_are_refused(void)
 
 static void test_devices_and_other_types_are_refused(void)
 {
-    for (int type = 4; type < 16; type++) {
+    for (int type = 5; type < 16; type++) {
         stream_start();
         add((enum entry_type)type, "dev", 0644, "");
         check_refused(ERR_FORMAT, "entry 1: its header is malformed");
@@ -310,6 +310,103 @@ static void test_more_entries_than_there_should_be_are_refused(void)
     CU_ASSERT_EQUAL(unpack_add(&unpacker, span_buffer(&stream), &em), ERR_FORMAT);
     CU_ASSERT_STRING_EQUAL(em.text, "b: is one entry more than the 1 there should be");
     CU_ASSERT_EQUAL(unpack_end(&unpacker, &em), ERR_FORMAT);
+    place_close(&p);
+}
+
+/* One template, filled in from a list of two values and a secret, in pieces of every size. */
+static int unpack_template(struct place *p, const char *text, size_t piece)
+{
+    static uint8_t list_memory[256];
+    struct buffer list = buffer_on(list_memory, sizeof list_memory);
+    struct wire_writer w = wire_writer_on(&list);
+    const struct variable values[] = {
+        {.name = span_text("host"), .value = span_text("pier-7"), .given = true},
+        {.name = span_text("key"),
+         .value = span_text("nonce-nonce-cipher text and a tag"),
+         .given = true,
+         .uses = VARIABLE_SECRET},
+        {.name = span_text("port"), .value = span_text("80"), .given = true}};
+    variables_begin(&w, 3);
+    for (size_t i = 0; i < 3; i++)
+        variables_put(&w, &values[i]);
+    stream_start();
+    struct entry e = {.type = ENTRY_TEMPLATE, .mode = 0640, .size = strlen(text), .path = "conf"};
+    CU_ASSERT_EQUAL_FATAL(entry_write(&e, &stream), 0);
+    memcpy(stream.data + stream.len, text, strlen(text));
+    stream.len += strlen(text);
+    unpack_start(&unpacker, p->root, BUNDLE_FILES_MAX);
+    unpacker.values = span_buffer(&list);
+    int rv = 0;
+    for (size_t at = 0; rv == 0 && at < stream.len; at += piece) {
+        size_t n = stream.len - at < piece ? stream.len - at : piece;
+        rv = unpack_add(&unpacker, span_of(stream.data + at, n), &em);
+    }
+    int end = unpack_end(&unpacker, rv < 0 ? NULL : &em);
+    return rv < 0 ? rv : end;
+}
+
+static void test_templates_are_filled_in_and_keep_their_mode(void)
+{
+    for (size_t piece = 1; piece < 80; piece++) {
+        struct place p;
+        char got[64] = "";
+        struct stat st;
+        place_open(&p);
+        CU_ASSERT_EQUAL(unpack_template(&p, "http://${host}:${port}/$${x}\n", piece), 0);
+        int fd = openat(p.root, "conf", O_RDONLY | O_CLOEXEC);
+        CU_ASSERT_TRUE(fd >= 0 && read(fd, got, sizeof got - 1) > 0 && fstat(fd, &st) == 0);
+        CU_ASSERT_STRING_EQUAL(got, "http://pier-7:80/${x}\n");
+        CU_ASSERT_EQUAL(st.st_mode & 0777, 0640);
+        close(fd);
+        place_close(&p);
+    }
+}
+
+static void test_templates_that_name_secrets_or_what_has_no_value_are_refused(void)
+{
+    static const struct {
+        const char *text, *why;
+    } cases[] = {
+        {"${nothing}", "conf: ${nothing} has no value"},
+        {"a ${key}", "conf: ${key} is a secret, and does not go into files"},
+        {"${host", "conf: \"${host\" names no variable: write ${name} in lower case, and $${ for a "
+                   "plain ${"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct place p;
+        place_open(&p);
+        CU_ASSERT_EQUAL(unpack_template(&p, cases[i].text, 7), ERR_REFUSED);
+        CU_ASSERT_STRING_EQUAL(em.text, cases[i].why);
+        place_close(&p);
+    }
+}
+
+static void test_values_fill_no_disk(void)
+{
+    static uint8_t list_memory[VARIABLE_VALUE_MAX + 64], value[VARIABLE_VALUE_MAX];
+    struct buffer list = buffer_on(list_memory, sizeof list_memory);
+    struct wire_writer w = wire_writer_on(&list);
+    struct place p;
+    memset(value, 'x', sizeof value);
+    variables_begin(&w, 1);
+    variables_put(&w, &(struct variable){.name = span_text("a"),
+                                         .value = span_of(value, sizeof value),
+                                         .given = true});
+    place_open(&p);
+    stream_start();
+    uint32_t names = TEMPLATE_GROWTH_MAX / VARIABLE_VALUE_MAX + 1;
+    struct entry e = {.type = ENTRY_TEMPLATE, .mode = 0644, .size = 4 * names, .path = "a"};
+    CU_ASSERT_EQUAL_FATAL(entry_write(&e, &stream), 0);
+    unpack_start(&unpacker, p.root, BUNDLE_FILES_MAX);
+    unpacker.values = span_buffer(&list);
+    CU_ASSERT_EQUAL(unpack_add(&unpacker, span_buffer(&stream), &em), 0);
+    int rv = 0;
+    for (uint32_t i = 0; i < names; i++) {
+        CU_ASSERT_EQUAL(rv, 0);
+        rv = unpack_add(&unpacker, span_text("${a}"), &em);
+    }
+    CU_ASSERT_EQUAL(rv, ERR_REFUSED);
+    CU_ASSERT_EQUAL(unpack_end(&unpacker, &em), ERR_REFUSED);
     place_close(&p);
 }
 
@@ -366,6 +463,9 @@ static const struct suite_test tests[] = {
     TEST(test_huge_size_takes_no_space_and_never_ends),
     TEST(test_header_lengths_out_of_range_are_refused),
     TEST(test_more_entries_than_there_should_be_are_refused),
+    TEST(test_templates_are_filled_in_and_keep_their_mode),
+    TEST(test_templates_that_name_secrets_or_what_has_no_value_are_refused),
+    TEST(test_values_fill_no_disk),
     TEST(test_empty_stream_is_refused),
     TEST(test_error_stays),
     TEST(test_full_disk_is_told),
