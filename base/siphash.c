@@ -33,25 +33,41 @@ static inline void absorb(struct state *s, uint64_t word)
     s->v0 ^= word;
 }
 
-uint64_t siphash(const uint8_t key[static SIPHASH_KEY_LEN], struct span data)
+static inline struct state begin(uint64_t k0, uint64_t k1)
 {
-    uint64_t k0 = le64_read(key);
-    uint64_t k1 = le64_read(key + 8);
-    struct state s = {
+    return (struct state){
         .v0 = k0 ^ 0x736f6d6570736575u,
         .v1 = k1 ^ 0x646f72616e646f6du,
         .v2 = k0 ^ 0x6c7967656e657261u,
         .v3 = k1 ^ 0x7465646279746573u,
     };
+}
+
+static inline uint64_t end(struct state *s, uint64_t last)
+{
+    absorb(s, last);
+    s->v2 ^= 0xff;
+    for (int i = 0; i < 4; i++)
+        sip_round(s);
+    return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+}
+
+uint64_t siphash(const uint8_t key[static SIPHASH_KEY_LEN], struct span data)
+{
+    struct state s = begin(le64_read(key), le64_read(key + 8));
     size_t whole = data.len & ~(size_t)7;
     for (size_t i = 0; i < whole; i += 8)
         absorb(&s, le64_read(data.data + i));
     uint64_t last = (uint64_t)data.len << 56;
     for (size_t i = whole; i < data.len; i++)
         last |= (uint64_t)data.data[i] << (8 * (i - whole));
-    absorb(&s, last);
-    s.v2 ^= 0xff;
-    for (int i = 0; i < 4; i++)
-        sip_round(&s);
-    return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+    return end(&s, last);
+}
+
+uint64_t siphash_pair(uint64_t k0, uint64_t k1, uint64_t first, uint64_t second)
+{
+    struct state s = begin(k0, k1);
+    absorb(&s, first);
+    absorb(&s, second);
+    return end(&s, UINT64_C(16) << 56);
 }

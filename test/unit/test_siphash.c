@@ -1,3 +1,4 @@
+#include "base/endian.h"
 #include "base/siphash.h"
 
 #include "test/suite.h"
@@ -32,6 +33,12 @@ static void test_the_reference_programs_vectors(void)
     CU_ASSERT_EQUAL(hash(63), 0x958a324ceb064572u);
 }
 
+static void test_pair_of_words_is_sixteen_bytes(void)
+{
+    uint64_t k0 = le64_read(key), k1 = le64_read(key + 8);
+    CU_ASSERT_EQUAL(siphash_pair(k0, k1, le64_read(data), le64_read(data + 8)), hash(16));
+}
+
 static void test_every_bit_of_key_and_data_counts(void)
 {
     uint64_t before = hash(21);
@@ -51,6 +58,7 @@ static void test_every_bit_of_key_and_data_counts(void)
 static const struct suite_test tests[] = {
     TEST(test_the_papers_example),
     TEST(test_the_reference_programs_vectors),
+    TEST(test_pair_of_words_is_sixteen_bytes),
     TEST(test_every_bit_of_key_and_data_counts),
 };
 
