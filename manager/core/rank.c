@@ -12,6 +12,12 @@ void rank_begin(struct rank *r, uint32_t k)
     r->shift = 64 - RANK_DIGIT_BITS;
 }
 
+void rank_aim(struct rank *r, uint32_t k)
+{
+    assert(k > 0 && r->known == 64);
+    r->left = k;
+}
+
 void rank_see(struct rank *r, uint64_t number)
 {
     uint64_t mask = r->known < 64 ? UINT64_MAX << r->known : 0;

@@ -22,6 +22,8 @@ struct rank {
 
 /* Begins to look for the k-th, from 1. */
 void rank_begin(struct rank *r, uint32_t k);
+/* For another one, before the first rank_next. */
+void rank_aim(struct rank *r, uint32_t k);
 void rank_see(struct rank *r, uint64_t number);
 /*
  * After all of them were seen: true when they must be seen once more. With false, exactly k of them
