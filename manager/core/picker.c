@@ -12,9 +12,9 @@ struct picking {
     struct manager *m;
     uint32_t index;
     struct deployment_row *d;
-    uint8_t *groups; /* of each cohort */
-    struct rank *rank;
-    uint32_t next; /* the number that is looked at next */
+    uint8_t *groups;    /* of each cohort */
+    struct rank *ranks; /* of those that are next in line, and of those that are in */
+    uint32_t next;      /* the number that is looked at next */
 };
 
 /* What is in a group, before anything is changed. */
@@ -102,8 +102,8 @@ static struct picking begin(struct turn *t, uint32_t index)
                         .index = index,
                         .d = &m->deployments[index],
                         .groups = arena_alloc(t->scratch, m->cohort_count + 1),
-                        .rank = arena_alloc(t->scratch, sizeof(struct rank))};
-    assert(p.groups && p.rank);
+                        .ranks = arena_alloc(t->scratch, 2 * sizeof(struct rank))};
+    assert(p.groups && p.ranks);
     uint32_t known = p.d->picked.count;
     for (uint32_t i = 0; i < m->cohort_count; i++) {
         const struct cohort *c = &m->cohorts[i];
@@ -138,37 +138,54 @@ static bool next(struct picking *p, struct candidate *c)
     return false;
 }
 
+static bool is_ranked(const struct gate *gate, const struct candidate *c, bool in)
+{
+    return c->number < gate->enrolled_before && (c->hash <= gate->threshold) == in;
+}
+
+/* Of a single group the ranks see everybody right away. */
 static void count(struct picking *p, struct group_count counts[static GROUPS_MAX])
 {
     struct candidate c;
     memset(counts, 0, GROUPS_MAX * sizeof *counts);
+    for (int in = 0; in < 2; in++)
+        rank_begin(&p->ranks[in], 1);
     rewind_to(p, 1);
     while (next(p, &c)) {
         const struct gate *gate = &p->d->picked.groups[c.group].gate;
+        bool in = gate_passes(gate, c.hash, c.number);
         counts[c.group].size++;
-        if (gate_passes(gate, c.hash, c.number))
-            counts[c.group].in++;
-        else if (c.number < gate->enrolled_before)
-            counts[c.group].enrolled++;
+        counts[c.group].in += in;
+        counts[c.group].enrolled += !in && c.number < gate->enrolled_before;
+        if (p->d->picked.count == 1 && is_ranked(gate, &c, in))
+            rank_see(&p->ranks[in], c.hash);
     }
 }
 
 /* ---- letting in and out ---- */
 
-/* The hash up to which exactly `k` of the group are: of those that are in, or that are next. */
-static uint64_t reach(struct picking *p, uint32_t group, bool in, uint32_t k)
+static void see_group(struct picking *p, uint32_t group, bool in)
 {
     const struct gate *gate = &p->d->picked.groups[group].gate;
     struct candidate c;
-    rank_begin(p->rank, k);
-    do {
-        rewind_to(p, 1);
-        while (next(p, &c))
-            if (c.group == group && c.number < gate->enrolled_before &&
-                (c.hash <= gate->threshold) == in)
-                rank_see(p->rank, c.hash);
-    } while (rank_next(p->rank));
-    return p->rank->value;
+    rewind_to(p, 1);
+    while (next(p, &c))
+        if (c.group == group && is_ranked(gate, &c, in))
+            rank_see(&p->ranks[in], c.hash);
+}
+
+/* The hash up to which exactly `k` of the group are: of those that are in, or that are next. */
+static uint64_t reach(struct picking *p, uint32_t group, bool in, uint32_t k)
+{
+    struct rank *rank = &p->ranks[in];
+    if (p->d->picked.count > 1) {
+        rank_begin(rank, k);
+        see_group(p, group, in);
+    }
+    rank_aim(rank, k);
+    while (rank_next(rank))
+        see_group(p, group, in);
+    return rank->value;
 }
 
 /* All who were there are in: those that joined later follow in the order of joining. */
