@@ -108,6 +108,12 @@ static void get_facts(struct wire_reader *r, struct status *s)
         wire_fail(r, ERR_FORMAT);
 }
 
+bool exception_equal(const struct exception *a, const struct exception *b)
+{
+    return a->deployment == b->deployment && a->generation == b->generation &&
+           a->running == b->running && a->state == b->state && a->cause == b->cause;
+}
+
 static void put_exception(struct wire_writer *w, const struct exception *e)
 {
     wire_put_array(w, EXCEPTION_FIELDS);

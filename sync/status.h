@@ -69,6 +69,8 @@ struct exception {
     uint8_t cause;       /* enum cause */
 };
 
+bool exception_equal(const struct exception *a, const struct exception *b);
+
 struct status {
     uint32_t number;          /* agent number */
     uint32_t seq;             /* grows with every status, also over restarts */

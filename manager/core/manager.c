@@ -18,6 +18,7 @@ struct manager *manager_init(void *memory, const struct manager_options *options
     struct manager *m = memory;
     m->options = *options;
     lay_out(m, memory, &options->limits);
+    m->news = 1;
     return m;
 }
 
@@ -54,6 +55,7 @@ static size_t lay_out(struct manager *m, uint8_t *memory, const struct manager_l
     m->cohorts = next_table(memory, &used, limits->cohorts, sizeof *m->cohorts);
     m->deployments = next_table(memory, &used, limits->deployments, sizeof *m->deployments);
     m->bundles = next_table(memory, &used, limits->bundles, sizeof *m->bundles);
+    m->looks = next_table(memory, &used, limits->deployments, sizeof *m->looks);
     m->in_flight = next_table(memory, &used, ROLLOUTS_MAX, limits->agents / 8 + 1);
     m->batches = next_table(memory, &used, limits->batches, sizeof *m->batches);
     m->batch_tokens = next_table(memory, &used, limits->batches, sizeof *m->batch_tokens);
@@ -165,6 +167,8 @@ void persist(struct turn *t, enum persist_type type, uint32_t index)
 {
     assert(t->out->persist_count < MANAGER_PERSIST_MAX);
     t->out->persist[t->out->persist_count++] = (struct persist){.type = type, .index = index};
+    if (type == PERSIST_AGENT || type == PERSIST_EPOCH)
+        lookout_hear(t->m);
 }
 
 struct alarm *raise_alarm(struct turn *t, enum alarm_type type)
@@ -205,12 +209,12 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
     case MANAGER_TICK:
         presence_tick(&t);
         pick_tick(&t);
-        rollout_tick(&t);
+        lookout_tick(&t);
         break;
     case MANAGER_CONTINUE:
         presence_look(&t);
         pick_tend(&t);
-        rollout_tend(&t);
+        lookout_tend(&t);
         break;
     case MANAGER_JOIN:
         registration_join(&t);
@@ -220,10 +224,11 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
         break;
     case MANAGER_COMMAND:
         command_run(&t);
+        lookout_hear(m);
         break;
     }
     cohort_settle(&t);
-    out->more = m->dirty_count > 0 || m->silent_left > 0 || pick_waits(m) || rollout_waits(m);
+    out->more = m->dirty_count > 0 || m->silent_left > 0 || pick_waits(m) || lookout_waits(m);
 }
 
 /* ---- composing ---- */

@@ -283,6 +283,7 @@ void pick_tend(struct turn *t)
         if (!pick_settle(t, index))
             continue;
         persist(t, PERSIST_DEPLOYMENT, index);
+        lookout_hear(m);
         cohort_mark_matching(m, d->selector);
     }
 }

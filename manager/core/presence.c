@@ -10,6 +10,22 @@ static bool is_forked(const struct agent_row *row, const struct status *s)
     return s->seq > row->seq && s->boot == row->boot_before && row->boot_before != 0;
 }
 
+static bool says_the_same(const struct manager *m, const struct agent_row *row,
+                          const struct status *s)
+{
+    struct exception before[EXCEPTIONS_MAX];
+    size_t count = manager_exceptions(m, s->number, before);
+    bool stays = row->flags & AGENT_ONLINE && !(s->flags & STATUS_GOODBYE);
+    bool cut =
+        (row->flags & AGENT_TRUNCATED) != (s->flags & STATUS_TRUNCATED ? AGENT_TRUNCATED : 0);
+    if (!stays || cut || count != s->count)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!exception_equal(&before[i], &s->exceptions[i]))
+            return false;
+    return true;
+}
+
 static void on_status(struct turn *t, struct agent_row *row, const struct status *s)
 {
     if (is_forked(row, s) || suspect_hears(t, s)) {
@@ -21,6 +37,8 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
         suspect_counts(t, s);
         return;
     }
+    if (!says_the_same(t->m, row, s))
+        lookout_hear(t->m);
     row->seq = s->seq;
     if (s->flags & STATUS_HELLO) {
         row->session = s->seq;
@@ -54,6 +72,7 @@ static void on_will(struct turn *t, struct agent_row *row, const struct will *w)
     }
     row->flags &= (uint16_t)~AGENT_ONLINE;
     t->m->counters.wills++;
+    lookout_hear(t->m);
     persist(t, PERSIST_STATUS, w->number);
 }
 
@@ -101,6 +120,7 @@ void presence_look(struct turn *t)
             continue;
         row->flags &= (uint16_t)~AGENT_ONLINE;
         persist(t, PERSIST_STATUS, number);
+        lookout_hear(m);
     }
 }
 

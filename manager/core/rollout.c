@@ -3,9 +3,6 @@
 
 #include <assert.h>
 
-/* Rollouts looked at in one step: each may persist one row and mark cohorts. */
-#define ROLLOUTS_PER_STEP 4
-
 /* Whoever moves a gate sends a new document to everybody behind it: brokers take a second for so
  * many agents, and that much time passes until it moves again. */
 #define MOVE_AGENTS_PER_S 50000
@@ -26,9 +23,9 @@ struct tending {
     struct rank *rank;
     struct stage_count count; /* of the stage */
     bool changed;             /* the row is to be persisted */
+    uint64_t told_s;          /* when brokers have told all of the last move */
 };
 
-static void tend(struct turn *t, uint32_t index);
 static bool open_stage(struct tending *w);
 static bool admit_some(struct tending *w);
 static bool leave_stage(struct tending *w);
@@ -73,7 +70,7 @@ static struct flight *take_flight(struct tending *w)
     memset(f->in_flight, 0, m->options.limits.agents / 8 + 1);
     struct member member;
     bool fresh = w->r->stage == 0 && w->r->reached[0] == 0;
-    w->survey.next = 1;
+    survey_rewind(&w->survey);
     while (!fresh && survey_next(&w->survey, &member))
         if (is_at_work(&member))
             set_in_flight(f, member.number, true);
@@ -83,8 +80,10 @@ static struct flight *take_flight(struct tending *w)
 static void end_flight(struct manager *m, uint32_t deployment)
 {
     struct flight *f = find_flight(m, deployment + 1);
-    if (f)
-        f->deployment = 0;
+    if (!f)
+        return;
+    f->deployment = 0;
+    lookout_hear(m); /* there is a place for another one */
 }
 
 void rollout_let_go(struct manager *m, uint32_t number)
@@ -142,49 +141,33 @@ static void take_back(struct tending *w)
 
 /* ---- one look at one rollout ---- */
 
-void rollout_tick(struct turn *t)
+static bool is_candidate(const struct tending *w, const struct member *m)
 {
-    t->m->rollout_cursor = 0;
-    rollout_tend(t);
+    return m->stage == w->r->stage && !m->admitted && m->reachable;
 }
 
-bool rollout_waits(const struct manager *m)
-{
-    return m->rollout_cursor < m->deployment_count;
-}
-
-void rollout_tend(struct turn *t)
-{
-    struct manager *m = t->m;
-    for (int looked_at = 0; rollout_waits(m) && looked_at < ROLLOUTS_PER_STEP;) {
-        uint32_t index = m->rollout_cursor++;
-        const struct deployment_row *d = &m->deployments[index];
-        if (d->removed || d->rollout.state != ROLLOUT_RUNNING || d->flags & RECORD_PAUSED)
-            continue;
-        tend(t, index);
-        arena_reset(t->scratch);
-        looked_at++;
-    }
-}
-
-/* Who became Ready, failed or went out of reach holds no slot any more. */
+/* Who became Ready, failed or went out of reach holds no slot any more. Those that wait for one are
+ * ranked right away. */
 static void count_stage(struct tending *w)
 {
     struct member m;
     w->count = (struct stage_count){0};
-    w->survey.next = 1;
+    rank_begin(w->rank, 1);
+    survey_rewind(&w->survey);
     while (survey_next(&w->survey, &m)) {
         if (m.in_flight && !is_at_work(&m) && w->flight)
             set_in_flight(w->flight, m.number, false);
         if (m.stage == w->r->stage)
             survey_count(&w->count, &m);
+        if (is_candidate(w, &m))
+            rank_see(w->rank, m.hash);
     }
 }
 
 static struct tending look_at(struct turn *t, uint32_t index)
 {
     struct deployment_row *d = &t->m->deployments[index];
-    return (struct tending){
+    struct tending w = {
         .t = t,
         .index = index,
         .d = d,
@@ -193,24 +176,40 @@ static struct tending look_at(struct turn *t, uint32_t index)
         .survey = survey_begin(t->m, index, t->ev->now_s, t->scratch),
         .rank = arena_alloc(t->scratch, sizeof(struct rank)),
     };
+    assert(w.rank);
+    return w;
+}
+
+/* A moment that it waits for, an agent that goes out of reach, or brokers that have told all. */
+static uint64_t next_look(const struct tending *w)
+{
+    uint64_t until_s, now_s = w->t->ev->now_s;
+    if (w->changed)
+        return now_s + 1;
+    if (manager_rollout_hold(w->t->m, w->index, now_s, NULL, &until_s) != HOLD_TIME)
+        until_s = UINT64_MAX;
+    if (w->told_s > now_s && w->told_s < until_s)
+        until_s = w->told_s;
+    return w->survey.until_s < until_s ? w->survey.until_s : until_s;
 }
 
 /* Each stage that has nothing to do is passed at once. */
-static void tend(struct turn *t, uint32_t index)
+uint32_t rollout_tend(struct turn *t, uint32_t deployment, uint64_t *again_s)
 {
     static bool (*const steps[])(struct tending *) = {
         [ROLLOUT_OPENING] = open_stage,
         [ROLLOUT_ADMITTING] = admit_some,
         [ROLLOUT_CLOSING] = leave_stage,
     };
-    struct tending w = look_at(t, index);
-    assert(w.rank);
+    struct tending w = look_at(t, deployment);
     while (w.r->state == ROLLOUT_RUNNING && steps[w.r->step](&w)) {
         w.changed = true;
         w.stage = &w.d->plan.stages[w.r->stage];
     }
     if (w.changed)
-        persist(t, PERSIST_DEPLOYMENT, index);
+        persist(t, PERSIST_DEPLOYMENT, deployment);
+    *again_s = next_look(&w);
+    return w.survey.walks;
 }
 
 static bool is_past(const struct tending *w, const struct threshold *what, uint64_t since_s)
@@ -242,7 +241,7 @@ static void begin_stage(struct tending *w)
     }
     rank_begin(w->rank, share);
     do {
-        w->survey.next = 1;
+        survey_rewind(&w->survey);
         while (survey_next(&w->survey, &m))
             if (m.stage == r->stage)
                 rank_see(w->rank, m.hash);
@@ -267,29 +266,24 @@ static bool open_stage(struct tending *w)
 
 /* ---- admitting: as many as there are slots for, by rising hash ---- */
 
-static bool is_candidate(const struct tending *w, const struct member *m)
-{
-    return m->stage == w->r->stage && !m->admitted && m->reachable;
-}
-
-/* The hash up to which exactly `slots` reachable agents more are in. */
+/* The hash up to which exactly `slots` reachable agents more are in, right after counting. */
 static uint64_t next_reach(struct tending *w, uint32_t slots)
 {
     struct member m;
-    rank_begin(w->rank, slots);
-    do {
-        w->survey.next = 1;
+    rank_aim(w->rank, slots);
+    while (rank_next(w->rank)) {
+        survey_rewind(&w->survey);
         while (survey_next(&w->survey, &m))
             if (is_candidate(w, &m))
                 rank_see(w->rank, m.hash);
-    } while (rank_next(w->rank));
+    }
     return w->rank->value;
 }
 
 static void admit(struct tending *w, uint64_t reach)
 {
     struct member m;
-    w->survey.next = 1;
+    survey_rewind(&w->survey);
     while (survey_next(&w->survey, &m))
         if (is_candidate(w, &m) && m.hash <= reach)
             set_in_flight(w->flight, m.number, true);
@@ -304,8 +298,8 @@ static bool fill_slots(struct tending *w)
     uint32_t slots = amount_of(w->stage->concurrency, w->count.members);
     uint32_t taken = w->count.in_flight;
     uint64_t reach = w->r->end;
-    if (w->r->reached[w->r->stage] >= reach ||
-        w->t->ev->now_s < w->flight->moved_s + w->count.members / MOVE_AGENTS_PER_S)
+    w->told_s = w->flight->moved_s + w->count.members / MOVE_AGENTS_PER_S;
+    if (w->r->reached[w->r->stage] >= reach || w->t->ev->now_s < w->told_s)
         return false;
     if (slots < taken + w->count.waiting) {
         if (slots <= taken)

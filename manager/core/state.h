@@ -52,6 +52,16 @@ struct flight {
     uint8_t *in_flight;
 };
 
+/* Once so many agents were passed by in a tick, in all walks of all rollouts together, further
+ * rollouts have their turn in the next one: a tenth of a second's work. */
+#define WALKED_PER_TICK (2u << 20)
+
+/* When a rollout is to be looked at again: after news, or at a moment. */
+struct look {
+    uint64_t news; /* as many as there were when it was looked at */
+    uint64_t again_s;
+};
+
 struct manager {
     struct manager_options options;
     struct manager_counters counters;
@@ -91,10 +101,15 @@ struct manager {
     uint32_t bundle_count;
 
     struct flight flights[ROLLOUTS_MAX];
-    uint8_t *in_flight;      /* the bits of all of them */
-    bool stirred;            /* somebody has joined, left, or moved: picks are looked at again */
-    uint32_t pick_cursor;    /* as the next one */
-    uint32_t rollout_cursor; /* the deployment that is tended next in this tick */
+    uint8_t *in_flight;   /* the bits of all of them */
+    bool stirred;         /* somebody has joined, left, or moved: picks are looked at again */
+    uint32_t pick_cursor; /* as the next one */
+
+    uint64_t news;        /* grows whenever something may make a difference to a rollout; from 1 */
+    struct look *looks;   /* by deployment */
+    uint32_t look_cursor; /* the deployment whose turn it is */
+    uint32_t looks_left;  /* deployments still to be passed by in this tick */
+    uint64_t walked;      /* agents passed by in this tick */
 
     struct batch_row *batches;
     uint32_t *batch_tokens; /* where a batch's tokens begin in token_uses */
@@ -180,14 +195,18 @@ struct survey {
     uint32_t index;
     uint64_t now_s;
     uint32_t next;            /* the number that is looked at next */
+    uint32_t walks;           /* begun */
+    uint64_t until_s;         /* nobody who was met goes out of reach by mere time before */
     const uint8_t *in_flight; /* NULL: nobody */
     const uint8_t *groups;    /* for each cohort, of its pick; NULL: everybody */
     const uint16_t *stages;   /* for each cohort the stages whose selectors match it, as bits */
 };
 
-/* Begins; `scratch` holds up to three bytes a cohort. Walk again after setting `next` to 1. */
+/* Begins; `scratch` holds up to three bytes a cohort. */
 struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_t now_s,
                            struct arena *scratch);
+/* Before each walk but the first. */
+void survey_rewind(struct survey *s);
 bool survey_next(struct survey *s, struct member *out);
 /* Who of a cohort with these stages is in. */
 struct gate survey_gate(const struct deployment_row *d, uint16_t stages);
@@ -221,11 +240,9 @@ bool pick_waits(const struct manager *m);
 /* rollout.c: a new version, stage by stage */
 /* The newest generation is to go its way; everybody runs `stable` of `bundle` until then. */
 void rollout_begin(struct turn *t, uint32_t deployment, uint32_t stable, uint32_t bundle);
-/* Looks at some that are on their way; those of this tick that are left are looked at by
- * MANAGER_CONTINUE. */
-void rollout_tick(struct turn *t);
-void rollout_tend(struct turn *t);
-bool rollout_waits(const struct manager *m);
+/* Looks at one that is running, and says when it is to be looked at again though nothing is heard.
+ * Returns how often it went through the fleet. */
+uint32_t rollout_tend(struct turn *t, uint32_t deployment, uint64_t *again_s);
 void rollout_approve(struct turn *t, uint32_t deployment, const char *stage);
 void rollout_abort(struct turn *t, uint32_t deployment);
 void rollout_retry(struct turn *t, uint32_t deployment);
@@ -234,6 +251,15 @@ void rollout_resume(struct turn *t, uint32_t deployment);
 void rollout_let_go(struct manager *m, uint32_t number);
 /* No more of it: everybody gets the newest generation. */
 void rollout_end(struct manager *m, uint32_t deployment, enum rollout_state state);
+
+/* lookout.c: which rollouts are looked at in a tick. A look is a walk over the fleet, so one that
+ * has heard nothing and waits for no moment is passed by. */
+void lookout_tick(struct turn *t);
+void lookout_tend(struct turn *t); /* MANAGER_CONTINUE: those of this tick that are left */
+bool lookout_waits(const struct manager *m);
+/* An agent, or something an operator says, is not as it was. What rows are persisted for says so by
+ * itself, but for reports: most of them say nothing new. */
+void lookout_hear(struct manager *m);
 
 /* membership.c: who is kept out, let in again, or takes another's place */
 void membership_count(struct manager *m, const struct agent_row *row); /* one that was loaded */

@@ -117,6 +117,7 @@ struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_
                            .index = deployment,
                            .now_s = now_s,
                            .next = 1,
+                           .until_s = UINT64_MAX,
                            .in_flight = find_in_flight(m, deployment),
                            .groups = groups,
                            .stages = stages};
@@ -141,12 +142,15 @@ static enum member_result ask(const struct survey *s, uint32_t number)
     return told ? result_of(e->state) : MEMBER_OPEN;
 }
 
-static bool is_reachable(const struct survey *s, const struct agent_row *row)
+static bool is_reachable(struct survey *s, const struct agent_row *row)
 {
-    if (row->flags & AGENT_QUARANTINED)
+    if (row->flags & (AGENT_QUARANTINED | AGENT_ONLINE))
+        return !(row->flags & AGENT_QUARANTINED);
+    uint64_t until_s = (uint64_t)row->last_seen_s + s->deployment->plan.reachable_within_s;
+    if (until_s <= s->now_s)
         return false;
-    return row->flags & AGENT_ONLINE ||
-           (uint64_t)row->last_seen_s + s->deployment->plan.reachable_within_s > s->now_s;
+    s->until_s = until_s < s->until_s ? until_s : s->until_s;
+    return true;
 }
 
 static bool is_picked(const struct survey *s, uint32_t cohort, uint64_t hash, uint32_t number)
@@ -156,6 +160,12 @@ static bool is_picked(const struct survey *s, uint32_t cohort, uint64_t hash, ui
     uint8_t group = s->groups[cohort];
     return group != PICK_NO_GROUP &&
            gate_passes(&s->deployment->picked.groups[group].gate, hash, number);
+}
+
+void survey_rewind(struct survey *s)
+{
+    s->walks++;
+    s->next = 1;
 }
 
 bool survey_next(struct survey *s, struct member *out)

@@ -106,7 +106,7 @@ static struct bench *bench_new(uint32_t agents)
     struct manager_options options = {
         .limits = {.agents = agents,
                    .cohorts = COHORTS,
-                   .deployments = DEPLOYMENTS + 8 * ROUNDS,
+                   .deployments = DEPLOYMENTS + 8 * ROUNDS + ROLLOUTS_MAX,
                    .bundles = 64,
                    .batches = 1},
         .epoch = 1,
@@ -208,6 +208,51 @@ static void advance(struct bench *b, uint32_t agents)
     print("advance", agents, best, b->documents);
 }
 
+/* So many seconds, in which nothing happens; of one of them, milliseconds. */
+static double tick(struct bench *b, int seconds)
+{
+    double began = cpu_ms();
+    for (int i = 0; i < seconds; i++) {
+        b->now_s++;
+        perform(b, &(struct manager_event){.type = MANAGER_TICK});
+    }
+    return (cpu_ms() - began) / seconds;
+}
+
+/* The same, where in each second one agent's link is lost. */
+static double stir(struct bench *b, int seconds)
+{
+    double sum = 0;
+    for (int i = 1; i <= seconds; i++) {
+        struct report r = {.type = MESSAGE_WILL, .will = {.number = (uint32_t)i}};
+        struct manager_event ev = {.type = MANAGER_REPORT, .report = {.report = &r}};
+        ev.report.topic = manager_agent(b->m, r.will.number)->id;
+        perform(b, &ev);
+        sum += tick(b, 1);
+    }
+    return sum / seconds;
+}
+
+/* A second in the life of the manager while 64 rollouts wait for an agent each: one in which
+ * nothing is heard, and one in which an agent has come or gone, averaged over so many that each
+ * rollout has its turn. */
+static void watch(struct bench *b, uint32_t agents)
+{
+    struct plan plan = PLAN_DEFAULT;
+    plan.count = 1;
+    plan.stages[0] = (struct plan_stage){.name = "all", .concurrency = {1, false}};
+    for (int i = 0; i < ROLLOUTS_MAX; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "watched%d", i);
+        deploy(b, name, "1", "zone", &plan, NULL);
+    }
+    tick(b, 250); /* all have let their first one in */
+    b->documents = 0;
+    print("64 rollouts, a quiet second", agents, tick(b, 10), b->documents);
+    b->documents = 0;
+    print("64 rollouts, a restless second", agents, stir(b, 10), b->documents);
+}
+
 static void sign_alone(struct bench *b)
 {
     double best = 1e9;
@@ -233,6 +278,7 @@ int main(void)
         place(b, sizes[i]);
         pick(b, sizes[i]);
         advance(b, sizes[i]);
+        watch(b, sizes[i]);
         free(b->m);
         free(b);
     }

@@ -4,6 +4,7 @@
  * taken out; a checker that keeps its own books looks at the fleet after every second.
  */
 #include "base/rng.h"
+#include "base/siphash.h"
 #include "manager/core/state.h"
 #include "test/plans.h"
 #include "test/suite.h"
@@ -39,6 +40,13 @@ struct model {
     bool slot;              /* and reachable, and has been ever since */
 };
 
+/* What a rollout did, second by second, as one number; and what it cost. */
+struct story {
+    uint64_t hash;
+    uint64_t seconds;
+    uint64_t walked; /* agents passed by */
+};
+
 struct fleet {
     struct manager *m;
     uint64_t scratch[MANAGER_SCRATCH_MAX / sizeof(uint64_t)];
@@ -51,7 +59,9 @@ struct fleet {
     uint32_t versions;
     uint32_t enrolled; /* agents when the newest version was deployed */
     bool admits;       /* slots were taken in this second */
-    char why[200];     /* the first rule that was broken */
+    bool always_look;  /* at every rollout, whether it has heard anything or not */
+    struct story *story;
+    char why[200]; /* the first rule that was broken */
 };
 
 static const struct manager_limits limits = {
@@ -131,10 +141,12 @@ static int push(struct fleet *f, const char *version)
     return run(f, &c);
 }
 
-static int deploy(struct fleet *f, const char *version, const struct plan *plan)
+static int deploy_as(struct fleet *f, const char *name, const char *version,
+                     const struct plan *plan)
 {
     struct command c = {.type = COMMAND_DEPLOY};
-    c.deploy.name = c.deploy.bundle = "app";
+    c.deploy.name = name;
+    c.deploy.bundle = "app";
     c.deploy.version = version;
     c.deploy.selector = "";
     c.deploy.all = true;
@@ -142,6 +154,11 @@ static int deploy(struct fleet *f, const char *version, const struct plan *plan)
     c.deploy.plan = plan;
     f->enrolled = f->count;
     return run(f, &c);
+}
+
+static int deploy(struct fleet *f, const char *version, const struct plan *plan)
+{
+    return deploy_as(f, "app", version, plan);
 }
 
 static int steer(struct fleet *f, enum command_type type, const char *stage)
@@ -312,6 +329,18 @@ static void begin_or_end(struct fleet *f, struct model *a)
     }
 }
 
+static void tell(const struct fleet *f, struct story *s)
+{
+    const uint8_t key[SIPHASH_KEY_LEN] = {0};
+    struct rollout r = manager_deployment_count(f->m) ? *rollout_of(f) : (struct rollout){0};
+    const uint64_t words[] = {s->hash,   r.state,    r.step,      r.stage,      r.stable,
+                              r.excused, r.ready,    r.since_s,   r.end,        r.reached[0],
+                              r.queued,  r.approved, r.success_s, r.reached[1], r.reached[2]};
+    s->hash = siphash(key, span_of(words, sizeof words));
+    s->seconds++;
+    s->walked += f->m->walked;
+}
+
 static void second(struct fleet *f)
 {
     f->now_s++;
@@ -324,9 +353,13 @@ static void second(struct fleet *f)
     }
     free_slots(f);
     f->admits = false;
+    if (f->always_look)
+        lookout_hear(f->m);
     step(f, &(struct manager_event){.type = MANAGER_TICK});
     while (f->out.more)
         step(f, &(struct manager_event){.type = MANAGER_CONTINUE});
+    if (f->story)
+        tell(f, f->story);
     if (manager_deployment_count(f->m) > 0)
         check_slots(f);
 }
@@ -910,13 +943,16 @@ static void test_operator_goes_on_without_an_agent_that_comes_to_no_end(void)
 /* A fleet that brokers need two seconds to tell: one stage, one agent at a time. */
 #define MANY 100000
 
-static struct manager *new_large_core(void)
+static struct manager *new_large_core(uint32_t deployments)
 {
-    struct manager_options options = {
-        .limits = {.agents = MANY, .cohorts = 1, .deployments = 1, .bundles = 1, .batches = 1},
-        .epoch = 1,
-        .document_life_s = 86400 * 7,
-        .policy = POLICY_DEFAULT};
+    struct manager_options options = {.limits = {.agents = MANY,
+                                                 .cohorts = 1,
+                                                 .deployments = deployments,
+                                                 .bundles = 1,
+                                                 .batches = 1},
+                                      .epoch = 1,
+                                      .document_life_s = 86400 * 7,
+                                      .policy = POLICY_DEFAULT};
     struct manager *m = manager_init(calloc(1, manager_size(&options.limits)), &options);
     manager_load_batch(m, &(struct batch_row){.count = MANY, .uses = 1});
     manager_load_bundle(m, &(struct bundle_row){.name = "app", .version = "1"});
@@ -943,9 +979,10 @@ static void test_gate_of_a_large_stage_moves_no_faster_than_brokers_can_tell(voi
     struct plan p = PLAN_DEFAULT;
     p.count = 1;
     p.stages[0] = (struct plan_stage){.name = "all", .concurrency = {1, false}};
-    f->m = new_large_core();
+    f->m = new_large_core(1);
     f->now_s = 1700000000;
     CU_ASSERT_EQUAL(deploy(f, "1", &p), 0);
+    step(f, &(struct manager_event){.type = MANAGER_TICK});
     uint64_t reached = rollout_of(f)->reached[0];
     struct model a = {.number = the_one_in_flight(f->m, &f->documents[0]),
                       .wanted = 1,
@@ -961,6 +998,72 @@ static void test_gate_of_a_large_stage_moves_no_faster_than_brokers_can_tell(voi
     f->now_s++;
     step(f, &(struct manager_event){.type = MANAGER_TICK});
     CU_ASSERT_TRUE(rollout_of(f)->reached[0] > reached);
+    end(f);
+}
+
+/* ---- what it costs ---- */
+
+static uint64_t walked_in(struct fleet *f, unsigned seconds_count)
+{
+    uint64_t walked = 0;
+    while (seconds_count-- > 0) {
+        second(f);
+        walked += f->m->walked;
+    }
+    return walked;
+}
+
+/* Heartbeats say nothing new. Who has gone is out of reach one day, and that is news. */
+static void test_quiet_rollout_costs_no_walk(void)
+{
+    struct plan p = three_stages();
+    struct fleet *f = with_v1(31, &p);
+    deploy(f, "2", NULL);
+    f->agents[2].busy_s = 1000000;
+    seconds(f, 40);
+    CU_ASSERT_EQUAL(rollout_of(f)->step, ROLLOUT_ADMITTING);
+    CU_ASSERT_EQUAL(walked_in(f, 60), 0);
+    say(f, &f->agents[2], 0);
+    go_offline(f, &f->agents[2]);
+    CU_ASSERT_EQUAL(walked_in(f, 1), f->count);
+    CU_ASSERT_EQUAL(walked_in(f, p.reachable_within_s - 2), 0);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 0);
+    CU_ASSERT_TRUE(walked_in(f, 3) > 0);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 1);
+    end(f);
+}
+
+#define ROLLOUTS 12
+
+/* Each tick something happens somewhere: none costs more than so much, and each has its turn. */
+static void test_many_rollouts_over_a_restless_fleet_take_turns(void)
+{
+    struct fleet *f = calloc(1, sizeof *f);
+    struct plan p = PLAN_DEFAULT;
+    p.count = 1;
+    p.stages[0] = (struct plan_stage){.name = "all", .concurrency = {1, false}};
+    f->m = new_large_core(ROLLOUTS);
+    f->now_s = 1700000000;
+    for (unsigned i = 0; i < ROLLOUTS; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "app%u", i);
+        CU_ASSERT_EQUAL(deploy_as(f, name, "1", &p), 0);
+    }
+    uint64_t news[ROLLOUTS] = {0};
+    for (unsigned seen = 0, ticks = 0; ticks < 5; ticks++, f->now_s++) {
+        lookout_hear(f->m);
+        step(f, &(struct manager_event){.type = MANAGER_TICK});
+        while (f->out.more)
+            step(f, &(struct manager_event){.type = MANAGER_CONTINUE});
+        CU_ASSERT_TRUE(f->m->walked <= WALKED_PER_TICK + 8 * MANY);
+        for (unsigned i = 0; i < ROLLOUTS; i++) {
+            seen += f->m->looks[i].news != news[i];
+            news[i] = f->m->looks[i].news;
+        }
+        CU_ASSERT_TRUE(ticks < 4 || seen > ROLLOUTS);
+    }
+    for (unsigned i = 0; i < ROLLOUTS; i++)
+        CU_ASSERT_TRUE(manager_deployment(f->m, i)->rollout.reached[0] > 0);
     end(f);
 }
 
@@ -1037,9 +1140,11 @@ static void settle(struct fleet *f)
     seconds(f, 60);
 }
 
-static void swarm(uint64_t seed)
+static void swarm(uint64_t seed, bool always_look, struct story *story)
 {
     struct fleet *f = fleet_new(seed, (const uint32_t[]){10, 10, 40, 40});
+    f->always_look = always_look;
+    f->story = story;
     struct plan p = random_plan(&f->rng);
     deploy(f, "1", &p);
     for (int i = 0; i < 400; i++) {
@@ -1066,11 +1171,24 @@ static void test_random_rollouts_keep_the_rules_and_end(void)
 {
     const char *one = getenv("SEED");
     if (one) {
-        swarm(strtoull(one, NULL, 10));
+        swarm(strtoull(one, NULL, 10), false, NULL);
         return;
     }
     for (uint64_t seed = 1; seed <= 60; seed++)
-        swarm(seed);
+        swarm(seed, false, NULL);
+}
+
+/* Looking only where something was heard comes to the same, second by second, as looking always. */
+static void test_passing_by_what_is_quiet_changes_nothing(void)
+{
+    for (uint64_t seed = 101; seed <= 108; seed++) {
+        struct story quiet = {0}, always = {0};
+        swarm(seed, false, &quiet);
+        swarm(seed, true, &always);
+        CU_ASSERT_EQUAL(quiet.seconds, always.seconds);
+        CU_ASSERT_EQUAL(quiet.hash, always.hash);
+        CU_ASSERT_TRUE(quiet.walked > 0 && quiet.walked < always.walked);
+    }
 }
 
 static const struct suite_test tests[] = {
@@ -1097,7 +1215,10 @@ static const struct suite_test tests[] = {
     TEST(test_approval_behind_a_stage_is_asked_for_when_its_agents_are_gone),
     TEST(test_operator_goes_on_without_an_agent_that_comes_to_no_end),
     TEST(test_gate_of_a_large_stage_moves_no_faster_than_brokers_can_tell),
+    TEST(test_quiet_rollout_costs_no_walk),
+    TEST(test_many_rollouts_over_a_restless_fleet_take_turns),
     TEST(test_random_rollouts_keep_the_rules_and_end),
+    TEST(test_passing_by_what_is_quiet_changes_nothing),
 };
 
 SUITE_MAIN("rollout", tests)
