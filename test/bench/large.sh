@@ -4,10 +4,7 @@
 # line is one JSON document. It needs 10 GB of disk, and the programs of the release preset.
 # usage: large.sh
 # shellcheck disable=SC2119
-root=$(cd "$(dirname "$0")/../.." && pwd)
-(cd "$root" && cmake --preset release && cmake --build --preset release) >/dev/null
-DUNLIN_BIN=$root/build/release
-. "$root/test/e2e/lib.sh"
+. "$(dirname "$0")/lib.sh"
 
 main()
 {

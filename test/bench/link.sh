@@ -4,10 +4,7 @@
 # is one JSON document. It takes about a minute and a half, with the programs of the release preset.
 # usage: link.sh
 # shellcheck disable=SC2119
-root=$(cd "$(dirname "$0")/../.." && pwd)
-(cd "$root" && cmake --preset release && cmake --build --preset release) >/dev/null
-DUNLIN_BIN=$root/build/release
-. "$root/test/e2e/lib.sh"
+. "$(dirname "$0")/lib.sh"
 
 IDLE_S=${IDLE_S:-60}
 # Until heads have come and the first heartbeat has not.

@@ -4,10 +4,7 @@
 # JSON document. It measures the release preset's programs.
 # usage: tokens.sh
 # shellcheck disable=SC2119
-root=$(cd "$(dirname "$0")/../.." && pwd)
-(cd "$root" && cmake --preset release && cmake --build --preset release --target dunlin dunlin-manager dunlin-agent) >/dev/null
-DUNLIN_BIN=$root/build/release
-. "$root/test/e2e/lib.sh"
+. "$(dirname "$0")/lib.sh"
 need sqlite3
 
 main()

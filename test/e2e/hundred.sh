@@ -2,16 +2,8 @@
 # A hundred agents on one machine take a bundle of 20 MB; then one file of it changes, and hardly
 # anything travels. The last line is one JSON document with what was measured.
 # usage: hundred.sh [--agents N]
-# The programs are those of the release preset, built here when they are missing: a hundred
-# processes with sanitizers measure the sanitizers. DUNLIN_HUNDRED_BIN names another folder.
 # shellcheck disable=SC2119
-DUNLIN_BIN=${DUNLIN_HUNDRED_BIN:-}
-if [ -z "$DUNLIN_BIN" ]; then
-    root=$(cd "$(dirname "$0")/../.." && pwd)
-    (cd "$root" && cmake --preset release && cmake --build --preset release) >/dev/null
-    DUNLIN_BIN=$root/build/release
-fi
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../bench/lib.sh"
 
 agents=100
 
@@ -60,15 +52,8 @@ make_bundle()
 
 join_everyone()
 {
-    url=$(join_url)
-    dunlin token create --count "$agents" --label fleet=hundred --output "$WORK/tokens"
-    n=0
-    while read -r token; do
-        n=$((n + 1))
-        dunlin-agent join "$url" "$token" --dir "$WORK/agent$n" >>"$WORK/agent$n.log" 2>&1 ||
-            fail "agent $n does not join"
-        start_agent $n
-    done <"$WORK/tokens"
+    join_agents "$(seq "$agents")" fleet=hundred
+    for n in $(seq "$agents"); do start_agent "$n"; done
     within 60 online "$agents" || fail "not all agents are online: $(dunlin status)"
 }
 

@@ -293,6 +293,25 @@ join_agent()
         >>"$WORK/agent$joining.log" 2>&1 || fail "agent $joining does not join"
 }
 
+# join_agents "N..." [LABEL...]: two at a time, with tokens of one batch; so N is not the agent's number.
+# Whatever the manager advertises, it listens at 127.0.0.1.
+# shellcheck disable=SC2016
+join_agents()
+{
+    [ -n "$1" ] || return 0
+    joining=$1
+    shift
+    for label; do
+        set -- "$@" --label "$label"
+        shift
+    done
+    dunlin token create --count "$(echo "$joining" | wc -w)" "$@" --output "$WORK/tokens" 2>/dev/null ||
+        fail "no tokens for agents $joining"
+    echo "$joining" | tr -s ' ' '\n' | sed '/^$/d' | paste -d ' ' - "$WORK/tokens" |
+        WORK=$WORK URL=$(join_url | sed 's/127[.0-9]*/127.0.0.1/') xargs -P 2 -L 1 sh -c 'exec dunlin-agent join "$URL" "$1" \
+            --dir "$WORK/agent$0" --timeout 120 >>"$WORK/agent$0.log" 2>&1' || fail "not all agents join"
+}
+
 # start_agent N FLAG...
 start_agent()
 {
