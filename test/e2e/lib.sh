@@ -111,7 +111,7 @@ wrong_at_last()
     echo "$got" | grep -qxE "$code" || fail "'$*' ends with $got instead of $code: $said"
     echo "$said" | grep -qE -e "$words" || fail "'$*' should say '$words', but says: $said"
     [ ! -s "$WORK/wrong.out" ] || fail "'$*' fails, but prints: $(cat "$WORK/wrong.out")"
-    ! LC_ALL=C grep -E -m 1 -v "^dunlin(-agent|-manager)?: [^[:cntrl:]]+$" "$WORK/wrong.err" ||
+    ! LC_ALL=C grep -E -m 1 -v "^dunlin(-agent|-manager|-sim)?: [^[:cntrl:]]+$" "$WORK/wrong.err" ||
         fail "'$*' says the line above"
 }
 

@@ -1,0 +1,154 @@
+#include "simulator/load/load.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static struct load *running; /* for the signal's handler alone */
+
+static int open_all(struct load *l, struct errmsg *em);
+static int check_limits(struct load *l, struct errmsg *em);
+static int choose_folder(struct load *l, struct errmsg *em);
+static void hear_signals(struct load *l);
+static void on_signal(int number);
+static int judge(const struct load *l, int rv, struct errmsg *em);
+static void close_all(struct load *l);
+
+int load_run(const struct load_options *options, struct errmsg *em)
+{
+    struct load *l = calloc(1, sizeof *l);
+    if (!l)
+        return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+    l->options = *options;
+    l->script = (struct script){.agents = options->agents,
+                                .fail_per_mille = options->fail_per_mille,
+                                .fetch_per_mille = options->fetch_per_mille};
+    l->devices.file = -1;
+    progress_open(&l->progress);
+    hear_signals(l);
+    int rv = open_all(l, em);
+    if (rv == 0)
+        rv = phases_play(l, em);
+    bool played = rv == 0;
+    rv = judge(l, rv, em);
+    if (played)
+        report_print(l);
+    close_all(l);
+    running = NULL;
+    free(l);
+    return rv;
+}
+
+static int open_all(struct load *l, struct errmsg *em)
+{
+    char path[FILE_PATH_MAX];
+    uint32_t agents = l->options.agents;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    int rv = check_limits(l, em);
+    if (rv == 0 && devices_path(path, sizeof path) < 0)
+        rv = errmsg_set(em, ERR_RANGE, "the path to the cache is too long");
+    progress_begin(&l->progress, "device keys");
+    if (rv == 0)
+        rv = devices_open(&l->devices, l->options.keys ? l->options.keys : path, agents,
+                          processors > 0 ? (unsigned)processors : 1, &l->stop, em);
+    if (rv == 0)
+        progress_end(&l->progress, l->devices.seconds);
+    l->seeds = calloc(agents, sizeof *l->seeds);
+    if (rv == 0 && !l->seeds)
+        rv = errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+    if (rv == 0)
+        rv = choose_folder(l, em);
+    unsigned cells = (agents + l->sockets_max - 1) / l->sockets_max;
+    progress_begin(&l->progress, "manager");
+    uint64_t from_us = measure_now_us();
+    if (rv == 0)
+        rv = boss_open(&l->boss, l->dir, cells, em);
+    if (rv == 0)
+        progress_end(&l->progress, (double)(measure_now_us() - from_us) / 1e6);
+    return rv;
+}
+
+/* Each connection is a descriptor here and one in its broker, each of which is a process as well.
+ */
+static int check_limits(struct load *l, struct errmsg *em)
+{
+    struct rlimit files;
+    const rlim_t needed = 256;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return errmsg_set(em, ERR_IO, "cannot see how many files may be open: %s", strerror(errno));
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    rlim_t usable = files.rlim_max > WORKER_FDS_SPARE ? files.rlim_max - WORKER_FDS_SPARE : 0;
+    l->sockets_max = usable < TEAM_SOCKETS_MAX ? (uint32_t)usable : TEAM_SOCKETS_MAX;
+    rlim_t each = l->options.agents / TEAM_WORKERS_MAX + needed;
+    if (usable >= each)
+        return 0;
+    return errmsg_set(
+        em, ERR_REFUSED,
+        "%u agents need %llu open files in each of %d processes, and %llu are "
+        "allowed: run `ulimit -n %llu` first, and if that is refused, raise nofile in "
+        "/etc/security/limits.conf",
+        l->options.agents, (unsigned long long)each + WORKER_FDS_SPARE, TEAM_WORKERS_MAX,
+        (unsigned long long)files.rlim_max, (unsigned long long)each + WORKER_FDS_SPARE);
+}
+
+static int choose_folder(struct load *l, struct errmsg *em)
+{
+    const char *temporary = getenv("TMPDIR");
+    if (l->options.manager)
+        return file_path(l->dir, em, "%s", l->options.manager);
+    int rv = file_path(l->dir, em, "%s/dunlin-load-XXXXXX",
+                       temporary && temporary[0] ? temporary : "/tmp");
+    if (rv == 0 && !mkdtemp(l->dir))
+        return errmsg_set(em, ERR_IO, "%s: cannot make it: %s", l->dir, strerror(errno));
+    l->temporary = rv == 0;
+    return rv;
+}
+
+static void hear_signals(struct load *l)
+{
+    struct sigaction hear = {.sa_handler = on_signal};
+    running = l;
+    sigaction(SIGINT, &hear, NULL);
+    sigaction(SIGTERM, &hear, NULL);
+    sigaction(SIGHUP, &hear, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void on_signal(int number)
+{
+    (void)number;
+    if (running)
+        running->stop = true;
+}
+
+/* Everything that differs is told, up to some of each worker. */
+static int judge(const struct load *l, int rv, struct errmsg *em)
+{
+    struct team_sum sum;
+    const char *text;
+    team_sum(&l->team, &sum);
+    for (uint32_t i = 0; (text = team_fault(&l->team, i)); i++)
+        fprintf(stderr, "dunlin-sim: %s\n", text);
+    for (uint32_t i = 0; i < l->faults && i < BOARD_FAULTS_MAX; i++)
+        fprintf(stderr, "dunlin-sim: %s\n", l->fault[i]);
+    uint32_t faults = sum.faults + l->faults;
+    if (l->stop)
+        return errmsg_set(em, ERR_BUSY, "stopped");
+    if (rv == 0 && faults > 0)
+        return errmsg_set(em, ERR_REFUSED, "%u things are not as they should be", faults);
+    return rv;
+}
+
+static void close_all(struct load *l)
+{
+    team_close(&l->team);
+    boss_close(&l->boss);
+    devices_close(&l->devices);
+    free(l->seeds);
+    if (l->temporary)
+        file_remove(l->dir, NULL);
+}

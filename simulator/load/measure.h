@@ -1,0 +1,37 @@
+/*
+ * measure: what one phase of a run took: time, messages, processor time of each part, and beside it
+ * the floor. It knows nothing of what the phase was.
+ */
+#ifndef DUNLIN_SIMULATOR_LOAD_MEASURE_H
+#define DUNLIN_SIMULATOR_LOAD_MEASURE_H
+
+#include "simulator/load/boss.h"
+#include "simulator/load/team.h"
+
+/* What is taken at both ends of a phase. */
+struct snapshot {
+    uint64_t at_us;
+    struct team_sum sum;
+    struct usage manager, brokers, simulator;
+};
+
+struct measure {
+    const char *name;
+    uint64_t count;  /* of what the rate is of: joins, agents, statuses */
+    double seconds;  /* until the manager knows */
+    double agents_s; /* until the agents are done */
+    double floor_s;  /* the same messages without a manager; 0: not measured */
+    double manager_s, brokers_s, simulator_s; /* processor time */
+    uint64_t messages, bytes;                 /* publications and bytes, both ways */
+    bool counts;                              /* agents come to a goal in it: */
+    struct tally tally;                       /* how long that took them */
+};
+
+#define MEASURES_MAX 32
+
+void snapshot_take(struct snapshot *s, const struct boss *b, const struct team *t);
+/* Fills in what lies between the two. */
+void measure_between(struct measure *m, const struct snapshot *from, const struct snapshot *to);
+uint64_t measure_now_us(void);
+
+#endif

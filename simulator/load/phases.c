@@ -1,0 +1,497 @@
+#include "simulator/load/load.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+/* How long a phase may take, and as many milliseconds more for each agent. */
+#define PATIENCE_S 120
+#define PATIENCE_AGENT_MS 20
+#define LOOK_MS 10
+/* The manager is asked this often once its agents are done. */
+#define ASK_MS 100
+#define HEARTBEAT_MS 900000
+/* Four heartbeats are an hour. */
+#define HEARTBEATS 4
+/* Content of the bundle: a few chunks, of which the second version changes one or two. */
+#define CONTENT_BYTES (512 << 10)
+
+static int make_tokens(struct load *l, struct errmsg *em);
+static int join_all(struct load *l, struct errmsg *em);
+static int connect_all(struct load *l, struct errmsg *em);
+static int deploy_all(struct load *l, struct errmsg *em);
+static int beat_once(struct load *l, struct errmsg *em);
+static int roll_out(struct load *l, struct errmsg *em);
+static int cut_all(struct load *l, struct errmsg *em);
+static int move_some(struct load *l, struct errmsg *em);
+static int quiet_hour(struct load *l, struct errmsg *em);
+static int check_all(struct load *l, struct errmsg *em);
+
+static int (*const PHASES[])(struct load *l, struct errmsg *em) = {
+    make_tokens, join_all, connect_all, deploy_all, beat_once,
+    roll_out,    cut_all,  move_some,   quiet_hour, check_all,
+};
+
+int phases_play(struct load *l, struct errmsg *em)
+{
+    int rv = 0;
+    for (size_t i = 0; rv == 0 && i < sizeof PHASES / sizeof PHASES[0]; i++)
+        rv = l->stop ? ERR_BUSY : PHASES[i](l, em);
+    return rv;
+}
+
+/* ---- what phases have in common ---- */
+
+/* One phase that is measured. */
+struct act {
+    struct load *l;
+    struct measure *m;
+    struct snapshot from;
+};
+
+static struct act begin(struct load *l, const char *name, uint64_t count)
+{
+    struct act p = {.l = l, .m = &l->measures[l->measure_count++]};
+    assert(l->measure_count < MEASURES_MAX);
+    *p.m = (struct measure){.name = name, .count = count};
+    progress_begin(&l->progress, name);
+    snapshot_take(&p.from, &l->boss, &l->team);
+    return p;
+}
+
+static void end(struct act *p)
+{
+    struct snapshot to;
+    snapshot_take(&to, &p->l->boss, &p->l->team);
+    measure_between(p->m, &p->from, &to);
+    progress_end(&p->l->progress, p->m->seconds);
+}
+
+static int order(struct load *l, const struct order *o)
+{
+    return team_order(&l->team, o, &l->stop);
+}
+
+/* Begins to count for a goal, from the phase's beginning on. */
+static int aim(struct act *p, struct order o)
+{
+    o.type = ORDER_GOAL;
+    o.began_us = p->from.at_us;
+    p->m->counts = true;
+    return order(p->l, &o);
+}
+
+/* A number that stands in the manager's answer under two names; -1: it doesn't. */
+static int64_t ask_number(struct load *l, const char *route, const char *one, const char *two)
+{
+    json_t *answer = boss_ask(&l->boss, "GET", route, NULL, NULL);
+    const json_t *inner = two ? json_object_get(answer, one) : answer;
+    const json_t *value = json_object_get(inner, two ? two : one);
+    int64_t number = json_is_integer(value) ? json_integer_value(value) : -1;
+    json_decref(answer);
+    return number;
+}
+
+/* What the manager has to say for a phase to be over. */
+typedef bool hearing(struct load *l, uint64_t wanted);
+
+static int wait_for(struct act *p, uint32_t met, hearing *seen, uint64_t wanted, struct errmsg *em)
+{
+    struct load *l = p->l;
+    uint64_t limit_us =
+        (PATIENCE_S * 1000ull + (uint64_t)l->options.agents * PATIENCE_AGENT_MS) * 1000;
+    uint64_t asked_us = 0;
+    struct team_sum sum;
+    for (;;) {
+        uint64_t now_us = measure_now_us();
+        team_sum(&l->team, &sum);
+        progress_show(&l->progress, sum.met, met, now_us);
+        if (sum.met >= met && p->m->agents_s == 0)
+            p->m->agents_s = (double)(now_us - p->from.at_us) / 1e6;
+        if (sum.met >= met && (!seen || now_us >= asked_us + ASK_MS * 1000)) {
+            asked_us = now_us;
+            if (!seen || seen(l, wanted))
+                return 0;
+        }
+        if (l->stop || team_look(&l->team) < 0)
+            return errmsg_set(em, ERR_BUSY, "%s: a worker process has died", p->m->name);
+        if (now_us > p->from.at_us + limit_us)
+            return errmsg_set(em, ERR_TIMEOUT, "%s: after %llu s %u of %u agents are there%s",
+                              p->m->name, (unsigned long long)limit_us / 1000000, sum.met, met,
+                              sum.met >= met ? ", but the manager has not heard it" : "");
+        poll(NULL, 0, LOOK_MS);
+    }
+}
+
+static void fault(struct load *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void fault(struct load *l, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    if (l->faults < BOARD_FAULTS_MAX)
+        vsnprintf(l->fault[l->faults], BOARD_FAULT_LEN, fmt, ap);
+    l->faults++;
+    va_end(ap);
+}
+
+/* ---- tokens and joins ---- */
+
+static uint32_t group_size(const struct load *l, uint32_t group)
+{
+    uint32_t agents = l->options.agents;
+    return agents / SCRIPT_GROUPS + (group < agents % SCRIPT_GROUPS);
+}
+
+static int read_tokens(struct load *l, const char *path, uint32_t group, struct errmsg *em)
+{
+    char line[TOKEN_TEXT_LEN + 2];
+    FILE *f = fopen(path, "re");
+    int rv = f ? 0 : errmsg_set(em, ERR_IO, "%s: %s", path, strerror(errno));
+    for (uint32_t i = group; rv == 0 && i < l->options.agents; i += SCRIPT_GROUPS) {
+        if (!fgets(line, sizeof line, f))
+            rv = errmsg_set(em, ERR_FORMAT, "%s: it has too few tokens", path);
+        line[TOKEN_TEXT_LEN] = '\0';
+        if (rv == 0)
+            rv = token_parse(line, &l->seeds[i].token, em);
+        l->seeds[i].key = l->devices.keys[i].public;
+    }
+    if (f)
+        fclose(f);
+    remove(path);
+    return rv;
+}
+
+static int make_batch(struct load *l, uint32_t group, struct errmsg *em)
+{
+    char path[FILE_PATH_MAX], count[16], *comma;
+    struct labels labels = script_labels(group, false);
+    int rv = file_path(path, em, "%s/tokens", l->dir);
+    snprintf(count, sizeof count, "%u", group_size(l, group));
+    comma = strchr(labels.text, ',');
+    *comma = '\0';
+    const char *words[] = {"token",   "create",    "--count", count,      "--ttl", "7d",
+                           "--label", labels.text, comma + 1, "--output", path,    NULL};
+    if (rv == 0)
+        rv = boss_run(&l->boss, words, em);
+    return rv < 0 ? rv : read_tokens(l, path, group, em);
+}
+
+static int find_door(struct load *l, struct errmsg *em)
+{
+    json_t *status = boss_ask(&l->boss, "GET", "/v1/status", NULL, em);
+    const char *url = json_string_value(json_object_get(status, "join_url"));
+    char host[64] = "";
+    unsigned port = 0;
+    bool good = url && sscanf(url, "mqtt://%63[0-9.]:%u", host, &port) == 2;
+    l->door = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    good = good && inet_pton(AF_INET, host, &l->door.sin_addr) == 1;
+    json_decref(status);
+    return good ? 0
+                : errmsg_set(em, ERR_REFUSED,
+                             "the manager in %s has links with TLS: this runs on plain ones, "
+                             "`dunlin-manager run --plain`",
+                             l->dir);
+}
+
+static int make_tokens(struct load *l, struct errmsg *em)
+{
+    int rv = find_door(l, em);
+    struct act p = begin(l, "tokens", l->options.agents);
+    for (uint32_t g = 0; rv == 0 && g < SCRIPT_GROUPS && g < l->options.agents && !l->stop; g++)
+        rv = make_batch(l, g, em);
+    end(&p);
+    struct crowd_options crowd = {.script = l->script, .seeds = l->seeds, .seed = p.from.at_us};
+    return rv < 0 ? rv : team_open(&l->team, &crowd, l->sockets_max, em);
+}
+
+static bool knows_agents(struct load *l, uint64_t wanted)
+{
+    return ask_number(l, "/v1/status", "agents", "total") >= (int64_t)wanted;
+}
+
+static int join_all(struct load *l, struct errmsg *em)
+{
+    struct act p = begin(l, "join", l->options.agents);
+    int rv = aim(&p, (struct order){.goal = GOAL_JOINED});
+    if (rv == 0)
+        rv = order(l, &(struct order){.type = ORDER_JOIN, .at = l->door});
+    if (rv == 0)
+        rv = wait_for(&p, l->options.agents, knows_agents, l->options.agents, em);
+    end(&p);
+    return rv;
+}
+
+static bool sees_online(struct load *l, uint64_t wanted)
+{
+    return ask_number(l, "/v1/status", "agents", "online") == (int64_t)wanted;
+}
+
+static int connect_all(struct load *l, struct errmsg *em)
+{
+    struct act p = begin(l, "connect", l->options.agents);
+    int rv = aim(&p, (struct order){.goal = GOAL_UP});
+    if (rv == 0)
+        rv = order(l, &(struct order){.type = ORDER_START});
+    if (rv == 0)
+        rv = wait_for(&p, l->options.agents, sees_online, l->options.agents, em);
+    end(&p);
+    return rv;
+}
+
+/* ---- deployments ---- */
+
+static int write_text(const char *path, const char *text, struct errmsg *em)
+{
+    return file_write(path, span_text(text), 0700, em);
+}
+
+/* The same noise in each version, but for its last part. */
+static int make_content(const char *folder, unsigned version, struct errmsg *em)
+{
+    char path[FILE_PATH_MAX];
+    uint8_t *bytes = malloc(CONTENT_BYTES);
+    struct rng rng = {.state = 1};
+    int rv = bytes ? file_path(path, em, "%s/content", folder) : ERR_NO_MEMORY;
+    for (size_t i = 0; bytes && i < CONTENT_BYTES; i++) {
+        if (i == CONTENT_BYTES / 8 * 7)
+            rng.state = version;
+        bytes[i] = (uint8_t)rng_next(&rng);
+    }
+    if (rv == 0)
+        rv = file_write(path, span_of(bytes, CONTENT_BYTES), 0600, em);
+    free(bytes);
+    return rv;
+}
+
+static int push(struct load *l, unsigned version, struct errmsg *em)
+{
+    char folder[FILE_PATH_MAX], hook[FILE_PATH_MAX], number[8], route[64];
+    snprintf(number, sizeof number, "%u", version);
+    int rv = file_path(folder, em, "%s/bundle", l->dir);
+    if (rv == 0)
+        rv = file_path(hook, em, "%s/hooks", folder);
+    if (rv == 0)
+        rv = file_make_folder(hook, 0700, em);
+    if (rv == 0)
+        rv = file_path(hook, em, "%s/hooks/health", folder);
+    if (rv == 0)
+        rv = write_text(hook, "#!/bin/sh\n", em);
+    if (rv == 0)
+        rv = make_content(folder, version, em);
+    const char *words[] = {"bundle",          "push",      folder, "--name",
+                           SCRIPT_DEPLOYMENT, "--version", number, NULL};
+    if (rv == 0)
+        rv = boss_run(&l->boss, words, em);
+    if (rv < 0)
+        return rv;
+    snprintf(route, sizeof route, "/v1/bundles/" SCRIPT_DEPLOYMENT "@%u", version);
+    json_t *bundle = boss_ask(&l->boss, "GET", route, NULL, em);
+    const char *digest = json_string_value(json_object_get(bundle, "digest"));
+    rv = digest && digest_parse(digest, &l->bundles[version - 1]) == 0
+             ? 0
+             : errmsg_set(em, ERR_FORMAT, "%s: the manager names no digest", route);
+    json_decref(bundle);
+    return rv;
+}
+
+static const char FIRST[] = "deployment: " SCRIPT_DEPLOYMENT "\n"
+                            "bundle: " SCRIPT_DEPLOYMENT "@1\n"
+                            "placement:\n"
+                            "  all: true\n";
+
+static const char SECOND[] = "deployment: " SCRIPT_DEPLOYMENT "\n"
+                             "bundle: " SCRIPT_DEPLOYMENT "@2\n"
+                             "placement:\n"
+                             "  all: true\n"
+                             "rollout:\n"
+                             "  max_failed: 20%\n"
+                             "  stages:\n"
+                             "    - {name: staging, select: env=staging, concurrency: 100%}\n"
+                             "    - {name: canary, select: env=canary, concurrency: 50%}\n"
+                             "    - {name: prod, select: env=prod, concurrency: 50%}\n";
+
+static int deploy(struct load *l, const char *text, struct errmsg *em)
+{
+    char path[FILE_PATH_MAX];
+    int rv = file_path(path, em, "%s/deployment.yaml", l->dir);
+    if (rv == 0)
+        rv = write_text(path, text, em);
+    const char *words[] = {"deploy", path, "--confirm", NULL};
+    return rv < 0 ? rv : boss_run(&l->boss, words, em);
+}
+
+static bool sees_ready(struct load *l, uint64_t wanted)
+{
+    return ask_number(l, "/v1/deployments/" SCRIPT_DEPLOYMENT, "ready", NULL) == (int64_t)wanted;
+}
+
+static int deploy_all(struct load *l, struct errmsg *em)
+{
+    int rv = push(l, 1, em);
+    struct act p = begin(l, "deployment", l->options.agents);
+    if (rv == 0)
+        rv = aim(&p, (struct order){.goal = GOAL_RUNS, .bundle = l->bundles[0]});
+    if (rv == 0)
+        rv = deploy(l, FIRST, em);
+    if (rv == 0)
+        rv = wait_for(&p, l->options.agents, sees_ready, l->options.agents, em);
+    end(&p);
+    return rv;
+}
+
+static bool rollout_is_over(struct load *l, uint64_t wanted)
+{
+    json_t *answer = boss_ask(&l->boss, "GET", "/v1/rollouts/" SCRIPT_DEPLOYMENT, NULL, NULL);
+    const char *state = json_string_value(json_object_get(answer, "state"));
+    bool done = state && strcmp(state, "done") == 0;
+    json_decref(answer);
+    return done && sees_ready(l, wanted);
+}
+
+/* Killed when a third of the fleet has the new version, and started at once. */
+static int kill_manager(struct load *l, struct errmsg *em)
+{
+    struct act p = begin(l, "restart", 1);
+    boss_kill(&l->boss);
+    int rv = boss_start(&l->boss, em);
+    end(&p);
+    return rv;
+}
+
+static int roll_out(struct load *l, struct errmsg *em)
+{
+    uint32_t agents = l->options.agents, failing = script_count_failing(&l->script);
+    int rv = push(l, 2, em);
+    struct act p = begin(l, "rollout", agents);
+    struct act third = p;
+    if (rv == 0)
+        rv = aim(&p, (struct order){.goal = GOAL_RUNS, .bundle = l->bundles[1]});
+    if (rv == 0)
+        rv = deploy(l, SECOND, em);
+    if (rv == 0 && l->boss.ours)
+        rv = wait_for(&third, agents / 3, NULL, 0, em);
+    if (rv == 0 && l->boss.ours)
+        rv = kill_manager(l, em);
+    p.m->agents_s = 0;
+    progress_begin(&l->progress, "rollout");
+    if (rv == 0)
+        rv = wait_for(&p, agents, rollout_is_over, agents - failing, em);
+    end(&p);
+    return rv;
+}
+
+/* ---- statuses, links, labels ---- */
+
+static bool hears_statuses(struct load *l, uint64_t wanted)
+{
+    return ask_number(l, "/v1/status", "counters", "statuses") >= (int64_t)wanted;
+}
+
+static int beat(struct act *p, struct errmsg *em)
+{
+    struct load *l = p->l;
+    uint64_t before = (uint64_t)ask_number(l, "/v1/status", "counters", "statuses");
+    int rv = aim(p, (struct order){.goal = GOAL_TOLD});
+    if (rv == 0)
+        rv = order(l, &(struct order){.type = ORDER_WARP, .ms = HEARTBEAT_MS});
+    return rv < 0 ? rv
+                  : wait_for(p, l->options.agents, hears_statuses, before + l->options.agents, em);
+}
+
+static int beat_once(struct load *l, struct errmsg *em)
+{
+    struct act p = begin(l, "status", l->options.agents);
+    int rv = beat(&p, em);
+    end(&p);
+    return rv;
+}
+
+static int quiet_hour(struct load *l, struct errmsg *em)
+{
+    struct act p = begin(l, "quiet hour", (uint64_t)HEARTBEATS * l->options.agents);
+    int rv = 0;
+    for (int i = 0; rv == 0 && i < HEARTBEATS; i++)
+        rv = beat(&p, em);
+    end(&p);
+    return rv;
+}
+
+static int cut_all(struct load *l, struct errmsg *em)
+{
+    struct act p = begin(l, "reconnect", l->options.agents);
+    int rv = order(l, &(struct order){.type = ORDER_CUT});
+    if (rv == 0)
+        rv = aim(&p, (struct order){.goal = GOAL_UP, .from_phase = true});
+    if (rv == 0)
+        rv = wait_for(&p, l->options.agents, sees_online, l->options.agents, em);
+    end(&p);
+    return rv;
+}
+
+static int move_some(struct load *l, struct errmsg *em)
+{
+    uint32_t count = 0, moved = script_count_moved(&l->script);
+    struct key_id *agents = calloc(moved + 1, sizeof *agents);
+    if (!agents)
+        return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
+    for (uint32_t i = 0; i < l->options.agents; i++)
+        if (script_moves(i))
+            agents[count++] = key_id_of(&l->seeds[i].key);
+    struct act p = begin(l, "labels", moved);
+    int rv = aim(&p, (struct order){.goal = GOAL_MOVED});
+    if (rv == 0)
+        rv = boss_patch(&l->boss, "{\"set\":\"moved=yes\"}", agents, count, &l->stop, em);
+    if (rv == 0)
+        rv = wait_for(&p, moved, sees_ready, l->options.agents - script_count_failing(&l->script),
+                      em);
+    end(&p);
+    free(agents);
+    return rv;
+}
+
+/* ---- the end ---- */
+
+/* Workers saw parts of the cohorts; all have to have seen the same. */
+static void compare_cohorts(struct load *l)
+{
+    const struct board *first = l->team.workers[0].board;
+    for (uint32_t w = 1; w < l->team.count; w++) {
+        const struct board *b = l->team.workers[w].board;
+        for (uint32_t i = 0; i < b->cohorts; i++)
+            for (uint32_t k = 0; k < first->cohorts; k++)
+                if (memcmp(&first->cohort[k].key, &b->cohort[i].key, sizeof b->cohort[i].key) ==
+                        0 &&
+                    revision_compare(first->cohort[k].revision, b->cohort[i].revision) != 0)
+                    fault(l, "worker %u: a cohort's agents hold document %u.%u, elsewhere %u.%u", w,
+                          b->cohort[i].revision.epoch, b->cohort[i].revision.number,
+                          first->cohort[k].revision.epoch, first->cohort[k].revision.number);
+    }
+}
+
+static void expect(struct load *l, const char *what, int64_t is, uint32_t should)
+{
+    if (is != should)
+        fault(l, "the manager counts %lld %s instead of %u", (long long)is, what, should);
+}
+
+static int check_all(struct load *l, struct errmsg *em)
+{
+    static const char route[] = "/v1/deployments/" SCRIPT_DEPLOYMENT;
+    uint32_t agents = l->options.agents, failing = script_count_failing(&l->script);
+    struct act p = begin(l, "check", agents);
+    int rv = order(
+        l, &(struct order){.type = ORDER_CHECK, .bundle = l->bundles[1], .before = l->bundles[0]});
+    (void)em;
+    compare_cohorts(l);
+    expect(l, "agents", ask_number(l, "/v1/status", "agents", "total"), agents);
+    expect(l, "agents online", ask_number(l, "/v1/status", "agents", "online"), agents);
+    expect(l, "agents ready", ask_number(l, route, "ready", NULL), agents - failing);
+    expect(l, "agents failed", ask_number(l, route, "failed", NULL), failing);
+    end(&p);
+    return rv;
+}

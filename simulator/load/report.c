@@ -1,0 +1,138 @@
+#include "simulator/load/load.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static void print_table(const struct load *l, const struct snapshot *now);
+static void print_row(const struct measure *m);
+static void print_totals(const struct load *l, const struct snapshot *now);
+static void print_json(const struct load *l, const struct snapshot *now);
+static json_t *measure_json(const struct measure *m);
+static json_t *usage_json(const struct usage *u);
+
+void report_print(const struct load *l)
+{
+    struct snapshot now;
+    snapshot_take(&now, &l->boss, &l->team);
+    if (l->options.json)
+        print_json(l, &now);
+    else
+        print_table(l, &now);
+    fflush(stdout);
+}
+
+static double rate(const struct measure *m)
+{
+    return m->seconds > 0 ? (double)m->count / m->seconds : 0;
+}
+
+static double milliseconds(const struct measure *m, unsigned per_mille)
+{
+    return (double)(per_mille > 1000 ? m->tally.max_us : tally_at(&m->tally, per_mille)) / 1000;
+}
+
+/* ---- for people ---- */
+
+static void print_table(const struct load *l, const struct snapshot *now)
+{
+    printf("%u agents, each with a connection of its own, in %u processes, on %u brokers\n\n",
+           l->options.agents, l->team.count, l->boss.cells);
+    printf("%-12s %8s %8s %8s %6s %8s %8s %8s %8s %9s %9s %21s\n", "PHASE", "SECONDS", "RATE/S",
+           "FLOOR S", "RATIO", "P50 MS", "P90 MS", "P99 MS", "MAX MS", "MESSAGES", "KIB",
+           "CPU S: MAN BROK SIMUL");
+    for (uint32_t i = 0; i < l->measure_count; i++)
+        print_row(&l->measures[i]);
+    print_totals(l, now);
+}
+
+static void print_row(const struct measure *m)
+{
+    char floor[16] = "-", ratio[16] = "-";
+    if (m->floor_s > 0) {
+        snprintf(floor, sizeof floor, "%.2f", m->floor_s);
+        snprintf(ratio, sizeof ratio, "%.2f", m->seconds / m->floor_s);
+    }
+    printf("%-12s %8.2f %8.0f %8s %6s ", m->name, m->seconds, rate(m), floor, ratio);
+    if (m->tally.count > 0)
+        printf("%8.1f %8.1f %8.1f %8.1f", milliseconds(m, 500), milliseconds(m, 900),
+               milliseconds(m, 990), milliseconds(m, 1001));
+    else
+        printf("%8s %8s %8s %8s", "-", "-", "-", "-");
+    printf(" %9" PRIu64 " %9" PRIu64 " %8.1f %5.1f %6.1f\n", m->messages, m->bytes / 1024,
+           m->manager_s, m->brokers_s, m->simulator_s);
+}
+
+static void print_totals(const struct load *l, const struct snapshot *now)
+{
+    const struct team_sum *sum = &now->sum;
+    printf("\nprocessor time  manager %.1f s, brokers %.1f s, simulator %.1f s\n",
+           (double)now->manager.cpu_ms / 1000, (double)now->brokers.cpu_ms / 1000,
+           (double)now->simulator.cpu_ms / 1000);
+    printf("peak memory     manager %" PRIu64 " MiB, brokers %" PRIu64 " MiB, simulator %" PRIu64
+           " MiB\n",
+           now->manager.peak_kib / 1024, now->brokers.peak_kib / 1024,
+           now->simulator.peak_kib / 1024);
+    printf("database        %" PRIu64 " KiB, %" PRIu64 " bytes an agent\n",
+           boss_database_bytes(&l->boss) / 1024, boss_database_bytes(&l->boss) / l->options.agents);
+    printf("agents          %" PRIu64 " statuses, %" PRIu64 " documents, %" PRIu64
+           " chunks, %" PRIu64 " requests to join repeated\n",
+           sum->statuses, sum->documents, sum->chunks, sum->retries);
+    printf("devices' own    %u keys made in %.1f s; %" PRIu64
+           " signatures checked in %.1f s, %" PRIu64
+           " remembered; each of %d checks what is its own alone\n",
+           l->devices.made, l->devices.seconds, sum->checked, (double)sum->checked_us / 1e6,
+           sum->remembered, MEMBER_CHECKS_EVERY);
+    printf("links           plain, on this machine\n");
+}
+
+/* ---- for programs ---- */
+
+static void print_json(const struct load *l, const struct snapshot *now)
+{
+    const struct team_sum *sum = &now->sum;
+    json_t *phases = json_array();
+    for (uint32_t i = 0; i < l->measure_count; i++)
+        json_array_append_new(phases, measure_json(&l->measures[i]));
+    json_t *json = json_pack(
+        "{s:i, s:i, s:i, s:i, s:s, s:o, s:{s:o, s:o, s:o}, s:I, s:{s:I, s:I, s:I, s:I}, "
+        "s:{s:i, s:f, s:I, s:f, s:I, s:i}}",
+        "agents", (int)l->options.agents, "connections", (int)l->options.agents, "processes",
+        (int)l->team.count, "brokers", (int)l->boss.cells, "links", "plain", "phases", phases,
+        "totals", "manager", usage_json(&now->manager), "brokers", usage_json(&now->brokers),
+        "simulator", usage_json(&now->simulator), "database_bytes",
+        (json_int_t)boss_database_bytes(&l->boss), "agents_did", "statuses",
+        (json_int_t)sum->statuses, "documents", (json_int_t)sum->documents, "chunks",
+        (json_int_t)sum->chunks, "joins_repeated", (json_int_t)sum->retries, "devices_own",
+        "keys_made", (int)l->devices.made, "keys_s", l->devices.seconds, "signatures_checked",
+        (json_int_t)sum->checked, "signatures_s", (double)sum->checked_us / 1e6,
+        "signatures_remembered", (json_int_t)sum->remembered, "one_checks_of", MEMBER_CHECKS_EVERY);
+    json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+    putchar('\n');
+    json_decref(json);
+}
+
+static json_t *measure_json(const struct measure *m)
+{
+    json_t *json = json_pack(
+        "{s:s, s:I, s:f, s:f, s:f, s:I, s:I, s:{s:f, s:f, s:f}}", "phase", m->name, "count",
+        (json_int_t)m->count, "seconds", m->seconds, "agents_seconds", m->agents_s, "rate_s",
+        rate(m), "messages", (json_int_t)m->messages, "bytes", (json_int_t)m->bytes, "cpu_s",
+        "manager", m->manager_s, "brokers", m->brokers_s, "simulator", m->simulator_s);
+    if (m->tally.count > 0)
+        json_object_set_new(json, "latency_ms",
+                            json_pack("{s:f, s:f, s:f, s:f}", "p50", milliseconds(m, 500), "p90",
+                                      milliseconds(m, 900), "p99", milliseconds(m, 990), "max",
+                                      milliseconds(m, 1001)));
+    if (m->floor_s > 0) {
+        json_object_set_new(json, "floor_seconds", json_real(m->floor_s));
+        json_object_set_new(json, "ratio", json_real(m->seconds / m->floor_s));
+    }
+    return json;
+}
+
+static json_t *usage_json(const struct usage *u)
+{
+    return json_pack("{s:f, s:I}", "cpu_s", (double)u->cpu_ms / 1000, "peak_kib",
+                     (json_int_t)u->peak_kib);
+}

@@ -1,0 +1,47 @@
+/*
+ * team: all the worker processes of a run, as one. It knows nothing of phases.
+ */
+#ifndef DUNLIN_SIMULATOR_LOAD_TEAM_H
+#define DUNLIN_SIMULATOR_LOAD_TEAM_H
+
+#include "simulator/load/usage.h"
+#include "simulator/load/worker.h"
+
+/* A million agents, 19,900 in each. */
+#define TEAM_WORKERS_MAX 64
+/* Of each: the machine's limit here is 20,000 descriptors. */
+#define TEAM_SOCKETS_MAX 19900
+/* Connections that one broker may have in its queue: Mosquitto's holds 100. */
+#define TEAM_GREETINGS_MAX 90
+/* Devices in front of the door at a time; the porter takes 1,024. */
+#define TEAM_JOINS_MAX 512
+
+struct team {
+    uint32_t count;
+    struct worker workers[TEAM_WORKERS_MAX];
+};
+
+/* What all boards say together. */
+struct team_sum {
+    uint32_t met, joined;
+    uint64_t statuses, chunks, documents, retries;
+    struct hub_counters traffic;
+    uint64_t checked, remembered, checked_us;
+    struct tally tally;
+    uint32_t faults;
+};
+
+/* Splits the fleet evenly; `options` are those of each crowd, but for what differs. */
+int team_open(struct team *t, const struct crowd_options *options, uint32_t sockets_max,
+              struct errmsg *em);
+void team_close(struct team *t);
+/* To all, and waits until all have begun, as long as they live and `stop` is false. */
+int team_order(struct team *t, const struct order *o, const volatile bool *stop);
+void team_sum(const struct team *t, struct team_sum *sum);
+/* ERR_IO when one of them has died. */
+int team_look(struct team *t);
+struct usage team_usage(const struct team *t);
+/* The i-th fault that was written down, or NULL. */
+const char *team_fault(const struct team *t, uint32_t i);
+
+#endif

@@ -1,0 +1,58 @@
+#!/bin/sh
+# A fleet under load, small: 200 agents on real sockets live through everything, and each ends as it should. One that is
+# interrupted leaves nothing, and one that is asked for too much says so.
+. "$(dirname "$0")/lib.sh"
+need dunlin-sim
+
+# load WORDS...: in a folder of this test, with its own keys.
+load()
+{
+    TMPDIR=$WORK dunlin-sim load --keys "$WORK/keys" "$@"
+}
+
+# phase NAME JQ: something of that phase in the report.
+phase()
+{
+    jq -r ".phases[] | select(.phase == \"$1\") | $2" "$WORK/report.json"
+}
+
+step "200 agents live a whole life"
+load --agents 200 --fail 50 --fetch 200 --json >"$WORK/report.json" 2>"$WORK/load.log" ||
+    fail "it ends with: $(tail -n 3 "$WORK/load.log")"
+[ "$(jq .agents "$WORK/report.json")" -eq 200 ] || fail "the report tells of other agents"
+for name in join connect deployment rollout reconnect; do
+    [ "$(phase "$name" .count)" -eq 200 ] || fail "$name: $(phase "$name" .)"
+    [ "$(phase "$name" '.latency_ms | .p50 > 0 and .p50 <= .p99 and .p99 <= .max')" = true ] ||
+        fail "$name: $(phase "$name" .)"
+done
+[ "$(jq '.agents_did.chunks' "$WORK/report.json")" -gt 20 ] || fail "nobody fetched anything"
+none_left || fail "these are left: $(pgrep -af "$WORK")"
+[ -z "$(find "$WORK" -name 'dunlin-load-*')" ] || fail "its folder is left"
+
+step "stopped in the middle, it leaves nothing"
+load --agents 200 >"$WORK/report" 2>"$WORK/load.log" &
+pid=$!
+within 60 grep -q '^join' "$WORK/load.log" || fail "it does not come to the joins"
+kill -INT "$(pgrep -P $pid dunlin-sim || echo $pid)"
+wait $pid && fail "it says that all went well"
+grep -q 'stopped' "$WORK/load.log" || fail "it says: $(tail -n 1 "$WORK/load.log")"
+within 30 none_left || fail "these are left: $(pgrep -af "$WORK")"
+[ -z "$(find "$WORK" -name 'dunlin-load-*')" ] || fail "its folder is left"
+
+step "with a manager that runs already"
+links=--plain
+start_manager --join-rate 10000
+load --agents 40 --manager "$FLEET" >"$WORK/report" 2>"$WORK/load.log" || fail "it ends with: $(tail -n 3 "$WORK/load.log")"
+dunlin status >/dev/null || fail "it has ended a manager that is not its own"
+kill_manager -TERM
+
+step "wrong words, and what the machine does not allow"
+wrong 2 "--agents 0: give a number from 1 to 1000000" load --agents 0
+wrong 2 "say how many" load
+# shellcheck disable=SC3045
+few_files()
+{
+    (ulimit -n 300 && load --agents 30000)
+}
+wrong 1 "30000 agents need .* open files.*ulimit -n" few_files
+done_well
