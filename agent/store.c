@@ -33,7 +33,8 @@
     " phase INTEGER NOT NULL, cause INTEGER NOT NULL, attempts INTEGER NOT NULL,"                  \
     " moved INTEGER NOT NULL, flags INTEGER NOT NULL, running_generation INTEGER NOT NULL, "       \
     "running_bundle BLOB NOT NULL,"                                                                \
-    " wanted_generation INTEGER NOT NULL, wanted_bundle BLOB NOT NULL, signer BLOB NOT NULL);"     \
+    " wanted_generation INTEGER NOT NULL, wanted_bundle BLOB NOT NULL, signer BLOB NOT NULL,"      \
+    " after BLOB NOT NULL);"                                                                       \
     "PRAGMA user_version=1;"                                                                       \
     "COMMIT;"
 
@@ -56,6 +57,8 @@ enum meta {
 };
 
 #define POLICY_LEN 16
+/* The deployments that one depends on. */
+#define AFTER_LEN_MAX (4 * (size_t)DEPENDENCIES_MAX)
 /* In front of an envelope: the digest of what follows, and who signed it. */
 #define SIGNED_HEAD_LEN (DIGEST_LEN + KEY_ID_LEN)
 /* A number and a time: they are kept together, so that the time costs no write of its own. */
@@ -89,6 +92,8 @@ static int load_assignment(struct store *s, struct span value);
 static int load_document(struct store *s, struct span value);
 static int load_held(struct store *s, struct errmsg *em);
 static int read_held(struct query *q, struct held *h);
+static int take_after(struct span bytes, struct dependencies *after);
+static struct span give_after(const struct dependencies *after, uint8_t out[static AFTER_LEN_MAX]);
 static int check_whole(struct store *s, struct errmsg *em);
 static bool known_bundle(const struct target *t);
 static uint64_t rooted_s(const struct store *s);
@@ -448,7 +453,7 @@ static int load_held(struct store *s, struct errmsg *em)
     int rv = 0;
     struct query q = query_start(s, "SELECT deployment, name, phase, cause, attempts, moved, flags,"
                                     " running_generation, running_bundle, wanted_generation, "
-                                    "wanted_bundle, signer FROM held ORDER BY deployment");
+                                    "wanted_bundle, signer, after FROM held ORDER BY deployment");
     while (rv == 0 && query_row(&q))
         rv = s->held_count < HELD_MAX ? read_held(&q, &s->held[s->held_count++]) : ERR_DAMAGED;
     int end = query_end(&q);
@@ -478,9 +483,29 @@ static int read_held(struct query *q, struct held *h)
         rv = load_bytes(h->wanted.bundle.bytes, DIGEST_LEN, query_get_bytes(q, 10));
     if (rv == 0)
         rv = load_bytes(h->signer.bytes, KEY_ID_LEN, query_get_bytes(q, 11));
+    if (rv == 0)
+        rv = take_after(query_get_bytes(q, 12), &h->after);
     if (rv == 0 && !(known_bundle(&h->running) && known_bundle(&h->wanted)))
         rv = ERR_DAMAGED;
     return rv;
+}
+
+/* Four bytes for each. */
+static int take_after(struct span bytes, struct dependencies *after)
+{
+    if (bytes.len % 4 != 0 || bytes.len > AFTER_LEN_MAX)
+        return ERR_DAMAGED;
+    after->count = (uint32_t)(bytes.len / 4);
+    for (uint32_t i = 0; i < after->count; i++)
+        after->numbers[i] = le32_read(bytes.data + (size_t)4 * i);
+    return 0;
+}
+
+static struct span give_after(const struct dependencies *after, uint8_t out[static AFTER_LEN_MAX])
+{
+    for (uint32_t i = 0; i < after->count; i++)
+        le32_write(out + (size_t)4 * i, after->numbers[i]);
+    return span_of(out, (size_t)4 * after->count);
 }
 
 /* A generation above 0 names a bundle. */
@@ -682,7 +707,7 @@ static int write_held(struct store *s, const struct held *h)
     bool known = at < s->held_count && s->held[at].deployment == h->deployment;
     if (!known && s->held_count == HELD_MAX)
         return ERR_RANGE;
-    struct query q = query_start(s, "REPLACE INTO held VALUES(?,?,?,?,?,?,?,?,?,?,?,?)");
+    struct query q = query_start(s, "REPLACE INTO held VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)");
     query_u32(&q, h->deployment);
     query_text(&q, h->name);
     query_u32(&q, h->phase);
@@ -695,6 +720,8 @@ static int write_held(struct store *s, const struct held *h)
     query_u32(&q, h->wanted.generation);
     query_bytes(&q, span_of(h->wanted.bundle.bytes, DIGEST_LEN));
     query_bytes(&q, span_of(h->signer.bytes, KEY_ID_LEN));
+    uint8_t after[AFTER_LEN_MAX];
+    query_bytes(&q, give_after(&h->after, after));
     return query_end(&q);
 }
 

@@ -17,6 +17,7 @@ static bool split_bundle(struct request *r, const char *text, char name[static A
 static bool read_deploy(struct request *r, struct deploy_request *q);
 static bool read_plan(struct request *r, const json_t *json, struct plan *p);
 static bool read_pick(struct request *r, const char *text, struct pick *p);
+static bool read_after(struct request *r, const json_t *json, struct dependency_names *names);
 static request_finish finish_create;
 static request_finish finish_change;
 static void command_named(struct request *r, enum command_type type, const char *version);
@@ -32,6 +33,7 @@ struct deploy_request {
     char bundle[API_NAME_MAX + 1];
     struct plan plan;
     struct pick pick;
+    struct dependency_names after;
 };
 
 void api_deployments_create(struct request *r)
@@ -49,7 +51,7 @@ void api_deployments_create(struct request *r)
 static bool read_deploy(struct request *r, struct deploy_request *q)
 {
     const char *name = "", *bundle = "", *selector = "", *pick = "";
-    const json_t *rollout = NULL;
+    const json_t *rollout = NULL, *after = NULL;
     bool all = false, paused = false, keep = false, dry_run = false, confirm = false;
     uint64_t priority = 0, history = 0;
     const struct field fields[] = {
@@ -62,6 +64,7 @@ static bool read_deploy(struct request *r, struct deploy_request *q)
         {.name = "paused", .type = FIELD_FLAG, .out.flag = &paused},
         {.name = "keep", .type = FIELD_FLAG, .out.flag = &keep},
         {.name = "history", .type = FIELD_NUMBER, .max = HISTORY_MAX, .out.number = &history},
+        {.name = "depends_on", .type = FIELD_JSON, .out.json = &after},
         {.name = "rollout", .type = FIELD_JSON, .out.json = &rollout},
         {.name = "dry_run", .type = FIELD_FLAG, .out.flag = &dry_run},
         {.name = "confirm", .type = FIELD_FLAG, .out.flag = &confirm},
@@ -69,7 +72,8 @@ static bool read_deploy(struct request *r, struct deploy_request *q)
     struct command *c = &q->command;
     if (!request_fields(r, fields, sizeof fields / sizeof fields[0]) ||
         !split_bundle(r, bundle, q->bundle, &c->deploy.version) ||
-        (rollout && !read_plan(r, rollout, &q->plan)) || (*pick && !read_pick(r, pick, &q->pick)))
+        (rollout && !read_plan(r, rollout, &q->plan)) || (*pick && !read_pick(r, pick, &q->pick)) ||
+        (after && !read_after(r, after, &q->after)))
         return false;
     c->deploy.name = name;
     c->deploy.bundle = q->bundle;
@@ -79,6 +83,7 @@ static bool read_deploy(struct request *r, struct deploy_request *q)
     c->deploy.flags = (paused ? RECORD_PAUSED : 0u) | (keep ? RECORD_KEEP : 0u);
     c->deploy.history = (uint32_t)history;
     c->deploy.pick = *pick ? &q->pick : NULL;
+    c->deploy.after = after ? &q->after : NULL;
     c->deploy.plan = rollout ? &q->plan : NULL;
     c->deploy.dry_run = dry_run;
     c->deploy.confirmed = confirm;
@@ -102,6 +107,24 @@ static bool read_pick(struct request *r, const char *text, struct pick *p)
     if (rv < 0)
         request_reply_failure(r, rv, &em);
     return rv == 0;
+}
+
+/* A list of names, which the core looks up. */
+static bool read_after(struct request *r, const json_t *json, struct dependency_names *names)
+{
+    size_t count = json_array_size(json);
+    bool good = json_is_array(json) && count <= DEPENDENCIES_MAX;
+    names->count = (uint32_t)count;
+    for (size_t i = 0; good && i < count; i++) {
+        names->names[i] = json_string_value(json_array_get(json, i));
+        good = names->names[i] != NULL;
+    }
+    if (!good)
+        request_reply_error(
+            r, MHD_HTTP_BAD_REQUEST,
+            "the field 'depends_on' must be a list of at most %d deployments' names",
+            DEPENDENCIES_MAX);
+    return good;
 }
 
 void api_deployments_list(struct request *r)
@@ -149,7 +172,9 @@ void api_deployments_rollback(struct request *r)
 
 void api_deployments_remove(struct request *r)
 {
-    struct command command = {.type = COMMAND_DEPLOYMENT_REMOVE, .deployment.name = r->name};
+    struct command command = {
+        .type = COMMAND_DEPLOYMENT_REMOVE,
+        .deployment = {.name = r->name, .force = request_argument(r, "force") != NULL}};
     request_command(r, &command, request_finish_empty);
 }
 

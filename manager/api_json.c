@@ -8,6 +8,7 @@
 #include <time.h>
 
 static json_t *agent_deployment_json(const struct manager *m, const struct agent_deployment *d);
+static json_t *depends_json(const struct manager *m, uint32_t index);
 static json_t *states_json(const struct deployment_counts *counts);
 
 json_t *api_json_text(const char *text)
@@ -111,8 +112,18 @@ json_t *api_json_deployment(const struct daemon *daemon, uint32_t index,
     json_object_set_new(json, "generation", json_integer(manager_generation(m, index)));
     json_object_set_new(json, "history_kept", json_integer(deployment_history_kept(d)));
     json_object_set_new(json, "created", api_json_time(d->created_s));
+    json_object_set_new(json, "depends_on", depends_json(m, index));
     json_object_set_new(json, "rollout", d->plan.count > 0 ? plan_to_json(&d->plan) : json_null());
     return json;
+}
+
+static json_t *depends_json(const struct manager *m, uint32_t index)
+{
+    struct dependencies after = manager_dependencies(m, index);
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < after.count; i++)
+        json_array_append_new(list, json_string(manager_deployment(m, after.numbers[i] - 1)->name));
+    return list;
 }
 
 json_t *api_json_deployments(const struct daemon *daemon, bool full)

@@ -8,11 +8,13 @@
 
 /* "NAME@VERSION" */
 #define BUNDLE_TEXT_MAX (2 * NAME_MAX_LEN + 2)
+#define DEPENDENCIES_TEXT_MAX (DEPENDENCIES_MAX * (NAME_MAX_LEN + 2) + 1)
 
 static json_t *preview_json(struct request *r, const struct command *c, const struct preview *p);
 static json_t *changes_json(const struct manager *m, const struct command *c,
                             const struct preview *p);
 static void add_change(json_t *list, const char *what, const char *from, const char *to);
+static void add_dependencies(json_t *list, const struct manager *m, const struct preview *p);
 static void add_plan(json_t *list, const struct plan *from, const struct plan *to);
 static json_t *stages_json(const struct preview *p);
 static json_t *transfer_json(struct request *r, const struct preview *p);
@@ -82,9 +84,31 @@ static json_t *changes_json(const struct manager *m, const struct command *c,
         add_change(list, "paused", "false", "true");
     add_change(list, "keep", d->flags & RECORD_KEEP ? "true" : "false",
                c->deploy.flags & RECORD_KEEP ? "true" : "false");
+    add_dependencies(list, m, p);
     add_plan(list, new || d->plan.count == 0 ? &no_plan : &d->plan,
              p->plan.count == 0 ? &no_plan : &p->plan);
     return list;
+}
+
+/* "base, driver" */
+static void add_name(char text[static DEPENDENCIES_TEXT_MAX], const char *name)
+{
+    size_t used = strlen(text);
+    snprintf(text + used, DEPENDENCIES_TEXT_MAX - used, "%s%s", used ? ", " : "", name);
+}
+
+/* In the order of their numbers, as they are kept. */
+static void add_dependencies(json_t *list, const struct manager *m, const struct preview *p)
+{
+    char from[DEPENDENCIES_TEXT_MAX] = "", to[DEPENDENCIES_TEXT_MAX] = "";
+    struct dependencies before = {0};
+    if (p->deployment >= 0)
+        before = manager_dependencies(m, (uint32_t)p->deployment);
+    for (uint32_t i = 0; i < before.count; i++)
+        add_name(from, manager_deployment(m, before.numbers[i] - 1)->name);
+    for (uint32_t i = 0; i < p->after.count; i++)
+        add_name(to, manager_deployment(m, p->after.numbers[i] - 1)->name);
+    add_change(list, "depends_on", from, to);
 }
 
 /* "": nothing was said of it. */

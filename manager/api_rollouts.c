@@ -172,6 +172,7 @@ static json_t *stages_json(const struct deployment_row *d, enum rollout_hold hol
             {"failed", c->failed},       {"pending", c->members - c->ready - c->failed},
             {"in_flight", c->in_flight}, {"returning", c->returning},
             {"waiting", c->waiting},     {"away", c->away},
+            {"stuck", c->stuck},
         };
         json_object_set_new(stage, "state", json_string(stage_state(d, (uint32_t)i, hold)));
         for (size_t k = 0; k < sizeof fields / sizeof fields[0]; k++)
@@ -316,13 +317,19 @@ static void tell_agents(const struct telling *t)
          t->stage->name, t->count->ready, t->count->members, at_work, t->count->waiting);
 }
 
+static const char *why_none_is_ready(const struct stage_count *c)
+{
+    if (c->failed > 0)
+        return "some failed";
+    return c->stuck > 0 ? "those in reach depend on what doesn't come" : "none is in reach";
+}
+
 static void tell_reach(const struct telling *t)
 {
     TELL(t,
          "stage %s waits for its first agent that is ready, and %s: `dunlin rollout approve %s %s` "
          "goes on without",
-         t->stage->name, t->count->failed > 0 ? "some failed" : "none is in reach", t->d->name,
-         t->stage->name);
+         t->stage->name, why_none_is_ready(t->count), t->d->name, t->stage->name);
 }
 
 void api_rollout_sentence(const struct manager *m, uint32_t deployment, uint64_t now_s,

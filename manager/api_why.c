@@ -27,8 +27,8 @@ typedef void teller(struct telling *t);
 static teller tell_revoked, tell_removed, tell_unapproved, tell_quarantined, tell_not_selected,
     tell_not_picked, tell_failed, tell_rolled_back, tell_offline, tell_stale, tell_applying,
     tell_verifying, tell_cordoned, tell_paused, tell_aborted, tell_stopped, tell_late, tell_held,
-    tell_disk, tell_no_content, tell_downloading, tell_modified, tell_not_heard, tell_not_told,
-    tell_queued, tell_ready;
+    tell_dependency, tell_stuck, tell_disk, tell_no_content, tell_downloading, tell_modified,
+    tell_not_heard, tell_not_told, tell_queued, tell_ready;
 static json_t *why_json(const struct telling *t);
 
 /* The names are what --json has: scripts rely on them. */
@@ -55,6 +55,8 @@ static const struct {
     [WHY_STOPPED] = {"rollout-stopped", tell_stopped, true},
     [WHY_LATE] = {"joined-late", tell_late, true},
     [WHY_HELD] = {"held-by-stage", tell_held, true},
+    [WHY_AFTER] = {"dependency", tell_dependency, true},
+    [WHY_STUCK] = {"dependency-stuck", tell_stuck, true},
     [WHY_DISK] = {"disk", tell_disk, false},
     [WHY_NO_CONTENT] = {"no-content", tell_no_content, false},
     [WHY_DOWNLOADING] = {"downloading", tell_downloading, false},
@@ -367,6 +369,38 @@ static void tell_held(struct telling *t)
         TELL(t, "it waits for its turn in stage %s of the rollout of version %s; ",
              t->d->plan.stages[own].name, newest(t));
     tell_rollout(t);
+}
+
+/* ---- what its rules are in the way of ---- */
+
+static void tell_other(struct telling *t)
+{
+    const struct agent_deployment *other = &t->why->other;
+    const char *name = manager_deployment(t->m, other->deployment)->name;
+    TELL(t, "version %s depends on deployment %s, which is ", t->wanted, name);
+    if (t->why->other_there)
+        TELL(t, "%s there", deployment_state_name(other->state));
+    else
+        TELL(t, "not for this agent");
+}
+
+static void tell_dependency(struct telling *t)
+{
+    tell_other(t);
+    TELL(t, ", and begins when that is Ready: dunlin why %" PRIu32 " %s", t->why->number,
+         manager_deployment(t->m, t->why->other.deployment)->name);
+    tell_running(t);
+}
+
+static void tell_stuck(struct telling *t)
+{
+    tell_other(t);
+    if (t->why->other_there)
+        TELL(t, ": dunlin why %" PRIu32 " %s", t->why->number,
+             manager_deployment(t->m, t->why->other.deployment)->name);
+    else
+        TELL(t, ": place that on it too, or change what %s depends on", t->d->name);
+    tell_running(t);
 }
 
 /* ---- what it is at ---- */

@@ -69,7 +69,7 @@
     " needs BLOB);"                                                                                \
     "CREATE TABLE deployment(n INTEGER PRIMARY KEY, name TEXT, selector TEXT, flags INTEGER,"      \
     " priority INTEGER, salt INTEGER, removed INTEGER, created INTEGER, kept INTEGER,"             \
-    " history BLOB, pick BLOB, plan BLOB, rollout BLOB);"                                          \
+    " history BLOB, pick BLOB, plan BLOB, rollout BLOB, after BLOB);"                              \
     "CREATE TABLE cohort(n INTEGER PRIMARY KEY, key BLOB, labels TEXT, epoch INTEGER,"             \
     " revision INTEGER, fingerprint BLOB, issued INTEGER, trust INTEGER, placements BLOB);"        \
     "CREATE TABLE agent(n INTEGER PRIMARY KEY, row BLOB);"                                         \
@@ -137,7 +137,7 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [PUT_BATCH] = "REPLACE INTO batch VALUES(?,?,?,?,?,?,?,?,?)",
     [REVOKE_BATCHES] = "UPDATE batch SET revoked=1 WHERE revoked=0",
     [PUT_BUNDLE] = "REPLACE INTO bundle VALUES(?,?,?,?,?,?,?,?,?,?)",
-    [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [PUT_COHORT] = "REPLACE INTO cohort VALUES(?,?,?,?,?,?,?,?,?)",
     [PUT_AGENT] = "REPLACE INTO agent VALUES(?,?)",
     [PUT_NEWCOMER] = "REPLACE INTO newcomer VALUES(?,?,?)",
@@ -191,7 +191,8 @@ enum meta {
 #define ROLLOUT_BYTES_MAX ((ROLLOUT_FIELDS + 2 * STAGES_MAX + 1) * 9)
 #define NEEDS_BYTES_MAX (3 + VARIABLES_NEEDED_MAX * (VARIABLE_NAME_MAX + 4))
 #define HEIR_LEN (SECRET_KEY_LEN + 1) /* and `stolen` */
-#define EXCEPTION_LEN 14              /* deployment, generation, running, state, cause */
+#define AFTER_LEN_MAX (4 * (size_t)DEPENDENCIES_MAX)
+#define EXCEPTION_LEN 14 /* deployment, generation, running, state, cause */
 
 struct ledger {
     sqlite3 *db;
@@ -244,6 +245,7 @@ static int list_blocked(struct ledger *l, struct blocked_agent *out, size_t cap,
 static void get_needs(struct query *q, struct needs *needs);
 static void get_history(struct query *q, struct deployment_row *row);
 static void get_rollout(struct query *q, struct deployment_row *row);
+static void get_after(struct query *q, struct deployment_row *row);
 static void get_placements(struct query *q, struct cohort *row);
 static int write_rollout(const struct deployment_row *row, struct buffer *out);
 
@@ -745,6 +747,7 @@ static int load_deployments(struct ledger *l, struct manager *m, struct errmsg *
         q.odd |= pick_read(get_blob(&q, PICK_BYTES_MAX), &row.pick, &row.picked) < 0;
         q.odd |= plan_read(get_blob(&q, PLAN_BYTES_MAX), &row.plan) < 0;
         get_rollout(&q, &row);
+        get_after(&q, &row);
         rv = q.odd ? ERR_DAMAGED : manager_load_deployment(m, &row);
     }
     return end_load(&q, rv, "load its deployments", em);
@@ -760,6 +763,16 @@ static void get_history(struct query *q, struct deployment_row *row)
         row->history[i] = (struct generation_row){
             .generation = le32_read(at), .bundle = le32_read(at + 4), .since_s = le64_read(at + 8)};
     }
+}
+
+/* Four bytes for each. */
+static void get_after(struct query *q, struct deployment_row *row)
+{
+    struct span b = get_blob(q, AFTER_LEN_MAX);
+    q->odd |= b.len % 4 != 0;
+    row->after.count = (uint32_t)(b.len / 4);
+    for (uint32_t i = 0; i < row->after.count; i++)
+        row->after.numbers[i] = le32_read(b.data + (size_t)4 * i);
 }
 
 static void get_rollout(struct query *q, struct deployment_row *row)
@@ -1265,6 +1278,10 @@ int ledger_deployment(struct ledger *l, uint32_t index, const struct deployment_
     put_blob(&q, span_buffer(&pick));
     put_blob(&q, span_buffer(&plan));
     put_blob(&q, span_buffer(&rollout));
+    uint8_t after[AFTER_LEN_MAX];
+    for (uint32_t i = 0; i < row->after.count; i++)
+        le32_write(after + (size_t)4 * i, row->after.numbers[i]);
+    put_blob(&q, span_of(after, (size_t)4 * row->after.count));
     return end_write(&q, em);
 }
 

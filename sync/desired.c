@@ -7,7 +7,7 @@
 /* Elements of the arrays below, in the order in which they are written. */
 #define DESIRED_FIELDS 7 /* cohort, epoch, number, issued, not after, policy, records */
 #define POLICY_FIELDS 4
-#define RECORD_FIELDS 8 /* deployment, name, flags, priority, salt, gate, stable, next */
+#define RECORD_FIELDS 9 /* deployment, name, flags, priority, salt, gate, stable, next, rules */
 
 /* nil lets everybody pass. */
 static void put_gate(struct wire_writer *w, const struct gate *g)
@@ -73,6 +73,7 @@ static void put_record(struct wire_writer *w, const struct record *d)
     put_gate(w, &d->gate);
     put_target(w, &d->stable, NULL);
     put_target(w, &d->next, &d->next_gate);
+    rules_put(w, &d->rules);
 }
 
 /* `before` is the deployment number of the record before: numbers rise. */
@@ -87,6 +88,7 @@ static void get_record(struct wire_reader *r, struct record *d, uint32_t before)
     get_gate(r, &d->gate);
     get_target(r, &d->stable, NULL);
     get_target(r, &d->next, &d->next_gate);
+    rules_get(r, d->deployment, &d->rules);
     wire_skip(r, extra);
     bool wanted = d->stable.generation != 0 || d->next.generation != 0;
     if (d->deployment <= before || !name_valid(span_text(d->name)) || !wanted)

@@ -8,6 +8,7 @@
 #include "sync/envelope.h"
 #include "sync/gate.h"
 #include "sync/revision.h"
+#include "sync/rules.h"
 #include "sync/topic.h"
 
 /* One version of a deployment. Generation 0 is "none". */
@@ -32,6 +33,7 @@ struct record {
     struct target stable;
     struct target next; /* generation 0: no rollout is running, and next_gate is all zero */
     struct gate next_gate;
+    struct rules rules;
 };
 
 /* A day: longer waits than this are a mistake. */

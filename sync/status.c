@@ -40,6 +40,8 @@ const char *cause_text(enum cause c)
         [CAUSE_CONTENT] = "the bundle's content was refused",
         [CAUSE_CRASHES] = "the device went down too often while applying",
         [CAUSE_FETCH] = "the bundle's chunks don't come",
+        [CAUSE_AFTER] = "another deployment has to be ready first",
+        [CAUSE_STUCK] = "a deployment that it depends on failed, or is not for this device",
     };
     return (unsigned)c < CAUSE_COUNT ? texts[c] : "a cause that this version doesn't know";
 }

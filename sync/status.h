@@ -47,6 +47,8 @@ enum cause {
     CAUSE_CONTENT = 7,   /* the bundle is not well-formed, or refused */
     CAUSE_CRASHES = 8,   /* the device went down too often while applying */
     CAUSE_FETCH = 9,     /* chunks don't come */
+    CAUSE_AFTER = 10,    /* another deployment has to be Ready first */
+    CAUSE_STUCK = 11,    /* that one failed, or is not for this device */
     CAUSE_COUNT,
 };
 

@@ -202,6 +202,12 @@ static inline struct assignment sample_assignment(void)
     };
 }
 
+/* What comes before the deployment with number 300. */
+static inline struct rules sample_rules(void)
+{
+    return (struct rules){.after = {.count = 2, .numbers = {1, 7}}};
+}
+
 /* Three records: one steady, one in a rollout with both gates shut a little, one new and paused. */
 static inline void sample_desired(struct desired *d)
 {
@@ -237,6 +243,7 @@ static inline void sample_desired(struct desired *d)
         .gate = GATE_OPEN,
         .next = {.generation = 1, .bundle = sample_digest(0x70)},
         .next_gate = GATE_OPEN,
+        .rules = sample_rules(),
     };
 }
 

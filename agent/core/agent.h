@@ -85,6 +85,7 @@ struct held {
                               is accepted … */
     struct key_id signer; /* … as long as this key is trusted: it signed the document that wants it
                            */
+    struct dependencies after; /* as last seen: it is removed before these */
 };
 
 /* Everything durable that decisions rest on; the driver keeps it loaded and as stored. */

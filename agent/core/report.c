@@ -28,29 +28,37 @@ enum deployment_state agent_state_of(const struct held *h)
     return states[h->phase];
 }
 
-/* It was about to run something else, or did not succeed; what it runs is what it should. */
-static bool runs_as_before(const struct held *row, const struct target *target)
+/* What is under way there is no rule's any more. */
+static enum cause held_by_rule(const struct agent *a, const struct agent_view *view,
+                               const struct record *r, const struct held *row, bool wanted)
 {
-    bool at_rest = row->phase == PHASE_DOWNLOADING || row->phase == PHASE_ROLLED_BACK;
-    return at_rest && !row->moved && row->running.generation == target->generation;
+    bool begun = wanted && row->phase != PHASE_DOWNLOADING;
+    bool at_work = a->step != STEP_NONE && a->work == r->deployment;
+    return begun || at_work || view_holds(view, r) ? CAUSE_NONE : rules_hold(a, view, r);
 }
 
 static void judge(const struct agent *a, const struct agent_view *view, const struct record *r,
                   const struct target *target, struct exception *e)
 {
     const struct held *row = view_held(view, r->deployment);
+    bool wanted = row && row->wanted.generation == target->generation;
+    if (view_runs(view, r, target)) {
+        e->state = STATE_READY;
+        return;
+    }
+    enum cause rule = held_by_rule(a, view, r, row, wanted);
+    e->cause = (uint8_t)rule;
+    e->state = STATE_PENDING;
+    if (rule != CAUSE_NONE)
+        return;
     e->cause = a->put_off == r->deployment ? a->put_off_cause : CAUSE_NONE;
-    if (row && row->wanted.generation == target->generation) {
+    if (wanted) {
         e->state = (uint8_t)agent_state_of(row);
         if (e->cause == CAUSE_NONE)
             e->cause = row->cause;
-    } else if (row && runs_as_before(row, target)) {
-        e->state = STATE_READY;
-    } else {
-        e->state = view_holds(view, r) ? STATE_PAUSED : STATE_PENDING;
+    } else if (view_holds(view, r)) {
+        e->state = STATE_PAUSED;
     }
-    if (e->state == STATE_READY)
-        e->cause = CAUSE_NONE;
 }
 
 /* False where the record asks for nothing. */

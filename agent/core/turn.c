@@ -115,6 +115,23 @@ bool view_holds(const struct agent_view *view, const struct record *r)
     return view->assignment->cordoned || r->flags & RECORD_PAUSED;
 }
 
+/* It was about to run something else, or did not succeed; what it runs is what it should. */
+static bool runs_as_before(const struct held *row, const struct target *target)
+{
+    bool at_rest = row->phase == PHASE_DOWNLOADING || row->phase == PHASE_ROLLED_BACK;
+    return at_rest && !row->moved && row->running.generation == target->generation;
+}
+
+bool view_runs(const struct agent_view *view, const struct record *r, const struct target *target)
+{
+    const struct held *row = view_held(view, r->deployment);
+    if (!row || target->generation == 0)
+        return false;
+    if (row->wanted.generation == target->generation)
+        return row->phase == PHASE_SETTLED;
+    return runs_as_before(row, target);
+}
+
 bool turn_leaves(const struct turn *t, uint32_t deployment)
 {
     const struct record *r = view_record(t->view, deployment);

@@ -33,6 +33,8 @@ struct target view_target(const struct agent *a, const struct agent_view *view,
                           const struct record *r);
 /* Nothing of it is begun: an operator holds the record or the agent. */
 bool view_holds(const struct agent_view *view, const struct record *r);
+/* It runs what it is to run, at rest. */
+bool view_runs(const struct agent_view *view, const struct record *r, const struct target *target);
 /* True when the document has no place for it, now or later. */
 bool turn_leaves(const struct turn *t, uint32_t deployment);
 
@@ -53,6 +55,10 @@ void work_done(struct turn *t);       /* AGENT_DONE */
 void work_stored(struct turn *t);     /* AGENT_STORED */
 void work_reconsider(struct turn *t); /* the document or the assignment has changed */
 void work_tend(struct turn *t);       /* begins what is needed most, when nothing is under way */
+
+/* rules.c: what the record tells the device to obey */
+/* Why nothing of it may be begun now; CAUSE_NONE: nothing is in the way. */
+enum cause rules_hold(const struct agent *a, const struct agent_view *view, const struct record *r);
 
 /* renewal.c: the next certificate, before this one's end or after it */
 bool renewal_by_door(const struct turn *t); /* no cell would let this agent in */

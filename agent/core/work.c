@@ -72,6 +72,13 @@ static bool is_unbound(const struct turn *t, const struct held *row)
            trust_knows(t->view->trust, TRUST_ONLINE, &t->view->document_signer);
 }
 
+/* What the record says beside the version, for when the record is gone. */
+static void obey(struct held *row, const struct record *r)
+{
+    row->flags = r->flags;
+    row->after = r->rules.after;
+}
+
 /* The row as it will be once the step's store is durable. */
 static void change_row(struct turn *t, struct held *row, enum step step)
 {
@@ -110,7 +117,7 @@ static void change_row(struct turn *t, struct held *row, enum step step)
     }
     const struct record *r = view_record(t->view, a->work);
     if (r && strcmp(r->name, row->name) == 0)
-        row->flags = r->flags;
+        obey(row, r);
     if (wants_the_same(t, row))
         row->signer = t->view->document_signer;
 }
@@ -159,6 +166,14 @@ static bool skipped(const struct held *row, enum step step)
     return step == STEP_REMOVE_HOOK && row->running.generation == 0 && !row->moved;
 }
 
+/* What was fetched is begun only when no rule has come in the way meanwhile. */
+static bool has_to_wait(const struct turn *t, const struct held *row, enum step step)
+{
+    const struct record *r = view_record(t->view, t->a->work);
+    return step == STEP_PREPARE && row->phase == PHASE_DOWNLOADING && r &&
+           rules_hold(t->a, t->view, r) != CAUSE_NONE;
+}
+
 static void enter(struct turn *t, enum step step)
 {
     struct agent *a = t->a;
@@ -166,6 +181,8 @@ static void enter(struct turn *t, enum step step)
     assert(row || step == STEP_BEGIN || step == STEP_NONE);
     if (row && skipped(row, step))
         step = rules[step].next;
+    if (row && has_to_wait(t, row, step))
+        step = STEP_NONE;
     a->step = (uint8_t)step;
     a->work_due_ms = 0;
     if (step == STEP_NONE) {
@@ -320,13 +337,26 @@ static enum step need_to_leave(const struct turn *t, const struct held *row)
     return name_is_shared(t, row->deployment, row->name, true) ? STEP_DROP : STEP_NONE;
 }
 
+/* Nothing of it is begun: by an operator's word, or by a rule of the record's. */
+static bool is_held(const struct turn *t, const struct record *r)
+{
+    return view_holds(t->view, r) || rules_hold(t->a, t->view, r) != CAUSE_NONE;
+}
+
+/* It matters when the record is gone. */
+static bool is_to_note(const struct held *row, const struct record *r)
+{
+    return (row->flags ^ r->flags) & RECORD_KEEP ||
+           !dependencies_equal(&row->after, &r->rules.after);
+}
+
 /* The document asks for something newer. What may have moved `current` is taken back first: a half
  * applied version must not stay while the next one is fetched, or for as long as it is paused. */
 static enum step need_newer(const struct turn *t, const struct held *row, const struct record *r)
 {
     if (row && row->moved)
         return row->phase == PHASE_UNDOING ? STEP_SWITCH_BACK : STEP_UNDO;
-    if (view_holds(t->view, r) || name_is_shared(t, r->deployment, r->name, false))
+    if (is_held(t, r) || name_is_shared(t, r->deployment, r->name, false))
         return STEP_NONE;
     return STEP_BEGIN;
 }
@@ -371,8 +401,8 @@ static enum step need(const struct turn *t, uint32_t deployment)
         return STEP_BEGIN;
     bool withdrawn = row->wanted.generation > target.generation;
     if (row->phase == PHASE_DOWNLOADING)
-        return withdrawn || view_holds(t->view, r) ? STEP_NONE : STEP_FETCH;
-    if (go_on(row) == STEP_NONE && ((row->flags ^ r->flags) & RECORD_KEEP || is_unbound(t, row)))
+        return withdrawn || is_held(t, r) ? STEP_NONE : STEP_FETCH;
+    if (go_on(row) == STEP_NONE && (is_to_note(row, r) || is_unbound(t, row)))
         return STEP_NOTE;
     return go_on(row);
 }
@@ -383,19 +413,35 @@ struct choice {
     uint64_t urgency;
 };
 
-/* Removals first (a new deployment may take an old one's name), then by priority. */
+/* Another one that is removed as well depends on it. */
+static bool is_needed_by_leaving(const struct turn *t, uint32_t deployment)
+{
+    for (uint32_t i = 0; i < t->view->held_count; i++) {
+        const struct held *other = &t->view->held[i];
+        if (dependencies_have(&other->after, deployment) && turn_leaves(t, other->deployment) &&
+            !(other->flags & RECORD_KEEP))
+            return true;
+    }
+    return false;
+}
+
+/* Removals first (a new deployment may take an old one's name), of these what others depend on
+ * last; then by priority. */
+static uint64_t urgency_of(const struct turn *t, uint32_t deployment, enum step step)
+{
+    const struct record *r = view_record(t->view, deployment);
+    if (step == STEP_LEAVE || step == STEP_REMOVE_HOOK)
+        return is_needed_by_leaving(t, deployment) ? UINT64_MAX - 1 : UINT64_MAX;
+    return r ? r->priority : 0;
+}
+
 static struct choice choice_of(const struct turn *t, uint32_t deployment)
 {
     enum step step = need(t, deployment);
     if (step == STEP_NONE)
         return (struct choice){0};
-    const struct record *r = view_record(t->view, deployment);
-    bool leaves = step == STEP_LEAVE || step == STEP_REMOVE_HOOK;
-    return (struct choice){.deployment = deployment,
-                           .step = step,
-                           .urgency = leaves ? UINT64_MAX
-                                      : r    ? r->priority
-                                             : 0};
+    return (struct choice){
+        .deployment = deployment, .step = step, .urgency = urgency_of(t, deployment, step)};
 }
 
 /* True when `x` comes before `y`; of two equals the lower number. */

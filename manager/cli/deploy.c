@@ -82,6 +82,7 @@ const struct verb deploy_verbs[2] = {
             "    select: [env=prod, \"env=lab,zone in (a,b)\"]   # one, or any of several\n"
             "    exclude: broken\n"
             "    pick: 30 over zone skew 1    # all, 3, 10%, 3 of each zone\n"
+            "  depends_on: [base]             # begun where these are ready; none: as it is\n"
             "  priority: 0\n"
             "  paused: false\n"
             "  keep: false\n"
@@ -249,6 +250,14 @@ static int keep_placement(struct cli *cli, const char *path, struct deployment_f
     return 0;
 }
 
+static json_t *names_of(const struct deployment_file *d)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < d->after_count; i++)
+        json_array_append_new(list, json_string(d->after[i]));
+    return list;
+}
+
 static json_t *body_of(const struct deployment_file *d)
 {
     char bundle[sizeof d->bundle + 1];
@@ -260,6 +269,8 @@ static json_t *body_of(const struct deployment_file *d)
         json_object_set_new(body, "pick", json_string(d->pick));
     if (body && d->history)
         json_object_set_new(body, "history", json_integer(d->history));
+    if (body && d->ordered)
+        json_object_set_new(body, "depends_on", names_of(d));
     if (body && d->planned)
         json_object_set_new(body, "rollout", plan_to_json(&d->plan));
     return body;

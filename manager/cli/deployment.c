@@ -6,6 +6,9 @@
 
 #include <inttypes.h>
 
+/* Names of other deployments in one line. */
+#define DEPENDENCIES_SHOWN 600
+
 static void add_rollout(struct table *t, const json_t *deployment);
 static int list(struct cli *cli);
 static int show(struct cli *cli);
@@ -23,6 +26,10 @@ static const struct flag rollback_flags[] = {
      .value = "V",
      .kind = FLAG_TEXT,
      .help = "a version that the deployment had (default the one before)"},
+};
+
+static const struct flag remove_flags[] = {
+    {.name = "force", .kind = FLAG_SWITCH, .help = "also when other deployments depend on it"},
 };
 
 const struct verb deployment_verbs[6] = {
@@ -72,7 +79,9 @@ const struct verb deployment_verbs[6] = {
         .operands = "NAME",
         .summary = "take it off its agents",
         .text = "Agents run hooks/remove and delete what the deployment brought, unless it was "
-                "deployed with --keep.\n",
+                "deployed with --keep. What others depend on (see `dunlin deploy --help`) takes "
+                "--force: they go on without.\n",
+        .flags = FLAGS(remove_flags),
         .words_min = 1,
         .words_max = 1,
         .run = remove_deployment,
@@ -164,6 +173,22 @@ static int show(struct cli *cli)
     return rv;
 }
 
+static void add_dependencies(struct table *t, const json_t *names)
+{
+    char text[DEPENDENCIES_SHOWN] = "";
+    size_t i;
+    json_t *name;
+    json_array_foreach(names, i, name)
+    {
+        size_t used = strlen(text);
+        snprintf(text + used, sizeof text - used, "%s%s", i ? ", " : "", json_string_value(name));
+    }
+    if (!*text)
+        return;
+    table_cell(t, PAINT_DIM, "after");
+    table_cell(t, PAINT_NONE, "%s", text);
+}
+
 static int show_head(struct cli *cli, const json_t *d)
 {
     struct deployment_counts_text counts = deployment_counts(d);
@@ -179,6 +204,7 @@ static int show_head(struct cli *cli, const json_t *d)
     table_cell(t, counts.paint, "%s%s", counts.text, paused ? ", paused" : "");
     table_cell(t, PAINT_DIM, "where");
     table_cell(t, PAINT_NONE, "%s", *select ? select : "every agent");
+    add_dependencies(t, json_object_get(d, "depends_on"));
     table_cell(t, PAINT_DIM, "made");
     table_cell(t, PAINT_NONE, "%s", field_ago(d, "created", "some time ago").text);
     return cli_print(cli, t);
@@ -257,7 +283,14 @@ static int act(struct cli *cli, const char *action, json_t *body, const char *do
 static int remove_deployment(struct cli *cli)
 {
     json_t *answer = NULL;
-    int rv = cli_call_on(cli, "DELETE", "deployments", cli_word(cli, 0), NULL, NULL, &answer);
+    char route[CLIENT_ROUTE_MAX];
+    int rv = client_route(route, "deployments", cli_word(cli, 0), NULL, &cli->em);
+    if (rv < 0)
+        return rv;
+    size_t len = strlen(route);
+    snprintf(route + len, sizeof route - len, "%s",
+             args_has(&cli->args, "force") ? "?force=1" : "");
+    rv = cli_call(cli, "DELETE", route, NULL, &answer);
     if (rv < 0 || !answer)
         return rv;
     printf("%s is removed; its agents take it off as they hear of it\n", cli_word(cli, 0));

@@ -27,11 +27,13 @@ static int read_number(struct yaml_reading *r, const yaml_node_t *key, const yam
 static reader read_history;
 static reader read_paused;
 static reader read_keep;
+static reader read_after;
+static int add_after(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value);
 static reader read_rollout;
 
 static const struct yaml_shape file_shape = {
     .what = "a deployment",
-    .count = 8,
+    .count = 9,
     .keys = {{"deployment", true},
              {"bundle", true},
              {"placement", false},
@@ -39,7 +41,8 @@ static const struct yaml_shape file_shape = {
              {"paused", false},
              {"keep", false},
              {"rollout", false},
-             {"history", false}},
+             {"history", false},
+             {"depends_on", false}},
     .read = read_file_key,
 };
 
@@ -86,8 +89,9 @@ static int read_root(struct yaml_reading *r, const yaml_node_t *root)
 static int read_file_key(struct yaml_reading *r, void *context, size_t index,
                          const yaml_node_t *key, const yaml_node_t *value)
 {
-    static reader *const readers[] = {read_deployment, read_bundle, read_placement, read_priority,
-                                      read_paused,     read_keep,   read_rollout,   read_history};
+    static reader *const readers[] = {read_deployment, read_bundle,  read_placement,
+                                      read_priority,   read_paused,  read_keep,
+                                      read_rollout,    read_history, read_after};
     (void)context;
     return readers[index](r, key, value);
 }
@@ -298,4 +302,37 @@ static int read_rollout(struct yaml_reading *r, const yaml_node_t *key, const ya
     struct deployment_file *d = r->into;
     d->planned = true;
     return plan_file_read(r, key, value, &d->plan);
+}
+
+/* A list of names, or one of them; [] for none. */
+static int read_after(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
+{
+    struct deployment_file *d = r->into;
+    d->ordered = true;
+    if (value->type != YAML_SEQUENCE_NODE)
+        return add_after(r, key, value);
+    for (const yaml_node_item_t *i = value->data.sequence.items.start;
+         i < value->data.sequence.items.top; i++) {
+        int rv = add_after(r, key, yaml_document_get_node(&r->document, *i));
+        if (rv < 0)
+            return rv;
+    }
+    return 0;
+}
+
+static int add_after(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
+{
+    struct deployment_file *d = r->into;
+    const char *text = "";
+    struct errmsg why;
+    int rv = yaml_text(r, key, value, false, &text);
+    if (rv < 0)
+        return rv;
+    if (bundle_name_check("deployment", text, &why) < 0)
+        return yaml_refuse(r, value->start_mark, "%s: %s", yaml_scalar(key), why.text);
+    if (d->after_count == DEPENDENCIES_MAX)
+        return yaml_refuse(r, value->start_mark, "%s: more than %d", yaml_scalar(key),
+                           DEPENDENCIES_MAX);
+    snprintf(d->after[d->after_count++], sizeof d->after[0], "%s", text);
+    return 0;
 }

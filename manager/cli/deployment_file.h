@@ -9,6 +9,7 @@
 #include "base/span.h"
 #include "manager/cli/bundle_name.h"
 #include "manager/core/pick.h"
+#include "sync/rules.h"
 
 #include <stdint.h>
 
@@ -27,6 +28,9 @@ struct deployment_file {
     uint32_t history; /* versions to remember; 0: as it is */
     bool paused;
     bool keep;
+    bool ordered; /* it says what comes before: otherwise that stays as it is */
+    uint32_t after_count;
+    char after[DEPENDENCIES_MAX][NAME_MAX_LEN + 1];
     bool planned;     /* it says how: otherwise the deployment's plan stays as it is */
     struct plan plan; /* complete */
 };

@@ -7,10 +7,10 @@ static void add_members(struct table *t, const json_t *stage);
 
 int rollout_print(struct cli *cli, const json_t *rollout)
 {
-    static const char *const titles[] = {"STAGE",   "STATE",     "AGENTS",  "FAILED",
-                                         "AT WORK", "RETURNING", "TO COME", "AWAY"};
+    static const char *const titles[] = {"STAGE",     "STATE",   "AGENTS", "FAILED", "AT WORK",
+                                         "RETURNING", "TO COME", "AWAY",   "STUCK"};
     bool staged = json_is_true(json_object_get(rollout, "staged"));
-    struct table *t = table_new(staged ? 8 : 4, titles);
+    struct table *t = table_new(staged ? 9 : 4, titles);
     const char *from = field_text(rollout, "from"), *next = field_text(rollout, "next");
     size_t i;
     json_t *stage;
@@ -51,7 +51,7 @@ static void add_members(struct table *t, const json_t *stage)
 
 static void add_counts(struct table *t, const json_t *stage)
 {
-    static const char *const names[] = {"in_flight", "returning", "waiting", "away"};
+    static const char *const names[] = {"in_flight", "returning", "waiting", "away", "stuck"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         uint64_t n = field_number(stage, names[i]);
         table_cell(t, n ? PAINT_NONE : PAINT_DIM, "%" PRIu64, n);

@@ -136,6 +136,7 @@ static void fill_record(const struct manager *m, uint32_t index, const struct la
         .stable = {.generation = manager_generation(m, index),
                    .bundle = m->bundles[d->history[0].bundle].digest},
     };
+    r->rules.after = dependency_list(m, index);
     memcpy(r->name, d->name, sizeof r->name);
     if (deployment_rolls(d))
         fill_rollout(m, d, labels, r);

@@ -326,7 +326,7 @@ static void set_pick(struct turn *t, uint32_t deployment)
     pick_settle(t, deployment);
 }
 
-static void deploy_new(struct turn *t, uint32_t bundle)
+static void deploy_new(struct turn *t, uint32_t bundle, const struct dependencies *after)
 {
     struct manager *m = t->m;
     const struct command *c = t->ev->command;
@@ -345,6 +345,7 @@ static void deploy_new(struct turn *t, uint32_t bundle)
         .salt = c->deploy.salt,
         .created_s = t->ev->now_s,
         .history_kept = c->deploy.history,
+        .after = *after,
     };
     memcpy(d->name, c->deploy.name, strlen(c->deploy.name));
     memcpy(d->selector, c->deploy.selector, strlen(c->deploy.selector));
@@ -364,13 +365,16 @@ struct change {
     bool renewed; /* the bundle */
     bool planned;
     bool picked;
-    bool flagged; /* the flags, or the priority */
+    bool flagged; /* the flags, the priority, or what it depends on */
     bool aged;    /* how much of the past is remembered: no agent sees it */
     uint32_t flags;
 };
 
-static struct change compare(struct turn *t, const struct deployment_row *d, uint32_t bundle)
+static struct change compare(struct turn *t, uint32_t index, uint32_t bundle,
+                             const struct dependencies *after)
 {
+    const struct deployment_row *d = &t->m->deployments[index];
+    struct dependencies was = dependency_list(t->m, index);
     const struct command *c = t->ev->command;
     /* What is paused stays paused until somebody resumes it. */
     uint32_t flags = c->deploy.flags | (d->flags & RECORD_PAUSED);
@@ -379,8 +383,9 @@ static struct change compare(struct turn *t, const struct deployment_row *d, uin
         .renewed = d->history[0].bundle != bundle,
         .planned = c->deploy.plan && !same_plan(t, &d->plan, c->deploy.plan),
         .picked = c->deploy.pick && !same_pick(&d->pick, c->deploy.pick),
-        .flagged = d->flags != flags || d->priority != c->deploy.priority,
         .aged = c->deploy.history && deployment_history_kept(d) != c->deploy.history,
+        .flagged = d->flags != flags || d->priority != c->deploy.priority ||
+                   !dependencies_equal(&was, after),
         .flags = flags,
     };
 }
@@ -445,12 +450,13 @@ static bool may_change(struct turn *t, uint32_t index, const struct change *chan
     return !change->renewed || may_overtake(t, d, change, bundle);
 }
 
-static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle)
+static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle,
+                         const struct dependencies *after)
 {
     struct manager *m = t->m;
     const struct command *c = t->ev->command;
     struct deployment_row *d = &m->deployments[index];
-    struct change change = compare(t, d, bundle);
+    struct change change = compare(t, index, bundle, after);
     t->out->index = index;
     if (!change.moved && !change.renewed && !change.planned && !change.picked && !change.flagged &&
         !change.aged) {
@@ -473,6 +479,7 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle)
     memcpy(d->selector, c->deploy.selector, strlen(c->deploy.selector));
     d->flags = change.flags;
     d->priority = c->deploy.priority;
+    d->after = *after;
     set_pick(t, index);
     persist(t, PERSIST_DEPLOYMENT, index);
     cohort_mark_matching(m, d->selector);
@@ -499,12 +506,13 @@ static void deploy(struct turn *t)
     if (bundle < 0)
         return;
     int64_t index = manager_find_deployment(t->m, c->deploy.name);
-    if (check_extent(t, index, (uint32_t)bundle) < 0)
+    struct dependencies after;
+    if (dependency_resolve(t, index, &after) < 0 || check_extent(t, index, (uint32_t)bundle) < 0)
         return;
     if (index >= 0)
-        deploy_again(t, (uint32_t)index, (uint32_t)bundle);
+        deploy_again(t, (uint32_t)index, (uint32_t)bundle, &after);
     else
-        deploy_new(t, (uint32_t)bundle);
+        deploy_new(t, (uint32_t)bundle, &after);
 }
 
 /* The deployment that a command names, or NULL with the reply set. */
@@ -596,11 +604,21 @@ static void steer(struct turn *t)
         rollout_retry(t, t->out->index);
 }
 
+/* Without it, what depends on it would go on where it runs, and begin nowhere any more. */
 static void deployment_remove(struct turn *t)
 {
     struct deployment_row *d = named(t);
     if (!d)
         return;
+    const struct deployment_row *user = dependency_user(t->m, t->out->index);
+    if (user && !t->ev->command->deployment.force) {
+        REFUSE(t, ERR_BUSY,
+               "%s depends on %s: remove or change that deployment first, or say --force to have "
+               "it go on without",
+               user->name, d->name);
+        return;
+    }
+    dependency_mark_users(t->m, t->out->index);
     d->removed = true;
     rollout_end(t->m, t->out->index, ROLLOUT_NONE);
     changed(t, d);

@@ -108,6 +108,9 @@ int manager_load_deployment(struct manager *m, const struct deployment_row *row)
     for (uint32_t i = 0; i < row->history_count; i++)
         if (row->history[i].bundle >= m->bundle_count)
             return ERR_DAMAGED;
+    for (uint32_t i = 0; i < row->after.count; i++)
+        if (row->after.numbers[i] == 0 || row->after.numbers[i] > m->options.limits.deployments)
+            return ERR_DAMAGED;
     m->deployments[m->deployment_count++] = *row;
     epoch_renumber(m, m->deployment_count - 1);
     return 0;

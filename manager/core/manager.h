@@ -265,6 +265,7 @@ struct deployment_row {
     struct picked picked;
     struct plan plan;
     struct rollout rollout;
+    struct dependencies after; /* by number; those that were removed since don't count */
 };
 
 static inline uint32_t deployment_history_kept(const struct deployment_row *d)
@@ -346,6 +347,12 @@ enum command_type {
     COMMAND_AGENT_UNCORDON,
 };
 
+/* Deployments that one depends on, as an operator wrote them. */
+struct dependency_names {
+    uint32_t count;
+    const char *names[DEPENDENCIES_MAX];
+};
+
 /* Strings are borrowed for the step, NUL-terminated, of any length and content: the core checks
  * them. */
 struct command {
@@ -384,11 +391,13 @@ struct command {
             bool dry_run;            /* only say what would come of it: manager_preview */
             const struct pick *pick; /* NULL: as it is; all, when the deployment is new */
             uint32_t history;        /* versions to remember; 0: as it is */
+            const struct dependency_names *after; /* NULL: as it is */
         } deploy;
         struct {
             const char *name;
             const char *version; /* ROLLBACK: NULL is the one before */
             const char *stage;   /* APPROVE */
+            bool force;          /* DEPLOYMENT_REMOVE: also when others depend on it */
         } deployment;            /* PAUSE, RESUME, ROLLBACK, APPROVE, ABORT, RETRY,
                                     DEPLOYMENT_REMOVE */
         struct {
@@ -604,6 +613,9 @@ struct agent_deployment {
 size_t manager_agent_deployments(const struct manager *m, uint32_t number,
                                  struct agent_deployment out[static RECORDS_MAX]);
 
+/* The deployments that one depends on and that weren't removed, by number. */
+struct dependencies manager_dependencies(const struct manager *m, uint32_t deployment);
+
 /* The newest generation: what documents ask for, of all or of those that are let in. */
 uint32_t manager_generation(const struct manager *m, uint32_t deployment);
 /* The version that a generation of a deployment had, or "" when it is unknown. */
@@ -618,6 +630,7 @@ struct preview {
     int64_t deployment;          /* index; negative: it is new */
     uint32_t bundle;             /* index */
     struct plan plan;            /* complete; as it would be */
+    struct dependencies after;   /* the same */
     uint32_t fleet;              /* agents */
     uint32_t targets;            /* that it would be for */
     uint32_t joining;            /* of these: that it isn't for now */
@@ -643,6 +656,7 @@ struct stage_count {
     uint32_t returning; /* at work; they came back behind an open gate */
     uint32_t ready;
     uint32_t failed; /* or rolled back */
+    uint32_t stuck;  /* let in, and waits for what doesn't come by itself */
 };
 
 /* Counts each stage of a deployment that has a plan, in one pass over the fleet. Of a stage by

@@ -35,6 +35,7 @@ int manager_preview(struct manager *m, const struct command *deploy, uint64_t no
         out->plan = m->deployments[out->deployment].plan;
     int rv = plan_complete(&out->plan, NULL);
     assert(rv == 0);
+    dependency_resolve(&t, out->deployment, &out->after);
     preview_count(m, deploy, out);
     count_stages(m, deploy, scratch, out);
     return 0;

@@ -116,6 +116,12 @@ int64_t manager_find_bundle(const struct manager *m, const char *name, const cha
     return ERR_NOT_FOUND;
 }
 
+struct dependencies manager_dependencies(const struct manager *m, uint32_t deployment)
+{
+    assert(deployment < m->deployment_count);
+    return dependency_list(m, deployment);
+}
+
 uint32_t manager_generation(const struct manager *m, uint32_t deployment)
 {
     return manager_deployment(m, deployment)->history[0].generation;

@@ -177,7 +177,12 @@ bool fleet_judge(const struct manager *m, uint32_t number, uint32_t deployment,
                  struct agent_deployment *out);
 
 /* survey.c: a walk over the agents of a deployment's stages */
-enum member_result { MEMBER_OPEN, MEMBER_READY, MEMBER_FAILED };
+enum member_result {
+    MEMBER_OPEN,
+    MEMBER_READY,
+    MEMBER_FAILED,
+    MEMBER_STUCK, /* it waits for what doesn't come by itself */
+};
 
 struct member {
     uint32_t number;
@@ -296,6 +301,16 @@ void orphan_hears(struct turn *t, uint32_t number);
 
 /* registration.c */
 void registration_join(struct turn *t);
+
+/* dependency.c: which deployments come before another, on each agent that has both */
+struct dependencies dependency_list(const struct manager *m, uint32_t deployment);
+/* Some deployment that depends on it, or NULL. */
+const struct deployment_row *dependency_user(const struct manager *m, uint32_t deployment);
+/* Marks all of theirs. */
+void dependency_mark_users(struct manager *m, uint32_t deployment);
+/* What the deploy command says of it, for the deployment with this index (negative: a new one).
+ * Names that are none, and circles, are refused. */
+int dependency_resolve(struct turn *t, int64_t index, struct dependencies *out);
 
 /* command.c */
 void command_run(struct turn *t);

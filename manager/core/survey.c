@@ -123,11 +123,21 @@ struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_
                            .stages = stages};
 }
 
-static enum member_result result_of(uint8_t state)
+/*
+ * Who waits for a deployment that is on its way there is as one at work, and keeps its slot: were
+ * it given to another one, all of them would begin together as soon as that deployment has come,
+ * and be more than the stage allows. What it waits for comes to an end there, and so does it. But a
+ * deployment that failed there, or is not for it, nobody need be waited for to bring: who is stuck
+ * holds no slot, and the stage ends without it, as without one that is away. When an operator has
+ * mended that, it finds its gate open, and counts among those that return.
+ */
+static enum member_result result_of(enum deployment_state state, enum cause cause)
 {
     if (state == STATE_READY)
         return MEMBER_READY;
-    return state == STATE_FAILED || state == STATE_ROLLED_BACK ? MEMBER_FAILED : MEMBER_OPEN;
+    if (state == STATE_FAILED || state == STATE_ROLLED_BACK)
+        return MEMBER_FAILED;
+    return state == STATE_PENDING && cause == CAUSE_STUCK ? MEMBER_STUCK : MEMBER_OPEN;
 }
 
 /* Its word on the generation that is rolled out. Of one that is everybody's it says nothing when it
@@ -136,10 +146,10 @@ static enum member_result ask(const struct survey *s, uint32_t number)
 {
     struct agent_deployment d;
     if (!deployment_rolls(s->deployment))
-        return fleet_judge(s->m, number, s->index, &d) ? result_of((uint8_t)d.state) : MEMBER_OPEN;
+        return fleet_judge(s->m, number, s->index, &d) ? result_of(d.state, d.cause) : MEMBER_OPEN;
     const struct exception *e = fleet_exception(s->m, manager_agent(s->m, number), s->index + 1);
     bool told = e && e->generation == manager_generation(s->m, s->index);
-    return told ? result_of(e->state) : MEMBER_OPEN;
+    return told ? result_of((enum deployment_state)e->state, (enum cause)e->cause) : MEMBER_OPEN;
 }
 
 static bool is_reachable(struct survey *s, const struct agent_row *row)
@@ -206,6 +216,8 @@ void survey_count(struct stage_count *c, const struct member *m)
         c->failed++;
     else if (!m->reachable)
         c->away++;
+    else if (m->result == MEMBER_STUCK)
+        c->stuck++;
     else if (!m->admitted)
         c->waiting++;
     else if (m->in_flight)

@@ -21,6 +21,7 @@ static bool has_failed(const struct asking *a);
 static enum why_reason in_reach(const struct asking *a);
 static enum why_reason gated(const struct asking *a);
 static enum why_reason told(const struct asking *a);
+static enum why_reason waits_for_other(const struct asking *a);
 
 static struct asking ask(const struct manager *m, uint32_t number, uint32_t deployment,
                          struct why *out)
@@ -150,9 +151,30 @@ static enum why_reason gated(const struct asking *a)
     return stands.late ? WHY_LATE : WHY_HELD;
 }
 
+/* The first of those it depends on that is not Ready. The device said that there is one, and by now
+ * it may be Ready. */
+static enum why_reason waits_for_other(const struct asking *a)
+{
+    struct dependencies after = dependency_list(a->m, a->out->deployment);
+    for (uint32_t i = 0; i < after.count; i++) {
+        struct agent_deployment *other = &a->out->other;
+        *other = (struct agent_deployment){0};
+        a->out->other_there = fleet_judge(a->m, a->out->number, after.numbers[i] - 1, other);
+        other->deployment = after.numbers[i] - 1;
+        if (!a->out->other_there)
+            return WHY_STUCK;
+        if (other->state != STATE_READY)
+            return a->has.cause == CAUSE_STUCK ? WHY_STUCK : WHY_AFTER;
+    }
+    return WHY_QUEUED;
+}
+
 /* By its last report on what it is to run. */
 static enum why_reason told(const struct asking *a)
 {
+    if (a->has.state == STATE_PENDING &&
+        (a->has.cause == CAUSE_AFTER || a->has.cause == CAUSE_STUCK))
+        return waits_for_other(a);
     if (a->has.cause == CAUSE_DISK)
         return WHY_DISK;
     if (a->has.cause == CAUSE_FETCH)

@@ -478,6 +478,101 @@ static void check_status(uint32_t count, enum deployment_state first, uint32_t r
 }
 
 /* The second of two is to go, the first is to change, and one is to come. */
+/* ---- what comes before what ---- */
+
+static enum cause cause_of(uint32_t deployment)
+{
+    struct status s;
+    agent_status(&b.a, &b.view, &s);
+    for (uint32_t i = 0; i < s.count; i++)
+        if (s.exceptions[i].deployment == deployment && s.exceptions[i].state == STATE_PENDING)
+            return (enum cause)s.exceptions[i].cause;
+    return CAUSE_COUNT;
+}
+
+static void comes_after(struct desired *d, uint32_t deployment, uint32_t first)
+{
+    struct dependencies *after = &d->records[deployment - 1].rules.after;
+    after->numbers[after->count++] = first;
+}
+
+static void test_what_depends_on_another_waits_whatever_its_priority(void)
+{
+    boot_and_connect();
+    struct desired *d = document(1, 2);
+    d->records[0].priority = 9;
+    comes_after(d, 1, 2);
+    take(d);
+    CU_ASSERT_EQUAL(find(AGENT_FETCH)->deployment, 2);
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_AFTER);
+    succeed();
+    CU_ASSERT_EQUAL(find(AGENT_FETCH)->deployment, 1);
+    succeed();
+    CU_ASSERT_EQUAL(b.held[0].after.count + b.held[1].after.count, 1);
+}
+
+/* 4 depends on 2 and 3, and both on 1; that fails, and is mended. */
+static void test_what_failed_holds_up_all_that_depends_on_it(void)
+{
+    boot_and_connect();
+    struct desired *d = document(1, 4);
+    comes_after(d, 2, 1);
+    comes_after(d, 3, 1);
+    comes_after(d, 4, 2);
+    comes_after(d, 4, 3);
+    take(d);
+    CU_ASSERT_EQUAL(cause_of(4), CAUSE_AFTER);
+    done(AGENT_FETCH, ERR_FORMAT);
+    CU_ASSERT_EQUAL(b.a.step, STEP_NONE);
+    for (uint32_t n = 2; n <= 4; n++)
+        CU_ASSERT_EQUAL(cause_of(n), CAUSE_STUCK);
+    d->revision.number = 2;
+    d->records[0].stable.generation = 2;
+    take(d);
+    for (uint32_t n = 1; n <= 4; n++) {
+        CU_ASSERT_PTR_NOT_NULL_FATAL(find(AGENT_FETCH));
+        CU_ASSERT_EQUAL(find(AGENT_FETCH)->deployment, n);
+        succeed();
+    }
+}
+
+/* No manager writes one. */
+static void test_circle_begins_nothing_and_ends_nowhere(void)
+{
+    boot_and_connect();
+    struct desired *d = document(1, 4);
+    comes_after(d, 1, 2);
+    comes_after(d, 2, 3);
+    comes_after(d, 3, 1);
+    take(d);
+    CU_ASSERT_EQUAL(find(AGENT_FETCH)->deployment, 4);
+    for (uint32_t n = 1; n <= 3; n++)
+        CU_ASSERT_EQUAL(cause_of(n), CAUSE_AFTER);
+    succeed();
+    CU_ASSERT_EQUAL(b.a.step, STEP_NONE);
+}
+
+/* What it depends on is changed while it is fetched. */
+static void test_rule_is_looked_at_again_before_anything_is_changed(void)
+{
+    boot_and_connect();
+    struct desired *d = document(1, 2);
+    comes_after(d, 2, 1);
+    take(d);
+    succeed();
+    done(AGENT_FETCH, 0);
+    CU_ASSERT_EQUAL(find(AGENT_UNPACK)->deployment, 2);
+    d->revision.number = 2;
+    d->records[0].stable.generation = 2;
+    d->records[0].stable.bundle.bytes[0] = 9;
+    take(d);
+    done(AGENT_UNPACK, 0);
+    CU_ASSERT_EQUAL(cause_of(2), CAUSE_AFTER);
+    CU_ASSERT_EQUAL(find(AGENT_FETCH)->deployment, 1);
+    succeed();
+    CU_ASSERT_EQUAL(find(AGENT_FETCH)->deployment, 2);
+}
+
 static void test_cordoned_agent_begins_nothing_and_still_removes(void)
 {
     boot_and_connect();
@@ -600,6 +695,10 @@ static const struct suite_test tests[] = {
     TEST(test_waiting_for_the_disk_is_no_attempt),
     TEST(test_everybody_has_a_turn_when_all_downloads_fail),
     TEST(test_full_document_is_worked_off_one_by_one),
+    TEST(test_what_depends_on_another_waits_whatever_its_priority),
+    TEST(test_what_failed_holds_up_all_that_depends_on_it),
+    TEST(test_circle_begins_nothing_and_ends_nowhere),
+    TEST(test_rule_is_looked_at_again_before_anything_is_changed),
     TEST(test_cordoned_agent_begins_nothing_and_still_removes),
     TEST(test_cordoned_agent_ends_what_it_has_begun),
     TEST(test_agent_that_is_shut_out_knows_since_when),

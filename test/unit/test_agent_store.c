@@ -73,6 +73,7 @@ static struct held some_row(uint32_t deployment)
         .flags = RECORD_KEEP,
         .running = {.generation = 3, .bundle = digest_of(span_text("old"))},
         .wanted = {.generation = UINT32_MAX, .bundle = digest_of(span_text("new"))},
+        .after = {.count = 2, .numbers = {1, UINT32_MAX}},
     };
     snprintf(h.name, sizeof h.name, "app-%u", deployment);
     return h;

@@ -56,6 +56,24 @@ static void test_every_key_is_read(void)
     CU_ASSERT_EQUAL(d.priority, 10);
 }
 
+static void test_what_comes_before_is_a_name_or_a_list(void)
+{
+    CU_ASSERT_EQUAL(reads(HEAD), 0);
+    CU_ASSERT_FALSE(d.ordered);
+    CU_ASSERT_EQUAL(reads(HEAD "depends_on: base\n"), 0);
+    CU_ASSERT_TRUE(d.ordered && d.after_count == 1);
+    CU_ASSERT_STRING_EQUAL(d.after[0], "base");
+    CU_ASSERT_EQUAL(reads(HEAD "depends_on: [base, driver-2]\n"), 0);
+    CU_ASSERT_EQUAL_FATAL(d.after_count, 2);
+    CU_ASSERT_STRING_EQUAL(d.after[1], "driver-2");
+    CU_ASSERT_EQUAL(reads(HEAD "depends_on: []\n"), 0);
+    CU_ASSERT_TRUE(d.ordered && d.after_count == 0);
+    refused(HEAD "depends_on: [base, '-x']\n", "app.yaml:3:20: depends_on: ");
+    refused(HEAD "depends_on: {base: true}\n", "app.yaml:3:13: ");
+    refused(HEAD "depends_on: [a, b, c, d, e, f, g, h, i]\n",
+            "app.yaml:3:38: depends_on: more than 8");
+}
+
 static void test_all_agents_are_asked_for_by_name(void)
 {
     CU_ASSERT_EQUAL(reads(HEAD "placement: {all: true}\n"), 0);
@@ -413,6 +431,7 @@ static void test_every_changed_byte_is_read_or_refused(void)
 static const struct suite_test tests[] = {
     TEST(test_two_keys_are_enough),
     TEST(test_every_key_is_read),
+    TEST(test_what_comes_before_is_a_name_or_a_list),
     TEST(test_all_agents_are_asked_for_by_name),
     TEST(test_anchors_are_followed),
     TEST(test_what_is_no_deployment_is_refused),

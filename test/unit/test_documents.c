@@ -148,6 +148,7 @@ static void test_desired_document_comes_back(void)
         CU_ASSERT_TRUE(digest_equal(&a->next.bundle, &b->next.bundle));
         CU_ASSERT_EQUAL(a->next_gate.threshold, b->next_gate.threshold);
         CU_ASSERT_EQUAL(a->next_gate.enrolled_before, b->next_gate.enrolled_before);
+        CU_ASSERT_TRUE(dependencies_equal(&a->rules.after, &b->rules.after));
     }
     CU_ASSERT_TRUE(comes_back(rewrite_desired, bytes));
 }
@@ -160,6 +161,9 @@ static void test_document_with_the_most_records_fits_its_limit(void)
     r.salt = UINT64_MAX;
     memset(r.name, 'n', NAME_MAX_LEN);
     r.stable.generation = r.next.generation = UINT32_MAX;
+    r.rules.after.count = DEPENDENCIES_MAX;
+    for (uint32_t i = 0; i < DEPENDENCIES_MAX; i++)
+        r.rules.after.numbers[i] = UINT32_MAX - RECORDS_MAX - DEPENDENCIES_MAX + i;
     d.count = RECORDS_MAX;
     for (uint32_t i = 0; i < RECORDS_MAX; i++) {
         d.records[i] = r;
@@ -227,6 +231,23 @@ static void test_records_against_the_rules_are_refused(void)
     }
 }
 
+/* [rule-1] */
+static void test_dependencies_against_the_rules_are_refused(void)
+{
+    static struct desired got;
+    static const struct dependencies bad[] = {
+        {.count = 2, .numbers = {7, 1}},
+        {.count = 2, .numbers = {7, 7}},
+        {.count = 1, .numbers = {0}},
+        {.count = 1, .numbers = {300}}, /* itself */
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        sample_desired(&d);
+        d.records[2].rules.after = bad[i];
+        CU_ASSERT_EQUAL(desired_read(write_desired(), &got), ERR_FORMAT);
+    }
+}
+
 static void test_unknown_flags_are_kept(void)
 {
     static struct desired got;
@@ -264,6 +285,7 @@ static const struct suite_test tests[] = {
     TEST(test_document_with_the_most_records_fits_its_limit),
     TEST(test_empty_document_is_a_document),
     TEST(test_records_against_the_rules_are_refused),
+    TEST(test_dependencies_against_the_rules_are_refused),
     TEST(test_unknown_flags_are_kept),
     TEST(test_hostile_documents_are_refused),
     TEST(test_no_room_leaves_the_buffer_as_it_was),

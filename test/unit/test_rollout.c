@@ -28,10 +28,12 @@ struct model {
     struct revision document;
     uint32_t wanted, running; /* generations */
     uint8_t state;            /* enum deployment_state */
+    uint8_t cause;            /* enum cause */
     uint64_t busy_until_s;
     uint32_t seq, boot;
     bool cordoned;
     bool broken;     /* every new version fails here */
+    uint8_t rule;    /* enum cause: a rule keeps it from beginning */
     uint32_t busy_s; /* what it does takes so much longer */
 
     /* the checker's: */
@@ -104,8 +106,11 @@ static void say(struct fleet *f, struct model *a, unsigned flags)
                                .flags = (uint8_t)flags};
     if (a->wanted) {
         r.status.count = 1;
-        r.status.exceptions[0] = (struct exception){
-            .deployment = 1, .generation = a->wanted, .running = a->running, .state = a->state};
+        r.status.exceptions[0] = (struct exception){.deployment = 1,
+                                                    .generation = a->wanted,
+                                                    .running = a->running,
+                                                    .state = a->state,
+                                                    .cause = a->cause};
     }
     struct manager_event ev = {.type = MANAGER_REPORT};
     ev.report.topic = a->id;
@@ -263,7 +268,7 @@ static void free_slots(struct fleet *f)
     for (uint32_t n = 1; n <= f->count; n++) {
         struct model *a = &f->agents[n];
         a->slot &= !a->gone && is_reachable(f, a) && !at_an_end(a, newest) &&
-                   a->admitted.generation == newest;
+                   a->admitted.generation == newest && a->cause != CAUSE_STUCK;
     }
 }
 
@@ -283,7 +288,8 @@ static void check_slots(struct fleet *f)
         broken(f, "more at work than the stage allows", taken, most);
     if (c->waiting > 0 && c->in_flight + c->waiting > most && c->in_flight < most)
         broken(f, "a slot is free while some wait", c->in_flight, most);
-    if (c->members != c->waiting + c->away + c->in_flight + c->returning + c->ready + c->failed)
+    if (c->members !=
+        c->waiting + c->away + c->in_flight + c->returning + c->ready + c->failed + c->stuck)
         broken(f, "the counts do not add up", c->members, c->ready);
 }
 
@@ -317,7 +323,16 @@ static void begin_or_end(struct fleet *f, struct model *a)
                       (r->flags & RECORD_ABORTED && target.generation == r->next.generation));
     if (target.generation > a->wanted && !held) {
         a->wanted = target.generation;
+        a->state = STATE_PENDING;
+        a->cause = CAUSE_NONE;
+    }
+    bool waits = a->state == STATE_PENDING && a->wanted && !held;
+    if (waits && a->rule && a->cause != a->rule) {
+        a->cause = a->rule;
+        say(f, a, 0);
+    } else if (waits && !a->rule) {
         a->state = STATE_APPLYING;
+        a->cause = CAUSE_NONE;
         a->busy_until_s = f->now_s + 2 + rng_below(&f->rng, 9) + a->busy_s;
         say(f, a, 0);
     } else if (a->state == STATE_APPLYING && f->now_s >= a->busy_until_s) {
@@ -433,6 +448,14 @@ static unsigned count_running(const struct fleet *f, uint32_t generation)
     for (uint32_t n = 1; n <= f->count; n++)
         count += !f->agents[n].gone && f->agents[n].running == generation;
     return count;
+}
+
+static struct stage_count counts_of(struct fleet *f, uint32_t stage)
+{
+    struct stage_count counts[STAGES_MAX];
+    struct arena scratch = arena_on((uint8_t *)f->scratch, sizeof f->scratch);
+    manager_survey(f->m, 0, f->now_s, &scratch, counts);
+    return counts[stage];
 }
 
 static bool is_done(const struct fleet *f)
@@ -714,6 +737,59 @@ static void test_cordoned_agents_are_no_members_and_hold_no_slot(void)
     cordon(f, &f->agents[8], false);
     seconds(f, 20);
     CU_ASSERT_EQUAL(count_running(f, 2), 47);
+    end(f);
+}
+
+/* It holds its slot: when what it waits for comes, it begins, and so must not be one too many. */
+static void test_who_waits_for_another_deployment_keeps_its_slot(void)
+{
+    struct fleet *f = fleet_new(23, (const uint32_t[]){4, 0, 10, 0});
+    struct plan p = three_stages();
+    for (uint32_t n = 1; n <= 4; n++)
+        f->agents[n].rule = CAUSE_AFTER;
+    deploy(f, "1", &p);
+    seconds(f, 60);
+    struct stage_count c = counts_of(f, 0);
+    CU_ASSERT_TRUE(c.in_flight == 2 && c.waiting == 2 && c.stuck == 0);
+    for (uint32_t n = 1; n <= 4; n++)
+        f->agents[n].rule = CAUSE_NONE;
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
+    end(f);
+}
+
+/* Nobody else needs to wait for it; it counts among those that return when it goes on. */
+static void test_who_is_stuck_holds_no_slot_and_is_not_waited_for(void)
+{
+    struct fleet *f = fleet_new(24, (const uint32_t[]){4, 0, 10, 0});
+    struct plan p = three_stages();
+    f->agents[1].rule = f->agents[2].rule = CAUSE_STUCK;
+    deploy(f, "1", &p);
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
+    CU_ASSERT_EQUAL(counts_of(f, 0).stuck, 2);
+    f->agents[1].rule = f->agents[2].rule = CAUSE_NONE;
+    f->agents[1].busy_s = f->agents[2].busy_s = 30;
+    seconds(f, 10);
+    CU_ASSERT_EQUAL(counts_of(f, 0).returning, 2);
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(counts_of(f, 0).ready, 4);
+    end(f);
+}
+
+/* A stage that has shown nothing is an operator's to go on from. */
+static void test_stage_of_which_all_are_stuck_waits_for_the_operator(void)
+{
+    struct fleet *f = fleet_new(25, (const uint32_t[]){3, 0, 10, 0});
+    struct plan p = three_stages();
+    for (uint32_t n = 1; n <= 3; n++)
+        f->agents[n].rule = CAUSE_STUCK;
+    deploy(f, "1", &p);
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 0);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_APPROVE, "staging"), 0);
+    seconds(f, 10);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
     end(f);
 }
 
@@ -1092,6 +1168,7 @@ static struct plan random_plan(struct rng *rng)
 
 static void disturb(struct fleet *f)
 {
+    static const enum cause rules[] = {CAUSE_AFTER, CAUSE_STUCK};
     struct model *a = &f->agents[1 + rng_below(&f->rng, f->count)];
     switch (rng_below(&f->rng, 12)) {
     case 0:
@@ -1119,6 +1196,9 @@ static void disturb(struct fleet *f)
     case 9:
         a->broken = !a->broken;
         break;
+    case 10:
+        a->rule = (uint8_t)(a->rule ? CAUSE_NONE : rules[rng_below(&f->rng, 2)]);
+        break;
     default:
         break;
     }
@@ -1129,6 +1209,7 @@ static void settle(struct fleet *f)
 {
     for (uint32_t n = 1; n <= f->count; n++) {
         f->agents[n].broken = false;
+        f->agents[n].rule = CAUSE_NONE;
         come_back(f, &f->agents[n]);
     }
     steer(f, COMMAND_RETRY, NULL);
@@ -1203,6 +1284,9 @@ static const struct suite_test tests[] = {
     TEST(test_aborted_rollout_lets_nobody_else_begin),
     TEST(test_paused_rollout_lets_nobody_in_until_it_is_resumed),
     TEST(test_cordoned_agents_are_no_members_and_hold_no_slot),
+    TEST(test_who_waits_for_another_deployment_keeps_its_slot),
+    TEST(test_who_is_stuck_holds_no_slot_and_is_not_waited_for),
+    TEST(test_stage_of_which_all_are_stuck_waits_for_the_operator),
     TEST(test_share_is_exact_and_late_joiners_wait_for_the_rest),
     TEST(test_waits_are_counted_from_the_last_success),
     TEST(test_new_version_supersedes_queues_or_is_refused),

@@ -303,6 +303,47 @@ static void test_what_an_agent_is_at_is_the_reason(void)
     bench_free(b);
 }
 
+/* Deployment "base", on which "app" depends. */
+static void depend(struct bench *b, const char *selector)
+{
+    static const struct dependency_names names = {.count = 1, .names = {"base"}};
+    struct command c = deploy_command("1");
+    c.deploy.name = "base";
+    c.deploy.selector = selector;
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    c = deploy_command("2");
+    c.deploy.after = &names;
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+}
+
+static void test_what_it_depends_on_is_named(void)
+{
+    struct bench *b = running();
+    depend(b, "env=prod");
+    struct report r = {.type = MESSAGE_STATUS};
+    r.status = (struct status){.number = 1, .seq = 100, .boot = 1, .count = 2};
+    r.status.document = manager_cohort(b->m, 0)->revision;
+    r.status.assignment = manager_agent(b->m, 1)->assigned;
+    r.status.exceptions[0] =
+        (struct exception){.deployment = 1, .generation = 2, .running = 1, .cause = CAUSE_AFTER};
+    r.status.exceptions[1] =
+        (struct exception){.deployment = 2, .generation = 1, .state = STATE_APPLYING};
+    struct manager_event ev = {.type = MANAGER_REPORT, .report = {.topic = id_of(1), .report = &r}};
+    step(b, &ev);
+    is(b, 1, WHY_AFTER);
+    CU_ASSERT_EQUAL(ask(b, 1).other.deployment, 1);
+    CU_ASSERT_EQUAL(ask(b, 1).other.state, STATE_APPLYING);
+    bench_free(b);
+    b = running();
+    depend(b, "env=lab");
+    says(b, 1, STATE_PENDING, CAUSE_STUCK, 1);
+    is(b, 1, WHY_STUCK);
+    struct why w = ask(b, 1);
+    CU_ASSERT_EQUAL(w.other.deployment, 1);
+    CU_ASSERT_FALSE(w.other_there);
+    bench_free(b);
+}
+
 static void test_agent_that_has_not_said_that_it_knows_is_not_heard(void)
 {
     struct bench *b = running();
@@ -450,6 +491,7 @@ static const struct suite_test tests[] = {
     TEST(test_agent_that_is_not_selected_knows_by_which_term),
     TEST(test_agent_that_others_are_picked_before_knows_it),
     TEST(test_what_an_agent_is_at_is_the_reason),
+    TEST(test_what_it_depends_on_is_named),
     TEST(test_agent_that_has_not_said_that_it_knows_is_not_heard),
     TEST(test_agent_with_too_much_to_tell_has_not_told),
     TEST(test_offline_agent_knows_what_it_will_do_when_it_comes_back),

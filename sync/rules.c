@@ -1,0 +1,66 @@
+#include "sync/rules.h"
+
+#include "sync/message.h"
+
+#include <assert.h>
+
+#define RULES_FIELDS 1 /* after */
+
+bool dependencies_equal(const struct dependencies *a, const struct dependencies *b)
+{
+    return a->count == b->count &&
+           memcmp(a->numbers, b->numbers, a->count * sizeof a->numbers[0]) == 0;
+}
+
+bool dependencies_have(const struct dependencies *d, uint32_t deployment)
+{
+    for (uint32_t i = 0; i < d->count; i++)
+        if (d->numbers[i] == deployment)
+            return true;
+    return false;
+}
+
+static bool are_none(const struct rules *rules)
+{
+    return rules->after.count == 0;
+}
+
+static void put_dependencies(struct wire_writer *w, const struct dependencies *d)
+{
+    assert(d->count <= DEPENDENCIES_MAX);
+    wire_put_array(w, d->count);
+    for (uint32_t i = 0; i < d->count; i++)
+        wire_put_u64(w, d->numbers[i]);
+}
+
+static void get_dependencies(struct wire_reader *r, uint32_t deployment, struct dependencies *d)
+{
+    uint32_t before = 0;
+    d->count = wire_get_array(r, 0, DEPENDENCIES_MAX);
+    for (uint32_t i = 0; i < d->count; i++) {
+        uint32_t number = (uint32_t)wire_get_u64(r, UINT32_MAX);
+        if (number <= before || number == deployment)
+            wire_fail(r, ERR_FORMAT);
+        d->numbers[i] = before = number;
+    }
+}
+
+void rules_put(struct wire_writer *w, const struct rules *rules)
+{
+    if (are_none(rules)) {
+        wire_put_nil(w);
+        return;
+    }
+    wire_put_array(w, RULES_FIELDS);
+    put_dependencies(w, &rules->after);
+}
+
+void rules_get(struct wire_reader *r, uint32_t deployment, struct rules *rules)
+{
+    *rules = (struct rules){0};
+    if (wire_get_nil(r))
+        return;
+    uint32_t extra = message_enter_array(r, RULES_FIELDS);
+    get_dependencies(r, deployment, &rules->after);
+    wire_skip(r, extra);
+}

@@ -1,0 +1,30 @@
+/*
+ * rules: what a record tells a device to obey by itself, with or without a link: which deployments
+ * come before this one. It knows neither time nor what runs on the device.
+ */
+#ifndef DUNLIN_SYNC_RULES_H
+#define DUNLIN_SYNC_RULES_H
+
+#include "sync/wire.h"
+
+/* Deployments that one depends on; more is a sign that they belong into one bundle. */
+#define DEPENDENCIES_MAX 8
+
+struct dependencies {
+    uint32_t count;
+    uint32_t numbers[DEPENDENCIES_MAX]; /* of deployments, strictly rising from 1 */
+};
+
+struct rules {
+    struct dependencies after; /* begun only while these are Ready at their target */
+};
+
+bool dependencies_equal(const struct dependencies *a, const struct dependencies *b);
+bool dependencies_have(const struct dependencies *d, uint32_t deployment);
+
+/* One element: nil, when there is nothing to obey. */
+void rules_put(struct wire_writer *w, const struct rules *rules);
+/* The rules of `deployment`, which can't depend on itself. */
+void rules_get(struct wire_reader *r, uint32_t deployment, struct rules *rules);
+
+#endif

@@ -1,0 +1,211 @@
+#include "test/story/story.h"
+
+#include <string.h>
+
+/* What devices obey by themselves: here, that app depends on base, and base on nothing. */
+
+static int deploy_after(struct world *w, const char *bundle, const char *version,
+                        const char *selector, const char *after)
+{
+    const struct dependency_names names = {.count = after != NULL, .names = {after}};
+    struct command c = {.type = COMMAND_DEPLOY};
+    c.deploy.name = c.deploy.bundle = bundle;
+    c.deploy.version = version;
+    c.deploy.selector = selector;
+    c.deploy.salt = 42;
+    c.deploy.after = &names;
+    return world_deploy_with(w, &c);
+}
+
+/* base@v1 is as `base` says; app@v1 is pushed. */
+static struct world *begin(struct device **d, const struct script *base)
+{
+    struct world *w = world_new(NULL);
+    *d = world_agent(w, "env=prod");
+    CU_ASSERT_EQUAL(world_push(w, base), 0);
+    story_push(w, "base", "v2");
+    story_push(w, "app", "v1");
+    return w;
+}
+
+static const struct script good_base = {.name = "base", .version = "v1"};
+
+/* Where words first stand in the trace; its end, when they do not. */
+static size_t first(const struct world *w, const char *words)
+{
+    const char *at = strstr(world_trace(w), words);
+    return at ? (size_t)(at - world_trace(w)) : strlen(world_trace(w));
+}
+
+static bool waits(const struct world *w, const struct device *d, enum cause want)
+{
+    enum cause cause = CAUSE_NONE;
+    return world_state(w, d, "app", &cause) == STATE_PENDING && cause == want;
+}
+
+static void test_deployment_begins_when_what_it_depends_on_is_ready(void)
+{
+    struct device *d;
+    struct world *w = begin(
+        &d, &(struct script){.name = "base", .version = "v1", .health_tries = 4, .interval_s = 5});
+    CU_ASSERT_EQUAL(deploy_after(w, "base", "v1", "env=prod", NULL), 0);
+    CU_ASSERT_EQUAL(deploy_after(w, "app", "v1", "env=prod", "base"), 0);
+    world_run(w, 12000);
+    CU_ASSERT_TRUE(waits(w, d, CAUSE_AFTER));
+    CU_ASSERT_EQUAL(world_count(w, "fetch app@v1"), 0);
+    CU_ASSERT_TRUE(story_rest(w));
+    CU_ASSERT_TRUE(world_runs(d, "app", "v1") && world_runs(d, "base", "v1"));
+    CU_ASSERT_TRUE(first(w, "fetch app@v1") > first(w, "store held base g1 Settled"));
+    story_end(w);
+}
+
+/* While base changes, app stays as it is; only what is new of app waits. */
+static void test_what_runs_stays_while_what_it_depends_on_is_changed(void)
+{
+    struct device *d;
+    struct world *w = begin(&d, &good_base);
+    deploy_after(w, "base", "v1", "env=prod", NULL);
+    deploy_after(w, "app", "v1", "env=prod", "base");
+    CU_ASSERT_TRUE(story_rest(w));
+    CU_ASSERT_EQUAL(deploy_after(w, "base", "v2", "env=prod", NULL), 0);
+    CU_ASSERT_TRUE(story_rest(w));
+    CU_ASSERT_TRUE(world_runs(d, "app", "v1") && world_runs(d, "base", "v2"));
+    CU_ASSERT_EQUAL(world_count(w, "hook apply app app@v1"), 1);
+    story_end(w);
+}
+
+static void test_deployment_is_stuck_where_what_it_depends_on_failed(void)
+{
+    struct device *d;
+    struct world *w =
+        begin(&d, &(struct script){.name = "base", .version = "v1", .fails = 1u << HOOK_APPLY});
+    deploy_after(w, "base", "v1", "env=prod", NULL);
+    deploy_after(w, "app", "v1", "env=prod", "base");
+    world_run(w, 60000);
+    CU_ASSERT_TRUE(waits(w, d, CAUSE_STUCK));
+    CU_ASSERT_EQUAL(deploy_after(w, "base", "v2", "env=prod", NULL), 0);
+    CU_ASSERT_TRUE(story_rest(w));
+    CU_ASSERT_TRUE(world_runs(d, "app", "v1") && world_runs(d, "base", "v2"));
+    story_end(w);
+}
+
+static void test_deployment_is_stuck_where_what_it_depends_on_is_not_meant(void)
+{
+    struct device *d;
+    struct world *w = begin(&d, &good_base);
+    deploy_after(w, "base", "v1", "env=lab", NULL);
+    deploy_after(w, "app", "v1", "env=prod", "base");
+    world_run(w, 60000);
+    CU_ASSERT_TRUE(waits(w, d, CAUSE_STUCK));
+    CU_ASSERT_TRUE(world_is_gone(d, "app"));
+    CU_ASSERT_EQUAL(deploy_after(w, "base", "v1", "env in (lab,prod)", NULL), 0);
+    CU_ASSERT_TRUE(story_rest(w));
+    CU_ASSERT_TRUE(world_runs(d, "app", "v1") && world_runs(d, "base", "v1"));
+    story_end(w);
+}
+
+/* What others depend on is not removed by mistake; told to be, it holds up nobody. */
+static void test_removing_what_others_depend_on_takes_force(void)
+{
+    struct device *d;
+    struct world *w = begin(&d, &good_base);
+    story_push(w, "app", "v2");
+    deploy_after(w, "base", "v1", "env=prod", NULL);
+    deploy_after(w, "app", "v1", "env=prod", "base");
+    CU_ASSERT_TRUE(story_rest(w));
+    CU_ASSERT_EQUAL(world_remove(w, "base"), ERR_BUSY);
+    struct command c = {.type = COMMAND_DEPLOYMENT_REMOVE,
+                        .deployment = {.name = "base", .force = true}};
+    CU_ASSERT_EQUAL(world_deploy_with(w, &c), 0);
+    CU_ASSERT_TRUE(story_rest(w));
+    CU_ASSERT_TRUE(world_is_gone(d, "base") && world_runs(d, "app", "v1"));
+    CU_ASSERT_EQUAL(world_deploy(w, "app", "v2", "env=prod"), 0);
+    CU_ASSERT_TRUE(story_rest(w));
+    CU_ASSERT_TRUE(world_runs(d, "app", "v2"));
+    story_end(w);
+}
+
+/* The first beginning of app, at whatever point of it all the power went. */
+static void test_power_cut_at_any_point_keeps_the_order_of_beginnings(void)
+{
+    bool cut = true;
+    uint64_t n = 1;
+    for (; cut && n < STORY_POINTS_MAX; n++) {
+        struct device *d;
+        struct world *w = begin(&d, &good_base);
+        d->cut_at = d->points + n;
+        deploy_after(w, "base", "v1", "env=prod", NULL);
+        deploy_after(w, "app", "v1", "env=prod", "base");
+        world_run(w, 20000);
+        bool good = story_rest(w) && world_runs(d, "app", "v1") && world_runs(d, "base", "v1") &&
+                    first(w, "store held app") > first(w, "store held base g1 Settled");
+        cut = d->was_cut;
+        story_end_at(w, n, good);
+    }
+    CU_ASSERT_TRUE(n > 30);
+}
+
+/* app has the higher number and a lower priority: neither may decide. */
+static void test_power_cut_at_any_point_keeps_the_reverse_order_of_removals(void)
+{
+    bool cut = true;
+    uint64_t n = 1;
+    for (; cut && n < STORY_POINTS_MAX; n++) {
+        struct device *d;
+        struct world *w = begin(&d, &good_base);
+        deploy_after(w, "base", "v1", "env=prod", NULL);
+        deploy_after(w, "app", "v1", "env=prod", "base");
+        CU_ASSERT_TRUE(story_rest(w));
+        d->cut_at = d->points + n;
+        CU_ASSERT_EQUAL(world_label(w, d, "env=lab", ""), 0); /* both at once */
+        world_run(w, 20000);
+        bool good = story_rest(w) && world_is_gone(d, "app") && world_is_gone(d, "base") &&
+                    first(w, "detach app") < first(w, "hook remove base");
+        cut = d->was_cut;
+        story_end_at(w, n, good);
+    }
+    CU_ASSERT_TRUE(n > 10);
+}
+
+/* One at a time; where base is not meant, nobody waits for app, and the rollout ends. */
+static void test_rollout_ends_without_those_that_are_stuck(void)
+{
+    struct world *w = world_new(NULL);
+    struct device *d[4];
+    struct plan p = PLAN_DEFAULT;
+    p.count = 1;
+    p.stages[0] = (struct plan_stage){.name = "all", .concurrency = {1, false}};
+    for (int i = 0; i < 4; i++)
+        d[i] = world_agent(w, i < 2 ? "env=prod" : "env=lab");
+    story_push(w, "base", "v1");
+    story_push(w, "app", "v1");
+    deploy_after(w, "base", "v1", "env=prod", NULL);
+    const struct dependency_names names = {.count = 1, .names = {"base"}};
+    struct command c = {.type = COMMAND_DEPLOY};
+    c.deploy.name = c.deploy.bundle = "app";
+    c.deploy.version = "v1";
+    c.deploy.selector = "";
+    c.deploy.all = true;
+    c.deploy.salt = 42;
+    c.deploy.after = &names;
+    c.deploy.plan = &p;
+    CU_ASSERT_EQUAL(world_deploy_with(w, &c), 0);
+    world_run(w, 300000);
+    CU_ASSERT_EQUAL(manager_deployment(w->control->core, 1)->rollout.state, ROLLOUT_DONE);
+    CU_ASSERT_TRUE(world_runs(d[0], "app", "v1") && world_runs(d[1], "app", "v1"));
+    CU_ASSERT_TRUE(waits(w, d[2], CAUSE_STUCK) && waits(w, d[3], CAUSE_STUCK));
+    story_end(w);
+}
+
+static const struct suite_test tests[] = {
+    TEST(test_deployment_begins_when_what_it_depends_on_is_ready),
+    TEST(test_what_runs_stays_while_what_it_depends_on_is_changed),
+    TEST(test_deployment_is_stuck_where_what_it_depends_on_failed),
+    TEST(test_deployment_is_stuck_where_what_it_depends_on_is_not_meant),
+    TEST(test_removing_what_others_depend_on_takes_force),
+    TEST(test_power_cut_at_any_point_keeps_the_order_of_beginnings),
+    TEST(test_power_cut_at_any_point_keeps_the_reverse_order_of_removals),
+    TEST(test_rollout_ends_without_those_that_are_stuck),
+};
+
+SUITE_MAIN("rules", tests)
