@@ -12,7 +12,7 @@
 
 static request_item next_agent;
 static uint32_t find_agent(struct request *r);
-static uint32_t find(struct request *r, bool removed);
+static uint32_t find(struct request *r, const char *text, bool removed);
 static int find_prefix(const struct manager *m, const char *prefix, bool removed, uint32_t *number);
 static bool has_prefix(const struct key_id *id, const char *prefix);
 static uint32_t find_number(const struct manager *m, const char *text, bool removed);
@@ -200,36 +200,41 @@ static json_t *next_agent(struct request *r)
 
 static uint32_t find_agent(struct request *r)
 {
-    return find(r, false);
+    return find(r, r->name, false);
+}
+
+uint32_t api_find_named_agent(struct request *r, const char *text)
+{
+    return find(r, text, false);
 }
 
 uint32_t api_find_any_agent(struct request *r)
 {
-    return find(r, true);
+    return find(r, r->name, true);
 }
 
-/* The number of the agent that the path names: by id, beginning of an id, or number. 0: answered.
+/* The number of the agent that the text names: by id, beginning of an id, or number. 0: answered.
  * Removed ones are found only when asked for. */
-static uint32_t find(struct request *r, bool removed)
+static uint32_t find(struct request *r, const char *text, bool removed)
 {
     const struct manager *m = daemon_core(r->daemon);
     struct key_id id;
     uint32_t number = 0;
     int matching = 0;
-    if (key_id_parse(r->name, &id) == 0)
+    if (key_id_parse(text, &id) == 0)
         number = removed ? manager_find_any_agent(m, &id) : manager_find_agent(m, &id);
     else
-        matching = find_prefix(m, r->name, removed, &number);
+        matching = find_prefix(m, text, removed, &number);
     if (matching > 1) {
         request_reply_error(r, MHD_HTTP_CONFLICT,
-                            "several agents' ids begin with %s: give more of its digits", r->name);
+                            "several agents' ids begin with %.80s: give more of its digits", text);
         return 0;
     }
     if (!number)
-        number = find_number(m, r->name, removed);
+        number = find_number(m, text, removed);
     if (!number)
-        request_reply_error(r, MHD_HTTP_NOT_FOUND, "there is no agent %s: see `dunlin agent list`",
-                            r->name);
+        request_reply_error(r, MHD_HTTP_NOT_FOUND,
+                            "there is no agent %.80s: see `dunlin agent list`", text);
     return number;
 }
 

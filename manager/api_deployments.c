@@ -18,6 +18,7 @@ static bool read_deploy(struct request *r, struct deploy_request *q);
 static bool read_plan(struct request *r, const json_t *json, struct plan *p);
 static bool read_pick(struct request *r, const char *text, struct pick *p);
 static bool read_after(struct request *r, const json_t *json, struct dependency_names *names);
+static bool read_roster(struct request *r, const json_t *agents, struct roster *roster);
 static request_finish finish_create;
 static request_finish finish_change;
 static void command_named(struct request *r, enum command_type type, const char *version);
@@ -34,6 +35,7 @@ struct deploy_request {
     struct plan plan;
     struct pick pick;
     struct dependency_names after;
+    struct roster roster;
 };
 
 void api_deployments_create(struct request *r)
@@ -51,13 +53,14 @@ void api_deployments_create(struct request *r)
 static bool read_deploy(struct request *r, struct deploy_request *q)
 {
     const char *name = "", *bundle = "", *selector = "", *pick = "";
-    const json_t *rollout = NULL, *after = NULL;
+    const json_t *rollout = NULL, *after = NULL, *agents = NULL;
     bool all = false, paused = false, keep = false, dry_run = false, confirm = false;
     uint64_t priority = 0, history = 0;
     const struct field fields[] = {
         {.name = "name", .type = FIELD_TEXT, .required = true, .out.text = &name},
         {.name = "bundle", .type = FIELD_TEXT, .required = true, .out.text = &bundle},
         {.name = "select", .type = FIELD_TEXT, .out.text = &selector},
+        {.name = "agents", .type = FIELD_JSON, .out.json = &agents},
         {.name = "all", .type = FIELD_FLAG, .out.flag = &all},
         {.name = "pick", .type = FIELD_TEXT, .out.text = &pick},
         {.name = "priority", .type = FIELD_NUMBER, .max = UINT32_MAX, .out.number = &priority},
@@ -73,7 +76,7 @@ static bool read_deploy(struct request *r, struct deploy_request *q)
     if (!request_fields(r, fields, sizeof fields / sizeof fields[0]) ||
         !split_bundle(r, bundle, q->bundle, &c->deploy.version) ||
         (rollout && !read_plan(r, rollout, &q->plan)) || (*pick && !read_pick(r, pick, &q->pick)) ||
-        (after && !read_after(r, after, &q->after)))
+        (after && !read_after(r, after, &q->after)) || !read_roster(r, agents, &q->roster))
         return false;
     c->deploy.name = name;
     c->deploy.bundle = q->bundle;
@@ -84,6 +87,7 @@ static bool read_deploy(struct request *r, struct deploy_request *q)
     c->deploy.history = (uint32_t)history;
     c->deploy.pick = *pick ? &q->pick : NULL;
     c->deploy.after = after ? &q->after : NULL;
+    c->deploy.roster = &q->roster;
     c->deploy.plan = rollout ? &q->plan : NULL;
     c->deploy.dry_run = dry_run;
     c->deploy.confirmed = confirm;
@@ -125,6 +129,30 @@ static bool read_after(struct request *r, const json_t *json, struct dependency_
             "the field 'depends_on' must be a list of at most %d deployments' names",
             DEPENDENCIES_MAX);
     return good;
+}
+
+static bool read_roster(struct request *r, const json_t *agents, struct roster *roster)
+{
+    size_t i;
+    json_t *agent;
+    if (agents && !json_is_array(agents)) {
+        request_reply_error(r, MHD_HTTP_BAD_REQUEST, "the field 'agents' must be a list of ids");
+        return false;
+    }
+    json_array_foreach((json_t *)agents, i, agent)
+    {
+        const char *text = json_string_value(agent);
+        uint32_t number = api_find_named_agent(r, text ? text : "");
+        if (!number)
+            return false;
+        if (roster_name(roster, number) < 0) {
+            request_reply_error(r, MHD_HTTP_BAD_REQUEST,
+                                "a deployment names at most %d agents: choose by labels instead",
+                                ROSTER_NAMED_MAX);
+            return false;
+        }
+    }
+    return true;
 }
 
 void api_deployments_list(struct request *r)

@@ -88,6 +88,16 @@ json_t *api_json_audit(const struct audit_entry *e, bool chain)
     return json;
 }
 
+/* By id: a device that took another's place is named in its place. */
+static json_t *named_json(const struct manager *m, const struct roster *r)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < r->named_count; i++)
+        json_array_append_new(list,
+                              json_string(key_id_hex(&manager_agent(m, r->named[i])->id).text));
+    return list;
+}
+
 json_t *api_json_deployment(const struct daemon *daemon, uint32_t index,
                             const struct deployment_counts *counts, bool full)
 {
@@ -106,6 +116,7 @@ json_t *api_json_deployment(const struct daemon *daemon, uint32_t index,
     pick_text(&d->pick, pick);
     json_object_set_new(json, "select", api_json_text(d->selector));
     json_object_set_new(json, "pick", json_string(pick));
+    json_object_set_new(json, "named", named_json(m, &d->roster));
     api_json_add_rollout(json, m, index, daemon_now_s(daemon));
     if (!full)
         return json;

@@ -31,6 +31,9 @@ request_handler api_agents_why;
 
 /* The number of the path's agent, also of one that was removed. 0: answered with 404 or 409. */
 uint32_t api_find_any_agent(struct request *r);
+/* The number of the agent that a text names, by id, the beginning of one, or number. 0: answered.
+ */
+uint32_t api_find_named_agent(struct request *r, const char *text);
 
 request_handler api_tokens_create;
 request_handler api_tokens_list;

@@ -24,11 +24,11 @@ struct telling {
 
 typedef void teller(struct telling *t);
 
-static teller tell_revoked, tell_removed, tell_unapproved, tell_quarantined, tell_not_selected,
-    tell_not_picked, tell_failed, tell_rolled_back, tell_offline, tell_stale, tell_applying,
-    tell_verifying, tell_cordoned, tell_paused, tell_aborted, tell_stopped, tell_late, tell_held,
-    tell_dependency, tell_stuck, tell_disk, tell_no_content, tell_downloading, tell_modified,
-    tell_not_heard, tell_not_told, tell_queued, tell_ready;
+static teller tell_revoked, tell_removed, tell_unapproved, tell_quarantined, tell_not_named,
+    tell_not_selected, tell_not_picked, tell_failed, tell_rolled_back, tell_offline, tell_stale,
+    tell_applying, tell_verifying, tell_cordoned, tell_paused, tell_aborted, tell_stopped,
+    tell_late, tell_held, tell_dependency, tell_stuck, tell_disk, tell_no_content, tell_downloading,
+    tell_modified, tell_not_heard, tell_not_told, tell_queued, tell_ready;
 static json_t *why_json(const struct telling *t);
 
 /* The names are what --json has: scripts rely on them. */
@@ -41,6 +41,7 @@ static const struct {
     [WHY_REMOVED] = {"removed", tell_removed, false},
     [WHY_UNAPPROVED] = {"waiting-for-approval", tell_unapproved, false},
     [WHY_QUARANTINED] = {"quarantined", tell_quarantined, false},
+    [WHY_NOT_NAMED] = {"not-named", tell_not_named, false},
     [WHY_NOT_SELECTED] = {"not-selected", tell_not_selected, false},
     [WHY_NOT_PICKED] = {"not-picked", tell_not_picked, false},
     [WHY_FAILED] = {"failed", tell_failed, false},
@@ -173,6 +174,12 @@ static void tell_quarantined(struct telling *t)
 }
 
 /* ---- what it is not meant for ---- */
+
+static void tell_not_named(struct telling *t)
+{
+    TELL(t, "the deployment is for %" PRIu32 " agent%s, and this is none of them",
+         t->d->roster.named_count, t->d->roster.named_count == 1 ? "" : "s");
+}
 
 static void tell_values(struct telling *t, const struct selector_term *term, const char *one,
                         const char *several)

@@ -69,12 +69,13 @@
     " needs BLOB);"                                                                                \
     "CREATE TABLE deployment(n INTEGER PRIMARY KEY, name TEXT, selector TEXT, flags INTEGER,"      \
     " priority INTEGER, salt INTEGER, removed INTEGER, created INTEGER, kept INTEGER,"             \
-    " history BLOB, pick BLOB, plan BLOB, rollout BLOB, after BLOB);"                              \
+    " history BLOB, pick BLOB, plan BLOB, rollout BLOB, after BLOB, roster BLOB);"                 \
     "CREATE TABLE cohort(n INTEGER PRIMARY KEY, key BLOB, labels TEXT, epoch INTEGER,"             \
     " revision INTEGER, fingerprint BLOB, issued INTEGER, trust INTEGER, placements BLOB);"        \
     "CREATE TABLE agent(n INTEGER PRIMARY KEY, row BLOB);"                                         \
     "CREATE TABLE newcomer(n INTEGER PRIMARY KEY, key BLOB, facts BLOB);"                          \
     "CREATE TABLE status(n INTEGER PRIMARY KEY, row BLOB);"                                        \
+    "CREATE TABLE listed(n INTEGER PRIMARY KEY, deployments BLOB);"                                \
     "CREATE TABLE replaced(n INTEGER PRIMARY KEY, id BLOB, number INTEGER, batch INTEGER,"         \
     " token INTEGER, joined INTEGER, since INTEGER);"                                              \
     "CREATE TABLE successor(n INTEGER PRIMARY KEY, number INTEGER, batch INTEGER, token INTEGER);" \
@@ -103,6 +104,8 @@ enum statement {
     PUT_AGENT,
     PUT_NEWCOMER,
     PUT_STATUS,
+    PUT_LISTED,
+    DROP_LISTED,
     PUT_REPLACED,
     PUT_SUCCESSOR,
     PUT_CONTROL,
@@ -137,11 +140,13 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [PUT_BATCH] = "REPLACE INTO batch VALUES(?,?,?,?,?,?,?,?,?)",
     [REVOKE_BATCHES] = "UPDATE batch SET revoked=1 WHERE revoked=0",
     [PUT_BUNDLE] = "REPLACE INTO bundle VALUES(?,?,?,?,?,?,?,?,?,?)",
-    [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [PUT_COHORT] = "REPLACE INTO cohort VALUES(?,?,?,?,?,?,?,?,?)",
     [PUT_AGENT] = "REPLACE INTO agent VALUES(?,?)",
     [PUT_NEWCOMER] = "REPLACE INTO newcomer VALUES(?,?,?)",
     [PUT_STATUS] = "REPLACE INTO status VALUES(?,?)",
+    [PUT_LISTED] = "REPLACE INTO listed VALUES(?,?)",
+    [DROP_LISTED] = "DELETE FROM listed WHERE n=?",
     [PUT_REPLACED] = "REPLACE INTO replaced VALUES(?,?,?,?,?,?,?)",
     [PUT_SUCCESSOR] = "REPLACE INTO successor VALUES(?,?,?,?)",
     [PUT_CONTROL] = "REPLACE INTO control(topic, payload) VALUES(?,?)",
@@ -185,6 +190,7 @@ enum meta {
  * exceptions. */
 #define AGENT_LEN (KEY_ID_LEN + 30)
 #define STATUS_LEN 34
+#define LISTED_LEN 4      /* a deployment */
 #define HISTORY_LEN 16    /* generation, bundle, since */
 #define PLACEMENT_LEN 48  /* as get_placements reads them */
 #define ROLLOUT_FIELDS 13 /* as MessagePack: 12 numbers, and an array of two for each stage */
@@ -236,6 +242,7 @@ static int load_deployments(struct ledger *l, struct manager *m, struct errmsg *
 static int load_cohorts(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_trust(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_agents(struct ledger *l, struct manager *m, struct errmsg *em);
+static int load_lists(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_replaced(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_successors(struct ledger *l, struct manager *m, struct errmsg *em);
 static int list_replaced(struct ledger *l, struct blocked_agent *out, size_t cap, size_t *count,
@@ -669,8 +676,8 @@ int ledger_set(struct ledger *l, unsigned setting, int64_t value, struct errmsg 
 int ledger_load(struct ledger *l, struct manager *m, struct errmsg *em)
 {
     static int (*const tables[])(struct ledger *, struct manager *, struct errmsg *) = {
-        load_batches, load_bundles, load_deployments, load_cohorts,
-        load_trust,   load_agents,  load_replaced,    load_successors,
+        load_batches, load_bundles, load_deployments, load_cohorts,    load_trust,
+        load_agents,  load_lists,   load_replaced,    load_successors,
     };
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         int rv = tables[i](l, m, em);
@@ -748,6 +755,7 @@ static int load_deployments(struct ledger *l, struct manager *m, struct errmsg *
         q.odd |= plan_read(get_blob(&q, PLAN_BYTES_MAX), &row.plan) < 0;
         get_rollout(&q, &row);
         get_after(&q, &row);
+        q.odd |= roster_read(get_blob(&q, ROSTER_BYTES_MAX), &row.roster) < 0;
         rv = q.odd ? ERR_DAMAGED : manager_load_deployment(m, &row);
     }
     return end_load(&q, rv, "load its deployments", em);
@@ -956,6 +964,20 @@ static int load_agents(struct ledger *l, struct manager *m, struct errmsg *em)
     return rv < 0 ? rv : second;
 }
 
+static int load_lists(struct ledger *l, struct manager *m, struct errmsg *em)
+{
+    int rv = 0;
+    struct query q = query_sql(l, "SELECT * FROM listed ORDER BY n");
+    while (rv == 0 && next_row(&q)) {
+        uint32_t number = (uint32_t)get_int(&q, UINT32_MAX);
+        struct span b = get_blob(&q, (size_t)RECORDS_MAX * LISTED_LEN);
+        rv = q.odd || b.len % LISTED_LEN != 0 ? ERR_DAMAGED : 0;
+        for (size_t at = 0; rv == 0 && at < b.len; at += LISTED_LEN)
+            rv = manager_load_list(m, number, le32_read(b.data + at));
+    }
+    return end_load(&q, rv, "load whom deployments list", em);
+}
+
 static int load_replaced(struct ledger *l, struct manager *m, struct errmsg *em)
 {
     int rv = 0;
@@ -1123,6 +1145,24 @@ int ledger_status(struct ledger *l, uint32_t number, const struct agent_row *row
     return end_write(&q, em);
 }
 
+int ledger_lists(struct ledger *l, uint32_t number, const uint32_t *lists, uint32_t count,
+                 struct errmsg *em)
+{
+    struct query q;
+    uint8_t packed[RECORDS_MAX * LISTED_LEN];
+    uint8_t *at = packed;
+    assert(count <= RECORDS_MAX);
+    int rv = start_row(l, count ? PUT_LISTED : DROP_LISTED, &q, em);
+    if (rv < 0)
+        return rv;
+    for (uint32_t i = 0; i < count; i++)
+        give_32(&at, lists[i]);
+    put_int(&q, number);
+    if (count)
+        put_blob(&q, span_of(packed, (size_t)(at - packed)));
+    return end_write(&q, em);
+}
+
 int ledger_replaced(struct ledger *l, uint32_t index, const struct replaced_row *row,
                     struct errmsg *em)
 {
@@ -1245,7 +1285,8 @@ int ledger_deployment(struct ledger *l, uint32_t index, const struct deployment_
     struct query q;
     uint8_t packed[HISTORY_MAX * HISTORY_LEN];
     uint8_t planned[PLAN_BYTES_MAX], rolled[ROLLOUT_BYTES_MAX];
-    uint8_t picked[PICK_BYTES_MAX];
+    uint8_t picked[PICK_BYTES_MAX], listed[ROSTER_BYTES_MAX];
+    struct buffer roster = buffer_on(listed, sizeof listed);
     struct buffer pick = buffer_on(picked, sizeof picked);
     struct buffer plan = buffer_on(planned, sizeof planned);
     struct buffer rollout = buffer_on(rolled, sizeof rolled);
@@ -1254,6 +1295,8 @@ int ledger_deployment(struct ledger *l, uint32_t index, const struct deployment_
         rv = plan_write(&row->plan, &plan);
     if (rv == 0)
         rv = write_rollout(row, &rollout);
+    if (rv == 0)
+        rv = roster_write(&row->roster, &roster);
     if (rv < 0)
         return errmsg_set(em, rv, "deployment %s: cannot be written down", row->name);
     rv = start_row(l, PUT_DEPLOYMENT, &q, em);
@@ -1282,6 +1325,7 @@ int ledger_deployment(struct ledger *l, uint32_t index, const struct deployment_
     for (uint32_t i = 0; i < row->after.count; i++)
         le32_write(after + (size_t)4 * i, row->after.numbers[i]);
     put_blob(&q, span_of(after, (size_t)4 * row->after.count));
+    put_blob(&q, span_buffer(&roster));
     return end_write(&q, em);
 }
 

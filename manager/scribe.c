@@ -155,11 +155,15 @@ static int persist_assignment(struct scribe *s, const struct manager *m, uint32_
                               uint64_t now_s, struct errmsg *em)
 {
     struct span envelope;
+    uint32_t lists[RECORDS_MAX];
+    int rv = ledger_lists(s->ledger, number, lists, manager_lists(m, number, lists), em);
+    if (rv < 0)
+        return rv;
     const struct agent_row *row = manager_agent(m, number);
     struct topic doc = topic_make(&(struct topic_name){.kind = TOPIC_AGENT_DOC, .agent = row->id});
     if (row->flags & AGENT_REVOKED)
         return erase_agent(s, &row->id, em);
-    int rv = scribe_assignment(s, m, number, now_s, &envelope);
+    rv = scribe_assignment(s, m, number, now_s, &envelope);
     if (rv < 0)
         return errmsg_set(em, rv, "agent %u: cannot sign its assignment", number);
     rv = ledger_publish(s->ledger, doc.text, envelope, em);

@@ -20,6 +20,8 @@ struct agent_copy {
     struct agent_row row;
     uint32_t exception_count;
     struct exception exceptions[EXCEPTIONS_MAX];
+    uint32_t list_count;
+    uint32_t lists[RECORDS_MAX];
 };
 
 /* The newest publication of a topic; no bytes: it is to be erased. */

@@ -106,6 +106,12 @@ static void check_deployment(struct world *w, uint32_t index,
                     (unsigned)sum, (unsigned)counts->targets);
 }
 
+static bool is_for_all(const struct manager *m, const struct placement *p)
+{
+    bool listed = manager_deployment(m, p->deployment - 1)->flags & RECORD_LISTED;
+    return !listed && gate_is_open(&p->gate);
+}
+
 /* Each agent that is there is in one cohort, and counts once in each deployment of it. */
 static void check_counts(struct world *w)
 {
@@ -123,7 +129,7 @@ static void check_counts(struct world *w)
         const struct cohort *c = manager_cohort(m, i);
         agents += c->agents;
         for (uint32_t k = 0; k < c->placement_count; k++)
-            if (gate_is_open(&c->placements[k].gate))
+            if (is_for_all(m, &c->placements[k]))
                 placed += c->agents;
             else
                 picked += c->agents;

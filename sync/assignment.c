@@ -2,10 +2,43 @@
 
 #include "sync/message.h"
 
+#include <assert.h>
+
+/* agent, epoch, number, issued, cohort, lanes, removed, labels, cordoned, reserved, listed */
+#define ASSIGNMENT_FIELDS 11
+
+static void put_listed(struct wire_writer *w, const struct assignment *a)
+{
+    assert(a->listed_count <= RECORDS_MAX);
+    wire_put_array(w, a->listed_count);
+    for (uint32_t i = 0; i < a->listed_count; i++)
+        wire_put_u64(w, a->listed[i]);
+}
+
+static void get_listed(struct wire_reader *r, struct assignment *a)
+{
+    uint32_t before = 0;
+    a->listed_count = wire_get_array(r, 0, RECORDS_MAX);
+    for (uint32_t i = 0; i < a->listed_count && !r->error; i++) {
+        a->listed[i] = (uint32_t)wire_get_u64(r, UINT32_MAX);
+        if (a->listed[i] <= before)
+            wire_fail(r, ERR_FORMAT);
+        before = a->listed[i];
+    }
+}
+
+bool assignment_lists(const struct assignment *a, uint32_t deployment)
+{
+    for (uint32_t i = 0; i < a->listed_count; i++)
+        if (a->listed[i] == deployment)
+            return true;
+    return false;
+}
+
 int assignment_write(const struct assignment *a, struct buffer *out)
 {
     struct wire_writer w = wire_writer_on(out);
-    message_begin(&w, MESSAGE_ASSIGNMENT, 9);
+    message_begin(&w, MESSAGE_ASSIGNMENT, ASSIGNMENT_FIELDS);
     wire_put_bytes(&w, span_of(a->agent.bytes, KEY_ID_LEN));
     message_put_revision(&w, a->revision);
     wire_put_u64(&w, a->issued_s);
@@ -14,6 +47,8 @@ int assignment_write(const struct assignment *a, struct buffer *out)
     wire_put_bool(&w, a->removed);
     wire_put_text(&w, span_text(a->labels.text));
     wire_put_bool(&w, a->cordoned);
+    wire_put_bool(&w, a->reserved);
+    put_listed(&w, a);
     return wire_end(&w);
 }
 
@@ -32,7 +67,7 @@ static void get_labels(struct wire_reader *r, struct labels *labels)
 int assignment_read(struct span body, struct assignment *a)
 {
     struct wire_reader r = wire_reader_on(body);
-    uint32_t extra = message_enter(&r, MESSAGE_ASSIGNMENT, 9);
+    uint32_t extra = message_enter(&r, MESSAGE_ASSIGNMENT, ASSIGNMENT_FIELDS);
     wire_get_bytes_into(&r, a->agent.bytes, KEY_ID_LEN);
     a->revision = message_get_revision(&r);
     a->issued_s = wire_get_u64(&r, UINT64_MAX);
@@ -41,6 +76,8 @@ int assignment_read(struct span body, struct assignment *a)
     a->removed = wire_get_bool(&r);
     get_labels(&r, &a->labels);
     a->cordoned = wire_get_bool(&r);
+    a->reserved = wire_get_bool(&r);
+    get_listed(&r, a);
     wire_skip(&r, extra);
     return wire_done(&r);
 }

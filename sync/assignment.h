@@ -8,9 +8,11 @@
 
 #include "base/labels.h"
 #include "sync/envelope.h"
+#include "sync/limits.h"
 #include "sync/revision.h"
 #include "sync/topic.h"
 
+/* With the longest labels and RECORDS_MAX lists. */
 #define ASSIGNMENT_MAX 2048
 
 struct assignment {
@@ -23,7 +25,13 @@ struct assignment {
                      it has */
     struct labels labels;
     bool cordoned; /* it goes on with what it runs, and begins nothing new */
+    bool reserved; /* of its cohort's records it takes those that are listed here, and no others */
+    uint32_t listed_count;
+    uint32_t listed[RECORDS_MAX]; /* deployments, rising: that it is on the lists of */
 };
+
+/* [gate-5] True when it may be for this agent as far as lists go; gates have their say besides. */
+bool assignment_lists(const struct assignment *a, uint32_t deployment);
 
 int assignment_write(const struct assignment *a, struct buffer *out);
 int assignment_read(struct span body, struct assignment *a);

@@ -21,6 +21,7 @@ enum record_flag {
     RECORD_PAUSED = 1,  /* keep what is there, start nothing new */
     RECORD_KEEP = 2,    /* when the record goes, leave the tree in place */
     RECORD_ABORTED = 4, /* start nothing of `next` any more */
+    RECORD_LISTED = 8,  /* only for agents whose assignment lists the deployment */
 };
 
 struct record {
@@ -70,7 +71,7 @@ int desired_write(const struct desired *d, struct buffer *out);
 /* Reads a body, every range checked. */
 int desired_read(struct span body, struct desired *d);
 
-/* True when the agent is one of those that the record is for, be it later. */
+/* True when the agent is one of those that the record's gate lets in, be it later. */
 bool record_admits(const struct record *r, const struct key_id *agent, uint32_t number);
 /* What the record means for one agent: its gates decided. Generation 0: nothing, or nothing yet. */
 struct target record_target(const struct record *r, const struct key_id *agent, uint32_t number);

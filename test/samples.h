@@ -199,6 +199,9 @@ static inline struct assignment sample_assignment(void)
         .cohort = sample_cohort(),
         .lanes_log2 = 2,
         .labels = {.text = "env=prod,region=eu"},
+        .reserved = true,
+        .listed_count = 3,
+        .listed = {1, 7, 300},
     };
 }
 

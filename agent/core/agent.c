@@ -206,11 +206,21 @@ static void on_head(struct turn *t)
         want(t, AGENT_TOPIC_DOCUMENT, h->revision, now + rng_below(&a->rng, spread_ms + 1));
 }
 
+/* [assignment-6] A document may count on an assignment that came before it: that one comes first,
+ * unless the broker has none, whatever a head said. */
+static bool waits_for_assignment(const struct agent *a, int topic)
+{
+    const struct ask *assignment = &a->asks[AGENT_TOPIC_ASSIGNMENT];
+    return topic == AGENT_TOPIC_DOCUMENT && assignment->wanted && !assignment->in_vain;
+}
+
+/* The assignment before the document, which may have to wait for it. */
 static void tend_asks(struct turn *t)
 {
-    for (int i = 0; i < AGENT_TOPIC_COUNT; i++) {
+    for (int i = AGENT_TOPIC_COUNT - 1; i >= 0; i--) {
         struct ask *ask = &t->a->asks[i];
-        if (!ask->wanted || t->a->link != LINK_UP || t->ev->now_ms < ask->due_ms)
+        if (!ask->wanted || t->a->link != LINK_UP || t->ev->now_ms < ask->due_ms ||
+            waits_for_assignment(t->a, i))
             continue;
         if (ask->subscribed)
             turn_act(t, AGENT_UNSUBSCRIBE)->topic = (enum agent_topic)i;
@@ -233,6 +243,11 @@ static void on_document(struct turn *t)
         t->a->counters.old++;
     if (order <= 0)
         return;
+    if (waits_for_assignment(t->a, AGENT_TOPIC_DOCUMENT)) {
+        want(t, AGENT_TOPIC_DOCUMENT, d->revision, t->ev->now_ms);
+        t->a->asks[AGENT_TOPIC_DOCUMENT].due_ms = t->ev->now_ms;
+        return;
+    }
     turn_store(t, AGENT_STORE_DOCUMENT);
     t->a->asks[AGENT_TOPIC_DOCUMENT].storing = true;
 }
@@ -396,7 +411,7 @@ static uint64_t next_deadline(const struct turn *t)
     }
     if (a->link == LINK_UP) {
         for (int i = 0; i < AGENT_TOPIC_COUNT; i++)
-            if (a->asks[i].wanted)
+            if (a->asks[i].wanted && !waits_for_assignment(a, i))
                 d = earlier(d, a->asks[i].due_ms);
     }
     d = earlier(d, renewal_due_ms(t));

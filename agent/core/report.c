@@ -75,18 +75,18 @@ static bool record_exception(const struct agent *a, const struct agent_view *vie
     return true;
 }
 
-/* [status-9] What a gate decides, the manager is told by name. */
+/* [status-9] What a gate or a list decides, the manager is told by name. */
 static bool is_gated(const struct record *r, const struct exception *e)
 {
     bool next = r->next.generation != 0 && e->generation == r->next.generation;
-    return next || r->flags & RECORD_ABORTED || !gate_is_open(&r->gate);
+    return next || r->flags & (RECORD_ABORTED | RECORD_LISTED) || !gate_is_open(&r->gate);
 }
 
 static bool removal_exception(const struct agent *a, const struct agent_view *view,
                               const struct held *row, struct exception *e)
 {
     const struct record *r = view_record(view, row->deployment);
-    if (r && record_admits(r, &a->id, a->number))
+    if (r && view_admits(a, view, r))
         return false;
     *e = (struct exception){.deployment = row->deployment,
                             .running = row->running.generation,

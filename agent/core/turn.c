@@ -99,9 +99,19 @@ struct target turn_target(const struct turn *t, uint32_t deployment)
     return r ? view_target(t->a, t->view, r) : (struct target){0};
 }
 
+bool view_admits(const struct agent *a, const struct agent_view *view, const struct record *r)
+{
+    const struct assignment *mine = view->assignment;
+    if ((r->flags & RECORD_LISTED || mine->reserved) && !assignment_lists(mine, r->deployment))
+        return false;
+    return record_admits(r, &a->id, a->number);
+}
+
 struct target view_target(const struct agent *a, const struct agent_view *view,
                           const struct record *r)
 {
+    if (!view_admits(a, view, r))
+        return (struct target){0};
     struct target target = record_target(r, &a->id, a->number);
     const struct held *row = view_held(view, r->deployment);
     bool next = r->next.generation != 0 && target.generation == r->next.generation;
@@ -135,5 +145,5 @@ bool view_runs(const struct agent_view *view, const struct record *r, const stru
 bool turn_leaves(const struct turn *t, uint32_t deployment)
 {
     const struct record *r = view_record(t->view, deployment);
-    return !r || !record_admits(r, &t->a->id, t->a->number);
+    return !r || !view_admits(t->a, t->view, r);
 }

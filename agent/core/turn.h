@@ -31,6 +31,8 @@ struct target turn_target(const struct turn *t, uint32_t deployment);
 /* The same of a record of the view's. Of a rollout that was aborted, who has begun goes on. */
 struct target view_target(const struct agent *a, const struct agent_view *view,
                           const struct record *r);
+/* [gate-5] The record is for this agent, be it later: by the lists it is on, and by its gate. */
+bool view_admits(const struct agent *a, const struct agent_view *view, const struct record *r);
 /* Nothing of it is begun: an operator holds the record or the agent. */
 bool view_holds(const struct agent_view *view, const struct record *r);
 /* It runs what it is to run, at rest. */

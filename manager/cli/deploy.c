@@ -14,6 +14,7 @@ static int deploy(struct cli *cli);
 static bool is_file(const char *word);
 static int from_flags(struct cli *cli, struct deployment_file *d);
 static int read_selector(struct cli *cli, struct deployment_file *d);
+static int read_agents(struct cli *cli, const char *text, struct deployment_file *d);
 static int read_pick(struct cli *cli, struct deployment_file *d);
 static int from_file(struct cli *cli, struct deployment_file *d);
 static int read_file(struct cli *cli, const char *path, struct deployment_file *d);
@@ -30,6 +31,10 @@ static const struct flag deploy_flags[] = {
      .kind = FLAG_TEXT,
      .help = "on the agents whose labels match, like env=prod,region in (eu,us),!lab"},
     {.name = "all", .kind = FLAG_SWITCH, .help = "on every agent"},
+    {.name = "agents",
+     .value = "ID,ID,…",
+     .kind = FLAG_TEXT,
+     .help = "on these agents, by id, the beginning of one, or number"},
     {.name = "pick",
      .value = "PICK",
      .kind = FLAG_TEXT,
@@ -78,7 +83,7 @@ const struct verb deploy_verbs[2] = {
             "the deployment stays where it is:\n"
             "  deployment: app\n"
             "  bundle: app@2\n"
-            "  placement:                     # or {all: true}\n"
+            "  placement:                     # or {all: true}, or {agents: [ID, ID]}\n"
             "    select: [env=prod, \"env=lab,zone in (a,b)\"]   # one, or any of several\n"
             "    exclude: broken\n"
             "    pick: 30 over zone skew 1    # all, 3, 10%, 3 of each zone\n"
@@ -170,16 +175,23 @@ static int from_flags(struct cli *cli, struct deployment_file *d)
 static int read_selector(struct cli *cli, struct deployment_file *d)
 {
     const char *text = args_text(&cli->args, "select");
+    const char *agents = args_text(&cli->args, "agents");
     struct selector selector;
     struct errmsg why;
     d->all = args_has(&cli->args, "all");
     if (d->all && text)
         return errmsg_set(&cli->em, ERR_USAGE, "--select and --all exclude each other");
+    if (agents && (d->all || text))
+        return errmsg_set(&cli->em, ERR_USAGE, "--agents and --%s exclude each other",
+                          text ? "select" : "all");
+    if (agents)
+        return read_agents(cli, agents, d);
     if (d->all)
         return 0;
     if (!text)
-        return errmsg_set(&cli->em, ERR_USAGE,
-                          "on which agents? Say --select EXPR, or --all for every agent");
+        return errmsg_set(
+            &cli->em, ERR_USAGE,
+            "on which agents? Say --select EXPR, --agents ID,…, or --all for every agent");
     if (selector_parse(&selector, span_text(text), &why) < 0)
         return errmsg_set(&cli->em, ERR_USAGE, "--select: %s", why.text);
     if (selector.count == 0)
@@ -190,6 +202,19 @@ static int read_selector(struct cli *cli, struct deployment_file *d)
                           SELECTOR_TEXT_MAX);
     snprintf(d->select, sizeof d->select, "%s", text);
     return 0;
+}
+
+static int read_agents(struct cli *cli, const char *text, struct deployment_file *d)
+{
+    struct errmsg why;
+    for (;; text++) {
+        size_t len = strcspn(text, ",");
+        if (deployment_file_name(d, span_of(text, len), &why) < 0)
+            return errmsg_set(&cli->em, ERR_USAGE, "--%s", why.text);
+        text += len;
+        if (!*text)
+            return 0;
+    }
 }
 
 static int read_pick(struct cli *cli, struct deployment_file *d)
@@ -207,8 +232,8 @@ static int read_pick(struct cli *cli, struct deployment_file *d)
 
 static int from_file(struct cli *cli, struct deployment_file *d)
 {
-    static const char *const flags[] = {"select",   "all",    "pick", "as",
-                                        "priority", "paused", "keep", "history"};
+    static const char *const flags[] = {"select",   "all",    "agents", "pick",   "as",
+                                        "priority", "paused", "keep",   "history"};
     const char *path = cli_word(cli, 0);
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         if (args_has(&cli->args, flags[i]))
@@ -245,9 +270,24 @@ static int keep_placement(struct cli *cli, const char *path, struct deployment_f
     if (rv < 0)
         return rv;
     snprintf(d->select, sizeof d->select, "%s", field_text(answer, "select"));
-    d->all = !d->select[0];
+    size_t i;
+    const json_t *agent;
+    json_array_foreach(json_object_get(answer, "named"), i, agent) rv =
+        rv < 0 ? rv : deployment_file_name(d, span_text(json_string_value(agent)), &cli->em);
+    d->all = !d->select[0] && !d->agents[0];
     json_decref(answer);
-    return 0;
+    return rv;
+}
+
+/* "ID,ID,…" as a list. */
+static json_t *agents_json(const char *text)
+{
+    json_t *list = json_array();
+    for (size_t len; *text; text += len + (text[len] == ',')) {
+        len = strcspn(text, ",");
+        json_array_append_new(list, json_stringn(text, len));
+    }
+    return list;
 }
 
 static json_t *names_of(const struct deployment_file *d)
@@ -262,9 +302,12 @@ static json_t *body_of(const struct deployment_file *d)
 {
     char bundle[sizeof d->bundle + 1];
     snprintf(bundle, sizeof bundle, "%s@%s", d->bundle.name, d->bundle.version);
-    json_t *body = json_pack("{ss ss ss? sb si sb sb}", "name", d->deployment, "bundle", bundle,
-                             "select", d->all ? NULL : d->select, "all", (int)d->all, "priority",
-                             (int)d->priority, "paused", (int)d->paused, "keep", (int)d->keep);
+    json_t *body =
+        json_pack("{ss ss ss? sb si sb sb}", "name", d->deployment, "bundle", bundle, "select",
+                  d->select[0] ? d->select : NULL, "all", (int)d->all, "priority", (int)d->priority,
+                  "paused", (int)d->paused, "keep", (int)d->keep);
+    if (body && d->agents[0])
+        json_object_set_new(body, "agents", agents_json(d->agents));
     if (body && d->pick[0])
         json_object_set_new(body, "pick", json_string(d->pick));
     if (body && d->history)

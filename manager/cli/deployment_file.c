@@ -20,6 +20,7 @@ static int read_selectors(struct yaml_reading *r, const yaml_node_t *key, const 
 static int add_selector(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value,
                         char out[static SELECTOR_TEXT_MAX + 1]);
 static reader read_all;
+static reader read_agents;
 static reader read_pick;
 static reader read_priority;
 static int read_number(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value,
@@ -48,8 +49,9 @@ static const struct yaml_shape file_shape = {
 
 static const struct yaml_shape placement_shape = {
     .what = "a placement",
-    .count = 4,
-    .keys = {{"select", false}, {"exclude", false}, {"all", false}, {"pick", false}},
+    .count = 5,
+    .keys =
+        {{"select", false}, {"exclude", false}, {"all", false}, {"agents", false}, {"pick", false}},
     .read = read_placement_key,
 };
 
@@ -107,6 +109,8 @@ static int read_placement_key(struct yaml_reading *r, void *context, size_t inde
         return read_selectors(r, key, value, p->except);
     case 2:
         return read_all(r, key, value);
+    case 3:
+        return read_agents(r, key, value);
     default:
         return read_pick(r, key, value);
     }
@@ -149,7 +153,14 @@ static int read_placement(struct yaml_reading *r, const yaml_node_t *key, const 
         return yaml_refuse(r, key->start_mark,
                            "placement: \"%s\" and \"all: true\" exclude each other",
                            p.choose[0] ? "select" : "exclude");
-    if (!d->all && !p.choose[0] && !p.except[0])
+    if (d->agents[0] && (d->all || p.choose[0] || p.except[0]))
+        return yaml_refuse(r, key->start_mark,
+                           "placement: \"agents\" and \"%s\" exclude each other; make two "
+                           "deployments",
+                           d->all        ? "all"
+                           : p.choose[0] ? "select"
+                                         : "exclude");
+    if (!d->all && !p.choose[0] && !p.except[0] && !d->agents[0])
         return yaml_refuse(
             r, key->start_mark,
             "placement: says no agents; write \"select: …\", or \"all: true\" for every "
@@ -216,6 +227,42 @@ static int read_all(struct yaml_reading *r, const yaml_node_t *key, const yaml_n
 {
     struct deployment_file *d = r->into;
     return yaml_bool(r, key, value, &d->all);
+}
+
+int deployment_file_name(struct deployment_file *d, struct span agent, struct errmsg *em)
+{
+    size_t len = strlen(d->agents);
+    if (agent.len == 0 || agent.len > 2 * KEY_ID_LEN || !name_valid(agent))
+        return errmsg_set(em, ERR_USAGE,
+                          "agents: \"%.*s\" is no agent's id, beginning of one, or number",
+                          (int)(agent.len < YAML_VALUE_SHOWN ? agent.len : YAML_VALUE_SHOWN),
+                          (const char *)agent.data);
+    if (len + agent.len + 2 > sizeof d->agents)
+        return errmsg_set(em, ERR_USAGE, "agents: more than %d: choose by labels instead",
+                          ROSTER_NAMED_MAX);
+    snprintf(d->agents + len, sizeof d->agents - len, "%s%.*s", len ? "," : "", (int)agent.len,
+             (const char *)agent.data);
+    return 0;
+}
+
+static int read_agents(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
+{
+    struct deployment_file *d = r->into;
+    struct errmsg why;
+    if (value->type != YAML_SEQUENCE_NODE ||
+        value->data.sequence.items.start == value->data.sequence.items.top)
+        return yaml_refuse(r, value->start_mark, "agents: is a list of ids: [ID, …]");
+    for (const yaml_node_item_t *i = value->data.sequence.items.start;
+         i < value->data.sequence.items.top; i++) {
+        const yaml_node_t *agent = yaml_document_get_node(&r->document, *i);
+        const char *text = "";
+        int rv = yaml_text(r, key, agent, false, &text);
+        if (rv < 0)
+            return rv;
+        if (deployment_file_name(d, span_text(text), &why) < 0)
+            return yaml_refuse(r, agent->start_mark, "%s", why.text);
+    }
+    return 0;
 }
 
 /* A text, or {by: zone, each: 3}, or {by: zone, count: 30, max_skew: 1}. */

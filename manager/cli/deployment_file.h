@@ -7,15 +7,20 @@
 #define DUNLIN_MANAGER_CLI_DEPLOYMENT_FILE_H
 
 #include "base/span.h"
+#include "crypto/sign.h"
 #include "manager/cli/bundle_name.h"
 #include "manager/core/pick.h"
+#include "manager/core/roster.h"
 #include "sync/rules.h"
+#include "sync/topic.h"
 
 #include <stdint.h>
 
 /* Far more than anyone writes by hand. */
 #define DEPLOYMENT_FILE_MAX 65536
 #define PRIORITY_MAX 1000000
+/* As many agents as a deployment names, by their ids. */
+#define AGENTS_TEXT_MAX (ROSTER_NAMED_MAX * (2 * KEY_ID_LEN + 1))
 
 struct deployment_file {
     char deployment[NAME_MAX_LEN + 1];
@@ -23,7 +28,9 @@ struct deployment_file {
     bool placed; /* it says where: otherwise the deployment's placement stays as it is */
     bool all;
     char select[SELECTOR_TEXT_MAX + 1]; /* "" with `all` */
-    char pick[PICK_TEXT_MAX];           /* ""; as it is */
+    char agents[AGENTS_TEXT_MAX]; /* "ID,ID,…": for these and no others; "": for all that the
+                                     selector matches */
+    char pick[PICK_TEXT_MAX];     /* ""; as it is */
     uint32_t priority;
     uint32_t history; /* versions to remember; 0: as it is */
     bool paused;
@@ -34,6 +41,9 @@ struct deployment_file {
     bool planned;     /* it says how: otherwise the deployment's plan stays as it is */
     struct plan plan; /* complete */
 };
+
+/* One more, if it can be an agent's id, the beginning of one, or a number, and there is room. */
+int deployment_file_name(struct deployment_file *d, struct span agent, struct errmsg *em);
 
 /* `path` is for the error's sentence. ERR_USAGE, or ERR_NO_MEMORY. */
 int deployment_file_read(struct deployment_file *d, const char *path, struct span text,

@@ -98,14 +98,15 @@ const struct placement *cohort_placement(const struct cohort *c, uint32_t deploy
 
 /* ---- documents ---- */
 
-bool cohort_is_placed(const struct deployment_row *d, const struct labels *labels)
+bool cohort_is_placed(const struct manager *m, uint32_t deployment, uint32_t cohort)
 {
+    const struct deployment_row *d = &m->deployments[deployment];
     struct selector selector;
-    if (d->removed)
+    if (d->removed || (d->flags & RECORD_LISTED && !list_covers(m, deployment, cohort)))
         return false;
     int rv = selector_parse(&selector, span_text(d->selector), NULL);
     assert(rv == 0);
-    return selector_matches(&selector, labels);
+    return selector_matches(&selector, &m->cohorts[cohort].labels);
 }
 
 /* Those that a rollout has not let in yet run what ran before it. */
@@ -143,18 +144,19 @@ static void fill_record(const struct manager *m, uint32_t index, const struct la
 }
 
 /* What the document says, without revision and times: those must not make it look changed. */
-static void fill_records(const struct manager *m, const struct cohort *c, struct desired *out)
+static void fill_records(const struct manager *m, uint32_t cohort, struct desired *out)
 {
+    const struct cohort *c = &m->cohorts[cohort];
     *out = (struct desired){.cohort = c->key, .policy = m->options.policy};
     for (uint32_t i = 0; i < m->deployment_count && out->count < RECORDS_MAX; i++)
-        if (cohort_is_placed(&m->deployments[i], &c->labels))
+        if (cohort_is_placed(m, i, cohort))
             fill_record(m, i, &c->labels, &out->records[out->count++]);
 }
 
 void manager_document(const struct manager *m, uint32_t cohort, struct desired *out)
 {
     const struct cohort *c = &m->cohorts[cohort];
-    fill_records(m, c, out);
+    fill_records(m, cohort, out);
     out->revision = c->revision;
     out->issued_s = c->issued_s;
     out->not_after_s = c->issued_s + m->options.document_life_s;
@@ -206,7 +208,7 @@ static void settle(struct turn *t, uint32_t index)
     struct cohort *c = &m->cohorts[index];
     struct desired *d = arena_alloc(t->scratch, sizeof *d);
     assert(d);
-    fill_records(m, c, d);
+    fill_records(m, index, d);
     struct digest fingerprint = fingerprint_of(d, t->scratch);
     bool same =
         c->revision.epoch == m->options.epoch && digest_equal(&fingerprint, &c->fingerprint);

@@ -243,6 +243,35 @@ int command_renew_generation(struct turn *t, uint32_t deployment)
     return 0;
 }
 
+/* The agents that it names are there, and nothing else says which ones it is for. */
+static int check_named(struct turn *t, const struct selector *selector)
+{
+    const struct command *c = t->ev->command;
+    const struct roster *r = c->deploy.roster;
+    if (!r || r->named_count == 0)
+        return 0;
+    if (c->deploy.all || selector->count > 0)
+        return REFUSE(t, ERR_USAGE,
+                      "agents that are named and a selector exclude each other: make two "
+                      "deployments");
+    for (uint32_t i = 0; i < r->named_count; i++) {
+        const struct agent_row *row = fleet_agent(t->m, r->named[i]);
+        if (!row || row->flags & AGENT_REMOVED)
+            return REFUSE(t, ERR_NOT_FOUND, "there is no agent %u: see `dunlin agent list`",
+                          r->named[i]);
+    }
+    return 0;
+}
+
+static int check_list(struct turn *t, uint32_t deployment)
+{
+    const struct roster *r = t->ev->command->deploy.roster;
+    if (!r || !roster_chooses(r) || list_is_left(t->m, deployment))
+        return 0;
+    return REFUSE(t, ERR_RANGE, "%d deployments have lists of agents, the most that may",
+                  LISTS_MAX);
+}
+
 static int check_deploy(struct turn *t)
 {
     const struct command *c = t->ev->command;
@@ -252,7 +281,10 @@ static int check_deploy(struct turn *t)
     int rv = selector_parse(&selector, span_text(c->deploy.selector), &t->out->error);
     if (rv < 0)
         return fail_with(t, rv);
-    if (selector.count == 0 && !c->deploy.all)
+    if (check_named(t, &selector) < 0)
+        return t->out->rv;
+    bool chooses = c->deploy.roster && roster_chooses(c->deploy.roster);
+    if (selector.count == 0 && !c->deploy.all && !chooses)
         return REFUSE(t, ERR_USAGE,
                       "the selector is empty: say --all if %s is meant for every agent",
                       c->deploy.name);
@@ -314,16 +346,25 @@ static bool same_pick(const struct pick *a, const struct pick *b)
            a->max_skew == b->max_skew && strcmp(a->by, b->by) == 0;
 }
 
-/* Who is in stays in, as far as the new pick allows; groups of another label begin anew. */
+/* Who is in stays in, as far as the new pick allows. */
 static void set_pick(struct turn *t, uint32_t deployment)
 {
-    struct deployment_row *d = &t->m->deployments[deployment];
-    const struct pick *pick = t->ev->command->deploy.pick;
-    if (pick && (pick_is_all(pick) || strcmp(pick->by, d->pick.by) != 0))
-        memset(&d->picked, 0, sizeof d->picked);
-    if (pick)
-        d->pick = *pick;
+    pick_change(&t->m->deployments[deployment], t->ev->command->deploy.pick);
     pick_settle(t, deployment);
+}
+
+/* Who has a list from its beginning says so in its first document. */
+static void set_roster(struct turn *t, uint32_t deployment, bool fresh)
+{
+    static const struct roster none;
+    struct deployment_row *d = &t->m->deployments[deployment];
+    const struct roster *r = t->ev->command->deploy.roster;
+    d->roster = r ? *r : none;
+    if (!roster_chooses(&d->roster))
+        d->flags &= ~(uint32_t)RECORD_LISTED;
+    else if (fresh)
+        d->flags |= RECORD_LISTED;
+    list_mean(t->m, deployment);
 }
 
 static void deploy_new(struct turn *t, uint32_t bundle, const struct dependencies *after)
@@ -335,7 +376,7 @@ static void deploy_new(struct turn *t, uint32_t bundle, const struct dependencie
                m->deployment_count);
         return;
     }
-    if (check_room(t, 0) < 0 || c->deploy.dry_run)
+    if (check_room(t, 0) < 0 || check_list(t, m->deployment_count) < 0 || c->deploy.dry_run)
         return;
     uint32_t index = m->deployment_count++;
     struct deployment_row *d = &m->deployments[index];
@@ -350,6 +391,7 @@ static void deploy_new(struct turn *t, uint32_t bundle, const struct dependencie
     memcpy(d->name, c->deploy.name, strlen(c->deploy.name));
     memcpy(d->selector, c->deploy.selector, strlen(c->deploy.selector));
     set_plan(t, d);
+    set_roster(t, index, true);
     set_pick(t, index);
     command_push_generation(t, index, bundle);
     if (d->plan.count > 0)
@@ -365,6 +407,7 @@ struct change {
     bool renewed; /* the bundle */
     bool planned;
     bool picked;
+    bool relisted;
     bool flagged; /* the flags, the priority, or what it depends on */
     bool aged;    /* how much of the past is remembered: no agent sees it */
     uint32_t flags;
@@ -375,13 +418,16 @@ static struct change compare(struct turn *t, uint32_t index, uint32_t bundle,
 {
     const struct deployment_row *d = &t->m->deployments[index];
     struct dependencies was = dependency_list(t->m, index);
+    static const struct roster none;
     const struct command *c = t->ev->command;
+    const struct roster *roster = c->deploy.roster ? c->deploy.roster : &none;
     /* What is paused stays paused until somebody resumes it. */
-    uint32_t flags = c->deploy.flags | (d->flags & RECORD_PAUSED);
+    uint32_t flags = c->deploy.flags | (d->flags & (RECORD_PAUSED | RECORD_LISTED));
     return (struct change){
         .moved = strcmp(d->selector, c->deploy.selector) != 0,
         .renewed = d->history[0].bundle != bundle,
         .planned = c->deploy.plan && !same_plan(t, &d->plan, c->deploy.plan),
+        .relisted = !roster_equal(&d->roster, roster),
         .picked = c->deploy.pick && !same_pick(&d->pick, c->deploy.pick),
         .aged = c->deploy.history && deployment_history_kept(d) != c->deploy.history,
         .flagged = d->flags != flags || d->priority != c->deploy.priority ||
@@ -404,7 +450,8 @@ static bool may_overtake(struct turn *t, struct deployment_row *d, const struct 
     }
     if (d->plan.overlap == OVERLAP_SUPERSEDE || t->ev->command->deploy.dry_run)
         return true;
-    if (change->moved || change->planned || change->picked || change->flagged || change->aged) {
+    if (change->moved || change->planned || change->picked || change->relisted || change->flagged ||
+        change->aged) {
         REFUSE(
             t, ERR_BUSY,
             "the rollout of %s is in stage %s: what waits for its end is a version only; say the "
@@ -447,6 +494,8 @@ static bool may_change(struct turn *t, uint32_t index, const struct change *chan
     }
     if (change->moved && check_room(t, index + 1) < 0)
         return false;
+    if (change->relisted && check_list(t, index) < 0)
+        return false;
     return !change->renewed || may_overtake(t, d, change, bundle);
 }
 
@@ -458,8 +507,8 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle,
     struct deployment_row *d = &m->deployments[index];
     struct change change = compare(t, index, bundle, after);
     t->out->index = index;
-    if (!change.moved && !change.renewed && !change.planned && !change.picked && !change.flagged &&
-        !change.aged) {
+    if (!change.moved && !change.renewed && !change.planned && !change.picked && !change.relisted &&
+        !change.flagged && !change.aged) {
         t->out->rv = 1;
         return;
     }
@@ -480,6 +529,7 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle,
     d->flags = change.flags;
     d->priority = c->deploy.priority;
     d->after = *after;
+    set_roster(t, index, false);
     set_pick(t, index);
     persist(t, PERSIST_DEPLOYMENT, index);
     cohort_mark_matching(m, d->selector);
@@ -492,7 +542,7 @@ static int check_extent(struct turn *t, int64_t index, uint32_t bundle)
     struct preview p = {.deployment = index, .bundle = bundle};
     if (c->deploy.confirmed || c->deploy.dry_run)
         return 0;
-    preview_count(t->m, c, &p);
+    preview_count(t->m, c, t->scratch, &p);
     return p.confirm ? REFUSE(t, ERR_REFUSED, "%s: if this is meant, say --confirm", p.why.text)
                      : 0;
 }
@@ -620,6 +670,7 @@ static void deployment_remove(struct turn *t)
     }
     dependency_mark_users(t->m, t->out->index);
     d->removed = true;
+    list_drop(t->m, t->out->index);
     rollout_end(t->m, t->out->index, ROLLOUT_NONE);
     changed(t, d);
 }
@@ -681,6 +732,7 @@ static void label(struct turn *t)
     cohort_leave(m, row->cohort);
     cohort_enter(m, (uint32_t)cohort);
     row->cohort = (uint32_t)cohort;
+    list_move(m, t->out->index, row->cohort);
     fleet_assign(t, t->out->index);
 }
 
@@ -727,6 +779,7 @@ static void agent_cordon(struct turn *t)
     if (t->out->rv == 1)
         return;
     row->flags ^= AGENT_CORDONED;
+    t->m->stirred = true; /* who is cordoned isn't picked */
     rollout_let_go(t->m, t->out->index);
     if (row->flags & AGENT_WAITING)
         persist(t, PERSIST_AGENT, t->out->index);

@@ -19,6 +19,7 @@ struct manager *manager_init(void *memory, const struct manager_options *options
     m->options = *options;
     lay_out(m, memory, &options->limits);
     m->news = 1;
+    list_begin(m);
     return m;
 }
 
@@ -56,6 +57,9 @@ static size_t lay_out(struct manager *m, uint8_t *memory, const struct manager_l
     m->deployments = next_table(memory, &used, limits->deployments, sizeof *m->deployments);
     m->bundles = next_table(memory, &used, limits->bundles, sizeof *m->bundles);
     m->looks = next_table(memory, &used, limits->deployments, sizeof *m->looks);
+    m->list_places = next_table(memory, &used, limits->deployments, sizeof *m->list_places);
+    m->list_bits = next_table(memory, &used, 2 * LISTS_MAX, limits->agents / 8 + 1);
+    m->list_cohorts = next_table(memory, &used, LISTS_MAX, limits->cohorts / 8 + 1);
     m->in_flight = next_table(memory, &used, ROLLOUTS_MAX, limits->agents / 8 + 1);
     m->batches = next_table(memory, &used, limits->batches, sizeof *m->batches);
     m->batch_tokens = next_table(memory, &used, limits->batches, sizeof *m->batch_tokens);
@@ -113,6 +117,10 @@ int manager_load_deployment(struct manager *m, const struct deployment_row *row)
             return ERR_DAMAGED;
     m->deployments[m->deployment_count++] = *row;
     epoch_renumber(m, m->deployment_count - 1);
+    if (!row->removed && roster_chooses(&row->roster) && !list_is_left(m, m->deployment_count - 1))
+        return ERR_RANGE;
+    if (!row->removed)
+        list_mean(m, m->deployment_count - 1);
     return 0;
 }
 
@@ -211,11 +219,13 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
     switch (ev->type) {
     case MANAGER_TICK:
         presence_tick(&t);
+        list_tick(&t);
         pick_tick(&t);
         lookout_tick(&t);
         break;
     case MANAGER_CONTINUE:
         presence_look(&t);
+        list_tend(&t);
         pick_tend(&t);
         lookout_tend(&t);
         break;
@@ -231,7 +241,8 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
         break;
     }
     cohort_settle(&t);
-    out->more = m->dirty_count > 0 || m->silent_left > 0 || pick_waits(m) || lookout_waits(m);
+    out->more = m->dirty_count > 0 || m->silent_left > 0 || list_waits(m) || pick_waits(m) ||
+                lookout_waits(m);
 }
 
 /* ---- composing ---- */
@@ -250,6 +261,7 @@ void manager_assignment(const struct manager *m, uint32_t number, uint64_t now_s
         .labels = c->labels,
         .cordoned = (row->flags & AGENT_CORDONED) != 0,
     };
+    out->listed_count = manager_lists(m, number, out->listed);
 }
 
 const struct trust *manager_trust(const struct manager *m)

@@ -14,6 +14,7 @@
 #include "bundles/manifest.h"
 #include "crypto/certificate.h"
 #include "manager/core/pick.h"
+#include "manager/core/roster.h"
 #include "sync/desired.h"
 #include "sync/join.h"
 #include "sync/status.h"
@@ -33,6 +34,9 @@
 #define TOKENS_MAX (16u << 20)
 /* Uses of one token. */
 #define TOKEN_USES_MAX 65535
+
+/* Deployments that have a list of agents. Each takes two bits an agent. */
+#define LISTS_MAX 256
 
 /* All limits are hard: what goes beyond is refused with a sentence. Memory is only touched as it
  * fills. */
@@ -266,6 +270,7 @@ struct deployment_row {
     struct plan plan;
     struct rollout rollout;
     struct dependencies after; /* by number; those that were removed since don't count */
+    struct roster roster;
 };
 
 static inline uint32_t deployment_history_kept(const struct deployment_row *d)
@@ -384,13 +389,14 @@ struct command {
             const char *selector; /* "" only with `all` */
             bool all;
             uint32_t priority;
-            uint32_t flags;          /* RECORD_PAUSED: begin paused; RECORD_KEEP */
-            uint64_t salt;           /* random, for a new deployment */
-            const struct plan *plan; /* NULL: as it is */
-            bool confirmed;          /* see confirm_percent */
-            bool dry_run;            /* only say what would come of it: manager_preview */
-            const struct pick *pick; /* NULL: as it is; all, when the deployment is new */
-            uint32_t history;        /* versions to remember; 0: as it is */
+            uint32_t flags;              /* RECORD_PAUSED: begin paused; RECORD_KEEP */
+            uint64_t salt;               /* random, for a new deployment */
+            const struct plan *plan;     /* NULL: as it is */
+            bool confirmed;              /* see confirm_percent */
+            bool dry_run;                /* only say what would come of it: manager_preview */
+            const struct pick *pick;     /* NULL: as it is; all, when the deployment is new */
+            const struct roster *roster; /* NULL: none */
+            uint32_t history;            /* versions to remember; 0: as it is */
             const struct dependency_names *after; /* NULL: as it is */
         } deploy;
         struct {
@@ -457,7 +463,7 @@ enum persist_type {
                          then head */
     PERSIST_HEAD,     /* cohort `index`: publish its head anew (the trust version changed) */
     PERSIST_ASSIGNMENT, /* agent `index`: compose, sign, publish its document, then its head; of a
-                           revoked one, erase both */
+                           revoked one, erase both; keep which lists it is on (manager_lists) */
     PERSIST_TRUST,      /* keep the envelope of the command, and publish it */
     PERSIST_BATCH,
     PERSIST_BUNDLE,      /* bundle `index`: the row; publish its chunks */
@@ -514,8 +520,9 @@ struct manager *manager_init(void *memory, const struct manager_options *options
 
 /*
  * Loading, before the first step: batches, bundles, deployments and cohorts by rising index
- * without gaps, the trust document, then agents by rising number without gaps, then who was or is
- * to be replaced. ERR_RANGE beyond a limit, ERR_DAMAGED for rows that contradict each other.
+ * without gaps, the trust document, then agents by rising number without gaps, then lists, and who
+ * was or is to be replaced. ERR_RANGE beyond a limit, ERR_DAMAGED for rows that contradict each
+ * other.
  */
 int manager_load_batch(struct manager *m, const struct batch_row *row);
 int manager_load_bundle(struct manager *m, const struct bundle_row *row);
@@ -526,6 +533,8 @@ void manager_load_trust(struct manager *m, const struct trust *trust);
 int manager_load_agent(struct manager *m, uint32_t number, const struct agent_row *row,
                        const struct exception *exceptions, size_t count);
 
+/* The agent is on the list of this deployment (from 1), as its newest assignment says. */
+int manager_load_list(struct manager *m, uint32_t number, uint32_t deployment);
 int manager_load_replaced(struct manager *m, const struct replaced_row *row);
 int manager_load_successor(struct manager *m, const struct successor_row *row);
 
@@ -539,6 +548,9 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
 void manager_document(const struct manager *m, uint32_t cohort, struct desired *out);
 void manager_assignment(const struct manager *m, uint32_t number, uint64_t now_s,
                         struct assignment *out);
+
+/* The deployments (from 1, rising) that list this agent; returns how many. */
+uint32_t manager_lists(const struct manager *m, uint32_t number, uint32_t out[static RECORDS_MAX]);
 
 /* The newest trust document; version 0: there is none yet. */
 const struct trust *manager_trust(const struct manager *m);

@@ -9,8 +9,8 @@ _Static_assert(GROUPS_MAX < PICK_NO_GROUP, "a group's number fits into a byte");
 
 /* One look at who is in. */
 struct picking {
-    struct manager *m;
-    uint32_t index;
+    const struct manager *m;
+    const struct whom *whom;
     struct deployment_row *d;
     uint8_t *groups;    /* of each cohort */
     struct rank *ranks; /* of those that are next in line, and of those that are in */
@@ -63,6 +63,27 @@ struct gate pick_gate(const struct deployment_row *d, const struct labels *label
     return group == PICK_NO_GROUP ? (struct gate){0} : d->picked.groups[group].gate;
 }
 
+bool pick_has(const struct whom *w, uint32_t number)
+{
+    const struct agent_row *row = &w->m->agents[number - 1];
+    if (!whom_has(w, number))
+        return false;
+    if (pick_is_all(&w->d->pick))
+        return true;
+    struct gate gate = pick_gate(w->d, &w->m->cohorts[row->cohort].labels);
+    return !pick_passes_over(w->m, w->index, number) &&
+           gate_passes(&gate, gate_hash(w->d->salt, w->index + 1, &row->id), number);
+}
+
+void pick_change(struct deployment_row *d, const struct pick *pick)
+{
+    if (!pick)
+        return;
+    if (pick_is_all(pick) || strcmp(pick->by, d->pick.by) != 0)
+        memset(&d->picked, 0, sizeof d->picked);
+    d->pick = *pick;
+}
+
 /* The group's number; one more, where the value is new. */
 static uint8_t group_of(struct picked *g, const struct pick *p, const struct labels *labels)
 {
@@ -76,46 +97,39 @@ static uint8_t group_of(struct picked *g, const struct pick *p, const struct lab
     return (uint8_t)g->count++;
 }
 
-uint32_t pick_forecast(const struct manager *m, const struct pick *p,
-                       const struct selector *selector)
+static struct picking begin(const struct whom *whom, struct deployment_row *d,
+                            struct arena *scratch)
 {
-    struct picked g = {0};
-    uint32_t sizes[GROUPS_MAX] = {0}, wanted[GROUPS_MAX], sum = 0;
-    for (uint32_t i = 0; i < m->cohort_count; i++) {
-        const struct cohort *c = &m->cohorts[i];
-        if (c->agents == 0 || !selector_matches(selector, &c->labels))
-            continue;
-        uint8_t group = group_of(&g, p, &c->labels);
-        if (group != PICK_NO_GROUP)
-            sizes[group] += c->agents;
-    }
-    pick_share_out(p, sizes, g.count, wanted);
-    for (uint32_t i = 0; i < g.count; i++)
-        sum += wanted[i];
-    return sum;
-}
-
-static struct picking begin(struct turn *t, uint32_t index)
-{
-    struct manager *m = t->m;
+    const struct manager *m = whom->m;
     struct picking p = {.m = m,
-                        .index = index,
-                        .d = &m->deployments[index],
-                        .groups = arena_alloc(t->scratch, m->cohort_count + 1),
-                        .ranks = arena_alloc(t->scratch, 2 * sizeof(struct rank))};
+                        .whom = whom,
+                        .d = d,
+                        .groups = arena_alloc(scratch, m->cohort_count + 1),
+                        .ranks = arena_alloc(scratch, 2 * sizeof(struct rank))};
     assert(p.groups && p.ranks);
-    uint32_t known = p.d->picked.count;
+    uint32_t known = d->picked.count;
     for (uint32_t i = 0; i < m->cohort_count; i++) {
         const struct cohort *c = &m->cohorts[i];
-        bool placed = c->agents > 0 && cohort_is_placed(p.d, &c->labels);
-        p.groups[i] = placed ? group_of(&p.d->picked, &p.d->pick, &c->labels) : PICK_NO_GROUP;
+        bool placed = c->agents > 0 && whom->cohorts[i];
+        p.groups[i] = placed ? group_of(&d->picked, &d->pick, &c->labels) : PICK_NO_GROUP;
     }
-    for (uint32_t i = known; i < p.d->picked.count; i++)
-        p.d->picked.groups[i].gate.enrolled_before = m->agent_count + 1;
+    for (uint32_t i = known; i < d->picked.count; i++)
+        d->picked.groups[i].gate.enrolled_before = m->agent_count + 1;
     return p;
 }
 
 /* ---- the walk ---- */
+
+/* Who is kept out for now gives its place to another one, and so does who may take nothing new,
+ * unless it runs the deployment already. */
+bool pick_passes_over(const struct manager *m, uint32_t deployment, uint32_t number)
+{
+    const struct agent_row *row = &m->agents[number - 1];
+    if (!(row->flags & AGENT_CORDONED))
+        return row->flags & AGENT_QUARANTINED;
+    const struct exception *e = fleet_exception(m, row, deployment + 1);
+    return !e || e->running == 0;
+}
 
 static void rewind_to(struct picking *p, uint32_t number)
 {
@@ -128,11 +142,12 @@ static bool next(struct picking *p, struct candidate *c)
         uint32_t number = p->next++;
         const struct agent_row *row = &p->m->agents[number - 1];
         uint8_t group = p->groups[row->cohort];
-        if (group == PICK_NO_GROUP || !agent_in_fleet(row) || row->flags & AGENT_QUARANTINED)
+        if (group == PICK_NO_GROUP || !whom_has(p->whom, number) ||
+            pick_passes_over(p->m, p->whom->index, number))
             continue;
         *c = (struct candidate){.number = number,
                                 .group = group,
-                                .hash = gate_hash(p->d->salt, p->index + 1, &row->id)};
+                                .hash = gate_hash(p->d->salt, p->whom->index + 1, &row->id)};
         return true;
     }
     return false;
@@ -231,15 +246,12 @@ static void drop_empty(struct picked *g, const struct group_count *have)
     g->count = kept;
 }
 
-bool pick_settle(struct turn *t, uint32_t deployment)
+static bool settle(const struct whom *whom, struct deployment_row *d, struct arena *scratch)
 {
-    struct deployment_row *d = &t->m->deployments[deployment];
     struct group_count have[GROUPS_MAX];
     uint32_t sizes[GROUPS_MAX], shares[GROUPS_MAX], filled = 0;
     bool changed = false;
-    if (pick_is_all(&d->pick))
-        return false;
-    struct picking p = begin(t, deployment);
+    struct picking p = begin(whom, d, scratch);
     count(&p, have);
     for (uint32_t i = 0; i < d->picked.count; i++)
         if (have[i].size > 0)
@@ -253,8 +265,24 @@ bool pick_settle(struct turn *t, uint32_t deployment)
         changed = true;
     }
     drop_empty(&d->picked, have);
+    return changed;
+}
+
+bool pick_settle(struct turn *t, uint32_t deployment)
+{
+    struct deployment_row *d = &t->m->deployments[deployment];
+    if (pick_is_all(&d->pick))
+        return false;
+    struct whom whom = whom_is(t->m, deployment, t->scratch);
+    bool changed = settle(&whom, d, t->scratch);
     arena_reset(t->scratch);
     return changed;
+}
+
+void pick_try(const struct whom *whom, struct deployment_row *d, struct arena *scratch)
+{
+    if (!pick_is_all(&d->pick))
+        settle(whom, d, scratch);
 }
 
 /* Somebody has joined, left, or been given other labels since. */

@@ -8,10 +8,21 @@ struct rest {
     uint32_t *agents;
 };
 
-static void count_agents(const struct manager *m, const struct command *c, struct preview *out);
+/* A deployment as it would be. */
+struct trial {
+    bool known; /* there is one of that name */
+    struct deployment_row *row;
+    struct whom before, after;
+    uint32_t *agents; /* of each cohort, those that it would be for */
+};
+
+static struct trial try(const struct manager *m, const struct command *c, struct arena *scratch,
+                        const struct preview *out);
+static void count(const struct manager *m, const struct command *c, struct trial *t,
+                  struct preview *out);
+static void count_agents(const struct manager *m, struct trial *t, struct preview *out);
 static void demand(const struct command *c, uint32_t percent, struct preview *out);
-static void count_stages(const struct manager *m, const struct command *c, struct arena *scratch,
-                         struct preview *out);
+static void count_stages(const struct manager *m, const struct trial *t, struct preview *out);
 static uint32_t take_stage(const struct plan_stage *stage, struct rest *rest);
 
 int manager_preview(struct manager *m, const struct command *deploy, uint64_t now_s,
@@ -36,39 +47,98 @@ int manager_preview(struct manager *m, const struct command *deploy, uint64_t no
     int rv = plan_complete(&out->plan, NULL);
     assert(rv == 0);
     dependency_resolve(&t, out->deployment, &out->after);
-    preview_count(m, deploy, out);
-    count_stages(m, deploy, scratch, out);
+    struct trial trial = try(m, deploy, scratch, out);
+    count(m, deploy, &trial, out);
+    count_stages(m, &trial, out);
+    arena_reset(scratch);
     return 0;
 }
 
-void preview_count(const struct manager *m, const struct command *c, struct preview *out)
+static void count(const struct manager *m, const struct command *c, struct trial *t,
+                  struct preview *out)
 {
-    count_agents(m, c, out);
+    count_agents(m, t, out);
     if (m->options.confirm_percent > 0)
         demand(c, m->options.confirm_percent, out);
 }
 
-/* Label set by label set. */
-static void count_agents(const struct manager *m, const struct command *c, struct preview *out)
+void preview_count(const struct manager *m, const struct command *c, struct arena *scratch,
+                   struct preview *out)
 {
-    const struct deployment_row *d = out->deployment >= 0 ? &m->deployments[out->deployment] : NULL;
-    bool renewed = !d || d->history[0].bundle != out->bundle;
-    static const struct pick all;
-    const struct pick *pick = c->deploy.pick ? c->deploy.pick : d ? &d->pick : &all;
-    struct selector selector;
-    int rv = selector_parse(&selector, span_text(c->deploy.selector), NULL);
-    assert(rv == 0);
-    for (uint32_t i = 0; i < m->cohort_count; i++) {
-        const struct cohort *cohort = &m->cohorts[i];
-        bool now = selector_matches(&selector, &cohort->labels);
-        bool before = d && cohort_is_placed(d, &cohort->labels);
-        out->fleet += cohort->agents;
-        out->targets += now ? cohort->agents : 0;
-        out->joining += now && !before ? cohort->agents : 0;
-        out->leaving += before && !now ? cohort->agents : 0;
+    struct trial trial = try(m, c, scratch, out);
+    count(m, c, &trial, out);
+    arena_reset(scratch);
+}
+
+/* The row as the command would leave it, picks aside. */
+static void try_row(const struct manager *m, const struct command *c, const struct preview *out,
+                    struct deployment_row *row)
+{
+    static const struct roster nobody;
+    if (out->deployment >= 0)
+        *row = m->deployments[out->deployment];
+    else
+        *row = (struct deployment_row){.salt = c->deploy.salt};
+    memset(row->selector, 0, sizeof row->selector);
+    memcpy(row->selector, c->deploy.selector, strlen(c->deploy.selector));
+    row->roster = c->deploy.roster ? *c->deploy.roster : nobody;
+    pick_change(row, c->deploy.pick);
+}
+
+static bool is_by_labels(const struct deployment_row *d)
+{
+    return pick_is_all(&d->pick) && !roster_chooses(&d->roster);
+}
+
+static struct trial try(const struct manager *m, const struct command *c, struct arena *scratch,
+                        const struct preview *out)
+{
+    struct trial t = {.known = out->deployment >= 0, .row = arena_alloc(scratch, sizeof *t.row)};
+    uint32_t index = t.known ? (uint32_t)out->deployment : m->deployment_count;
+    t.agents = arena_alloc(scratch, (m->cohort_count + 1) * sizeof *t.agents);
+    assert(t.row && t.agents);
+    try_row(m, c, out, t.row);
+    t.after = whom_would(m, t.row, index, scratch);
+    if (t.known)
+        t.before = whom_is(m, index, scratch);
+    pick_try(&t.after, t.row, scratch);
+    return t;
+}
+
+/* Picks and lists are about single agents: they are tried on all of them. */
+static void count_each(struct trial *t, struct preview *out)
+{
+    for (uint32_t n = 1; n <= t->after.m->agent_count; n++) {
+        bool now = pick_has(&t->after, n), was = t->known && pick_has(&t->before, n);
+        out->targets += now;
+        out->joining += now && !was;
+        out->leaving += was && !now;
+        t->agents[t->after.m->agents[n - 1].cohort] += now;
     }
-    out->targets = pick_is_all(pick) ? out->targets : pick_forecast(m, pick, &selector);
-    out->joining = out->joining < out->targets ? out->joining : out->targets;
+}
+
+static void count_cohorts(struct trial *t, struct preview *out)
+{
+    for (uint32_t i = 0; i < t->after.m->cohort_count; i++) {
+        uint32_t agents = t->after.m->cohorts[i].agents;
+        bool now = t->after.cohorts[i], was = t->known && t->before.cohorts[i];
+        t->agents[i] = now ? agents : 0;
+        out->targets += t->agents[i];
+        out->joining += now && !was ? agents : 0;
+        out->leaving += was && !now ? agents : 0;
+    }
+}
+
+static void count_agents(const struct manager *m, struct trial *t, struct preview *out)
+{
+    const struct deployment_row *d = t->known ? t->before.d : NULL;
+    bool renewed = !d || d->history[0].bundle != out->bundle;
+    if (is_by_labels(t->row) && (!d || is_by_labels(d)))
+        count_cohorts(t, out);
+    else
+        count_each(t, out);
+    for (uint32_t i = 0; i < m->cohort_count; i++)
+        out->fleet += m->cohorts[i].agents;
     out->touched = (renewed ? out->targets : out->joining) + out->leaving;
 }
 
@@ -87,20 +157,11 @@ static void demand(const struct command *c, uint32_t percent, struct preview *ou
 
 /* ---- stages ---- */
 
-static void count_stages(const struct manager *m, const struct command *c, struct arena *scratch,
-                         struct preview *out)
+static void count_stages(const struct manager *m, const struct trial *t, struct preview *out)
 {
-    struct rest rest = {.m = m,
-                        .agents = arena_alloc(scratch, (m->cohort_count + 1) * sizeof(uint32_t))};
-    struct selector selector;
-    int rv = selector_parse(&selector, span_text(c->deploy.selector), NULL);
-    assert(rv == 0 && rest.agents);
-    for (uint32_t i = 0; i < m->cohort_count; i++)
-        if (selector_matches(&selector, &m->cohorts[i].labels))
-            rest.agents[i] = m->cohorts[i].agents;
+    struct rest rest = {.m = m, .agents = t->agents};
     for (uint32_t i = 0; i < out->plan.count; i++)
         out->stages[i] = take_stage(&out->plan.stages[i], &rest);
-    arena_reset(scratch);
 }
 
 /* A share is taken from each label set alike, as near as whole agents come. */

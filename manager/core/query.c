@@ -186,16 +186,18 @@ static void judge_stable(const struct manager *m, const struct agent_row *row,
     }
 }
 
-/* False: it was not picked. */
+/* False: it is on no list, or was not picked. */
 static bool judge(const struct manager *m, uint32_t number, const struct placement *p,
                   struct agent_deployment *out)
 {
     const struct agent_row *row = manager_agent(m, number);
     const struct deployment_row *d = &m->deployments[p->deployment - 1];
     const struct exception *e = fleet_exception(m, row, p->deployment);
-    bool picked = !gate_is_open(&p->gate);
+    bool picked = !gate_is_open(&p->gate) || d->flags & RECORD_LISTED;
     uint64_t hash = picked || p->next ? gate_hash(d->salt, p->deployment, &row->id) : 0;
-    if (picked && !gate_passes(&p->gate, hash, number))
+    if (!list_admits(m, p->deployment - 1, number) ||
+        (picked && !gate_passes(&p->gate, hash, number)) ||
+        (!pick_is_all(&d->pick) && pick_passes_over(m, p->deployment - 1, number)))
         return false;
     bool next = p->next != 0 && gate_passes(&p->next_gate, hash, number);
     /* An aborted one is begun nowhere: it says that it goes on with the one before. */

@@ -62,6 +62,14 @@ struct look {
     uint64_t again_s;
 };
 
+/* Which agents' newest assignments name a deployment; bits by number. */
+struct list {
+    uint32_t deployment; /* index + 1; 0: free */
+    uint8_t *in;
+    uint8_t *meant;   /* whom the deployment's roster chooses */
+    uint8_t *cohorts; /* by index: those whose documents have the record */
+};
+
 struct manager {
     struct manager_options options;
     struct manager_counters counters;
@@ -100,9 +108,16 @@ struct manager {
     struct bundle_row *bundles;
     uint32_t bundle_count;
 
+    struct list lists[LISTS_MAX];
+    uint16_t *list_places; /* by deployment: its list's place + 1, or 0 */
+    uint8_t *list_bits;
+    uint8_t *list_cohorts;
+    uint32_t list_cursor; /* the list that is looked at, */
+    uint32_t list_number; /* and the agent */
+
     struct flight flights[ROLLOUTS_MAX];
-    uint8_t *in_flight;   /* the bits of all of them */
-    bool stirred;         /* somebody has joined, left, or moved: picks are looked at again */
+    uint8_t *in_flight; /* the bits of all of them */
+    bool stirred; /* somebody has joined, left, or moved: lists and picks are looked at again */
     uint32_t pick_cursor; /* as the next one */
 
     uint64_t news;        /* grows whenever something may make a difference to a rollout; from 1 */
@@ -164,8 +179,8 @@ void cohort_settle(struct turn *t);
 int64_t cohort_overfull(const struct manager *m, const char *selector, uint32_t deployment);
 const struct placement *cohort_placement(const struct cohort *c, uint32_t deployment);
 
-/* True for a label set that the deployment is for. */
-bool cohort_is_placed(const struct deployment_row *d, const struct labels *labels);
+/* True where the cohort's document has a record of it. */
+bool cohort_is_placed(const struct manager *m, uint32_t deployment, uint32_t cohort);
 
 /* query.c */
 /* What an agent says of one deployment, or NULL. */
@@ -227,6 +242,44 @@ struct standing survey_stand(const struct deployment_row *d, uint16_t stages, ui
                              uint32_t number);
 void survey_count(struct stage_count *c, const struct member *m);
 
+/* whom.c: the agents that a deployment is for, before any pick */
+struct whom {
+    const struct manager *m;
+    const struct deployment_row *d;
+    uint32_t index;
+    const uint8_t *cohorts; /* by index: 1 where the record is, or would be */
+    bool tried;             /* it goes by what its roster says: nobody has been told yet */
+};
+
+/* As it is; `scratch` holds a byte a cohort. */
+struct whom whom_is(const struct manager *m, uint32_t deployment, struct arena *scratch);
+/* As it would be with this row. */
+struct whom whom_would(const struct manager *m, const struct deployment_row *d, uint32_t deployment,
+                       struct arena *scratch);
+bool whom_has(const struct whom *w, uint32_t number);
+
+/* lister.c: whose assignments name a deployment */
+/* The deployment's list, or NULL. */
+struct list *list_find(const struct manager *m, uint32_t deployment);
+/* True when it has one, or there is room for one more. */
+bool list_is_left(const struct manager *m, uint32_t deployment);
+/* Its roster is another one; there is room for a list. */
+void list_mean(struct manager *m, uint32_t deployment);
+/* It is no more, and its number never comes again: nobody needs to be told. */
+void list_drop(struct manager *m, uint32_t deployment);
+bool list_has(const struct manager *m, uint32_t deployment, uint32_t number);
+/* Some agent of the cohort is, or was, on the list. */
+bool list_covers(const struct manager *m, uint32_t deployment, uint32_t cohort);
+/* False for one that doesn't get the record although its cohort does. */
+bool list_admits(const struct manager *m, uint32_t deployment, uint32_t number);
+/* The agent is of another cohort now, whose first document must not lack what it runs. */
+void list_move(struct manager *m, uint32_t number, uint32_t cohort);
+/* All lists are gone through. */
+void list_begin(struct manager *m);
+void list_tick(struct turn *t);
+void list_tend(struct turn *t); /* MANAGER_CONTINUE */
+bool list_waits(const struct manager *m);
+
 /* picker.c: which agents of a deployment's cohorts run it */
 struct gate pick_gate(const struct deployment_row *d, const struct labels *labels);
 /* The number of the group in `picked`, or PICK_NO_GROUP: nobody of these is in. */
@@ -235,9 +288,14 @@ uint8_t pick_group(const struct deployment_row *d, const struct labels *labels);
 /* Lets in and out until exactly as many are in as are wanted, if there are so many: who is in
  * stays, who leaves is replaced. True when its row has changed. */
 bool pick_settle(struct turn *t, uint32_t deployment);
-/* How many of the agents that match would be in. */
-uint32_t pick_forecast(const struct manager *m, const struct pick *p,
-                       const struct selector *selector);
+/* Another pick, or NULL: groups of another label begin anew. */
+void pick_change(struct deployment_row *d, const struct pick *pick);
+/* True for one of these agents that the pick lets in. */
+bool pick_has(const struct whom *w, uint32_t number);
+/* The same for a row that is only tried. */
+void pick_try(const struct whom *whom, struct deployment_row *d, struct arena *scratch);
+/* True for one that no pick counts: another one takes its place. */
+bool pick_passes_over(const struct manager *m, uint32_t deployment, uint32_t number);
 void pick_tick(struct turn *t);
 void pick_tend(struct turn *t); /* MANAGER_CONTINUE */
 bool pick_waits(const struct manager *m);
@@ -278,8 +336,9 @@ struct successor_row *membership_successor(const struct turn *t);
 enum joined_code membership_succeed(struct turn *t, struct successor_row *s);
 bool membership_was_replaced(const struct manager *m, const struct key_id *id);
 
-/* preview.c: what a deploy command comes to, by cohorts; `out` has deployment, bundle and plan */
-void preview_count(const struct manager *m, const struct command *c, struct preview *out);
+/* preview.c: what a deploy command comes to; `out` has deployment, bundle and plan */
+void preview_count(const struct manager *m, const struct command *c, struct arena *scratch,
+                   struct preview *out);
 
 /* epoch.c */
 /* Generations from before this epoch are given numbers of it. */

@@ -102,7 +102,7 @@ struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_
     assert(stages);
     for (uint32_t i = 0; i < m->cohort_count; i++) {
         const struct cohort *c = &m->cohorts[i];
-        bool placed = c->agents > 0 && cohort_is_placed(d, &c->labels);
+        bool placed = c->agents > 0 && cohort_is_placed(m, deployment, i);
         stages[i] = placed ? survey_stages(d, &c->labels) : 0;
     }
     uint8_t *groups = NULL;
@@ -186,6 +186,8 @@ bool survey_next(struct survey *s, struct member *out)
         const struct agent_row *row = &s->m->agents[number - 1];
         uint16_t stages = s->stages[row->cohort];
         if (stages == 0 || !agent_in_fleet(row) || row->flags & AGENT_CORDONED)
+            continue;
+        if (!list_admits(s->m, s->index, number))
             continue;
         uint64_t hash = gate_hash(d->salt, s->index + 1, &row->id);
         if (!is_picked(s, row->cohort, hash, number))

@@ -94,10 +94,16 @@ static bool is_not_meant(const struct asking *a)
     struct selector selector;
     int rv = selector_parse(&selector, span_text(a->d->selector), NULL);
     assert(rv == 0);
+    if (roster_chooses(&a->d->roster) && !list_has(a->m, a->out->deployment, a->out->number)) {
+        a->out->reason = WHY_NOT_NAMED;
+        return true;
+    }
     struct gate pick = pick_gate(a->d, &a->cohort->labels);
     bool selected = !selector_misses(&selector, &a->cohort->labels, &a->out->miss);
     a->out->reason = selected ? WHY_NOT_PICKED : WHY_NOT_SELECTED;
-    return !selected || !gate_passes(&pick, hash_of(a), a->out->number);
+    bool passed_over =
+        !pick_is_all(&a->d->pick) && pick_passes_over(a->m, a->out->deployment, a->out->number);
+    return !selected || passed_over || !gate_passes(&pick, hash_of(a), a->out->number);
 }
 
 static bool has_failed(const struct asking *a)

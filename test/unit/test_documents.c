@@ -101,6 +101,8 @@ static void test_assignment_comes_back(void)
     CU_ASSERT_TRUE(key_id_equal(&got.agent, &a.agent));
     CU_ASSERT_EQUAL(got.lanes_log2, 2);
     CU_ASSERT_FALSE(got.removed);
+    CU_ASSERT_TRUE(got.reserved && got.listed_count == 3);
+    CU_ASSERT_TRUE(assignment_lists(&got, 7) && !assignment_lists(&got, 8));
     a.removed = true;
     a.labels = (struct labels){0};
     CU_ASSERT_EQUAL(assignment_read(write_assignment(&a), &got), 0);
@@ -116,6 +118,28 @@ static void test_labels_out_of_canonical_order_are_refused(void)
         strcpy(a.labels.text, bad[i]);
         CU_ASSERT_EQUAL(assignment_read(write_assignment(&a), &a), ERR_FORMAT);
     }
+}
+
+static void test_lists_that_do_not_rise_are_refused(void)
+{
+    struct assignment a = sample_assignment();
+    a.listed[1] = a.listed[0];
+    CU_ASSERT_EQUAL(assignment_read(write_assignment(&a), &a), ERR_FORMAT);
+    a = sample_assignment();
+    a.listed[0] = 0;
+    CU_ASSERT_EQUAL(assignment_read(write_assignment(&a), &a), ERR_FORMAT);
+}
+
+static void test_longest_assignment_fits(void)
+{
+    struct assignment a = sample_assignment();
+    a.listed_count = RECORDS_MAX;
+    for (uint32_t i = 0; i < RECORDS_MAX; i++)
+        a.listed[i] = UINT32_MAX - RECORDS_MAX + i;
+    memset(a.labels.text, 'x', LABELS_TEXT_MAX - 1);
+    a.revision = (struct revision){UINT32_MAX, UINT32_MAX};
+    a.issued_s = UINT64_MAX;
+    CU_ASSERT_TRUE(write_assignment(&a).len <= ASSIGNMENT_MAX);
 }
 
 static void test_hostile_assignments_are_refused(void)
@@ -280,6 +304,8 @@ static const struct suite_test tests[] = {
     TEST(test_message_of_another_type_or_version_is_refused),
     TEST(test_assignment_comes_back),
     TEST(test_labels_out_of_canonical_order_are_refused),
+    TEST(test_lists_that_do_not_rise_are_refused),
+    TEST(test_longest_assignment_fits),
     TEST(test_hostile_assignments_are_refused),
     TEST(test_desired_document_comes_back),
     TEST(test_document_with_the_most_records_fits_its_limit),

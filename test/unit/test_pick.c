@@ -193,6 +193,60 @@ static void test_who_is_taken_out_is_replaced(void)
     end(&s);
 }
 
+static void cordon(struct scene *s, uint32_t number, bool on)
+{
+    struct command c = {.type = on ? COMMAND_AGENT_CORDON : COMMAND_AGENT_UNCORDON,
+                        .agent = manager_agent(s->b->m, number)->id};
+    CU_ASSERT_EQUAL(run(s->b, &c), 0);
+    tick(s);
+}
+
+/* It says that it runs the deployment. */
+static void ready(struct scene *s, uint32_t number)
+{
+    struct report report = {.type = MESSAGE_STATUS};
+    report.status = (struct status){.number = number,
+                                    .seq = ++s->b->seq,
+                                    .boot = 1,
+                                    .assignment = manager_agent(s->b->m, number)->assigned,
+                                    .count = 1};
+    report.status.exceptions[0] =
+        (struct exception){.deployment = 1, .generation = 1, .running = 1, .state = STATE_READY};
+    struct manager_event ev = {.type = MANAGER_REPORT};
+    ev.report.topic = manager_agent(s->b->m, number)->id;
+    ev.report.report = &report;
+    step(s->b, &ev);
+}
+
+static unsigned targets(const struct scene *s)
+{
+    struct deployment_counts counts[4];
+    manager_count_deployments(s->b->m, counts);
+    return counts[0].targets;
+}
+
+static void test_cordoned_ones_are_passed_over_unless_they_run_it(void)
+{
+    struct scene s = scene_new(9);
+    join_many(&s, 0, 20);
+    for (uint32_t n = 1; n <= 10; n++)
+        cordon(&s, n, true);
+    deploy(&s, &(struct pick){.amount = {10, false}});
+    CU_ASSERT_EQUAL(targets(&s), 10);
+    for (uint32_t n = 11; n <= 20; n++) {
+        CU_ASSERT_TRUE(is_in(&s, n));
+        ready(&s, n);
+    }
+    cordon(&s, 11, true); /* runs it: keeps it, and its place */
+    CU_ASSERT_EQUAL(targets(&s), 10);
+    CU_ASSERT_TRUE(is_in(&s, 11));
+    for (uint32_t n = 1; n <= 10; n++) {
+        cordon(&s, n, false);
+        CU_ASSERT_EQUAL(targets(&s), 10);
+    }
+    end(&s);
+}
+
 static void test_share_follows_the_fleet(void)
 {
     struct scene s = scene_new(3);
@@ -444,6 +498,7 @@ static void test_pick_survives_being_written_and_read(void)
 static const struct suite_test tests[] = {
     TEST(test_exactly_n_are_picked_and_stay_picked),
     TEST(test_who_is_taken_out_is_replaced),
+    TEST(test_cordoned_ones_are_passed_over_unless_they_run_it),
     TEST(test_share_follows_the_fleet),
     TEST(test_so_many_of_each_value_of_a_label),
     TEST(test_so_many_are_spread_over_a_label_within_a_skew),

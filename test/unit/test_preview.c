@@ -136,6 +136,32 @@ static void test_stages_are_counted_in_turn(void)
     bench_free(b);
 }
 
+static void test_a_changed_pick_is_counted_agent_by_agent(void)
+{
+    struct bench *b = bench_new();
+    struct pick some = {.amount = {.value = 12}}, few = {.amount = {.value = 4}};
+    struct command c = deploy("1", "env=prod");
+    c.deploy.pick = &some;
+    struct preview p = preview(b, c, 0);
+    CU_ASSERT_TRUE(p.targets == 12 && p.joining == 12 && p.leaving == 0);
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    c.deploy.pick = &few;
+    p = preview(b, c, 0);
+    CU_ASSERT_TRUE(p.targets == 4 && p.joining == 0 && p.leaving == 8 && p.touched == 8);
+    c = deploy("1", "env=staging"); /* the pick stays */
+    p = preview(b, c, 0);
+    CU_ASSERT_TRUE(p.targets == 5 && p.joining == 5 && p.leaving == 12);
+    CU_ASSERT_EQUAL(manager_deployment(b->m, 0)->picked.count, 1);
+    struct roster named = {.named_count = 2, .named = {1, 25}};
+    c = deploy("1", "");
+    c.deploy.all = false;
+    c.deploy.roster = &named;
+    c.deploy.pick = &(struct pick){0};
+    p = preview(b, c, 0);
+    CU_ASSERT_TRUE(p.targets == 2 && p.leaving >= 11 && p.joining + p.leaving >= 12);
+    bench_free(b);
+}
+
 static void refused(struct bench *b, struct command c, const char *sentence)
 {
     CU_ASSERT_TRUE(preview(b, c, 0).confirm);
@@ -268,6 +294,7 @@ static const struct suite_test tests[] = {
     TEST(test_a_trial_counts_and_changes_nothing),
     TEST(test_a_trial_is_refused_as_the_deed_would_be),
     TEST(test_stages_are_counted_in_turn),
+    TEST(test_a_changed_pick_is_counted_agent_by_agent),
     TEST(test_touching_over_half_of_the_fleet_has_to_be_confirmed),
     TEST(test_leaving_nobody_has_to_be_confirmed),
     TEST(test_a_small_fleet_is_touched_as_a_whole),

@@ -1,0 +1,41 @@
+#include "manager/core/state.h"
+
+#include <assert.h>
+
+static uint8_t *cohorts_of(const struct manager *m, struct arena *scratch)
+{
+    uint8_t *cohorts = arena_alloc(scratch, m->cohort_count + 1);
+    assert(cohorts);
+    return cohorts;
+}
+
+struct whom whom_is(const struct manager *m, uint32_t deployment, struct arena *scratch)
+{
+    uint8_t *cohorts = cohorts_of(m, scratch);
+    for (uint32_t i = 0; i < m->cohort_count; i++)
+        cohorts[i] = cohort_is_placed(m, deployment, i);
+    return (struct whom){
+        .m = m, .d = &m->deployments[deployment], .index = deployment, .cohorts = cohorts};
+}
+
+struct whom whom_would(const struct manager *m, const struct deployment_row *d, uint32_t deployment,
+                       struct arena *scratch)
+{
+    uint8_t *cohorts = cohorts_of(m, scratch);
+    struct selector selector;
+    int rv = selector_parse(&selector, span_text(d->selector), NULL);
+    assert(rv == 0);
+    for (uint32_t i = 0; i < m->cohort_count; i++)
+        cohorts[i] = selector_matches(&selector, &m->cohorts[i].labels);
+    return (struct whom){.m = m, .d = d, .index = deployment, .cohorts = cohorts, .tried = true};
+}
+
+bool whom_has(const struct whom *w, uint32_t number)
+{
+    const struct agent_row *row = &w->m->agents[number - 1];
+    if (!agent_in_fleet(row) || !w->cohorts[row->cohort])
+        return false;
+    if (!w->tried)
+        return list_admits(w->m, w->index, number);
+    return !roster_chooses(&w->d->roster) || roster_names(&w->d->roster, number);
+}
