@@ -168,18 +168,16 @@ static void judge_named(struct agent_deployment *d, const struct exception *e, u
     d->cause = (enum cause)e->cause;
 }
 
+/* Where it names the generation, that is its word, also before it hears that a rollout is over. */
 static void judge_stable(const struct manager *m, const struct agent_row *row,
                          const struct placement *p, const struct exception *e,
                          struct agent_deployment *d)
 {
-    if (e && e->generation == p->generation && e->state == STATE_READY) {
-        d->state = STATE_READY; /* it hasn't heard yet that the rollout is over */
+    if (e && e->generation == p->generation) {
+        judge_named(d, e, p->generation);
     } else if (!holds(m, row, p->since)) {
         if (!e && holds(m, row, p->before_since))
             d->running = p->before;
-    } else if (e && e->generation == p->generation) {
-        d->state = (enum deployment_state)e->state;
-        d->cause = (enum cause)e->cause;
     } else if (!e && !(row->flags & AGENT_TRUNCATED)) {
         d->state = STATE_READY;
         d->running = p->generation;

@@ -626,6 +626,14 @@ static void test_retry_works_on_the_failed_ones_only(void)
     end(f);
 }
 
+/* By the manager's word. */
+static uint32_t count_failed(struct fleet *f)
+{
+    struct deployment_counts counts;
+    manager_count_deployments(f->m, &counts);
+    return counts.states[STATE_FAILED] + counts.states[STATE_ROLLED_BACK];
+}
+
 static void test_failures_within_the_allowance_do_not_stop_it(void)
 {
     struct plan p = three_stages();
@@ -638,6 +646,7 @@ static void test_failures_within_the_allowance_do_not_stop_it(void)
     steer(f, COMMAND_APPROVE, "prod");
     until_done(f, 300);
     CU_ASSERT_EQUAL(count_running(f, 2), 43);
+    CU_ASSERT_EQUAL(count_failed(f), 4); /* also before they have heard that it is over */
     end(f);
 }
 
