@@ -6,6 +6,11 @@
 /* Whoever moves a gate sends a new document to everybody behind it: brokers take a second for so
  * many agents, and that much time passes until it moves again. */
 #define MOVE_AGENTS_PER_S 50000
+/* For less than this part of a stage's slots it waits until more are free, so that not everybody is
+ * told of each one that comes to an end; but no longer than this, as those at work may take any
+ * time. */
+#define MOVE_PART 8
+#define MOVE_PATIENCE_S 10
 
 /* A survey keeps three bytes of each cohort. */
 _Static_assert(MANAGER_COHORTS_MAX * 3 + sizeof(struct rank) + 1024 < MANAGER_SCRATCH_MAX,
@@ -23,7 +28,7 @@ struct tending {
     struct rank *rank;
     struct stage_count count; /* of the stage */
     bool changed;             /* the row is to be persisted */
-    uint64_t told_s;          /* when brokers have told all of the last move */
+    uint64_t told_s;          /* when the gate may move again */
 };
 
 static bool open_stage(struct tending *w);
@@ -292,6 +297,15 @@ static void admit(struct tending *w, uint64_t reach)
     mark_stage(w);
 }
 
+static bool is_worth_a_move(struct tending *w, uint32_t slots, uint32_t free)
+{
+    uint64_t until_s = w->flight->moved_s + MOVE_PATIENCE_S;
+    if ((uint64_t)free * MOVE_PART >= slots || w->t->ev->now_s >= until_s)
+        return true;
+    w->told_s = until_s;
+    return false;
+}
+
 /* Where nobody is left to wait for a slot, those that are away need not wait either. */
 static bool fill_slots(struct tending *w)
 {
@@ -302,7 +316,7 @@ static bool fill_slots(struct tending *w)
     if (w->r->reached[w->r->stage] >= reach || w->t->ev->now_s < w->told_s)
         return false;
     if (slots < taken + w->count.waiting) {
-        if (slots <= taken)
+        if (slots <= taken || !is_worth_a_move(w, slots, slots - taken))
             return false;
         reach = next_reach(w, slots - taken);
     }
