@@ -29,7 +29,7 @@ void api_agents_list(struct request *r)
     struct errmsg em = {0};
     const char *text = request_argument(r, "select");
     struct span selector = span_text(text ? text : "");
-    int rv = selector_parse(&parsed, selector, &em);
+    int rv = manager_selector(daemon_core(r->daemon), text ? text : "", &parsed, &em);
     if (rv == 0 && selector.len >= sizeof r->selector)
         rv = errmsg_set(&em, ERR_RANGE, "a selector has at most %d characters", SELECTOR_TEXT_MAX);
     if (rv < 0) {
@@ -185,7 +185,7 @@ static json_t *next_agent(struct request *r)
 {
     const struct manager *m = daemon_core(r->daemon);
     struct selector selector;
-    if (selector_parse(&selector, span_text(r->selector), NULL) < 0)
+    if (manager_selector(m, r->selector, &selector, NULL) < 0)
         return NULL;
     /* A failed commit may have taken agents back meanwhile. */
     while (r->at <= r->end && r->at <= manager_agent_count(m)) {

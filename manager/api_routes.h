@@ -35,6 +35,11 @@ uint32_t api_find_any_agent(struct request *r);
  */
 uint32_t api_find_named_agent(struct request *r, const char *text);
 
+request_handler api_groups_set;
+request_handler api_groups_list;
+request_handler api_groups_show;
+request_handler api_groups_remove;
+
 request_handler api_tokens_create;
 request_handler api_tokens_list;
 request_handler api_tokens_revoke;

@@ -193,8 +193,11 @@ static void tell_values(struct telling *t, const struct selector_term *term, con
 
 static void tell_term(struct telling *t, const struct selector_term *term)
 {
-    TELL(t, "%s%.*s", term->operator== SELECTOR_NOT_EXISTS ? "!" : "", (int)term->key.len,
-         (const char *)term->key.data);
+    static const char *const before[] = {
+        [SELECTOR_NOT_EXISTS] = "!", [SELECTOR_GROUP] = "@", [SELECTOR_NOT_GROUP] = "!@"};
+    bool marked = term->operator<= SELECTOR_NOT_GROUP && before[term->operator];
+    TELL(t, "%s%.*s",
+         marked ? before[term->operator] : "", (int)term->key.len, (const char *)term->key.data);
     if (term->operator== SELECTOR_IN)
         tell_values(t, term, "=", " in (");
     else if (term->operator== SELECTOR_NOT_IN)

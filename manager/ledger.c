@@ -75,6 +75,7 @@
     "CREATE TABLE agent(n INTEGER PRIMARY KEY, row BLOB);"                                         \
     "CREATE TABLE newcomer(n INTEGER PRIMARY KEY, key BLOB, facts BLOB);"                          \
     "CREATE TABLE status(n INTEGER PRIMARY KEY, row BLOB);"                                        \
+    "CREATE TABLE saved(n INTEGER PRIMARY KEY, name TEXT, selector TEXT);"                         \
     "CREATE TABLE listed(n INTEGER PRIMARY KEY, deployments BLOB);"                                \
     "CREATE TABLE replaced(n INTEGER PRIMARY KEY, id BLOB, number INTEGER, batch INTEGER,"         \
     " token INTEGER, joined INTEGER, since INTEGER);"                                              \
@@ -104,6 +105,7 @@ enum statement {
     PUT_AGENT,
     PUT_NEWCOMER,
     PUT_STATUS,
+    PUT_GROUP,
     PUT_LISTED,
     DROP_LISTED,
     PUT_REPLACED,
@@ -145,6 +147,7 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [PUT_AGENT] = "REPLACE INTO agent VALUES(?,?)",
     [PUT_NEWCOMER] = "REPLACE INTO newcomer VALUES(?,?,?)",
     [PUT_STATUS] = "REPLACE INTO status VALUES(?,?)",
+    [PUT_GROUP] = "REPLACE INTO saved VALUES(?,?,?)",
     [PUT_LISTED] = "REPLACE INTO listed VALUES(?,?)",
     [DROP_LISTED] = "DELETE FROM listed WHERE n=?",
     [PUT_REPLACED] = "REPLACE INTO replaced VALUES(?,?,?,?,?,?,?)",
@@ -237,6 +240,7 @@ static int prepare_all(struct ledger *l, struct errmsg *em);
 static int pragma(struct ledger *l, const char *sql, int64_t *value);
 
 static int load_batches(struct ledger *l, struct manager *m, struct errmsg *em);
+static int load_groups(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_bundles(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_deployments(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_cohorts(struct ledger *l, struct manager *m, struct errmsg *em);
@@ -676,8 +680,8 @@ int ledger_set(struct ledger *l, unsigned setting, int64_t value, struct errmsg 
 int ledger_load(struct ledger *l, struct manager *m, struct errmsg *em)
 {
     static int (*const tables[])(struct ledger *, struct manager *, struct errmsg *) = {
-        load_batches, load_bundles, load_deployments, load_cohorts,    load_trust,
-        load_agents,  load_lists,   load_replaced,    load_successors,
+        load_groups, load_batches, load_bundles, load_deployments, load_cohorts,
+        load_trust,  load_agents,  load_lists,   load_replaced,    load_successors,
     };
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         int rv = tables[i](l, m, em);
@@ -705,6 +709,20 @@ static int load_batches(struct ledger *l, struct manager *m, struct errmsg *em)
         rv = q.odd ? ERR_DAMAGED : manager_load_batch(m, &row);
     }
     return end_load(&q, rv, "load its token batches", em);
+}
+
+static int load_groups(struct ledger *l, struct manager *m, struct errmsg *em)
+{
+    int rv = 0;
+    struct query q = query_sql(l, "SELECT * FROM saved ORDER BY n");
+    for (uint32_t n = 0; rv == 0 && next_row(&q); n++) {
+        struct group_row row = {0};
+        q.odd |= get_int(&q, UINT32_MAX) != n;
+        get_text(&q, row.name, sizeof row.name);
+        get_text(&q, row.selector, sizeof row.selector);
+        rv = q.odd ? ERR_DAMAGED : manager_load_group(m, &row);
+    }
+    return end_load(&q, rv, "load its groups", em);
 }
 
 static int load_bundles(struct ledger *l, struct manager *m, struct errmsg *em)
@@ -1142,6 +1160,18 @@ int ledger_status(struct ledger *l, uint32_t number, const struct agent_row *row
         return rv;
     put_int(&q, number);
     put_blob(&q, pack_status(row, exceptions, count, packed));
+    return end_write(&q, em);
+}
+
+int ledger_group(struct ledger *l, uint32_t index, const struct group_row *row, struct errmsg *em)
+{
+    struct query q;
+    int rv = start_row(l, PUT_GROUP, &q, em);
+    if (rv < 0)
+        return rv;
+    put_int(&q, index);
+    put_text(&q, row->name);
+    put_text(&q, row->selector);
     return end_write(&q, em);
 }
 

@@ -114,6 +114,8 @@ int scribe_persist(struct scribe *s, const struct manager *m, const struct persi
         return ledger_set(s->ledger, LEDGER_EPOCH, p->index, em);
     case PERSIST_REPLACED:
         return persist_replaced(s, m, p->index, em);
+    case PERSIST_GROUP:
+        return ledger_group(s->ledger, p->index, manager_group(m, p->index), em);
     case PERSIST_SUCCESSOR:
         return ledger_successor(s->ledger, p->index, manager_successor(m, p->index), em);
     }

@@ -88,6 +88,9 @@ void rows_copy(struct rows *r, const struct manager *m, const struct persist *p)
     case PERSIST_REPLACED:
         r->replaced[place(p->index, &r->replaced_count)] = *manager_replaced(m, p->index);
         break;
+    case PERSIST_GROUP:
+        r->groups[place(p->index, &r->group_count)] = *manager_group(m, p->index);
+        break;
     case PERSIST_SUCCESSOR:
         r->successors[place(p->index, &r->successor_count)] = *manager_successor(m, p->index);
         break;
@@ -97,6 +100,8 @@ void rows_copy(struct rows *r, const struct manager *m, const struct persist *p)
 void rows_load(const struct rows *r, struct manager *m, struct stage *stage)
 {
     int rv = 0;
+    for (uint32_t i = 0; i < r->group_count; i++)
+        rv |= manager_load_group(m, &r->groups[i]);
     for (uint32_t i = 0; i < r->batch_count; i++)
         rv |= manager_load_batch(m, &r->batches[i]);
     for (uint32_t i = 0; i < r->bundle_count; i++)

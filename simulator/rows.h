@@ -50,6 +50,8 @@ struct rows {
     uint32_t lineage; /* grows with each restore: marks of another one don't count */
     uint32_t replaced_count;
     struct replaced_row replaced[16];
+    uint32_t group_count;
+    struct group_row groups[16];
     uint32_t successor_count;
     struct successor_row successors[16];
     struct trust trust;

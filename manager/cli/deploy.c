@@ -76,7 +76,7 @@ const struct verb deploy_verbs[2] = {
             "learn it when they come back, and agents that get matching labels later join in.\n"
             "Selectors are Kubernetes': KEY=V, KEY!=V, KEY in (V,W), KEY notin (V,W), KEY, "
             "!KEY, with commas between terms that must all hold; several with | between them, of "
-            "which one must, and \"except\" with others.\n"
+            "which one must, and \"except\" with others. @NAME is a group, !@NAME all others.\n"
             "A pick is exact and stays: who joins later takes nobody's place, who leaves is "
             "replaced.\n"
             "A file says the same, and can be kept under version control. Without a placement, "

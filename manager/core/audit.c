@@ -110,6 +110,12 @@ void audit_command(struct audit_entry *e, const struct manager *m, const struct 
     case COMMAND_AGENT_UNCORDON:
         name_agent(e, m, out->index);
         break;
+    case COMMAND_GROUP_SET:
+    case COMMAND_GROUP_REMOVE:
+        OBJECT(e, "group %s", c->group.name);
+        if (c->type == COMMAND_GROUP_SET)
+            DETAIL(e, "select=%s", c->group.selector);
+        break;
     case COMMAND_AGENT_REPLACE:
         describe_successor(e, m, manager_successor(m, out->index));
         break;
@@ -140,6 +146,8 @@ static const char *action_of(enum command_type type)
         [COMMAND_AGENT_REPLACE] = "agent-replace",
         [COMMAND_AGENT_CORDON] = "agent-cordon",
         [COMMAND_AGENT_UNCORDON] = "agent-uncordon",
+        [COMMAND_GROUP_SET] = "group-set",
+        [COMMAND_GROUP_REMOVE] = "group-remove",
     };
     assert(type < sizeof actions / sizeof actions[0] && actions[type]);
     return actions[type];

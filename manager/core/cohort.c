@@ -66,9 +66,7 @@ void cohort_mark_all(struct manager *m)
 
 void cohort_mark_matching(struct manager *m, const char *text)
 {
-    struct selector selector;
-    int rv = selector_parse(&selector, span_text(text), NULL);
-    assert(rv == 0);
+    struct selector selector = group_selector(m, text);
     for (uint32_t i = 0; i < m->cohort_count; i++)
         if (selector_matches(&selector, &m->cohorts[i].labels))
             cohort_mark(m, i);
@@ -76,9 +74,7 @@ void cohort_mark_matching(struct manager *m, const char *text)
 
 int64_t cohort_overfull(const struct manager *m, const char *text, uint32_t deployment)
 {
-    struct selector selector;
-    int rv = selector_parse(&selector, span_text(text), NULL);
-    assert(rv == 0);
+    struct selector selector = group_selector(m, text);
     /* Without agents its placements are as they were when the last one left. */
     for (uint32_t i = 0; i < m->cohort_count; i++)
         if (m->cohorts[i].agents > 0 && m->cohorts[i].placement_count == RECORDS_MAX &&
@@ -101,11 +97,9 @@ const struct placement *cohort_placement(const struct cohort *c, uint32_t deploy
 bool cohort_is_placed(const struct manager *m, uint32_t deployment, uint32_t cohort)
 {
     const struct deployment_row *d = &m->deployments[deployment];
-    struct selector selector;
     if (d->removed || (d->flags & RECORD_LISTED && !list_covers(m, deployment, cohort)))
         return false;
-    int rv = selector_parse(&selector, span_text(d->selector), NULL);
-    assert(rv == 0);
+    struct selector selector = group_selector(m, d->selector);
     return selector_matches(&selector, &m->cohorts[cohort].labels);
 }
 
@@ -115,7 +109,7 @@ static void fill_rollout(const struct manager *m, const struct deployment_row *d
 {
     uint32_t stable = d->rollout.stable;
     r->next = r->stable;
-    r->next_gate = survey_gate(d, survey_stages(d, labels));
+    r->next_gate = survey_gate(d, survey_stages(m, d, labels));
     r->stable = (struct target){0};
     if (stable)
         r->stable = (struct target){.generation = stable,

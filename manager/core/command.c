@@ -278,7 +278,7 @@ static int check_deploy(struct turn *t)
     struct selector selector;
     if (check_name(t, "deployment's name", c->deploy.name) < 0)
         return t->out->rv;
-    int rv = selector_parse(&selector, span_text(c->deploy.selector), &t->out->error);
+    int rv = manager_selector(t->m, c->deploy.selector, &selector, &t->out->error);
     if (rv < 0)
         return fail_with(t, rv);
     if (check_named(t, &selector) < 0)
@@ -295,6 +295,9 @@ static int check_deploy(struct turn *t)
                       c->deploy.history, HISTORY_MAX);
     struct plan plan = c->deploy.plan ? *c->deploy.plan : PLAN_DEFAULT;
     rv = plan_complete(&plan, &t->out->error);
+    struct selector stage;
+    for (uint32_t i = 0; rv == 0 && i < plan.count; i++)
+        rv = manager_selector(t->m, plan.stages[i].selector, &stage, &t->out->error);
     if (rv == 0 && c->deploy.pick)
         rv = pick_check(c->deploy.pick, &t->out->error);
     return rv < 0 ? fail_with(t, rv) : 0;
@@ -846,6 +849,12 @@ void command_run(struct turn *t)
     case COMMAND_AGENT_CORDON:
     case COMMAND_AGENT_UNCORDON:
         agent_cordon(t);
+        break;
+    case COMMAND_GROUP_SET:
+        group_set(t);
+        break;
+    case COMMAND_GROUP_REMOVE:
+        group_remove(t);
         break;
     }
 }

@@ -4,8 +4,6 @@
  */
 #include "manager/core/state.h"
 
-#include <assert.h>
-
 /* What of a step is left to others: documents, rollouts and picks. */
 #define PERSIST_LEFT (MANAGER_COHORTS_PER_STEP + 6)
 /* One agent's row, status and assignment. */
@@ -248,8 +246,7 @@ void list_tend(struct turn *t)
             continue;
         struct listing l = {.t = t, .m = m, .index = list->deployment - 1, .list = list};
         l.d = &m->deployments[l.index];
-        int rv = selector_parse(&l.selector, span_text(l.d->selector), NULL);
-        assert(rv == 0);
+        l.selector = group_selector(m, l.d->selector);
         if (is_full(t) || !look_through(&l))
             return;
     }

@@ -20,6 +20,7 @@ struct manager *manager_init(void *memory, const struct manager_options *options
     lay_out(m, memory, &options->limits);
     m->news = 1;
     list_begin(m);
+    group_open(m);
     return m;
 }
 

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "bundles/manifest.h"
 #include "crypto/certificate.h"
+#include "manager/core/group.h"
 #include "manager/core/pick.h"
 #include "manager/core/roster.h"
 #include "sync/desired.h"
@@ -350,6 +351,8 @@ enum command_type {
     COMMAND_AGENT_REPLACE,
     COMMAND_AGENT_CORDON,
     COMMAND_AGENT_UNCORDON,
+    COMMAND_GROUP_SET,
+    COMMAND_GROUP_REMOVE,
 };
 
 /* Deployments that one depends on, as an operator wrote them. */
@@ -420,6 +423,10 @@ struct command {
             uint32_t batch; /* else this one, whose secret has been checked */
             uint32_t index;
         } replace; /* the reply's index is that of the successor */
+        struct {
+            const char *name;
+            const char *selector; /* GROUP_SET */
+        } group;
     };
 };
 
@@ -472,6 +479,7 @@ enum persist_type {
     PERSIST_EPOCH,     /* it is `index` from now on */
     PERSIST_REPLACED,  /* replaced `index`: the row; erase what was retained for that id */
     PERSIST_SUCCESSOR, /* successor `index` */
+    PERSIST_GROUP,     /* group `index` */
 };
 
 struct persist {
@@ -519,12 +527,13 @@ size_t manager_size(const struct manager_limits *limits);
 struct manager *manager_init(void *memory, const struct manager_options *options);
 
 /*
- * Loading, before the first step: batches, bundles, deployments and cohorts by rising index
+ * Loading, before the first step: groups, batches, bundles, deployments and cohorts by rising index
  * without gaps, the trust document, then agents by rising number without gaps, then lists, and who
  * was or is to be replaced. ERR_RANGE beyond a limit, ERR_DAMAGED for rows that contradict each
  * other.
  */
 int manager_load_batch(struct manager *m, const struct batch_row *row);
+int manager_load_group(struct manager *m, const struct group_row *row);
 int manager_load_bundle(struct manager *m, const struct bundle_row *row);
 int manager_load_deployment(struct manager *m, const struct deployment_row *row);
 /* With labels, key, revision, fingerprint, issued_s, trust_version and placements. */
@@ -610,6 +619,22 @@ size_t manager_orphans(const struct manager *m, uint64_t now_s,
 /* The agent's newest exceptions; returns how many. */
 size_t manager_exceptions(const struct manager *m, uint32_t number,
                           struct exception out[static EXCEPTIONS_MAX]);
+
+/* Places of groups; those without a name are free. */
+uint32_t manager_group_count(const struct manager *m);
+const struct group_row *manager_group(const struct manager *m, uint32_t index);
+int64_t manager_find_group(const struct manager *m, const char *name);
+
+struct group_use {
+    uint32_t agents;      /* that it selects now */
+    uint32_t deployments; /* that say its name */
+};
+
+struct group_use manager_group_use(const struct manager *m, uint32_t index);
+/* As selector_parse, with the groups that there are: ERR_NOT_FOUND for one that there isn't. It is
+ * good for as long as nothing is changed. */
+int manager_selector(const struct manager *m, const char *text, struct selector *s,
+                     struct errmsg *em);
 
 /* One deployment on one agent. */
 struct agent_deployment {

@@ -168,10 +168,8 @@ static void count_stages(const struct manager *m, const struct trial *t, struct 
 static uint32_t take_stage(const struct plan_stage *stage, struct rest *rest)
 {
     const struct manager *m = rest->m;
-    struct selector selector;
     uint32_t whole = 0, given = 0, passed = 0;
-    int rv = selector_parse(&selector, span_text(stage->selector), NULL);
-    assert(rv == 0);
+    struct selector selector = group_selector(m, stage->selector);
     for (uint32_t i = 0; i < m->cohort_count; i++)
         if (selector_matches(&selector, &m->cohorts[i].labels))
             whole += rest->agents[i];

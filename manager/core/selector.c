@@ -150,10 +150,24 @@ static int parse_operator(struct cursor *c, struct selector_term *term)
     return parse_list(c, term);
 }
 
+static int parse_group(struct cursor *c, struct selector_term *term)
+{
+    size_t start = c->at;
+    term->key = take_word(c);
+    if (label_key_valid(term->key))
+        return 0;
+    c->at = start;
+    return expected(c, "a group's name");
+}
+
 static int parse_term(struct cursor *c, struct selector_term *term)
 {
-    *term = (struct selector_term){.operator= SELECTOR_NOT_EXISTS };
-    if (take(c, '!'))
+    bool negated = take(c, '!');
+    *term = (struct selector_term){.operator= negated ? SELECTOR_NOT_GROUP : SELECTOR_GROUP };
+    if (take(c, '@'))
+        return parse_group(c, term);
+    term->operator= SELECTOR_NOT_EXISTS;
+    if (negated)
         return parse_key(c, &term->key);
     int rv = parse_key(c, &term->key);
     return rv < 0 ? rv : parse_operator(c, term);
@@ -191,7 +205,8 @@ static int parse_alternatives(struct cursor *c, struct selector *s)
 int selector_parse(struct selector *s, struct span text, struct errmsg *em)
 {
     struct cursor c = {.text = text, .em = em};
-    s->count = s->alternatives = s->choosing = 0;
+    s->count = s->alternatives = s->choosing = s->depth = 0;
+    s->book = NULL;
     if (text.len > SELECTOR_TEXT_MAX)
         return errmsg_set(em, ERR_RANGE, "selector is %zu characters long: at most %d are allowed",
                           text.len, SELECTOR_TEXT_MAX);
@@ -217,7 +232,20 @@ static bool term_has(const struct selector_term *term, struct span value)
     return false;
 }
 
-static bool term_matches(const struct selector_term *term, const struct labels *labels)
+static bool is_in_group(const struct selector *s, struct span name, const struct labels *labels)
+{
+    struct selector saved;
+    const char *text = s->book ? s->book->find(s->book->context, name) : NULL;
+    if (!text || s->depth == SELECTOR_DEPTH_MAX ||
+        selector_parse(&saved, span_text(text), NULL) < 0)
+        return false;
+    saved.book = s->book;
+    saved.depth = s->depth + 1;
+    return selector_matches(&saved, labels);
+}
+
+static bool term_matches(const struct selector *s, const struct selector_term *term,
+                         const struct labels *labels)
 {
     struct span value;
     bool present = labels_get(labels, term->key, &value);
@@ -230,6 +258,10 @@ static bool term_matches(const struct selector_term *term, const struct labels *
         return present && term_has(term, value);
     case SELECTOR_NOT_IN:
         return !present || !term_has(term, value);
+    case SELECTOR_GROUP:
+        return is_in_group(s, term->key, labels);
+    case SELECTOR_NOT_GROUP:
+        return !is_in_group(s, term->key, labels);
     }
     return false;
 }
@@ -238,7 +270,7 @@ static bool term_matches(const struct selector_term *term, const struct labels *
 static uint32_t first_failing(const struct selector *s, uint32_t index, const struct labels *labels)
 {
     uint32_t i = index ? s->ends[index - 1] : 0;
-    while (i < s->ends[index] && term_matches(&s->terms[i], labels))
+    while (i < s->ends[index] && term_matches(s, &s->terms[i], labels))
         i++;
     return i;
 }
@@ -257,6 +289,17 @@ bool selector_matches(const struct selector *s, const struct labels *labels)
     for (uint32_t i = s->choosing; i < s->alternatives && chosen; i++)
         chosen = !alternative_matches(s, i, labels);
     return chosen;
+}
+
+bool selector_next_group(const struct selector *s, uint32_t *at, struct span *name)
+{
+    while (*at < s->count) {
+        const struct selector_term *term = &s->terms[(*at)++];
+        *name = term->key;
+        if (term->operator== SELECTOR_GROUP || term->operator== SELECTOR_NOT_GROUP)
+            return true;
+    }
+    return false;
 }
 
 static struct selector_miss nearest(const struct selector *s, const struct labels *labels)

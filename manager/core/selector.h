@@ -1,7 +1,7 @@
 /*
  * selector: the Kubernetes label-selector syntax ("env=prod,region in (eu,us),!lab"), several of
- * them joined by "|", and others behind "except". It knows nothing of agents; it is matched against
- * label sets.
+ * them joined by "|", and others behind "except"; "@NAME" stands for a selector that was saved. It
+ * knows nothing of agents; it is matched against label sets.
  */
 #ifndef DUNLIN_MANAGER_CORE_SELECTOR_H
 #define DUNLIN_MANAGER_CORE_SELECTOR_H
@@ -19,7 +19,18 @@ enum selector_operator {
     SELECTOR_NOT_EXISTS, /* !key */
     SELECTOR_IN,         /* key in (a,b), key=a, key==a */
     SELECTOR_NOT_IN,     /* key notin (a,b), key!=a: also true when the key is missing */
+    SELECTOR_GROUP,      /* @key: where the saved selector of this name matches */
+    SELECTOR_NOT_GROUP,  /* !@key */
 };
+
+/* What is saved: the text of a name, or NULL. */
+struct selector_book {
+    const void *context;
+    const char *(*find)(const void *context, struct span name);
+};
+
+/* Saved selectors may name others, so deep. */
+#define SELECTOR_DEPTH_MAX 8
 
 struct selector_term {
     enum selector_operator operator;
@@ -36,12 +47,17 @@ struct selector {
     uint32_t choosing;                        /* of the alternatives, the first */
     uint32_t ends[SELECTOR_ALTERNATIVES_MAX]; /* the term behind the last of each */
     struct selector_term terms[SELECTOR_TERMS_MAX];
+    const struct selector_book *book; /* NULL: no name means anything, and it matches nowhere */
+    uint32_t depth;
 };
 
 /* ERR_FORMAT or ERR_RANGE with a sentence that says at which character and what was expected. */
 int selector_parse(struct selector *s, struct span text, struct errmsg *em);
 
 bool selector_matches(const struct selector *s, const struct labels *labels);
+
+/* The names that it says, each once or more; false at the end. `*at` begins at 0. */
+bool selector_next_group(const struct selector *s, uint32_t *at, struct span *name);
 
 /* Why a selector doesn't match. */
 struct selector_miss {

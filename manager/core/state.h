@@ -108,6 +108,10 @@ struct manager {
     struct bundle_row *bundles;
     uint32_t bundle_count;
 
+    struct group_row groups[SAVED_GROUPS_MAX];
+    uint32_t group_count; /* places ever used */
+    struct selector_book book;
+
     struct list lists[LISTS_MAX];
     uint16_t *list_places; /* by deployment: its list's place + 1, or 0 */
     uint8_t *list_bits;
@@ -230,7 +234,8 @@ void survey_rewind(struct survey *s);
 bool survey_next(struct survey *s, struct member *out);
 /* Who of a cohort with these stages is in. */
 struct gate survey_gate(const struct deployment_row *d, uint16_t stages);
-uint16_t survey_stages(const struct deployment_row *d, const struct labels *labels);
+uint16_t survey_stages(const struct manager *m, const struct deployment_row *d,
+                       const struct labels *labels);
 /* Where one agent of such a cohort stands. */
 struct standing {
     uint32_t stage; /* STAGES_MAX: of one by share that has not begun yet */
@@ -323,6 +328,13 @@ bool lookout_waits(const struct manager *m);
 /* An agent, or something an operator says, is not as it was. What rows are persisted for says so by
  * itself, but for reports: most of them say nothing new. */
 void lookout_hear(struct manager *m);
+
+/* group.c: saved selectors */
+void group_open(struct manager *m);
+/* A selector that has been checked before, with the groups that it may name. */
+struct selector group_selector(const struct manager *m, const char *text);
+void group_set(struct turn *t);
+void group_remove(struct turn *t);
 
 /* membership.c: who is kept out, let in again, or takes another's place */
 void membership_count(struct manager *m, const struct agent_row *row); /* one that was loaded */

@@ -4,13 +4,12 @@
 
 /* ---- stages and gates ---- */
 
-uint16_t survey_stages(const struct deployment_row *d, const struct labels *labels)
+uint16_t survey_stages(const struct manager *m, const struct deployment_row *d,
+                       const struct labels *labels)
 {
     uint16_t stages = 0;
     for (uint32_t i = 0; i < d->plan.count; i++) {
-        struct selector selector;
-        int rv = selector_parse(&selector, span_text(d->plan.stages[i].selector), NULL);
-        assert(rv == 0);
+        struct selector selector = group_selector(m, d->plan.stages[i].selector);
         if (selector_matches(&selector, labels))
             stages |= (uint16_t)(1u << i);
     }
@@ -103,7 +102,7 @@ struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_
     for (uint32_t i = 0; i < m->cohort_count; i++) {
         const struct cohort *c = &m->cohorts[i];
         bool placed = c->agents > 0 && cohort_is_placed(m, deployment, i);
-        stages[i] = placed ? survey_stages(d, &c->labels) : 0;
+        stages[i] = placed ? survey_stages(m, d, &c->labels) : 0;
     }
     uint8_t *groups = NULL;
     if (!pick_is_all(&d->pick)) {

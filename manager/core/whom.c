@@ -22,9 +22,7 @@ struct whom whom_would(const struct manager *m, const struct deployment_row *d, 
                        struct arena *scratch)
 {
     uint8_t *cohorts = cohorts_of(m, scratch);
-    struct selector selector;
-    int rv = selector_parse(&selector, span_text(d->selector), NULL);
-    assert(rv == 0);
+    struct selector selector = group_selector(m, d->selector);
     for (uint32_t i = 0; i < m->cohort_count; i++)
         cohorts[i] = selector_matches(&selector, &m->cohorts[i].labels);
     return (struct whom){.m = m, .d = d, .index = deployment, .cohorts = cohorts, .tried = true};

@@ -91,9 +91,7 @@ static uint64_t hash_of(const struct asking *a)
 
 static bool is_not_meant(const struct asking *a)
 {
-    struct selector selector;
-    int rv = selector_parse(&selector, span_text(a->d->selector), NULL);
-    assert(rv == 0);
+    struct selector selector = group_selector(a->m, a->d->selector);
     if (roster_chooses(&a->d->roster) && !list_has(a->m, a->out->deployment, a->out->number)) {
         a->out->reason = WHY_NOT_NAMED;
         return true;
@@ -147,8 +145,8 @@ static enum why_reason gated(const struct asking *a)
         return WHY_COUNT;
     if (a->d->rollout.state == ROLLOUT_ABORTED && !begun)
         return WHY_ABORTED;
-    struct standing stands =
-        survey_stand(a->d, survey_stages(a->d, &a->cohort->labels), hash_of(a), a->out->number);
+    struct standing stands = survey_stand(a->d, survey_stages(a->m, a->d, &a->cohort->labels),
+                                          hash_of(a), a->out->number);
     a->out->stage = stands.stage;
     if (stands.admitted)
         return WHY_COUNT;
