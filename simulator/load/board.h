@@ -25,7 +25,7 @@ enum goal_type {
     GOAL_RUNS,   /* `bundle` runs, or was tried and taken back, and a status said so */
     GOAL_MOVED,  /* it holds its other labels and their document, and a status said so */
     GOAL_TOLD,   /* a status more is acknowledged */
-    GOAL_ECHO,   /* of a floor: it got and said as much as the phase before */
+    GOAL_ECHO,   /* of a floor: all is said, heard and acknowledged */
 };
 
 enum order_type {
@@ -35,11 +35,19 @@ enum order_type {
     ORDER_CUT,   /* all links are lost at once */
     ORDER_WARP,  /* `ms` pass */
     ORDER_CHECK, /* look whether all is as it should be */
-    ORDER_FLOOR, /* play `floor` */
+    ORDER_FLOOR, /* play `floor`, as bare clients */
     ORDER_END,
 };
 
-enum floor_type { FLOOR_STATUS, FLOOR_CONNECT, FLOOR_DOCUMENT, FLOOR_JOIN, FLOOR_OVER };
+/* What agents say and hear in a phase, said and heard by clients that know nothing. */
+enum floor_type {
+    FLOOR_JOIN,     /* at the door: a request, and an answer */
+    FLOOR_CONNECT,  /* a greeting, a subscription of two topics, a hello */
+    FLOOR_STATUS,   /* a status from each */
+    FLOOR_DOCUMENT, /* a head; the document asked for, had, and no longer asked for; a status */
+    FLOOR_OVER,     /* the links are cut */
+    FLOOR_COUNT,
+};
 
 struct order {
     enum order_type type;

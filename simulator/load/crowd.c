@@ -156,6 +156,8 @@ void crowd_obey(struct crowd *c, const struct order *o)
         c->ahead_ms += o->ms;
     if (o->type == ORDER_CHECK)
         check(c, o);
+    if (o->type == ORDER_FLOOR && o->floor == FLOOR_JOIN)
+        c->cells[CROWD_DOOR].at = o->at;
     for (uint32_t i = 0; i < c->options.count; i++) {
         struct member *m = &c->members[i];
         if (o->type == ORDER_JOIN && m->state == MEMBER_BLANK)
@@ -164,6 +166,8 @@ void crowd_obey(struct crowd *c, const struct order *o)
             member_start(c, m);
         if (o->type == ORDER_CUT)
             member_cut(c, m);
+        if (o->type == ORDER_FLOOR)
+            floor_play(c, m, o->floor);
     }
     publish_counters(c);
     __atomic_store_n(&c->options.board->orders, c->options.board->orders + 1, __ATOMIC_RELEASE);
@@ -200,8 +204,9 @@ static bool reached(const struct crowd *c, const struct member *m)
     bool acknowledged = m->line.state == LINE_UP && m->line.open == 0;
     switch (c->order.goal) {
     case GOAL_NONE:
-    case GOAL_ECHO:
         return false;
+    case GOAL_ECHO:
+        return m->bare == BARE_DONE && m->line.open == 0;
     case GOAL_JOINED:
         return m->state >= MEMBER_JOINED;
     case GOAL_UP:

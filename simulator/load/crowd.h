@@ -80,8 +80,8 @@ uint32_t crowd_agent(const struct crowd *c, const struct member *m); /* of the w
 void crowd_arm(struct crowd *c, struct member *m, uint64_t at_ms);
 /* Its place in the table, or -1 when that is full or no address. */
 int crowd_cell(struct crowd *c, const char *url);
-/* member_connect is called when it is its turn; crowd_greeted when the broker has answered, or
- * won't. */
+/* member_connect is called when it is its turn, crowd_greeted when somebody else may have one: the
+ * broker has answered, or won't; at the door, when the member goes. */
 void crowd_want(struct crowd *c, struct member *m, unsigned cell);
 void crowd_greeted(struct crowd *c, struct member *m);
 /* Counts it when it has come to the goal. */

@@ -16,7 +16,7 @@
 
 #define PROCESSES_MAX 64
 
-static int map_file(struct devices *d, uint32_t *had, struct errmsg *em);
+static int map_file(struct devices *d, int file, uint32_t *had, struct errmsg *em);
 static int make(struct devices *d, uint32_t first, unsigned processes, const volatile bool *stop,
                 struct errmsg *em);
 static int make_part(struct devices *d, uint32_t first, unsigned part, unsigned parts);
@@ -36,7 +36,8 @@ int devices_open(struct devices *d, const char *path, uint32_t count, unsigned p
 {
     char folder[FILE_PATH_MAX];
     uint32_t had = 0;
-    *d = (struct devices){.file = -1, .count = count};
+    int file = -1;
+    *d = (struct devices){.count = count};
     int rv = file_path(folder, em, "%s", path);
     char *slash = rv == 0 ? strrchr(folder, '/') : NULL;
     if (slash && slash > folder) {
@@ -44,22 +45,24 @@ int devices_open(struct devices *d, const char *path, uint32_t count, unsigned p
         rv = file_make_folder(folder, 0700, em);
     }
     if (rv == 0)
-        d->file = rv = file_lock(path, em);
+        file = rv = file_lock(path, em);
     if (rv >= 0)
-        rv = map_file(d, &had, em);
+        rv = map_file(d, file, &had, em);
     if (rv == 0 && had < count)
         rv = make(d, had, processes, stop, em);
+    if (file >= 0)
+        close(file); /* and with it the lock */
     return rv;
 }
 
 /* A pair that was never finished is zero. */
-static int map_file(struct devices *d, uint32_t *had, struct errmsg *em)
+static int map_file(struct devices *d, int file, uint32_t *had, struct errmsg *em)
 {
     struct stat st;
     off_t size = (off_t)d->count * (off_t)sizeof *d->keys;
-    bool good = fstat(d->file, &st) == 0 && (st.st_size >= size || ftruncate(d->file, size) == 0);
-    void *at = good ? mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, d->file, 0)
-                    : MAP_FAILED;
+    bool good = fstat(file, &st) == 0 && (st.st_size >= size || ftruncate(file, size) == 0);
+    void *at =
+        good ? mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) : MAP_FAILED;
     if (at == MAP_FAILED)
         return errmsg_set(em, ERR_IO, "the file with device keys: %s", strerror(errno));
     d->keys = at;
@@ -123,7 +126,5 @@ void devices_close(struct devices *d)
 {
     if (d->keys)
         munmap(d->keys, d->count * sizeof *d->keys);
-    if (d->file >= 0)
-        close(d->file);
-    *d = (struct devices){.file = -1};
+    *d = (struct devices){.count = 0};
 }

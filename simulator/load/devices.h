@@ -14,7 +14,6 @@ struct device_key {
 };
 
 struct devices {
-    int file;
     uint32_t count;
     struct device_key *keys; /* the file's, shared */
     uint32_t made;           /* of these, now */
@@ -22,7 +21,7 @@ struct devices {
 };
 
 /* Opens or makes the file, and makes what it lacks, in so many processes; `stop` ends it early with
- * ERR_BUSY. A lock keeps a second one away meanwhile. */
+ * ERR_BUSY. Meanwhile a lock keeps others away. */
 int devices_open(struct devices *d, const char *path, uint32_t count, unsigned processes,
                  const volatile bool *stop, struct errmsg *em);
 void devices_close(struct devices *d);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define EVENTS_MAX 512
@@ -51,11 +52,22 @@ int hub_listen(struct hub *h, int fd)
 void line_open(struct hub *h, struct line *l, const struct sockaddr_in *to, in_addr_t from)
 {
     *l = (struct line){.state = LINE_OPENING};
-    if (start(l, to, from) < 0) {
+    if (start(l, to, from) < 0)
         lose(h, l, strerror(errno));
-        return;
-    }
-    watch(h, l, EPOLL_CTL_ADD, EPOLLOUT);
+    else
+        watch(h, l, EPOLL_CTL_ADD, EPOLLOUT);
+}
+
+void line_open_path(struct hub *h, struct line *l, const char *path)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    *l = (struct line){.state = LINE_OPENING, .fd_plus = fd + 1};
+    snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) < 0)
+        lose(h, l, strerror(errno));
+    else
+        watch(h, l, EPOLL_CTL_ADD, EPOLLOUT);
 }
 
 /* The port is chosen with the connection, so that one source address has as many for each broker.
@@ -124,11 +136,12 @@ void line_greet(struct hub *h, struct line *l, const struct packet_connect *c)
     packet_put_connect(speak(h, l, HUB_OUT / 2), c);
 }
 
-void line_publish(struct hub *h, struct line *l, const char *topic, struct span payload)
+void line_publish(struct hub *h, struct line *l, const char *topic, struct span payload,
+                  bool retain)
 {
     struct buffer *out = speak(h, l, payload.len + 256);
     h->counters.published++;
-    packet_put_publish(out, next_id(l), topic, payload, false);
+    packet_put_publish(out, next_id(l), topic, payload, retain);
 }
 
 void line_subscribe(struct hub *h, struct line *l, const char *const *topics, size_t count,

@@ -68,6 +68,8 @@ int hub_listen(struct hub *h, int fd);
 /* Starts to connect to `to`, from the address `from` (network order, 0: any). What goes wrong is
  * told by `down`, at once or later. */
 void line_open(struct hub *h, struct line *l, const struct sockaddr_in *to, in_addr_t from);
+/* The same to a socket of this machine. */
+void line_open_path(struct hub *h, struct line *l, const char *path);
 /* Closes without a word, as a crash would; `down` is not called. What was said since the last
  * hub_flush is lost. */
 void line_cut(struct hub *h, struct line *l);
@@ -75,9 +77,10 @@ void line_cut(struct hub *h, struct line *l);
 void line_leave(struct hub *h, struct line *l);
 
 /* What is said on a connection; hub_flush sends it. The payload of a publication is at most
- * HUB_OUT - 256 bytes, QoS 1 and not retained. */
+ * HUB_OUT - 256 bytes, with QoS 1. */
 void line_greet(struct hub *h, struct line *l, const struct packet_connect *c);
-void line_publish(struct hub *h, struct line *l, const char *topic, struct span payload);
+void line_publish(struct hub *h, struct line *l, const char *topic, struct span payload,
+                  bool retain);
 void line_subscribe(struct hub *h, struct line *l, const char *const *topics, size_t count,
                     uint8_t qos);
 void line_unsubscribe(struct hub *h, struct line *l, const char *const *topics, size_t count);

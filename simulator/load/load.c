@@ -1,5 +1,6 @@
 #include "simulator/load/load.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,7 +27,6 @@ int load_run(const struct load_options *options, struct errmsg *em)
     l->script = (struct script){.agents = options->agents,
                                 .fail_per_mille = options->fail_per_mille,
                                 .fetch_per_mille = options->fetch_per_mille};
-    l->devices.file = -1;
     progress_open(&l->progress);
     hear_signals(l);
     int rv = open_all(l, em);
@@ -123,6 +123,16 @@ static void on_signal(int number)
     (void)number;
     if (running)
         running->stop = true;
+}
+
+int load_address(const char *url, struct sockaddr_in *at)
+{
+    char host[64];
+    unsigned port;
+    if (sscanf(url, "mqtt://%63[0-9.]:%u", host, &port) != 2)
+        return ERR_FORMAT;
+    *at = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    return inet_pton(AF_INET, host, &at->sin_addr) == 1 ? 0 : ERR_FORMAT;
 }
 
 /* Everything that differs is told, up to some of each worker. */

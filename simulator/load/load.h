@@ -34,6 +34,7 @@ struct load {
     struct digest bundles[2];
     struct team team;
     struct progress progress;
+    double floors[FLOOR_COUNT]; /* seconds; 0: not measured */
     uint32_t measure_count;
     struct measure measures[MEASURES_MAX];
     uint32_t faults; /* of the coordinator: what the manager says differently */
@@ -44,9 +45,16 @@ struct load {
  * is printed; ERR_BUSY when it was stopped; else what went wrong. */
 int load_run(const struct load_options *options, struct errmsg *em);
 
+/* Of "mqtt://ADDRESS:PORT". ERR_FORMAT. */
+int load_address(const char *url, struct sockaddr_in *at);
+
 /* ---- phases.c: the life of a fleet ---- */
 
 int phases_play(struct load *l, struct errmsg *em);
+
+/* ---- floors.c: the same messages without a manager ---- */
+
+int floors_measure(struct load *l, struct errmsg *em);
 
 /* ---- report.c ---- */
 

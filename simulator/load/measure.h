@@ -17,12 +17,13 @@ struct snapshot {
 
 struct measure {
     const char *name;
-    uint64_t count;  /* of what the rate is of: joins, agents, statuses */
-    double seconds;  /* until the manager knows */
-    double agents_s; /* until the agents are done */
-    double floor_s;  /* the same messages without a manager; 0: not measured */
+    enum floor_type floor; /* what one message to or from each agent takes; FLOOR_COUNT: none */
+    uint64_t count;        /* of what the rate is of: joins, agents, statuses */
+    double seconds;        /* until the manager knows */
+    double agents_s;       /* until the agents are done */
     double manager_s, brokers_s, simulator_s; /* processor time */
     uint64_t messages, bytes;                 /* publications and bytes, both ways */
+    uint64_t documents;                       /* that agents got */
     bool counts;                              /* agents come to a goal in it: */
     struct tally tally;                       /* how long that took them */
 };

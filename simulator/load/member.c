@@ -83,7 +83,9 @@ void member_connect(struct crowd *c, struct member *m)
 
 void member_opened(struct crowd *c, struct member *m)
 {
-    if (m->state == MEMBER_JOINING)
+    if (m->bare)
+        floor_opened(c, m);
+    else if (m->state == MEMBER_JOINING)
         member_join_opened(c, m);
     else
         member_link_greet(c, m);
@@ -92,10 +94,12 @@ void member_opened(struct crowd *c, struct member *m)
 
 void member_packet(struct crowd *c, struct member *m, const struct packet *p)
 {
-    if (p->type == PACKET_CONNACK)
-        crowd_greeted(c, m);
+    if (p->type == PACKET_CONNACK && m->cell != CROWD_DOOR)
+        crowd_greeted(c, m); /* the door has few places: who is there counts until it goes */
     if (p->type == PACKET_CONNACK && p->code != 0)
         member_cut(c, m);
+    else if (m->bare)
+        floor_packet(c, m, p);
     else if (m->state == MEMBER_JOINING)
         member_join_packet(c, m, p);
     else if (m->state == MEMBER_RUNNING)
@@ -106,7 +110,9 @@ void member_packet(struct crowd *c, struct member *m, const struct packet *p)
 void member_down(struct crowd *c, struct member *m)
 {
     crowd_greeted(c, m);
-    if (m->state == MEMBER_JOINING)
+    if (m->bare)
+        floor_down(c, m);
+    else if (m->state == MEMBER_JOINING)
         member_join_down(c, m);
     else if (m->state == MEMBER_RUNNING)
         member_feed(c, m, &(struct agent_event){.type = AGENT_LINK_DOWN, .rv = ERR_IO}, NULL);

@@ -8,7 +8,7 @@
 
 #include "agent/core/agent.h"
 #include "crypto/token.h"
-#include "simulator/load/hub.h"
+#include "simulator/load/board.h"
 #include "simulator/load/lore.h"
 
 /* A device that gets no answer asks again. */
@@ -22,6 +22,9 @@ struct crowd;
 struct fetch;
 
 enum member_state { MEMBER_BLANK, MEMBER_JOINING, MEMBER_JOINED, MEMBER_RUNNING };
+
+/* While a floor is measured, its line belongs to a bare client. */
+enum bare_state { BARE_NOT, BARE_BUSY, BARE_DONE };
 
 /* One job at a time, which its script brings to an end at once. */
 struct member_job {
@@ -43,6 +46,7 @@ struct member {
     bool greeting;            /* it counts there as one that is not greeted yet */
     bool met;                 /* the goal of the phase */
     bool checks;
+    uint8_t bare;     /* enum bare_state */
     uint32_t heap_at; /* in the crowd's heap, from 1; 0: no timer */
     uint32_t next;    /* behind it in the line of those that want to connect, from 1 */
     uint64_t wake_ms;
@@ -122,6 +126,12 @@ void member_join_wake(struct crowd *c, struct member *m);
 void member_link_greet(struct crowd *c, struct member *m);
 void member_link_packet(struct crowd *c, struct member *m, const struct packet *p);
 void member_link_perform(struct crowd *c, struct member *m, const struct agent_action *a);
+
+/* floor.c: the bare client in its place. */
+void floor_play(struct crowd *c, struct member *m, enum floor_type what);
+void floor_opened(struct crowd *c, struct member *m);
+void floor_packet(struct crowd *c, struct member *m, const struct packet *p);
+void floor_down(struct crowd *c, struct member *m);
 
 /* member_fetch.c: content, for those that fetch it for real. */
 void fetch_begin(struct crowd *c, struct member *m);

@@ -39,8 +39,6 @@ void member_join_opened(struct crowd *c, struct member *m)
     crowd_arm(c, m, c->now_ms + MEMBER_JOIN_AGAIN_MS);
 }
 
-/* The connection counts as one that is under way until the answer is there: the door has only so
- * many places. */
 void member_join_packet(struct crowd *c, struct member *m, const struct packet *p)
 {
     struct topic answer = topic_for(m, TOPIC_JOINED);
@@ -81,7 +79,7 @@ static void ask(struct crowd *c, struct member *m)
     m->asked = true;
     if (join_write(&request, &seed->token, &m->attempt, &nonce, &out) < 0)
         crowd_fault(c, m, "its request to join can't be written");
-    line_publish(&c->hub, &m->line, topic_for(m, TOPIC_JOIN).text, span_buffer(&out));
+    line_publish(&c->hub, &m->line, topic_for(m, TOPIC_JOIN).text, span_buffer(&out), false);
 }
 
 static void take_answer(struct crowd *c, struct member *m, struct span payload)
@@ -101,6 +99,7 @@ static void take_answer(struct crowd *c, struct member *m, struct span payload)
     c->options.board->joined++;
     crowd_arm(c, m, UINT64_MAX);
     line_leave(&c->hub, &m->line);
+    crowd_greeted(c, m);
 }
 
 /* NULL, or what is wrong with it. */

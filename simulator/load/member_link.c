@@ -153,7 +153,7 @@ static void send_status(struct crowd *c, struct member *m, const struct status *
     struct topic up = topic_make(&(struct topic_name){.kind = TOPIC_UP, .agent = m->id});
     if (status_write(s, &m->mac, &out) < 0)
         crowd_fault(c, m, "its status can't be written");
-    line_publish(&c->hub, &m->line, up.text, span_buffer(&out));
+    line_publish(&c->hub, &m->line, up.text, span_buffer(&out), false);
     c->options.board->statuses++;
     m->told++;
 }

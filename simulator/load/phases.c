@@ -1,6 +1,5 @@
 #include "simulator/load/load.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
@@ -21,6 +20,7 @@
 /* Content of the bundle: a few chunks, of which the second version changes one or two. */
 #define CONTENT_BYTES (512 << 10)
 
+static int push_both(struct load *l, struct errmsg *em);
 static int make_tokens(struct load *l, struct errmsg *em);
 static int join_all(struct load *l, struct errmsg *em);
 static int connect_all(struct load *l, struct errmsg *em);
@@ -33,8 +33,8 @@ static int quiet_hour(struct load *l, struct errmsg *em);
 static int check_all(struct load *l, struct errmsg *em);
 
 static int (*const PHASES[])(struct load *l, struct errmsg *em) = {
-    make_tokens, join_all, connect_all, deploy_all, beat_once,
-    roll_out,    cut_all,  move_some,   quiet_hour, check_all,
+    push_both, make_tokens, join_all, floors_measure, connect_all, deploy_all,
+    beat_once, roll_out,    cut_all,  move_some,      quiet_hour,  check_all,
 };
 
 int phases_play(struct load *l, struct errmsg *em)
@@ -64,9 +64,10 @@ static struct act begin(struct load *l, const char *name, uint64_t count)
     return p;
 }
 
-static void end(struct act *p)
+static void end(struct act *p, enum floor_type floor)
 {
     struct snapshot to;
+    p->m->floor = floor;
     snapshot_take(&to, &p->l->boss, &p->l->team);
     measure_between(p->m, &p->from, &to);
     progress_end(&p->l->progress, p->m->seconds);
@@ -185,11 +186,7 @@ static int find_door(struct load *l, struct errmsg *em)
 {
     json_t *status = boss_ask(&l->boss, "GET", "/v1/status", NULL, em);
     const char *url = json_string_value(json_object_get(status, "join_url"));
-    char host[64] = "";
-    unsigned port = 0;
-    bool good = url && sscanf(url, "mqtt://%63[0-9.]:%u", host, &port) == 2;
-    l->door = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    good = good && inet_pton(AF_INET, host, &l->door.sin_addr) == 1;
+    bool good = url && load_address(url, &l->door) == 0;
     json_decref(status);
     return good ? 0
                 : errmsg_set(em, ERR_REFUSED,
@@ -200,11 +197,11 @@ static int find_door(struct load *l, struct errmsg *em)
 
 static int make_tokens(struct load *l, struct errmsg *em)
 {
-    int rv = find_door(l, em);
+    int rv = 0;
     struct act p = begin(l, "tokens", l->options.agents);
     for (uint32_t g = 0; rv == 0 && g < SCRIPT_GROUPS && g < l->options.agents && !l->stop; g++)
         rv = make_batch(l, g, em);
-    end(&p);
+    end(&p, FLOOR_COUNT);
     struct crowd_options crowd = {.script = l->script, .seeds = l->seeds, .seed = p.from.at_us};
     return rv < 0 ? rv : team_open(&l->team, &crowd, l->sockets_max, em);
 }
@@ -222,7 +219,7 @@ static int join_all(struct load *l, struct errmsg *em)
         rv = order(l, &(struct order){.type = ORDER_JOIN, .at = l->door});
     if (rv == 0)
         rv = wait_for(&p, l->options.agents, knows_agents, l->options.agents, em);
-    end(&p);
+    end(&p, FLOOR_JOIN);
     return rv;
 }
 
@@ -239,7 +236,7 @@ static int connect_all(struct load *l, struct errmsg *em)
         rv = order(l, &(struct order){.type = ORDER_START});
     if (rv == 0)
         rv = wait_for(&p, l->options.agents, sees_online, l->options.agents, em);
-    end(&p);
+    end(&p, FLOOR_CONNECT);
     return rv;
 }
 
@@ -299,6 +296,16 @@ static int push(struct load *l, unsigned version, struct errmsg *em)
     return rv;
 }
 
+/* Before anybody joins: the first push makes a publisher's key, and the whole fleet would hear of
+ * it. */
+static int push_both(struct load *l, struct errmsg *em)
+{
+    int rv = find_door(l, em);
+    if (rv == 0)
+        rv = push(l, 1, em);
+    return rv < 0 ? rv : push(l, 2, em);
+}
+
 static const char FIRST[] = "deployment: " SCRIPT_DEPLOYMENT "\n"
                             "bundle: " SCRIPT_DEPLOYMENT "@1\n"
                             "placement:\n"
@@ -332,15 +339,13 @@ static bool sees_ready(struct load *l, uint64_t wanted)
 
 static int deploy_all(struct load *l, struct errmsg *em)
 {
-    int rv = push(l, 1, em);
     struct act p = begin(l, "deployment", l->options.agents);
-    if (rv == 0)
-        rv = aim(&p, (struct order){.goal = GOAL_RUNS, .bundle = l->bundles[0]});
+    int rv = aim(&p, (struct order){.goal = GOAL_RUNS, .bundle = l->bundles[0]});
     if (rv == 0)
         rv = deploy(l, FIRST, em);
     if (rv == 0)
         rv = wait_for(&p, l->options.agents, sees_ready, l->options.agents, em);
-    end(&p);
+    end(&p, FLOOR_DOCUMENT);
     return rv;
 }
 
@@ -359,18 +364,16 @@ static int kill_manager(struct load *l, struct errmsg *em)
     struct act p = begin(l, "restart", 1);
     boss_kill(&l->boss);
     int rv = boss_start(&l->boss, em);
-    end(&p);
+    end(&p, FLOOR_COUNT);
     return rv;
 }
 
 static int roll_out(struct load *l, struct errmsg *em)
 {
     uint32_t agents = l->options.agents, failing = script_count_failing(&l->script);
-    int rv = push(l, 2, em);
     struct act p = begin(l, "rollout", agents);
     struct act third = p;
-    if (rv == 0)
-        rv = aim(&p, (struct order){.goal = GOAL_RUNS, .bundle = l->bundles[1]});
+    int rv = aim(&p, (struct order){.goal = GOAL_RUNS, .bundle = l->bundles[1]});
     if (rv == 0)
         rv = deploy(l, SECOND, em);
     if (rv == 0 && l->boss.ours)
@@ -381,7 +384,7 @@ static int roll_out(struct load *l, struct errmsg *em)
     progress_begin(&l->progress, "rollout");
     if (rv == 0)
         rv = wait_for(&p, agents, rollout_is_over, agents - failing, em);
-    end(&p);
+    end(&p, FLOOR_DOCUMENT);
     return rv;
 }
 
@@ -407,7 +410,7 @@ static int beat_once(struct load *l, struct errmsg *em)
 {
     struct act p = begin(l, "status", l->options.agents);
     int rv = beat(&p, em);
-    end(&p);
+    end(&p, FLOOR_STATUS);
     return rv;
 }
 
@@ -417,7 +420,7 @@ static int quiet_hour(struct load *l, struct errmsg *em)
     int rv = 0;
     for (int i = 0; rv == 0 && i < HEARTBEATS; i++)
         rv = beat(&p, em);
-    end(&p);
+    end(&p, FLOOR_STATUS);
     return rv;
 }
 
@@ -429,7 +432,7 @@ static int cut_all(struct load *l, struct errmsg *em)
         rv = aim(&p, (struct order){.goal = GOAL_UP, .from_phase = true});
     if (rv == 0)
         rv = wait_for(&p, l->options.agents, sees_online, l->options.agents, em);
-    end(&p);
+    end(&p, FLOOR_CONNECT);
     return rv;
 }
 
@@ -449,7 +452,7 @@ static int move_some(struct load *l, struct errmsg *em)
     if (rv == 0)
         rv = wait_for(&p, moved, sees_ready, l->options.agents - script_count_failing(&l->script),
                       em);
-    end(&p);
+    end(&p, FLOOR_DOCUMENT);
     free(agents);
     return rv;
 }
@@ -492,6 +495,6 @@ static int check_all(struct load *l, struct errmsg *em)
     expect(l, "agents online", ask_number(l, "/v1/status", "agents", "online"), agents);
     expect(l, "agents ready", ask_number(l, route, "ready", NULL), agents - failing);
     expect(l, "agents failed", ask_number(l, route, "failed", NULL), failing);
-    end(&p);
+    end(&p, FLOOR_COUNT);
     return rv;
 }

@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 static void print_table(const struct load *l, const struct snapshot *now);
-static void print_row(const struct measure *m);
+static void print_row(const struct load *l, const struct measure *m);
 static void print_totals(const struct load *l, const struct snapshot *now);
 static void print_json(const struct load *l, const struct snapshot *now);
-static json_t *measure_json(const struct measure *m);
+static json_t *measure_json(const struct load *l, const struct measure *m);
 static json_t *usage_json(const struct usage *u);
 
 void report_print(const struct load *l)
@@ -20,6 +20,15 @@ void report_print(const struct load *l)
     else
         print_table(l, &now);
     fflush(stdout);
+}
+
+/* The floor is as often what one round took as there were such messages for each agent. 0: none. */
+static double floor_seconds(const struct load *l, const struct measure *m)
+{
+    uint64_t messages = m->floor == FLOOR_DOCUMENT ? m->documents : m->count;
+    if (m->floor == FLOOR_COUNT)
+        return 0;
+    return l->floors[m->floor] * (double)messages / l->options.agents;
 }
 
 static double rate(const struct measure *m)
@@ -42,16 +51,17 @@ static void print_table(const struct load *l, const struct snapshot *now)
            "FLOOR S", "RATIO", "P50 MS", "P90 MS", "P99 MS", "MAX MS", "MESSAGES", "KIB",
            "CPU S: MAN BROK SIMUL");
     for (uint32_t i = 0; i < l->measure_count; i++)
-        print_row(&l->measures[i]);
+        print_row(l, &l->measures[i]);
     print_totals(l, now);
 }
 
-static void print_row(const struct measure *m)
+static void print_row(const struct load *l, const struct measure *m)
 {
     char floor[16] = "-", ratio[16] = "-";
-    if (m->floor_s > 0) {
-        snprintf(floor, sizeof floor, "%.2f", m->floor_s);
-        snprintf(ratio, sizeof ratio, "%.2f", m->seconds / m->floor_s);
+    double floor_s = floor_seconds(l, m);
+    if (floor_s > 0) {
+        snprintf(floor, sizeof floor, "%.2f", floor_s);
+        snprintf(ratio, sizeof ratio, "%.2f", m->seconds / floor_s);
     }
     printf("%-12s %8.2f %8.0f %8s %6s ", m->name, m->seconds, rate(m), floor, ratio);
     if (m->tally.count > 0)
@@ -93,7 +103,7 @@ static void print_json(const struct load *l, const struct snapshot *now)
     const struct team_sum *sum = &now->sum;
     json_t *phases = json_array();
     for (uint32_t i = 0; i < l->measure_count; i++)
-        json_array_append_new(phases, measure_json(&l->measures[i]));
+        json_array_append_new(phases, measure_json(l, &l->measures[i]));
     json_t *json = json_pack(
         "{s:i, s:i, s:i, s:i, s:s, s:o, s:{s:o, s:o, s:o}, s:I, s:{s:I, s:I, s:I, s:I}, "
         "s:{s:i, s:f, s:I, s:f, s:I, s:i}}",
@@ -112,7 +122,7 @@ static void print_json(const struct load *l, const struct snapshot *now)
     json_decref(json);
 }
 
-static json_t *measure_json(const struct measure *m)
+static json_t *measure_json(const struct load *l, const struct measure *m)
 {
     json_t *json = json_pack(
         "{s:s, s:I, s:f, s:f, s:f, s:I, s:I, s:{s:f, s:f, s:f}}", "phase", m->name, "count",
@@ -124,9 +134,10 @@ static json_t *measure_json(const struct measure *m)
                             json_pack("{s:f, s:f, s:f, s:f}", "p50", milliseconds(m, 500), "p90",
                                       milliseconds(m, 900), "p99", milliseconds(m, 990), "max",
                                       milliseconds(m, 1001)));
-    if (m->floor_s > 0) {
-        json_object_set_new(json, "floor_seconds", json_real(m->floor_s));
-        json_object_set_new(json, "ratio", json_real(m->seconds / m->floor_s));
+    double floor_s = floor_seconds(l, m);
+    if (floor_s > 0) {
+        json_object_set_new(json, "floor_seconds", json_real(floor_s));
+        json_object_set_new(json, "ratio", json_real(m->seconds / floor_s));
     }
     return json;
 }

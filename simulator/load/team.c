@@ -20,7 +20,7 @@ int team_open(struct team *t, const struct crowd_options *options, uint32_t sock
         own.count = (uint32_t)((uint64_t)agents * (i + 1) / count) - own.first;
         own.greetings_max = TEAM_GREETINGS_MAX / count > 0 ? TEAM_GREETINGS_MAX / count : 1;
         own.joins_max = TEAM_JOINS_MAX / count > 0 ? TEAM_JOINS_MAX / count : 1;
-        own.joins_max = own.joins_max < 200 ? own.joins_max : 200; /* of one source */
+        own.joins_max = own.joins_max < TEAM_JOINS_EACH_MAX ? own.joins_max : TEAM_JOINS_EACH_MAX;
         own.from = htonl(0x7f010001 + (i << 8));
         own.seed = options->seed + i;
         rv = worker_start(&t->workers[t->count++], &own, em);

@@ -15,6 +15,8 @@
 #define TEAM_GREETINGS_MAX 90
 /* Devices in front of the door at a time; the porter takes 1,024. */
 #define TEAM_JOINS_MAX 512
+/* And 256 of one source, with those that are just going. */
+#define TEAM_JOINS_EACH_MAX 128
 
 struct team {
     uint32_t count;

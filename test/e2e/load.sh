@@ -25,6 +25,9 @@ for name in join connect deployment rollout reconnect; do
     [ "$(phase "$name" '.latency_ms | .p50 > 0 and .p50 <= .p99 and .p99 <= .max')" = true ] ||
         fail "$name: $(phase "$name" .)"
 done
+for name in join connect deployment status reconnect; do
+    [ "$(phase "$name" '.floor_seconds > 0 and .ratio > 0')" = true ] || fail "$name has no floor: $(phase "$name" .)"
+done
 [ "$(jq '.agents_did.chunks' "$WORK/report.json")" -gt 20 ] || fail "nobody fetched anything"
 none_left || fail "these are left: $(pgrep -af "$WORK")"
 [ -z "$(find "$WORK" -name 'dunlin-load-*')" ] || fail "its folder is left"

@@ -105,7 +105,7 @@ static void test_it_talks_with_a_real_broker(void)
     connect_to(b.port);
     UNTIL(one.greeted == 1 && one.line.state == LINE_UP);
     ask_for("to-line");
-    line_publish(hub, &one.line, "from-line", span_text("hello"));
+    line_publish(hub, &one.line, "from-line", span_text("hello"), false);
     UNTIL(c->messages == 1 && one.line.open == 0);
     CU_ASSERT_TRUE(heard(c, "hello"));
     publish(c, "to-line", span_text("good evening"), false);
@@ -192,7 +192,7 @@ static void test_what_is_said_to_a_slow_broker_is_kept_in_order(void)
     kill(b.pid, SIGSTOP);
     for (uint8_t i = 0; i < 200; i++) {
         payload[0] = i;
-        line_publish(hub, &one.line, "many", span_of(payload, sizeof payload));
+        line_publish(hub, &one.line, "many", span_of(payload, sizeof payload), false);
     }
     hub_flush(hub);
     kill(b.pid, SIGCONT);

@@ -1,0 +1,188 @@
+#include "simulator/load/ear.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define TURN_MS 100
+#define FINISH_TURNS 50
+#define SOCKET "sock"
+
+/* Its lines, the door's last. */
+struct ears {
+    struct hub hub;
+    struct ear_board *board;
+    uint32_t count;
+    bool door;
+    struct line lines[EAR_CELLS_MAX + 1];
+};
+
+static int work(const struct ear_options *o, struct ear_board *board, int orders);
+static int open_lines(struct ears *e, const struct ear_options *o);
+static int open_door(void *context);
+static int finish(struct ears *e);
+static void speak(struct ears *e, bool document);
+static void on_opened(void *context, struct line *l);
+static void on_packet(void *context, struct line *l, const struct packet *p);
+static void on_down(void *context, struct line *l, const char *reason);
+static void answer(struct ears *e, struct line *l, struct span topic);
+
+int ear_start(struct ear *e, const struct ear_options *o, struct errmsg *em)
+{
+    int ends[2];
+    pid_t parent = getpid();
+    *e = (struct ear){0};
+    struct ear_board *board =
+        mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (board == MAP_FAILED || pipe2(ends, O_CLOEXEC) < 0)
+        return errmsg_set(em, ERR_IO, "no process for the floor: %s", strerror(errno));
+    e->board = board;
+    fflush(NULL);
+    e->pid = fork();
+    if (e->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        signal(SIGINT, SIG_IGN);
+        close(ends[1]);
+        _exit(getppid() == parent ? work(o, board, ends[0]) : 1);
+    }
+    close(ends[0]);
+    e->orders = ends[1];
+    return e->pid < 0 ? errmsg_set(em, ERR_IO, "no process for the floor") : 0;
+}
+
+void ear_speak(struct ear *e, bool document)
+{
+    uint8_t order = document;
+    if (write(e->orders, &order, 1) < 0)
+        e->board->ready = 0;
+}
+
+void ear_stop(struct ear *e)
+{
+    if (e->pid > 0) {
+        close(e->orders); /* which ends it */
+        waitpid(e->pid, NULL, 0);
+    }
+    if (e->board)
+        munmap(e->board, sizeof *e->board);
+    *e = (struct ear){0};
+}
+
+/* ---- in its process ---- */
+
+static int work(const struct ear_options *o, struct ear_board *board, int orders)
+{
+    uint8_t order;
+    struct ears *e = calloc(1, sizeof *e);
+    const struct hub_handler handler = {
+        .context = e, .opened = on_opened, .packet = on_packet, .down = on_down};
+    if (!e || hub_init(&e->hub, &handler, NULL) < 0 || hub_listen(&e->hub, orders) < 0)
+        return 1;
+    e->board = board;
+    if (open_lines(e, o) < 0)
+        return 1;
+    for (;;) {
+        if (!hub_service(&e->hub, TURN_MS))
+            continue;
+        if (read(orders, &order, 1) != 1)
+            return finish(e);
+        speak(e, order != 0);
+    }
+}
+
+/* What it said last is to be with the brokers. */
+static int finish(struct ears *e)
+{
+    bool open = true;
+    for (int turns = 0; open && turns < FINISH_TURNS; turns++) {
+        hub_service(&e->hub, TURN_MS);
+        open = false;
+        for (uint32_t i = 0; i < e->count; i++)
+            open |= e->lines[i].open > 0;
+    }
+    return 0;
+}
+
+static int open_lines(struct ears *e, const struct ear_options *o)
+{
+    struct errmsg em;
+    for (; e->count < o->cells; e->count++)
+        line_open(&e->hub, &e->lines[e->count], &o->at[e->count], 0);
+    e->door = o->door != NULL;
+    /* Its path may be longer than a socket's name. */
+    return e->door ? file_inside(o->door, open_door, e, &em) : 0;
+}
+
+static int open_door(void *context)
+{
+    struct ears *e = context;
+    line_open_path(&e->hub, &e->lines[e->count], SOCKET);
+    return 0;
+}
+
+static void on_opened(void *context, struct line *l)
+{
+    struct ears *e = context;
+    char name[32];
+    snprintf(name, sizeof name, "ear-%d", (int)(l - e->lines));
+    line_greet(&e->hub, l, &(struct packet_connect){.client_id = name});
+}
+
+static void on_packet(void *context, struct line *l, const struct packet *p)
+{
+    struct ears *e = context;
+    bool door = e->door && l == &e->lines[e->count];
+    const char *topic = door ? FLOOR_TOPIC_JOIN : FLOOR_TOPIC_UP;
+    const char *all = door ? "dl1/join/+" : FLOOR_TOPIC_UP "+";
+    if (p->type == PACKET_CONNACK)
+        line_subscribe(&e->hub, l, &all, 1, 1);
+    e->board->ready += p->type == PACKET_SUBACK;
+    if (p->type != PACKET_PUBLISH || p->topic.len < strlen(topic) ||
+        memcmp(p->topic.data, topic, strlen(topic)) != 0)
+        return;
+    e->board->heard++;
+    if (door)
+        answer(e, l, p->topic);
+}
+
+/* To whom is in the topic's last part. */
+static void answer(struct ears *e, struct line *l, struct span topic)
+{
+    static const uint8_t payload[FLOOR_ANSWER_LEN];
+    char to[96];
+    size_t skip = strlen(FLOOR_TOPIC_JOIN);
+    snprintf(to, sizeof to, FLOOR_TOPIC_JOINED "%.*s", (int)(topic.len - skip),
+             (const char *)topic.data + skip);
+    line_publish(&e->hub, l, to, span_of(payload, sizeof payload), false);
+}
+
+/* The document before the head that leads to it, on each connection in turn. */
+static void speak(struct ears *e, bool document)
+{
+    static const uint8_t payload[FLOOR_DOCUMENT_LEN];
+    char topic[96];
+    for (uint32_t i = 0; i < e->count; i++)
+        for (unsigned k = 0; k < 2 * FLOOR_GROUPS; k++) {
+            bool head = k >= FLOOR_GROUPS;
+            size_t len = head ? FLOOR_HEAD_LEN : FLOOR_DOCUMENT_LEN;
+            snprintf(topic, sizeof topic, "%s%u", head ? FLOOR_TOPIC_HEAD : FLOOR_TOPIC_DOCUMENT,
+                     k % FLOOR_GROUPS);
+            line_publish(&e->hub, &e->lines[i], topic, span_of(payload, document ? len : 0), true);
+        }
+}
+
+static void on_down(void *context, struct line *l, const char *reason)
+{
+    struct ears *e = context;
+    (void)l;
+    fprintf(stderr, "dunlin-sim: the floor: %s\n", reason);
+    e->board->ready = 0;
+}

@@ -1,0 +1,37 @@
+/*
+ * ear: the manager's part in a floor, in a process of its own: it hears what bare clients say on
+ * all brokers, counts it, answers those at the door, and says a document to all. It knows nothing.
+ */
+#ifndef DUNLIN_SIMULATOR_LOAD_EAR_H
+#define DUNLIN_SIMULATOR_LOAD_EAR_H
+
+#include "simulator/load/floor.h"
+
+#include <sys/types.h>
+
+#define EAR_CELLS_MAX 256
+
+struct ear_options {
+    uint32_t cells;
+    struct sockaddr_in at[EAR_CELLS_MAX];
+    const char *door; /* the folder with the socket of the door's broker; NULL: there is none */
+};
+
+/* Shared memory. */
+struct ear_board {
+    uint32_t ready; /* brokers where it hears */
+    uint64_t heard; /* from agents' places, and acknowledged */
+};
+
+struct ear {
+    pid_t pid; /* 0: none */
+    int orders;
+    struct ear_board *board;
+};
+
+int ear_start(struct ear *e, const struct ear_options *o, struct errmsg *em);
+/* Publishes document and head, or takes both back. */
+void ear_speak(struct ear *e, bool document);
+void ear_stop(struct ear *e);
+
+#endif

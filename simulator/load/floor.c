@@ -1,0 +1,134 @@
+#include "simulator/load/floor.h"
+
+#include "simulator/load/crowd.h"
+
+#include <stdio.h>
+
+#define TOPIC_LEN 96
+
+static void say(struct crowd *c, struct member *m, const char *topic, size_t len);
+static void say_up(struct crowd *c, struct member *m, size_t len);
+static void hear(struct crowd *c, struct member *m, const struct packet *p);
+static void group_topic(const struct crowd *c, const struct member *m, const char *begin,
+                        char out[static TOPIC_LEN]);
+static void own_topic(const struct member *m, const char *begin, const char *end,
+                      char out[static TOPIC_LEN]);
+static bool begins(struct span topic, const char *begin);
+
+void floor_play(struct crowd *c, struct member *m, enum floor_type what)
+{
+    m->bare = BARE_BUSY;
+    switch (what) {
+    case FLOOR_JOIN:
+        crowd_want(c, m, CROWD_DOOR);
+        break;
+    case FLOOR_CONNECT:
+        crowd_want(c, m, m->cells[0]);
+        break;
+    case FLOOR_STATUS:
+        say_up(c, m, FLOOR_STATUS_LEN);
+        m->bare = BARE_DONE;
+        break;
+    case FLOOR_DOCUMENT:
+        break; /* the head comes */
+    case FLOOR_OVER:
+    case FLOOR_COUNT:
+        line_cut(&c->hub, &m->line);
+        m->bare = BARE_NOT;
+        break;
+    }
+}
+
+void floor_opened(struct crowd *c, struct member *m)
+{
+    static const uint8_t will[FLOOR_WILL_LEN];
+    struct key_id_hex id = key_id_hex(&m->id);
+    char topic[TOPIC_LEN];
+    bool door = m->cell == CROWD_DOOR;
+    own_topic(m, FLOOR_TOPIC_UP, "", topic);
+    line_greet(&c->hub, &m->line,
+               &(struct packet_connect){.client_id = id.text,
+                                        .keepalive_s = 240,
+                                        .will_topic = door ? NULL : topic,
+                                        .will = span_of(will, sizeof will)});
+}
+
+void floor_packet(struct crowd *c, struct member *m, const struct packet *p)
+{
+    char topics[2][TOPIC_LEN];
+    const char *texts[] = {topics[0], topics[1]};
+    bool door = m->cell == CROWD_DOOR;
+    if (p->type == PACKET_CONNACK && door) {
+        own_topic(m, FLOOR_TOPIC_JOINED, "", topics[0]);
+        line_subscribe(&c->hub, &m->line, texts, 1, 1);
+    } else if (p->type == PACKET_CONNACK) {
+        group_topic(c, m, FLOOR_TOPIC_HEAD, topics[0]);
+        own_topic(m, FLOOR_TOPIC_OWN, "/head", topics[1]);
+        line_subscribe(&c->hub, &m->line, texts, 2, 0);
+        say_up(c, m, FLOOR_HELLO_LEN);
+        m->bare = BARE_DONE;
+    } else if (p->type == PACKET_SUBACK && door) {
+        own_topic(m, FLOOR_TOPIC_JOIN, "", topics[0]);
+        say(c, m, topics[0], FLOOR_REQUEST_LEN);
+    } else if (p->type == PACKET_PUBLISH) {
+        hear(c, m, p);
+    }
+}
+
+/* The porter may have no place for another one just then. */
+void floor_down(struct crowd *c, struct member *m)
+{
+    if (m->cell == CROWD_DOOR && m->bare == BARE_BUSY)
+        crowd_want(c, m, CROWD_DOOR);
+    else if (m->cell != CROWD_DOOR)
+        crowd_fault(c, m, "its bare client was cut off");
+}
+
+static void hear(struct crowd *c, struct member *m, const struct packet *p)
+{
+    char topic[TOPIC_LEN];
+    const char *text = topic;
+    group_topic(c, m, FLOOR_TOPIC_DOCUMENT, topic);
+    if (begins(p->topic, FLOOR_TOPIC_HEAD)) {
+        line_subscribe(&c->hub, &m->line, &text, 1, 0);
+    } else if (begins(p->topic, FLOOR_TOPIC_DOCUMENT)) {
+        line_unsubscribe(&c->hub, &m->line, &text, 1);
+        say_up(c, m, FLOOR_STATUS_LEN);
+        m->bare = BARE_DONE;
+    } else if (begins(p->topic, FLOOR_TOPIC_JOINED)) {
+        line_leave(&c->hub, &m->line);
+        crowd_greeted(c, m);
+        m->bare = BARE_DONE;
+    }
+}
+
+static bool begins(struct span topic, const char *begin)
+{
+    size_t len = strlen(begin);
+    return topic.len >= len && memcmp(topic.data, begin, len) == 0;
+}
+
+static void say_up(struct crowd *c, struct member *m, size_t len)
+{
+    char topic[TOPIC_LEN];
+    own_topic(m, FLOOR_TOPIC_UP, "", topic);
+    say(c, m, topic, len);
+}
+
+static void say(struct crowd *c, struct member *m, const char *topic, size_t len)
+{
+    static const uint8_t payload[FLOOR_ANSWER_LEN];
+    line_publish(&c->hub, &m->line, topic, span_of(payload, len), false);
+}
+
+static void group_topic(const struct crowd *c, const struct member *m, const char *begin,
+                        char out[static TOPIC_LEN])
+{
+    snprintf(out, TOPIC_LEN, "%s%u", begin, script_group(crowd_agent(c, m)) % FLOOR_GROUPS);
+}
+
+static void own_topic(const struct member *m, const char *begin, const char *end,
+                      char out[static TOPIC_LEN])
+{
+    snprintf(out, TOPIC_LEN, "%s%s%s", begin, key_id_hex(&m->id).text, end);
+}

@@ -1,0 +1,29 @@
+/*
+ * floor: what a phase's messages cost when nobody thinks about them: bare clients in the agents'
+ * places, and one that hears and answers in the manager's, through the same brokers. Topics differ
+ * from the fleet's, so that the manager hears none of it.
+ */
+#ifndef DUNLIN_SIMULATOR_LOAD_FLOOR_H
+#define DUNLIN_SIMULATOR_LOAD_FLOOR_H
+
+#include "simulator/load/board.h"
+
+/* Lengths of the real messages, as far as they have one. */
+#define FLOOR_STATUS_LEN 38
+#define FLOOR_HELLO_LEN 44
+#define FLOOR_WILL_LEN 24
+#define FLOOR_HEAD_LEN 10
+#define FLOOR_DOCUMENT_LEN 300
+#define FLOOR_REQUEST_LEN 170
+#define FLOOR_ANSWER_LEN 1150
+/* Topics that each stand for a cohort's. */
+#define FLOOR_GROUPS 20
+#define FLOOR_TOPIC_UP "floor/up/"
+#define FLOOR_TOPIC_HEAD "floor/head/"
+#define FLOOR_TOPIC_DOCUMENT "floor/doc/"
+#define FLOOR_TOPIC_OWN "floor/agent/"
+/* The door lets strangers write and hear nothing else; a name of the manager's has 16 digits. */
+#define FLOOR_TOPIC_JOIN "dl1/join/floor-"
+#define FLOOR_TOPIC_JOINED "dl1/joined/floor-"
+
+#endif

@@ -1,0 +1,100 @@
+#include "simulator/load/ear.h"
+#include "simulator/load/load.h"
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <stdio.h>
+
+#define PATIENCE_S 120
+#define PATIENCE_AGENT_MS 20
+#define LOOK_MS 2
+
+static int open_ear(struct load *l, struct ear *e, struct errmsg *em);
+static int measure(struct load *l, struct ear *e, enum floor_type what, struct errmsg *em);
+static int wait_until(struct load *l, struct ear *e, uint32_t met, uint64_t heard,
+                      struct errmsg *em);
+
+/* Between joining and connecting: the agents have no links yet, so that bare clients can be in
+ * their places. */
+int floors_measure(struct load *l, struct errmsg *em)
+{
+    struct ear ear = {0};
+    progress_begin(&l->progress, "floors");
+    uint64_t from_us = measure_now_us();
+    int rv = open_ear(l, &ear, em);
+    for (int what = 0; rv == 0 && what < FLOOR_OVER; what++)
+        if (what != FLOOR_JOIN || l->boss.ours)
+            rv = measure(l, &ear, (enum floor_type)what, em);
+    if (rv == 0)
+        rv = team_order(&l->team, &(struct order){.type = ORDER_FLOOR, .floor = FLOOR_OVER},
+                        &l->stop);
+    if (rv == 0)
+        ear_speak(&ear, false);
+    ear_stop(&ear);
+    progress_end(&l->progress, (double)(measure_now_us() - from_us) / 1e6);
+    return rv;
+}
+
+static int open_ear(struct load *l, struct ear *e, struct errmsg *em)
+{
+    char door[FILE_PATH_MAX];
+    struct ear_options o = {.door = l->boss.ours ? door : NULL};
+    json_t *status = boss_ask(&l->boss, "GET", "/v1/status", NULL, em), *cell;
+    size_t i;
+    json_array_foreach(json_object_get(status, "cells"), i, cell)
+    {
+        const char *url = json_string_value(json_object_get(cell, "url"));
+        if (o.cells < EAR_CELLS_MAX && url && load_address(url, &o.at[o.cells]) == 0)
+            o.cells++;
+    }
+    json_decref(status);
+    int rv = file_path(door, em, "%s/door", l->dir);
+    if (rv == 0)
+        rv = ear_start(e, &o, em);
+    uint64_t until_us = measure_now_us() + PATIENCE_S * 1000000ull;
+    while (rv == 0 && e->board->ready < o.cells + (o.door != NULL)) {
+        if (l->stop || measure_now_us() > until_us)
+            rv = errmsg_set(em, ERR_TIMEOUT, "the floor's listener is not let in");
+        poll(NULL, 0, LOOK_MS);
+    }
+    return rv;
+}
+
+static int measure(struct load *l, struct ear *e, enum floor_type what, struct errmsg *em)
+{
+    uint64_t heard = e->board->heard, from_us = measure_now_us();
+    uint32_t agents = l->options.agents;
+    struct order goal = {.type = ORDER_GOAL, .goal = GOAL_ECHO, .began_us = from_us};
+    struct order play = {.type = ORDER_FLOOR, .floor = what, .at = l->door};
+    int rv = team_order(&l->team, &goal, &l->stop);
+    if (rv == 0)
+        rv = team_order(&l->team, &play, &l->stop);
+    if (rv == 0 && what == FLOOR_DOCUMENT)
+        ear_speak(e, true);
+    if (rv == 0)
+        rv = wait_until(l, e, agents, heard + agents, em);
+    l->floors[what] = (double)(measure_now_us() - from_us) / 1e6;
+    return rv;
+}
+
+static int wait_until(struct load *l, struct ear *e, uint32_t met, uint64_t heard,
+                      struct errmsg *em)
+{
+    struct team_sum sum = {0};
+    uint64_t until_us = measure_now_us() + PATIENCE_S * 1000000ull +
+                        (uint64_t)l->options.agents * PATIENCE_AGENT_MS * 1000;
+    while (sum.met < met || e->board->heard < heard) {
+        uint64_t now_us = measure_now_us();
+        team_sum(&l->team, &sum);
+        progress_show(&l->progress, sum.met, met, now_us);
+        if (l->stop || team_look(&l->team) < 0 || e->board->ready == 0)
+            return errmsg_set(em, ERR_BUSY, "the floor: a process has died");
+        if (now_us > until_us)
+            return errmsg_set(em, ERR_TIMEOUT,
+                              "the floor: %u of %u clients are done, and %llu of "
+                              "their messages came",
+                              sum.met, met, (unsigned long long)e->board->heard);
+        poll(NULL, 0, LOOK_MS);
+    }
+    return 0;
+}
