@@ -34,6 +34,7 @@ static void begin_fetch(struct driver *d, const struct job *job);
 static void stop_fetch(struct driver *d);
 static void step_fetch(struct driver *d);
 static void begin_hook(struct driver *d, const struct job *job);
+static void hook_failed(struct driver *d, const char *log_of, const struct errmsg *em);
 static void look_after_hook(struct driver *d);
 static void sweep(struct driver *d);
 static bool beat(void *context);
@@ -42,6 +43,7 @@ static void on_event(void *context, struct agent_event *ev, const struct store_i
 static void on_chunk(void *context, const struct digest *name, struct span frame);
 static int on_ask(void *context, const struct digest *names, size_t count);
 static void on_drop(void *context, const struct digest *names, size_t count);
+static void on_published(void *context, int message);
 
 /* ---- opening and closing ---- */
 
@@ -69,10 +71,12 @@ int driver_open(struct driver *d, const char *dir, const struct sandbox *sandbox
 static int open_parts(struct driver *d, struct errmsg *em)
 {
     const struct fetch_link fetch_link = {.context = d, .ask = on_ask, .drop = on_drop};
-    const struct link_handler handler = {.context = d, .event = on_event, .chunk = on_chunk};
+    const struct link_handler handler = {
+        .context = d, .event = on_event, .chunk = on_chunk, .published = on_published};
     link_init(&d->link, &d->store, d->folder.path, &handler);
     fetch_init(&d->fetch, &d->content, &fetch_link);
     d->scratch = arena_on(d->memory, sizeof d->memory);
+    notes_init(&d->notes, d->folder.path, &d->store.identity);
     mend_deployments(d->folder.path, &d->store);
     start_core(d);
     int rv = sandbox_open_folder(&d->sandbox, d->folder.path, em);
@@ -139,6 +143,8 @@ static void turn(struct driver *d, const struct pollfd link[static MQTT_FDS])
         sweep(d);
     if (d->job.pending)
         begin_job(d);
+    if (clock_monotonic_ms() >= notes_due_ms(&d->notes))
+        notes_send(&d->notes, &d->link, clock_monotonic_ms());
     if (clock_monotonic_ms() >= d->deadline_ms)
         feed(d, &(struct agent_event){.type = AGENT_TICK}, NULL);
 }
@@ -168,6 +174,8 @@ static int wait_ms(const struct driver *d)
         due = d->fetch_due_ms;
     if (hook_deadline(&d->hook) < due)
         due = hook_deadline(&d->hook);
+    if (notes_due_ms(&d->notes) < due)
+        due = notes_due_ms(&d->notes);
     return due > now ? (int)(due - now) : 0;
 }
 
@@ -210,8 +218,11 @@ static void feed_done(struct driver *d, enum agent_action_type done, int rv)
 static int keep(struct driver *d, const struct store_incoming *in)
 {
     struct errmsg em = {0};
-    for (uint32_t i = 0; i < d->out.store_count; i++)
+    for (uint32_t i = 0; i < d->out.store_count; i++) {
         log_store(&d->out.stores[i], in);
+        if (d->out.stores[i].type == AGENT_STORE_HELD)
+            notes_keep(&d->notes, d->out.stores[i].held);
+    }
     int rv = store_apply(&d->store, &d->out, in, &em);
     if (rv < 0)
         log_event(LOG_ERROR, "not-stored", "error=\"%s\"", em.text);
@@ -377,6 +388,7 @@ static void begin_hook(struct driver *d, const struct job *job)
 {
     struct errmsg em = {0};
     const struct manifest *m = &d->content.manifest;
+    notes_begin(&d->notes, job->hook, &job->bundle);
     int rv = content_open(&d->content, &job->bundle, NULL, &em);
     uint32_t limit_s = m->hook_timeout_s;
     if (job->hook == HOOK_HEALTH && m->health_deadline_s > 0 && m->health_deadline_s < limit_s)
@@ -397,9 +409,15 @@ static void begin_hook(struct driver *d, const struct job *job)
                         },
                         clock_monotonic_ms(), &em);
     if (rv < 0)
-        log_event(LOG_WARN, "hook-failed", "name=%s error=\"%s\"", job->name, em.text);
+        hook_failed(d, NULL, &em);
     if (rv <= 0)
         feed_done(d, AGENT_HOOK, rv);
+}
+
+static void hook_failed(struct driver *d, const char *log_of, const struct errmsg *em)
+{
+    log_event(LOG_WARN, "hook-failed", "name=%s error=\"%s\"", d->working_for, em->text);
+    notes_hear(&d->notes, log_of, em->text);
 }
 
 static void look_after_hook(struct driver *d)
@@ -409,7 +427,7 @@ static void look_after_hook(struct driver *d)
     if (rv == 1)
         return;
     if (rv < 0)
-        log_event(LOG_WARN, "hook-failed", "name=%s error=\"%s\"", d->working_for, em.text);
+        hook_failed(d, d->working_for, &em);
     feed_done(d, AGENT_HOOK, rv);
 }
 
@@ -437,6 +455,7 @@ static void on_event(void *context, struct agent_event *ev, const struct store_i
     struct driver *d = context;
     if (ev->type == AGENT_LINK_UP || ev->type == AGENT_LINK_DOWN) {
         fetch_link_changed(&d->fetch);
+        notes_link_changed(&d->notes, ev->type == AGENT_LINK_UP, clock_monotonic_ms());
         d->fetch_due_ms = 0;
     }
     feed(d, ev, in);
@@ -468,4 +487,9 @@ static int on_ask(void *context, const struct digest *names, size_t count)
 static void on_drop(void *context, const struct digest *names, size_t count)
 {
     link_drop(&((struct driver *)context)->link, names, count);
+}
+
+static void on_published(void *context, int message)
+{
+    notes_acknowledged(&((struct driver *)context)->notes, message);
 }

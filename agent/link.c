@@ -134,6 +134,11 @@ void link_send(struct link *l, const struct status *status)
         log_event(LOG_WARN, "status-not-sent", "seq=%u error=%s", status->seq, err_name(rv));
 }
 
+int link_note(struct link *l, struct span bytes)
+{
+    return l->up ? mqtt_publish(l->mqtt, up_topic(l).text, bytes, 1, false) : ERR_BUSY;
+}
+
 int link_ask(struct link *l, const struct digest *names, size_t count)
 {
     struct topic topics[FETCH_WINDOW];
@@ -239,6 +244,8 @@ static void on_published(void *context, int mid)
     struct link *l = context;
     if (mid == l->goodbye)
         l->goodbye = 0;
+    else if (l->handler.published && !l->closing)
+        l->handler.published(l->handler.context, mid);
 }
 
 /* A handle of its own for each connection, because the keep-alive comes with the document. */

@@ -29,6 +29,8 @@ struct link_handler {
     /* type, rv, topic and the message are set; the rest is the caller's. */
     void (*event)(void *context, struct agent_event *ev, const struct store_incoming *in);
     void (*chunk)(void *context, const struct digest *name, struct span frame);
+    /* A broker has acknowledged what link_note gave this number; may be NULL. */
+    void (*published)(void *context, int message);
 };
 
 /* About 45 KiB: keep it in static memory. */
@@ -81,6 +83,8 @@ void link_renew(struct link *l);
 void link_subscribe(struct link *l, enum agent_topic topic, uint8_t lanes_log2);
 void link_unsubscribe(struct link *l, enum agent_topic topic);
 void link_send(struct link *l, const struct status *status);
+/* Sends what is MACed already; its number, or a negative code when there is no connection. */
+int link_note(struct link *l, struct span bytes);
 /* Asks for chunks, and no longer asks. ERR_BUSY when there is no connection. */
 int link_ask(struct link *l, const struct digest *names, size_t count);
 void link_drop(struct link *l, const struct digest *names, size_t count);

@@ -287,10 +287,24 @@ static void finish_changed(struct request *r, const struct manager_out *out)
         request_reply_error(r, MHD_HTTP_NOT_FOUND, "the agent was removed at the same time");
 }
 
+/* What the hook said last that failed the generation which is asked for. */
+static void add_output(struct daemon *d, uint32_t number, const struct agent_deployment *of,
+                       json_t *json)
+{
+    struct kept_note note;
+    if (of->state != STATE_READY && api_note(d, number, of->deployment, of->wanted, &note))
+        json_object_set_new(json, "output", api_json_note(&note));
+}
+
 static json_t *full_json(struct daemon *d, uint32_t number)
 {
     const struct agent_row *row = manager_agent(daemon_core(d), number);
+    struct agent_deployment deployments[RECORDS_MAX];
+    size_t count = manager_agent_deployments(daemon_core(d), number, deployments);
     json_t *json = api_json_agent(daemon_core(d), number);
+    for (size_t i = 0; i < count; i++)
+        add_output(d, number, &deployments[i],
+                   json_array_get(json_object_get(json, "deployments"), i));
     json_object_set_new(json, "facts", facts_json(d, number));
     json_object_set_new(json, "joined", api_json_time(row->joined_s));
     if (state_reason(row))

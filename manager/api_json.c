@@ -77,6 +77,20 @@ json_t *api_json_agent(const struct manager *m, uint32_t number)
                      "last_seen", api_json_time(row->last_seen_s), "deployments", list);
 }
 
+bool api_note(struct daemon *d, uint32_t number, uint32_t deployment, uint32_t generation,
+              struct kept_note *out)
+{
+    const struct agent_row *row = manager_agent(daemon_core(d), number);
+    return ledger_get_note(daemon_ledger(d), number, deployment, &row->id, out) &&
+           out->generation == generation;
+}
+
+json_t *api_json_note(const struct kept_note *note)
+{
+    return json_pack("{s:o, s:o}", "at", api_json_time(note->at_s), "text",
+                     api_json_text(note->text));
+}
+
 json_t *api_json_audit(const struct audit_entry *e, bool chain)
 {
     json_t *json = json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "n", (json_int_t)e->number, "time",

@@ -18,6 +18,8 @@ struct telling {
     const struct why *why;
     uint64_t now_s;
     const char *wanted, *running; /* versions; "": none, or not known */
+    bool spoke;                   /* the hook that failed left words: */
+    struct kept_note note;
     char text[TEXT_MAX];
     size_t len;
 };
@@ -90,6 +92,8 @@ void api_agents_why(struct request *r)
                         .now_s = daemon_now_s(r->daemon),
                         .wanted = manager_generation_version(m, index, why.wanted),
                         .running = manager_generation_version(m, index, why.running)};
+    t.spoke = api_note(r->daemon, number, index, why.wanted, &t.note) &&
+              (why.reason == WHY_FAILED || why.reason == WHY_ROLLED_BACK);
     reasons[why.reason].tell(&t);
     request_reply(r, MHD_HTTP_OK, why_json(&t));
 }
@@ -109,13 +113,16 @@ static json_t *why_json(const struct telling *t)
     const struct why *w = t->why;
     bool held = w->reason == WHY_HELD || w->then == WHY_HELD;
     const char *stage = held && w->stage < STAGES_MAX ? t->d->plan.stages[w->stage].name : NULL;
-    return json_pack("{s:I, s:s, s:s, s:o, s:s?, s:s, s:o, s:o, s:s?, s:s?, s:o}", "number",
-                     (json_int_t)w->number, "deployment", t->d->name, "reason",
-                     reasons[w->reason].name, "text", api_json_text(t->text), "then",
-                     w->then < WHY_COUNT ? reasons[w->then].name : NULL, "version", newest(t),
-                     "target", version_json(t->wanted), "running", version_json(t->running),
-                     "cause", w->cause ? cause_text(w->cause) : NULL, "stage", stage, "last_seen",
-                     api_json_time(w->heard_s));
+    json_t *json = json_pack(
+        "{s:I, s:s, s:s, s:o, s:s?, s:s, s:o, s:o, s:s?, s:s?, s:o}", "number",
+        (json_int_t)w->number, "deployment", t->d->name, "reason", reasons[w->reason].name, "text",
+        api_json_text(t->text), "then", w->then < WHY_COUNT ? reasons[w->then].name : NULL,
+        "version", newest(t), "target", version_json(t->wanted), "running",
+        version_json(t->running), "cause", w->cause ? cause_text(w->cause) : NULL, "stage", stage,
+        "last_seen", api_json_time(w->heard_s));
+    if (t->spoke)
+        json_object_set_new(json, "output", api_json_note(&t->note));
+    return json;
 }
 
 /* ---- in words ---- */
@@ -267,7 +274,7 @@ static void tell_what_failed(struct telling *t)
 static void tell_remedy(struct telling *t)
 {
     bool hook = t->why->cause >= CAUSE_PRE_APPLY && t->why->cause <= CAUSE_REMOVE;
-    if (hook)
+    if (hook && !t->spoke)
         TELL(t, ". What the hook said shows `dunlin-agent status` on the device");
     TELL(t, ". It isn't tried again by itself: deploy another version%s%s",
          deployment_rolls(t->d) ? ", or dunlin rollout retry " : "",

@@ -9,6 +9,7 @@
 #include "base/date.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "crypto/random.h"
 #include "manager/admins.h"
 #include "manager/api.h"
@@ -50,6 +51,8 @@
 /* A good agent says one thing a second at most, and seldom more than that in a quarter of an hour.
  * What waited in a broker for a manager that was away comes at once: two days of heartbeats. */
 static const struct flood_limits report_limits = {.per_minute = 64 * 60, .burst = 256};
+/* What failed hooks said: a good agent has six a minute at most. */
+static const struct flood_limits note_limits = {.per_minute = 12, .burst = 128};
 /* Requests to join with one token, and of one agent to renew at the door. */
 static const struct flood_limits request_limits = {.per_minute = 20, .burst = 20};
 /* Requests with a wrong secret, or for tokens that there never were; of everybody together. */
@@ -118,6 +121,7 @@ struct daemon {
     struct visit visit;
     struct report report;
     struct flood reports;        /* by agent */
+    struct flood notes;          /* by agent */
     struct flood requests;       /* to join, by token */
     struct flood_bucket guesses; /* requests that nobody's secret opens */
     uint8_t written[JOINED_MAX + ENVELOPE_OVERHEAD];
@@ -165,6 +169,7 @@ static void on_renewal(struct daemon *d, size_t cell, const struct topic_name *a
 static void queue_answer(struct daemon *d, size_t cell, const struct topic_name *topic,
                          struct span bytes);
 static void on_report(struct daemon *d, const struct key_id *id, struct span payload);
+static void on_note(struct daemon *d, const struct key_id *id, struct span payload);
 static int on_next(void *context, enum cell_lane lane, uint64_t after,
                    struct cell_publication *out);
 static int next_chunk(struct daemon *d, uint64_t after, struct cell_publication *out,
@@ -218,6 +223,7 @@ static int start(struct daemon *d, const struct daemon_options *options, struct 
     d->options = *options;
     random_bytes(hash_key, sizeof hash_key);
     flood_init(&d->reports, &report_limits, hash_key);
+    flood_init(&d->notes, &note_limits, hash_key);
     flood_init(&d->requests, &request_limits, hash_key);
     d->now_s = clock_wall_s();
     int rv = open_folder(d, options->dir, em);
@@ -704,6 +710,8 @@ static void on_message(void *context, size_t cell, const char *topic, struct spa
         on_renewal(d, cell,
                    &(struct topic_name){.kind = TOPIC_AGENT_CERTIFICATE, .agent = name.agent},
                    payload);
+    else if (name.kind == TOPIC_UP && message_type(payload) == MESSAGE_NOTE)
+        on_note(d, &name.agent, payload);
     else if (name.kind == TOPIC_UP)
         on_report(d, &name.agent, payload);
 }
@@ -877,6 +885,23 @@ static void on_report(struct daemon *d, const struct key_id *id, struct span pay
     struct manager_out out;
     if (reception_report(&d->keys, d->core, id, payload, &d->report, &ev) == 1)
         step(d, &ev, NULL, &out);
+}
+
+/* What it says is durable with the turn's other rows. */
+static void on_note(struct daemon *d, const struct key_id *id, struct span payload)
+{
+    struct note n;
+    if (reception_note(&d->keys, d->core, id, payload, &n) != 1)
+        return;
+    if (flood_count(&d->notes, span_of(id->bytes, sizeof id->bytes), clock_monotonic_ms()) !=
+        FLOOD_ADMIT) {
+        manager_counters(d->core)->flooded++;
+        return;
+    }
+    struct kept_note kept = {.generation = n.generation, .cause = n.cause, .at_s = daemon_now_s(d)};
+    printable_text(n.text, kept.text);
+    if (d->broken == 0)
+        d->broken = ledger_note(d->ledger, n.number, n.deployment - 1, id, &kept, &d->why);
 }
 
 /* ---- what cells retain ---- */

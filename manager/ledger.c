@@ -85,7 +85,10 @@
     "CREATE TABLE chunk(n INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,"                       \
     " bundles INTEGER NOT NULL, serial INTEGER NOT NULL UNIQUE);"                                  \
     "CREATE TABLE bundle_chunk(bundle INTEGER, chunk INTEGER, PRIMARY KEY(bundle, chunk))"         \
-    " WITHOUT ROWID;" AUDIT_SCHEMA ADMIN_SCHEMA
+    " WITHOUT ROWID;"                                                                              \
+    "CREATE TABLE note(n INTEGER PRIMARY KEY, agent INTEGER, deployment INTEGER, id BLOB,"         \
+    " generation INTEGER, cause INTEGER, time INTEGER, text TEXT, UNIQUE(agent, "                  \
+    "deployment));" AUDIT_SCHEMA ADMIN_SCHEMA
 
 #define CHUNKS_OF "(SELECT chunk FROM bundle_chunk WHERE bundle=?)"
 /* The next serial of the chunks. */
@@ -122,6 +125,9 @@ enum statement {
     LAST_BUNDLE_CHUNKS,
     DROP_BUNDLE_CHUNKS,
     NEXT_CHUNK,
+    PUT_NOTE,
+    DROP_NOTES,
+    GET_NOTE,
     GET_FACTS,
     GET_KEY,
     ADD_AUDIT,
@@ -166,6 +172,11 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [DROP_BUNDLE_CHUNKS] = "DELETE FROM bundle_chunk WHERE bundle=?",
     [NEXT_CHUNK] =
         "SELECT serial, digest, bundles FROM chunk WHERE serial>? ORDER BY serial LIMIT 1",
+    [PUT_NOTE] = "REPLACE INTO note(agent, deployment, id, generation, cause, time, text)"
+                 " VALUES(?,?,?,?,?,?,?)",
+    [DROP_NOTES] = "DELETE FROM note WHERE n<=(SELECT max(n) FROM note)-?",
+    [GET_NOTE] = "SELECT generation, cause, time, text FROM note"
+                 " WHERE agent=? AND deployment=? AND id=?",
     [GET_FACTS] = "SELECT facts FROM newcomer WHERE n=?",
     [GET_KEY] = "SELECT key FROM newcomer WHERE n=?",
     [ADD_AUDIT] = "INSERT INTO audit VALUES(?,?,?,?,?,?,?)",
@@ -1605,6 +1616,59 @@ int ledger_get_trust(struct ledger *l, uint32_t version, struct buffer *out, str
     struct topic topic = topic_make(&(struct topic_name){.kind = TOPIC_TRUST, .version = version});
     return ledger_published(l, topic.text, out, em);
 }
+
+/* ---- notes ---- */
+
+bool ledger_get_note(struct ledger *l, uint32_t number, uint32_t deployment,
+                     const struct key_id *id, struct kept_note *out)
+{
+    struct query q = query_on(l, l->statements[GET_NOTE]);
+    put_int(&q, number);
+    put_int(&q, deployment);
+    put_blob(&q, span_of(id->bytes, KEY_ID_LEN));
+    bool found = next_row(&q);
+    *out = (struct kept_note){0};
+    if (found) {
+        out->generation = (uint32_t)get_int(&q, UINT32_MAX);
+        out->cause = (uint8_t)get_int(&q, UINT8_MAX);
+        out->at_s = get_int(&q, INT64_MAX);
+        get_text(&q, out->text, sizeof out->text);
+    }
+    bool odd = q.odd;
+    return end_query(&q) == 0 && found && !odd;
+}
+
+static bool is_news(struct ledger *l, uint32_t number, uint32_t deployment, const struct key_id *id,
+                    const struct kept_note *note)
+{
+    struct kept_note old;
+    if (!ledger_get_note(l, number, deployment, id, &old) || old.generation < note->generation)
+        return true;
+    return old.generation == note->generation &&
+           (old.cause != note->cause || strcmp(old.text, note->text) != 0);
+}
+
+int ledger_note(struct ledger *l, uint32_t number, uint32_t deployment, const struct key_id *id,
+                const struct kept_note *note, struct errmsg *em)
+{
+    struct query q;
+    if (!is_news(l, number, deployment, id, note))
+        return 0;
+    int rv = start_row(l, PUT_NOTE, &q, em);
+    if (rv < 0)
+        return rv;
+    put_int(&q, number);
+    put_int(&q, deployment);
+    put_blob(&q, span_of(id->bytes, KEY_ID_LEN));
+    put_int(&q, note->generation);
+    put_int(&q, note->cause);
+    put_int(&q, note->at_s);
+    put_text(&q, note->text);
+    rv = end_write(&q, em);
+    return rv < 0 ? rv : change_by_number(l, DROP_NOTES, NOTES_MAX, em);
+}
+
+/* ---- for operators ---- */
 
 int ledger_facts(struct ledger *l, uint32_t number, struct facts *out, struct errmsg *em)
 {

@@ -12,6 +12,7 @@
 #include "manager/admin.h"
 #include "manager/core/audit.h"
 #include "manager/core/manager.h"
+#include "sync/note.h"
 
 #define FLEET_ID_LEN 8
 /* So far back a device finds the way from the authority that it knows. */
@@ -173,6 +174,26 @@ int ledger_next_bulk(struct ledger *l, uint64_t after, struct bulk_row *row, str
 
 /* The newest payload of a topic, into `out` (appended); ERR_NOT_FOUND. */
 int ledger_published(struct ledger *l, const char *topic, struct buffer *out, struct errmsg *em);
+
+/* ---- notes: what hooks said last before they failed ---- */
+
+/* Of all agents together; the oldest go. Some 20 MB. */
+#define NOTES_MAX 16384
+
+struct kept_note {
+    uint32_t generation;
+    uint8_t cause; /* enum cause */
+    uint64_t at_s;
+    char text[NOTE_TEXT_MAX + 1]; /* printable */
+};
+
+/* Within the open transaction: the newest of an agent and a deployment, by index, is kept. One that
+ * is older, or says the same again, is nothing. */
+int ledger_note(struct ledger *l, uint32_t number, uint32_t deployment, const struct key_id *id,
+                const struct kept_note *note, struct errmsg *em);
+/* False when there is none by this agent. */
+bool ledger_get_note(struct ledger *l, uint32_t number, uint32_t deployment,
+                     const struct key_id *id, struct kept_note *out);
 
 /* ---- reads for operators ---- */
 

@@ -57,6 +57,31 @@ int reception_report(const struct keyring *k, struct manager *m, const struct ke
     return 1;
 }
 
+static bool is_asked_for(const struct manager *m, const struct note *n)
+{
+    return n->deployment <= manager_deployment_count(m) &&
+           !manager_deployment(m, n->deployment - 1)->removed &&
+           n->generation <= manager_generation(m, n->deployment - 1);
+}
+
+int reception_note(const struct keyring *k, struct manager *m, const struct key_id *topic,
+                   struct span payload, struct note *n)
+{
+    struct manager_counters *counters = manager_counters(m);
+    if (note_read(payload, n) < 0)
+        return drop(&counters->malformed, ERR_FORMAT);
+    struct mac_key key = keyring_status(k, n->number, topic);
+    if (note_check(payload, &key) < 0)
+        return drop(&counters->forged, ERR_SIGNATURE);
+    const struct agent_row *row =
+        n->number <= manager_agent_count(m) ? manager_agent(m, n->number) : NULL;
+    if (!row || !key_id_equal(&row->id, topic) || !is_asked_for(m, n))
+        return drop(&counters->foreign, ERR_NOT_FOUND);
+    if (row->flags & AGENT_OUTSIDE)
+        return drop(&counters->blocked, ERR_REFUSED);
+    return 1;
+}
+
 int reception_renewal(const struct keyring *k, struct manager *m, struct span payload,
                       struct renewal *r)
 {

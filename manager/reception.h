@@ -6,6 +6,7 @@
 #define DUNLIN_MANAGER_RECEPTION_H
 
 #include "manager/keyring.h"
+#include "sync/note.h"
 #include "sync/renewal.h"
 
 /* One request to join, from its arrival to its answer. */
@@ -29,6 +30,11 @@ int reception_join(const struct keyring *k, struct manager *m, const struct join
 /* 1: `ev` is a MANAGER_REPORT that borrows `r`. Negative: dropped, and counted in `m`. */
 int reception_report(const struct keyring *k, struct manager *m, const struct key_id *topic,
                      struct span payload, struct report *r, struct manager_event *ev);
+
+/* 1: `n` is by that agent, which is of the fleet, about a generation that it may know. It borrows
+ * from the payload. Negative: dropped, and counted in `m`. */
+int reception_note(const struct keyring *k, struct manager *m, const struct key_id *topic,
+                   struct span payload, struct note *n);
 
 /* 1: `r` asks for its next certificate, and its MAC holds. Negative: dropped, and counted in `m`.
  */

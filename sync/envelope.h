@@ -22,6 +22,7 @@ enum message {
     MESSAGE_DELTA = 10, /* kept free: the difference from the revision before */
     MESSAGE_RENEWAL = 11,
     MESSAGE_RENEWED = 12,
+    MESSAGE_NOTE = 13,
 };
 
 /* What an envelope adds to its body, with one signature and with as many as there can be. */

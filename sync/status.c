@@ -140,8 +140,7 @@ static void get_exception(struct wire_reader *r, struct exception *e)
         wire_fail(r, ERR_FORMAT);
 }
 
-/* Ends the message with the MAC over all of it. */
-static int seal_report(struct wire_writer *w, const struct mac_key *key)
+int status_seal(struct wire_writer *w, const struct mac_key *key)
 {
     int rv = wire_end(w);
     if (rv < 0)
@@ -172,7 +171,7 @@ int status_write(const struct status *s, const struct mac_key *key, struct buffe
     wire_put_array(&w, s->count);
     for (uint32_t i = 0; i < s->count; i++)
         put_exception(&w, &s->exceptions[i]);
-    return seal_report(&w, key);
+    return status_seal(&w, key);
 }
 
 int will_write(const struct will *will, const struct mac_key *key, struct buffer *out)
@@ -181,7 +180,7 @@ int will_write(const struct will *will, const struct mac_key *key, struct buffer
     message_begin(&w, MESSAGE_WILL, WILL_FIELDS);
     wire_put_u64(&w, will->number);
     wire_put_u64(&w, will->session);
-    return seal_report(&w, key);
+    return status_seal(&w, key);
 }
 
 static int status_read(struct span body, struct status *s)

@@ -98,6 +98,10 @@ struct mac_key status_key(const struct mac_key *master, uint32_t number, const s
 int status_write(const struct status *s, const struct mac_key *key, struct buffer *out);
 int will_write(const struct will *w, const struct mac_key *key, struct buffer *out);
 
+struct wire_writer;
+/* Ends a message by an agent with the MAC over all of it. */
+int status_seal(struct wire_writer *w, const struct mac_key *key);
+
 /* A message from an agent, either kind. */
 struct report {
     enum message type; /* MESSAGE_STATUS or MESSAGE_WILL */

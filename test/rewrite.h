@@ -62,6 +62,14 @@ static inline int rewrite_renewal(struct span in, struct buffer *out)
     return rv < 0 ? rv : renewal_write(&r, &key, out);
 }
 
+static inline int rewrite_note(struct span in, struct buffer *out)
+{
+    struct mac_key key = sample_mac_key();
+    struct note n;
+    int rv = note_read(in, &n);
+    return rv < 0 ? rv : note_write(&n, &key, out);
+}
+
 static inline int rewrite_renewed(struct span in, struct buffer *out)
 {
     struct mac_key key = sample_mac_key();

@@ -10,6 +10,7 @@
 #include "sync/envelope.h"
 #include "sync/head.h"
 #include "sync/join.h"
+#include "sync/note.h"
 #include "sync/renewal.h"
 #include "sync/status.h"
 #include "sync/topic.h"
@@ -113,6 +114,15 @@ static inline struct will sample_will(void)
 static inline struct renewal sample_renewal(void)
 {
     return (struct renewal){.number = 1234567, .id = sample_agent(), .nonce = SAMPLE_RENEWAL_NONCE};
+}
+
+static inline struct note sample_note(void)
+{
+    return (struct note){.number = 1234567,
+                         .deployment = 3,
+                         .generation = 41,
+                         .cause = CAUSE_HEALTH,
+                         .text = span_text("no port\nhooks/health ended with code 3")};
 }
 
 /* `der` stands for a certificate: nobody looks into it here. */

@@ -126,6 +126,20 @@ static inline int vector_report_again(struct span in, struct buffer *out)
     return rv < 0 ? rv : rewrite_report(in, out);
 }
 
+static inline int vector_note(struct buffer *out)
+{
+    struct mac_key key = sample_mac_key();
+    struct note n = sample_note();
+    return note_write(&n, &key, out);
+}
+
+static inline int vector_note_again(struct span in, struct buffer *out)
+{
+    struct mac_key key = sample_mac_key();
+    int rv = note_check(in, &key);
+    return rv < 0 ? rv : rewrite_note(in, out);
+}
+
 static inline int vector_renewal(struct buffer *out)
 {
     struct mac_key key = sample_mac_key();
@@ -210,6 +224,7 @@ static const struct vector vectors[] = {
     {"status-converged", vector_status_converged, vector_report_again},
     {"status-full", vector_status_full, vector_report_again},
     {"will", vector_will, vector_report_again},
+    {"note", vector_note, vector_note_again},
     {"renewal", vector_renewal, vector_renewal_again},
     {"renewed", vector_renewed, rewrite_renewed},
     {"facts", vector_facts, rewrite_facts},

@@ -225,7 +225,15 @@ static int show_deployments(struct cli *cli, const json_t *agent)
         table_cell(t, PAINT_NONE, "%s", field_text(d, "cause"));
     }
     putchar('\n');
-    return cli_print(cli, t);
+    int rv = cli_print(cli, t);
+    json_array_foreach(json_object_get(agent, "deployments"), i, d)
+    {
+        if (!json_object_get(d, "output"))
+            continue;
+        printf("\n%s failed:\n", field_text(d, "name"));
+        cli_print_output(d);
+    }
+    return rv;
 }
 
 static int label(struct cli *cli)

@@ -1,6 +1,7 @@
 #include "manager/cli/cli.h"
 
 #include "base/clock.h"
+#include "base/printable.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -68,6 +69,23 @@ int cli_print(struct cli *cli, struct table *t)
 {
     int rv = table_print(t, stdout, table_colour(stdout));
     return rv < 0 ? errmsg_set(&cli->em, rv, "not enough memory for the table; try --json") : 0;
+}
+
+/* It comes from a device, by way of a manager that may be anybody's. */
+void cli_print_output(const json_t *object)
+{
+    const json_t *output = json_object_get(object, "output");
+    struct span text = span_text(field_text(output, "text"));
+    char *clean = malloc(text.len + 1);
+    if (!clean || text.len == 0) {
+        free(clean);
+        return;
+    }
+    printable_text(text, clean);
+    printf("  its hook's last words, %s:\n", field_ago(output, "at", "some time ago").text);
+    for (char *line = strtok(clean, "\n"); line; line = strtok(NULL, "\n"))
+        printf("    %s\n", line);
+    free(clean);
 }
 
 int cli_print_json(struct cli *cli, json_t *json)

@@ -12,8 +12,8 @@ const struct verb why_verbs[1] = {
         .operands = "AGENT DEPLOYMENT",
         .summary = "say why an agent runs what it runs of a deployment",
         .text = "One sentence: what is in the way of the newest version there, what you would have "
-                "to do first, or that all is well. --json has the reason as a word, and its "
-                "facts.\n",
+                "to do first, or that all is well; behind it the last lines of the hook that "
+                "failed, if one did. --json has the reason as a word, and its facts.\n",
         .examples = "  dunlin why 7 app\n",
         .words_min = 2,
         .words_max = 2,
@@ -32,6 +32,7 @@ static int why(struct cli *cli)
         return rv;
     printf("agent %" PRIu64 ", %s: %s\n", field_number(answer, "number"),
            field_text(answer, "deployment"), field_text(answer, "text"));
+    cli_print_output(answer);
     json_decref(answer);
     return 0;
 }

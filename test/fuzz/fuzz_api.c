@@ -179,6 +179,14 @@ int ledger_facts(struct ledger *l, uint32_t number, struct facts *out, struct er
     return 0;
 }
 
+bool ledger_get_note(struct ledger *l, uint32_t number, uint32_t deployment,
+                     const struct key_id *id, struct kept_note *out)
+{
+    (void)l, (void)number, (void)deployment, (void)id;
+    *out = (struct kept_note){.generation = 1, .at_s = 1, .text = "\xff\"no port"};
+    return true;
+}
+
 int ledger_get_trust(struct ledger *l, uint32_t version, struct buffer *out, struct errmsg *em)
 {
     (void)l, (void)version, (void)em;

@@ -376,6 +376,67 @@ static void test_facts_are_kept_as_told(void)
     tree_free(&dir);
 }
 
+/* ---- notes ---- */
+
+static struct kept_note words(uint32_t generation, const char *text)
+{
+    struct kept_note n = {.generation = generation, .cause = CAUSE_HEALTH, .at_s = 1000};
+    snprintf(n.text, sizeof n.text, "%s", text);
+    return n;
+}
+
+static const char *words_of(struct ledger *l, uint32_t number, uint32_t deployment, unsigned id)
+{
+    static struct kept_note n;
+    struct key_id key = {{(uint8_t)id}};
+    return ledger_get_note(l, number, deployment, &key, &n) ? n.text : "none";
+}
+
+static void keep_words(struct ledger *l, uint32_t number, uint32_t deployment,
+                       const struct kept_note *n)
+{
+    struct key_id key = {{1}};
+    CU_ASSERT_EQUAL(ledger_note(l, number, deployment, &key, n, NULL), 0);
+}
+
+static void test_newest_words_of_an_agent_and_deployment_are_kept(void)
+{
+    struct tree_path dir = tree_new();
+    struct ledger *l = open_well(&dir);
+    struct kept_note first = words(2, "first"), old = words(1, "old"), again = words(2, "again");
+    keep_words(l, 1, 0, &first);
+    keep_words(l, 1, 0, &old);
+    keep_words(l, 1, 1, &old);
+    CU_ASSERT_STRING_EQUAL(words_of(l, 1, 0, 1), "first");
+    keep_words(l, 1, 0, &again);
+    commit(l);
+    keep_words(l, 1, 0, &again);
+    CU_ASSERT_FALSE(ledger_dirty(l)); /* the same again is nothing */
+    ledger_close(l);
+    l = open_well(&dir);
+    CU_ASSERT_STRING_EQUAL(words_of(l, 1, 0, 1), "again");
+    CU_ASSERT_STRING_EQUAL(words_of(l, 1, 1, 1), "old");
+    CU_ASSERT_STRING_EQUAL(words_of(l, 1, 0, 2), "none"); /* another device has its number now */
+    CU_ASSERT_STRING_EQUAL(words_of(l, 2, 0, 1), "none");
+    ledger_close(l);
+    tree_free(&dir);
+}
+
+static void test_oldest_words_go_when_there_are_too_many(void)
+{
+    struct tree_path dir = tree_new();
+    struct ledger *l = open_well(&dir);
+    struct kept_note n = words(1, "words");
+    for (uint32_t i = 0; i < NOTES_MAX + 3; i++)
+        keep_words(l, i + 1, 0, &n);
+    commit(l);
+    CU_ASSERT_STRING_EQUAL(words_of(l, 3, 0, 1), "none");
+    CU_ASSERT_STRING_EQUAL(words_of(l, 4, 0, 1), "words");
+    CU_ASSERT_STRING_EQUAL(words_of(l, NOTES_MAX + 3, 0, 1), "words");
+    ledger_close(l);
+    tree_free(&dir);
+}
+
 /* ---- what cells retain ---- */
 
 static void publish(struct ledger *l, const char *topic, const char *payload)
@@ -750,6 +811,8 @@ static const struct suite_test tests[] = {
     TEST(test_settings_come_back),
     TEST(test_removed_agents_stay_removed),
     TEST(test_facts_are_kept_as_told),
+    TEST(test_newest_words_of_an_agent_and_deployment_are_kept),
+    TEST(test_oldest_words_go_when_there_are_too_many),
     TEST(test_newer_publication_replaces_the_older_at_the_end_of_the_log),
     TEST(test_shared_chunk_is_published_once_and_erased_with_its_last_bundle),
     TEST(test_lost_chunk_that_is_back_is_published_again),

@@ -155,6 +155,67 @@ static void test_answers_are_sealed_for_those_who_know_the_secret(void)
     tear_down();
 }
 
+/* ---- notes ---- */
+
+static struct key_id load_agent(unsigned flags)
+{
+    struct cohort cohort = {0};
+    struct bundle_row bundle = {.name = "app", .version = "1"};
+    struct deployment_row d = {.name = "app", .history_count = 1};
+    struct agent_row row = {.id = sample_agent(), .flags = (uint16_t)flags};
+    d.history[0].generation = 2;
+    CU_ASSERT_EQUAL(manager_load_bundle(m, &bundle), 0);
+    CU_ASSERT_EQUAL(manager_load_deployment(m, &d), 0);
+    CU_ASSERT_EQUAL(manager_load_cohort(m, &cohort), 0);
+    CU_ASSERT_EQUAL(manager_load_agent(m, 1, &row, NULL, 0), 0);
+    return row.id;
+}
+
+static int tell(const struct note *n, const struct key_id *by, const struct key_id *topic)
+{
+    static uint8_t memory[NOTE_MAX];
+    static struct note read;
+    struct buffer out = buffer_on(memory, sizeof memory);
+    struct mac_key key = keyring_status(&keys, n->number, by);
+    CU_ASSERT_EQUAL(note_write(n, &key, &out), 0);
+    return reception_note(&keys, m, topic, span_buffer(&out), &read);
+}
+
+static void test_note_counts_when_its_agent_speaks_of_what_it_was_asked_for(void)
+{
+    set_up();
+    struct key_id id = load_agent(0), other = id;
+    struct note n = {.number = 1, .deployment = 1, .generation = 2, .text = span_text("x")};
+    struct note stranger = n, later = n, elsewhere = n;
+    other.bytes[0] ^= 1;
+    stranger.number = 2;
+    later.generation = 3;
+    elsewhere.deployment = 2;
+    CU_ASSERT_EQUAL(tell(&n, &id, &id), 1);
+    CU_ASSERT_EQUAL(tell(&n, &id, &other), ERR_SIGNATURE);
+    CU_ASSERT_EQUAL(manager_counters(m)->forged, 1);
+    CU_ASSERT_EQUAL(tell(&n, &other, &other), ERR_NOT_FOUND);
+    CU_ASSERT_EQUAL(tell(&stranger, &id, &id), ERR_NOT_FOUND);
+    CU_ASSERT_EQUAL(tell(&later, &id, &id), ERR_NOT_FOUND);
+    CU_ASSERT_EQUAL(tell(&elsewhere, &id, &id), ERR_NOT_FOUND);
+    CU_ASSERT_EQUAL(manager_counters(m)->foreign, 4);
+    tear_down();
+}
+
+static void test_note_of_one_that_is_shut_out_is_dropped(void)
+{
+    static const unsigned flags[] = {AGENT_REMOVED, AGENT_REMOVED | AGENT_REVOKED,
+                                     AGENT_QUARANTINED, AGENT_WAITING};
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        struct note n = {.number = 1, .deployment = 1, .generation = 2};
+        set_up();
+        struct key_id id = load_agent(flags[i]);
+        CU_ASSERT_EQUAL(tell(&n, &id, &id), ERR_REFUSED);
+        CU_ASSERT_EQUAL(manager_counters(m)->blocked, 1);
+        tear_down();
+    }
+}
+
 static const struct suite_test tests[] = {
     TEST(test_token_opens_for_whoever_has_it),
     TEST(test_bound_token_opens_for_its_serial_number_alone),
@@ -162,6 +223,8 @@ static const struct suite_test tests[] = {
     TEST(test_unknown_tokens_and_wrong_secrets_get_a_hint),
     TEST(test_garbage_gets_nothing),
     TEST(test_answers_are_sealed_for_those_who_know_the_secret),
+    TEST(test_note_counts_when_its_agent_speaks_of_what_it_was_asked_for),
+    TEST(test_note_of_one_that_is_shut_out_is_dropped),
 };
 
 SUITE_MAIN("reception", tests)
