@@ -4,9 +4,9 @@
 set -eu
 
 usage='usage: sh test/bench/run.sh [NAME [--json] [ARGUMENT ...]]
-Installs what is missing, builds the release preset, and runs the benchmark, whose last line is one
-JSON document. Without a NAME: which ones there are.
-  --json    print nothing but that document
+Installs what is missing, builds the release preset, and runs the benchmark, which ends with a line
+of JSON. Without a NAME: which ones there are.
+  --json    print nothing but that line
   --help    this text'
 
 main()
@@ -27,7 +27,7 @@ main()
     if [ "${1:-}" = --json ]; then
         shift
         output=$(run "$name" "$@")
-        echo "$output" | tail -n 1
+        echo "$output" | grep '^{' | tail -n 1
     else
         run "$name" "$@"
     fi
