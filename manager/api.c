@@ -26,6 +26,7 @@ static const struct route routes[] = {
     {"POST", "/v1/agents/*/replace", ROLE_ADMIN, API_JSON_MAX, api_agents_replace},
     {"POST", "/v1/agents/*/cordon", ROLE_OPERATOR, API_JSON_MAX, api_agents_cordon},
     {"POST", "/v1/agents/*/uncordon", ROLE_OPERATOR, API_JSON_MAX, api_agents_uncordon},
+    {"POST", "/v1/agents/*/taint", ROLE_OPERATOR, API_JSON_MAX, api_agents_taint},
     {"POST", "/v1/groups", ROLE_OPERATOR, API_JSON_MAX, api_groups_set},
     {"GET", "/v1/groups", ROLE_VIEWER, 0, api_groups_list},
     {"GET", "/v1/groups/*", ROLE_VIEWER, 0, api_groups_show},

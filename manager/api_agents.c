@@ -94,6 +94,22 @@ void api_agents_uncordon(struct request *r)
     change(r, COMMAND_AGENT_UNCORDON);
 }
 
+void api_agents_taint(struct request *r)
+{
+    const char *set = "", *unset = "";
+    const struct field fields[] = {
+        {.name = "set", .type = FIELD_TEXT, .out.text = &set},
+        {.name = "unset", .type = FIELD_TEXT, .out.text = &unset},
+    };
+    uint32_t number = find_agent(r);
+    if (!number || !request_fields(r, fields, 2))
+        return;
+    r->agent = manager_agent(daemon_core(r->daemon), number)->id;
+    struct command c = {.type = COMMAND_AGENT_TAINT,
+                        .taint = {.agent = r->agent, .set = set, .unset = unset}};
+    request_command(r, &c, finish_changed);
+}
+
 void api_agents_remove(struct request *r)
 {
     uint32_t number = find_agent(r);

@@ -18,7 +18,8 @@ static bool read_deploy(struct request *r, struct deploy_request *q);
 static bool read_plan(struct request *r, const json_t *json, struct plan *p);
 static bool read_pick(struct request *r, const char *text, struct pick *p);
 static bool read_after(struct request *r, const json_t *json, struct dependency_names *names);
-static bool read_roster(struct request *r, const json_t *agents, struct roster *roster);
+static bool read_roster(struct request *r, const json_t *agents, const char *tolerate,
+                        struct roster *roster);
 static request_finish finish_create;
 static request_finish finish_change;
 static void command_named(struct request *r, enum command_type type, const char *version);
@@ -52,7 +53,7 @@ void api_deployments_create(struct request *r)
 /* False: answered. */
 static bool read_deploy(struct request *r, struct deploy_request *q)
 {
-    const char *name = "", *bundle = "", *selector = "", *pick = "";
+    const char *name = "", *bundle = "", *selector = "", *pick = "", *tolerate = "";
     const json_t *rollout = NULL, *after = NULL, *agents = NULL;
     bool all = false, paused = false, keep = false, dry_run = false, confirm = false;
     uint64_t priority = 0, history = 0;
@@ -60,6 +61,7 @@ static bool read_deploy(struct request *r, struct deploy_request *q)
         {.name = "name", .type = FIELD_TEXT, .required = true, .out.text = &name},
         {.name = "bundle", .type = FIELD_TEXT, .required = true, .out.text = &bundle},
         {.name = "select", .type = FIELD_TEXT, .out.text = &selector},
+        {.name = "tolerate", .type = FIELD_TEXT, .out.text = &tolerate},
         {.name = "agents", .type = FIELD_JSON, .out.json = &agents},
         {.name = "all", .type = FIELD_FLAG, .out.flag = &all},
         {.name = "pick", .type = FIELD_TEXT, .out.text = &pick},
@@ -76,7 +78,8 @@ static bool read_deploy(struct request *r, struct deploy_request *q)
     if (!request_fields(r, fields, sizeof fields / sizeof fields[0]) ||
         !split_bundle(r, bundle, q->bundle, &c->deploy.version) ||
         (rollout && !read_plan(r, rollout, &q->plan)) || (*pick && !read_pick(r, pick, &q->pick)) ||
-        (after && !read_after(r, after, &q->after)) || !read_roster(r, agents, &q->roster))
+        (after && !read_after(r, after, &q->after)) ||
+        !read_roster(r, agents, tolerate, &q->roster))
         return false;
     c->deploy.name = name;
     c->deploy.bundle = q->bundle;
@@ -131,10 +134,18 @@ static bool read_after(struct request *r, const json_t *json, struct dependency_
     return good;
 }
 
-static bool read_roster(struct request *r, const json_t *agents, struct roster *roster)
+static bool read_roster(struct request *r, const json_t *agents, const char *tolerate,
+                        struct roster *roster)
 {
     size_t i;
     json_t *agent;
+    struct errmsg em;
+    int rv = tolerations_check(tolerate, &em);
+    if (rv < 0) {
+        request_reply_failure(r, rv, &em);
+        return false;
+    }
+    memcpy(roster->tolerate, tolerate, strlen(tolerate));
     if (agents && !json_is_array(agents)) {
         request_reply_error(r, MHD_HTTP_BAD_REQUEST, "the field 'agents' must be a list of ids");
         return false;

@@ -62,6 +62,20 @@ const char *api_agent_state(const struct agent_row *row)
     return row->flags & AGENT_STALE ? "Stale" : "Online";
 }
 
+static json_t *taints_json(const struct manager *m, uint32_t number)
+{
+    json_t *list = json_array();
+    uint64_t taints = manager_agent_taints(m, number);
+    for (uint32_t i = 0; taints >> i && i < TAINTS_MAX; i++) {
+        char text[TAINT_TEXT_MAX];
+        if (!(taints >> i & 1))
+            continue;
+        taint_text(manager_taint(m, i), text);
+        json_array_append_new(list, json_string(text));
+    }
+    return list;
+}
+
 json_t *api_json_agent(const struct manager *m, uint32_t number)
 {
     const struct agent_row *row = manager_agent(m, number);
@@ -70,11 +84,11 @@ json_t *api_json_agent(const struct manager *m, uint32_t number)
     json_t *list = json_array();
     for (size_t i = 0; i < count; i++)
         json_array_append_new(list, agent_deployment_json(m, &deployments[i]));
-    return json_pack("{s:s, s:I, s:o, s:s, s:b, s:o, s:o}", "id", key_id_hex(&row->id).text,
-                     "number", (json_int_t)number, "labels",
-                     api_json_labels(&manager_cohort(m, row->cohort)->labels), "state",
-                     api_agent_state(row), "cordoned", (row->flags & AGENT_CORDONED) != 0,
-                     "last_seen", api_json_time(row->last_seen_s), "deployments", list);
+    return json_pack(
+        "{s:s, s:I, s:o, s:s, s:b, s:o, s:o, s:o}", "id", key_id_hex(&row->id).text, "number",
+        (json_int_t)number, "labels", api_json_labels(&manager_cohort(m, row->cohort)->labels),
+        "state", api_agent_state(row), "cordoned", (row->flags & AGENT_CORDONED) != 0, "taints",
+        taints_json(m, number), "last_seen", api_json_time(row->last_seen_s), "deployments", list);
 }
 
 bool api_note(struct daemon *d, uint32_t number, uint32_t deployment, uint32_t generation,
@@ -131,6 +145,7 @@ json_t *api_json_deployment(const struct daemon *daemon, uint32_t index,
     json_object_set_new(json, "select", api_json_text(d->selector));
     json_object_set_new(json, "pick", json_string(pick));
     json_object_set_new(json, "named", named_json(m, &d->roster));
+    json_object_set_new(json, "tolerate", json_string(d->roster.tolerate));
     api_json_add_rollout(json, m, index, daemon_now_s(daemon));
     if (!full)
         return json;

@@ -27,6 +27,7 @@ request_handler api_agents_release;
 request_handler api_agents_replace;
 request_handler api_agents_cordon;
 request_handler api_agents_uncordon;
+request_handler api_agents_taint;
 request_handler api_agents_why;
 
 /* The number of the path's agent, also of one that was removed. 0: answered with 404 or 409. */

@@ -27,10 +27,10 @@ struct telling {
 typedef void teller(struct telling *t);
 
 static teller tell_revoked, tell_removed, tell_unapproved, tell_quarantined, tell_not_named,
-    tell_not_selected, tell_not_picked, tell_failed, tell_rolled_back, tell_offline, tell_stale,
-    tell_applying, tell_verifying, tell_cordoned, tell_paused, tell_aborted, tell_stopped,
-    tell_late, tell_held, tell_dependency, tell_stuck, tell_disk, tell_no_content, tell_downloading,
-    tell_modified, tell_not_heard, tell_not_told, tell_queued, tell_ready;
+    tell_not_selected, tell_tainted, tell_not_picked, tell_failed, tell_rolled_back, tell_offline,
+    tell_stale, tell_applying, tell_verifying, tell_cordoned, tell_paused, tell_aborted,
+    tell_stopped, tell_late, tell_held, tell_dependency, tell_stuck, tell_disk, tell_no_content,
+    tell_downloading, tell_modified, tell_not_heard, tell_not_told, tell_queued, tell_ready;
 static json_t *why_json(const struct telling *t);
 
 /* The names are what --json has: scripts rely on them. */
@@ -45,6 +45,7 @@ static const struct {
     [WHY_QUARANTINED] = {"quarantined", tell_quarantined, false},
     [WHY_NOT_NAMED] = {"not-named", tell_not_named, false},
     [WHY_NOT_SELECTED] = {"not-selected", tell_not_selected, false},
+    [WHY_TAINTED] = {"tainted", tell_tainted, false},
     [WHY_NOT_PICKED] = {"not-picked", tell_not_picked, false},
     [WHY_FAILED] = {"failed", tell_failed, false},
     [WHY_ROLLED_BACK] = {"rolled-back", tell_rolled_back, false},
@@ -252,6 +253,14 @@ static void tell_not_selected(struct telling *t)
         tell_excluded(t, &selector);
     else
         tell_missed(t, &selector);
+    tell_remnant(t);
+}
+
+static void tell_tainted(struct telling *t)
+{
+    char taint[TAINT_TEXT_MAX];
+    taint_text(&t->why->taint, taint);
+    TELL(t, "it has the taint %s, which the deployment doesn't tolerate", taint);
     tell_remnant(t);
 }
 

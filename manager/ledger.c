@@ -76,7 +76,8 @@
     "CREATE TABLE newcomer(n INTEGER PRIMARY KEY, key BLOB, facts BLOB);"                          \
     "CREATE TABLE status(n INTEGER PRIMARY KEY, row BLOB);"                                        \
     "CREATE TABLE saved(n INTEGER PRIMARY KEY, name TEXT, selector TEXT);"                         \
-    "CREATE TABLE listed(n INTEGER PRIMARY KEY, deployments BLOB);"                                \
+    "CREATE TABLE taint(n INTEGER PRIMARY KEY, key TEXT, value TEXT, effect INTEGER);"             \
+    "CREATE TABLE listed(n INTEGER PRIMARY KEY, taints INTEGER, deployments BLOB);"                \
     "CREATE TABLE replaced(n INTEGER PRIMARY KEY, id BLOB, number INTEGER, batch INTEGER,"         \
     " token INTEGER, joined INTEGER, since INTEGER);"                                              \
     "CREATE TABLE successor(n INTEGER PRIMARY KEY, number INTEGER, batch INTEGER, token INTEGER);" \
@@ -109,6 +110,7 @@ enum statement {
     PUT_NEWCOMER,
     PUT_STATUS,
     PUT_GROUP,
+    PUT_TAINT,
     PUT_LISTED,
     DROP_LISTED,
     PUT_REPLACED,
@@ -154,7 +156,8 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [PUT_NEWCOMER] = "REPLACE INTO newcomer VALUES(?,?,?)",
     [PUT_STATUS] = "REPLACE INTO status VALUES(?,?)",
     [PUT_GROUP] = "REPLACE INTO saved VALUES(?,?,?)",
-    [PUT_LISTED] = "REPLACE INTO listed VALUES(?,?)",
+    [PUT_TAINT] = "REPLACE INTO taint VALUES(?,?,?,?)",
+    [PUT_LISTED] = "REPLACE INTO listed VALUES(?,?,?)",
     [DROP_LISTED] = "DELETE FROM listed WHERE n=?",
     [PUT_REPLACED] = "REPLACE INTO replaced VALUES(?,?,?,?,?,?,?)",
     [PUT_SUCCESSOR] = "REPLACE INTO successor VALUES(?,?,?,?)",
@@ -257,6 +260,7 @@ static int load_deployments(struct ledger *l, struct manager *m, struct errmsg *
 static int load_cohorts(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_trust(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_agents(struct ledger *l, struct manager *m, struct errmsg *em);
+static int load_taints(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_lists(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_replaced(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_successors(struct ledger *l, struct manager *m, struct errmsg *em);
@@ -691,8 +695,8 @@ int ledger_set(struct ledger *l, unsigned setting, int64_t value, struct errmsg 
 int ledger_load(struct ledger *l, struct manager *m, struct errmsg *em)
 {
     static int (*const tables[])(struct ledger *, struct manager *, struct errmsg *) = {
-        load_groups, load_batches, load_bundles, load_deployments, load_cohorts,
-        load_trust,  load_agents,  load_lists,   load_replaced,    load_successors,
+        load_groups, load_batches, load_bundles, load_deployments, load_cohorts,    load_trust,
+        load_agents, load_taints,  load_lists,   load_replaced,    load_successors,
     };
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         int rv = tables[i](l, m, em);
@@ -993,16 +997,35 @@ static int load_agents(struct ledger *l, struct manager *m, struct errmsg *em)
     return rv < 0 ? rv : second;
 }
 
+static int load_taints(struct ledger *l, struct manager *m, struct errmsg *em)
+{
+    int rv = 0;
+    struct query q = query_sql(l, "SELECT * FROM taint");
+    while (rv == 0 && next_row(&q)) {
+        struct taint row = {0};
+        uint32_t index = (uint32_t)get_int(&q, UINT32_MAX);
+        get_text(&q, row.key, sizeof row.key);
+        get_text(&q, row.value, sizeof row.value);
+        row.effect = (uint8_t)get_int(&q, UINT8_MAX);
+        rv = q.odd ? ERR_DAMAGED : manager_load_taint(m, index, &row);
+    }
+    return end_load(&q, rv, "load its taints", em);
+}
+
 static int load_lists(struct ledger *l, struct manager *m, struct errmsg *em)
 {
     int rv = 0;
     struct query q = query_sql(l, "SELECT * FROM listed ORDER BY n");
     while (rv == 0 && next_row(&q)) {
+        uint32_t lists[RECORDS_MAX];
         uint32_t number = (uint32_t)get_int(&q, UINT32_MAX);
-        struct span b = get_blob(&q, (size_t)RECORDS_MAX * LISTED_LEN);
-        rv = q.odd || b.len % LISTED_LEN != 0 ? ERR_DAMAGED : 0;
-        for (size_t at = 0; rv == 0 && at < b.len; at += LISTED_LEN)
-            rv = manager_load_list(m, number, le32_read(b.data + at));
+        uint64_t taints = get_int(&q, UINT64_MAX);
+        struct span b = get_blob(&q, sizeof lists);
+        for (size_t i = 0; i < b.len / LISTED_LEN; i++)
+            lists[i] = le32_read(b.data + i * LISTED_LEN);
+        bool odd = q.odd || b.len % LISTED_LEN != 0;
+        rv = odd ? ERR_DAMAGED
+                 : manager_load_lists(m, number, taints, lists, (uint32_t)(b.len / LISTED_LEN));
     }
     return end_load(&q, rv, "load whom deployments list", em);
 }
@@ -1186,21 +1209,37 @@ int ledger_group(struct ledger *l, uint32_t index, const struct group_row *row, 
     return end_write(&q, em);
 }
 
-int ledger_lists(struct ledger *l, uint32_t number, const uint32_t *lists, uint32_t count,
-                 struct errmsg *em)
+int ledger_taint(struct ledger *l, uint32_t index, const struct taint *taint, struct errmsg *em)
+{
+    struct query q;
+    int rv = start_row(l, PUT_TAINT, &q, em);
+    if (rv < 0)
+        return rv;
+    put_int(&q, index);
+    put_text(&q, taint->key);
+    put_text(&q, taint->value);
+    put_int(&q, taint->effect);
+    return end_write(&q, em);
+}
+
+int ledger_lists(struct ledger *l, uint32_t number, uint64_t taints, const uint32_t *lists,
+                 uint32_t count, struct errmsg *em)
 {
     struct query q;
     uint8_t packed[RECORDS_MAX * LISTED_LEN];
     uint8_t *at = packed;
+    bool kept = taints || count;
     assert(count <= RECORDS_MAX);
-    int rv = start_row(l, count ? PUT_LISTED : DROP_LISTED, &q, em);
+    int rv = start_row(l, kept ? PUT_LISTED : DROP_LISTED, &q, em);
     if (rv < 0)
         return rv;
     for (uint32_t i = 0; i < count; i++)
         give_32(&at, lists[i]);
     put_int(&q, number);
-    if (count)
+    if (kept) {
+        put_int(&q, taints);
         put_blob(&q, span_of(packed, (size_t)(at - packed)));
+    }
     return end_write(&q, em);
 }
 

@@ -112,9 +112,10 @@ int ledger_agent(struct ledger *l, uint32_t number, const struct agent_row *row,
                  const struct newcomer *newcomer, struct errmsg *em);
 int ledger_status(struct ledger *l, uint32_t number, const struct agent_row *row,
                   const struct exception *exceptions, size_t count, struct errmsg *em);
-/* The deployments (from 1) whose lists it is on; none: its row goes. */
-int ledger_lists(struct ledger *l, uint32_t number, const uint32_t *lists, uint32_t count,
-                 struct errmsg *em);
+/* Its taints, and the deployments (from 1) whose lists it is on; neither: its row goes. */
+int ledger_lists(struct ledger *l, uint32_t number, uint64_t taints, const uint32_t *lists,
+                 uint32_t count, struct errmsg *em);
+int ledger_taint(struct ledger *l, uint32_t index, const struct taint *taint, struct errmsg *em);
 int ledger_replaced(struct ledger *l, uint32_t index, const struct replaced_row *row,
                     struct errmsg *em);
 int ledger_successor(struct ledger *l, uint32_t index, const struct successor_row *row,

@@ -114,6 +114,8 @@ int scribe_persist(struct scribe *s, const struct manager *m, const struct persi
         return ledger_set(s->ledger, LEDGER_EPOCH, p->index, em);
     case PERSIST_REPLACED:
         return persist_replaced(s, m, p->index, em);
+    case PERSIST_TAINT:
+        return ledger_taint(s->ledger, p->index, manager_taint(m, p->index), em);
     case PERSIST_GROUP:
         return ledger_group(s->ledger, p->index, manager_group(m, p->index), em);
     case PERSIST_SUCCESSOR:
@@ -158,7 +160,8 @@ static int persist_assignment(struct scribe *s, const struct manager *m, uint32_
 {
     struct span envelope;
     uint32_t lists[RECORDS_MAX];
-    int rv = ledger_lists(s->ledger, number, lists, manager_lists(m, number, lists), em);
+    uint32_t count = manager_lists(m, number, lists);
+    int rv = ledger_lists(s->ledger, number, manager_agent_taints(m, number), lists, count, em);
     if (rv < 0)
         return rv;
     const struct agent_row *row = manager_agent(m, number);

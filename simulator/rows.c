@@ -53,6 +53,7 @@ static void copy_agent(struct rows *r, const struct manager *m, uint32_t number)
     struct agent_copy *copy = &r->agents[place(number - 1, &r->agent_count)];
     copy->row = *manager_agent(m, number);
     copy->exception_count = (uint32_t)manager_exceptions(m, number, copy->exceptions);
+    copy->taints = manager_agent_taints(m, number);
     copy->list_count = manager_lists(m, number, copy->lists);
 }
 
@@ -88,6 +89,9 @@ void rows_copy(struct rows *r, const struct manager *m, const struct persist *p)
     case PERSIST_REPLACED:
         r->replaced[place(p->index, &r->replaced_count)] = *manager_replaced(m, p->index);
         break;
+    case PERSIST_TAINT:
+        r->taints[p->index] = *manager_taint(m, p->index);
+        break;
     case PERSIST_GROUP:
         r->groups[place(p->index, &r->group_count)] = *manager_group(m, p->index);
         break;
@@ -115,9 +119,12 @@ void rows_load(const struct rows *r, struct manager *m, struct stage *stage)
         const struct agent_copy *a = &r->agents[i];
         rv |= manager_load_agent(m, i + 1, &a->row, a->exceptions, a->exception_count);
     }
-    for (uint32_t i = 0; i < r->agent_count; i++)
-        for (uint32_t k = 0; k < r->agents[i].list_count; k++)
-            rv |= manager_load_list(m, i + 1, r->agents[i].lists[k]);
+    for (uint32_t i = 0; i < TAINTS_MAX; i++)
+        rv |= manager_load_taint(m, i, &r->taints[i]);
+    for (uint32_t i = 0; i < r->agent_count; i++) {
+        const struct agent_copy *a = &r->agents[i];
+        rv |= manager_load_lists(m, i + 1, a->taints, a->lists, a->list_count);
+    }
     for (uint32_t i = 0; i < r->replaced_count; i++)
         rv |= manager_load_replaced(m, &r->replaced[i]);
     for (uint32_t i = 0; i < r->successor_count; i++)

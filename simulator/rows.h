@@ -20,6 +20,7 @@ struct agent_copy {
     struct agent_row row;
     uint32_t exception_count;
     struct exception exceptions[EXCEPTIONS_MAX];
+    uint64_t taints;
     uint32_t list_count;
     uint32_t lists[RECORDS_MAX];
 };
@@ -50,6 +51,7 @@ struct rows {
     uint32_t lineage; /* grows with each restore: marks of another one don't count */
     uint32_t replaced_count;
     struct replaced_row replaced[16];
+    struct taint taints[TAINTS_MAX];
     uint32_t group_count;
     struct group_row groups[16];
     uint32_t successor_count;

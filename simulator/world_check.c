@@ -109,6 +109,8 @@ static void check_deployment(struct world *w, uint32_t index,
 static bool is_for_all(const struct manager *m, const struct placement *p)
 {
     bool listed = manager_deployment(m, p->deployment - 1)->flags & RECORD_LISTED;
+    for (uint32_t n = 1; n <= manager_agent_count(m); n++)
+        listed |= (manager_agent(m, n)->flags & AGENT_TAINTED) != 0; /* it takes what it may */
     return !listed && gate_is_open(&p->gate);
 }
 

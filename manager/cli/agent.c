@@ -187,6 +187,13 @@ static int show_head(struct cli *cli, const json_t *agent)
         table_cell(t, PAINT_DIM, "because");
         table_cell(t, PAINT_NONE, "%s", field_text(agent, "reason"));
     }
+    size_t at;
+    const json_t *taint;
+    json_array_foreach(json_object_get(agent, "taints"), at, taint)
+    {
+        table_cell(t, PAINT_DIM, at == 0 ? "taints" : "");
+        table_cell(t, PAINT_BUSY, "%s", json_string_value(taint));
+    }
     if (json_is_true(json_object_get(agent, "cordoned"))) {
         table_cell(t, PAINT_DIM, "cordoned");
         table_cell(t, PAINT_BUSY, "it takes nothing new until `dunlin agent uncordon %" PRIu64 "`",

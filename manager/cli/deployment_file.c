@@ -21,6 +21,7 @@ static int add_selector(struct yaml_reading *r, const yaml_node_t *key, const ya
                         char out[static SELECTOR_TEXT_MAX + 1]);
 static reader read_all;
 static reader read_agents;
+static reader read_tolerate;
 static reader read_pick;
 static reader read_priority;
 static int read_number(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value,
@@ -49,9 +50,13 @@ static const struct yaml_shape file_shape = {
 
 static const struct yaml_shape placement_shape = {
     .what = "a placement",
-    .count = 5,
-    .keys =
-        {{"select", false}, {"exclude", false}, {"all", false}, {"agents", false}, {"pick", false}},
+    .count = 6,
+    .keys = {{"select", false},
+             {"exclude", false},
+             {"all", false},
+             {"agents", false},
+             {"tolerate", false},
+             {"pick", false}},
     .read = read_placement_key,
 };
 
@@ -111,6 +116,8 @@ static int read_placement_key(struct yaml_reading *r, void *context, size_t inde
         return read_all(r, key, value);
     case 3:
         return read_agents(r, key, value);
+    case 4:
+        return read_tolerate(r, key, value);
     default:
         return read_pick(r, key, value);
     }
@@ -242,6 +249,33 @@ int deployment_file_name(struct deployment_file *d, struct span agent, struct er
                           ROSTER_NAMED_MAX);
     snprintf(d->agents + len, sizeof d->agents - len, "%s%.*s", len ? "," : "", (int)agent.len,
              (const char *)agent.data);
+    return 0;
+}
+
+/* A list of patterns, or one of them. */
+static int read_tolerate(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
+{
+    struct deployment_file *d = r->into;
+    struct errmsg why;
+    bool list = value->type == YAML_SEQUENCE_NODE;
+    size_t count =
+        list ? (size_t)(value->data.sequence.items.top - value->data.sequence.items.start) : 1;
+    for (size_t i = 0; i < count; i++) {
+        const yaml_node_t *one = value;
+        const char *text = "";
+        if (list)
+            one = yaml_document_get_node(&r->document, value->data.sequence.items.start[i]);
+        int rv = yaml_text(r, key, one, false, &text);
+        if (rv < 0)
+            return rv;
+        size_t len = strlen(d->tolerate);
+        if (len + strlen(text) + 2 > sizeof d->tolerate)
+            return yaml_refuse(r, one->start_mark, "tolerate: at most %d characters",
+                               TOLERATE_TEXT_MAX);
+        snprintf(d->tolerate + len, sizeof d->tolerate - len, "%s%s", len ? "," : "", text);
+        if (tolerations_check(d->tolerate, &why) < 0)
+            return yaml_refuse(r, one->start_mark, "%s", why.text);
+    }
     return 0;
 }
 

@@ -30,7 +30,8 @@ struct deployment_file {
     char select[SELECTOR_TEXT_MAX + 1]; /* "" with `all` */
     char agents[AGENTS_TEXT_MAX]; /* "ID,ID,…": for these and no others; "": for all that the
                                      selector matches */
-    char pick[PICK_TEXT_MAX];     /* ""; as it is */
+    char tolerate[TOLERATE_TEXT_MAX + 1]; /* taints, with commas */
+    char pick[PICK_TEXT_MAX];             /* ""; as it is */
     uint32_t priority;
     uint32_t history; /* versions to remember; 0: as it is */
     bool paused;

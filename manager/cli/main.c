@@ -29,6 +29,7 @@ static const struct group groups[] = {
     GROUP("Let devices join", token_verbs),
     GROUP("Agents, the devices that joined", agent_verbs),
     GROUP(NULL, membership_verbs),
+    GROUP(NULL, taint_verbs),
     GROUP(NULL, group_verbs),
     GROUP("Bundles, what can run", bundle_verbs),
     GROUP("Keys, who may say what runs", key_verbs),

@@ -9,6 +9,7 @@
 extern const struct verb token_verbs[3];
 extern const struct verb agent_verbs[5];
 extern const struct verb membership_verbs[5];
+extern const struct verb taint_verbs[2];
 extern const struct verb group_verbs[4];
 extern const struct verb bundle_verbs[4];
 extern const struct verb key_verbs[9];

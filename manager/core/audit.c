@@ -110,6 +110,10 @@ void audit_command(struct audit_entry *e, const struct manager *m, const struct 
     case COMMAND_AGENT_UNCORDON:
         name_agent(e, m, out->index);
         break;
+    case COMMAND_AGENT_TAINT:
+        name_agent(e, m, out->index);
+        DETAIL(e, "set=%s unset=%s", c->taint.set, c->taint.unset);
+        break;
     case COMMAND_GROUP_SET:
     case COMMAND_GROUP_REMOVE:
         OBJECT(e, "group %s", c->group.name);
@@ -146,6 +150,7 @@ static const char *action_of(enum command_type type)
         [COMMAND_AGENT_REPLACE] = "agent-replace",
         [COMMAND_AGENT_CORDON] = "agent-cordon",
         [COMMAND_AGENT_UNCORDON] = "agent-uncordon",
+        [COMMAND_AGENT_TAINT] = "agent-taint",
         [COMMAND_GROUP_SET] = "group-set",
         [COMMAND_GROUP_REMOVE] = "group-remove",
     };

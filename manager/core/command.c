@@ -266,7 +266,7 @@ static int check_named(struct turn *t, const struct selector *selector)
 static int check_list(struct turn *t, uint32_t deployment)
 {
     const struct roster *r = t->ev->command->deploy.roster;
-    if (!r || !roster_chooses(r) || list_is_left(t->m, deployment))
+    if (!r || (!roster_chooses(r) && !r->tolerate[0]) || list_is_left(t->m, deployment))
         return 0;
     return REFUSE(t, ERR_RANGE, "%d deployments have lists of agents, the most that may",
                   LISTS_MAX);
@@ -295,6 +295,8 @@ static int check_deploy(struct turn *t)
                       c->deploy.history, HISTORY_MAX);
     struct plan plan = c->deploy.plan ? *c->deploy.plan : PLAN_DEFAULT;
     rv = plan_complete(&plan, &t->out->error);
+    if (rv == 0 && c->deploy.roster)
+        rv = tolerations_check(c->deploy.roster->tolerate, &t->out->error);
     struct selector stage;
     for (uint32_t i = 0; rv == 0 && i < plan.count; i++)
         rv = manager_selector(t->m, plan.stages[i].selector, &stage, &t->out->error);
@@ -767,6 +769,7 @@ static void agent_remove(struct turn *t)
     }
     cohort_leave(t->m, row->cohort);
     fleet_set_exceptions(t->m, row, NULL, 0);
+    taint_forget(t->m, t->out->index);
     row->flags = AGENT_REMOVED | (row->flags & AGENT_QUARANTINED);
     fleet_assign(t, t->out->index);
 }
@@ -788,6 +791,12 @@ static void agent_cordon(struct turn *t)
         persist(t, PERSIST_AGENT, t->out->index);
     else
         fleet_tell(t, t->out->index);
+}
+
+static void agent_taint(struct turn *t)
+{
+    if (find_agent(t, &t->ev->command->taint.agent))
+        taint_set(t, t->out->index);
 }
 
 void command_run(struct turn *t)
@@ -849,6 +858,9 @@ void command_run(struct turn *t)
     case COMMAND_AGENT_CORDON:
     case COMMAND_AGENT_UNCORDON:
         agent_cordon(t);
+        break;
+    case COMMAND_AGENT_TAINT:
+        agent_taint(t);
         break;
     case COMMAND_GROUP_SET:
         group_set(t);

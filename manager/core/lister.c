@@ -4,6 +4,8 @@
  */
 #include "manager/core/state.h"
 
+#include <assert.h>
+
 /* What of a step is left to others: documents, rollouts and picks. */
 #define PERSIST_LEFT (MANAGER_COHORTS_PER_STEP + 6)
 /* One agent's row, status and assignment. */
@@ -17,6 +19,7 @@ struct listing {
     struct deployment_row *d;
     struct list *list;
     struct selector selector;
+    uint64_t tolerated;
 };
 
 /* ---- bits ---- */
@@ -93,13 +96,16 @@ bool list_covers(const struct manager *m, uint32_t deployment, uint32_t cohort)
 
 bool list_admits(const struct manager *m, uint32_t deployment, uint32_t number)
 {
-    return !(m->deployments[deployment].flags & RECORD_LISTED) || list_has(m, deployment, number);
+    bool open = !(m->deployments[deployment].flags & RECORD_LISTED) &&
+                !(m->agents[number - 1].flags & AGENT_TAINTED);
+    return open || list_has(m, deployment, number);
 }
 
 void list_mean(struct manager *m, uint32_t deployment)
 {
     const struct roster *r = &m->deployments[deployment].roster;
-    struct list *list = roster_chooses(r) ? take(m, deployment) : list_find(m, deployment);
+    bool needed = roster_chooses(r) || r->tolerate[0];
+    struct list *list = needed ? take(m, deployment) : list_find(m, deployment);
     if (!list)
         return;
     memset(list->meant, 0, m->options.limits.agents / 8 + 1);
@@ -109,18 +115,53 @@ void list_mean(struct manager *m, uint32_t deployment)
     list_begin(m);
 }
 
-int manager_load_list(struct manager *m, uint32_t number, uint32_t deployment)
+int manager_load_lists(struct manager *m, uint32_t number, uint64_t taints, const uint32_t *lists,
+                       uint32_t count)
 {
-    if (number < 1 || number > m->agent_count || deployment - 1 >= m->deployment_count)
+    if (number < 1 || number > m->agent_count)
         return ERR_DAMAGED;
-    if (m->deployments[deployment - 1].removed)
-        return 0;
-    struct list *list = take(m, deployment - 1);
-    if (!list)
-        return ERR_RANGE;
-    set_bit(list->in, number, true);
-    set_bit(list->cohorts, m->agents[number - 1].cohort, true);
+    taint_load(m, number, taints);
+    for (uint32_t i = 0; i < count; i++) {
+        if (lists[i] - 1 >= m->deployment_count) /* 0 wraps */
+            return ERR_DAMAGED;
+        if (m->deployments[lists[i] - 1].removed)
+            continue;
+        if (!take(m, lists[i] - 1))
+            return ERR_RANGE;
+        list_put(m, lists[i] - 1, number, true);
+    }
     return 0;
+}
+
+uint32_t list_left(const struct manager *m)
+{
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < LISTS_MAX; i++)
+        left += m->lists[i].deployment == 0;
+    return left;
+}
+
+void list_put(struct manager *m, uint32_t deployment, uint32_t number, bool on)
+{
+    struct list *list = take(m, deployment);
+    assert(list);
+    set_bit(list->in, number, on);
+    if (on)
+        set_bit(list->cohorts, m->agents[number - 1].cohort, true);
+}
+
+void list_clear_plain(struct manager *m, uint32_t number)
+{
+    for (uint32_t i = 0; i < LISTS_MAX; i++) {
+        uint32_t deployment = m->lists[i].deployment;
+        if (deployment && !(m->deployments[deployment - 1].flags & RECORD_LISTED))
+            set_bit(m->lists[i].in, number, false);
+    }
+}
+
+void list_note_tainted(struct manager *m, uint32_t number, bool tainted)
+{
+    set_bit(m->tainted, number, tainted);
 }
 
 uint32_t manager_lists(const struct manager *m, uint32_t number, uint32_t out[static RECORDS_MAX])
@@ -141,17 +182,19 @@ uint32_t manager_lists(const struct manager *m, uint32_t number, uint32_t out[st
 
 /* ---- who comes and who goes ---- */
 
-/* A list that chooses nobody by itself (the deployment is for all that its selector matches, by
- * now) is left as it is: to be on it does no harm. */
+/* Of what is for all that its selector matches, lists say who may have it in spite of a taint; for
+ * the others it makes no difference to be on one. */
 static bool belongs(const struct listing *l, uint32_t number)
 {
     const struct agent_row *row = &l->m->agents[number - 1];
+    bool is = get_bit(l->list->in, number), chooses = roster_chooses(&l->d->roster);
     if (!agent_in_fleet(row) || l->d->removed)
         return false;
-    if (!roster_chooses(&l->d->roster))
-        return get_bit(l->list->in, number);
-    return get_bit(l->list->meant, number) &&
-           selector_matches(&l->selector, &l->m->cohorts[row->cohort].labels);
+    if (!chooses && !(row->flags & AGENT_TAINTED))
+        return is;
+    return (!chooses || get_bit(l->list->meant, number)) &&
+           selector_matches(&l->selector, &l->m->cohorts[row->cohort].labels) &&
+           taint_allows(l->m, l->tolerated, number, is);
 }
 
 /* Its cohort's document needs the record. */
@@ -182,7 +225,13 @@ static void look_at(const struct listing *l, uint32_t number)
     rollout_let_go(l->m, number);
     l->m->stirred = true;
     lookout_hear(l->m);
-    if (agent_in_fleet(&l->m->agents[number - 1]))
+    if (!agent_in_fleet(&l->m->agents[number - 1]))
+        return;
+    /* Of what is for all, agents don't say by name that they have it: until it has heard, none of
+     * its silence counts. */
+    if (should && !(l->d->flags & RECORD_LISTED))
+        fleet_assign(l->t, number);
+    else
         fleet_tell(l->t, number);
 }
 
@@ -205,9 +254,11 @@ static bool is_full(const struct turn *t)
 static bool look_through(const struct listing *l)
 {
     struct manager *m = l->m;
+    bool asks_tainted = !roster_chooses(&l->d->roster) && l->tolerated;
     for (; m->list_number <= m->agent_count; m->list_number++) {
         uint32_t n = m->list_number;
-        if (!(l->list->in[n / 8] | l->list->meant[n / 8])) {
+        uint8_t candidates = l->list->in[n / 8] | l->list->meant[n / 8];
+        if (!candidates && !(asks_tainted && m->tainted[n / 8])) {
             m->list_number |= 7; /* none of these eight */
             continue;
         }
@@ -247,6 +298,7 @@ void list_tend(struct turn *t)
         struct listing l = {.t = t, .m = m, .index = list->deployment - 1, .list = list};
         l.d = &m->deployments[l.index];
         l.selector = group_selector(m, l.d->selector);
+        l.tolerated = taint_tolerated(m, &l.d->roster);
         if (is_full(t) || !look_through(&l))
             return;
     }

@@ -58,6 +58,8 @@ static size_t lay_out(struct manager *m, uint8_t *memory, const struct manager_l
     m->deployments = next_table(memory, &used, limits->deployments, sizeof *m->deployments);
     m->bundles = next_table(memory, &used, limits->bundles, sizeof *m->bundles);
     m->looks = next_table(memory, &used, limits->deployments, sizeof *m->looks);
+    m->agent_taints = next_table(memory, &used, limits->agents, sizeof *m->agent_taints);
+    m->tainted = next_table(memory, &used, limits->agents / 8 + 1, 1);
     m->list_places = next_table(memory, &used, limits->deployments, sizeof *m->list_places);
     m->list_bits = next_table(memory, &used, 2 * LISTS_MAX, limits->agents / 8 + 1);
     m->list_cohorts = next_table(memory, &used, LISTS_MAX, limits->cohorts / 8 + 1);
@@ -262,6 +264,7 @@ void manager_assignment(const struct manager *m, uint32_t number, uint64_t now_s
         .labels = c->labels,
         .cordoned = (row->flags & AGENT_CORDONED) != 0,
     };
+    out->reserved = (row->flags & AGENT_TAINTED) != 0;
     out->listed_count = manager_lists(m, number, out->listed);
 }
 

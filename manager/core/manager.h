@@ -98,7 +98,8 @@ enum agent_flag {
                                decides */
     AGENT_WAITING = 64,     /* it has asked to join, and an operator has to agree */
     AGENT_ASSIGNED = 128,   /* it says that it holds the assignment to its cohort */
-    AGENT_CORDONED = 256,   /* an operator wants it to keep what it runs, and to take nothing new */
+    AGENT_TAINTED = 512, /* it takes only what tolerates its taints, or may stay in spite of them */
+    AGENT_CORDONED = 256, /* an operator wants it to keep what it runs, and to take nothing new */
 };
 
 /* Who has one of these is kept off every broker. */
@@ -106,7 +107,7 @@ enum agent_flag {
 /* Who has one of these gets no certificate. */
 #define AGENT_OUTSIDE (AGENT_BLOCKED | AGENT_REMOVED | AGENT_WAITING)
 /* Those that outlive reports and restarts. */
-#define AGENT_FLAGS_KEPT (AGENT_OUTSIDE | AGENT_CORDONED)
+#define AGENT_FLAGS_KEPT (AGENT_OUTSIDE | AGENT_CORDONED | AGENT_TAINTED)
 
 /* One agent: at most 128 bytes in memory, its part of the id index and of the exceptions included.
  */
@@ -351,6 +352,7 @@ enum command_type {
     COMMAND_AGENT_REPLACE,
     COMMAND_AGENT_CORDON,
     COMMAND_AGENT_UNCORDON,
+    COMMAND_AGENT_TAINT,
     COMMAND_GROUP_SET,
     COMMAND_GROUP_REMOVE,
 };
@@ -427,6 +429,11 @@ struct command {
             const char *name;
             const char *selector; /* GROUP_SET */
         } group;
+        struct {
+            struct key_id agent;
+            const char *set;   /* taints, with commas, or "" */
+            const char *unset; /* patterns, as of tolerations, or "" */
+        } taint;
     };
 };
 
@@ -470,7 +477,7 @@ enum persist_type {
                          then head */
     PERSIST_HEAD,     /* cohort `index`: publish its head anew (the trust version changed) */
     PERSIST_ASSIGNMENT, /* agent `index`: compose, sign, publish its document, then its head; of a
-                           revoked one, erase both; keep which lists it is on (manager_lists) */
+                           revoked one, erase both; keep its taints and which lists it is on */
     PERSIST_TRUST,      /* keep the envelope of the command, and publish it */
     PERSIST_BATCH,
     PERSIST_BUNDLE,      /* bundle `index`: the row; publish its chunks */
@@ -480,6 +487,7 @@ enum persist_type {
     PERSIST_REPLACED,  /* replaced `index`: the row; erase what was retained for that id */
     PERSIST_SUCCESSOR, /* successor `index` */
     PERSIST_GROUP,     /* group `index` */
+    PERSIST_TAINT,     /* taint `index` */
 };
 
 struct persist {
@@ -533,6 +541,7 @@ struct manager *manager_init(void *memory, const struct manager_options *options
  * other.
  */
 int manager_load_batch(struct manager *m, const struct batch_row *row);
+int manager_load_taint(struct manager *m, uint32_t index, const struct taint *taint);
 int manager_load_group(struct manager *m, const struct group_row *row);
 int manager_load_bundle(struct manager *m, const struct bundle_row *row);
 int manager_load_deployment(struct manager *m, const struct deployment_row *row);
@@ -542,8 +551,10 @@ void manager_load_trust(struct manager *m, const struct trust *trust);
 int manager_load_agent(struct manager *m, uint32_t number, const struct agent_row *row,
                        const struct exception *exceptions, size_t count);
 
-/* The agent is on the list of this deployment (from 1), as its newest assignment says. */
-int manager_load_list(struct manager *m, uint32_t number, uint32_t deployment);
+/* The agent has these taints, and is on the lists of these deployments (from 1), as its newest
+ * assignment says. */
+int manager_load_lists(struct manager *m, uint32_t number, uint64_t taints, const uint32_t *lists,
+                       uint32_t count);
 int manager_load_replaced(struct manager *m, const struct replaced_row *row);
 int manager_load_successor(struct manager *m, const struct successor_row *row);
 
@@ -619,6 +630,10 @@ size_t manager_orphans(const struct manager *m, uint64_t now_s,
 /* The agent's newest exceptions; returns how many. */
 size_t manager_exceptions(const struct manager *m, uint32_t number,
                           struct exception out[static EXCEPTIONS_MAX]);
+
+/* A kind of taint, one of TAINTS_MAX; and an agent's, as bits of these. */
+const struct taint *manager_taint(const struct manager *m, uint32_t index);
+uint64_t manager_agent_taints(const struct manager *m, uint32_t number);
 
 /* Places of groups; those without a name are free. */
 uint32_t manager_group_count(const struct manager *m);

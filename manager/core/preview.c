@@ -85,9 +85,13 @@ static void try_row(const struct manager *m, const struct command *c, const stru
     pick_change(row, c->deploy.pick);
 }
 
-static bool is_by_labels(const struct deployment_row *d)
+/* Taints are an agent's own as well. */
+static bool is_by_labels(const struct manager *m, const struct deployment_row *d)
 {
-    return pick_is_all(&d->pick) && !roster_chooses(&d->roster);
+    bool tainted = false;
+    for (uint32_t i = 0; i < TAINTS_MAX; i++)
+        tainted |= m->taint_agents[i] > 0;
+    return pick_is_all(&d->pick) && !roster_chooses(&d->roster) && !tainted;
 }
 
 static struct trial try(const struct manager *m, const struct command *c, struct arena *scratch,
@@ -133,7 +137,7 @@ static void count_agents(const struct manager *m, struct trial *t, struct previe
 {
     const struct deployment_row *d = t->known ? t->before.d : NULL;
     bool renewed = !d || d->history[0].bundle != out->bundle;
-    if (is_by_labels(t->row) && (!d || is_by_labels(d)))
+    if (is_by_labels(m, t->row) && (!d || is_by_labels(m, d)))
         count_cohorts(t, out);
     else
         count_each(t, out);

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define ROSTER_FIELDS 2 /* version, named */
+#define ROSTER_FIELDS 3 /* version, named, tolerate */
 #define ROSTER_VERSION 1
 
 int roster_name(struct roster *r, uint32_t number)
@@ -39,7 +39,7 @@ bool roster_names(const struct roster *r, uint32_t number)
 
 bool roster_equal(const struct roster *a, const struct roster *b)
 {
-    return a->named_count == b->named_count &&
+    return a->named_count == b->named_count && strcmp(a->tolerate, b->tolerate) == 0 &&
            memcmp(a->named, b->named, a->named_count * sizeof a->named[0]) == 0;
 }
 
@@ -51,6 +51,7 @@ int roster_write(const struct roster *r, struct buffer *out)
     wire_put_array(&w, r->named_count);
     for (uint32_t i = 0; i < r->named_count; i++)
         wire_put_u64(&w, r->named[i]);
+    wire_put_text(&w, span_text(r->tolerate));
     return wire_end(&w);
 }
 
@@ -67,5 +68,8 @@ int roster_read(struct span bytes, struct roster *r)
         if (r->named[i] <= (i ? r->named[i - 1] : 0))
             wire_fail(&w, ERR_FORMAT);
     }
+    wire_get_text_into(&w, r->tolerate, sizeof r->tolerate);
+    if (!w.error && tolerations_check(r->tolerate, NULL) < 0)
+        wire_fail(&w, ERR_FORMAT);
     return wire_done(&w);
 }

@@ -112,6 +112,11 @@ struct manager {
     uint32_t group_count; /* places ever used */
     struct selector_book book;
 
+    struct taint taints[TAINTS_MAX];
+    uint32_t taint_agents[TAINTS_MAX];
+    uint64_t *agent_taints; /* by number - 1, of those that are tainted */
+    uint8_t *tainted;       /* bits by number */
+
     struct list lists[LISTS_MAX];
     uint16_t *list_places; /* by deployment: its list's place + 1, or 0 */
     uint8_t *list_bits;
@@ -253,6 +258,7 @@ struct whom {
     const struct deployment_row *d;
     uint32_t index;
     const uint8_t *cohorts; /* by index: 1 where the record is, or would be */
+    uint64_t tolerated;     /* taints, as bits */
     bool tried;             /* it goes by what its roster says: nobody has been told yet */
 };
 
@@ -279,6 +285,13 @@ bool list_covers(const struct manager *m, uint32_t deployment, uint32_t cohort);
 bool list_admits(const struct manager *m, uint32_t deployment, uint32_t number);
 /* The agent is of another cohort now, whose first document must not lack what it runs. */
 void list_move(struct manager *m, uint32_t number, uint32_t cohort);
+/* How many deployments more may have one. */
+uint32_t list_left(const struct manager *m);
+/* The agent's next assignment names the deployment, or doesn't; there is room for a list. */
+void list_put(struct manager *m, uint32_t deployment, uint32_t number, bool on);
+/* Its next assignment names no deployment that is for all that its selector matches. */
+void list_clear_plain(struct manager *m, uint32_t number);
+void list_note_tainted(struct manager *m, uint32_t number, bool tainted);
 /* All lists are gone through. */
 void list_begin(struct manager *m);
 void list_tick(struct turn *t);
@@ -328,6 +341,17 @@ bool lookout_waits(const struct manager *m);
 /* An agent, or something an operator says, is not as it was. What rows are persisted for says so by
  * itself, but for reports: most of them say nothing new. */
 void lookout_hear(struct manager *m);
+
+/* tainter.c: who is tainted */
+/* The kinds of taints that it tolerates, as bits. */
+uint64_t taint_tolerated(const struct manager *m, const struct roster *r);
+/* Whether an agent takes, or keeps if it is in, what tolerates these. */
+bool taint_allows(const struct manager *m, uint64_t tolerated, uint32_t number, bool in);
+/* A taint of the agent that is not tolerated, or NULL. */
+const struct taint *taint_against(const struct manager *m, const struct roster *r, uint32_t number);
+void taint_set(struct turn *t, uint32_t number);
+void taint_forget(struct manager *m, uint32_t number);
+void taint_load(struct manager *m, uint32_t number, uint64_t taints);
 
 /* group.c: saved selectors */
 void group_open(struct manager *m);

@@ -25,7 +25,12 @@ struct whom whom_would(const struct manager *m, const struct deployment_row *d, 
     struct selector selector = group_selector(m, d->selector);
     for (uint32_t i = 0; i < m->cohort_count; i++)
         cohorts[i] = selector_matches(&selector, &m->cohorts[i].labels);
-    return (struct whom){.m = m, .d = d, .index = deployment, .cohorts = cohorts, .tried = true};
+    return (struct whom){.m = m,
+                         .d = d,
+                         .index = deployment,
+                         .cohorts = cohorts,
+                         .tolerated = taint_tolerated(m, &d->roster),
+                         .tried = true};
 }
 
 bool whom_has(const struct whom *w, uint32_t number)
@@ -35,5 +40,6 @@ bool whom_has(const struct whom *w, uint32_t number)
         return false;
     if (!w->tried)
         return list_admits(w->m, w->index, number);
-    return !roster_chooses(&w->d->roster) || roster_names(&w->d->roster, number);
+    return (!roster_chooses(&w->d->roster) || roster_names(&w->d->roster, number)) &&
+           taint_allows(w->m, w->tolerated, number, list_has(w->m, w->index, number));
 }

@@ -96,6 +96,13 @@ static bool is_not_meant(const struct asking *a)
         a->out->reason = WHY_NOT_NAMED;
         return true;
     }
+    const struct taint *taint = taint_against(a->m, &a->d->roster, a->out->number);
+    if (taint && !list_has(a->m, a->out->deployment, a->out->number) &&
+        selector_matches(&selector, &a->cohort->labels)) {
+        a->out->reason = WHY_TAINTED;
+        a->out->taint = *taint;
+        return true;
+    }
     struct gate pick = pick_gate(a->d, &a->cohort->labels);
     bool selected = !selector_misses(&selector, &a->cohort->labels, &a->out->miss);
     a->out->reason = selected ? WHY_NOT_PICKED : WHY_NOT_SELECTED;

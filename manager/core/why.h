@@ -16,6 +16,7 @@ enum why_reason {
     WHY_QUARANTINED, /* two devices seem to be it */
     WHY_NOT_NAMED,   /* the deployment is for others, one by one */
     WHY_NOT_SELECTED,
+    WHY_TAINTED, /* it has a taint that the deployment doesn't tolerate */
     WHY_NOT_PICKED,
     WHY_FAILED,      /* for good, and nothing runs; */
     WHY_ROLLED_BACK, /* or the version before does */
@@ -52,6 +53,7 @@ struct why {
     enum cause cause;
     uint64_t heard_s;          /* its last report; 0: none yet */
     uint64_t since_s;          /* of WHY_NOT_HEARD: when its newest document was made */
+    struct taint taint;        /* of WHY_TAINTED */
     struct selector_miss miss; /* of WHY_NOT_SELECTED */
     uint32_t stage;            /* of WHY_HELD: its own; STAGES_MAX: by share, and not known yet */
     struct stage_count count;  /* of WHY_HELD: of the stage that the rollout is in */

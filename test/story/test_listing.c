@@ -88,10 +88,48 @@ static void test_lists_outlive_a_manager_that_is_killed(void)
     story_end(w);
 }
 
+static int taint(struct world *w, const struct device *d, const char *set, const char *unset)
+{
+    struct command c = {.type = COMMAND_AGENT_TAINT,
+                        .taint = {.agent = d->disk.id, .set = set, .unset = unset}};
+    return world_deploy_with(w, &c);
+}
+
+static void test_tainted_agent_keeps_what_it_has_and_takes_nothing_new(void)
+{
+    struct world *w = world_new(NULL);
+    struct device *a = world_agent(w, "env=prod"), *b = world_agent(w, "env=prod");
+    story_push(w, "app", "v1");
+    story_push(w, "app", "v2");
+    story_push(w, "probe", "v1");
+    CU_ASSERT_EQUAL(world_deploy(w, "app", "v1", "env=prod"), 0);
+    CU_ASSERT_TRUE(story_rest(w));
+    CU_ASSERT_EQUAL(taint(w, a, "gpu:NoSchedule", ""), 0);
+    CU_ASSERT_EQUAL(world_deploy(w, "probe", "v1", "env=prod"), 0);
+    CU_ASSERT_EQUAL(world_deploy(w, "app", "v2", "env=prod"), 0);
+    world_run(w, 2000);
+    CU_ASSERT_TRUE(story_rest(w));
+    CU_ASSERT_TRUE(world_runs(a, "app", "v2") && !disk_current(&a->disk, "probe"));
+    CU_ASSERT_TRUE(world_runs(b, "app", "v2") && world_runs(b, "probe", "v1"));
+    CU_ASSERT_EQUAL(world_state(w, a, "app", NULL), STATE_READY);
+    control_kill(w->control, 1000);
+    world_run(w, 20000);
+    CU_ASSERT_EQUAL(taint(w, a, "storm:NoExecute", "gpu"), 0);
+    world_run(w, 2000);
+    CU_ASSERT_TRUE(story_rest(w));
+    CU_ASSERT_TRUE(world_is_gone(a, "app"));
+    CU_ASSERT_EQUAL(taint(w, a, "", "storm"), 0);
+    world_run(w, 2000);
+    CU_ASSERT_TRUE(story_rest(w));
+    CU_ASSERT_TRUE(world_runs(a, "app", "v2") && world_runs(a, "probe", "v1"));
+    story_end(w);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_only_those_that_are_named_run_it),
     TEST(test_who_stays_on_runs_on_when_a_deployment_gets_a_list),
     TEST(test_lists_outlive_a_manager_that_is_killed),
+    TEST(test_tainted_agent_keeps_what_it_has_and_takes_nothing_new),
 };
 
 SUITE_MAIN("listing", tests)
