@@ -8,22 +8,27 @@ libjansson-dev libmbedtls-dev libmicrohttpd-dev libmosquitto-dev libmsgpack-dev 
 libsqlite3-dev libyaml-dev libzstd-dev mosquitto mosquitto-clients'
 test='clang clang-format clang-tidy codespell cppcheck curl jq libclang-rt-dev libcunit1-dev
 openssl procps python3 python3-zbar shellcheck sqlite3 xxd'
+cross='cpio dosfstools dpkg-dev e2fsprogs fdisk gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf
+gcc-riscv64-linux-gnu libc6-dev-arm64-cross libc6-dev-armhf-cross libc6-dev-riscv64-cross kmod
+make mtools patch qemu-system-arm qemu-user-static tcl xz-utils'
 
-usage='usage: sh setup.sh [--test]
+usage='usage: sh setup.sh [--test] [--cross]
 Installs the Debian packages that building and running Dunlin needs.
   --test    also the packages that test/run.sh needs
+  --cross   also compilers and emulators for devices, as cross/ needs them
   --help    this text'
 
 main()
 {
     wanted=$build
-    case ${1-} in
-    '') ;;
-    --test) wanted="$build $test" ;;
-    -h | --help) echo "$usage" && exit 0 ;;
-    *) fail 2 "unknown option $1 (see sh setup.sh --help)" ;;
-    esac
-    [ $# -le 1 ] || fail 2 "one option at most (see sh setup.sh --help)"
+    for option; do
+        case $option in
+        --test) wanted="$wanted $test" ;;
+        --cross) wanted="$wanted $cross" ;;
+        -h | --help) echo "$usage" && exit 0 ;;
+        *) fail 2 "unknown option $option (see sh setup.sh --help)" ;;
+        esac
+    done
     command -v dpkg-query >/dev/null || fail 1 "this is not Debian; install by hand: $(line "$wanted")"
 
     missing=$(missing_of "$wanted")

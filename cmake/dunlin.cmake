@@ -37,11 +37,14 @@ target_compile_definitions(dunlin_options INTERFACE
 target_compile_options(dunlin_options INTERFACE
     -Wall -Wextra -Wconversion -Wshadow -Wformat=2 -Wvla -Wstrict-prototypes -Wmissing-prototypes
     -Wswitch-enum $<$<BOOL:${DUNLIN_WERROR}>:-Werror>)
+if(DUNLIN_DEVICE) # of musl limits are ints, of glibc an enum
+    target_compile_options(dunlin_options INTERFACE -Wno-sign-conversion)
+endif()
 if(DUNLIN_SANITIZE)
     target_compile_options(dunlin_options INTERFACE
         -fsanitize=${DUNLIN_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     target_link_options(dunlin_options INTERFACE -fsanitize=${DUNLIN_SANITIZE})
-elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
+elseif(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT DUNLIN_DEVICE) # whose compiler sees to it
     target_compile_options(dunlin_options INTERFACE
         -fstack-protector-strong -fPIE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
     target_link_options(dunlin_options INTERFACE -pie -Wl,-z,relro,-z,now,-z,noexecstack)

@@ -1,0 +1,4 @@
+# One static library: make -f archive.mk OUT=… CC=… AR=… CFLAGS=… SOURCES=…
+objects = $(SOURCES:.c=.o)
+$(OUT): $(objects)
+	$(AR) rcsD $@ $(objects)

@@ -1,0 +1,94 @@
+#!/bin/sh
+# Brings the tarballs that cross/sources names into the cache, and believes none whose digest is
+# another. They come from Debian's mirrors, or from a folder of tarballs.
+. "$(dirname "$0")/lib.sh"
+
+usage='usage: sh cross/fetch.sh [--cache DIR] [--sources DIR]
+Brings the pinned sources into the cache. It does nothing when they are there.
+  --cache DIR    where they are kept (XDG_CACHE_HOME/dunlin or ~/.cache/dunlin)
+  --sources DIR  take them from this folder of tarballs, not from Debian
+  --help         this text
+DUNLIN_MIRROR names another mirror than http://deb.debian.org.'
+
+mirror=${DUNLIN_MIRROR:-http://deb.debian.org}
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+main()
+{
+    folder=''
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --cache) cache=$2 && shift ;;
+        --sources) folder=$2 && shift ;;
+        -h | --help) echo "$usage" && exit 0 ;;
+        *) fail 2 "unknown argument $1 (see --help)" ;;
+        esac
+        shift
+    done
+    mkdir -p "$cache/sources"
+    cache=$(cd "$cache" && pwd)
+    pinned | while read -r package version file digest; do
+        [ -e "$cache/sources/$file" ] || get "$package" "$version" "$file"
+        check "$cache/sources/$file" "$digest"
+    done
+}
+
+pinned()
+{
+    grep -vE '^(#|without |$)' "$cross/sources"
+}
+
+get()
+{
+    if [ -n "$folder" ]; then
+        [ -e "$folder/$3" ] || fail 1 "$3 is not in $folder: put it there, as cross/sources names it"
+        cp "$folder/$3" "$cache/sources/$3.new"
+        mv "$cache/sources/$3.new" "$cache/sources/$3"
+    else
+        from_debian "$1" "$2"
+        [ -e "$cache/sources/$3" ] || fail 1 "Debian has $1 $2 no more as it was; get $3 from \
+https://snapshot.debian.org/package/$1/$2/ and name its folder with --sources"
+    fi
+}
+
+check()
+{
+    is=$(digest_of "$1")
+    [ "$is" = "$2" ] || fail 1 "$1 is not what cross/sources pins: its SHA-256 is $is, not $2. \
+Remove it and try again; if that is no help, whoever it came from has another file"
+}
+
+# An apt of its own, so that this machine's lists and sources stay as they are. apt may fetch
+# another revision than the one that was asked for: the digests tell.
+from_debian()
+{
+    needs apt-get dpkg-source
+    [ -e "$keyring" ] || fail 1 "$keyring is missing: install debian-archive-keyring, or see --sources"
+    apt="$cache/apt"
+    mkdir -p "$apt/lists/partial" "$apt/archives/partial"
+    : >"$apt/status"
+    for suite in 'debian bookworm' 'debian bookworm-updates' 'debian-security bookworm-security'; do
+        echo "deb-src [signed-by=$keyring] $mirror/$suite main"
+    done >"$apt/sources.list"
+    [ -n "$(find "$apt/updated" -mmin -60 2>/dev/null)" ] || update
+    say "fetching $1 $2"
+    (cd "$cache/sources" && ours apt-get -qq source --download-only "$1=$2" >/dev/null) ||
+        fail 1 "Debian has no $1 $2 any more; get its files from \
+https://snapshot.debian.org/package/$1/$2/ and name their folder with --sources"
+}
+
+update()
+{
+    ours apt-get -qq update || fail 1 "$mirror can't be read; is there a network? (see also --sources)"
+    touch "$apt/updated"
+}
+
+ours()
+{
+    command=$1 && shift
+    "$command" -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts=- \
+        -o Dir::State="$apt" -o Dir::State::lists="$apt/lists" -o Dir::State::status="$apt/status" \
+        -o Dir::Cache="$apt" -o APT::Sandbox::User=root "$@"
+}
+
+main "$@"

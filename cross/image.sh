@@ -1,0 +1,148 @@
+#!/bin/sh
+# Makes an image to be written to a card or disk: Debian's kernel, BusyBox and the agent, a small FAT
+# partition that any computer can write dunlin.conf to, and a partition for what the device keeps.
+. "$(dirname "$0")/lib.sh"
+
+usage="usage: sh cross/image.sh [OPTION ...] TARGET
+Makes build/cross/TARGET/dunlin.img of what cross/build.sh made; targets: aarch64 armv7.
+  --out DIR    where TARGET/dunlin-agent is (build/cross)
+  --cache DIR  where Debian's packages are kept (XDG_CACHE_HOME/dunlin or ~/.cache/dunlin)
+  --size MIB   of the data partition (128)
+  --help       this text"
+
+out=$source_dir/build/cross
+size_mib=128
+boot_mib=64
+mirror=${DUNLIN_MIRROR:-http://deb.debian.org}
+
+# What boards of the kind need to find a disk, a card and a network, beside what the kernel has.
+modules='virtio_mmio virtio_pci virtio_blk virtio_net virtio_rng ext4 vfat nls_cp437 nls_ascii nls_iso8859-1
+mmc_block sdhci-iproc bcm2835 sdhci-of-dwcmshc dw_mmc-rockchip sunxi-mmc usb-storage smsc95xx lan78xx genet
+dwmac-sun8i dwmac-rk r8152 bcm2835_wdt sunxi_wdt dw_wdt rtc-ds1307'
+
+main()
+{
+    target=''
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --out) out=$2 && shift ;;
+        --cache) cache=$2 && shift ;;
+        --size) size_mib=$2 && shift ;;
+        -h | --help) echo "$usage" && exit 0 ;;
+        -*) fail 2 "unknown option $1 (see --help)" ;;
+        *) choose "$1" ;;
+        esac
+        shift
+    done
+    [ -n "$target" ] || fail 2 "name a target (see --help)"
+    grep -q "^$target " "$cross/board/packages" || fail 2 "there is no kernel for $target in cross/board/packages"
+    agent=$out/$target/dunlin-agent
+    [ -e "$agent" ] || fail 1 "$agent is missing: sh cross/build.sh $target"
+    PATH=$PATH:/usr/sbin:/sbin
+    needs cpio depmod modprobe mkfs.vfat mke2fs mcopy sfdisk dpkg-deb curl
+    SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$source_dir" log -1 --format=%ct 2>/dev/null || echo 1767225600)}
+    export SOURCE_DATE_EPOCH
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    unpack_debian
+    fill_root
+    pack_root
+    fill_boot
+    put_together
+    echo "$out/$target/dunlin.img $(stat -c %s "$out/$target/dunlin.img") bytes, SHA-256 $(digest_of "$out/$target/dunlin.img")"
+}
+
+unpack_debian()
+{
+    mkdir -p "$cache/board" "$work/debian"
+    grep "^$target " "$cross/board/packages" | while read -r _ package version file digest; do
+        deb=$cache/board/$file
+        [ -e "$deb" ] || fetch "$package" "$version" "$file"
+        is=$(digest_of "$deb")
+        [ "$is" = "$digest" ] || fail 1 "$deb is not what cross/board/packages pins: its SHA-256 is $is"
+        dpkg-deb -x "$deb" "$work/debian"
+    done
+    kernel=$(ls "$work/debian/lib/modules")
+    depmod -b "$work/debian" "$kernel"
+}
+
+fetch()
+{
+    case $1 in
+    linux-image-*) pool=main/l/linux ;;
+    *) pool=main/b/busybox ;;
+    esac
+    for archive in debian debian-security; do
+        url=$mirror/$archive/pool/$([ "$archive" = debian ] || echo updates/)$pool/$(echo "$3" | sed 's/_[0-9]*%3a/_/')
+        curl -fsSL -o "$cache/board/$3.new" "$url" && mv "$cache/board/$3.new" "$cache/board/$3" && return
+    done
+    fail 1 "Debian has no $1 $2 any more; get $3 from https://snapshot.debian.org/ and put it into $cache/board"
+}
+
+# The whole system lives in memory, and nothing of it is written to.
+fill_root()
+{
+    root=$work/root
+    mkdir -p "$root/bin" "$root/sbin" "$root/dev" "$root/proc" "$root/sys" "$root/tmp" "$root/run" "$root/boot" \
+        "$root/usr/bin" "$root/usr/lib/dunlin" "$root/var/lib/dunlin-agent" "$root/lib" "$root/etc"
+    cp "$work/debian/bin/busybox" "$root/bin/busybox"
+    ln -s busybox "$root/bin/sh"
+    ln -s ../bin/busybox "$root/sbin/modprobe"
+    ln -s bin/busybox "$root/init"
+    cp "$agent" "$root/usr/bin/dunlin-agent"
+    cp "$cross/package/join" "$root/usr/lib/dunlin/join"
+    cp "$cross/board/start" "$cross/board/serve" "$cross/board/lease" "$root/usr/lib/dunlin/"
+    cp "$cross/board/inittab" "$root/etc/inittab"
+    printf 'PRETTY_NAME="Dunlin device"\n' >"$root/etc/os-release"
+    printf 'root:x:0:0:root:/:/bin/sh\nhooks:x:1000:1000:hooks:/tmp:/bin/sh\n' >"$root/etc/passwd"
+    printf 'root:x:0:\nhooks:x:1000:\n' >"$root/etc/group"
+    chmod 755 "$root"/usr/lib/dunlin/* "$root/usr/bin/dunlin-agent" "$root/bin/busybox"
+    for module in $modules; do
+        modprobe -d "$work/debian" -S "$kernel" --show-depends "$module" 2>/dev/null || true
+    done | sed -n 's,^insmod .*\(/lib/modules/[^ ]*\).*,\1,p' | sort -u | while read -r file; do
+        mkdir -p "$root/$(dirname "$file")"
+        "$triplet-strip" --strip-debug -o "$root/$file" "$work/debian/$file"
+    done
+    cp "$work/debian/lib/modules/$kernel"/modules.order "$work/debian/lib/modules/$kernel"/modules.builtin* "$root/lib/modules/$kernel/"
+    depmod -b "$root" "$kernel"
+    rm -f "$root/lib/modules/$kernel"/*.bin
+}
+
+pack_root()
+{
+    find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+    (cd "$root" && find . | sort | cpio --quiet --reproducible -o -H newc -R 0:0 | gzip -9n) >"$work/initramfs.img"
+}
+
+# U-Boot reads extlinux.conf, the Raspberry Pi's firmware config.txt.
+fill_boot()
+{
+    mkdir -p "$work/boot/extlinux"
+    cp "$work/debian/boot/vmlinuz-$kernel" "$work/boot/vmlinuz"
+    cp "$work/initramfs.img" "$cross/board/dunlin.conf" "$work/boot/"
+    cp "$cross/board/extlinux.conf" "$work/boot/extlinux/"
+    cp "$cross/board/config.txt" "$cross/board/cmdline.txt" "$work/boot/"
+    cp "$work/boot/vmlinuz" "$work/initramfs.img" "$out/$target/"
+}
+
+# Behind a gap of 1 MiB: FAT, data. What remains of a card is free for A/B systems of tomorrow.
+put_together()
+{
+    image=$out/$target/dunlin.img
+    rm -f "$image.new"
+    truncate -s $(((1 + boot_mib + size_mib) * 1048576)) "$image.new"
+    printf 'label-id: 0xd0711a1e\nstart=1MiB, size=%sMiB, type=c, bootable\nstart=%sMiB, size=%sMiB, type=83\n' \
+        "$boot_mib" $((1 + boot_mib)) "$size_mib" | sfdisk -q "$image.new" >/dev/null
+    truncate -s ${boot_mib}M "$work/boot.fat"
+    mkfs.vfat --invariant -i d0711a1e -n DUNLIN "$work/boot.fat" >/dev/null
+    find "$work/boot" -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
+    (cd "$work/boot" && mcopy -s -m -i "$work/boot.fat" ./* ::)
+    truncate -s "${size_mib}M" "$work/data.ext4"
+    mke2fs -q -t ext4 -L dunlin-data -m 1 -U d0711a1e-0000-4000-8000-000000000001 \
+        -E hash_seed=d0711a1e-0000-4000-8000-000000000002,lazy_itable_init=0 -O ^metadata_csum_seed "$work/data.ext4"
+    dd if="$work/boot.fat" of="$image.new" bs=1M seek=1 conv=notrunc,sparse status=none
+    dd if="$work/data.ext4" of="$image.new" bs=1M seek=$((1 + boot_mib)) conv=notrunc,sparse status=none
+    mv "$image.new" "$image"
+}
+
+main "$@"
