@@ -11,9 +11,11 @@
 #include "base/log.h"
 #include "base/printable.h"
 #include "crypto/random.h"
+#include "manager/acceptance.h"
 #include "manager/admins.h"
 #include "manager/api.h"
 #include "manager/auditor.h"
+#include "manager/bench.h"
 #include "manager/cells.h"
 #include "manager/certificates.h"
 #include "manager/door.h"
@@ -62,6 +64,7 @@ static const struct flood_limits guess_limits = {.per_minute = 3000, .burst = 50
 struct answer {
     size_t cell;
     struct topic topic;
+    struct acceptance *acceptance; /* whose bytes the bench is to write; NULL: they are here */
     size_t len;
     uint8_t bytes[];
 };
@@ -107,6 +110,7 @@ struct daemon {
     struct errmsg why;
     int fatal; /* the fleet could not be loaded again */
 
+    struct bench *bench;
     struct answer *answers[ANSWERS_MAX];
     size_t answer_count;
     struct reply *replies;
@@ -160,7 +164,11 @@ static bool floods(struct daemon *d, const struct key_id *id);
 static void on_join(struct daemon *d, const struct join_id *id, struct span payload);
 static bool asks_too_often(struct daemon *d, const struct manager_event *ev);
 static bool guesses_too_often(struct daemon *d);
-static int accept_agent(struct daemon *d, uint32_t number, struct joined *answer);
+static bool accept_agent(struct daemon *d, const struct join_id *id, uint32_t number,
+                         enum joined_code *code);
+static struct acceptance *compose_acceptance(struct daemon *d, uint32_t number,
+                                             const struct certificate *c);
+static void send_answer(struct daemon *d, const struct answer *a);
 static void put_certificate(struct daemon *d, uint32_t number, const struct key_id *id,
                             struct buffer *der, enum joined_code *code);
 static bool knocks_too_often(struct daemon *d, const struct key_id *id);
@@ -168,6 +176,7 @@ static void on_renewal(struct daemon *d, size_t cell, const struct topic_name *a
                        struct span payload);
 static void queue_answer(struct daemon *d, size_t cell, const struct topic_name *topic,
                          struct span bytes);
+static void queue(struct daemon *d, struct answer *a);
 static void on_report(struct daemon *d, const struct key_id *id, struct span payload);
 static void on_note(struct daemon *d, const struct key_id *id, struct span payload);
 static int on_next(void *context, enum cell_lane lane, uint64_t after,
@@ -247,6 +256,7 @@ void daemon_free(struct daemon *d)
     api_free(d->api);
     door_close(d->door);
     cells_close(d->cells);
+    bench_free(d->bench);
     scribe_free(d->scribe);
     admins_free(d->admins);
     auditor_free(d->auditor);
@@ -320,7 +330,8 @@ static int open_files(struct daemon *d, struct errmsg *em)
     d->scribe = scribe_new(&d->keys, d->ledger, d->depot);
     d->auditor = auditor_new(d->ledger);
     d->admins = admins_new();
-    if (!d->scribe || !d->auditor || !d->admins)
+    d->bench = bench_new((unsigned)sysconf(_SC_NPROCESSORS_ONLN));
+    if (!d->scribe || !d->auditor || !d->admins || !d->bench)
         return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
     rv = admins_load(d->admins, d->ledger, em);
     if (rv < 0)
@@ -681,13 +692,12 @@ static void recover(struct daemon *d, int rv)
 /* A reply may not command anything, so the list stays as it is. */
 static void speak(struct daemon *d, int commit_rv)
 {
+    bench_wait(d->bench);
     for (size_t i = 0; i < d->answer_count; i++) {
-        struct answer *a = d->answers[i];
-        if (commit_rv == 0 && a->cell == BY_DOOR)
-            door_send(d->door, a->topic.text, span_of(a->bytes, a->len));
-        else if (commit_rv == 0)
-            cells_send(d->cells, a->cell, a->topic.text, span_of(a->bytes, a->len));
-        free(a);
+        if (commit_rv == 0)
+            send_answer(d, d->answers[i]);
+        acceptance_free(d->answers[i]->acceptance);
+        free(d->answers[i]);
     }
     d->answer_count = 0;
     for (size_t i = 0; i < d->reply_count; i++) {
@@ -696,6 +706,19 @@ static void speak(struct daemon *d, int commit_rv)
     }
     d->spoke |= d->reply_count > 0;
     d->reply_count = 0;
+}
+
+static void send_answer(struct daemon *d, const struct answer *a)
+{
+    const struct acceptance *made = a->acceptance;
+    struct span bytes = made ? span_of(made->bytes, made->len) : span_of(a->bytes, a->len);
+    if (made && made->rv < 0)
+        log_event(LOG_ERROR, "join-unanswered", "agent=%u reason=%s", made->joined.number,
+                  err_name(made->rv));
+    else if (a->cell == BY_DOOR)
+        door_send(d->door, a->topic.text, bytes);
+    else
+        cells_send(d->cells, a->cell, a->topic.text, bytes);
 }
 
 /* ---- devices ---- */
@@ -752,7 +775,7 @@ static void on_join(struct daemon *d, const struct join_id *id, struct span payl
         step(d, &ev, &d->visit.newcomer, &out);
         answer.code = out.joined;
     }
-    if (rv == 1 && answer.code == JOINED_ACCEPTED && accept_agent(d, out.number, &answer) < 0)
+    if (rv == 1 && answer.code == JOINED_ACCEPTED && accept_agent(d, id, out.number, &answer.code))
         return;
     struct buffer written = buffer_on(d->written, sizeof d->written);
     if (reception_answer(&d->visit, &answer, &written) == 0)
@@ -793,27 +816,54 @@ static bool guesses_too_often(struct daemon *d)
     return answer != FLOOD_ADMIT;
 }
 
-/* The agent's own cell comes first, then those after it, as far as the answer takes them. */
-static int accept_agent(struct daemon *d, uint32_t number, struct joined *answer)
+/* True: the answer is on its way, or can't be made, and the device asks again. Else it has another
+ * code by now. */
+static bool accept_agent(struct daemon *d, const struct join_id *id, uint32_t number,
+                         enum joined_code *code)
 {
+    struct certificate c;
+    struct answer *a = malloc(sizeof *a);
+    *code = manager_certificate(d->core, number, &manager_agent(d->core, number)->id, d->now_s, &c);
+    c.key = d->visit.join.key;
+    struct acceptance *made =
+        a && *code == JOINED_ACCEPTED ? compose_acceptance(d, number, &c) : NULL;
+    if (!made) {
+        free(a);
+        return *code == JOINED_ACCEPTED;
+    }
+    *a = (struct answer){.cell = BY_DOOR,
+                         .topic =
+                             topic_make(&(struct topic_name){.kind = TOPIC_JOINED, .join = *id}),
+                         .acceptance = made};
+    made->id = *id;
+    made->secret = d->visit.secret;
+    bench_do(d->bench, acceptance_write, made);
+    queue(d, a);
+    return true;
+}
+
+/* The agent's own cell comes first, then those after it, as far as the answer takes them. */
+static struct acceptance *compose_acceptance(struct daemon *d, uint32_t number,
+                                             const struct certificate *c)
+{
+    struct span trust[TRUST_WALK_MAX];
     size_t cells = cells_count(d->cells);
-    answer->number = number;
-    answer->mac = keyring_status(&d->keys, number, &manager_agent(d->core, number)->id);
-    answer->policy = d->options.policy;
-    answer->cell_count = (uint32_t)(cells < CELLS_MAX ? cells : CELLS_MAX);
-    for (uint32_t i = 0; i < answer->cell_count; i++)
-        snprintf(answer->cells[i], sizeof answer->cells[i], "%s",
-                 cells_url(d->cells, (number + i) % cells));
-    struct buffer certificate = buffer_on(d->certificate, sizeof d->certificate);
-    put_certificate(d, number, &manager_agent(d->core, number)->id, &certificate, &answer->code);
-    answer->certificate = span_buffer(&certificate);
-    int rv = scribe_assignment(d->scribe, d->core, number, d->now_s, &answer->assignment);
-    if (rv == 0)
-        rv = scribe_trust(d->scribe, d->core, answer->trust);
-    answer->trust_count = rv > 0 ? (uint32_t)rv : 0;
+    int rv = scribe_trust(d->scribe, d->core, trust);
+    struct acceptance *a = rv < 0 ? NULL : acceptance_new(&d->keys, trust, (uint32_t)rv);
     if (rv < 0)
         log_event(LOG_ERROR, "join-unanswered", "agent=%u reason=%s", number, err_name(rv));
-    return rv;
+    if (!a)
+        return NULL;
+    a->joined.number = number;
+    a->joined.mac = keyring_status(&d->keys, number, &manager_agent(d->core, number)->id);
+    a->joined.policy = d->options.policy;
+    a->joined.cell_count = (uint32_t)(cells < CELLS_MAX ? cells : CELLS_MAX);
+    for (uint32_t i = 0; i < a->joined.cell_count; i++)
+        snprintf(a->joined.cells[i], sizeof a->joined.cells[i], "%s",
+                 cells_url(d->cells, (number + i) % cells));
+    manager_assignment(d->core, number, d->now_s, &a->assignment);
+    a->certificate = *c;
+    return a;
 }
 
 /* The agent's certificate as of now, for the key that it joined with. */
@@ -863,17 +913,20 @@ static void on_renewal(struct daemon *d, size_t cell, const struct topic_name *a
         queue_answer(d, cell, answer, span_buffer(&written));
 }
 
-/* The list being full, what is in it is committed at once. */
 static void queue_answer(struct daemon *d, size_t cell, const struct topic_name *topic,
                          struct span bytes)
 {
     struct answer *a = malloc(sizeof *a + bytes.len);
     if (!a)
         return; /* the device asks again */
-    a->cell = cell;
-    a->topic = topic_make(topic);
-    a->len = bytes.len;
+    *a = (struct answer){.cell = cell, .topic = topic_make(topic), .len = bytes.len};
     memcpy(a->bytes, bytes.data, bytes.len);
+    queue(d, a);
+}
+
+/* The list being full, what is in it is committed at once. */
+static void queue(struct daemon *d, struct answer *a)
+{
     d->answers[d->answer_count++] = a;
     if (d->answer_count == ANSWERS_MAX)
         finish(d);

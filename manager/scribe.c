@@ -40,6 +40,8 @@ static int persist_status(struct scribe *s, const struct manager *m, uint32_t nu
                           struct errmsg *em);
 static int persist_replaced(struct scribe *s, const struct manager *m, uint32_t index,
                             struct errmsg *em);
+static int seal_assignment(struct scribe *s, const struct manager *m, uint32_t number,
+                           uint64_t now_s, struct span *envelope);
 static int erase_agent(struct scribe *s, const struct key_id *id, struct errmsg *em);
 static int persist_document(struct scribe *s, const struct manager *m, uint32_t index,
                             struct errmsg *em);
@@ -141,20 +143,6 @@ static int persist_status(struct scribe *s, const struct manager *m, uint32_t nu
     return ledger_status(s->ledger, number, manager_agent(m, number), exceptions, count, em);
 }
 
-int scribe_assignment(struct scribe *s, const struct manager *m, uint32_t number, uint64_t now_s,
-                      struct span *envelope)
-{
-    struct assignment a;
-    struct buffer body = buffer_on(s->body, sizeof s->body);
-    struct buffer out = buffer_on(s->assignment, sizeof s->assignment);
-    manager_assignment(m, number, now_s, &a);
-    int rv = assignment_write(&a, &body);
-    if (rv == 0)
-        rv = seal(s, MESSAGE_ASSIGNMENT, span_buffer(&body), &out, NULL);
-    *envelope = span_buffer(&out);
-    return rv;
-}
-
 static int persist_assignment(struct scribe *s, const struct manager *m, uint32_t number,
                               uint64_t now_s, struct errmsg *em)
 {
@@ -168,7 +156,7 @@ static int persist_assignment(struct scribe *s, const struct manager *m, uint32_
     struct topic doc = topic_make(&(struct topic_name){.kind = TOPIC_AGENT_DOC, .agent = row->id});
     if (row->flags & AGENT_REVOKED)
         return erase_agent(s, &row->id, em);
-    rv = scribe_assignment(s, m, number, now_s, &envelope);
+    rv = seal_assignment(s, m, number, now_s, &envelope);
     if (rv < 0)
         return errmsg_set(em, rv, "agent %u: cannot sign its assignment", number);
     rv = ledger_publish(s->ledger, doc.text, envelope, em);
@@ -177,6 +165,20 @@ static int persist_assignment(struct scribe *s, const struct manager *m, uint32_
     return publish_head(
         s, &(struct topic_name){.kind = TOPIC_AGENT_HEAD, .agent = row->id},
         &(struct head){.revision = row->assigned, .trust_version = manager_trust(m)->version}, em);
+}
+
+static int seal_assignment(struct scribe *s, const struct manager *m, uint32_t number,
+                           uint64_t now_s, struct span *envelope)
+{
+    struct assignment a;
+    struct buffer body = buffer_on(s->body, sizeof s->body);
+    struct buffer out = buffer_on(s->assignment, sizeof s->assignment);
+    manager_assignment(m, number, now_s, &a);
+    int rv = assignment_write(&a, &body);
+    if (rv == 0)
+        rv = seal(s, MESSAGE_ASSIGNMENT, span_buffer(&body), &out, NULL);
+    *envelope = span_buffer(&out);
+    return rv;
 }
 
 /* Nothing is kept for this id any more; most never had anything. */

@@ -25,11 +25,8 @@ void scribe_committed(struct scribe *s);
 /* After its rollback: what wasn't committed is forgotten. */
 void scribe_rolled_back(struct scribe *s);
 
-/* Signed, for the answer to a join; borrowed until the next call. */
-int scribe_assignment(struct scribe *s, const struct manager *m, uint32_t number, uint64_t now_s,
-                      struct span *envelope);
-/* The newest trust documents for the same answer, the last of them last; how many, or a negative
- * code. */
+/* The newest trust documents for the answer to a join, the last of them last; how many, or a
+ * negative code. */
 int scribe_trust(struct scribe *s, const struct manager *m,
                  struct span list[static TRUST_WALK_MAX]);
 
