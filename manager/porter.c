@@ -18,7 +18,7 @@
 #define ACCEPTS_MAX 64
 #define EVENTS_MAX 256
 /* The door's line of ten is full, or the system has no descriptor left: look again. */
-#define AGAIN_MS 5
+#define AGAIN_MS 1
 #define SCAN_MS 1000
 /* Refusals are told together, this often. */
 #define TELL_MS 60000
@@ -50,6 +50,7 @@ struct porter {
     struct sockaddr_un door;
     uint64_t now_ms;
     uint64_t again_ms; /* UINT64_MAX: nothing waits */
+    size_t turn;       /* whose it is to try the door first */
     uint64_t scan_ms;
     uint64_t tell_ms;
     uint64_t told;
@@ -258,7 +259,8 @@ static void enter(struct porter *p, struct connection *c, int fd, int source)
      */
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    try_door(p, c);
+    if (p->again_ms == UINT64_MAX)
+        try_door(p, c); /* else others were here before */
 }
 
 static void try_door(struct porter *p, struct connection *c)
@@ -278,14 +280,19 @@ static void try_door(struct porter *p, struct connection *c)
         close_connection(p, c); /* the broker isn't there: the device tries again */
 }
 
+/* Goes on where it had to stop: with the first place first, those behind would never come through
+ * when many knock. */
 static void try_doors(struct porter *p)
 {
     p->again_ms = UINT64_MAX;
     listen_more(p, true);
-    for (size_t i = 0; i < PORTER_CONNECTIONS_MAX && p->again_ms == UINT64_MAX; i++) {
-        struct connection *c = &p->connections[i];
+    for (size_t i = 0; i < PORTER_CONNECTIONS_MAX; i++) {
+        struct connection *c = &p->connections[p->turn];
         if (c->fds[END_DEVICE] >= 0 && c->fds[END_DOOR] < 0)
             try_door(p, c);
+        if (p->again_ms != UINT64_MAX)
+            return;
+        p->turn = (p->turn + 1) % PORTER_CONNECTIONS_MAX;
     }
 }
 

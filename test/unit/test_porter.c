@@ -13,6 +13,8 @@
 #include <sys/un.h>
 
 #define TURNS_MAX 2000
+#define FIRST_COMERS 8
+#define LATE_COMERS 12
 #define RATE 1000
 
 struct bench {
@@ -258,6 +260,39 @@ static void test_full_line_at_the_door_is_waited_for(void)
     bench_free(&b);
 }
 
+/* Of those that keep knocking, whoever came first is let in first: each new one would else take
+ * the place of one that has just gone, before those that wait. */
+static void test_nobody_overtakes_those_who_wait(void)
+{
+    struct bench b = bench_new(RATE, 0);
+    int fds[FIRST_COMERS + LATE_COMERS], known = FIRST_COMERS, early = 0;
+    for (int i = 0; i < FIRST_COMERS; i++)
+        fds[i] = device(&b);
+    for (int i = 0; i < 20; i++)
+        turn(&b);
+    for (int i = 0; i < TURNS_MAX && known < FIRST_COMERS + LATE_COMERS; i++) {
+        uint8_t number = 0;
+        b.now_ms += 5;
+        turn(&b);
+        int fd = accept4(b.door, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0)
+            continue;
+        for (int k = 0; k < known; k++)
+            send(fds[k], &(uint8_t){(uint8_t)(k + 1)}, 1, MSG_NOSIGNAL);
+        for (int tries = 0; tries < TURNS_MAX && recv(fd, &number, 1, MSG_DONTWAIT) != 1; tries++)
+            turn(&b);
+        early += number >= 1 && number <= FIRST_COMERS;
+        close(fd);
+        turn(&b);
+        fds[known++] = device(&b);
+        turn(&b);
+    }
+    CU_ASSERT_EQUAL(early, FIRST_COMERS);
+    for (int i = 0; i < known; i++)
+        close(fds[i]);
+    bench_free(&b);
+}
+
 static void test_door_that_is_not_there_closes(void)
 {
     struct bench b = bench_new(RATE, 10);
@@ -313,6 +348,7 @@ static const struct suite_test tests[] = {
     TEST(test_endless_time_is_cut),
     TEST(test_source_that_knocks_too_often_is_refused_and_others_are_not),
     TEST(test_full_line_at_the_door_is_waited_for),
+    TEST(test_nobody_overtakes_those_who_wait),
     TEST(test_door_that_is_not_there_closes),
     TEST(test_all_places_are_taken),
     TEST(test_taken_port_is_an_error_that_names_it),
