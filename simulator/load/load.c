@@ -32,10 +32,9 @@ int load_run(const struct load_options *options, struct errmsg *em)
     int rv = open_all(l, em);
     if (rv == 0)
         rv = phases_play(l, em);
-    bool played = rv == 0;
     rv = judge(l, rv, em);
-    if (played)
-        report_print(l);
+    if (l->measure_count > 0 && !l->stop)
+        report_print(l); /* as far as it came */
     close_all(l);
     running = NULL;
     free(l);

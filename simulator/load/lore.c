@@ -7,6 +7,7 @@ static struct lore_trust *find_trust(struct lore *l, const struct digest *name, 
 static void keep_trust(struct lore *l, struct lore_trust *t, int rv, uint64_t from_us);
 static struct digest name_of(struct span before, const struct span *envelopes, size_t count);
 static uint64_t now_us(void);
+static struct lore_document **find_document(struct lore *l, const struct digest *name);
 static struct lore_document *open_document(struct lore *l, const struct lore_trust *t,
                                            struct span envelope, struct lore_document **at);
 static struct lore_place *find_place(struct lore *l, const struct assignment *a);
@@ -92,25 +93,32 @@ struct lore_document *lore_document(struct lore *l, const struct lore_trust *t,
                                     struct span envelope)
 {
     struct digest name = digest_of(envelope);
-    struct lore_document **free_place = NULL;
+    struct lore_document **place = find_document(l, &name);
+    struct lore_document *d = place ? *place : NULL;
+    bool known = d && digest_equal(&d->name, &name);
+    l->remembered += known;
+    if (place && !known)
+        d = open_document(l, t, envelope, place);
+    if (!d)
+        return NULL;
+    d->name = name;
+    d->holders++;
+    d->asked = ++l->questions;
+    return d;
+}
+
+/* Where it is, or is to be; NULL: all are held. */
+static struct lore_document **find_document(struct lore *l, const struct digest *name)
+{
+    struct lore_document **oldest = NULL;
     for (size_t i = 0; i < LORE_DOCUMENTS_MAX; i++) {
         struct lore_document *d = l->documents[i];
-        if (d && digest_equal(&d->name, &name)) {
-            l->remembered++;
-            d->holders++;
-            return d;
-        }
-        if (!free_place && (!d || d->holders == 0))
-            free_place = &l->documents[i];
-        if (!d)
-            break;
+        if (!d || digest_equal(&d->name, name))
+            return &l->documents[i];
+        if (d->holders == 0 && (!oldest || d->asked < (*oldest)->asked))
+            oldest = &l->documents[i];
     }
-    struct lore_document *d = free_place ? open_document(l, t, envelope, free_place) : NULL;
-    if (d) {
-        d->name = name;
-        d->holders = 1;
-    }
-    return d;
+    return oldest;
 }
 
 static struct lore_document *open_document(struct lore *l, const struct lore_trust *t,

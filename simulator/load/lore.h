@@ -13,9 +13,9 @@
 /* Versions of trust documents, and label sets, in one run. */
 #define LORE_TRUSTS_MAX 8
 #define LORE_PLACES_MAX 512
-/* Documents held at a time: cohorts, each with the versions of a rollout that somebody still
- * holds. */
-#define LORE_DOCUMENTS_MAX 4096
+/* Documents known at a time: cohorts, each with the versions of a rollout. One that nobody holds is
+ * still known, as others may be behind: the one that was asked for longest ago makes room. */
+#define LORE_DOCUMENTS_MAX 1024
 
 struct lore_trust {
     struct digest name; /* of the pin or the version before, and the envelopes that lead there */
@@ -26,6 +26,7 @@ struct lore_trust {
 struct lore_document {
     struct digest name; /* of the envelope; zero: this place is free */
     uint32_t holders;
+    uint64_t asked; /* the newest question that it answered */
     struct key_id signer;
     struct desired document;
 };
@@ -39,6 +40,7 @@ struct lore {
     struct lore_trust *trusts[LORE_TRUSTS_MAX];
     struct lore_place *places[LORE_PLACES_MAX];
     struct lore_document *documents[LORE_DOCUMENTS_MAX];
+    uint64_t questions;  /* for documents */
     uint64_t checked;    /* signatures that were really checked here */
     uint64_t remembered; /* such that another device of this process had checked */
     uint64_t checked_us;
