@@ -6,6 +6,6 @@ DUNLIN_BIN=${DUNLIN_RELEASE_BIN:-$root/build/release}
 [ -n "${DUNLIN_RELEASE_BIN:-}" ] || (
     cd "$root"
     cmake --preset release
-    cmake --build --preset release --target dunlin dunlin-agent dunlin-manager
+    cmake --build --preset release --target dunlin dunlin-agent dunlin-manager dunlin-sim
 ) >/dev/null
 . "$root/test/e2e/lib.sh"
