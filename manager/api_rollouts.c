@@ -172,7 +172,7 @@ static json_t *stages_json(const struct deployment_row *d, enum rollout_hold hol
             {"failed", c->failed},       {"pending", c->members - c->ready - c->failed},
             {"in_flight", c->in_flight}, {"returning", c->returning},
             {"waiting", c->waiting},     {"away", c->away},
-            {"stuck", c->stuck},
+            {"stuck", c->stuck},         {"overdue", c->overdue},
         };
         json_object_set_new(stage, "state", json_string(stage_state(d, (uint32_t)i, hold)));
         for (size_t k = 0; k < sizeof fields / sizeof fields[0]; k++)
@@ -270,6 +270,19 @@ static void tell_paused(const struct telling *t)
     TELL(t, "paused in stage %s: dunlin rollout resume %s", t->stage->name, t->d->name);
 }
 
+struct overdue_text {
+    char text[48];
+};
+
+/* ", 2 of them overdue", or nothing. */
+static struct overdue_text overdue_words(const struct stage_count *c)
+{
+    struct overdue_text t = {.text = ""};
+    if (c->overdue > 0)
+        snprintf(t.text, sizeof t.text, ", %" PRIu32 " of them overdue", c->overdue);
+    return t;
+}
+
 static void tell_operator(const struct telling *t)
 {
     const char *name = t->d->name;
@@ -280,9 +293,10 @@ static void tell_operator(const struct telling *t)
              t->stage->name, t->version, name);
     else if (t->count)
         TELL(t,
-             "stage %s is stopped, %" PRIu32 " of %" PRIu32 " agents failed: dunlin rollout retry "
-             "%s, or resume, abort or rollback",
-             t->stage->name, t->count->failed, t->count->members, name);
+             "stage %s is stopped, %" PRIu32 " of %" PRIu32 " agents failed%s: dunlin rollout "
+             "retry %s, or resume, abort or rollback",
+             t->stage->name, t->count->failed, t->count->members, overdue_words(t->count).text,
+             name);
     else
         TELL(t,
              "stage %s is stopped, too many agents failed: dunlin rollout retry %s, or resume, "

@@ -115,12 +115,12 @@ static json_t *why_json(const struct telling *t)
     bool held = w->reason == WHY_HELD || w->then == WHY_HELD;
     const char *stage = held && w->stage < STAGES_MAX ? t->d->plan.stages[w->stage].name : NULL;
     json_t *json = json_pack(
-        "{s:I, s:s, s:s, s:o, s:s?, s:s, s:o, s:o, s:s?, s:s?, s:o}", "number",
+        "{s:I, s:s, s:s, s:o, s:s?, s:s, s:o, s:o, s:s?, s:s?, s:o, s:b}", "number",
         (json_int_t)w->number, "deployment", t->d->name, "reason", reasons[w->reason].name, "text",
         api_json_text(t->text), "then", w->then < WHY_COUNT ? reasons[w->then].name : NULL,
         "version", newest(t), "target", version_json(t->wanted), "running",
         version_json(t->running), "cause", w->cause ? cause_text(w->cause) : NULL, "stage", stage,
-        "last_seen", api_json_time(w->heard_s));
+        "last_seen", api_json_time(w->heard_s), "overdue", w->overdue);
     if (t->spoke)
         json_object_set_new(json, "output", api_json_note(&t->note));
     return json;
@@ -451,6 +451,9 @@ static void tell_at_work(struct telling *t, const char *what)
     TELL(t, "it is %s version %s, as it said %s ago", what, t->wanted,
          since(t, t->why->heard_s).text);
     tell_running(t);
+    if (t->why->overdue)
+        TELL(t, ". It takes longer than the %s it has, and counts as failed until it is ready",
+             duration_write(t->d->plan.deadline_s).text);
 }
 
 static void tell_applying(struct telling *t)

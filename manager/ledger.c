@@ -210,7 +210,7 @@ enum meta {
 #define LISTED_LEN 4      /* a deployment */
 #define HISTORY_LEN 16    /* generation, bundle, since */
 #define PLACEMENT_LEN 48  /* as get_placements reads them */
-#define ROLLOUT_FIELDS 13 /* as MessagePack: 12 numbers, and an array of two for each stage */
+#define ROLLOUT_FIELDS 16 /* as MessagePack: 15 numbers, and an array of two for each stage */
 #define ROLLOUT_BYTES_MAX ((ROLLOUT_FIELDS + 2 * STAGES_MAX + 1) * 9)
 #define NEEDS_BYTES_MAX (3 + VARIABLES_NEEDED_MAX * (VARIABLE_NAME_MAX + 4))
 #define HEIR_LEN (SECRET_KEY_LEN + 1) /* and `stolen` */
@@ -827,8 +827,11 @@ static void get_rollout(struct query *q, struct deployment_row *row)
     r->approved = wire_get_bool(&w);
     r->stable = (uint32_t)wire_get_u64(&w, UINT32_MAX);
     r->stable_bundle = (uint32_t)wire_get_u64(&w, UINT32_MAX);
+    r->first = (uint32_t)wire_get_u64(&w, UINT32_MAX);
+    r->passed = (uint8_t)wire_get_u64(&w, 2 * STAGES_MAX);
     r->queued = (uint32_t)wire_get_u64(&w, UINT32_MAX);
     r->excused = (uint32_t)wire_get_u64(&w, UINT32_MAX);
+    r->overdue = (uint32_t)wire_get_u64(&w, UINT32_MAX);
     r->ready = (uint32_t)wire_get_u64(&w, UINT32_MAX);
     r->since_s = wire_get_u64(&w, UINT64_MAX);
     r->success_s = wire_get_u64(&w, UINT64_MAX);
@@ -1421,8 +1424,11 @@ static int write_rollout(const struct deployment_row *row, struct buffer *out)
     wire_put_bool(&w, r->approved);
     wire_put_u64(&w, r->stable);
     wire_put_u64(&w, r->stable_bundle);
+    wire_put_u64(&w, r->first);
+    wire_put_u64(&w, r->passed);
     wire_put_u64(&w, r->queued);
     wire_put_u64(&w, r->excused);
+    wire_put_u64(&w, r->overdue);
     wire_put_u64(&w, r->ready);
     wire_put_u64(&w, r->since_s);
     wire_put_u64(&w, r->success_s);

@@ -61,14 +61,29 @@ static void judge(const struct agent *a, const struct agent_view *view, const st
     }
 }
 
-/* False where the record asks for nothing. */
+/* What it has begun, or runs, of a version that no gate lets it in to at present. */
+static bool unasked_exception(const struct held *row, struct exception *e)
+{
+    if (!row || row->phase == PHASE_DOWNLOADING || row->phase == PHASE_REMOVING)
+        return false;
+    *e = (struct exception){.deployment = row->deployment,
+                            .generation = row->wanted.generation,
+                            .running = row->running.generation,
+                            .state = (uint8_t)agent_state_of(row),
+                            .cause = row->cause};
+    return true;
+}
+
+/* False where the record asks for nothing, and nothing is there. */
 static bool record_exception(const struct agent *a, const struct agent_view *view,
                              const struct record *r, struct exception *e)
 {
     struct target target = view_target(a, view, r);
     const struct held *row = view_held(view, r->deployment);
-    if (target.generation == 0)
+    if (!view_admits(a, view, r))
         return false;
+    if (target.generation == 0)
+        return unasked_exception(row, e);
     *e = (struct exception){.deployment = r->deployment, .generation = target.generation};
     e->running = row ? row->running.generation : 0;
     judge(a, view, r, &target, e);
@@ -79,7 +94,8 @@ static bool record_exception(const struct agent *a, const struct agent_view *vie
 static bool is_gated(const struct record *r, const struct exception *e)
 {
     bool next = r->next.generation != 0 && e->generation == r->next.generation;
-    return next || r->flags & (RECORD_ABORTED | RECORD_LISTED) || !gate_is_open(&r->gate);
+    return next || r->stable.generation == 0 || r->flags & (RECORD_ABORTED | RECORD_LISTED) ||
+           !gate_is_open(&r->gate);
 }
 
 static bool removal_exception(const struct agent *a, const struct agent_view *view,

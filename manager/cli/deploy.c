@@ -104,6 +104,8 @@ const struct verb deploy_verbs[2] = {
             "    new_version: supersede       # or queue, refuse: while this one is on its way\n"
             "    quorum: 100%                 # of a stage's reachable agents must be Ready\n"
             "    reachable_within: 5m         # who was heard of so lately is waited for\n"
+            "    deadline: 30m                # who takes longer, in reach, counts as failed "
+            "(none)\n"
             "    stages:                      # one behind the other; []: everybody at once\n"
             "      - name: staging\n"
             "        select: env=staging      # everybody\n"

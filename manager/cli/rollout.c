@@ -93,7 +93,9 @@ const struct verb rollout_verbs[7] = {
         .name = "rollout retry",
         .operands = "NAME",
         .summary = "let agents that failed try the same version again",
-        .text = "Who runs it already does nothing.\n",
+        .text =
+            "It goes through the stages once more, held to their concurrency, and without what was "
+            "approved and waited for before. Who runs it already does nothing.\n",
         .words_min = 1,
         .words_max = 1,
         .run = retry,

@@ -4,6 +4,7 @@
 
 static void add_counts(struct table *t, const json_t *stage);
 static void add_members(struct table *t, const json_t *stage);
+static void add_failed(struct table *t, const json_t *stage);
 
 int rollout_print(struct cli *cli, const json_t *rollout)
 {
@@ -20,8 +21,7 @@ int rollout_print(struct cli *cli, const json_t *rollout)
         table_cell(t, PAINT_NONE, "%s", field_text(stage, "name"));
         table_cell(t, table_state_paint(state), "%s", state);
         add_members(t, stage);
-        uint64_t failed = field_number(stage, "failed");
-        table_cell(t, failed ? PAINT_BAD : PAINT_DIM, "%" PRIu64, failed);
+        add_failed(t, stage);
         if (staged)
             add_counts(t, stage);
     }
@@ -35,6 +35,15 @@ int rollout_print(struct cli *cli, const json_t *rollout)
     if (rv == 0 && *next)
         printf("\n%s\n", next);
     return rv;
+}
+
+static void add_failed(struct table *t, const json_t *stage)
+{
+    uint64_t failed = field_number(stage, "failed"), overdue = field_number(stage, "overdue");
+    if (overdue > 0)
+        table_cell(t, PAINT_BAD, "%" PRIu64 ", %" PRIu64 " overdue", failed, overdue);
+    else
+        table_cell(t, failed ? PAINT_BAD : PAINT_DIM, "%" PRIu64, failed);
 }
 
 /* Who is of a stage by share is known once it begins. */

@@ -135,16 +135,16 @@ static const struct deployment_row *user_of(const struct manager *m, uint32_t bu
     return NULL;
 }
 
-/* The bundle that a deployment can go back to, or -1. `version` NULL: what ran before. */
-static int64_t way_back(const struct manager *m, const struct deployment_row *d,
-                        const char *version)
+int64_t command_way_back(const struct manager *m, const struct deployment_row *d,
+                         const char *version)
 {
-    if (!version && deployment_rolls(d) && d->rollout.stable != 0)
+    bool other = d->rollout.stable_bundle != d->history[0].bundle; /* else all are asked again */
+    if (!version && deployment_rolls(d) && d->rollout.stable != 0 && other)
         return d->rollout.stable_bundle;
     for (uint32_t i = 1; i < d->history_count; i++) {
         const struct bundle_row *b = &m->bundles[d->history[i].bundle];
-        bool other = d->history[i].bundle != d->history[0].bundle;
-        if (!b->removed && (version ? strcmp(b->version, version) == 0 : other))
+        bool differs = d->history[i].bundle != d->history[0].bundle;
+        if (!b->removed && (version ? strcmp(b->version, version) == 0 : differs))
             return d->history[i].bundle;
     }
     return -1;
@@ -156,7 +156,7 @@ static const struct deployment_row *fallback_of(const struct manager *m, uint32_
 {
     for (uint32_t i = 0; i < m->deployment_count; i++) {
         const struct deployment_row *d = &m->deployments[i];
-        if (!d->removed && way_back(m, d, NULL) == bundle)
+        if (!d->removed && command_way_back(m, d, NULL) == bundle)
             return d;
     }
     return NULL;
@@ -617,6 +617,7 @@ static void resume(struct turn *t)
     if (!(d->flags & RECORD_PAUSED))
         return;
     d->flags &= ~(uint32_t)RECORD_PAUSED;
+    rollout_go_on(t, t->out->index);
     changed(t, d);
 }
 
@@ -624,7 +625,7 @@ static void resume(struct turn *t)
 static int64_t rollback_target(struct turn *t, const struct deployment_row *d)
 {
     const char *version = t->ev->command->deployment.version;
-    int64_t bundle = way_back(t->m, d, version);
+    int64_t bundle = command_way_back(t->m, d, version);
     if (bundle >= 0)
         return bundle;
     if (version)
@@ -786,7 +787,7 @@ static void agent_cordon(struct turn *t)
         return;
     row->flags ^= AGENT_CORDONED;
     t->m->stirred = true; /* who is cordoned isn't picked */
-    rollout_let_go(t->m, t->out->index);
+    flight_leave(t->m, t->out->index);
     if (row->flags & AGENT_WAITING)
         persist(t, PERSIST_AGENT, t->out->index);
     else

@@ -56,6 +56,7 @@ void epoch_renumber(struct manager *m, uint32_t deployment)
     if (d->history[0].generation >= first)
         return;
     d->history[0].generation = first + two;
+    d->rollout.first = first + two;
     if (two)
         d->rollout.stable = first;
 }

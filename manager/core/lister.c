@@ -222,7 +222,7 @@ static void look_at(const struct listing *l, uint32_t number)
     if (is == should)
         return;
     set_bit(l->list->in, number, should);
-    rollout_let_go(l->m, number);
+    flight_leave(l->m, number);
     l->m->stirred = true;
     lookout_hear(l->m);
     if (!agent_in_fleet(&l->m->agents[number - 1]))

@@ -242,15 +242,18 @@ struct rollout {
     uint8_t state; /* enum rollout_state */
     uint8_t step;  /* enum rollout_step */
     uint8_t stage;
-    bool approved;                /* by an operator, this step */
-    uint32_t stable;              /* the generation of those that aren't in yet; 0: nothing */
-    uint32_t stable_bundle;       /* index */
-    uint32_t queued;              /* index + 1 of the bundle that comes after this; 0: none */
-    uint32_t excused;             /* failures that an operator has seen and gone on from */
-    uint32_t ready;               /* agents of the stage, as counted last */
-    uint64_t since_s;             /* this step's beginning */
-    uint64_t success_s;           /* when one more of the stage was seen Ready */
-    uint64_t end;                 /* the stage's highest hash */
+    bool approved;          /* by an operator, this step */
+    uint32_t stable;        /* the generation of those that aren't in yet; 0: nothing */
+    uint32_t stable_bundle; /* index */
+    uint32_t first;         /* the lowest generation of this bundle: it was tried since */
+    uint8_t passed;         /* openings and ends of stages that an earlier try has waited for */
+    uint32_t queued;        /* index + 1 of the bundle that comes after this; 0: none */
+    uint32_t excused;       /* failures that an operator has seen and gone on from */
+    uint32_t overdue;       /* agents that were too slow when it stopped */
+    uint32_t ready;         /* agents of the stage, as counted last */
+    uint64_t since_s;       /* this step's beginning */
+    uint64_t success_s;     /* when one more of the stage was seen Ready */
+    uint64_t end;           /* the stage's highest hash */
     uint64_t reached[STAGES_MAX]; /* who is in, up to this hash; of a stage that is over, its end */
     /* Who joined after the first stage that matches it began, waits for the last one's end. */
     uint32_t enrolled_before[STAGES_MAX];
@@ -278,6 +281,12 @@ struct deployment_row {
 static inline uint32_t deployment_history_kept(const struct deployment_row *d)
 {
     return d->history_kept ? d->history_kept : HISTORY_DEFAULT;
+}
+
+/* What is to be before this step ends was waited for by an earlier try. */
+static inline bool rollout_has_passed(const struct rollout *r)
+{
+    return 2u * r->stage + (r->step != ROLLOUT_OPENING) < r->passed;
 }
 
 /* True while some agents may run the generation before the newest. */
@@ -707,8 +716,9 @@ struct stage_count {
     uint32_t in_flight; /* at work; they were reachable all the time */
     uint32_t returning; /* at work; they came back behind an open gate */
     uint32_t ready;
-    uint32_t failed; /* or rolled back */
-    uint32_t stuck;  /* let in, and waits for what doesn't come by itself */
+    uint32_t failed;  /* or rolled back, or: */
+    uint32_t overdue; /* these of the failed are at work for longer than their deadline */
+    uint32_t stuck;   /* let in, and waits for what doesn't come by itself */
 };
 
 /* Counts each stage of a deployment that has a plan, in one pass over the fleet. Of a stage by

@@ -243,7 +243,7 @@ enum joined_code membership_succeed(struct turn *t, struct successor_row *s)
         cohort_enter(m, row->cohort);
     fleet_set_exceptions(m, row, NULL, 0);
     suspect_forget(m, number);
-    rollout_let_go(m, number);
+    flight_leave(m, number);
     taint_forget(m, number);
     m->stirred = true; /* gates know it by its new id */
     *row = (struct agent_row){

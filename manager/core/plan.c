@@ -5,7 +5,8 @@
 
 #include <assert.h>
 
-#define PLAN_FIELDS 7  /* max_failed, on_failure, overlap, quorum, reachable, stages, version */
+#define PLAN_FIELDS                                                                                \
+    8 /* version, max_failed, on_failure, overlap, quorum, reachable, deadline, stages */
 #define STAGE_FIELDS 6 /* name, selector, share, concurrency, before, after */
 #define PLAN_VERSION 1
 
@@ -119,6 +120,7 @@ int plan_write(const struct plan *p, struct buffer *out)
     wire_put_u64(&w, p->overlap);
     wire_put_u64(&w, p->quorum);
     wire_put_u64(&w, p->reachable_within_s);
+    wire_put_u64(&w, p->deadline_s);
     wire_put_array(&w, p->count);
     for (uint32_t i = 0; i < p->count; i++) {
         const struct plan_stage *s = &p->stages[i];
@@ -156,6 +158,7 @@ int plan_read(struct span bytes, struct plan *p)
     p->overlap = (uint8_t)wire_get_u64(&r, OVERLAP_COUNT - 1);
     p->quorum = (uint32_t)wire_get_u64(&r, 100);
     p->reachable_within_s = (uint32_t)wire_get_u64(&r, UINT32_MAX);
+    p->deadline_s = (uint32_t)wire_get_u64(&r, PLAN_WAIT_S_MAX);
     p->count = wire_get_array(&r, 0, STAGES_MAX);
     for (uint32_t i = 0; i < p->count && !r.error; i++)
         get_stage(&r, &p->stages[i]);

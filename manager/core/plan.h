@@ -52,6 +52,7 @@ struct plan {
     uint8_t overlap;             /* enum plan_overlap */
     uint32_t quorum;             /* percent of a stage's reachable agents that must be Ready */
     uint32_t reachable_within_s; /* who was heard of so lately is waited for */
+    uint32_t deadline_s; /* who takes longer, though in reach, counts as failed; 0: there is none */
 };
 
 #define PLAN_DEFAULT ((struct plan){.quorum = 100, .reachable_within_s = 300})

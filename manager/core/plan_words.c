@@ -44,6 +44,7 @@ static const struct plan_key whole_keys[] = {
     {.name = "reachable_within",
      .form = PLAN_TIME,
      .offset = offsetof(struct plan, reachable_within_s)},
+    {.name = "deadline", .form = PLAN_TIME, .offset = offsetof(struct plan, deadline_s)},
     {.name = "stages",
      .form = PLAN_LIST,
      .offset = offsetof(struct plan, stages),

@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 /* Keys of one part. */
-#define PLAN_KEYS_MAX 8
+#define PLAN_KEYS_MAX 16
 /* The longest value is a selector. */
 #define PLAN_VALUE_MAX (SELECTOR_TEXT_MAX + 1)
 

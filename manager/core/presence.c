@@ -16,9 +16,12 @@ static bool says_the_same(const struct manager *m, const struct agent_row *row,
     struct exception before[EXCEPTIONS_MAX];
     size_t count = manager_exceptions(m, s->number, before);
     bool stays = row->flags & AGENT_ONLINE && !(s->flags & STATUS_GOODBYE);
+    bool assigned = revision_compare(s->assignment, row->assigned) == 0;
+    bool knows = revision_compare(s->document, row->document) == 0 &&
+                 assigned == ((row->flags & AGENT_ASSIGNED) != 0);
     bool cut =
         (row->flags & AGENT_TRUNCATED) != (s->flags & STATUS_TRUNCATED ? AGENT_TRUNCATED : 0);
-    if (!stays || cut || count != s->count)
+    if (!stays || !knows || cut || count != s->count)
         return false;
     for (size_t i = 0; i < count; i++)
         if (!exception_equal(&before[i], &s->exceptions[i]))

@@ -159,6 +159,15 @@ const struct exception *fleet_exception(const struct manager *m, const struct ag
     return NULL;
 }
 
+/* It runs the bundle of the newest generation since an earlier try, and has only to take its
+ * number.
+ */
+static bool is_had(const struct deployment_row *d, const struct exception *e)
+{
+    return deployment_rolls(d) && e->running >= d->rollout.first &&
+           e->running < d->history[0].generation && e->generation != d->history[0].generation;
+}
+
 /* What an agent says of what a gate chose, it says by name. */
 static void judge_named(struct agent_deployment *d, const struct exception *e, uint32_t generation)
 {
@@ -208,7 +217,12 @@ static bool judge(const struct manager *m, uint32_t number, const struct placeme
                                      .held = p->next != 0 && !next};
     if (next && !e && !picked)
         out->running = p->generation;
-    if (next || picked)
+    bool same = deployment_rolls(d) && p->generation >= d->rollout.first;
+    if (e && is_had(d, e))
+        out->state = STATE_READY;
+    else if (next && !e && same)
+        judge_stable(m, row, p, e, out);
+    else if (next || picked)
         judge_named(out, e, out->wanted);
     else if (p->generation != 0)
         judge_stable(m, row, p, e, out);

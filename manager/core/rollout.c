@@ -27,6 +27,7 @@ struct tending {
     struct survey survey;
     struct rank *rank;
     struct stage_count count; /* of the stage */
+    uint32_t having;          /* of those that wait: they need no slot */
     bool changed;             /* the row is to be persisted */
     uint64_t told_s;          /* when the gate may move again */
 };
@@ -37,65 +38,22 @@ static bool leave_stage(struct tending *w);
 
 /* ---- who is in flight ---- */
 
-static struct flight *find_flight(struct manager *m, uint32_t tag)
-{
-    for (uint32_t i = 0; i < ROLLOUTS_MAX; i++)
-        if (m->flights[i].deployment == tag)
-            return &m->flights[i];
-    return NULL;
-}
-
-static void set_in_flight(struct flight *f, uint32_t number, bool on)
-{
-    uint8_t bit = (uint8_t)(1u << number % 8);
-    if (on)
-        f->in_flight[number / 8] |= bit;
-    else
-        f->in_flight[number / 8] &= (uint8_t)~bit;
-}
-
-static bool is_at_work(const struct member *m)
-{
-    return m->admitted && m->reachable && m->result == MEMBER_OPEN;
-}
-
-/* NULL when too many others are on their way. After a restart everybody at work has a bit. */
+/* NULL when too many others are on their way. After a restart everybody at work is in it. */
 static struct flight *take_flight(struct tending *w)
 {
     struct manager *m = w->t->m;
-    struct flight *f = find_flight(m, w->index + 1);
+    struct member member;
+    struct flight *f = flight_find(m, w->index);
     if (f)
         return f;
-    f = find_flight(m, 0);
-    if (!f)
-        return NULL;
-    f->deployment = w->index + 1;
-    f->moved_s = 0;
-    f->in_flight = m->in_flight + (size_t)(f - m->flights) * (m->options.limits.agents / 8 + 1);
-    memset(f->in_flight, 0, m->options.limits.agents / 8 + 1);
-    struct member member;
-    bool fresh = w->r->stage == 0 && w->r->reached[0] == 0;
+    f = flight_begin(m, w->index);
     survey_rewind(&w->survey);
-    while (!fresh && survey_next(&w->survey, &member))
-        if (is_at_work(&member))
-            set_in_flight(f, member.number, true);
+    while (f && survey_next(&w->survey, &member))
+        if (member_is_at_work(&member))
+            flight_set(f, member.number, true);
+    if (f)
+        flight_wind_back(f, w->r->reached[w->r->stage], w->t->ev->now_s);
     return f;
-}
-
-static void end_flight(struct manager *m, uint32_t deployment)
-{
-    struct flight *f = find_flight(m, deployment + 1);
-    if (!f)
-        return;
-    f->deployment = 0;
-    lookout_hear(m); /* there is a place for another one */
-}
-
-void rollout_let_go(struct manager *m, uint32_t number)
-{
-    for (uint32_t i = 0; i < ROLLOUTS_MAX; i++)
-        if (m->flights[i].deployment)
-            set_in_flight(&m->flights[i], number, false);
 }
 
 /* ---- beginning and ending ---- */
@@ -110,15 +68,18 @@ static void enter_step(struct rollout *r, enum rollout_step step, uint64_t now_s
 void rollout_begin(struct turn *t, uint32_t deployment, uint32_t stable, uint32_t bundle)
 {
     struct rollout *r = &t->m->deployments[deployment].rollout;
-    end_flight(t->m, deployment);
-    *r = (struct rollout){.state = ROLLOUT_RUNNING, .stable = stable, .stable_bundle = bundle};
+    flight_end(t->m, deployment);
+    *r = (struct rollout){.state = ROLLOUT_RUNNING,
+                          .stable = stable,
+                          .stable_bundle = bundle,
+                          .first = manager_generation(t->m, deployment)};
     enter_step(r, ROLLOUT_OPENING, t->ev->now_s);
 }
 
 void rollout_end(struct manager *m, uint32_t deployment, enum rollout_state state)
 {
     struct rollout *r = &m->deployments[deployment].rollout;
-    end_flight(m, deployment);
+    flight_end(m, deployment);
     r->state = (uint8_t)state;
     r->queued = 0;
 }
@@ -138,8 +99,8 @@ static void finish(struct tending *w)
 /* Everybody goes back to what ran before, as a generation of its own. */
 static void take_back(struct tending *w)
 {
-    bool back =
-        w->r->stable != 0 && command_push_generation(w->t, w->index, w->r->stable_bundle) == 0;
+    int64_t bundle = w->r->stable != 0 ? command_way_back(w->t->m, w->d, NULL) : -1;
+    bool back = bundle >= 0 && command_push_generation(w->t, w->index, (uint32_t)bundle) == 0;
     rollout_end(w->t->m, w->index, back ? ROLLOUT_DONE : ROLLOUT_ABORTED);
     cohort_mark_matching(w->t->m, w->d->selector);
 }
@@ -151,20 +112,31 @@ static bool is_candidate(const struct tending *w, const struct member *m)
     return m->stage == w->r->stage && !m->admitted && m->reachable;
 }
 
+/* Who runs the bundle already needs no slot, and who is still at work has one. */
+static bool needs_slot(const struct tending *w, const struct member *m)
+{
+    return is_candidate(w, m) && !m->has && !m->in_flight;
+}
+
 /* Who became Ready, failed or went out of reach holds no slot any more. Those that wait for one are
  * ranked right away. */
 static void count_stage(struct tending *w)
 {
     struct member m;
     w->count = (struct stage_count){0};
+    w->having = 0;
     rank_begin(w->rank, 1);
     survey_rewind(&w->survey);
     while (survey_next(&w->survey, &m)) {
-        if (m.in_flight && !is_at_work(&m) && w->flight)
-            set_in_flight(w->flight, m.number, false);
-        if (m.stage == w->r->stage)
-            survey_count(&w->count, &m);
-        if (is_candidate(w, &m))
+        if (m.in_flight && !member_is_at_work(&m) && w->flight) {
+            flight_set(w->flight, m.number, false);
+            m.in_flight = false;
+        }
+        if (m.stage != w->r->stage)
+            continue;
+        survey_count(&w->count, &m);
+        w->having += is_candidate(w, &m) && m.has;
+        if (needs_slot(w, &m))
             rank_see(w->rank, m.hash);
     }
 }
@@ -185,7 +157,8 @@ static struct tending look_at(struct turn *t, uint32_t index)
     return w;
 }
 
-/* A moment that it waits for, an agent that goes out of reach, or brokers that have told all. */
+/* A moment that it waits for, an agent that goes out of reach or has had its time, or brokers that
+ * have told all. */
 static uint64_t next_look(const struct tending *w)
 {
     uint64_t until_s, now_s = w->t->ev->now_s;
@@ -195,6 +168,9 @@ static uint64_t next_look(const struct tending *w)
         until_s = UINT64_MAX;
     if (w->told_s > now_s && w->told_s < until_s)
         until_s = w->told_s;
+    uint64_t overdue_s =
+        w->flight ? flight_overdue_s(w->flight, now_s, w->d->plan.deadline_s) : UINT64_MAX;
+    until_s = overdue_s < until_s ? overdue_s : until_s;
     return w->survey.until_s < until_s ? w->survey.until_s : until_s;
 }
 
@@ -219,6 +195,8 @@ uint32_t rollout_tend(struct turn *t, uint32_t deployment, uint64_t *again_s)
 
 static bool is_past(const struct tending *w, const struct threshold *what, uint64_t since_s)
 {
+    if (rollout_has_passed(w->r))
+        return true;
     return (!what->approval || w->r->approved) && w->t->ev->now_s >= since_s + what->wait_s;
 }
 
@@ -233,6 +211,7 @@ static void begin_stage(struct tending *w)
     r->reached[r->stage] = 0;
     r->end = UINT64_MAX;
     r->excused = 0;
+    r->overdue = 0;
     r->ready = 0;
     r->success_s = w->t->ev->now_s;
     if (w->stage->share.value == 0)
@@ -271,7 +250,8 @@ static bool open_stage(struct tending *w)
 
 /* ---- admitting: as many as there are slots for, by rising hash ---- */
 
-/* The hash up to which exactly `slots` reachable agents more are in, right after counting. */
+/* The hash up to which exactly `slots` reachable agents more are in that have something to do,
+ * right after counting. */
 static uint64_t next_reach(struct tending *w, uint32_t slots)
 {
     struct member m;
@@ -279,7 +259,7 @@ static uint64_t next_reach(struct tending *w, uint32_t slots)
     while (rank_next(w->rank)) {
         survey_rewind(&w->survey);
         while (survey_next(&w->survey, &m))
-            if (is_candidate(w, &m))
+            if (needs_slot(w, &m))
                 rank_see(w->rank, m.hash);
     }
     return w->rank->value;
@@ -290,10 +270,10 @@ static void admit(struct tending *w, uint64_t reach)
     struct member m;
     survey_rewind(&w->survey);
     while (survey_next(&w->survey, &m))
-        if (is_candidate(w, &m) && m.hash <= reach)
-            set_in_flight(w->flight, m.number, true);
+        if (needs_slot(w, &m) && m.hash <= reach)
+            flight_set(w->flight, m.number, true);
     w->r->reached[w->r->stage] = reach;
-    w->flight->moved_s = w->t->ev->now_s;
+    flight_depart(w->flight, reach, w->t->ev->now_s, w->d->plan.deadline_s);
     mark_stage(w);
 }
 
@@ -315,7 +295,7 @@ static bool fill_slots(struct tending *w)
     w->told_s = w->flight->moved_s + w->count.members / MOVE_AGENTS_PER_S;
     if (w->r->reached[w->r->stage] >= reach || w->t->ev->now_s < w->told_s)
         return false;
-    if (slots < taken + w->count.waiting) {
+    if (slots < taken + w->count.waiting - w->having) {
         if (slots <= taken || !is_worth_a_move(w, slots, slots - taken))
             return false;
         reach = next_reach(w, slots - taken);
@@ -340,7 +320,8 @@ static void stop(struct tending *w)
         return;
     }
     if (w->d->plan.on_failure == REMEDY_PAUSE) {
-        end_flight(w->t->m, w->index);
+        w->r->overdue = w->count.overdue;
+        flight_end(w->t->m, w->index);
         w->r->state = ROLLOUT_STOPPED;
         return;
     }
@@ -355,7 +336,7 @@ static bool is_done(const struct tending *w)
     const struct stage_count *c = &w->count;
     uint32_t at_work = c->in_flight + c->returning;
     uint64_t present = (uint64_t)c->ready + c->failed + at_work;
-    bool shown = c->ready > 0 || c->members == 0 || w->r->approved;
+    bool shown = c->ready > 0 || c->members == 0 || w->r->approved || rollout_has_passed(w->r);
     bool enough =
         at_work == 0 || w->r->approved ||
         (w->d->plan.quorum < 100 && (uint64_t)c->ready * 100 >= present * w->d->plan.quorum);
@@ -388,14 +369,14 @@ static bool admit_some(struct tending *w)
     w->flight = take_flight(w);
     if (!w->flight)
         return false;
-    w->survey.in_flight = w->flight->in_flight;
+    w->survey.flight = w->flight;
     if (!look_at_stage(w))
         return true;
     if (is_done(w)) {
         enter_step(w->r, ROLLOUT_CLOSING, w->t->ev->now_s);
-        end_flight(w->t->m, w->index);
+        flight_end(w->t->m, w->index);
         w->flight = NULL;
-        w->survey.in_flight = NULL;
+        w->survey.flight = NULL;
         w->r->reached[w->r->stage] = w->r->end;
         mark_stage(w);
         return true;
@@ -452,6 +433,8 @@ static bool asks(struct turn *t, uint32_t deployment)
 {
     const struct deployment_row *d = &t->m->deployments[deployment];
     const struct plan_stage *stage = &d->plan.stages[d->rollout.stage];
+    if (d->rollout.step != ROLLOUT_ADMITTING && rollout_has_passed(&d->rollout))
+        return false;
     if (d->rollout.step != ROLLOUT_ADMITTING)
         return d->rollout.step == ROLLOUT_OPENING ? stage->before.approval : stage->after.approval;
     struct tending w = look_at(t, deployment);
@@ -501,26 +484,43 @@ void rollout_abort(struct turn *t, uint32_t deployment)
     }
 }
 
+/* Stage by stage once more, so that those that failed wait for their slots as they did before; but
+ * not for what was waited for. Where it was over, those that failed stay where they are until then.
+ */
+static void begin_again(struct turn *t, uint32_t deployment, uint32_t before)
+{
+    struct deployment_row *d = &t->m->deployments[deployment];
+    struct rollout *r = &d->rollout, old = *r;
+    bool rolls = deployment_rolls(d);
+    uint32_t passed = 2u * old.stage + (old.step != ROLLOUT_OPENING);
+    if (passed < old.passed)
+        passed = old.passed;
+    flight_end(t->m, deployment);
+    *r = (struct rollout){
+        .state = ROLLOUT_RUNNING,
+        .stable = rolls ? old.stable : before,
+        .stable_bundle = rolls ? old.stable_bundle : d->history[0].bundle,
+        .first = rolls ? old.first : before,
+        .passed = (uint8_t)(rolls ? passed : 2 * d->plan.count),
+        .queued = old.queued,
+    };
+    enter_step(r, ROLLOUT_OPENING, t->ev->now_s);
+}
+
 /* The same bundle as a new generation: whoever runs it takes the number and does nothing else, and
  * whoever failed tries again. */
 void rollout_retry(struct turn *t, uint32_t deployment)
 {
     struct deployment_row *d = &t->m->deployments[deployment];
-    uint32_t generation = manager_generation(t->m, deployment);
+    uint32_t before = manager_generation(t->m, deployment);
     if (d->rollout.state == ROLLOUT_ABORTED) {
         refuse(t, d);
         return;
     }
     if (command_renew_generation(t, deployment) < 0)
         return;
-    if (deployment_rolls(d))
-        d->rollout.state = ROLLOUT_RUNNING;
-    if (d->rollout.step == ROLLOUT_CLOSING && deployment_rolls(d))
-        enter_step(&d->rollout, ROLLOUT_ADMITTING, t->ev->now_s);
-    d->rollout.excused = 0;
-    d->rollout.ready = 0;
-    if (d->rollout.stable == generation)
-        d->rollout.stable = manager_generation(t->m, deployment);
+    if (d->plan.count > 0)
+        begin_again(t, deployment, before);
     cohort_mark_matching(t->m, d->selector);
     persist(t, PERSIST_DEPLOYMENT, deployment);
 }
@@ -533,7 +533,15 @@ void rollout_resume(struct turn *t, uint32_t deployment)
     assert(d->rollout.state == ROLLOUT_STOPPED);
     count_stage(&w);
     arena_reset(t->scratch);
-    d->rollout.excused = w.count.failed;
+    d->rollout.excused = w.count.failed + d->rollout.overdue;
     d->rollout.state = ROLLOUT_RUNNING;
     persist(t, PERSIST_DEPLOYMENT, deployment);
+}
+
+void rollout_go_on(struct turn *t, uint32_t deployment)
+{
+    const struct rollout *r = &t->m->deployments[deployment].rollout;
+    struct flight *f = flight_find(t->m, deployment);
+    if (f)
+        flight_wind_back(f, r->reached[r->stage], t->ev->now_s);
 }

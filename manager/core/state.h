@@ -44,12 +44,26 @@ struct suspect {
     bool answers;    /* who counts on from old numbers is no repeated report: it lives */
 };
 
-/* Who is at work in a rollout without having been away since it was let in: a bit for each agent.
- * It is not durable: after a restart everybody who is at work is taken for one of these. */
+/* Departures that are told apart; see flight.c. */
+#define DEPARTURES_MAX 20
+
+/* Agents are let in by rising hash, so that when one was follows from its own: those up to
+ * `reached`, behind the departure before, between these two moments. */
+struct departure {
+    uint64_t reached;
+    uint64_t first_s;
+    uint64_t last_s;
+};
+
+/* Who is at work in a rollout's stage without having been away since it was let in: a bit for each
+ * agent. It is not durable: after a restart everybody who is at work is taken for one of these that
+ * was let in just now. */
 struct flight {
     uint32_t deployment; /* index + 1; 0: free */
     uint64_t moved_s;    /* when agents were let in last */
     uint8_t *in_flight;
+    uint32_t departure_count;
+    struct departure departures[DEPARTURES_MAX]; /* the oldest first */
 };
 
 /* Once so many agents were passed by in a tick, in all walks of all rollouts together, further
@@ -200,6 +214,28 @@ const struct exception *fleet_exception(const struct manager *m, const struct ag
 bool fleet_judge(const struct manager *m, uint32_t number, uint32_t deployment,
                  struct agent_deployment *out);
 
+/* flight.c: who is at work in a rollout's stage, and since when */
+struct flight *flight_find(struct manager *m, uint32_t deployment); /* NULL: there is none */
+const struct flight *flight_of(const struct manager *m, uint32_t deployment);
+/* False when too many others are on their way. */
+bool flight_is_possible(const struct manager *m, uint32_t deployment);
+/* A new one with nobody in it, or NULL. */
+struct flight *flight_begin(struct manager *m, uint32_t deployment);
+void flight_end(struct manager *m, uint32_t deployment);
+void flight_set(struct flight *f, uint32_t number, bool on);
+bool flight_has(const struct flight *f, uint32_t number);
+/* Whatever the agent is at, it is of no flight any more. */
+void flight_leave(struct manager *m, uint32_t number);
+/* Agents up to this hash are let in now, behind those before. */
+void flight_depart(struct flight *f, uint64_t reached, uint64_t now_s, uint32_t deadline_s);
+/* All of them were let in now, as far as deadlines go. */
+void flight_wind_back(struct flight *f, uint64_t reached, uint64_t now_s);
+/* Whoever has this hash has had its time. A deadline of 0 is none. */
+bool flight_is_overdue(const struct flight *f, uint64_t hash, uint64_t now_s, uint32_t deadline_s);
+
+/* When the next ones have had theirs; UINT64_MAX: never. */
+uint64_t flight_overdue_s(const struct flight *f, uint64_t now_s, uint32_t deadline_s);
+
 /* survey.c: a walk over the agents of a deployment's stages */
 enum member_result {
     MEMBER_OPEN,
@@ -215,20 +251,30 @@ struct member {
     bool admitted;
     bool reachable;
     bool in_flight;
+    bool overdue; /* it is in flight for longer than its deadline */
+    bool has;     /* it runs this bundle since an earlier try: it has only a number to take */
+    bool busy; /* it isn't let in any more, since all are asked again, and may still be at work */
     enum member_result result;
 };
+
+/* It holds a slot, if it was in reach all the time. */
+static inline bool member_is_at_work(const struct member *m)
+{
+    return m->reachable && (m->admitted ? m->result == MEMBER_OPEN : m->busy);
+}
 
 struct survey {
     const struct manager *m;
     const struct deployment_row *deployment;
     uint32_t index;
     uint64_t now_s;
-    uint32_t next;            /* the number that is looked at next */
-    uint32_t walks;           /* begun */
-    uint64_t until_s;         /* nobody who was met goes out of reach by mere time before */
-    const uint8_t *in_flight; /* NULL: nobody */
-    const uint8_t *groups;    /* for each cohort, of its pick; NULL: everybody */
-    const uint16_t *stages;   /* for each cohort the stages whose selectors match it, as bits */
+    uint32_t next;               /* the number that is looked at next */
+    uint32_t walks;              /* begun */
+    uint64_t until_s;            /* nobody who was met changes by mere time before */
+    bool again;                  /* it is tried again: some may run its bundle already */
+    const struct flight *flight; /* NULL: nobody is in flight */
+    const uint8_t *groups;       /* for each cohort, of its pick; NULL: everybody */
+    const uint16_t *stages;      /* for each cohort the stages whose selectors match it, as bits */
 };
 
 /* Begins; `scratch` holds up to three bytes a cohort. */
@@ -328,8 +374,8 @@ void rollout_approve(struct turn *t, uint32_t deployment, const char *stage);
 void rollout_abort(struct turn *t, uint32_t deployment);
 void rollout_retry(struct turn *t, uint32_t deployment);
 void rollout_resume(struct turn *t, uint32_t deployment);
-/* Whatever the agent is at, it holds no slot any more. */
-void rollout_let_go(struct manager *m, uint32_t number);
+/* It is no longer paused: who was at work then has its whole deadline once more. */
+void rollout_go_on(struct turn *t, uint32_t deployment);
 /* No more of it: everybody gets the newest generation. */
 void rollout_end(struct manager *m, uint32_t deployment, enum rollout_state state);
 
@@ -411,6 +457,9 @@ int dependency_resolve(struct turn *t, int64_t index, struct dependencies *out);
 void command_run(struct turn *t);
 /* The newest generation of a deployment is one of this bundle from now on. */
 int command_push_generation(struct turn *t, uint32_t deployment, uint32_t bundle);
+/* The bundle that a deployment can go back to, or -1. `version` NULL: what ran before. */
+int64_t command_way_back(const struct manager *m, const struct deployment_row *d,
+                         const char *version);
 /* The newest one gets another number. */
 int command_renew_generation(struct turn *t, uint32_t deployment);
 int fail_with(struct turn *t, int rv);

@@ -85,14 +85,6 @@ struct standing survey_stand(const struct deployment_row *d, uint16_t stages, ui
 
 /* ---- the walk ---- */
 
-static const uint8_t *find_in_flight(const struct manager *m, uint32_t deployment)
-{
-    for (uint32_t i = 0; i < ROLLOUTS_MAX; i++)
-        if (m->flights[i].deployment == deployment + 1)
-            return m->flights[i].in_flight;
-    return NULL;
-}
-
 struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_t now_s,
                            struct arena *scratch)
 {
@@ -117,7 +109,9 @@ struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_
                            .now_s = now_s,
                            .next = 1,
                            .until_s = UINT64_MAX,
-                           .in_flight = find_in_flight(m, deployment),
+                           .again = deployment_rolls(d) &&
+                                    d->rollout.first < manager_generation(m, deployment),
+                           .flight = flight_of(m, deployment),
                            .groups = groups,
                            .stages = stages};
 }
@@ -146,9 +140,32 @@ static enum member_result ask(const struct survey *s, uint32_t number)
     struct agent_deployment d;
     if (!deployment_rolls(s->deployment))
         return fleet_judge(s->m, number, s->index, &d) ? result_of(d.state, d.cause) : MEMBER_OPEN;
+    if (s->again)
+        return fleet_judge(s->m, number, s->index, &d) && !d.held ? result_of(d.state, d.cause)
+                                                                  : MEMBER_OPEN;
     const struct exception *e = fleet_exception(s->m, manager_agent(s->m, number), s->index + 1);
     bool told = e && e->generation == manager_generation(s->m, s->index);
     return told ? result_of((enum deployment_state)e->state, (enum cause)e->cause) : MEMBER_OPEN;
+}
+
+/* As long as it has not said that it knows better, or says that it is at work. */
+static bool is_busy(const struct survey *s, const struct agent_row *row, const struct exception *e)
+{
+    const struct revision *newest = &s->m->cohorts[row->cohort].revision;
+    if (!(row->flags & AGENT_ASSIGNED) || revision_compare(row->document, *newest) != 0)
+        return true;
+    return e && result_of((enum deployment_state)e->state, (enum cause)e->cause) == MEMBER_OPEN &&
+           e->running < s->deployment->rollout.first;
+}
+
+/* What it still does, or has, of an earlier try. */
+static void look_back(const struct survey *s, struct member *m)
+{
+    const struct agent_row *row = manager_agent(s->m, m->number);
+    struct agent_deployment d;
+    m->has = fleet_judge(s->m, m->number, s->index, &d) && d.state == STATE_READY &&
+             d.running >= s->deployment->rollout.first;
+    m->busy = !m->has && is_busy(s, row, fleet_exception(s->m, row, s->index + 1));
 }
 
 static bool is_reachable(struct survey *s, const struct agent_row *row)
@@ -200,9 +217,13 @@ bool survey_next(struct survey *s, struct member *out)
             .hash = hash,
             .admitted = stands.admitted,
             .reachable = is_reachable(s, row),
-            .in_flight = s->in_flight && (s->in_flight[number / 8] >> number % 8 & 1),
+            .in_flight = s->flight && flight_has(s->flight, number),
             .result = stands.admitted ? ask(s, number) : MEMBER_OPEN,
         };
+        out->overdue = out->in_flight && out->admitted && !(d->flags & RECORD_PAUSED) &&
+                       flight_is_overdue(s->flight, hash, s->now_s, d->plan.deadline_s);
+        if (s->again && !out->admitted)
+            look_back(s, out);
         return true;
     }
     return false;
@@ -219,12 +240,24 @@ void survey_count(struct stage_count *c, const struct member *m)
         c->away++;
     else if (m->result == MEMBER_STUCK)
         c->stuck++;
+    else if (m->overdue)
+        c->failed++;
+    else if (m->in_flight && member_is_at_work(m))
+        c->in_flight++;
     else if (!m->admitted)
         c->waiting++;
-    else if (m->in_flight)
-        c->in_flight++;
     else
         c->returning++;
+    c->overdue += m->overdue && m->reachable && m->result == MEMBER_OPEN;
+}
+
+/* Its flight ended when it stopped: who was overdue then is known by number only. */
+static void count_stopped(const struct deployment_row *d, struct stage_count *c)
+{
+    uint32_t overdue = d->rollout.overdue < c->returning ? d->rollout.overdue : c->returning;
+    c->returning -= overdue;
+    c->failed += overdue;
+    c->overdue += overdue;
 }
 
 void manager_survey(const struct manager *m, uint32_t deployment, uint64_t now_s,
@@ -235,6 +268,8 @@ void manager_survey(const struct manager *m, uint32_t deployment, uint64_t now_s
     memset(out, 0, STAGES_MAX * sizeof *out);
     while (survey_next(&s, &member))
         survey_count(&out[member.stage], &member);
+    if (s.deployment->rollout.state == ROLLOUT_STOPPED)
+        count_stopped(s.deployment, &out[s.deployment->rollout.stage]);
 }
 
 /* ---- what it waits for ---- */
@@ -248,24 +283,17 @@ static enum rollout_hold hold_at(const struct threshold *what, bool approved, ui
     return now_s < *until_s ? HOLD_TIME : HOLD_NONE;
 }
 
-static bool has_slot(const struct manager *m, uint32_t deployment)
-{
-    for (uint32_t i = 0; i < ROLLOUTS_MAX; i++)
-        if (m->flights[i].deployment == 0 || m->flights[i].deployment == deployment + 1)
-            return true;
-    return false;
-}
-
 static enum rollout_hold hold_while_admitting(const struct manager *m, uint32_t deployment,
                                               const struct stage_count *c)
 {
-    if (!has_slot(m, deployment))
+    if (!flight_is_possible(m, deployment))
         return HOLD_SLOT;
     if (!c || c->members == 0)
         return HOLD_NONE;
     if (c->in_flight + c->returning + c->waiting > 0)
         return HOLD_AGENTS;
-    return c->ready == 0 && !m->deployments[deployment].rollout.approved ? HOLD_REACH : HOLD_NONE;
+    const struct rollout *r = &m->deployments[deployment].rollout;
+    return c->ready == 0 && !r->approved && !rollout_has_passed(r) ? HOLD_REACH : HOLD_NONE;
 }
 
 enum rollout_hold manager_rollout_hold(const struct manager *m, uint32_t deployment, uint64_t now_s,
@@ -281,6 +309,8 @@ enum rollout_hold manager_rollout_hold(const struct manager *m, uint32_t deploym
     if (d->flags & RECORD_PAUSED)
         return HOLD_PAUSED;
     const struct plan_stage *stage = &d->plan.stages[r->stage];
+    if (r->step != ROLLOUT_ADMITTING && rollout_has_passed(r))
+        return HOLD_NONE;
     if (r->step == ROLLOUT_OPENING)
         return hold_at(&stage->before, r->approved, r->since_s, now_s, until_s);
     if (r->step == ROLLOUT_CLOSING)

@@ -132,7 +132,7 @@ static void keep_some(struct manager *m, uint32_t number, const struct agent_dep
             continue;
         list_put(m, has[i].deployment, number, stays);
         if (!stays)
-            rollout_let_go(m, number);
+            flight_leave(m, number);
     }
 }
 

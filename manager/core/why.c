@@ -18,6 +18,7 @@ struct asking {
 static bool is_outside(const struct asking *a);
 static bool is_not_meant(const struct asking *a);
 static bool has_failed(const struct asking *a);
+static bool is_overdue(const struct asking *a, uint64_t now_s);
 static enum why_reason in_reach(const struct asking *a);
 static enum why_reason gated(const struct asking *a);
 static enum why_reason told(const struct asking *a);
@@ -53,6 +54,7 @@ void manager_why(const struct manager *m, uint32_t number, uint32_t deployment, 
     if (is_outside(&a) || is_not_meant(&a) || has_failed(&a))
         return;
     enum why_reason reason = in_reach(&a);
+    out->overdue = reason != WHY_READY && is_overdue(&a, now_s);
     out->reason = out->then = reason;
     if (!(a.row->flags & AGENT_ONLINE))
         out->reason = WHY_OFFLINE;
@@ -87,6 +89,13 @@ static bool is_outside(const struct asking *a)
 static uint64_t hash_of(const struct asking *a)
 {
     return gate_hash(a->d->salt, a->out->deployment + 1, &a->row->id);
+}
+
+static bool is_overdue(const struct asking *a, uint64_t now_s)
+{
+    const struct flight *f = flight_of(a->m, a->out->deployment);
+    return f && !(a->d->flags & RECORD_PAUSED) && flight_has(f, a->out->number) &&
+           flight_is_overdue(f, hash_of(a), now_s, a->d->plan.deadline_s);
 }
 
 static bool is_not_meant(const struct asking *a)

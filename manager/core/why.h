@@ -51,6 +51,7 @@ struct why {
     uint32_t wanted;     /* generation that it is to run now */
     uint32_t running;    /* generation, as far as known; 0: none */
     enum cause cause;
+    bool overdue;              /* it takes longer than its rollout's deadline */
     uint64_t heard_s;          /* its last report; 0: none yet */
     uint64_t since_s;          /* of WHY_NOT_HEARD: when its newest document was made */
     struct taint taint;        /* of WHY_TAINTED */

@@ -367,6 +367,7 @@ files()
     yaml 3:11 "single value" "${head}priority: {a: 1}\n"
     yaml 3:10 '"stages" is missing' "${head}rollout: {}\n"
     yaml 3:11 'did you mean "max_failed"' "${head}rollout: {max_fail: 1, stages: []}\n"
+    yaml 4:13 "no time; write it with a unit" "${head}rollout:\n  deadline: 30\n  stages: []\n"
     yaml 5:30 "neither a number of agents" "${head}rollout:\n  stages:\n    - {name: a, concurrency: some}\n"
     yaml 5:31 "no time; write it with a unit" "${head}rollout:\n  stages:\n    - {name: a, after: {wait: 30}}\n"
     yaml 3:1 "two stages are called a" "${head}rollout: {stages: [{name: a, share: 1}, {name: a}]}\n"

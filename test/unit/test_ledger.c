@@ -105,10 +105,14 @@ static struct deployment_row sample_deployment(void)
     d.plan.max_failed.value = 5;
     d.plan.quorum = 90;
     d.plan.reachable_within_s = 300;
+    d.plan.deadline_s = 1800;
     d.rollout.state = ROLLOUT_STOPPED;
     d.rollout.step = ROLLOUT_CLOSING;
     d.rollout.approved = true;
     d.rollout.stable = 1;
+    d.rollout.first = 2;
+    d.rollout.passed = 2;
+    d.rollout.overdue = 12;
     d.rollout.queued = 1;
     d.rollout.excused = 13;
     d.rollout.ready = 14;

@@ -27,6 +27,7 @@ struct model {
     uint64_t hears_s; /* when it takes the newest document */
     struct revision document;
     uint32_t wanted, running; /* generations */
+    struct digest has;        /* the bundle of what it wants */
     uint8_t state;            /* enum deployment_state */
     uint8_t cause;            /* enum cause */
     uint64_t busy_until_s;
@@ -35,11 +36,13 @@ struct model {
     bool broken;     /* every new version fails here */
     uint8_t rule;    /* enum cause: a rule keeps it from beginning */
     uint32_t busy_s; /* what it does takes so much longer */
+    unsigned works;  /* how often it began to */
 
     /* the checker's: */
     struct target admitted; /* what a gate let it in for */
     uint32_t stage;         /* in which stage; and it was of that stage when that began, */
     bool slot;              /* and reachable, and has been ever since */
+    uint64_t let_in_s;
 };
 
 /* What a rollout did, second by second, as one number; and what it cost. */
@@ -167,10 +170,20 @@ static int deploy(struct fleet *f, const char *version, const struct plan *plan)
     return deploy_as(f, "app", version, plan);
 }
 
+/* Whoever is at work has its time once more. */
+static void wind_back(struct fleet *f)
+{
+    for (uint32_t n = 1; n <= f->count; n++)
+        f->agents[n].let_in_s = f->now_s;
+}
+
 static int steer(struct fleet *f, enum command_type type, const char *stage)
 {
     struct command c = {.type = type, .deployment = {.name = "app", .stage = stage}};
-    return run(f, &c);
+    int rv = run(f, &c);
+    if (type == COMMAND_RESUME && rv == 0)
+        wind_back(f);
+    return rv;
 }
 
 static struct fleet *fleet_new(uint64_t seed, const uint32_t sizes[static COHORTS])
@@ -231,6 +244,12 @@ static bool at_an_end(const struct model *a, uint32_t generation)
     return a->wanted == generation && (a->state == STATE_READY || a->state == STATE_ROLLED_BACK);
 }
 
+/* It has only a number to take. */
+static bool runs_bundle(const struct model *a, const struct digest *bundle)
+{
+    return a->state == STATE_READY && a->running == a->wanted && digest_equal(&a->has, bundle);
+}
+
 /* Who is let in by this document, and was not before. */
 static void note_admissions(struct fleet *f, uint32_t cohort)
 {
@@ -243,35 +262,79 @@ static void note_admissions(struct fleet *f, uint32_t cohort)
         struct target target = record_target(&d->records[0], &a->id, n);
         if (target.generation != newest || a->admitted.generation == newest)
             continue;
-        bool again = digest_equal(&a->admitted.bundle, &target.bundle); /* a retry */
         bool late = n > f->enrolled; /* it comes in behind the others */
         a->admitted = target;
         f->moved_s = f->now_s;
         a->stage = rollout_of(f)->stage;
-        a->slot = !again && !late && !a->cordoned && is_reachable(f, a) &&
+        a->let_in_s = f->now_s;
+        a->slot = !runs_bundle(a, &target.bundle) && !late && !a->cordoned && is_reachable(f, a) &&
                   d->records[0].next.generation == newest;
         f->admits |= a->slot;
     }
 }
 
+/* Of those at work in the present stage, how many are so for less, or for more, than this. */
+static uint32_t count_at_work(const struct fleet *f, uint64_t from_s, uint64_t below_s)
+{
+    uint32_t count = 0;
+    for (uint32_t n = 1; n <= f->count; n++) {
+        const struct model *a = &f->agents[n];
+        uint64_t age_s = f->now_s - a->let_in_s;
+        /* Who is to wait again is given no time, and holds its slot meanwhile. */
+        bool asked = a->admitted.generation == manager_generation(f->m, 0);
+        bool within = asked ? age_s >= from_s && age_s < below_s : from_s == 0;
+        count += a->slot && a->stage == rollout_of(f)->stage && within;
+    }
+    return count;
+}
+
+/* Whoever has had its time holds none. */
 static uint32_t slots_taken(const struct fleet *f)
 {
-    uint32_t taken = 0;
-    for (uint32_t n = 1; n <= f->count; n++)
-        taken += f->agents[n].slot && f->agents[n].stage == rollout_of(f)->stage;
-    return taken;
+    uint32_t deadline_s = plan_of(f)->deadline_s;
+    return count_at_work(f, 0, deadline_s ? deadline_s : UINT64_MAX);
+}
+
+static bool is_through(const struct fleet *f, const struct model *a)
+{
+    if (at_an_end(a, a->admitted.generation) || runs_bundle(a, &a->admitted.bundle))
+        return true;
+    /* Asked again before it began: it knows by now that it is to wait. */
+    bool knows =
+        revision_compare(a->document,
+                         f->documents[manager_agent(f->m, a->number)->cohort].revision) == 0;
+    bool asked = a->admitted.generation == manager_generation(f->m, 0);
+    return !asked && knows && a->state != STATE_APPLYING;
+}
+
+/* Another version is rolled out by now. */
+static bool is_overtaken(const struct fleet *f, const struct model *a)
+{
+    const struct deployment_row *d = manager_deployment(f->m, 0);
+    return !digest_equal(&a->admitted.bundle, &manager_bundle(f->m, d->history[0].bundle)->digest);
 }
 
 static void free_slots(struct fleet *f)
 {
     if (manager_deployment_count(f->m) == 0)
         return;
-    uint32_t newest = manager_generation(f->m, 0);
     for (uint32_t n = 1; n <= f->count; n++) {
         struct model *a = &f->agents[n];
-        a->slot &= !a->gone && is_reachable(f, a) && !at_an_end(a, newest) &&
-                   a->admitted.generation == newest && a->cause != CAUSE_STUCK;
+        a->slot &= !a->gone && is_reachable(f, a) && !is_through(f, a) && !is_overtaken(f, a) &&
+                   a->cause != CAUSE_STUCK;
     }
+}
+
+/* Those that wait to take a number need no slot for it. */
+static uint32_t count_having(struct fleet *f, const struct rollout *r)
+{
+    struct arena scratch = arena_on((uint8_t *)f->scratch, sizeof f->scratch);
+    struct survey s = survey_begin(f->m, 0, f->now_s, &scratch);
+    struct member m;
+    uint32_t count = 0;
+    while (survey_next(&s, &m))
+        count += m.stage == r->stage && m.has && m.reachable && !m.admitted;
+    return count;
 }
 
 /* Never more at work than the stage allows; and as many as it allows while some wait, but for a few
@@ -290,9 +353,16 @@ static void check_slots(struct fleet *f)
     if (taken > most && f->admits)
         broken(f, "more at work than the stage allows", taken, most);
     bool few = c->in_flight < most && (most - c->in_flight) * 8 < most;
-    if (c->waiting > 0 && c->in_flight + c->waiting > most && c->in_flight < most &&
+    uint32_t waiting = c->waiting - count_having(f, r);
+    if (waiting > 0 && c->in_flight + waiting > most && c->in_flight < most &&
         !(few && f->now_s < f->moved_s + 10))
         broken(f, "a slot is free while some wait", c->in_flight, most);
+    uint64_t surely_s = plan_of(f)->deadline_s * UINT64_C(17) / 16 + 2;
+    bool counted =
+        plan_of(f)->deadline_s > 0 && !(manager_deployment(f->m, 0)->flags & RECORD_PAUSED);
+    uint32_t overdue = counted ? count_at_work(f, surely_s, UINT64_MAX) : 0;
+    if (c->overdue < overdue || c->overdue > c->failed)
+        broken(f, "too slow, and not counted as failed", c->overdue, overdue);
     if (c->members !=
         c->waiting + c->away + c->in_flight + c->returning + c->ready + c->failed + c->stuck)
         broken(f, "the counts do not add up", c->members, c->ready);
@@ -326,7 +396,19 @@ static void begin_or_end(struct fleet *f, struct model *a)
     struct target target = r ? record_target(r, &a->id, a->number) : (struct target){0};
     bool held = r && (a->cordoned || r->flags & RECORD_PAUSED ||
                       (r->flags & RECORD_ABORTED && target.generation == r->next.generation));
-    if (target.generation > a->wanted && !held) {
+    if (target.generation < a->wanted && a->state == STATE_PENDING) { /* withdrawn */
+        a->wanted = a->running;
+        a->has = (struct digest){0};
+        a->state = STATE_READY;
+        a->cause = CAUSE_NONE;
+        changed = true;
+    }
+    if (target.generation > a->wanted && runs_bundle(a, &target.bundle)) {
+        a->wanted = a->running = target.generation;
+        say(f, a, 0);
+    } else if (target.generation > a->wanted && !held && a->state != STATE_APPLYING) {
+        a->has = target.bundle;
+        a->works++;
         a->wanted = target.generation;
         a->state = STATE_PENDING;
         a->cause = CAUSE_NONE;
@@ -440,6 +522,7 @@ static void restart_in(struct fleet *f, uint32_t epoch)
     }
     free(old);
     f->m = m;
+    wind_back(f);
 }
 
 static void restart(struct fleet *f)
@@ -984,16 +1067,138 @@ static void test_what_is_retried_while_a_stage_closes_is_waited_for(void)
 {
     struct plan p = three_stages();
     p.stages[0].after.wait_s = 60;
+    p.max_failed.value = 2;
     struct fleet *f = with_v1(19, &p);
+    f->agents[1].broken = f->agents[2].broken = true;
     deploy(f, "2", NULL);
     seconds(f, 60);
     CU_ASSERT_EQUAL(rollout_of(f)->step, ROLLOUT_CLOSING);
-    for (uint32_t n = 1; n <= 4; n++)
-        f->agents[n].broken = true;
+    f->agents[1].broken = false;
     steer(f, COMMAND_RETRY, NULL);
+    second(f);
+    CU_ASSERT_EQUAL(rollout_of(f)->step, ROLLOUT_ADMITTING);
+    seconds(f, 59);
+    CU_ASSERT_EQUAL(f->agents[1].running, 3);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 0); /* what is soaked is the last success */
     seconds(f, 60);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
+    end(f);
+}
+
+static struct stage_count count_now(struct fleet *f, uint32_t stage)
+{
+    struct stage_count counts[STAGES_MAX];
+    struct arena scratch = arena_on((uint8_t *)f->scratch, sizeof f->scratch);
+    manager_survey(f->m, 0, f->now_s, &scratch, counts);
+    return counts[stage];
+}
+
+/* One of the four is at work without end: it fails when its time is over, and counts as what it is
+ * when it comes to an end after all. */
+static void test_agent_that_misses_its_deadline_counts_as_failed(void)
+{
+    struct fleet *f = fleet_new(23, (const uint32_t[]){4, 0, 10, 0});
+    struct plan p = three_stages();
+    p.stages[0].after.approval = true;
+    p.deadline_s = 30;
+    f->agents[2].busy_s = 1000000;
+    deploy(f, "1", &p);
+    while (!f->agents[2].slot)
+        second(f);
+    seconds(f, 28);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_RUNNING);
+    CU_ASSERT_EQUAL(count_now(f, 0).failed, 0);
+    seconds(f, 4);
     CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_STOPPED);
-    CU_ASSERT_EQUAL(rollout_of(f)->stage, 0);
+    CU_ASSERT_EQUAL(count_now(f, 0).failed, 1);
+    CU_ASSERT_EQUAL(count_now(f, 0).overdue, 1);
+    restart(f);
+    CU_ASSERT_EQUAL(count_now(f, 0).overdue, 1);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RESUME, NULL), 0);
+    second(f);
+    CU_ASSERT_EQUAL(count_now(f, 0).in_flight, 1); /* it has its time once more */
+    seconds(f, 33);
+    CU_ASSERT_EQUAL(rollout_of(f)->step, ROLLOUT_CLOSING); /* and was forgiven */
+    f->agents[2].busy_until_s = f->now_s;
+    seconds(f, 3);
+    CU_ASSERT_EQUAL(count_now(f, 0).ready, 4);
+    CU_ASSERT_EQUAL(count_now(f, 0).failed, 0);
+    end(f);
+}
+
+/* Two at a time, and one of them hangs: the other three follow when it has had its time. */
+static void test_slot_of_one_that_hangs_is_free_after_its_deadline(void)
+{
+    struct fleet *f = fleet_new(24, (const uint32_t[]){4, 0, 10, 0});
+    struct plan p = three_stages();
+    p.max_failed.value = 1;
+    p.stages[0].concurrency = (struct amount){1, false};
+    p.deadline_s = 50;
+    for (uint32_t n = 1; n <= 4; n++)
+        f->agents[n].busy_s = 0;
+    deploy(f, "1", &p);
+    second(f);
+    uint32_t first = 1;
+    while (!f->agents[first].slot)
+        first++;
+    f->agents[first].busy_s = 1000000;
+    seconds(f, 48);
+    CU_ASSERT_EQUAL(count_running(f, 1), 0);
+    seconds(f, 4);
+    CU_ASSERT_EQUAL(count_now(f, 0).in_flight, 1);
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
+    f->agents[first].busy_until_s = f->now_s;
+    seconds(f, 3);
+    CU_ASSERT_EQUAL(count_now(f, 0).ready, 4);
+    end(f);
+}
+
+static void test_what_is_paused_has_its_time_once_more(void)
+{
+    struct fleet *f = fleet_new(25, (const uint32_t[]){4, 0, 10, 0});
+    struct plan p = three_stages();
+    p.deadline_s = 30;
+    f->agents[1].busy_s = f->agents[2].busy_s = 120;
+    f->agents[3].busy_s = f->agents[4].busy_s = 120;
+    deploy(f, "1", &p);
+    seconds(f, 5);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_PAUSE, NULL), 0);
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RESUME, NULL), 0);
+    seconds(f, 28);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_RUNNING);
+    seconds(f, 4);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_STOPPED);
+    end(f);
+}
+
+/* Also when it was over; who runs the bundle only takes the number, and takes nobody's turn. */
+static void test_retried_agents_are_held_to_the_concurrency(void)
+{
+    struct plan p = three_stages();
+    p.max_failed = (struct amount){100, true};
+    p.stages[2].concurrency.value = 2;
+    struct fleet *f = with_v1(22, &p);
+    for (uint32_t n = 20; n < 32; n++)
+        f->agents[n].broken = true;
+    deploy(f, "2", NULL);
+    seconds(f, 100);
+    steer(f, COMMAND_APPROVE, "prod");
+    until_done(f, 400);
+    CU_ASSERT_EQUAL(count_running(f, 2), 35);
+    for (uint32_t n = 20; n < 32; n++)
+        f->agents[n].broken = false;
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RETRY, NULL), 0);
+    seconds(f, 20);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 2); /* no approval is asked for again */
+    CU_ASSERT_EQUAL(slots_taken(f), 2);
+    restart(f);
+    until_done(f, 200);
+    seconds(f, 10);
+    CU_ASSERT_EQUAL(count_running(f, 3), 47);
+    for (uint32_t n = 1; n <= f->count; n++)
+        CU_ASSERT_EQUAL(f->agents[n].works, n >= 20 && n < 32 ? 3 : 2);
     end(f);
 }
 
@@ -1205,6 +1410,8 @@ static struct plan random_plan(struct rng *rng)
     }
     p.max_failed = (struct amount){100, true};
     p.reachable_within_s = (uint32_t)rng_below(rng, 40);
+    if (rng_below(rng, 2) == 0)
+        p.deadline_s = 12 + (uint32_t)rng_below(rng, 60);
     if (rng_below(rng, 3) == 0)
         p.quorum = 50 + (uint32_t)rng_below(rng, 50);
     return p;
@@ -1214,7 +1421,7 @@ static void disturb(struct fleet *f)
 {
     static const enum cause rules[] = {CAUSE_AFTER, CAUSE_STUCK};
     struct model *a = &f->agents[1 + rng_below(&f->rng, f->count)];
-    switch (rng_below(&f->rng, 12)) {
+    switch (rng_below(&f->rng, 14)) {
     case 0:
     case 1:
     case 2:
@@ -1243,6 +1450,13 @@ static void disturb(struct fleet *f)
     case 10:
         a->rule = (uint8_t)(a->rule ? CAUSE_NONE : rules[rng_below(&f->rng, 2)]);
         break;
+    case 11:
+        a->busy_s = rng_below(&f->rng, 4) == 0 ? 1000 : 0;
+        break;
+    case 12:
+        if (rng_below(&f->rng, 10) == 0)
+            steer(f, COMMAND_RETRY, NULL);
+        break;
     default:
         break;
     }
@@ -1254,6 +1468,9 @@ static void settle(struct fleet *f)
     for (uint32_t n = 1; n <= f->count; n++) {
         f->agents[n].broken = false;
         f->agents[n].rule = CAUSE_NONE;
+        f->agents[n].busy_s = 0;
+        if (f->agents[n].busy_until_s > f->now_s + 10)
+            f->agents[n].busy_until_s = f->now_s + 10;
         come_back(f, &f->agents[n]);
     }
     steer(f, COMMAND_RETRY, NULL);
@@ -1340,6 +1557,10 @@ static const struct suite_test tests[] = {
     TEST(test_rollout_that_has_ended_leaves_its_place_to_another),
     TEST(test_rollback_finds_the_stable_version_however_often_was_retried),
     TEST(test_what_is_retried_while_a_stage_closes_is_waited_for),
+    TEST(test_agent_that_misses_its_deadline_counts_as_failed),
+    TEST(test_slot_of_one_that_hangs_is_free_after_its_deadline),
+    TEST(test_what_is_paused_has_its_time_once_more),
+    TEST(test_retried_agents_are_held_to_the_concurrency),
     TEST(test_approval_behind_a_stage_is_asked_for_when_its_agents_are_gone),
     TEST(test_operator_goes_on_without_an_agent_that_comes_to_no_end),
     TEST(test_few_free_slots_wait_for_others_but_not_for_long),
