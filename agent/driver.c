@@ -77,6 +77,7 @@ static int open_parts(struct driver *d, struct errmsg *em)
     fetch_init(&d->fetch, &d->content, &fetch_link);
     d->scratch = arena_on(d->memory, sizeof d->memory);
     notes_init(&d->notes, d->folder.path, &d->store.identity);
+    inventory_init(&d->inventory, &d->store, d->folder.path);
     mend_deployments(d->folder.path, &d->store);
     start_core(d);
     int rv = sandbox_open_folder(&d->sandbox, d->folder.path, em);
@@ -143,6 +144,8 @@ static void turn(struct driver *d, const struct pollfd link[static MQTT_FDS])
         sweep(d);
     if (d->job.pending)
         begin_job(d);
+    if (clock_monotonic_ms() >= inventory_due_ms(&d->inventory))
+        inventory_tend(&d->inventory, &d->link, d->core.seq, clock_monotonic_ms());
     if (clock_monotonic_ms() >= notes_due_ms(&d->notes))
         notes_send(&d->notes, &d->link, clock_monotonic_ms());
     if (clock_monotonic_ms() >= d->deadline_ms)
@@ -176,6 +179,8 @@ static int wait_ms(const struct driver *d)
         due = hook_deadline(&d->hook);
     if (notes_due_ms(&d->notes) < due)
         due = notes_due_ms(&d->notes);
+    if (inventory_due_ms(&d->inventory) < due)
+        due = inventory_due_ms(&d->inventory);
     return due > now ? (int)(due - now) : 0;
 }
 
@@ -456,6 +461,7 @@ static void on_event(void *context, struct agent_event *ev, const struct store_i
     if (ev->type == AGENT_LINK_UP || ev->type == AGENT_LINK_DOWN) {
         fetch_link_changed(&d->fetch);
         notes_link_changed(&d->notes, ev->type == AGENT_LINK_UP, clock_monotonic_ms());
+        inventory_link_changed(&d->inventory, ev->type == AGENT_LINK_UP, clock_monotonic_ms());
         d->fetch_due_ms = 0;
     }
     feed(d, ev, in);
@@ -491,5 +497,7 @@ static void on_drop(void *context, const struct digest *names, size_t count)
 
 static void on_published(void *context, int message)
 {
-    notes_acknowledged(&((struct driver *)context)->notes, message);
+    struct driver *d = context;
+    notes_acknowledged(&d->notes, message);
+    inventory_acknowledged(&d->inventory, message);
 }

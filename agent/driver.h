@@ -8,6 +8,7 @@
 #include "agent/fetch.h"
 #include "agent/folder.h"
 #include "agent/hook.h"
+#include "agent/inventory.h"
 #include "agent/notes.h"
 #include "agent/store.h"
 #include "agent/tree.h"
@@ -34,6 +35,7 @@ struct driver {
     struct sandbox sandbox;
     struct hook hook;
     struct link link;
+    struct inventory inventory;
     struct notes notes;
 
     struct agent core;

@@ -3,6 +3,7 @@
 #include "base/file.h"
 
 #include <stdio.h>
+#include <sys/statvfs.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -72,6 +73,20 @@ void facts_gather(struct facts *f)
         tell_number(f, "memory_mib", (unsigned long long)info.totalram * info.mem_unit >> 20);
     tell_system(f);
     tell_model(f);
+}
+
+/* Coarse, so that it is seldom told anew. */
+void facts_disk(struct facts *f, const char *dir)
+{
+    struct statvfs v;
+    char text[24];
+    if (statvfs(dir, &v) < 0)
+        return;
+    unsigned long long mib = (unsigned long long)v.f_bavail * v.f_frsize >> 20, step = 1;
+    while (mib / step >= 4)
+        step *= 2;
+    snprintf(text, sizeof text, "%lluMi", mib / step * step);
+    tell(f, "disk_free", text);
 }
 
 /* What is too long is cut: it's for people. */

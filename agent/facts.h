@@ -18,6 +18,9 @@ int facts_add(struct facts *f, const char *pair, struct errmsg *em);
  * only. */
 void facts_serial(char out[static TOKEN_SERIAL_MAX + 1]);
 
+/* The room that is left where `dir` is, "disk_free", in steps of a half: 1Gi, 1536Mi, 2Gi, 3Gi … */
+void facts_disk(struct facts *f, const char *dir);
+
 /* Looks at the machine: arch, cpus, hostname, kernel, memory_mib, model, os, and agent. What can't
  * be found is left out. */
 void facts_gather(struct facts *f);

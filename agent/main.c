@@ -169,6 +169,7 @@ static int run_join(struct arguments *a, struct errmsg *em)
         .timeout_s = a->timeout_s,
     };
     facts_gather(&options.facts);
+    facts_disk(&options.facts, a->dir);
     if (a->serial[0] == '\0')
         facts_serial(a->serial);
     options.serial = a->serial;

@@ -590,6 +590,21 @@ int store_join(struct store *s, const struct joined *j, const struct facts *fact
     return rv < 0 ? rv : load(s, em);
 }
 
+int store_facts(struct store *s, const struct facts *facts, struct errmsg *em)
+{
+    uint8_t room[FACTS_LEN_MAX];
+    struct buffer told = buffer_on(room, sizeof(room));
+    int rv = facts_write(facts, &told);
+    if (rv == 0)
+        rv = begin(s);
+    if (rv == 0)
+        rv = put_meta(s, META_FACTS, span_buffer(&told));
+    rv = commit(s, rv, "the facts can't be kept", em);
+    if (rv == 0)
+        s->identity.facts = *facts;
+    return rv;
+}
+
 static int write_join(struct store *s, const struct joined *j, const struct facts *facts,
                       const struct digest *token, const char *door)
 {

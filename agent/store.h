@@ -24,7 +24,7 @@ struct identity {
     bool keyed;      /* there is a key pair */
     uint32_t number; /* 0: not joined yet */
     struct mac_key mac;
-    struct facts facts;   /* as told when joining */
+    struct facts facts;   /* as told last */
     struct policy policy; /* until the first document */
     uint32_t cell_count;  /* at least 1 once joined */
     char cells[CELLS_MAX][CELL_URL_MAX + 1];
@@ -82,6 +82,8 @@ int store_key(struct store *s, const struct secret_key *secret, struct errmsg *e
  */
 int store_join(struct store *s, const struct joined *j, const struct facts *facts,
                const struct digest *token, const char *door, struct errmsg *em);
+/* They were told. */
+int store_facts(struct store *s, const struct facts *facts, struct errmsg *em);
 
 /* The message that an event brought: its signed bytes, and what they say. Unused parts are NULL. */
 struct store_incoming {

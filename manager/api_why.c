@@ -185,8 +185,11 @@ static void tell_quarantined(struct telling *t)
 
 static void tell_not_named(struct telling *t)
 {
-    TELL(t, "the deployment is for %" PRIu32 " agent%s, and this is none of them",
-         t->d->roster.named_count, t->d->roster.named_count == 1 ? "" : "s");
+    if (t->d->roster.facts[0])
+        TELL(t, "what it told of itself doesn't fit: %s", t->d->roster.facts);
+    else
+        TELL(t, "the deployment is for %" PRIu32 " agent%s, and this is none of them",
+             t->d->roster.named_count, t->d->roster.named_count == 1 ? "" : "s");
 }
 
 static void tell_values(struct telling *t, const struct selector_term *term, const char *one,

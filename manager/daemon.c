@@ -152,6 +152,7 @@ static void step(struct daemon *d, struct manager_event *ev, const struct newcom
                  struct manager_out *out);
 static void audit_alarms(struct daemon *d, const struct manager_out *out);
 static void audit_joins(struct daemon *d, const struct manager_out *out);
+static void feed_facts(struct daemon *d, uint64_t until_ms);
 static void step_on(struct daemon *d, uint64_t until_ms);
 static void retire_authority(struct daemon *d);
 static void reblock(struct daemon *d);
@@ -179,6 +180,7 @@ static void queue_answer(struct daemon *d, size_t cell, const struct topic_name 
 static void queue(struct daemon *d, struct answer *a);
 static void on_report(struct daemon *d, const struct key_id *id, struct span payload);
 static void on_note(struct daemon *d, const struct key_id *id, struct span payload);
+static void on_telling(struct daemon *d, const struct key_id *id, struct span payload);
 static int on_next(void *context, enum cell_lane lane, uint64_t after,
                    struct cell_publication *out);
 static int next_chunk(struct daemon *d, uint64_t after, struct cell_publication *out,
@@ -522,7 +524,7 @@ static void wait_for_events(struct daemon *d, struct pollfd *fds, size_t count)
         until_ms = d->next_tick_ms;
     if (api_ms >= 0 && now_ms + (uint64_t)api_ms < until_ms)
         until_ms = now_ms + (uint64_t)api_ms;
-    bool busy = d->more || d->spoke || d->reply_count > 0;
+    bool busy = manager_facts_wanted(d->core) != 0 || d->more || d->spoke || d->reply_count > 0;
     int wait_ms = busy || until_ms <= now_ms ? 0 : (int)(until_ms - now_ms);
     d->spoke = false;
     if (poll(fds, (nfds_t)count, wait_ms) <= 0)
@@ -548,6 +550,7 @@ static void turn(struct daemon *d, const struct pollfd *fds)
         if (d->reblock)
             reblock(d);
     }
+    feed_facts(d, now_ms + TURN_MS_MAX);
     step_on(d, now_ms + TURN_MS_MAX);
     finish(d);
     cells_feed(d->cells, d->news || tick);
@@ -589,6 +592,22 @@ static void audit_joins(struct daemon *d, const struct manager_out *out)
     for (uint32_t i = 0; i < out->persist_count && d->broken == 0; i++)
         if (out->persist[i].type == PERSIST_AGENT)
             d->broken = auditor_join(d->auditor, d->core, out->persist[i].index, d->now_s, &d->why);
+}
+
+/* What the core asks for, from the disk; what can't be read fits nothing. */
+static void feed_facts(struct daemon *d, uint64_t until_ms)
+{
+    struct manager_out out;
+    uint32_t number;
+    while (d->broken == 0 && (number = manager_facts_wanted(d->core)) != 0) {
+        struct facts facts;
+        struct manager_event ev = {.type = MANAGER_FACTS, .facts = {.number = number}};
+        if (ledger_facts(d->ledger, number, &facts, NULL) == 0)
+            ev.facts.facts = &facts;
+        step(d, &ev, NULL, &out);
+        if (clock_monotonic_ms() >= until_ms)
+            return;
+    }
 }
 
 static void step_on(struct daemon *d, uint64_t until_ms)
@@ -735,6 +754,8 @@ static void on_message(void *context, size_t cell, const char *topic, struct spa
                    payload);
     else if (name.kind == TOPIC_UP && message_type(payload) == MESSAGE_NOTE)
         on_note(d, &name.agent, payload);
+    else if (name.kind == TOPIC_UP && message_type(payload) == MESSAGE_TELLING)
+        on_telling(d, &name.agent, payload);
     else if (name.kind == TOPIC_UP)
         on_report(d, &name.agent, payload);
 }
@@ -938,6 +959,27 @@ static void on_report(struct daemon *d, const struct key_id *id, struct span pay
     struct manager_out out;
     if (reception_report(&d->keys, d->core, id, payload, &d->report, &ev) == 1)
         step(d, &ev, NULL, &out);
+}
+
+/* Who is for what, by facts, is looked at with the next tick. */
+static void on_telling(struct daemon *d, const struct key_id *id, struct span payload)
+{
+    struct telling t;
+    struct manager_out out;
+    if (reception_telling(&d->keys, d->core, id, payload, &t) != 1)
+        return;
+    if (flood_count(&d->notes, span_of(id->bytes, sizeof id->bytes), clock_monotonic_ms()) !=
+        FLOOD_ADMIT) {
+        manager_counters(d->core)->flooded++;
+        return;
+    }
+    int rv = d->broken == 0 ? ledger_tell(d->ledger, t.number, t.seq, &t.facts, &d->why) : 0;
+    struct manager_event ev = {.type = MANAGER_FACTS,
+                               .facts = {.number = t.number, .facts = &t.facts}};
+    if (rv == 1)
+        step(d, &ev, NULL, &out);
+    else if (rv < 0)
+        d->broken = rv;
 }
 
 /* What it says is durable with the turn's other rows. */

@@ -73,7 +73,7 @@
     "CREATE TABLE cohort(n INTEGER PRIMARY KEY, key BLOB, labels TEXT, epoch INTEGER,"             \
     " revision INTEGER, fingerprint BLOB, issued INTEGER, trust INTEGER, placements BLOB);"        \
     "CREATE TABLE agent(n INTEGER PRIMARY KEY, row BLOB);"                                         \
-    "CREATE TABLE newcomer(n INTEGER PRIMARY KEY, key BLOB, facts BLOB);"                          \
+    "CREATE TABLE newcomer(n INTEGER PRIMARY KEY, key BLOB, facts BLOB, told INTEGER DEFAULT 0);"  \
     "CREATE TABLE status(n INTEGER PRIMARY KEY, row BLOB);"                                        \
     "CREATE TABLE saved(n INTEGER PRIMARY KEY, name TEXT, selector TEXT);"                         \
     "CREATE TABLE taint(n INTEGER PRIMARY KEY, key TEXT, value TEXT, effect INTEGER);"             \
@@ -108,6 +108,7 @@ enum statement {
     PUT_COHORT,
     PUT_AGENT,
     PUT_NEWCOMER,
+    TELL_FACTS,
     PUT_STATUS,
     PUT_GROUP,
     PUT_TAINT,
@@ -153,7 +154,8 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [PUT_COHORT] = "REPLACE INTO cohort VALUES(?,?,?,?,?,?,?,?,?)",
     [PUT_AGENT] = "REPLACE INTO agent VALUES(?,?)",
-    [PUT_NEWCOMER] = "REPLACE INTO newcomer VALUES(?,?,?)",
+    [PUT_NEWCOMER] = "REPLACE INTO newcomer(n, key, facts) VALUES(?,?,?)",
+    [TELL_FACTS] = "UPDATE newcomer SET facts=?, told=? WHERE n=? AND told<=?",
     [PUT_STATUS] = "REPLACE INTO status VALUES(?,?)",
     [PUT_GROUP] = "REPLACE INTO saved VALUES(?,?,?)",
     [PUT_TAINT] = "REPLACE INTO taint VALUES(?,?,?,?)",
@@ -1714,6 +1716,25 @@ int ledger_note(struct ledger *l, uint32_t number, uint32_t deployment, const st
 }
 
 /* ---- for operators ---- */
+
+int ledger_tell(struct ledger *l, uint32_t number, uint32_t seq, const struct facts *facts,
+                struct errmsg *em)
+{
+    struct query q;
+    uint8_t room[JOIN_MAX];
+    struct buffer told = buffer_on(room, sizeof room);
+    int rv = facts_write(facts, &told);
+    if (rv == 0)
+        rv = start_row(l, TELL_FACTS, &q, em);
+    if (rv < 0)
+        return rv;
+    put_blob(&q, span_buffer(&told));
+    put_int(&q, seq);
+    put_int(&q, number);
+    put_int(&q, seq);
+    rv = end_write(&q, em);
+    return rv < 0 ? rv : sqlite3_changes(l->db) > 0;
+}
 
 int ledger_facts(struct ledger *l, uint32_t number, struct facts *out, struct errmsg *em)
 {

@@ -198,7 +198,10 @@ bool ledger_get_note(struct ledger *l, uint32_t number, uint32_t deployment,
 
 /* ---- reads for operators ---- */
 
-/* As told when joining; ERR_NOT_FOUND. */
+/* Told anew, under the number that the agent's next status has: 1; 0: what is kept is newer. */
+int ledger_tell(struct ledger *l, uint32_t number, uint32_t seq, const struct facts *facts,
+                struct errmsg *em);
+/* As told last; ERR_NOT_FOUND. */
 int ledger_facts(struct ledger *l, uint32_t number, struct facts *out, struct errmsg *em);
 
 /* The agent's public key; ERR_NOT_FOUND. */

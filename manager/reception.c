@@ -39,6 +39,7 @@ int reception_join(const struct keyring *k, struct manager *m, const struct join
     ev->join.key = v->join.key;
     ev->join.id = key_id_of(&v->join.key);
     ev->join.facts = facts_digest(&v->join.facts);
+    ev->join.told = &v->join.facts;
     return 1;
 }
 
@@ -97,4 +98,20 @@ int reception_answer(const struct visit *v, const struct joined *answer, struct 
     struct seal_nonce nonce;
     random_bytes(nonce.bytes, sizeof nonce.bytes);
     return joined_write(answer, v->sealed ? &v->secret : NULL, &v->id, &nonce, out);
+}
+
+int reception_telling(const struct keyring *k, struct manager *m, const struct key_id *topic,
+                      struct span payload, struct telling *t)
+{
+    struct manager_counters *counters = manager_counters(m);
+    if (telling_read(payload, t) < 0)
+        return drop(&counters->malformed, ERR_FORMAT);
+    struct mac_key key = keyring_status(k, t->number, topic);
+    if (report_check(payload, &key) < 0)
+        return drop(&counters->forged, ERR_SIGNATURE);
+    const struct agent_row *row =
+        t->number <= manager_agent_count(m) ? manager_agent(m, t->number) : NULL;
+    if (!row || !key_id_equal(&row->id, topic))
+        return drop(&counters->foreign, ERR_NOT_FOUND);
+    return row->flags & AGENT_OUTSIDE ? drop(&counters->blocked, ERR_REFUSED) : 1;
 }

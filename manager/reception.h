@@ -8,6 +8,7 @@
 #include "manager/keyring.h"
 #include "sync/note.h"
 #include "sync/renewal.h"
+#include "sync/telling.h"
 
 /* One request to join, from its arrival to its answer. */
 struct visit {
@@ -33,6 +34,8 @@ int reception_report(const struct keyring *k, struct manager *m, const struct ke
 
 /* 1: `n` is by that agent, which is of the fleet, about a generation that it may know. It borrows
  * from the payload. Negative: dropped, and counted in `m`. */
+int reception_telling(const struct keyring *k, struct manager *m, const struct key_id *topic,
+                      struct span payload, struct telling *t);
 int reception_note(const struct keyring *k, struct manager *m, const struct key_id *topic,
                    struct span payload, struct note *n);
 

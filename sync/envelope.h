@@ -23,6 +23,7 @@ enum message {
     MESSAGE_RENEWAL = 11,
     MESSAGE_RENEWED = 12,
     MESSAGE_NOTE = 13,
+    MESSAGE_TELLING = 14,
 };
 
 /* What an envelope adds to its body, with one signature and with as many as there can be. */

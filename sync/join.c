@@ -18,7 +18,7 @@
 #define BOUND_REQUEST_MAX (JOIN_ID_LEN + 10 + TOKEN_SERIAL_MAX)
 #define BOUND_ANSWER_LEN (JOIN_ID_LEN + 3)
 
-static void facts_put(struct wire_writer *w, const struct facts *f)
+void facts_put(struct wire_writer *w, const struct facts *f)
 {
     assert(f->count <= FACTS_MAX);
     wire_put_array(w, f->count);
@@ -29,7 +29,7 @@ static void facts_put(struct wire_writer *w, const struct facts *f)
     }
 }
 
-static void facts_get(struct wire_reader *r, struct facts *f)
+void facts_get(struct wire_reader *r, struct facts *f)
 {
     *f = (struct facts){.count = wire_get_array(r, 0, FACTS_MAX)};
     const char *before = "";

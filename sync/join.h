@@ -28,6 +28,11 @@ struct facts {
 uint32_t facts_digest(const struct facts *f);
 int facts_write(const struct facts *f, struct buffer *out);
 int facts_read(struct span bytes, struct facts *f);
+/* The facts as an element of a message. */
+struct wire_writer;
+struct wire_reader;
+void facts_put(struct wire_writer *w, const struct facts *f);
+void facts_get(struct wire_reader *r, struct facts *f);
 
 struct join {
     char serial[TOKEN_SERIAL_MAX + 1]; /* "": it is not known */

@@ -62,6 +62,14 @@ static inline int rewrite_renewal(struct span in, struct buffer *out)
     return rv < 0 ? rv : renewal_write(&r, &key, out);
 }
 
+static inline int rewrite_telling(struct span in, struct buffer *out)
+{
+    struct mac_key key = sample_mac_key();
+    struct telling t;
+    int rv = telling_read(in, &t);
+    return rv < 0 ? rv : telling_write(&t, &key, out);
+}
+
 static inline int rewrite_note(struct span in, struct buffer *out)
 {
     struct mac_key key = sample_mac_key();

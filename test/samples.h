@@ -13,6 +13,7 @@
 #include "sync/note.h"
 #include "sync/renewal.h"
 #include "sync/status.h"
+#include "sync/telling.h"
 #include "sync/topic.h"
 #include "sync/trust.h"
 
@@ -264,6 +265,11 @@ static inline struct facts sample_facts(void)
 {
     return (struct facts){
         .count = 3, .list = {{"arch", "aarch64"}, {"kernel", "6.1.0"}, {"model", "Edge Box 3"}}};
+}
+
+static inline struct telling sample_telling(void)
+{
+    return (struct telling){.number = 1234567, .seq = 1002, .facts = sample_facts()};
 }
 
 static inline struct join sample_join(void)

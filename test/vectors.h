@@ -126,6 +126,20 @@ static inline int vector_report_again(struct span in, struct buffer *out)
     return rv < 0 ? rv : rewrite_report(in, out);
 }
 
+static inline int vector_telling(struct buffer *out)
+{
+    struct mac_key key = sample_mac_key();
+    struct telling t = sample_telling();
+    return telling_write(&t, &key, out);
+}
+
+static inline int vector_telling_again(struct span in, struct buffer *out)
+{
+    struct mac_key key = sample_mac_key();
+    int rv = report_check(in, &key);
+    return rv < 0 ? rv : rewrite_telling(in, out);
+}
+
 static inline int vector_note(struct buffer *out)
 {
     struct mac_key key = sample_mac_key();
@@ -224,6 +238,7 @@ static const struct vector vectors[] = {
     {"status-converged", vector_status_converged, vector_report_again},
     {"status-full", vector_status_full, vector_report_again},
     {"will", vector_will, vector_report_again},
+    {"telling", vector_telling, vector_telling_again},
     {"note", vector_note, vector_note_again},
     {"renewal", vector_renewal, vector_renewal_again},
     {"renewed", vector_renewed, rewrite_renewed},

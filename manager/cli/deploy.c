@@ -16,7 +16,7 @@ static int from_flags(struct cli *cli, struct deployment_file *d);
 static int read_selector(struct cli *cli, struct deployment_file *d);
 static int read_agents(struct cli *cli, const char *text, struct deployment_file *d);
 static int read_pick(struct cli *cli, struct deployment_file *d);
-static int read_tolerate(struct cli *cli, struct deployment_file *d);
+static int read_conditions(struct cli *cli, struct deployment_file *d);
 static int from_file(struct cli *cli, struct deployment_file *d);
 static int read_file(struct cli *cli, const char *path, struct deployment_file *d);
 static int keep_placement(struct cli *cli, const char *path, struct deployment_file *d);
@@ -36,6 +36,10 @@ static const struct flag deploy_flags[] = {
      .value = "ID,ID,…",
      .kind = FLAG_TEXT,
      .help = "on these agents, by id, the beginning of one, or number"},
+    {.name = "facts",
+     .value = "EXPR",
+     .kind = FLAG_TEXT,
+     .help = "only where the device has told this of itself: arch=aarch64,memory_mib>2Ki"},
     {.name = "tolerate",
      .value = "TAINT,…",
      .kind = FLAG_TEXT,
@@ -91,6 +95,7 @@ const struct verb deploy_verbs[2] = {
             "  placement:                     # or {all: true}, or {agents: [ID, ID]}\n"
             "    select: [env=prod, \"env=lab,zone in (a,b)\"]   # one, or any of several\n"
             "    exclude: broken\n"
+            "    facts: arch=aarch64, memory_mib>2Ki   # as `dunlin agent show` has them\n"
             "    tolerate: [gpu]              # taints that are no hindrance\n"
             "    pick: 30 over zone skew 1    # all, 3, 10%, 3 of each zone\n"
             "  depends_on: [base]             # begun where these are ready; none: as it is\n"
@@ -172,7 +177,7 @@ static int from_flags(struct cli *cli, struct deployment_file *d)
     snprintf(d->deployment, sizeof d->deployment, "%s", as ? as : d->bundle.name);
     rv = read_pick(cli, d);
     if (rv == 0)
-        rv = read_tolerate(cli, d);
+        rv = read_conditions(cli, d);
     if (rv < 0)
         return rv;
     d->priority = (uint32_t)args_number(a, "priority");
@@ -197,6 +202,8 @@ static int read_selector(struct cli *cli, struct deployment_file *d)
     if (agents)
         return read_agents(cli, agents, d);
     if (d->all)
+        return 0;
+    if (!text && args_has(&cli->args, "facts"))
         return 0;
     if (!text)
         return errmsg_set(
@@ -240,10 +247,14 @@ static int read_pick(struct cli *cli, struct deployment_file *d)
     return 0;
 }
 
-static int read_tolerate(struct cli *cli, struct deployment_file *d)
+static int read_conditions(struct cli *cli, struct deployment_file *d)
 {
-    const char *text = args_text(&cli->args, "tolerate");
+    const char *text = args_text(&cli->args, "tolerate"), *facts = args_text(&cli->args, "facts");
     struct errmsg why;
+    if (facts && fact_filter_check(facts, &why) < 0)
+        return errmsg_set(&cli->em, ERR_USAGE, "--%s", why.text);
+    if (facts)
+        snprintf(d->facts, sizeof d->facts, "%s", facts);
     if (!text)
         return 0;
     if (tolerations_check(text, &why) < 0)
@@ -254,8 +265,9 @@ static int read_tolerate(struct cli *cli, struct deployment_file *d)
 
 static int from_file(struct cli *cli, struct deployment_file *d)
 {
-    static const char *const flags[] = {"select", "all",      "agents", "tolerate", "pick",
-                                        "as",     "priority", "paused", "keep",     "history"};
+    static const char *const flags[] = {"select", "all",  "agents", "tolerate",
+                                        "facts",  "pick", "as",     "priority",
+                                        "paused", "keep", "history"};
     const char *path = cli_word(cli, 0);
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         if (args_has(&cli->args, flags[i]))
@@ -296,7 +308,8 @@ static int keep_placement(struct cli *cli, const char *path, struct deployment_f
     const json_t *agent;
     json_array_foreach(json_object_get(answer, "named"), i, agent) rv =
         rv < 0 ? rv : deployment_file_name(d, span_text(json_string_value(agent)), &cli->em);
-    d->all = !d->select[0] && !d->agents[0];
+    snprintf(d->facts, sizeof d->facts, "%s", field_text(answer, "facts"));
+    d->all = !d->select[0] && !d->agents[0] && !d->facts[0];
     snprintf(d->tolerate, sizeof d->tolerate, "%s", field_text(answer, "tolerate"));
     json_decref(answer);
     return rv;
@@ -331,6 +344,8 @@ static json_t *body_of(const struct deployment_file *d)
                   "paused", (int)d->paused, "keep", (int)d->keep);
     if (body && d->agents[0])
         json_object_set_new(body, "agents", agents_json(d->agents));
+    if (body && d->facts[0])
+        json_object_set_new(body, "facts", json_string(d->facts));
     if (body && d->tolerate[0])
         json_object_set_new(body, "tolerate", json_string(d->tolerate));
     if (body && d->pick[0])

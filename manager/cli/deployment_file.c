@@ -22,6 +22,7 @@ static int add_selector(struct yaml_reading *r, const yaml_node_t *key, const ya
 static reader read_all;
 static reader read_agents;
 static reader read_tolerate;
+static reader read_facts;
 static reader read_pick;
 static reader read_priority;
 static int read_number(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value,
@@ -50,12 +51,13 @@ static const struct yaml_shape file_shape = {
 
 static const struct yaml_shape placement_shape = {
     .what = "a placement",
-    .count = 6,
+    .count = 7,
     .keys = {{"select", false},
              {"exclude", false},
              {"all", false},
              {"agents", false},
              {"tolerate", false},
+             {"facts", false},
              {"pick", false}},
     .read = read_placement_key,
 };
@@ -118,6 +120,8 @@ static int read_placement_key(struct yaml_reading *r, void *context, size_t inde
         return read_agents(r, key, value);
     case 4:
         return read_tolerate(r, key, value);
+    case 5:
+        return read_facts(r, key, value);
     default:
         return read_pick(r, key, value);
     }
@@ -167,7 +171,10 @@ static int read_placement(struct yaml_reading *r, const yaml_node_t *key, const 
                            d->all        ? "all"
                            : p.choose[0] ? "select"
                                          : "exclude");
-    if (!d->all && !p.choose[0] && !p.except[0] && !d->agents[0])
+    if (d->agents[0] && d->facts[0])
+        return yaml_refuse(r, key->start_mark,
+                           "placement: \"agents\" and \"facts\" exclude each other");
+    if (!d->all && !p.choose[0] && !p.except[0] && !d->agents[0] && !d->facts[0])
         return yaml_refuse(
             r, key->start_mark,
             "placement: says no agents; write \"select: …\", or \"all: true\" for every "
@@ -249,6 +256,20 @@ int deployment_file_name(struct deployment_file *d, struct span agent, struct er
                           ROSTER_NAMED_MAX);
     snprintf(d->agents + len, sizeof d->agents - len, "%s%.*s", len ? "," : "", (int)agent.len,
              (const char *)agent.data);
+    return 0;
+}
+
+static int read_facts(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
+{
+    struct deployment_file *d = r->into;
+    const char *text = "";
+    struct errmsg why;
+    int rv = yaml_text(r, key, value, false, &text);
+    if (rv < 0)
+        return rv;
+    if (fact_filter_check(text, &why) < 0)
+        return yaml_refuse(r, value->start_mark, "%s", why.text);
+    snprintf(d->facts, sizeof d->facts, "%s", text);
     return 0;
 }
 

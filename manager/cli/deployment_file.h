@@ -30,6 +30,7 @@ struct deployment_file {
     char select[SELECTOR_TEXT_MAX + 1]; /* "" with `all` */
     char agents[AGENTS_TEXT_MAX]; /* "ID,ID,…": for these and no others; "": for all that the
                                      selector matches */
+    char facts[FACT_FILTER_TEXT_MAX + 1]; /* "": whatever they have told of themselves */
     char tolerate[TOLERATE_TEXT_MAX + 1]; /* taints, with commas */
     char pick[PICK_TEXT_MAX];             /* ""; as it is */
     uint32_t priority;

@@ -250,6 +250,8 @@ static int check_named(struct turn *t, const struct selector *selector)
     const struct roster *r = c->deploy.roster;
     if (!r || r->named_count == 0)
         return 0;
+    if (r->facts[0])
+        return REFUSE(t, ERR_USAGE, "agents that are named and facts exclude each other");
     if (c->deploy.all || selector->count > 0)
         return REFUSE(t, ERR_USAGE,
                       "agents that are named and a selector exclude each other: make two "
@@ -297,6 +299,8 @@ static int check_deploy(struct turn *t)
     rv = plan_complete(&plan, &t->out->error);
     if (rv == 0 && c->deploy.roster)
         rv = tolerations_check(c->deploy.roster->tolerate, &t->out->error);
+    if (rv == 0 && c->deploy.roster)
+        rv = fact_filter_check(c->deploy.roster->facts, &t->out->error);
     struct selector stage;
     for (uint32_t i = 0; rv == 0 && i < plan.count; i++)
         rv = manager_selector(t->m, plan.stages[i].selector, &stage, &t->out->error);

@@ -109,6 +109,8 @@ void list_mean(struct manager *m, uint32_t deployment)
     if (!list)
         return;
     memset(list->meant, 0, m->options.limits.agents / 8 + 1);
+    if (r->facts[0])
+        inquiry_begin(m);
     for (uint32_t i = 0; i < r->named_count; i++)
         if (r->named[i] <= m->options.limits.agents)
             set_bit(list->meant, r->named[i], true);
@@ -131,6 +133,17 @@ int manager_load_lists(struct manager *m, uint32_t number, uint64_t taints, cons
         list_put(m, lists[i] - 1, number, true);
     }
     return 0;
+}
+
+void list_fits(struct manager *m, uint32_t deployment, uint32_t number, bool fits)
+{
+    set_bit(list_find(m, deployment)->meant, number, fits);
+}
+
+bool list_means(const struct manager *m, uint32_t deployment, uint32_t number)
+{
+    const struct list *list = list_find(m, deployment);
+    return list && get_bit(list->meant, number);
 }
 
 uint32_t list_left(const struct manager *m)
@@ -297,6 +310,8 @@ void list_tend(struct turn *t)
             continue;
         struct listing l = {.t = t, .m = m, .index = list->deployment - 1, .list = list};
         l.d = &m->deployments[l.index];
+        if (l.d->roster.facts[0] && inquiry_is_open(m))
+            continue;
         l.selector = group_selector(m, l.d->selector);
         l.tolerated = taint_tolerated(m, &l.d->roster);
         if (is_full(t) || !look_through(&l))

@@ -238,6 +238,9 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
     case MANAGER_REPORT:
         presence_report(&t);
         break;
+    case MANAGER_FACTS:
+        inquiry_hear(&t, ev->facts.number, ev->facts.facts);
+        break;
     case MANAGER_COMMAND:
         command_run(&t);
         lookout_hear(m);

@@ -454,6 +454,8 @@ enum manager_event_type {
     MANAGER_JOIN,     /* an opened request */
     MANAGER_REPORT,   /* a status or will whose MAC holds for its number */
     MANAGER_COMMAND,
+    MANAGER_FACTS, /* of one agent: what it has told, or what was asked for (manager_facts_wanted)
+                    */
 };
 
 struct manager_event {
@@ -465,8 +467,13 @@ struct manager_event {
             uint32_t index;
             struct public_key key;
             struct key_id id;
-            uint32_t facts; /* digest */
+            uint32_t facts;           /* digest */
+            const struct facts *told; /* NULL: nobody asks for them */
         } join;
+        struct {
+            uint32_t number;
+            const struct facts *facts; /* NULL: it has told none */
+        } facts;
         struct {
             struct key_id topic; /* the agent id in the topic's name */
             const struct report *report;
@@ -643,6 +650,9 @@ size_t manager_exceptions(const struct manager *m, uint32_t number,
 /* A kind of taint, one of TAINTS_MAX; and an agent's, as bits of these. */
 const struct taint *manager_taint(const struct manager *m, uint32_t index);
 uint64_t manager_agent_taints(const struct manager *m, uint32_t number);
+
+/* Whose facts the core wants to hear by MANAGER_FACTS, as soon as it suits; 0: nobody's. */
+uint32_t manager_facts_wanted(const struct manager *m);
 
 /* Places of groups; those without a name are free. */
 uint32_t manager_group_count(const struct manager *m);

@@ -125,6 +125,8 @@ static enum joined_code decide(struct turn *t)
 void registration_join(struct turn *t)
 {
     t->out->joined = decide(t);
+    if (t->out->joined == JOINED_ACCEPTED || t->out->joined == JOINED_WAITING)
+        inquiry_hear(t, t->out->number, t->ev->join.told);
     if (t->out->joined != JOINED_ACCEPTED && t->out->joined != JOINED_WAITING)
         t->m->counters.joins_refused++;
 }

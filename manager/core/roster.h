@@ -1,13 +1,14 @@
 /*
  * roster: which agents a deployment is for beyond what labels say: those that an operator has
- * named, and which taints it tolerates. It knows agents by number only, so who takes another's
- * place takes its place here as well.
+ * named, or whose facts fit, and which taints it tolerates. It knows agents by number only, so who
+ * takes another's place takes its place here as well.
  */
 #ifndef DUNLIN_MANAGER_CORE_ROSTER_H
 #define DUNLIN_MANAGER_CORE_ROSTER_H
 
 #include "base/err.h"
 #include "base/span.h"
+#include "manager/core/fact_filter.h"
 #include "manager/core/taint.h"
 
 #include <stdbool.h>
@@ -21,13 +22,14 @@
 struct roster {
     uint32_t named_count;
     uint32_t named[ROSTER_NAMED_MAX];     /* numbers, rising */
+    char facts[FACT_FILTER_TEXT_MAX + 1]; /* as fact_filter_check takes it; none with names */
     char tolerate[TOLERATE_TEXT_MAX + 1]; /* as tolerations_check takes it */
 };
 
 /* True for one that says which agents: then only those agents run it that are on its list. */
 static inline bool roster_chooses(const struct roster *r)
 {
-    return r->named_count > 0;
+    return r->named_count > 0 || r->facts[0];
 }
 
 /* Keeps numbers in order, each once. ERR_RANGE when there are ROSTER_NAMED_MAX. */

@@ -126,6 +126,8 @@ struct manager {
     uint32_t group_count; /* places ever used */
     struct selector_book book;
 
+    uint32_t facts_wanted; /* the next agent whose facts are to be heard; 0: all were */
+
     struct taint taints[TAINTS_MAX];
     uint32_t taint_agents[TAINTS_MAX];
     uint64_t *agent_taints; /* by number - 1, of those that are tainted */
@@ -331,6 +333,9 @@ bool list_covers(const struct manager *m, uint32_t deployment, uint32_t cohort);
 bool list_admits(const struct manager *m, uint32_t deployment, uint32_t number);
 /* The agent is of another cohort now, whose first document must not lack what it runs. */
 void list_move(struct manager *m, uint32_t number, uint32_t cohort);
+/* The deployment's roster chooses the agent, or doesn't. */
+void list_fits(struct manager *m, uint32_t deployment, uint32_t number, bool fits);
+bool list_means(const struct manager *m, uint32_t deployment, uint32_t number);
 /* How many deployments more may have one. */
 uint32_t list_left(const struct manager *m);
 /* The agent's next assignment names the deployment, or doesn't; there is room for a list. */
@@ -387,6 +392,12 @@ bool lookout_waits(const struct manager *m);
 /* An agent, or something an operator says, is not as it was. What rows are persisted for says so by
  * itself, but for reports: most of them say nothing new. */
 void lookout_hear(struct manager *m);
+
+/* inquiry.c: whose facts fit */
+/* Everybody's facts are to be heard once more. Until then no list by facts is touched. */
+void inquiry_begin(struct manager *m);
+bool inquiry_is_open(const struct manager *m);
+void inquiry_hear(struct turn *t, uint32_t number, const struct facts *facts);
 
 /* tainter.c: who is tainted */
 /* The kinds of taints that it tolerates, as bits. */

@@ -33,6 +33,17 @@ struct whom whom_would(const struct manager *m, const struct deployment_row *d, 
                          .tried = true};
 }
 
+/* Of facts that nobody asked for yet it isn't known whom they fit: it may be everybody. */
+static bool is_chosen(const struct whom *w, uint32_t number)
+{
+    const struct roster *r = &w->d->roster;
+    if (r->named_count > 0)
+        return roster_names(r, number);
+    bool known = list_find(w->m, w->index) && !inquiry_is_open(w->m) &&
+                 strcmp(w->m->deployments[w->index].roster.facts, r->facts) == 0;
+    return !r->facts[0] || !known || list_means(w->m, w->index, number);
+}
+
 bool whom_has(const struct whom *w, uint32_t number)
 {
     const struct agent_row *row = &w->m->agents[number - 1];
@@ -40,6 +51,6 @@ bool whom_has(const struct whom *w, uint32_t number)
         return false;
     if (!w->tried)
         return list_admits(w->m, w->index, number);
-    return (!roster_chooses(&w->d->roster) || roster_names(&w->d->roster, number)) &&
+    return is_chosen(w, number) &&
            taint_allows(w->m, w->tolerated, number, list_has(w->m, w->index, number));
 }

@@ -130,6 +130,32 @@ within 30 only late 1 2 3 4 5 6 || fail "$(dunlin deployment show late)"
 within 30 only base 1 2 3 4 5 6 || fail "$(dunlin deployment show base)"
 dunlin audit --json | grep -q agent-taint || fail "no word of taints in the audit log"
 
+step "facts choose, also those that change later"
+refused "is no number" dunlin deploy app@1 --as big --facts 'cpus>many'
+dunlin deploy app@1 --as big --facts 'cpus>0,disk_free>1Mi' >/dev/null || fail "facts are not taken"
+within 30 only big 1 2 3 4 5 6 || fail "$(dunlin deployment show big)"
+dunlin deploy app@1 --as big --all --facts 'arch=none' --confirm >/dev/null
+within 30 runs_not big 1 2 3 4 5 6 || fail "$(dunlin deployment show big)"
+why 1 big not-named
+join_fact()
+{
+    token=$(dunlin token create) || fail "no token"
+    dunlin-agent join "$(join_url)" "$token" --dir "$WORK/agent7" --timeout 30 --fact kernel=old \
+        >>"$WORK/agent7.log" 2>&1 || fail "agent 7 does not join"
+}
+join_fact
+dunlin deploy app@1 --as big --facts 'kernel=old' >/dev/null
+within 10 test "$(dunlin deployment show big --json | jq .targets)" = 1 || fail "$(dunlin deployment show big)"
+start_agent 7
+fresh()
+{
+    [ "$(agent 7 .facts.kernel)" = "$(uname -r)" ] && [ "$(dunlin deployment show big --json | jq .targets)" = 0 ]
+}
+within 30 fresh || fail "$(dunlin agent show 7)"
+killed
+fresh || fail "what was told later is lost"
+dunlin agent remove 7 >/dev/null
+
 step "a pick passes cordoned ones by"
 for n in 1 2 3 4; do dunlin agent cordon "$n" >/dev/null; done
 dunlin deploy app@1 --as few --all --pick 2 >/dev/null

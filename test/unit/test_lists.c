@@ -221,6 +221,77 @@ static void test_removed_deployments_give_their_lists_back(void)
     bench_free(b);
 }
 
+static void tell(struct bench *b, uint32_t number, const char *arch)
+{
+    static struct facts facts;
+    facts = (struct facts){.count = 1, .list = {{"arch", ""}}};
+    snprintf(facts.list[0].value, sizeof facts.list[0].value, "%s", arch);
+    step(b, &(struct manager_event){.type = MANAGER_FACTS,
+                                    .facts = {.number = number, .facts = arch ? &facts : NULL}});
+    go_on(b);
+}
+
+/* As the driver brings them: odd numbers are arm64. */
+static void bring_all(struct bench *b)
+{
+    uint32_t number;
+    while ((number = manager_facts_wanted(b->m)) != 0)
+        tell(b, number, number % 2 ? "arm64" : "amd64");
+    step(b, &(struct manager_event){.type = MANAGER_TICK});
+    go_on(b);
+}
+
+static void test_facts_choose_and_are_followed(void)
+{
+    static struct roster r;
+    struct bench *b = fleet();
+    snprintf(r.facts, sizeof r.facts, "arch=arm64");
+    CU_ASSERT_EQUAL(manager_facts_wanted(b->m), 0);
+    CU_ASSERT_EQUAL(deploy(b, &r), 0);
+    CU_ASSERT_EQUAL(count_on(b), 0); /* nobody's are known yet */
+    bring_all(b);
+    CU_ASSERT_EQUAL(count_on(b), AGENTS / 2);
+    CU_ASSERT_TRUE(is_on(b, 1) && !is_on(b, 2));
+    tell(b, 2, "arm64");
+    tell(b, 1, "riscv64");
+    step(b, &(struct manager_event){.type = MANAGER_TICK});
+    go_on(b);
+    CU_ASSERT_TRUE(is_on(b, 2) && !is_on(b, 1));
+    CU_ASSERT_EQUAL(told, 2);
+    bench_free(b);
+}
+
+/* What is on a list stays there until all facts have been heard again. */
+static void test_list_by_facts_waits_for_facts_after_a_restart(void)
+{
+    static struct roster r;
+    struct bench *b = fleet();
+    snprintf(r.facts, sizeof r.facts, "arch=arm64");
+    CU_ASSERT_EQUAL(deploy(b, &r), 0);
+    bring_all(b);
+    struct bench *again = bench_on(&options, 1000001);
+    for (uint32_t i = 0; i < manager_batch_count(b->m); i++)
+        CU_ASSERT_EQUAL(manager_load_batch(again->m, manager_batch(b->m, i)), 0);
+    CU_ASSERT_EQUAL(manager_load_bundle(again->m, manager_bundle(b->m, 0)), 0);
+    CU_ASSERT_EQUAL(manager_load_deployment(again->m, manager_deployment(b->m, 0)), 0);
+    for (uint32_t i = 0; i < manager_cohort_count(b->m); i++)
+        CU_ASSERT_EQUAL(manager_load_cohort(again->m, manager_cohort(b->m, i)), 0);
+    for (uint32_t n = 1; n <= AGENTS; n++)
+        CU_ASSERT_EQUAL(manager_load_agent(again->m, n, manager_agent(b->m, n), NULL, 0), 0);
+    for (uint32_t n = 1; n <= AGENTS; n++) {
+        uint32_t lists[RECORDS_MAX], sum = manager_lists(b->m, n, lists);
+        CU_ASSERT_EQUAL(manager_load_lists(again->m, n, 0, lists, sum), 0);
+    }
+    step(again, &(struct manager_event){.type = MANAGER_TICK});
+    go_on(again);
+    CU_ASSERT_TRUE(told == 0 && count_on(again) == AGENTS / 2);
+    CU_ASSERT_EQUAL(manager_facts_wanted(again->m), 1);
+    bring_all(again);
+    CU_ASSERT_TRUE(told == 0 && count_on(again) == AGENTS / 2);
+    bench_free(b);
+    bench_free(again);
+}
+
 static void test_roster_comes_back_from_its_bytes(void)
 {
     static struct roster r, got;
@@ -244,6 +315,8 @@ static const struct suite_test tests[] = {
     TEST(test_removed_agent_leaves_and_its_successor_takes_its_place),
     TEST(test_counts_and_reasons_know_the_list),
     TEST(test_removed_deployments_give_their_lists_back),
+    TEST(test_facts_choose_and_are_followed),
+    TEST(test_list_by_facts_waits_for_facts_after_a_restart),
     TEST(test_roster_comes_back_from_its_bytes),
 };
 

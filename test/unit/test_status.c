@@ -230,6 +230,32 @@ static void test_every_state_and_cause_has_words(void)
     CU_ASSERT_TRUE(strlen(cause_text((enum cause)200)) > 8);
 }
 
+static void test_telling_comes_back_and_holds_its_mac(void)
+{
+    static uint8_t room[TELLING_MAX];
+    struct buffer out = buffer_on(room, sizeof room);
+    struct mac_key key = sample_mac_key();
+    struct telling t = sample_telling(), got;
+    CU_ASSERT_EQUAL(telling_write(&t, &key, &out), 0);
+    CU_ASSERT_EQUAL(report_check(span_buffer(&out), &key), 0);
+    CU_ASSERT_EQUAL(telling_read(span_buffer(&out), &got), 0);
+    CU_ASSERT_TRUE(got.number == t.number && got.seq == t.seq && got.facts.count == 3);
+    CU_ASSERT_STRING_EQUAL(got.facts.list[2].value, t.facts.list[2].value);
+    room[9] ^= 1;
+    CU_ASSERT_EQUAL(report_check(span_buffer(&out), &key), ERR_SIGNATURE);
+    for (size_t len = 0; len < out.len; len++)
+        CU_ASSERT_TRUE(telling_read(span_of(room, len), &got) < 0);
+    t.facts.count = FACTS_MAX;
+    for (uint32_t i = 0; i < FACTS_MAX; i++) {
+        memset(t.facts.list[i].key, 'a', FACT_KEY_MAX);
+        t.facts.list[i].key[FACT_KEY_MAX - 1] = (char)('a' + i);
+        memset(t.facts.list[i].value, 'v', FACT_VALUE_MAX);
+    }
+    out.len = 0;
+    CU_ASSERT_EQUAL(telling_write(&t, &key, &out), 0);
+    CU_ASSERT_EQUAL(telling_read(span_buffer(&out), &got), 0);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_status_comes_back),
     TEST(test_converged_status_is_at_most_40_bytes),
@@ -242,6 +268,7 @@ static const struct suite_test tests[] = {
     TEST(test_states_beyond_the_list_are_refused_and_causes_are_not),
     TEST(test_no_room_leaves_the_buffer_as_it_was),
     TEST(test_every_state_and_cause_has_words),
+    TEST(test_telling_comes_back_and_holds_its_mac),
 };
 
 SUITE_MAIN("status", tests)

@@ -1,0 +1,18 @@
+/* fact_filter_check: what it accepts can be matched. */
+#include "test/fuzz/fuzz.h"
+
+#include "manager/core/fact_filter.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct facts facts = {.count = 2, .list = {{"arch", "arm64"}, {"memory_mib", "512"}}};
+    char text[FACT_FILTER_TEXT_MAX + 2];
+    struct errmsg em;
+    size_t len = size < sizeof text - 1 ? size : sizeof text - 1;
+    if (len > 0)
+        memcpy(text, data, len);
+    text[len] = '\0';
+    if (fact_filter_check(text, &em) == 0)
+        fact_filter_matches(text, &facts);
+    return 0;
+}
