@@ -5,7 +5,7 @@
 usage="usage: sh cross/hardening.sh TARGET
 Prints how many bytes of a target's agent each of its defences costs. It takes a build of all libraries for each."
 
-all='protector clash zero pie relro now noexecstack'
+all='protector clash pie relro now noexecstack'
 
 case ${1-} in '' | -*) echo "$usage" && exit 2 ;; esac
 choose "$1"

@@ -11,7 +11,7 @@ work=$prefix.work
 jobs=$(nproc)
 
 # What a program is defended with; each can be left out, to see what it costs (cross/hardening.sh).
-harden=${DUNLIN_HARDEN-protector clash zero pie relro now noexecstack}
+harden=${DUNLIN_HARDEN-protector clash pie relro now noexecstack}
 
 common='-Os -g -pipe -std=gnu11 -ffunction-sections -fdata-sections -fno-ident -fno-unwind-tables -fno-asynchronous-unwind-tables'
 linking='-Wl,-static,--gc-sections,--build-id=none'
@@ -36,7 +36,6 @@ add_hardening()
         case $what in
         protector) common="$common -fstack-protector-strong" ;;
         clash) common="$common -fstack-clash-protection" ;;
-        zero) common="$common -ftrivial-auto-var-init=zero" ;;
         pie | relro | now | noexecstack) ;;
         *) fail 2 "there is no hardening $what" ;;
         esac

@@ -140,7 +140,7 @@ static void test_gear_table_is_derived_as_the_format_says(void)
 static void test_cuts_are_where_the_format_says(void)
 {
     struct rng r = {.state = get_number("cuts", "state", 10)};
-    size_t len = get_number("cuts", "length", 10);
+    size_t len = (size_t)get_number("cuts", "length", 10);
     uint8_t *bytes = malloc(len);
     for (size_t i = 0; i < len; i++)
         bytes[i] = (uint8_t)rng_next(&r);
