@@ -1,0 +1,101 @@
+#!/bin/sh
+# The packages on a Debian 12 in a folder, $DUNLIN_DEBIAN12 or one in /var/tmp that is kept: installed, used, upgraded,
+# removed and purged; the identity stays until it is purged. The tarball on a system of BusyBox alone.
+# shellcheck disable=SC2015,SC2016,SC2119 # tests that must hold, and what others are to expand
+# shellcheck source=../e2e/lib.sh
+. "$(dirname "$0")/../e2e/lib.sh"
+
+debian=${DUNLIN_DEBIAN12:-/var/tmp/dunlin-debian12}
+built=$ROOT/build/cross
+packages=$WORK/packages
+identity=/var/lib/dunlin-agent/agent.db
+
+skip()
+{
+    echo "skipped: $1"
+    exit 77
+}
+
+# Its mounts end with the command; the network is this machine's.
+inside()
+{
+    # shellcheck disable=SC2016
+    unshare -m sh -euc 'folder=$1 && shift
+mount -t proc proc "$folder/proc"
+mount --rbind /dev "$folder/dev"
+exec chroot "$folder" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 "$@"' - "$debian" "$@"
+}
+
+# make VERSION: the packages, as that version.
+make()
+{
+    mkdir -p "$packages"
+    DUNLIN_VERSION=$1 sh "$ROOT/cross/package.sh" --out "$built" x86_64 manager >"$WORK/made" || fail "no packages: $(cat "$WORK/made")"
+    grep '\.deb$' "$WORK/made" | xargs -I % cp % "$debian/root/"
+}
+
+[ "$(id -u)" = 0 ] || skip "only root can make a Debian in a folder"
+command -v debootstrap >/dev/null || skip "debootstrap is missing"
+unshare -m true 2>/dev/null || skip "nothing may be mounted here"
+[ -e "$built/x86_64/dunlin-agent" ] && [ -e "$ROOT/build/release/dunlin-manager" ] ||
+    skip "sh cross/build.sh x86_64 && cmake --preset release && cmake --build --preset release"
+[ -e "$debian/etc/debian_version" ] || debootstrap --variant=minbase bookworm "$debian" >"$WORK/debootstrap.out" || fail "no Debian"
+
+step "the units are shut in as far as we say"
+for unit in agent manager; do
+    systemd-analyze security --offline=true --threshold=20 "$ROOT/cross/package/dunlin-$unit.service" >"$WORK/unit" ||
+        fail "dunlin-$unit: $(tail -n 1 "$WORK/unit")"
+    echo "    $(tail -n 1 "$WORK/unit")"
+done
+
+step "the agent's package goes in, and joins with what join.conf says"
+inside dpkg --purge dunlin-agent dunlin-manager >/dev/null 2>&1 || true
+rm -f "$debian"/root/*.deb
+make 0.9.1
+inside dpkg -i /root/dunlin-agent_0.9.1_amd64.deb >"$WORK/dpkg" 2>&1 || fail "$(cat "$WORK/dpkg")"
+start_manager
+printf 'host=%s\r\ntoken=%s\r\n' "$(join_url)" "$(dunlin token create)" >"$debian/var/lib/dunlin-agent/join.conf"
+inside /usr/lib/dunlin/join /var/lib/dunlin-agent/join.conf /var/lib/dunlin-agent >"$WORK/join.log" 2>&1 || fail "$(cat "$WORK/join.log")"
+! grep -q '^token=.' "$debian/var/lib/dunlin-agent/join.conf" || fail "the token is still there"
+inside dunlin-agent status | grep -q 'agent' || fail "it can't say who it is"
+grep -q 'dunlin-agent run' "$debian/usr/share/man/man1/dunlin-agent.1.gz" && fail "the man page is not compressed"
+zcat "$debian/usr/share/man/man1/dunlin-agent.1.gz" | grep -q 'run \\-\\-help\|run \[' || fail "the man page says nothing"
+
+step "an upgrade keeps identity and configuration"
+before=$(sha256sum <"$debian$identity")
+echo 'OPTIONS="--log warn"' >"$debian/etc/dunlin/agent.conf"
+make 0.9.2
+inside dpkg -i /root/dunlin-agent_0.9.2_amd64.deb >"$WORK/dpkg" 2>&1 || fail "$(cat "$WORK/dpkg")"
+[ "$(inside dpkg-query -W -f '${Version}' dunlin-agent)" = 0.9.2 ] || fail "it is not upgraded"
+[ "$(sha256sum <"$debian$identity")" = "$before" ] || fail "the identity has changed"
+grep -q 'log warn' "$debian/etc/dunlin/agent.conf" || fail "the configuration has changed"
+
+step "removal keeps them, purging does not"
+inside dpkg -r dunlin-agent >/dev/null
+[ "$(sha256sum <"$debian$identity")" = "$before" ] || fail "the identity is gone"
+[ ! -e "$debian/usr/bin/dunlin-agent" ] || fail "the program is still there"
+inside dpkg -P dunlin-agent >/dev/null
+[ ! -e "$debian/var/lib/dunlin-agent" ] && [ ! -e "$debian/etc/dunlin" ] || fail "purging leaves something"
+! inside getent passwd dunlin-agent || fail "purging leaves the user"
+
+step "the manager's package goes in with what it needs, and out"
+inside sh -c 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends /root/dunlin-manager_0.9.2_amd64.deb' \
+    >"$WORK/apt" 2>&1 || fail "$(tail -n 20 "$WORK/apt")"
+inside dunlin-manager --version | grep -q '^dunlin-manager' || fail "the manager does not start"
+inside dunlin --help >/dev/null || fail "the command line does not start"
+inside dpkg -P dunlin-manager >/dev/null
+[ ! -e "$debian/var/lib/dunlin" ] || fail "purging leaves the fleet"
+
+step "the tarball on a system that is BusyBox"
+root=$WORK/busybox
+mkdir -p "$root"
+tar -xzf "$built"/packages/dunlin-agent-0.9.2-x86_64.tar.gz -C "$WORK"
+sh "$WORK/dunlin-agent-0.9.2-x86_64/install.sh" --root "$root" >/dev/null
+[ -x "$root/etc/init.d/S90dunlin-agent" ] && "$root/usr/bin/dunlin-agent" --version >/dev/null || fail "nothing is installed"
+touch "$root/var/lib/dunlin-agent/agent.db"
+sh "$WORK/dunlin-agent-0.9.2-x86_64/install.sh" --root "$root" --remove >/dev/null
+[ -e "$root/var/lib/dunlin-agent/agent.db" ] && [ ! -e "$root/usr/bin/dunlin-agent" ] || fail "removal is not what it says"
+sh "$WORK/dunlin-agent-0.9.2-x86_64/install.sh" --root "$root" --purge >/dev/null
+[ ! -e "$root/var/lib/dunlin-agent" ] || fail "purging leaves the identity"
+rm -f "$built"/packages/*0.9.[12]*
+done_well
