@@ -1,6 +1,7 @@
 #include "agent/content.h"
 
 #include <assert.h>
+#include <stddef.h>
 
 static int read_chunk(struct content *c, const struct digest *name, uint32_t len,
                       struct span *plain, struct errmsg *em);
@@ -9,7 +10,7 @@ static int next_index(struct content *c, struct errmsg *em);
 
 int content_init(struct content *c, const struct chunks *chunks, struct errmsg *em)
 {
-    memset(c, 0, sizeof *c);
+    memset(c, 0, offsetof(struct content, index));
     c->chunks = chunks;
     c->opener = chunk_opener_new();
     return c->opener ? 0 : errmsg_set(em, ERR_NO_MEMORY, "no memory to decompress with");

@@ -22,6 +22,7 @@ struct content {
     uint32_t refs;       /* in it */
     uint32_t passed;     /* references given out since the start */
     size_t index_len;
+    /* Written before they are read, and not touched before: while idle they take no memory. */
     uint8_t index[INDEX_CHUNK_MAX];
     uint8_t plain[CHUNK_MAX];
     uint8_t frame[CHUNK_FRAME_MAX];

@@ -49,7 +49,6 @@ static void on_published(void *context, int message);
 
 int driver_open(struct driver *d, const char *dir, const struct sandbox *sandbox, struct errmsg *em)
 {
-    memset(d, 0, sizeof *d);
     d->sandbox = *sandbox;
     d->folder.lock = -1;
     d->chunks.folder = -1;

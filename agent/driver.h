@@ -24,7 +24,7 @@ struct job {
     char name[NAME_MAX_LEN + 1];
 };
 
-/* About 900 KiB, most of it touched only while content comes: keep it in static memory. */
+/* About 720 KiB, most of it touched only while content comes: keep it in static memory. */
 struct driver {
     struct folder folder;
     int stop;
@@ -51,8 +51,8 @@ struct driver {
 };
 
 /*
- * Opens everything in DIR; hooks will run in the sandbox. ERR_BUSY when another agent works there,
- * ERR_NOT_FOUND with what to do when it hasn't joined, ERR_DAMAGED.
+ * Opens everything in DIR; hooks will run in the sandbox. `d` is all-zero before. ERR_BUSY when
+ * another agent works there, ERR_NOT_FOUND with what to do when it hasn't joined, ERR_DAMAGED.
  */
 int driver_open(struct driver *d, const char *dir, const struct sandbox *sandbox,
                 struct errmsg *em);
