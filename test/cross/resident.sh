@@ -1,0 +1,27 @@
+#!/bin/sh
+# The static agent of this machine's kind, with real brokers: it joins, takes a version, and what of it is in memory
+# when it has nothing to do is kept for cross/sizes.sh.
+# shellcheck source=../e2e/lib.sh
+. "$(dirname "$0")/../e2e/lib.sh"
+
+built=$ROOT/build/cross/$(uname -m)
+[ -e "$built/dunlin-agent" ] || { echo "skipped: sh cross/build.sh $(uname -m)" && exit 77; }
+PATH=$built:$PATH
+
+start_manager "$@"
+step "it joins over mutual TLS"
+join_agent 1 env=test
+start_agent 1
+within 30 online 1 || fail "it does not come online"
+sleep 5
+bytes=$(($(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(cat "$WORK/agent1.pid")/status") * 1024))
+step "$bytes bytes are in memory when it has nothing to do"
+echo "$bytes" >"$built/resident"
+
+step "it takes a version and its successor"
+for version in 1 2; do
+    release "$version" env=test
+    within 60 app_is "$version" 1 || fail "version $version does not arrive"
+done
+step "$(($(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(cat "$WORK/agent1.pid")/status") * 1024)) bytes are after it has worked"
+done_well
