@@ -26,6 +26,8 @@
     "PRAGMA synchronous=FULL; PRAGMA cache_size=-128; PRAGMA temp_store=MEMORY;"
 #define PRAGMAS_READ "PRAGMA query_only=1; PRAGMA cache_size=-128; PRAGMA temp_store=MEMORY;"
 
+/* Its end is the commit of the first thing that is kept: a join then waits for one sync of the disk
+ * less in three. */
 #define SCHEMA                                                                                     \
     "BEGIN IMMEDIATE;"                                                                             \
     "CREATE TABLE meta(key INTEGER PRIMARY KEY, value BLOB NOT NULL);"                             \
@@ -35,8 +37,7 @@
     "running_bundle BLOB NOT NULL,"                                                                \
     " wanted_generation INTEGER NOT NULL, wanted_bundle BLOB NOT NULL, signer BLOB NOT NULL,"      \
     " after BLOB NOT NULL);"                                                                       \
-    "PRAGMA user_version=1;"                                                                       \
-    "COMMIT;"
+    "PRAGMA user_version=1;"
 
 /* The keys of the table meta. The numbers are on disks; rows are loaded in this order. */
 enum meta {
@@ -808,7 +809,8 @@ static uint32_t held_at(const struct store *s, uint32_t deployment)
 
 static int begin(struct store *s)
 {
-    return execute(s, "BEGIN IMMEDIATE");
+    bool begun = !sqlite3_get_autocommit(s->db); /* when the tables were made */
+    return begun ? 0 : execute(s, "BEGIN IMMEDIATE");
 }
 
 /* Commits when `rv` is 0, and takes everything back when anything failed. */
