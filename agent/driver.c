@@ -2,6 +2,7 @@
 
 #include "agent/mend.h"
 #include "agent/stop.h"
+#include "agent/values.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "crypto/random.h"
@@ -302,8 +303,8 @@ static void perform(struct driver *d, const struct agent_action *a)
         d->job = (struct job){.pending = true,
                               .type = a->type,
                               .hook = a->hook,
-                              .bundle = a->bundle,
-                              .previous = a->previous,
+                              .to = {.bundle = a->bundle, .variables = a->variables},
+                              .from = {.bundle = a->previous, .variables = a->previous_variables},
                               .deployment = a->deployment};
         memcpy(d->job.name, a->name, strlen(a->name));
         break;
@@ -337,15 +338,20 @@ static int run_now(struct driver *d, const struct job *job, struct errmsg *em)
 {
     const struct tree_pulse pulse = {.context = d, .beat = beat};
     const char *dir = d->folder.path;
+    struct buffer values = buffer_on(d->values, sizeof d->values);
     if (job->type == AGENT_DETACH)
         return tree_detach(dir, job->name, em);
+    int rv = store_values(&d->store, job->to.variables, &values, em);
+    if (rv < 0)
+        return rv;
     if (job->type == AGENT_UNPACK)
-        return tree_unpack(dir, &d->content, &job->bundle, &pulse, em);
+        return tree_unpack(dir, &d->content, &job->to.bundle, span_buffer(&values), &pulse, em);
     assert(job->type == AGENT_SWITCH);
-    if (!digest_is_zero(&job->bundle) && !tree_there(dir, &job->bundle))
+    struct digest tree = tree_name(&job->to.bundle, span_buffer(&values));
+    if (!digest_is_zero(&tree) && !tree_there(dir, &tree))
         return errmsg_set(em, ERR_NOT_FOUND, "the tree of bundle %.12s is missing",
-                          digest_hex(&job->bundle).text);
-    return tree_switch(dir, job->name, &job->bundle, em);
+                          digest_hex(&job->to.bundle).text);
+    return tree_switch(dir, job->name, &tree, em);
 }
 
 /* So that a big bundle being unpacked doesn't cost the connection. */
@@ -362,7 +368,7 @@ static bool beat(void *context)
 
 static void begin_fetch(struct driver *d, const struct job *job)
 {
-    fetch_start(&d->fetch, &job->bundle, &d->store.trust);
+    fetch_start(&d->fetch, &job->to.bundle, &d->store.trust);
     d->fetch_due_ms = 0;
 }
 
@@ -392,8 +398,14 @@ static void begin_hook(struct driver *d, const struct job *job)
 {
     struct errmsg em = {0};
     const struct manifest *m = &d->content.manifest;
-    notes_begin(&d->notes, job->hook, &job->bundle);
-    int rv = content_open(&d->content, &job->bundle, NULL, &em);
+    struct buffer values = buffer_on(d->values, sizeof d->values);
+    struct digest previous = {0};
+    notes_begin(&d->notes, job->hook, &job->to.bundle);
+    int rv = content_open(&d->content, &job->to.bundle, NULL, &em);
+    if (rv == 0 && !digest_is_zero(&job->from.bundle))
+        rv = values_find_tree(&d->store, &job->from, &previous, &em);
+    if (rv == 0)
+        rv = store_values(&d->store, job->to.variables, &values, &em);
     uint32_t limit_s = m->hook_timeout_s;
     if (job->hook == HOOK_HEALTH && m->health_deadline_s > 0 && m->health_deadline_s < limit_s)
         limit_s = m->health_deadline_s;
@@ -405,8 +417,10 @@ static void begin_hook(struct driver *d, const struct job *job)
                             .deployment = job->name,
                             .number = job->deployment,
                             .hook = job->hook,
-                            .bundle = job->bundle,
-                            .previous = job->previous,
+                            .tree = tree_name(&job->to.bundle, span_buffer(&values)),
+                            .previous = previous,
+                            .values = span_buffer(&values),
+                            .sealed_to = &d->store.identity.sealed_to,
                             .bundle_name = m->name,
                             .version = m->version,
                             .timeout_s = limit_s,
@@ -435,20 +449,28 @@ static void look_after_hook(struct driver *d)
     feed_done(d, AGENT_HOOK, rv);
 }
 
+/* The bundle's chunks and the tree are needed: two names, where values stand in the tree. */
+static bool need(struct driver *d, const struct target *t, struct digest *used, size_t *count)
+{
+    if (!t->generation)
+        return true;
+    used[(*count)++] = t->bundle;
+    return values_find_tree(&d->store, t, &used[(*count)++], NULL) == 0;
+}
+
 static void sweep(struct driver *d)
 {
-    static struct digest used[2 * HELD_MAX];
+    static struct digest used[4 * HELD_MAX];
     struct errmsg em = {0};
     size_t count = 0;
+    bool known = true;
     d->sweep = false;
     for (uint32_t i = 0; i < d->store.held_count; i++) {
-        const struct held *h = &d->store.held[i];
-        if (h->running.generation)
-            used[count++] = h->running.bundle;
-        if (h->wanted.generation)
-            used[count++] = h->wanted.bundle;
+        known &= need(d, &d->store.held[i].running, used, &count);
+        known &= need(d, &d->store.held[i].wanted, used, &count);
     }
-    if (tree_sweep(d->folder.path, &d->content, used, count, &em) < 0)
+    /* What can't be read may be the name of a tree that runs. */
+    if (known && tree_sweep(d->folder.path, &d->content, used, count, &em) < 0)
         log_event(LOG_WARN, "sweep-failed", "error=\"%s\"", em.text);
 }
 

@@ -18,8 +18,8 @@ struct job {
     bool pending;
     enum agent_action_type type;
     enum agent_hook hook;
-    struct digest bundle;
-    struct digest previous;
+    struct target to;   /* all but their generations */
+    struct target from; /* for hooks: what ran before */
     uint32_t deployment;
     char name[NAME_MAX_LEN + 1];
 };
@@ -45,8 +45,9 @@ struct driver {
     uint64_t deadline_ms;
 
     struct job job;
-    char working_for[NAME_MAX_LEN + 1]; /* the deployment of the running hook or fetch */
-    bool sweep;                         /* when nothing else uses `content` */
+    uint8_t values[VARIABLES_BYTES_MAX]; /* of the job that runs */
+    char working_for[NAME_MAX_LEN + 1];  /* the deployment of the running hook or fetch */
+    bool sweep;                          /* when nothing else uses `content` */
     uint64_t fetch_due_ms;
 };
 

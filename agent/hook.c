@@ -3,6 +3,7 @@
 #include "agent/tree.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -15,7 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define HOOK_VARIABLES_MAX 12
+#define HOOK_VARIABLES_MAX (11 + VARIABLES_NEEDED_MAX)
+#define VARIABLE_PREFIX "DUNLIN_VAR_"
 #define HOOK_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* Where things are for one run. */
@@ -44,6 +46,9 @@ static int find_paths(struct hook_paths *p, const struct hook_run *run, struct e
 static int look_at_program(const char *path, const struct hook_run *run, struct errmsg *em);
 static int make_environment(struct hook *h, const struct hook_run *run, const struct hook_paths *p,
                             char *variables[static HOOK_VARIABLES_MAX + 1], struct errmsg *em);
+static int add_values(struct hook *h, const struct hook_run *run, size_t used, char **variables);
+static char *add_value(struct hook *h, const struct hook_run *run, size_t *used, int *error,
+                       const struct variable *v);
 static int make_folders(const struct hook_run *run, struct errmsg *em);
 static int open_output(struct hook *h, const struct hook_run *run, struct errmsg *em);
 static int spawn(struct hook *h, struct hook_child *child, struct errmsg *em);
@@ -97,10 +102,11 @@ int hook_start(struct hook *h, const struct hook_run *run, uint64_t now_ms, stru
         rv = make_environment(h, run, &paths, child.variables, em);
     if (rv == 0)
         rv = child.output = open_output(h, run, em);
-    if (rv < 0)
-        return rv;
-    rv = spawn(h, &child, em);
-    close(child.output);
+    if (rv >= 0) {
+        rv = spawn(h, &child, em);
+        close(child.output);
+    }
+    explicit_bzero(h->environment, sizeof h->environment);
     if (rv < 0) {
         output_close(&h->output);
         return rv;
@@ -157,7 +163,7 @@ void hook_kill(struct hook *h)
 static int find_paths(struct hook_paths *p, const struct hook_run *run, struct errmsg *em)
 {
     p->previous[0] = '\0';
-    int rv = tree_path(run->dir, &run->bundle, p->tree, em);
+    int rv = tree_path(run->dir, &run->tree, p->tree, em);
     if (rv == 0)
         rv = file_path(p->program, em, "%s/hooks/%s", p->tree, hook_name(run->hook));
     if (rv == 0)
@@ -222,11 +228,56 @@ static int make_environment(struct hook *h, const struct hook_run *run, const st
     };
     size_t used = 0, count = sizeof list / sizeof list[0];
     int rv = 0;
-    _Static_assert(sizeof list / sizeof list[0] <= HOOK_VARIABLES_MAX, "room for all");
+    _Static_assert(sizeof list / sizeof list[0] + VARIABLES_NEEDED_MAX == HOOK_VARIABLES_MAX,
+                   "room for all");
     for (size_t i = 0; i < count && rv == 0; i++)
         variables[i] = add_variable(h, &used, &rv, list[i].name, list[i].value);
-    variables[count] = NULL;
+    if (rv == 0)
+        rv = add_values(h, run, used, variables + count);
+    if (rv == ERR_SIGNATURE)
+        return errmsg_set(em, rv, "a secret of %s was not sealed to this agent", run->deployment);
     return rv < 0 ? errmsg_set(em, rv, "the paths in %s are too long for a hook", run->dir) : 0;
+}
+
+static int add_values(struct hook *h, const struct hook_run *run, size_t used, char **variables)
+{
+    struct variable_cursor c = variables_on(run->values);
+    struct variable v;
+    size_t count = 0;
+    int rv = 0;
+    while (rv == 0 && count < VARIABLES_NEEDED_MAX && variables_next(&c, &v))
+        if (v.given)
+            variables[count++] = add_value(h, run, &used, &rv, &v);
+    variables[count] = NULL;
+    return rv;
+}
+
+/* Adds "DUNLIN_VAR_NAME=value"; the one place where a secret stands in clear, and only until the
+ * hook has it. */
+static char *add_value(struct hook *h, const struct hook_run *run, size_t *used, int *error,
+                       const struct variable *v)
+{
+    struct buffer block = {.data = (uint8_t *)h->environment,
+                           .len = *used + strlen(VARIABLE_PREFIX) + v->name.len + 1,
+                           .cap = sizeof h->environment - 1};
+    char *at = h->environment + *used, *name = at + strlen(VARIABLE_PREFIX);
+    *error = ERR_RANGE;
+    if (block.len + v->value.len > block.cap)
+        return at;
+    memcpy(at, VARIABLE_PREFIX, strlen(VARIABLE_PREFIX));
+    for (size_t i = 0; i < v->name.len; i++)
+        name[i] = (char)toupper(v->name.data[i]);
+    name[v->name.len] = '=';
+    *error = 0;
+    if (v->uses & VARIABLE_SECRET) {
+        *error = secret_open(run->sealed_to, v->name, v->value, &block);
+    } else {
+        memcpy(block.data + block.len, v->value.data, v->value.len);
+        block.len += v->value.len;
+    }
+    block.data[block.len++] = '\0';
+    *used = block.len;
+    return at;
 }
 
 /* On a full disk a hook runs with the folders that are there. */

@@ -13,8 +13,9 @@
 #include <poll.h>
 #include <sys/types.h>
 
-/* All of a hook's environment: eleven variables, six of them paths below FOLDER_PATH_MAX. */
-#define HOOK_ENVIRONMENT_MAX 16384
+/* All of a hook's environment: eleven variables, six of them paths below FOLDER_PATH_MAX, and what
+ * the bundle needs. */
+#define HOOK_ENVIRONMENT_MAX (16384 + VARIABLES_BYTES_MAX)
 /* Descriptors to watch while one runs. */
 #define HOOK_FDS 2
 
@@ -25,8 +26,10 @@ struct hook_run {
     const char *deployment;
     uint32_t number; /* the deployment's */
     enum agent_hook hook;
-    struct digest bundle;
-    struct digest previous; /* zero: nothing ran before */
+    struct digest tree;
+    struct digest previous;              /* zero: nothing ran before */
+    struct span values;                  /* a list (sync/variables.h): DUNLIN_VAR_NAME=value */
+    const struct seal_secret *sealed_to; /* opens the secrets among them */
     const char *bundle_name;
     const char *version;
     uint32_t timeout_s; /* 0: none */

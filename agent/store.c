@@ -36,7 +36,8 @@
     " moved INTEGER NOT NULL, flags INTEGER NOT NULL, running_generation INTEGER NOT NULL, "       \
     "running_bundle BLOB NOT NULL,"                                                                \
     " wanted_generation INTEGER NOT NULL, wanted_bundle BLOB NOT NULL, signer BLOB NOT NULL,"      \
-    " after BLOB NOT NULL);"                                                                       \
+    " after BLOB NOT NULL, running_values INTEGER NOT NULL, wanted_values INTEGER NOT NULL);"      \
+    "CREATE TABLE value(name INTEGER PRIMARY KEY, list BLOB NOT NULL);"                            \
     "PRAGMA user_version=1;"
 
 /* The keys of the table meta. The numbers are on disks; rows are loaded in this order. */
@@ -55,7 +56,13 @@ enum meta {
     META_DOOR = 13,
     META_CERTIFICATE = 14,
     META_SHUT_OUT = 15,
+    META_SEALED_TO = 16,
 };
+
+/* What no row wants or runs any more. */
+#define DROP_VALUES                                                                                \
+    "DELETE FROM value WHERE name NOT IN (SELECT running_values FROM held"                         \
+    " UNION SELECT wanted_values FROM held)"
 
 #define POLICY_LEN 16
 /* The deployments that one depends on. */
@@ -66,6 +73,12 @@ enum meta {
 #define SEQ_LEN 12
 #define CELLS_TEXT_MAX (CELLS_MAX * (CELL_URL_MAX + 1))
 #define FACTS_LEN_MAX 4096
+
+/* Values on their way into the table. */
+struct sealing {
+    struct store *s;
+    uint8_t value[VARIABLE_VALUE_MAX + VARIABLE_SEALED_MORE]; /* as sealed last */
+};
 
 /* One statement: bound, run and read with one error, looked at in the end. */
 struct query {
@@ -109,6 +122,8 @@ static int write_store(struct store *s, const struct agent_store *st,
 static int put_seq(struct store *s, const struct agent_store *st);
 static int put_time(struct store *s, enum meta key, uint64_t time_s);
 static int write_held(struct store *s, const struct held *h);
+static int write_values(struct store *s, const struct held *h);
+static int seal_to_agent(void *context, struct variable *v, bool own);
 static void adopt_store(struct store *s, const struct agent_store *st,
                         const struct store_incoming *in);
 static void adopt_held(struct store *s, const struct held *h);
@@ -124,10 +139,12 @@ static int put_number(struct store *s, enum meta key, uint32_t value);
 static int execute(struct store *s, const char *sql);
 static struct query query_start(struct store *s, const char *sql);
 static void query_u32(struct query *q, uint32_t value);
+static void query_u64(struct query *q, uint64_t value);
 static void query_text(struct query *q, const char *text);
 static void query_bytes(struct query *q, struct span bytes);
 static bool query_row(struct query *q);
 static uint32_t query_get_u32(struct query *q, int column, uint32_t max);
+static uint64_t query_get_u64(struct query *q, int column);
 static struct span query_get_bytes(struct query *q, int column);
 static int query_end(struct query *q);
 static int code_of(struct store *s, int sqlite_code);
@@ -310,6 +327,8 @@ static int load_value(struct store *s, enum meta key, struct span value)
         return load_certificate(id, value);
     case META_SEQ:
         return load_seq(s, value);
+    case META_SEALED_TO:
+        return load_bytes(id->sealed_to.bytes, SEAL_SECRET_LEN, value);
     case META_SHUT_OUT:
         return load_time(&s->shut_out_s, value);
     case META_ASSIGNMENT:
@@ -452,9 +471,11 @@ static int load_document(struct store *s, struct span value)
 static int load_held(struct store *s, struct errmsg *em)
 {
     int rv = 0;
-    struct query q = query_start(s, "SELECT deployment, name, phase, cause, attempts, moved, flags,"
-                                    " running_generation, running_bundle, wanted_generation, "
-                                    "wanted_bundle, signer, after FROM held ORDER BY deployment");
+    struct query q =
+        query_start(s, "SELECT deployment, name, phase, cause, attempts, moved, flags,"
+                       " running_generation, running_bundle, wanted_generation, "
+                       "wanted_bundle, signer, after, running_values, wanted_values FROM held "
+                       "ORDER BY deployment");
     while (rv == 0 && query_row(&q))
         rv = s->held_count < HELD_MAX ? read_held(&q, &s->held[s->held_count++]) : ERR_DAMAGED;
     int end = query_end(&q);
@@ -472,8 +493,10 @@ static int read_held(struct query *q, struct held *h)
         .attempts = (uint8_t)query_get_u32(q, 4, UINT8_MAX),
         .moved = query_get_u32(q, 5, 1) == 1,
         .flags = query_get_u32(q, 6, UINT32_MAX),
-        .running = {.generation = query_get_u32(q, 7, UINT32_MAX)},
-        .wanted = {.generation = query_get_u32(q, 9, UINT32_MAX)},
+        .running = {.generation = query_get_u32(q, 7, UINT32_MAX),
+                    .variables = query_get_u64(q, 13)},
+        .wanted = {.generation = query_get_u32(q, 9, UINT32_MAX),
+                   .variables = query_get_u64(q, 14)},
     };
     struct span name = query_get_bytes(q, 1);
     if (!name_valid(name) || name.len > NAME_MAX_LEN)
@@ -629,6 +652,7 @@ static int write_join(struct store *s, const struct joined *j, const struct fact
         struct span value;
     } values[] = {
         {META_MAC, span_of(j->mac.bytes, sizeof(j->mac.bytes))},
+        {META_SEALED_TO, span_of(j->secret.bytes, SEAL_SECRET_LEN)},
         {META_FACTS, span_buffer(&told)},
         {META_POLICY, span_of(policy, sizeof(policy))},
         {META_CELLS, span_of(cells, len)},
@@ -684,7 +708,8 @@ static int write_store(struct store *s, const struct agent_store *st,
     case AGENT_STORE_DROP: {
         struct query q = query_start(s, "DELETE FROM held WHERE deployment=?");
         query_u32(&q, st->deployment);
-        return query_end(&q);
+        int rv = query_end(&q);
+        return rv < 0 ? rv : execute(s, DROP_VALUES);
     }
     case AGENT_STORE_DOCUMENT:
         return put_signed(s, META_DOCUMENT, &in->signer, in->envelope);
@@ -723,7 +748,10 @@ static int write_held(struct store *s, const struct held *h)
     bool known = at < s->held_count && s->held[at].deployment == h->deployment;
     if (!known && s->held_count == HELD_MAX)
         return ERR_RANGE;
-    struct query q = query_start(s, "REPLACE INTO held VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    int rv = h->wanted.variables ? write_values(s, h) : 0;
+    if (rv < 0)
+        return rv;
+    struct query q = query_start(s, "REPLACE INTO held VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     query_u32(&q, h->deployment);
     query_text(&q, h->name);
     query_u32(&q, h->phase);
@@ -738,7 +766,65 @@ static int write_held(struct store *s, const struct held *h)
     query_bytes(&q, span_of(h->signer.bytes, KEY_ID_LEN));
     uint8_t after[AFTER_LEN_MAX];
     query_bytes(&q, give_after(&h->after, after));
+    query_u64(&q, h->running.variables);
+    query_u64(&q, h->wanted.variables);
+    rv = query_end(&q);
+    return rv < 0 || !known ? rv : execute(s, DROP_VALUES);
+}
+
+/* Whoever goes back runs with the values of then, which the document doesn't have any more. */
+static int write_values(struct store *s, const struct held *h)
+{
+    static uint8_t memory[VARIABLES_BYTES_MAX];
+    struct buffer list = buffer_on(memory, sizeof memory);
+    struct sealing sealing = {.s = s};
+    if (store_values(s, h->wanted.variables, &list, NULL) == 0)
+        return 0;
+    int rv = agent_values(&s->view, h, seal_to_agent, &sealing, &list);
+    if (rv < 0)
+        return rv;
+    struct query q = query_start(s, "INSERT INTO value VALUES(?,?)");
+    query_u64(&q, h->wanted.variables);
+    query_bytes(&q, span_buffer(&list));
     return query_end(&q);
+}
+
+/* An agent that moves to another cohort loses the key of the one before. */
+static int seal_to_agent(void *context, struct variable *v, bool own)
+{
+    struct sealing *sealing = context;
+    const struct assignment *a = &sealing->s->assignment;
+    const struct seal_secret *mine = &sealing->s->identity.sealed_to;
+    struct buffer again = buffer_on(sealing->value, sizeof sealing->value);
+    struct seal_secret cohort;
+    if (own || !(v->uses & VARIABLE_SECRET) || !v->given)
+        return 0;
+    int rv = secret_cohort_open(mine, &a->cohort, a->cohort_secret, &cohort);
+    if (rv == 0)
+        rv = secret_reseal(&cohort, mine, v->name, v->value, &again);
+    explicit_bzero(&cohort, sizeof cohort);
+    v->value = span_buffer(&again);
+    return rv;
+}
+
+int store_values(struct store *s, uint64_t variables, struct buffer *list, struct errmsg *em)
+{
+    if (variables == 0)
+        return 0;
+    struct query q = query_start(s, "SELECT list FROM value WHERE name=?");
+    query_u64(&q, variables);
+    struct span value = query_row(&q) ? query_get_bytes(&q, 0) : SPAN_NONE;
+    bool there = value.len > 0, fits = value.len <= list->cap - list->len;
+    if (there && fits) {
+        memcpy(list->data + list->len, value.data, value.len);
+        list->len += value.len;
+    }
+    int rv = query_end(&q);
+    if (rv == 0 && !there)
+        rv = ERR_NOT_FOUND;
+    if (rv == 0 && !fits)
+        rv = ERR_DAMAGED;
+    return rv < 0 ? fail(s, rv, "the values of a version can't be read", em) : 0;
 }
 
 static void adopt_store(struct store *s, const struct agent_store *st,
@@ -853,6 +939,13 @@ static struct query query_start(struct store *s, const char *sql)
     return q;
 }
 
+/* SQLite's integers are signed; the same 64 bits come back. */
+static void query_u64(struct query *q, uint64_t value)
+{
+    if (q->error == SQLITE_OK)
+        q->error = sqlite3_bind_int64(q->stmt, ++q->bound, (int64_t)value);
+}
+
 static void query_u32(struct query *q, uint32_t value)
 {
     if (q->error == SQLITE_OK)
@@ -894,6 +987,11 @@ static uint32_t query_get_u32(struct query *q, int column, uint32_t max)
 }
 
 /* Borrowed until the next row. */
+static uint64_t query_get_u64(struct query *q, int column)
+{
+    return (uint64_t)sqlite3_column_int64(q->stmt, column);
+}
+
 static struct span query_get_bytes(struct query *q, int column)
 {
     const void *data = sqlite3_column_blob(q->stmt, column);

@@ -24,9 +24,10 @@ struct identity {
     bool keyed;      /* there is a key pair */
     uint32_t number; /* 0: not joined yet */
     struct mac_key mac;
-    struct facts facts;   /* as told last */
-    struct policy policy; /* until the first document */
-    uint32_t cell_count;  /* at least 1 once joined */
+    struct seal_secret sealed_to; /* opens what is sealed to this agent */
+    struct facts facts;           /* as told last */
+    struct policy policy;         /* until the first document */
+    uint32_t cell_count;          /* at least 1 once joined */
     char cells[CELLS_MAX][CELL_URL_MAX + 1];
     struct digest token;         /* of the token's text: which token this agent joined with */
     char door[CELL_URL_MAX + 1]; /* where it joined, and renews an expired certificate */
@@ -101,6 +102,10 @@ struct store_incoming {
  */
 int store_apply(struct store *s, const struct agent_out *out, const struct store_incoming *in,
                 struct errmsg *em);
+
+/* The values that a row's target has by this name (agent/core), appended as a list; secrets are
+ * sealed to this agent. Nothing for 0. ERR_NOT_FOUND, ERR_IO. */
+int store_values(struct store *s, uint64_t variables, struct buffer *list, struct errmsg *em);
 
 /* Lets the file grow to `pages` pages: STORE_PAGES_MAX from the start; a smaller number stands for
  * a full disk. */

@@ -35,8 +35,8 @@ struct sweep {
     bool blind; /* a bundle that is used can't say what it needs */
 };
 
-static int unpack_into(const char *part, struct content *content, const struct tree_pulse *pulse,
-                       struct errmsg *em);
+static int unpack_into(const char *part, struct content *content, struct span values,
+                       const struct tree_pulse *pulse, struct errmsg *em);
 static int room_for(int root, const struct manifest *m, struct errmsg *em);
 static int unpack_chunks(struct unpacker *u, struct content *content,
                          const struct tree_pulse *pulse, struct errmsg *em);
@@ -58,6 +58,21 @@ static bool filter_has(const struct filter *f, const struct digest *d);
 
 /* ---- trees ---- */
 
+struct digest tree_name(const struct digest *bundle, struct span list)
+{
+    struct variable_cursor c = variables_on(list);
+    struct variable v;
+    struct digest tree = *bundle;
+    while (variables_next(&c, &v)) {
+        if (!(v.uses & VARIABLE_TEMPLATE))
+            continue;
+        struct digest name = digest_of(v.name), value = digest_of(v.value);
+        struct digest parts[] = {tree, name, value};
+        tree = digest_of(span_of(parts, sizeof parts));
+    }
+    return tree;
+}
+
 int tree_path(const char *dir, const struct digest *bundle, char out[static FILE_PATH_MAX],
               struct errmsg *em)
 {
@@ -72,13 +87,14 @@ bool tree_there(const char *dir, const struct digest *bundle)
 }
 
 int tree_unpack(const char *dir, struct content *content, const struct digest *bundle,
-                const struct tree_pulse *pulse, struct errmsg *em)
+                struct span values, const struct tree_pulse *pulse, struct errmsg *em)
 {
+    struct digest tree = tree_name(bundle, values);
     char path[FILE_PATH_MAX], part[FILE_PATH_MAX];
     /* Whoever gave it its name may have ended before that was on disk. */
-    if (tree_there(dir, bundle))
+    if (tree_there(dir, &tree))
         return sync_below(dir, "bundles", em);
-    int rv = tree_path(dir, bundle, path, em);
+    int rv = tree_path(dir, &tree, path, em);
     if (rv == 0)
         rv = file_path(part, em, "%s" PART_SUFFIX, path);
     if (rv == 0)
@@ -88,7 +104,7 @@ int tree_unpack(const char *dir, struct content *content, const struct digest *b
     if (rv == 0)
         rv = file_make_folder(part, 0755, em);
     if (rv == 0)
-        rv = unpack_into(part, content, pulse, em);
+        rv = unpack_into(part, content, values, pulse, em);
     if (rv == 0)
         rv = settle(dir, part, path, em);
     if (rv < 0)
@@ -96,8 +112,8 @@ int tree_unpack(const char *dir, struct content *content, const struct digest *b
     return rv;
 }
 
-static int unpack_into(const char *part, struct content *content, const struct tree_pulse *pulse,
-                       struct errmsg *em)
+static int unpack_into(const char *part, struct content *content, struct span values,
+                       const struct tree_pulse *pulse, struct errmsg *em)
 {
     int root = open(part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (root < 0)
@@ -109,6 +125,7 @@ static int unpack_into(const char *part, struct content *content, const struct t
         rv = room_for(root, &content->manifest, em);
     if (rv == 0) {
         unpack_start(&u, root, content->manifest.files);
+        u.values = values;
         rv = unpack_chunks(&u, content, pulse, em);
     }
     close(root);

@@ -8,6 +8,11 @@
 
 #include "agent/content.h"
 #include "base/file.h"
+#include "sync/variables.h"
+
+/* The name of a bundle's tree: the bundle's own, or another one for each set of values that its
+ * templates are filled in with. `values` is a list (sync/variables.h). */
+struct digest tree_name(const struct digest *bundle, struct span values);
 
 /* A tree is complete and on disk under its name, or it isn't there. */
 int tree_path(const char *dir, const struct digest *bundle, char out[static FILE_PATH_MAX],
@@ -22,12 +27,13 @@ struct tree_pulse {
 };
 
 /*
- * Unpacks the bundle from local chunks, syncs it and only then gives it its name; a tree that is
- * there already is left as it is. ERR_DIGEST or ERR_NOT_FOUND: chunks were torn and are gone, to be
- * fetched again. ERR_FORMAT, ERR_REFUSED, ERR_NO_SPACE or ERR_IO. `pulse` may be NULL.
+ * Unpacks the bundle from local chunks, its templates filled in from `values`, syncs it and only
+ * then gives it its name; a tree that is there already is left as it is. ERR_DIGEST or
+ * ERR_NOT_FOUND: chunks were torn and are gone, to be fetched again. ERR_FORMAT, ERR_REFUSED,
+ * ERR_NO_SPACE or ERR_IO. `pulse` may be NULL.
  */
 int tree_unpack(const char *dir, struct content *content, const struct digest *bundle,
-                const struct tree_pulse *pulse, struct errmsg *em);
+                struct span values, const struct tree_pulse *pulse, struct errmsg *em);
 
 /* DIR/deployments/NAME, and with `part` something in it. */
 int tree_deployment_path(const char *dir, const char *name, const char *part,

@@ -60,6 +60,10 @@ request_handler api_bundles_list;
 request_handler api_bundles_show;
 request_handler api_bundles_remove;
 
+request_handler api_variables_set;
+request_handler api_variables_unset;
+request_handler api_variables_list;
+
 request_handler api_deployments_create;
 request_handler api_deployments_list;
 request_handler api_deployments_show;

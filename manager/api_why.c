@@ -30,7 +30,8 @@ static teller tell_revoked, tell_removed, tell_unapproved, tell_quarantined, tel
     tell_not_selected, tell_tainted, tell_not_picked, tell_failed, tell_rolled_back, tell_offline,
     tell_stale, tell_applying, tell_verifying, tell_cordoned, tell_paused, tell_aborted,
     tell_stopped, tell_late, tell_held, tell_dependency, tell_stuck, tell_disk, tell_no_content,
-    tell_downloading, tell_modified, tell_not_heard, tell_not_told, tell_queued, tell_ready;
+    tell_no_value, tell_downloading, tell_modified, tell_not_heard, tell_not_told, tell_queued,
+    tell_ready;
 static json_t *why_json(const struct telling *t);
 
 /* The names are what --json has: scripts rely on them. */
@@ -63,6 +64,7 @@ static const struct {
     [WHY_STUCK] = {"dependency-stuck", tell_stuck, true},
     [WHY_DISK] = {"disk", tell_disk, false},
     [WHY_NO_CONTENT] = {"no-content", tell_no_content, false},
+    [WHY_NO_VALUE] = {"no-value", tell_no_value, false},
     [WHY_DOWNLOADING] = {"downloading", tell_downloading, false},
     [WHY_MODIFIED] = {"modified", tell_modified, false},
     [WHY_NOT_HEARD] = {"not-heard", tell_not_heard, false},
@@ -446,6 +448,22 @@ static void tell_no_content(struct telling *t)
          "version %s does not come to it: its broker has not sent all of it; it is asked for "
          "again",
          t->wanted);
+    tell_running(t);
+}
+
+static void tell_no_value(struct telling *t)
+{
+    const char *name = manager_missing(t->m, t->why->number, t->why->deployment);
+    if (name)
+        TELL(t,
+             "version %s waits: variable %s, which it needs, has no value for this agent: dunlin "
+             "variable set %s=VALUE --agent %" PRIu32,
+             t->wanted, name, name, t->why->number);
+    else
+        TELL(t,
+             "version %s waits: a variable had no value when this agent said so last, or all "
+             "values together are more than fit into its document",
+             t->wanted);
     tell_running(t);
 }
 

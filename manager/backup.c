@@ -5,6 +5,7 @@
 #include "manager/auditor.h"
 #include "manager/depot.h"
 #include "manager/keyring.h"
+#include "manager/vault.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -121,7 +122,7 @@ static int copy_fleet(const char *from, const char *to, struct backup_made *made
         if (rv == 0)
             rv = ledger_chunks(database, &copying, copy_chunk, em);
         if (rv == 0 && made->missing == 0)
-            return 0;
+            return vault_copy(from, to, em);
     }
     return rv;
 }

@@ -25,7 +25,9 @@
 #include "manager/root.h"
 #include "manager/scribe.h"
 #include "manager/succession.h"
+#include "manager/vault.h"
 #include "sync/message.h"
+#include "sync/secret.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -82,6 +84,7 @@ struct daemon {
     int lock;
     int signals;
     struct keyring keys;
+    struct mac_key secrets; /* the vault's */
     struct ledger *ledger;
     struct depot *depot;
     struct scribe *scribe;
@@ -270,6 +273,7 @@ void daemon_free(struct daemon *d)
         close(d->signals);
     if (d->lock >= 0)
         close(d->lock);
+    explicit_bzero(&d->secrets, sizeof d->secrets);
     free(d->scratch_memory);
     free(d->replies);
     free(d->checked);
@@ -338,7 +342,12 @@ static int open_files(struct daemon *d, struct errmsg *em)
     rv = admins_load(d->admins, d->ledger, em);
     if (rv < 0)
         return rv;
-    return ledger_setting(d->ledger, LEDGER_EPOCH) > 0 ? 0 : found_fleet(d, em);
+    bool founded = ledger_setting(d->ledger, LEDGER_EPOCH) > 0;
+    rv = vault_open(d->dir, !founded, &d->secrets, em);
+    if (rv < 0)
+        return rv;
+    ledger_unlock(d->ledger, &d->secrets);
+    return founded ? 0 : found_fleet(d, em);
 }
 
 /* Once in a fleet's life: its epoch, and whom it trusts. */
@@ -410,6 +419,7 @@ static int load_core(struct daemon *d, struct errmsg *em)
         .approve = d->options.approve,
         .confirm_percent = d->options.confirm_percent,
         .cohort_secret = d->keys.cohorts,
+        .secrets = d->secrets,
         .policy = d->options.policy,
         .document_life_s = DOCUMENT_LIFE_S,
     };
@@ -877,6 +887,7 @@ static struct acceptance *compose_acceptance(struct daemon *d, uint32_t number,
         return NULL;
     a->joined.number = number;
     a->joined.mac = keyring_status(&d->keys, number, &manager_agent(d->core, number)->id);
+    a->joined.secret = secret_of_agent(&d->secrets, number, &manager_agent(d->core, number)->id);
     a->joined.policy = d->options.policy;
     a->joined.cell_count = (uint32_t)(cells < CELLS_MAX ? cells : CELLS_MAX);
     for (uint32_t i = 0; i < a->joined.cell_count; i++)

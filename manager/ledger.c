@@ -3,6 +3,7 @@
 #include "base/endian.h"
 #include "base/file.h"
 #include "bundles/chunk.h"
+#include "sync/secret.h"
 #include "sync/wire.h"
 
 #include <assert.h>
@@ -81,6 +82,8 @@
     "CREATE TABLE replaced(n INTEGER PRIMARY KEY, id BLOB, number INTEGER, batch INTEGER,"         \
     " token INTEGER, joined INTEGER, since INTEGER);"                                              \
     "CREATE TABLE successor(n INTEGER PRIMARY KEY, number INTEGER, batch INTEGER, token INTEGER);" \
+    "CREATE TABLE variable(n INTEGER PRIMARY KEY, name TEXT, scope INTEGER, secret INTEGER,"       \
+    " owner INTEGER, place INTEGER, since INTEGER, selector TEXT, value BLOB);"                    \
     "CREATE TABLE control(serial INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL UNIQUE,"   \
     " payload BLOB NOT NULL);"                                                                     \
     "CREATE TABLE chunk(n INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,"                       \
@@ -116,6 +119,7 @@ enum statement {
     DROP_LISTED,
     PUT_REPLACED,
     PUT_SUCCESSOR,
+    PUT_VARIABLE,
     PUT_CONTROL,
     GET_CONTROL,
     NEXT_CONTROL,
@@ -163,6 +167,7 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [DROP_LISTED] = "DELETE FROM listed WHERE n=?",
     [PUT_REPLACED] = "REPLACE INTO replaced VALUES(?,?,?,?,?,?,?)",
     [PUT_SUCCESSOR] = "REPLACE INTO successor VALUES(?,?,?,?)",
+    [PUT_VARIABLE] = "REPLACE INTO variable VALUES(?,?,?,?,?,?,?,?,?)",
     [PUT_CONTROL] = "REPLACE INTO control(topic, payload) VALUES(?,?)",
     [GET_CONTROL] = "SELECT payload FROM control WHERE topic=?",
     [NEXT_CONTROL] =
@@ -211,7 +216,7 @@ enum meta {
 #define STATUS_LEN 34
 #define LISTED_LEN 4      /* a deployment */
 #define HISTORY_LEN 16    /* generation, bundle, since */
-#define PLACEMENT_LEN 48  /* as get_placements reads them */
+#define PLACEMENT_LEN 56  /* as get_placements reads them */
 #define ROLLOUT_FIELDS 16 /* as MessagePack: 15 numbers, and an array of two for each stage */
 #define ROLLOUT_BYTES_MAX ((ROLLOUT_FIELDS + 2 * STAGES_MAX + 1) * 9)
 #define NEEDS_BYTES_MAX (3 + VARIABLES_NEEDED_MAX * (VARIABLE_NAME_MAX + 4))
@@ -223,6 +228,8 @@ struct ledger {
     sqlite3 *db;
     char path[FILE_PATH_MAX];
     struct fleet_keys keys;
+    struct seal_secret secrets; /* seals variables' rows */
+    struct mac_key fleet;
     sqlite3_stmt *statements[STATEMENT_COUNT];
     bool writing; /* a transaction is open */
     bool spoilt;  /* a write in it failed */
@@ -266,6 +273,8 @@ static int load_taints(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_lists(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_replaced(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_successors(struct ledger *l, struct manager *m, struct errmsg *em);
+static int load_variables(struct ledger *l, struct manager *m, struct errmsg *em);
+static int get_value(struct query *q, struct variable_row *row, struct variable_text *text);
 static int list_replaced(struct ledger *l, struct blocked_agent *out, size_t cap, size_t *count,
                          struct errmsg *em);
 static int list_blocked(struct ledger *l, struct blocked_agent *out, size_t cap, size_t *count,
@@ -321,6 +330,8 @@ void ledger_close(struct ledger *l)
         sqlite3_finalize(l->statements[i]);
     sqlite3_close(l->db);
     explicit_bzero(&l->keys, sizeof l->keys);
+    explicit_bzero(&l->secrets, sizeof l->secrets);
+    explicit_bzero(&l->fleet, sizeof l->fleet);
     free(l);
 }
 
@@ -698,7 +709,7 @@ int ledger_load(struct ledger *l, struct manager *m, struct errmsg *em)
 {
     static int (*const tables[])(struct ledger *, struct manager *, struct errmsg *) = {
         load_groups, load_batches, load_bundles, load_deployments, load_cohorts,    load_trust,
-        load_agents, load_taints,  load_lists,   load_replaced,    load_successors,
+        load_agents, load_taints,  load_lists,   load_replaced,    load_successors, load_variables,
     };
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         int rv = tables[i](l, m, em);
@@ -883,7 +894,59 @@ static void get_placements(struct query *q, struct cohort *row)
             (struct gate){.threshold = le64_read(at + 24), .enrolled_before = le32_read(at + 32)};
         row->placements[i].gate =
             (struct gate){.threshold = le64_read(at + 36), .enrolled_before = le32_read(at + 44)};
+        row->placements[i].variables = le64_read(at + 48);
     }
+}
+
+void ledger_unlock(struct ledger *l, const struct mac_key *secrets)
+{
+    l->fleet = *secrets;
+    l->secrets = secret_at_rest(secrets);
+}
+
+static int load_variables(struct ledger *l, struct manager *m, struct errmsg *em)
+{
+    int rv = 0;
+    struct query q = query_sql(l, "SELECT * FROM variable ORDER BY n");
+    for (uint32_t n = 0; rv == 0 && next_row(&q); n++) {
+        struct variable_row row = {0};
+        struct variable_text text = {0};
+        q.odd |= get_int(&q, UINT32_MAX) != n;
+        get_text(&q, row.name, sizeof row.name);
+        row.scope = (uint8_t)get_int(&q, SCOPE_COUNT - 1);
+        row.secret = get_int(&q, 1);
+        row.of = (uint32_t)get_int(&q, UINT32_MAX);
+        row.order = (uint32_t)get_int(&q, UINT32_MAX);
+        row.since_s = get_int(&q, UINT64_MAX);
+        get_text(&q, text.selector, sizeof text.selector);
+        rv = get_value(&q, &row, &text);
+        if (rv == 0)
+            rv = q.odd ? ERR_DAMAGED : manager_load_variable(m, &row, &text);
+        explicit_bzero(&text, sizeof text);
+    }
+    if (rv == ERR_SIGNATURE) {
+        end_sql(&q);
+        return errmsg_set(em, rv,
+                          "%s: its secrets are under another key than secrets.key: put the "
+                          "right one back from where you keep it",
+                          l->path);
+    }
+    return end_load(&q, rv, "load its variables", em);
+}
+
+static int get_value(struct query *q, struct variable_row *row, struct variable_text *text)
+{
+    struct buffer value = buffer_on(text->value, sizeof text->value);
+    struct span kept = get_blob(q, VARIABLE_VALUE_MAX + VARIABLE_SEALED_MORE);
+    int rv = 0;
+    if (row->secret && row->scope != SCOPE_NONE)
+        rv = secret_open(&q->l->secrets, span_text(row->name), kept, &value);
+    else if (kept.len > sizeof text->value)
+        rv = ERR_DAMAGED;
+    else if (kept.len > 0)
+        memcpy(text->value, kept.data, value.len = kept.len);
+    row->len = (uint16_t)value.len;
+    return rv;
 }
 
 /* Its version is kept; the document is what was published under that. */
@@ -1299,6 +1362,7 @@ int ledger_cohort(struct ledger *l, uint32_t index, const struct cohort *row, st
         le32_write(at + 32, p->next_gate.enrolled_before);
         le64_write(at + 36, p->gate.threshold);
         le32_write(at + 44, p->gate.enrolled_before);
+        le64_write(at + 48, p->variables);
     }
     put_int(&q, index);
     put_blob(&q, span_of(row->key.bytes, COHORT_KEY_LEN));
@@ -1327,6 +1391,34 @@ int ledger_batch(struct ledger *l, uint32_t index, const struct batch_row *row, 
     put_int(&q, row->bound);
     put_int(&q, row->approve);
     put_text(&q, row->labels.text);
+    return end_write(&q, em);
+}
+
+int ledger_variable(struct ledger *l, uint32_t index, const struct variable_row *row,
+                    const struct variable_text *text, struct errmsg *em)
+{
+    struct query q;
+    uint8_t memory[VARIABLE_VALUE_MAX + VARIABLE_SEALED_MORE];
+    struct buffer sealed = buffer_on(memory, sizeof memory);
+    bool set = row->scope != SCOPE_NONE;
+    struct span value = span_of(text->value, set ? row->len : 0);
+    int rv = start_row(l, PUT_VARIABLE, &q, em);
+    if (rv < 0)
+        return rv;
+    if (set && row->secret) {
+        rv = secret_seal(&l->fleet, &l->secrets, span_text(row->name), value, &sealed);
+        assert(rv == 0);
+        value = span_buffer(&sealed);
+    }
+    put_int(&q, index);
+    put_text(&q, row->name);
+    put_int(&q, row->scope);
+    put_int(&q, row->secret);
+    put_int(&q, row->of);
+    put_int(&q, row->order);
+    put_int(&q, row->since_s);
+    put_text(&q, text->selector);
+    put_blob(&q, value);
     return end_write(&q, em);
 }
 

@@ -81,6 +81,9 @@ const struct fleet_keys *ledger_keys(const struct ledger *l);
  * commit, as soon as nobody reads them. */
 int ledger_set_keys(struct ledger *l, const struct fleet_keys *keys, struct errmsg *em);
 
+/* What opens secrets in this database; before the first row of a variable is written or loaded. */
+void ledger_unlock(struct ledger *l, const struct mac_key *secrets);
+
 /* Brings all rows into a fresh core, in the order that it asks for. */
 int ledger_load(struct ledger *l, struct manager *m, struct errmsg *em);
 
@@ -129,6 +132,9 @@ int ledger_bundle(struct ledger *l, uint32_t index, const struct bundle_row *row
                   struct errmsg *em);
 int ledger_deployment(struct ledger *l, uint32_t index, const struct deployment_row *row,
                       struct errmsg *em);
+/* A secret's value is sealed in its row. */
+int ledger_variable(struct ledger *l, uint32_t index, const struct variable_row *row,
+                    const struct variable_text *text, struct errmsg *em);
 /* The newest version, which has been published. */
 int ledger_trust(struct ledger *l, uint32_t version, struct errmsg *em);
 /* The envelope of one version, into `out` (appended); ERR_NOT_FOUND. */

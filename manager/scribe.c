@@ -43,6 +43,8 @@ static int persist_replaced(struct scribe *s, const struct manager *m, uint32_t 
 static int seal_assignment(struct scribe *s, const struct manager *m, uint32_t number,
                            uint64_t now_s, struct span *envelope);
 static int erase_agent(struct scribe *s, const struct key_id *id, struct errmsg *em);
+static int persist_variable(struct scribe *s, const struct manager *m, uint32_t index,
+                            struct errmsg *em);
 static int persist_document(struct scribe *s, const struct manager *m, uint32_t index,
                             struct errmsg *em);
 static int persist_head(struct scribe *s, const struct manager *m, uint32_t index,
@@ -112,6 +114,8 @@ int scribe_persist(struct scribe *s, const struct manager *m, const struct persi
         return persist_bundle_gone(s, m, p->index, em);
     case PERSIST_DEPLOYMENT:
         return ledger_deployment(s->ledger, p->index, manager_deployment(m, p->index), em);
+    case PERSIST_VARIABLE:
+        return persist_variable(s, m, p->index, em);
     case PERSIST_EPOCH:
         return ledger_set(s->ledger, LEDGER_EPOCH, p->index, em);
     case PERSIST_REPLACED:
@@ -204,6 +208,14 @@ static int persist_replaced(struct scribe *s, const struct manager *m, uint32_t 
     const struct replaced_row *row = manager_replaced(m, index);
     int rv = ledger_replaced(s->ledger, index, row, em);
     return rv < 0 ? rv : erase_agent(s, &row->id, em);
+}
+
+static int persist_variable(struct scribe *s, const struct manager *m, uint32_t index,
+                            struct errmsg *em)
+{
+    const struct variable_text *text;
+    const struct variable_row *row = manager_variable(m, index, &text);
+    return ledger_variable(s->ledger, index, row, text, em);
 }
 
 /* ---- documents ---- */

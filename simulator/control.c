@@ -96,6 +96,7 @@ void control_build_core(struct control *c)
         .restored_epoch = c->rows->restored_epoch,
         .restored_base = c->rows->restored_base,
         .cohort_secret = mac_derive(&c->master, "dunlin cohorts", 0),
+        .secrets = mac_derive(&c->master, "dunlin secrets", 0),
         .policy = c->policy,
         .document_life_s = c->document_life_s,
     };

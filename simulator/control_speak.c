@@ -374,6 +374,8 @@ static void fill_joined(struct control *c, uint32_t number, struct joined *j, st
     fill_trust(c, j);
     j->number = number;
     j->mac = control_status_key(c, number, &manager_agent(c->core, number)->id);
+    struct mac_key secrets = mac_derive(&c->master, "dunlin secrets", 0);
+    j->secret = secret_of_agent(&secrets, number, &manager_agent(c->core, number)->id);
     j->policy = c->policy;
     j->cell_count = 1;
     memcpy(j->cells[0], "mqtt://cell", sizeof "mqtt://cell");

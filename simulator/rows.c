@@ -57,6 +57,14 @@ static void copy_agent(struct rows *r, const struct manager *m, uint32_t number)
     copy->list_count = manager_lists(m, number, copy->lists);
 }
 
+static void copy_variable(struct rows *r, const struct manager *m, uint32_t index)
+{
+    const struct variable_text *text;
+    uint32_t at = place(index, &r->variable_count);
+    r->variables[at] = *manager_variable(m, index, &text);
+    r->variable_texts[at] = *text;
+}
+
 void rows_copy(struct rows *r, const struct manager *m, const struct persist *p)
 {
     switch (p->type) {
@@ -98,6 +106,9 @@ void rows_copy(struct rows *r, const struct manager *m, const struct persist *p)
     case PERSIST_SUCCESSOR:
         r->successors[place(p->index, &r->successor_count)] = *manager_successor(m, p->index);
         break;
+    case PERSIST_VARIABLE:
+        copy_variable(r, m, p->index);
+        break;
     }
 }
 
@@ -129,6 +140,8 @@ void rows_load(const struct rows *r, struct manager *m, struct stage *stage)
         rv |= manager_load_replaced(m, &r->replaced[i]);
     for (uint32_t i = 0; i < r->successor_count; i++)
         rv |= manager_load_successor(m, &r->successors[i]);
+    for (uint32_t i = 0; i < r->variable_count; i++)
+        rv |= manager_load_variable(m, &r->variables[i], &r->variable_texts[i]);
     if (rv != 0)
         stage_fault(stage, "the manager's rows can't be loaded again");
 }

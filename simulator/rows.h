@@ -9,12 +9,15 @@
 #include "simulator/shelf.h"
 #include "simulator/stage.h"
 
+#define ROWS_VARIABLES_MAX 16
+
 #define ROWS_LIMITS                                                                                \
     ((struct manager_limits){.agents = 64,                                                         \
                              .cohorts = 16,                                                        \
                              .deployments = 160,                                                   \
                              .bundles = SHELF_BUNDLES_MAX,                                         \
-                             .batches = 16})
+                             .batches = 16,                                                        \
+                             .variables = ROWS_VARIABLES_MAX})
 
 struct agent_copy {
     struct agent_row row;
@@ -57,6 +60,9 @@ struct rows {
     uint32_t successor_count;
     struct successor_row successors[16];
     struct trust trust;
+    uint32_t variable_count;
+    struct variable_row variables[ROWS_VARIABLES_MAX];
+    struct variable_text variable_texts[ROWS_VARIABLES_MAX];
 
     uint64_t serial; /* of the newest publication */
     uint32_t log_count;

@@ -4,8 +4,9 @@
 
 #include <assert.h>
 
-/* agent, epoch, number, issued, cohort, lanes, removed, labels, cordoned, reserved, listed */
-#define ASSIGNMENT_FIELDS 11
+/* agent, epoch, number, issued, cohort, lanes, removed, labels, cordoned, reserved, listed,
+ * cohort secret, variables */
+#define ASSIGNMENT_FIELDS 13
 
 static void put_listed(struct wire_writer *w, const struct assignment *a)
 {
@@ -49,6 +50,8 @@ int assignment_write(const struct assignment *a, struct buffer *out)
     wire_put_bool(&w, a->cordoned);
     wire_put_bool(&w, a->reserved);
     put_listed(&w, a);
+    wire_put_bytes(&w, span_of(a->cohort_secret, SECRET_COHORT_LEN));
+    variables_copy(&w, assignment_variables(a));
     return wire_end(&w);
 }
 
@@ -62,6 +65,19 @@ static void get_labels(struct wire_reader *r, struct labels *labels)
         return;
     if (labels_parse(labels, text, NULL) < 0 || !span_equal(span_text(labels->text), text))
         wire_fail(r, ERR_FORMAT);
+}
+
+static void get_variables(struct wire_reader *r, struct assignment *a)
+{
+    struct span list = variables_get(r, VARIABLES_OWN_MAX);
+    a->variables_len = (uint32_t)list.len;
+    if (list.len > 0)
+        memcpy(a->variables, list.data, list.len);
+}
+
+struct span assignment_variables(const struct assignment *a)
+{
+    return span_of(a->variables, a->variables_len);
 }
 
 int assignment_read(struct span body, struct assignment *a)
@@ -78,6 +94,8 @@ int assignment_read(struct span body, struct assignment *a)
     a->cordoned = wire_get_bool(&r);
     a->reserved = wire_get_bool(&r);
     get_listed(&r, a);
+    wire_get_bytes_into(&r, a->cohort_secret, SECRET_COHORT_LEN);
+    get_variables(&r, a);
     wire_skip(&r, extra);
     return wire_done(&r);
 }

@@ -10,10 +10,11 @@
 #include "sync/envelope.h"
 #include "sync/limits.h"
 #include "sync/revision.h"
+#include "sync/secret.h"
 #include "sync/topic.h"
 
-/* With the longest labels and RECORDS_MAX lists. */
-#define ASSIGNMENT_MAX 2048
+/* With the longest labels, RECORDS_MAX lists, and as many variables as one takes. */
+#define ASSIGNMENT_MAX 8192
 
 struct assignment {
     struct key_id agent;
@@ -27,12 +28,16 @@ struct assignment {
     bool cordoned; /* it goes on with what it runs, and begins nothing new */
     bool reserved; /* of its cohort's records it takes those that are listed here, and no others */
     uint32_t listed_count;
-    uint32_t listed[RECORDS_MAX]; /* deployments, rising: that it is on the lists of */
+    uint32_t listed[RECORDS_MAX];             /* deployments, rising: that it is on the lists of */
+    uint8_t cohort_secret[SECRET_COHORT_LEN]; /* what opens the cohort's secrets, sealed */
+    uint32_t variables_len;
+    uint8_t variables[VARIABLES_OWN_MAX]; /* the agent's own: a list (sync/variables.h) */
 };
 
 /* [gate-5] True when it may be for this agent as far as lists go; gates have their say besides. */
 bool assignment_lists(const struct assignment *a, uint32_t deployment);
 
+struct span assignment_variables(const struct assignment *a);
 int assignment_write(const struct assignment *a, struct buffer *out);
 int assignment_read(struct span body, struct assignment *a);
 

@@ -7,7 +7,8 @@
 /* Elements of the arrays below, in the order in which they are written. */
 #define DESIRED_FIELDS 7 /* cohort, epoch, number, issued, not after, policy, records */
 #define POLICY_FIELDS 4
-#define RECORD_FIELDS 9 /* deployment, name, flags, priority, salt, gate, stable, next, rules */
+/* deployment, name, flags, priority, salt, gate, stable, next, rules, variables */
+#define RECORD_FIELDS 10
 
 /* nil lets everybody pass. */
 static void put_gate(struct wire_writer *w, const struct gate *g)
@@ -62,7 +63,7 @@ static void get_target(struct wire_reader *r, struct target *t, struct gate *gat
         wire_fail(r, ERR_FORMAT);
 }
 
-static void put_record(struct wire_writer *w, const struct record *d)
+static void put_record(struct wire_writer *w, const struct desired *doc, const struct record *d)
 {
     wire_put_array(w, RECORD_FIELDS);
     wire_put_u64(w, d->deployment);
@@ -74,10 +75,23 @@ static void put_record(struct wire_writer *w, const struct record *d)
     put_target(w, &d->stable, NULL);
     put_target(w, &d->next, &d->next_gate);
     rules_put(w, &d->rules);
+    variables_copy(w, record_variables(doc, d));
+}
+
+/* The list goes behind those of the records before. */
+static void get_variables(struct wire_reader *r, struct desired *doc, struct record *d)
+{
+    struct span list = variables_get(r, VARIABLES_BYTES_MAX - doc->variables_len);
+    d->variables_at = doc->variables_len;
+    d->variables_len = (uint32_t)list.len;
+    if (list.len > 0)
+        memcpy(doc->variables + doc->variables_len, list.data, list.len);
+    doc->variables_len += d->variables_len;
 }
 
 /* `before` is the deployment number of the record before: numbers rise. */
-static void get_record(struct wire_reader *r, struct record *d, uint32_t before)
+static void get_record(struct wire_reader *r, struct desired *doc, struct record *d,
+                       uint32_t before)
 {
     uint32_t extra = message_enter_array(r, RECORD_FIELDS);
     d->deployment = (uint32_t)wire_get_u64(r, UINT32_MAX);
@@ -89,6 +103,7 @@ static void get_record(struct wire_reader *r, struct record *d, uint32_t before)
     get_target(r, &d->stable, NULL);
     get_target(r, &d->next, &d->next_gate);
     rules_get(r, d->deployment, &d->rules);
+    get_variables(r, doc, d);
     wire_skip(r, extra);
     bool wanted = d->stable.generation != 0 || d->next.generation != 0;
     if (d->deployment <= before || !name_valid(span_text(d->name)) || !wanted)
@@ -128,7 +143,7 @@ int desired_write(const struct desired *d, struct buffer *out)
     policy_put(&w, &d->policy);
     wire_put_array(&w, d->count);
     for (uint32_t i = 0; i < d->count; i++)
-        put_record(&w, &d->records[i]);
+        put_record(&w, d, &d->records[i]);
     return wire_end(&w);
 }
 
@@ -144,9 +159,20 @@ int desired_read(struct span body, struct desired *d)
     policy_get(&r, &d->policy);
     d->count = wire_get_array(&r, 0, RECORDS_MAX);
     for (uint32_t i = 0; i < d->count && !r.error; i++)
-        get_record(&r, &d->records[i], i ? d->records[i - 1].deployment : 0);
+        get_record(&r, d, &d->records[i], i ? d->records[i - 1].deployment : 0);
     wire_skip(&r, extra);
     return wire_done(&r);
+}
+
+struct span record_variables(const struct desired *d, const struct record *r)
+{
+    return span_of(d->variables + r->variables_at, r->variables_len);
+}
+
+enum variable_use record_version(const struct record *r, const struct target *t)
+{
+    bool next = r->next.generation != 0 && t->generation == r->next.generation;
+    return next ? VARIABLE_NEXT : VARIABLE_STABLE;
 }
 
 bool record_admits(const struct record *r, const struct key_id *agent, uint32_t number)

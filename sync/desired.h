@@ -10,11 +10,13 @@
 #include "sync/revision.h"
 #include "sync/rules.h"
 #include "sync/topic.h"
+#include "sync/variables.h"
 
 /* One version of a deployment. Generation 0 is "none". */
 struct target {
     uint32_t generation; /* grows with every change of the bundle, never reused */
     struct digest bundle;
+    uint64_t variables; /* variables_digest of the agent's; not in the document; 0: it needs none */
 };
 
 enum record_flag {
@@ -35,6 +37,9 @@ struct record {
     struct target next; /* generation 0: no rollout is running, and next_gate is all zero */
     struct gate next_gate;
     struct rules rules;
+    uint32_t
+        variables_at; /* in the document's `variables`: what the versions need (record_variables) */
+    uint32_t variables_len;
 };
 
 /* A day: longer waits than this are a mistake. */
@@ -64,12 +69,19 @@ struct desired {
     struct policy policy;
     uint32_t count;
     struct record records[RECORDS_MAX]; /* by rising deployment number */
+    uint32_t variables_len;
+    uint8_t variables[VARIABLES_BYTES_MAX]; /* the records' lists, one behind another */
 };
 
 /* Appends the unsigned body. */
 int desired_write(const struct desired *d, struct buffer *out);
 /* Reads a body, every range checked. */
 int desired_read(struct span body, struct desired *d);
+
+/* A record's list (sync/variables.h), borrowed from the document. */
+struct span record_variables(const struct desired *d, const struct record *r);
+/* Which of the record's two versions a target of it is. */
+enum variable_use record_version(const struct record *r, const struct target *t);
 
 /* True when the agent is one of those that the record's gate lets in, be it later. */
 bool record_admits(const struct record *r, const struct key_id *agent, uint32_t number);

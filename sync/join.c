@@ -12,7 +12,9 @@
 #define JOIN_FIELDS 5   /* batch, index, serial, nonce, sealed */
 #define JOINED_FIELDS 3 /* code, nonce, sealed */
 #define REQUEST_FIELDS 2
-#define ANSWER_FIELDS 7 /* number, MAC key, policy, cells, assignment, trust, certificate */
+#define ANSWER_FIELDS                                                                              \
+    8 /* number, MAC key, policy, cells, assignment, trust, certificate, secret                    \
+       */
 
 /* What a seal is bound to: the attempt's name and the fields in clear. */
 #define BOUND_REQUEST_MAX (JOIN_ID_LEN + 10 + TOKEN_SERIAL_MAX)
@@ -190,6 +192,7 @@ static int answer_write(const struct joined *j, struct buffer *out)
     for (uint32_t i = 0; i < j->trust_count; i++)
         wire_put_bytes(&w, j->trust[i]);
     wire_put_bytes(&w, j->certificate);
+    wire_put_bytes(&w, span_of(j->secret.bytes, SEAL_SECRET_LEN));
     return wire_end(&w);
 }
 
@@ -215,6 +218,7 @@ static int answer_read(struct span plain, struct joined *j)
     for (uint32_t i = 0; i < j->trust_count; i++)
         j->trust[i] = wire_get_bytes(&r, 0, TRUST_MAX + ENVELOPE_OVERHEAD_MAX);
     j->certificate = wire_get_bytes(&r, 0, JOINED_MAX);
+    wire_get_bytes_into(&r, j->secret.bytes, SEAL_SECRET_LEN);
     wire_skip(&r, extra);
     if (j->number == 0)
         wire_fail(&r, ERR_FORMAT);

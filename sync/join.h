@@ -11,7 +11,7 @@
 #include "sync/trust.h"
 
 #define JOIN_MAX 4096
-#define JOINED_MAX 36864
+#define JOINED_MAX 43008
 
 struct fact {
     char key[FACT_KEY_MAX + 1];
@@ -82,6 +82,7 @@ struct joined {
     uint32_t trust_count;
     struct span trust[TRUST_WALK_MAX]; /* signed envelopes as trust_walk wants them, borrowed */
     struct span certificate;           /* empty as long as links are plain */
+    struct seal_secret secret;         /* opens what is sealed to this agent */
 };
 
 /*

@@ -33,6 +33,8 @@
 #define VARIABLE_VALUE_MAX 2048
 #define VARIABLES_NEEDED_MAX 32
 #define VARIABLES_BYTES_MAX 16384
+/* Those of one agent alone. */
+#define VARIABLES_OWN_MAX 4096
 /* Keys that a fleet trusts at one time: to say whom it trusts, to make bundles, to say what runs;
  * and those of its certificate authorities. */
 #define ROOTS_MAX 8

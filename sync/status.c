@@ -42,6 +42,7 @@ const char *cause_text(enum cause c)
         [CAUSE_FETCH] = "the bundle's chunks don't come",
         [CAUSE_AFTER] = "another deployment has to be ready first",
         [CAUSE_STUCK] = "a deployment that it depends on failed, or is not for this device",
+        [CAUSE_VARIABLE] = "a variable has no value",
     };
     return (unsigned)c < CAUSE_COUNT ? texts[c] : "a cause that this version doesn't know";
 }

@@ -49,6 +49,7 @@ enum cause {
     CAUSE_FETCH = 9,     /* chunks don't come */
     CAUSE_AFTER = 10,    /* another deployment has to be Ready first */
     CAUSE_STUCK = 11,    /* that one failed, or is not for this device */
+    CAUSE_VARIABLE = 12, /* a variable that it needs has no value */
     CAUSE_COUNT,
 };
 

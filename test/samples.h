@@ -222,6 +222,28 @@ static inline struct rules sample_rules(void)
     return (struct rules){.after = {.count = 2, .numbers = {1, 7}}};
 }
 
+/* Of the second record: one of each kind. */
+static inline void sample_list(struct desired *d)
+{
+    static const uint8_t sealed[] = "nonce, 12 B.sealed, and 16 bytes of tag";
+    struct buffer list = buffer_on(d->variables, sizeof d->variables);
+    struct wire_writer w = wire_writer_on(&list);
+    const struct variable values[] = {
+        {.name = span_text("host"), .uses = VARIABLE_STABLE | VARIABLE_NEXT},
+        {.name = span_text("key"),
+         .uses = VARIABLE_SECRET | VARIABLE_STABLE,
+         .value = span_of(sealed, sizeof sealed - 1),
+         .given = true},
+        {.name = span_text("port"),
+         .uses = VARIABLE_NEXT | VARIABLE_NEXT_TEMPLATE,
+         .value = span_text("8080"),
+         .given = true}};
+    variables_begin(&w, 3);
+    for (size_t i = 0; i < 3; i++)
+        variables_put(&w, &values[i]);
+    d->records[1].variables_len = d->variables_len = (uint32_t)list.len;
+}
+
 /* Three records: one steady, one in a rollout with both gates shut a little, one new and paused. */
 static inline void sample_desired(struct desired *d)
 {
@@ -250,7 +272,9 @@ static inline void sample_desired(struct desired *d)
         .next = {.generation = 4, .bundle = sample_digest(0x50)},
         .next_gate = {.threshold = UINT64_MAX / 4, .enrolled_before = UINT32_MAX},
     };
+    sample_list(d);
     d->records[2] = (struct record){
+        .variables_at = d->variables_len,
         .deployment = 300,
         .name = "new",
         .flags = RECORD_PAUSED,
@@ -284,6 +308,7 @@ static inline struct joined sample_joined(struct buffer *memory)
         .code = JOINED_ACCEPTED,
         .number = 1234567,
         .mac = sample_mac_key(),
+        .secret = {.bytes = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}},
         .policy = POLICY_DEFAULT,
         .cell_count = 2,
         .cells = {"mqtt://edge1.example:1883", "mqtt://edge2.example:1884"},

@@ -177,7 +177,9 @@ struct agent_action {
     uint32_t deployment;
     const char *name;
     struct digest bundle;
+    uint64_t variables;     /* names the values that come with it (agent_values) */
     struct digest previous; /* for hooks: the tree that ran before, or zero */
+    uint64_t previous_variables;
     enum agent_hook hook;
 };
 
@@ -339,6 +341,11 @@ void agent_step(struct agent *a, const struct agent_event *ev, struct arena *scr
 
 /* "Downloading", "Preparing", …: for logs and traces. */
 const char *agent_phase_name(const struct held *h);
+
+/* The values of what the row wants, as variables_resolve gives them. They are to be kept before the
+ * row is. */
+int agent_values(const struct agent_view *view, const struct held *row, variable_change *change,
+                 void *context, struct buffer *out);
 
 /* What a row means to people, and to the manager. */
 enum deployment_state agent_state_of(const struct held *h);

@@ -41,7 +41,7 @@ static void judge(const struct agent *a, const struct agent_view *view, const st
                   const struct target *target, struct exception *e)
 {
     const struct held *row = view_held(view, r->deployment);
-    bool wanted = row && row->wanted.generation == target->generation;
+    bool wanted = row && held_wants(row, target);
     if (view_runs(view, r, target)) {
         e->state = STATE_READY;
         return;
@@ -52,7 +52,9 @@ static void judge(const struct agent *a, const struct agent_view *view, const st
     if (rule != CAUSE_NONE)
         return;
     e->cause = a->put_off == r->deployment ? a->put_off_cause : CAUSE_NONE;
-    if (wanted) {
+    if (!work_is_under_way(row) && view_lacks(view, r, target)) {
+        e->cause = CAUSE_VARIABLE;
+    } else if (wanted) {
         e->state = (uint8_t)agent_state_of(row);
         if (e->cause == CAUSE_NONE)
             e->cause = row->cause;

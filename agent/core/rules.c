@@ -32,7 +32,7 @@ static bool never_comes(struct asking *q, uint32_t deployment)
     const struct held *row = view_held(q->view, deployment);
     if (target.generation == 0)
         return r->flags & RECORD_ABORTED;
-    if (row && row->wanted.generation == target.generation && row->phase != PHASE_DOWNLOADING)
+    if (row && held_wants(row, &target) && row->phase != PHASE_DOWNLOADING)
         return row->phase == PHASE_FAILED || row->phase == PHASE_ROLLED_BACK;
     return some_never_come(q, &r->rules.after);
 }

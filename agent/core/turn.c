@@ -117,7 +117,34 @@ struct target view_target(const struct agent *a, const struct agent_view *view,
     bool next = r->next.generation != 0 && target.generation == r->next.generation;
     bool begun =
         row && row->wanted.generation >= r->next.generation && row->phase != PHASE_DOWNLOADING;
-    return r->flags & RECORD_ABORTED && next && !begun ? r->stable : target;
+    if (r->flags & RECORD_ABORTED && next && !begun)
+        target = r->stable;
+    if (target.generation != 0)
+        target.variables =
+            variables_digest(record_variables(view->document, r), record_version(r, &target),
+                             assignment_variables(view->assignment));
+    return target;
+}
+
+bool view_lacks(const struct agent_view *view, const struct record *r, const struct target *target)
+{
+    return !variables_whole(record_variables(view->document, r), record_version(r, target),
+                            assignment_variables(view->assignment), NULL);
+}
+
+bool held_wants(const struct held *row, const struct target *target)
+{
+    return row->wanted.generation == target->generation &&
+           row->wanted.variables == target->variables;
+}
+
+int agent_values(const struct agent_view *view, const struct held *row, variable_change *change,
+                 void *context, struct buffer *out)
+{
+    const struct record *r = view_record(view, row->deployment);
+    struct span list = r ? record_variables(view->document, r) : SPAN_NONE;
+    return variables_resolve(list, r ? record_version(r, &row->wanted) : VARIABLE_STABLE,
+                             assignment_variables(view->assignment), change, context, out);
 }
 
 bool view_holds(const struct agent_view *view, const struct record *r)
@@ -129,7 +156,8 @@ bool view_holds(const struct agent_view *view, const struct record *r)
 static bool runs_as_before(const struct held *row, const struct target *target)
 {
     bool at_rest = row->phase == PHASE_DOWNLOADING || row->phase == PHASE_ROLLED_BACK;
-    return at_rest && !row->moved && row->running.generation == target->generation;
+    return at_rest && !row->moved && row->running.generation == target->generation &&
+           row->running.variables == target->variables;
 }
 
 bool view_runs(const struct agent_view *view, const struct record *r, const struct target *target)
@@ -137,7 +165,9 @@ bool view_runs(const struct agent_view *view, const struct record *r, const stru
     const struct held *row = view_held(view, r->deployment);
     if (!row || target->generation == 0)
         return false;
-    if (row->wanted.generation == target->generation)
+    if (view_lacks(view, r, target))
+        return false;
+    if (held_wants(row, target))
         return row->phase == PHASE_SETTLED;
     return runs_as_before(row, target);
 }

@@ -33,6 +33,10 @@ struct target view_target(const struct agent *a, const struct agent_view *view,
                           const struct record *r);
 /* [gate-5] The record is for this agent, be it later: by the lists it is on, and by its gate. */
 bool view_admits(const struct agent *a, const struct agent_view *view, const struct record *r);
+/* A variable that this version needs has no value: nothing of it is begun. */
+bool view_lacks(const struct agent_view *view, const struct record *r, const struct target *target);
+/* The row is about this very version, with these very values. */
+bool held_wants(const struct held *row, const struct target *target);
 /* Nothing of it is begun: an operator holds the record or the agent. */
 bool view_holds(const struct agent_view *view, const struct record *r);
 /* It runs what it is to run, at rest. */
@@ -61,6 +65,8 @@ void work_tend(struct turn *t);       /* begins what is needed most, when nothin
 /* rules.c: what the record tells the device to obey */
 /* Why nothing of it may be begun now; CAUSE_NONE: nothing is in the way. */
 enum cause rules_hold(const struct agent *a, const struct agent_view *view, const struct record *r);
+/* True for what was begun, and is brought to an end whatever the document says by now. */
+bool work_is_under_way(const struct held *row);
 
 /* renewal.c: the next certificate, before this one's end or after it */
 bool renewal_by_door(const struct turn *t); /* no cell would let this agent in */

@@ -61,8 +61,7 @@ static const struct step_rule rules[STEP_COUNT] = {
 static bool wants_the_same(const struct turn *t, const struct held *row)
 {
     struct target target = turn_target(t, row->deployment);
-    return target.generation == row->wanted.generation &&
-           digest_equal(&target.bundle, &row->wanted.bundle);
+    return held_wants(row, &target) && digest_equal(&target.bundle, &row->wanted.bundle);
 }
 
 /* What was wanted by a key that has been revoked is no floor for what is wanted by another one. */
@@ -144,20 +143,22 @@ static void aim_action(struct agent_action *action, const struct held *row, enum
     action->deployment = row->deployment;
     action->name = row->name;
     action->hook = rules[step].hook;
-    action->bundle = row->wanted.bundle;
-    action->previous = row->running.bundle;
+    bool settled = row->running.generation != 0;
+    const struct target none = {0}, *to = &row->wanted, *from = &row->running;
     if (step == STEP_SWITCH_BACK) {
-        action->bundle = row->running.bundle;
+        to = &row->running;
     } else if (step == STEP_APPLY_BACK) {
-        bool back = row->running.generation != 0;
-        action->hook = back ? HOOK_APPLY : HOOK_REMOVE;
-        action->bundle = back ? row->running.bundle : row->wanted.bundle;
-        action->previous = row->wanted.bundle;
+        action->hook = settled ? HOOK_APPLY : HOOK_REMOVE;
+        to = settled ? &row->running : &row->wanted;
+        from = &row->wanted;
     } else if (step == STEP_REMOVE_HOOK) {
-        bool settled = row->running.generation != 0;
-        action->bundle = settled ? row->running.bundle : row->wanted.bundle;
-        action->previous = (struct digest){0};
+        to = settled ? &row->running : &row->wanted;
+        from = &none;
     }
+    action->bundle = to->bundle;
+    action->variables = to->variables;
+    action->previous = from->bundle;
+    action->previous_variables = from->variables;
 }
 
 /* A removal needs no hook where no tree was ever unpacked. */
@@ -361,10 +362,16 @@ static enum step need_newer(const struct turn *t, const struct held *row, const 
     return STEP_BEGIN;
 }
 
+bool work_is_under_way(const struct held *row)
+{
+    return row && go_on(row) != STEP_NONE;
+}
+
 /* It runs already: its version was taken back meanwhile, or the manager counts from higher on. */
 static bool runs_already(const struct held *row, const struct target *target)
 {
-    return row->phase == PHASE_SETTLED && digest_equal(&row->running.bundle, &target->bundle);
+    return row->phase == PHASE_SETTLED && digest_equal(&row->running.bundle, &target->bundle) &&
+           row->running.variables == target->variables;
 }
 
 /* A manager that was put back from a backup gives the number of a deployment that it has forgotten
@@ -390,11 +397,15 @@ static enum step need(const struct turn *t, uint32_t deployment)
         return row ? need_to_leave(t, row) : STEP_NONE;
     if (row && strcmp(row->name, r->name) != 0)
         return need_to_make_way(row);
-    if (target.generation == 0) /* a rollout has not come to it yet */
+    /* A rollout has not come to it yet, or it lacks a value. */
+    if (target.generation == 0 || view_lacks(t->view, r, &target))
         return row ? go_on(row) : STEP_NONE;
     if (row && row->wanted.generation < target.generation && runs_already(row, &target))
         return STEP_ADOPT;
-    if (!row || row->wanted.generation < target.generation ||
+    /* Another value changes what is asked for as another version does. */
+    bool other_values = row && row->wanted.generation == target.generation &&
+                        row->wanted.variables != target.variables;
+    if (!row || row->wanted.generation < target.generation || other_values ||
         (!wants_the_same(t, row) && is_unbound(t, row)))
         return need_newer(t, row, r);
     if (row->phase == PHASE_REMOVING)

@@ -32,6 +32,7 @@ static const struct group groups[] = {
     GROUP(NULL, taint_verbs),
     GROUP(NULL, group_verbs),
     GROUP("Bundles, what can run", bundle_verbs),
+    GROUP("Variables, what bundles need to know of devices", variable_verbs),
     GROUP("Keys, who may say what runs", key_verbs),
     GROUP("Deployments, what runs where", deploy_verbs),
     GROUP(NULL, deployment_verbs),
@@ -275,7 +276,7 @@ static int unknown(const struct args *a, size_t at)
 static void suggest_verb(struct suggest *s)
 {
     static const char *const firsts[] = {"token",      "agent",   "bundle", "key",
-                                         "deployment", "rollout", "admin"};
+                                         "deployment", "rollout", "admin",  "variable"};
     for (size_t g = 0; g < GROUP_COUNT; g++)
         for (size_t i = 0; i < groups[g].count; i++)
             suggest_offer(s, groups[g].verbs[i].name);

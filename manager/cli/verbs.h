@@ -18,6 +18,7 @@ extern const struct verb deployment_verbs[6];
 extern const struct verb rollout_verbs[7];
 extern const struct verb wait_verbs[1];
 extern const struct verb status_verbs[1];
+extern const struct verb variable_verbs[3];
 extern const struct verb why_verbs[1];
 extern const struct verb audit_verbs[1];
 extern const struct verb admin_verbs[3];

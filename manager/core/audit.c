@@ -21,6 +21,8 @@ static void describe_token(struct audit_entry *e, const struct command *c,
                            const struct manager_out *out);
 static void describe_deployment(struct audit_entry *e, const struct manager *m,
                                 const struct command *c, const struct manager_out *out);
+static void describe_variable(struct audit_entry *e, const struct manager *m,
+                              const struct command *c, uint32_t index);
 static void describe_successor(struct audit_entry *e, const struct manager *m,
                                const struct successor_row *s);
 static void name_agent(struct audit_entry *e, const struct manager *m, uint32_t number);
@@ -120,6 +122,10 @@ void audit_command(struct audit_entry *e, const struct manager *m, const struct 
         if (c->type == COMMAND_GROUP_SET)
             DETAIL(e, "select=%s", c->group.selector);
         break;
+    case COMMAND_VARIABLE_SET:
+    case COMMAND_VARIABLE_UNSET:
+        describe_variable(e, m, c, out->index);
+        break;
     case COMMAND_AGENT_REPLACE:
         describe_successor(e, m, manager_successor(m, out->index));
         break;
@@ -153,6 +159,8 @@ static const char *action_of(enum command_type type)
         [COMMAND_AGENT_TAINT] = "agent-taint",
         [COMMAND_GROUP_SET] = "group-set",
         [COMMAND_GROUP_REMOVE] = "group-remove",
+        [COMMAND_VARIABLE_SET] = "variable-set",
+        [COMMAND_VARIABLE_UNSET] = "variable-unset",
     };
     assert(type < sizeof actions / sizeof actions[0] && actions[type]);
     return actions[type];
@@ -193,6 +201,22 @@ static void describe_deployment(struct audit_entry *e, const struct manager *m,
     else
         DETAIL(e, "bundle=%s@%s generation=%u", b->name, b->version,
                manager_generation(m, out->index));
+}
+
+/* Never its value: what was clear yesterday may be a secret that somebody mistyped. */
+static void describe_variable(struct audit_entry *e, const struct manager *m,
+                              const struct command *c, uint32_t index)
+{
+    const struct variable_text *text;
+    const struct variable_row *v = manager_variable(m, index, &text);
+    const char *secret = v->secret ? " secret" : "";
+    OBJECT(e, "variable %s", c->variable.name);
+    if (c->variable.scope == SCOPE_AGENT)
+        DETAIL(e, "agent=%u%s", v->of, secret);
+    else if (c->variable.scope == SCOPE_SELECTOR)
+        DETAIL(e, "select=%s%s", c->variable.where, secret);
+    else
+        DETAIL(e, "all%s", secret);
 }
 
 static void describe_successor(struct audit_entry *e, const struct manager *m,

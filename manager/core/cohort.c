@@ -118,10 +118,12 @@ static void fill_rollout(const struct manager *m, const struct deployment_row *d
         r->flags |= RECORD_ABORTED;
 }
 
-static void fill_record(const struct manager *m, uint32_t index, const struct labels *labels,
-                        struct record *r)
+static void fill_record(const struct manager *m, uint32_t index, const struct cohort *c,
+                        struct desired *out)
 {
     const struct deployment_row *d = &m->deployments[index];
+    const struct labels *labels = &c->labels;
+    struct record *r = &out->records[out->count++];
     *r = (struct record){
         .deployment = index + 1,
         .flags = d->flags,
@@ -135,6 +137,7 @@ static void fill_record(const struct manager *m, uint32_t index, const struct la
     memcpy(r->name, d->name, sizeof r->name);
     if (deployment_rolls(d))
         fill_rollout(m, d, labels, r);
+    variable_fill(m, c, index, r, out);
 }
 
 /* What the document says, without revision and times: those must not make it look changed. */
@@ -144,7 +147,7 @@ static void fill_records(const struct manager *m, uint32_t cohort, struct desire
     *out = (struct desired){.cohort = c->key, .policy = m->options.policy};
     for (uint32_t i = 0; i < m->deployment_count && out->count < RECORDS_MAX; i++)
         if (cohort_is_placed(m, i, cohort))
-            fill_record(m, i, &c->labels, &out->records[out->count++]);
+            fill_record(m, i, c, out);
 }
 
 void manager_document(const struct manager *m, uint32_t cohort, struct desired *out)
@@ -166,16 +169,22 @@ static struct digest fingerprint_of(const struct desired *d, struct arena *scrat
 }
 
 /* Since which revision a deployment's generation is asked for, and what was asked for before. */
-static struct placement place_one(const struct cohort *c, const struct record *r)
+static struct placement place_one(const struct cohort *c, const struct desired *d,
+                                  const struct record *r)
 {
+    uint64_t variables = variables_digest(record_variables(d, r), VARIABLE_STABLE, SPAN_NONE);
     const struct placement *old = cohort_placement(c, r->deployment);
     struct placement now = {.deployment = r->deployment,
                             .generation = r->stable.generation,
                             .since = c->revision.number,
                             .before = old ? old->generation : 0,
                             .before_since = old ? old->since : 0};
-    if (old && old->generation == r->stable.generation)
+    bool same = old && old->generation == r->stable.generation;
+    if (same && old->variables == variables)
         now = *old;
+    else if (same) /* what ran before runs with other values */
+        now.before = old->before;
+    now.variables = variables;
     now.next = r->next.generation;
     now.next_gate = r->next_gate;
     now.gate = r->gate;
@@ -186,7 +195,7 @@ static void place(struct cohort *c, const struct desired *d)
 {
     struct placement now[RECORDS_MAX];
     for (uint32_t i = 0; i < d->count; i++)
-        now[i] = place_one(c, &d->records[i]);
+        now[i] = place_one(c, d, &d->records[i]);
     memcpy(c->placements, now, d->count * sizeof now[0]);
     c->placement_count = d->count;
 }

@@ -402,6 +402,7 @@ static void deploy_new(struct turn *t, uint32_t bundle, const struct dependencie
     set_plan(t, d);
     set_roster(t, index, true);
     set_pick(t, index);
+    variable_replace(t, index);
     command_push_generation(t, index, bundle);
     if (d->plan.count > 0)
         rollout_begin(t, index, 0, 0);
@@ -417,6 +418,7 @@ struct change {
     bool planned;
     bool picked;
     bool relisted;
+    bool valued;  /* what its file sets */
     bool flagged; /* the flags, the priority, or what it depends on */
     bool aged;    /* how much of the past is remembered: no agent sees it */
     uint32_t flags;
@@ -438,6 +440,7 @@ static struct change compare(struct turn *t, uint32_t index, uint32_t bundle,
         .planned = c->deploy.plan && !same_plan(t, &d->plan, c->deploy.plan),
         .relisted = !roster_equal(&d->roster, roster),
         .picked = c->deploy.pick && !same_pick(&d->pick, c->deploy.pick),
+        .valued = variable_differs(t->m, index, c),
         .aged = c->deploy.history && deployment_history_kept(d) != c->deploy.history,
         .flagged = d->flags != flags || d->priority != c->deploy.priority ||
                    !dependencies_equal(&was, after),
@@ -460,7 +463,7 @@ static bool may_overtake(struct turn *t, struct deployment_row *d, const struct 
     if (d->plan.overlap == OVERLAP_SUPERSEDE || t->ev->command->deploy.dry_run)
         return true;
     if (change->moved || change->planned || change->picked || change->relisted || change->flagged ||
-        change->aged) {
+        change->valued || change->aged) {
         REFUSE(
             t, ERR_BUSY,
             "the rollout of %s is in stage %s: what waits for its end is a version only; say the "
@@ -517,7 +520,7 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle,
     struct change change = compare(t, index, bundle, after);
     t->out->index = index;
     if (!change.moved && !change.renewed && !change.planned && !change.picked && !change.relisted &&
-        !change.flagged && !change.aged) {
+        !change.flagged && !change.aged && !change.valued) {
         t->out->rv = 1;
         return;
     }
@@ -526,6 +529,8 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle,
     if (change.aged)
         d->history_kept = c->deploy.history;
     trim_history(d);
+    if (change.valued && variable_replace(t, index) < 0)
+        return;
     set_plan(t, d);
     /* The version that everybody has went by another plan, or none. */
     if (change.planned && !deployment_rolls(d))
@@ -566,6 +571,9 @@ static void deploy(struct turn *t)
         return;
     int64_t index = manager_find_deployment(t->m, c->deploy.name);
     struct dependencies after;
+    if (variable_check_settings(t) < 0 ||
+        variable_check(t, c->deploy.name, index, c->deploy.selector, (uint32_t)bundle) < 0)
+        return;
     if (dependency_resolve(t, index, &after) < 0 || check_extent(t, index, (uint32_t)bundle) < 0)
         return;
     if (index >= 0)
@@ -645,7 +653,9 @@ static void rollback(struct turn *t)
     if (!d)
         return;
     int64_t bundle = rollback_target(t, d);
-    if (bundle < 0 || command_push_generation(t, t->out->index, (uint32_t)bundle) < 0)
+    if (bundle < 0 ||
+        variable_check(t, d->name, t->out->index, d->selector, (uint32_t)bundle) < 0 ||
+        command_push_generation(t, t->out->index, (uint32_t)bundle) < 0)
         return;
     rollout_end(t->m, t->out->index, d->plan.count ? ROLLOUT_DONE : ROLLOUT_NONE);
     changed(t, d);
@@ -681,6 +691,7 @@ static void deployment_remove(struct turn *t)
     dependency_mark_users(t->m, t->out->index);
     d->removed = true;
     list_drop(t->m, t->out->index);
+    variable_forget(t, t->out->index);
     rollout_end(t->m, t->out->index, ROLLOUT_NONE);
     changed(t, d);
 }
@@ -872,6 +883,12 @@ void command_run(struct turn *t)
         break;
     case COMMAND_GROUP_REMOVE:
         group_remove(t);
+        break;
+    case COMMAND_VARIABLE_SET:
+        variable_set(t);
+        break;
+    case COMMAND_VARIABLE_UNSET:
+        variable_unset(t);
         break;
     }
 }

@@ -179,6 +179,13 @@ void group_remove(struct turn *t)
                user->name);
         return;
     }
+    for (uint32_t i = 0; i < m->variable_count; i++) {
+        if (m->variables[i].scope != SCOPE_SELECTOR || !names(m->variable_texts[i].selector, name))
+            continue;
+        REFUSE(t, ERR_BUSY, "group %s has variable %s: unset that first", name,
+               m->variables[i].name);
+        return;
+    }
     for (uint32_t i = 0; i < m->group_count; i++) {
         if (!names(m->groups[i].selector, name))
             continue;

@@ -66,6 +66,8 @@ static size_t lay_out(struct manager *m, uint8_t *memory, const struct manager_l
     m->in_flight = next_table(memory, &used, ROLLOUTS_MAX, limits->agents / 8 + 1);
     m->batches = next_table(memory, &used, limits->batches, sizeof *m->batches);
     m->batch_tokens = next_table(memory, &used, limits->batches, sizeof *m->batch_tokens);
+    m->variables = next_table(memory, &used, limits->variables, sizeof *m->variables);
+    m->variable_texts = next_table(memory, &used, limits->variables, sizeof *m->variable_texts);
     m->token_uses = next_table(memory, &used, TOKENS_MAX, sizeof *m->token_uses);
     return used;
 }
@@ -269,6 +271,9 @@ void manager_assignment(const struct manager *m, uint32_t number, uint64_t now_s
     };
     out->reserved = (row->flags & AGENT_TAINTED) != 0;
     out->listed_count = manager_lists(m, number, out->listed);
+    int rv = variable_own(m, number, out);
+    assert(rv == 0); /* what didn't fit was refused */
+    (void)rv;
 }
 
 const struct trust *manager_trust(const struct manager *m)

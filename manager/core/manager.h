@@ -16,6 +16,7 @@
 #include "manager/core/group.h"
 #include "manager/core/pick.h"
 #include "manager/core/roster.h"
+#include "manager/core/variable.h"
 #include "sync/desired.h"
 #include "sync/join.h"
 #include "sync/status.h"
@@ -47,6 +48,7 @@ struct manager_limits {
     uint32_t deployments; /* ever made: numbers are never reused */
     uint32_t bundles;     /* ever pushed */
     uint32_t batches;     /* ever made */
+    uint32_t variables;   /* at a time */
 };
 
 /* What a walk over a deployment's agents keeps of each fits into a step's scratch. */
@@ -57,7 +59,8 @@ struct manager_limits {
                              .cohorts = MANAGER_COHORTS_MAX,                                       \
                              .deployments = 16384,                                                 \
                              .bundles = 65536,                                                     \
-                             .batches = 65536})
+                             .batches = 65536,                                                     \
+                             .variables = 16384})
 
 /*
  * Generations of one deployment within one epoch. Those of a later epoch are all above those of an
@@ -82,6 +85,7 @@ struct manager_options {
     uint32_t restored_base;       /* random: where revisions begin in an epoch */
     bool approve;                 /* every device that joins waits for an operator */
     struct mac_key cohort_secret; /* names cohorts: HMAC(cohort_secret, canonical labels) */
+    struct mac_key secrets;       /* seals variables to cohorts and agents (sync/secret.h) */
     uint32_t confirm_percent;     /* of the fleet: a deployment that touches more of it has to be
                                      confirmed; 0: nothing has to */
     struct policy policy;
@@ -185,7 +189,8 @@ struct placement {
     uint32_t before_since;
     uint32_t next; /* 0: no rollout is on its way */
     struct gate next_gate;
-    struct gate gate; /* who runs any of it */
+    struct gate gate;   /* who runs any of it */
+    uint64_t variables; /* what the cohort's values of that generation are (variables_digest) */
 };
 
 struct cohort {
@@ -364,6 +369,8 @@ enum command_type {
     COMMAND_AGENT_TAINT,
     COMMAND_GROUP_SET,
     COMMAND_GROUP_REMOVE,
+    COMMAND_VARIABLE_SET,
+    COMMAND_VARIABLE_UNSET,
 };
 
 /* Deployments that one depends on, as an operator wrote them. */
@@ -412,6 +419,8 @@ struct command {
             const struct roster *roster; /* NULL: none */
             uint32_t history;            /* versions to remember; 0: as it is */
             const struct dependency_names *after; /* NULL: as it is */
+            const struct setting *settings;       /* NULL: as they are */
+            uint32_t setting_count;
         } deploy;
         struct {
             const char *name;
@@ -443,6 +452,14 @@ struct command {
             const char *set;   /* taints, with commas, or "" */
             const char *unset; /* patterns, as of tolerations, or "" */
         } taint;
+        struct {
+            const char *name;
+            struct span value; /* SET */
+            bool secret;       /* SET */
+            enum scope scope;  /* ALL, SELECTOR or AGENT */
+            const char *where; /* the selector */
+            struct key_id agent;
+        } variable; /* VARIABLE_SET, VARIABLE_UNSET */
     };
 };
 
@@ -504,6 +521,7 @@ enum persist_type {
     PERSIST_SUCCESSOR, /* successor `index` */
     PERSIST_GROUP,     /* group `index` */
     PERSIST_TAINT,     /* taint `index` */
+    PERSIST_VARIABLE,
 };
 
 struct persist {
@@ -573,6 +591,9 @@ int manager_load_lists(struct manager *m, uint32_t number, uint64_t taints, cons
                        uint32_t count);
 int manager_load_replaced(struct manager *m, const struct replaced_row *row);
 int manager_load_successor(struct manager *m, const struct successor_row *row);
+/* By rising index without gaps, behind all these. */
+int manager_load_variable(struct manager *m, const struct variable_row *row,
+                          const struct variable_text *text);
 
 /* One step. `out` is overwritten. */
 void manager_step(struct manager *m, const struct manager_event *ev, struct arena *scratch,
@@ -587,6 +608,12 @@ void manager_assignment(const struct manager *m, uint32_t number, uint64_t now_s
 
 /* The deployments (from 1, rising) that list this agent; returns how many. */
 uint32_t manager_lists(const struct manager *m, uint32_t number, uint32_t out[static RECORDS_MAX]);
+/* A variable that the deployment needs on this agent and that has no value; NULL: there is none. */
+const char *manager_missing(const struct manager *m, uint32_t number, uint32_t deployment);
+/* Rows by index, free ones included. */
+uint32_t manager_variable_count(const struct manager *m);
+const struct variable_row *manager_variable(const struct manager *m, uint32_t index,
+                                            const struct variable_text **text);
 
 /* The newest trust document; version 0: there is none yet. */
 const struct trust *manager_trust(const struct manager *m);

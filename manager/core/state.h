@@ -159,6 +159,11 @@ struct manager {
     struct alarmed_token alarmed[ALARMED_TOKENS_MAX]; /* a ring */
     uint32_t alarmed_next;                            /* the oldest */
 
+    struct variable_row *variables;
+    struct variable_text *variable_texts; /* of the same index */
+    uint32_t variable_count;              /* rows ever used at a time */
+    uint32_t variable_order;
+
     struct trust trust; /* the newest */
 };
 
@@ -432,6 +437,25 @@ bool membership_was_replaced(const struct manager *m, const struct key_id *id);
 /* preview.c: what a deploy command comes to; `out` has deployment, bundle and plan */
 void preview_count(const struct manager *m, const struct command *c, struct arena *scratch,
                    struct preview *out);
+
+/* variable.c: what operators set names to, and who lacks a value */
+/* A record's list in a document, for both its versions. */
+void variable_fill(const struct manager *m, const struct cohort *c, uint32_t deployment,
+                   struct record *r, struct desired *out);
+/* The agent's own list, and its cohort's key. ERR_NO_MEMORY when the list doesn't fit. */
+int variable_own(const struct manager *m, uint32_t number, struct assignment *out);
+/* Refuses a bundle for agents of which some lack a value, or whose templates name a secret. `index`
+ * is negative for a new deployment. What the command sets itself counts. */
+int variable_check(struct turn *t, const char *deployment, int64_t index, const char *selector,
+                   uint32_t bundle);
+void variable_set(struct turn *t);
+void variable_unset(struct turn *t);
+/* Those that a deploy command brings: whether they are well-formed, whether they are other ones,
+ * and putting them in place of those before. */
+int variable_check_settings(struct turn *t);
+bool variable_differs(const struct manager *m, uint32_t deployment, const struct command *c);
+int variable_replace(struct turn *t, uint32_t deployment);
+void variable_forget(struct turn *t, uint32_t deployment);
 
 /* epoch.c */
 /* Generations from before this epoch are given numbers of it. */

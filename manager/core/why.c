@@ -199,6 +199,8 @@ static enum why_reason told(const struct asking *a)
         return WHY_DISK;
     if (a->has.cause == CAUSE_FETCH)
         return WHY_NO_CONTENT;
+    if (a->has.cause == CAUSE_VARIABLE)
+        return WHY_NO_VALUE;
     if (a->has.state == STATE_DOWNLOADING)
         return WHY_DOWNLOADING;
     if (a->has.state == STATE_MODIFIED)

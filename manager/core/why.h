@@ -34,6 +34,7 @@ enum why_reason {
     WHY_STUCK,   /* that one failed there, or is not for it */
     WHY_DISK,
     WHY_NO_CONTENT, /* chunks don't come */
+    WHY_NO_VALUE,   /* a variable that it needs has none */
     WHY_DOWNLOADING,
     WHY_MODIFIED,  /* somebody has changed it on the device */
     WHY_NOT_HEARD, /* it has not said that it holds the newest document */

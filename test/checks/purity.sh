@@ -7,7 +7,7 @@
 drivers='base/clock.c base/file.c base/log.c crypto/random.c crypto/sign_key.c crypto/tls.c
 sync/bridge.c sync/mqtt.c sync/resolve.c bundles/chunk.c bundles/pack.c bundles/unpack.c'
 # Functions of memory and text only. Their relatives that allocate or look at the locale are absent.
-text='mem(chr|cmp|cpy|move|set|mem)|str(n?cmp|n?len|n?cpy|chr|rchr|str|spn|cspn|to(ul|ull|l|ll))|'\
+text='explicit_bzero|mem(chr|cmp|cpy|move|set|mem)|str(n?cmp|n?len|n?cpy|chr|rchr|str|spn|cspn|to(ul|ull|l|ll))|'\
 'v?snprintf|bsearch|inet_pton|__(stack_chk_fail|assert_fail|isoc99_sscanf|errno_location)|'\
 '_GLOBAL_OFFSET_TABLE_'
 # What the crypto and sync folders get from their libraries, and the cores may not call.

@@ -581,7 +581,7 @@ static void test_cordoned_agent_begins_nothing_and_still_removes(void)
     succeed();
     b.assignment.cordoned = true;
     struct desired *d = document(2, 3);
-    d->records[0].stable = (struct target){2, {{9}}};
+    d->records[0].stable = (struct target){.generation = 2, .bundle = {{9}}};
     d->records[1] = d->records[2];
     d->count = 2;
     take(d);

@@ -59,7 +59,7 @@ static void check_case(const struct hell_case *c)
     struct digest bundle = digest_of(hell_build(c, &fleet.publisher_secret, &sink));
     CU_ASSERT_EQUAL_FATAL(content_open(&content, &bundle, &fleet.trust, &em), 0);
     tree_describe(&outer, &before);
-    int rv = tree_unpack(dir.text, &content, &bundle, NULL, &em);
+    int rv = tree_unpack(dir.text, &content, &bundle, SPAN_NONE, NULL, &em);
     if (rv != c->error || !strstr(em.text, c->sentence) || !sentence_is_clean(em.text))
         fprintf(stderr, "%s: %s: %s\n", c->name, err_name(rv), em.text);
     CU_ASSERT_EQUAL(rv, c->error);
@@ -98,7 +98,7 @@ static void test_hidden_bomb_writes_a_chunk_more_than_it_says(void)
     small.rlim_max = before.rlim_max;
     tree_must(setrlimit(RLIMIT_FSIZE, &small) == 0, "limit");
     /* A longer file would end this program. */
-    CU_ASSERT_EQUAL(tree_unpack(dir.text, &content, &bundle, NULL, NULL), ERR_FORMAT);
+    CU_ASSERT_EQUAL(tree_unpack(dir.text, &content, &bundle, SPAN_NONE, NULL, NULL), ERR_FORMAT);
     tree_must(setrlimit(RLIMIT_FSIZE, &before) == 0, "limit");
     tear_down();
 }
@@ -123,7 +123,7 @@ static void test_deepest_tree_comes_and_goes(void)
     struct errmsg em = {0};
     set_up();
     struct digest bundle = digest_of(hell_build(&deepest, &fleet.publisher_secret, &sink));
-    CU_ASSERT_EQUAL(tree_unpack(dir.text, &content, &bundle, NULL, &em), 0);
+    CU_ASSERT_EQUAL(tree_unpack(dir.text, &content, &bundle, SPAN_NONE, NULL, &em), 0);
     CU_ASSERT_STRING_EQUAL(em.text, "");
     CU_ASSERT_TRUE(tree_there(dir.text, &bundle));
     CU_ASSERT_EQUAL(tree_sweep(dir.text, &content, NULL, 0, &em), 0);

@@ -25,7 +25,7 @@ static void set_up(enum phase phase)
     chunks = fixture_chunks(&dir);
     bundle = fixture_bundle(&chunks, source.text, "1", &fleet.publisher_secret, &manifest);
     tree_must(content_init(&content, &chunks, NULL) == 0, "content");
-    tree_must(tree_unpack(dir.text, &content, &bundle, NULL, NULL) == 0, "unpack");
+    tree_must(tree_unpack(dir.text, &content, &bundle, SPAN_NONE, NULL, NULL) == 0, "unpack");
     tree_must(tree_switch(dir.text, "app", &bundle, NULL) == 0, "switch");
     tree_must(store_open(&store, dir.text, STORE_CREATE, NULL) == 0, "store");
     struct held row = {.deployment = 4,

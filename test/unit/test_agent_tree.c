@@ -32,7 +32,7 @@ static void tear_down(void)
 
 static int unpack(struct errmsg *em)
 {
-    return tree_unpack(dir.text, &content, &bundle, NULL, em);
+    return tree_unpack(dir.text, &content, &bundle, SPAN_NONE, NULL, em);
 }
 
 static struct tree_path unpacked(const struct digest *d)
@@ -149,11 +149,12 @@ static void test_unpacking_stopped_at_any_chunk_leaves_no_tree(void)
     const struct tree_pulse pulse = {.beat = beat};
     for (unsigned n = 0; n < manifest.chunks; n += 9) {
         beats_left = n;
-        CU_ASSERT_EQUAL(tree_unpack(dir.text, &content, &bundle, &pulse, NULL), ERR_BUSY);
+        CU_ASSERT_EQUAL(tree_unpack(dir.text, &content, &bundle, SPAN_NONE, &pulse, NULL),
+                        ERR_BUSY);
         CU_ASSERT_FALSE(tree_there(dir.text, &bundle));
     }
     beats_left = manifest.chunks;
-    CU_ASSERT_EQUAL(tree_unpack(dir.text, &content, &bundle, &pulse, NULL), 0);
+    CU_ASSERT_EQUAL(tree_unpack(dir.text, &content, &bundle, SPAN_NONE, &pulse, NULL), 0);
     CU_ASSERT_TRUE(same_as_source());
     tear_down();
 }

@@ -39,9 +39,12 @@ static bool longer_is_read(rewrite_fn *rewrite, struct span bytes)
 {
     static uint8_t longer_memory[REWRITE_MAX];
     struct buffer longer = buffer_on(longer_memory, sizeof longer_memory);
-    memcpy(longer.data, bytes.data, bytes.len);
-    longer.data[0]++;
-    longer.len = bytes.len;
+    /* The wider form of an array's head holds one more than any short one. */
+    longer.data[0] = 0xdc;
+    longer.data[1] = 0;
+    longer.data[2] = (uint8_t)((bytes.data[0] & 0x0f) + 1);
+    memcpy(longer.data + 3, bytes.data + 1, bytes.len - 1);
+    longer.len = bytes.len + 2;
     struct wire_writer w = wire_writer_on(&longer);
     wire_put_array(&w, 1);
     wire_put_text(&w, span_text("what only newer readers know"));

@@ -255,7 +255,7 @@ static void test_cell_without_a_url_is_refused(void)
 static void test_the_largest_answer_fits(void)
 {
     static struct joined j;
-    static uint8_t filler[4096];
+    static uint8_t filler[ASSIGNMENT_MAX + ENVELOPE_OVERHEAD];
     struct token token = sample_token();
     struct join_id id = sample_join_id();
     struct seal_nonce nonce = sample_nonce();

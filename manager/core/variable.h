@@ -1,0 +1,45 @@
+/*
+ * variable: what operators set a name to, and for whom. It knows the rows, and nothing of how
+ * values travel.
+ */
+#ifndef DUNLIN_MANAGER_CORE_VARIABLE_H
+#define DUNLIN_MANAGER_CORE_VARIABLE_H
+
+#include "base/span.h"
+#include "manager/core/selector.h"
+#include "sync/limits.h"
+
+/* Whom a value is for. Of those that are for an agent, the later kind counts, and of two selectors
+ * the one that was set last. */
+enum scope {
+    SCOPE_NONE,       /* the row is free */
+    SCOPE_DEPLOYMENT, /* every agent, in one deployment: its file says so */
+    SCOPE_ALL,
+    SCOPE_SELECTOR,
+    SCOPE_AGENT,
+    SCOPE_COUNT,
+};
+
+struct variable_row {
+    char name[VARIABLE_NAME_MAX + 1];
+    uint8_t scope; /* enum scope */
+    bool secret;
+    uint16_t len;
+    uint32_t of;    /* the deployment's index + 1, or the agent's number */
+    uint32_t order; /* grows with each that is set */
+    uint64_t since_s;
+};
+
+/* The long part of a row. */
+struct variable_text {
+    char selector[SELECTOR_TEXT_MAX + 1];
+    uint8_t value[VARIABLE_VALUE_MAX]; /* in clear */
+};
+
+/* What a deployment's file sets a name to. Borrowed. */
+struct setting {
+    const char *name;
+    const char *value;
+};
+
+#endif
