@@ -18,6 +18,7 @@ static bool read_deploy(struct request *r, struct deploy_request *q);
 static bool read_plan(struct request *r, const json_t *json, struct plan *p);
 static bool read_pick(struct request *r, const char *text, struct pick *p);
 static bool read_after(struct request *r, const json_t *json, struct dependency_names *names);
+static bool read_settings(struct request *r, const json_t *json, struct deploy_request *q);
 static bool read_roster(struct request *r, const json_t *agents, const char *tolerate,
                         const char *facts, struct roster *roster);
 static request_finish finish_create;
@@ -37,6 +38,7 @@ struct deploy_request {
     struct pick pick;
     struct dependency_names after;
     struct roster roster;
+    struct setting settings[VARIABLES_NEEDED_MAX];
 };
 
 void api_deployments_create(struct request *r)
@@ -54,7 +56,7 @@ void api_deployments_create(struct request *r)
 static bool read_deploy(struct request *r, struct deploy_request *q)
 {
     const char *name = "", *bundle = "", *selector = "", *pick = "", *tolerate = "", *facts = "";
-    const json_t *rollout = NULL, *after = NULL, *agents = NULL;
+    const json_t *rollout = NULL, *after = NULL, *agents = NULL, *variables = NULL;
     bool all = false, paused = false, keep = false, dry_run = false, confirm = false;
     uint64_t priority = 0, history = 0;
     const struct field fields[] = {
@@ -71,6 +73,7 @@ static bool read_deploy(struct request *r, struct deploy_request *q)
         {.name = "keep", .type = FIELD_FLAG, .out.flag = &keep},
         {.name = "history", .type = FIELD_NUMBER, .max = HISTORY_MAX, .out.number = &history},
         {.name = "depends_on", .type = FIELD_JSON, .out.json = &after},
+        {.name = "variables", .type = FIELD_JSON, .out.json = &variables},
         {.name = "rollout", .type = FIELD_JSON, .out.json = &rollout},
         {.name = "dry_run", .type = FIELD_FLAG, .out.flag = &dry_run},
         {.name = "confirm", .type = FIELD_FLAG, .out.flag = &confirm},
@@ -80,6 +83,7 @@ static bool read_deploy(struct request *r, struct deploy_request *q)
         !split_bundle(r, bundle, q->bundle, &c->deploy.version) ||
         (rollout && !read_plan(r, rollout, &q->plan)) || (*pick && !read_pick(r, pick, &q->pick)) ||
         (after && !read_after(r, after, &q->after)) ||
+        (variables && !read_settings(r, variables, q)) ||
         !read_roster(r, agents, tolerate, facts, &q->roster))
         return false;
     c->deploy.name = name;
@@ -118,6 +122,28 @@ static bool read_pick(struct request *r, const char *text, struct pick *p)
 }
 
 /* A list of names, which the core looks up. */
+static bool read_settings(struct request *r, const json_t *json, struct deploy_request *q)
+{
+    const char *name;
+    json_t *value;
+    uint32_t count = 0;
+    bool good = json_is_object(json) && json_object_size(json) <= VARIABLES_NEEDED_MAX;
+    json_object_foreach((json_t *)(uintptr_t)json, name, value)
+    {
+        good = good && json_is_string(value);
+        if (good)
+            q->settings[count++] =
+                (struct setting){.name = name, .value = json_string_value(value)};
+    }
+    q->command.deploy.settings = q->settings;
+    q->command.deploy.setting_count = count;
+    if (!good)
+        request_reply_error(r, MHD_HTTP_BAD_REQUEST,
+                            "the field 'variables' must be an object of at most %d texts",
+                            VARIABLES_NEEDED_MAX);
+    return good;
+}
+
 static bool read_after(struct request *r, const json_t *json, struct dependency_names *names)
 {
     size_t count = json_array_size(json);

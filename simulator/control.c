@@ -358,5 +358,7 @@ int control_push(struct control *c, const struct bundle *bundle, struct manager_
         .digest = bundle->digest, .bytes = 1000, .files = 1, .chunks = bundle->chunk_count};
     memcpy(command.bundle.name, bundle->script.name, strlen(bundle->script.name));
     memcpy(command.bundle.version, bundle->script.version, strlen(bundle->script.version));
+    if (bundle->script.needs)
+        needs_add(&command.bundle.needs, bundle->script.needs, false);
     return control_command(c, &command, out);
 }

@@ -28,6 +28,7 @@ struct script {
     bool crashes;           /* hooks/apply takes the device down */
     bool malformed;         /* the manifest is signed, and is none */
     bool lost;              /* the last chunk is never published */
+    const char *needs; /* a variable without which it is not deployed; a constant; NULL: none */
 };
 
 struct frame {

@@ -99,6 +99,7 @@ const struct verb deploy_verbs[2] = {
             "    tolerate: [gpu]              # taints that are no hindrance\n"
             "    pick: 30 over zone skew 1    # all, 3, 10%, 3 of each zone\n"
             "  depends_on: [base]             # begun where these are ready; none: as it is\n"
+            "  variables: {port: 8080}        # where nothing else sets them; none: as they are\n"
             "  priority: 0\n"
             "  paused: false\n"
             "  keep: false\n"
@@ -334,6 +335,14 @@ static json_t *names_of(const struct deployment_file *d)
     return list;
 }
 
+static json_t *variables_of(const struct deployment_file *d)
+{
+    json_t *object = json_object();
+    for (uint32_t i = 0; i < d->variable_count; i++)
+        json_object_set_new(object, d->variables[i].name, json_string(d->variables[i].value));
+    return object;
+}
+
 static json_t *body_of(const struct deployment_file *d)
 {
     char bundle[sizeof d->bundle + 1];
@@ -354,6 +363,8 @@ static json_t *body_of(const struct deployment_file *d)
         json_object_set_new(body, "history", json_integer(d->history));
     if (body && d->ordered)
         json_object_set_new(body, "depends_on", names_of(d));
+    if (body && d->valued)
+        json_object_set_new(body, "variables", variables_of(d));
     if (body && d->planned)
         json_object_set_new(body, "rollout", plan_to_json(&d->plan));
     return body;

@@ -2,6 +2,7 @@
 
 #include "manager/cli/plan_file.h"
 #include "manager/core/manager.h"
+#include "sync/variables.h"
 
 #include <stdio.h>
 
@@ -33,10 +34,12 @@ static reader read_keep;
 static reader read_after;
 static int add_after(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value);
 static reader read_rollout;
+static reader read_variables;
+static reader add_variable;
 
 static const struct yaml_shape file_shape = {
     .what = "a deployment",
-    .count = 9,
+    .count = 10,
     .keys = {{"deployment", true},
              {"bundle", true},
              {"placement", false},
@@ -45,7 +48,8 @@ static const struct yaml_shape file_shape = {
              {"keep", false},
              {"rollout", false},
              {"history", false},
-             {"depends_on", false}},
+             {"depends_on", false},
+             {"variables", false}},
     .read = read_file_key,
 };
 
@@ -98,9 +102,9 @@ static int read_root(struct yaml_reading *r, const yaml_node_t *root)
 static int read_file_key(struct yaml_reading *r, void *context, size_t index,
                          const yaml_node_t *key, const yaml_node_t *value)
 {
-    static reader *const readers[] = {read_deployment, read_bundle,  read_placement,
-                                      read_priority,   read_paused,  read_keep,
-                                      read_rollout,    read_history, read_after};
+    static reader *const readers[] = {read_deployment, read_bundle,   read_placement, read_priority,
+                                      read_paused,     read_keep,     read_rollout,   read_history,
+                                      read_after,      read_variables};
     (void)context;
     return readers[index](r, key, value);
 }
@@ -419,6 +423,51 @@ static int read_after(struct yaml_reading *r, const yaml_node_t *key, const yaml
         if (rv < 0)
             return rv;
     }
+    return 0;
+}
+
+static int read_variables(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
+{
+    struct deployment_file *d = r->into;
+    d->valued = true;
+    if (value->type != YAML_MAPPING_NODE)
+        return yaml_refuse(r, value->start_mark, "%s: is a mapping: lines like \"port: 8080\"",
+                           yaml_scalar(key));
+    for (const yaml_node_pair_t *p = value->data.mapping.pairs.start;
+         p < value->data.mapping.pairs.top; p++) {
+        int rv = add_variable(r, yaml_document_get_node(&r->document, p->key),
+                              yaml_document_get_node(&r->document, p->value));
+        if (rv < 0)
+            return rv;
+    }
+    return 0;
+}
+
+static int add_variable(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
+{
+    struct deployment_file *d = r->into;
+    struct file_variable *v = &d->variables[d->variable_count];
+    const char *text = "", *name = key->type == YAML_SCALAR_NODE ? yaml_scalar(key) : "";
+    if (!variable_name_valid(span_text(name)))
+        return yaml_refuse(
+            r, key->start_mark,
+            "variables: a name has lower-case letters, digits and '_', %d at most, a "
+            "letter first",
+            VARIABLE_NAME_MAX);
+    for (uint32_t i = 0; i < d->variable_count; i++)
+        if (strcmp(d->variables[i].name, name) == 0)
+            return yaml_refuse(r, key->start_mark, "%s: is there twice", name);
+    if (d->variable_count == VARIABLES_NEEDED_MAX)
+        return yaml_refuse(r, key->start_mark, "variables: are more than %d", VARIABLES_NEEDED_MAX);
+    int rv = yaml_text(r, key, value, true, &text);
+    if (rv == 0 && strlen(text) > VARIABLE_VALUE_MAX)
+        rv = yaml_refuse(r, value->start_mark, "%s: is longer than %d bytes", name,
+                         VARIABLE_VALUE_MAX);
+    if (rv < 0)
+        return rv;
+    memcpy(v->name, name, strlen(name) + 1);
+    memcpy(v->value, text, strlen(text) + 1);
+    d->variable_count++;
     return 0;
 }
 

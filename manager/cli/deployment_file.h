@@ -22,6 +22,13 @@
 /* As many agents as a deployment names, by their ids. */
 #define AGENTS_TEXT_MAX (ROSTER_NAMED_MAX * (2 * KEY_ID_LEN + 1))
 
+/* What the file sets a variable to. */
+struct file_variable {
+    char name[VARIABLE_NAME_MAX + 1];
+    char value[VARIABLE_VALUE_MAX + 1];
+};
+
+/* About 80 KiB, most of it variables. */
 struct deployment_file {
     char deployment[NAME_MAX_LEN + 1];
     struct bundle_name bundle;
@@ -40,6 +47,9 @@ struct deployment_file {
     bool ordered; /* it says what comes before: otherwise that stays as it is */
     uint32_t after_count;
     char after[DEPENDENCIES_MAX][NAME_MAX_LEN + 1];
+    bool valued; /* it sets variables: otherwise those of the deployment stay as they are */
+    uint32_t variable_count;
+    struct file_variable variables[VARIABLES_NEEDED_MAX];
     bool planned;     /* it says how: otherwise the deployment's plan stays as it is */
     struct plan plan; /* complete */
 };

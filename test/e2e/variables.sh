@@ -48,11 +48,7 @@ for n in 1 2; do
     start_agent $n
 done
 
-folder=$WORK/app
-mkdir -p "$folder/hooks"
-printf 'port=${port}\nname=${name}\nhome=$${HOME}\n' >"$folder/app.conf"
-make_hook "$folder" apply 'echo "$DUNLIN_VAR_PORT $DUNLIN_VAR_NAME $DUNLIN_VAR_KEY" >"$DUNLIN_DATA/seen"'
-make_hook "$folder" health 'grep -q "^port=$DUNLIN_VAR_PORT$" "$DUNLIN_CURRENT/app.conf"'
+folder=$ROOT/examples/bundles/signboard
 
 step "a bundle says what it needs, and is not deployed as long as that has no value"
 refused "no file etc/app.conf" dunlin bundle push "$folder" --name app --version 1 --template etc/app.conf
@@ -98,6 +94,20 @@ start_agent 3
 within 40 missing_at 3 name || fail "$(dunlin why 3 app)"
 dunlin variable set name=third --agent 3 >/dev/null
 within 40 seen_is 3 "80 third $SECRET" || fail "agent 3 saw: $(seen 3); $(dunlin why 3 app)"
+
+step "a deployment's file sets what nothing else does"
+dunlin variable unset port >/dev/null 2>&1 && fail "port was unset"
+cat >"$WORK/app.yaml" <<END
+deployment: app
+bundle: app@1
+placement: {all: true}
+variables:
+  port: 443
+END
+dunlin deploy "$WORK/app.yaml" >/dev/null || fail "the file is not taken"
+dunlin variable unset port >/dev/null || fail "port can't be unset, though the file has it"
+within 40 seen_is 1 "443 first $SECRET" || fail "agent 1 saw: $(seen 1)"
+dunlin variable list | grep -q 'port *deployment app *443' || fail "$(dunlin variable list)"
 
 step "all of it outlives the manager, and the agents"
 kill_manager -9

@@ -56,6 +56,24 @@ static void test_every_key_is_read(void)
     CU_ASSERT_EQUAL(d.priority, 10);
 }
 
+static void test_variables_are_names_with_texts(void)
+{
+    CU_ASSERT_EQUAL(reads(HEAD), 0);
+    CU_ASSERT_FALSE(d.valued);
+    CU_ASSERT_EQUAL(reads(HEAD "variables:\n  port: 8080\n  motto: \"one\\ntwo\"\n"), 0);
+    CU_ASSERT_TRUE(d.valued);
+    CU_ASSERT_EQUAL_FATAL(d.variable_count, 2);
+    CU_ASSERT_STRING_EQUAL(d.variables[0].name, "port");
+    CU_ASSERT_STRING_EQUAL(d.variables[0].value, "8080");
+    CU_ASSERT_STRING_EQUAL(d.variables[1].value, "one\ntwo");
+    CU_ASSERT_EQUAL(reads(HEAD "variables: {}\n"), 0);
+    CU_ASSERT_TRUE(d.valued && d.variable_count == 0);
+    refused(HEAD "variables: port\n", "app.yaml:3:12: variables: is a mapping");
+    refused(HEAD "variables: {Port: 1}\n", "app.yaml:3:13: variables: a name has");
+    refused(HEAD "variables: {a: 1, a: 2}\n", "app.yaml:3:19: a: is there twice");
+    refused(HEAD "variables: {a: [1]}\n", "app.yaml:3:16: a: must be a single value");
+}
+
 static void test_what_comes_before_is_a_name_or_a_list(void)
 {
     CU_ASSERT_EQUAL(reads(HEAD), 0);
@@ -431,6 +449,7 @@ static void test_every_changed_byte_is_read_or_refused(void)
 static const struct suite_test tests[] = {
     TEST(test_two_keys_are_enough),
     TEST(test_every_key_is_read),
+    TEST(test_variables_are_names_with_texts),
     TEST(test_what_comes_before_is_a_name_or_a_list),
     TEST(test_all_agents_are_asked_for_by_name),
     TEST(test_anchors_are_followed),
