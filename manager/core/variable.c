@@ -379,8 +379,10 @@ static int64_t find_owner(struct turn *t)
 {
     const struct command *c = t->ev->command;
     struct selector selector;
-    if (c->variable.scope == SCOPE_AGENT)
-        return (int64_t)manager_find_agent(t->m, &c->variable.agent);
+    if (c->variable.scope == SCOPE_AGENT) {
+        uint32_t number = manager_find_any_agent(t->m, &c->variable.agent);
+        return number ? (int64_t)number : REFUSE(t, ERR_NOT_FOUND, "there is no such agent");
+    }
     if (c->variable.scope == SCOPE_SELECTOR) {
         int rv = manager_selector(t->m, c->variable.where, &selector, &t->out->error);
         return rv < 0 ? fail_with(t, rv) : 0;
@@ -476,8 +478,28 @@ static void put_row(struct turn *t, const struct command *c, uint32_t index, uin
 static bool fits(const struct manager *m, uint32_t number)
 {
     struct assignment a = {.removed = false};
-    uint32_t rows[VARIABLES_MAX];
-    return variable_own(m, number, &a) == 0 && own_rows(m, number, rows) < VARIABLES_MAX;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < m->variable_count; i++)
+        count += m->variables[i].scope == SCOPE_AGENT && m->variables[i].of == number;
+    return count <= VARIABLES_MAX && variable_own(m, number, &a) == 0;
+}
+
+/* Where that makes more than fits, it is as before. */
+static int put_fitting(struct turn *t, uint32_t index, uint32_t of)
+{
+    struct manager *m = t->m;
+    struct variable_row row = m->variables[index];
+    struct variable_text text = m->variable_texts[index];
+    bool fit = true;
+    put_row(t, t->ev->command, index, of);
+    if (t->ev->command->variable.scope == SCOPE_AGENT && !fits(m, of)) {
+        m->variables[index] = row;
+        m->variable_texts[index] = text;
+        fit = false;
+    }
+    explicit_bzero(&text, sizeof text);
+    return fit ? 0
+               : REFUSE(t, ERR_RANGE, "agent %u has as many variables of its own as it takes", of);
 }
 
 void variable_set(struct turn *t)
@@ -495,15 +517,10 @@ void variable_set(struct turn *t)
         t->out->rv = 1;
         return;
     }
-    if (c->variable.scope == SCOPE_AGENT && index < 0 && !fits(m, (uint32_t)of)) {
-        REFUSE(t, ERR_RANGE, "agent %u has as many variables of its own as it takes", (unsigned)of);
-        return;
-    }
     if (index < 0)
         index = free_row(t);
-    if (index < 0)
+    if (index < 0 || put_fitting(t, (uint32_t)index, (uint32_t)of) < 0)
         return;
-    put_row(t, c, (uint32_t)index, (uint32_t)of);
     t->out->index = (uint32_t)index;
     persist(t, PERSIST_VARIABLE, t->out->index);
     tell(t, t->out->index);

@@ -109,6 +109,22 @@ static void test_what_is_needed_is_not_unset_until_something_else_gives_it(void)
     story_end(w);
 }
 
+/* A name of its own for each, and a value of every size. */
+static void test_an_agent_takes_so_many_values_of_its_own_and_no_more(void)
+{
+    static char large[VARIABLE_VALUE_MAX + 1];
+    struct device *d;
+    struct world *w = begin(&d);
+    memset(large, 'x', VARIABLE_VALUE_MAX);
+    CU_ASSERT_EQUAL(set(w, "a", large, NULL, d), 0);
+    CU_ASSERT_EQUAL(set(w, "b", "small", NULL, d), 0);
+    CU_ASSERT_EQUAL(set(w, "c", large, NULL, d), ERR_RANGE);
+    CU_ASSERT_EQUAL(set(w, "b", large, NULL, d), ERR_RANGE);
+    CU_ASSERT_EQUAL(set(w, "b", "small", NULL, d), 1);
+    CU_ASSERT_TRUE(story_rest(w));
+    story_end(w);
+}
+
 static void test_who_moves_to_where_a_value_is_missing_waits_for_it(void)
 {
     enum cause cause;
@@ -134,6 +150,7 @@ static const struct suite_test tests[] = {
     TEST(test_another_value_is_applied_again_and_the_same_one_is_not),
     TEST(test_power_cuts_while_a_value_changes_end_with_the_new_one),
     TEST(test_what_is_needed_is_not_unset_until_something_else_gives_it),
+    TEST(test_an_agent_takes_so_many_values_of_its_own_and_no_more),
     TEST(test_who_moves_to_where_a_value_is_missing_waits_for_it),
 };
 
