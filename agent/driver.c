@@ -195,6 +195,7 @@ static void feed(struct driver *d, struct agent_event *ev, const struct store_in
     for (;;) {
         ev->now_ms = clock_monotonic_ms();
         ev->wall_s = clock_wall_s();
+        ev->east_s = clock_east_s(ev->wall_s);
         ev->view = &d->store.view;
         arena_reset(&d->scratch);
         agent_step(&d->core, ev, &d->scratch, &d->out);

@@ -36,7 +36,8 @@
     " moved INTEGER NOT NULL, flags INTEGER NOT NULL, running_generation INTEGER NOT NULL, "       \
     "running_bundle BLOB NOT NULL,"                                                                \
     " wanted_generation INTEGER NOT NULL, wanted_bundle BLOB NOT NULL, signer BLOB NOT NULL,"      \
-    " after BLOB NOT NULL, running_values INTEGER NOT NULL, wanted_values INTEGER NOT NULL);"      \
+    " after BLOB NOT NULL, running_values INTEGER NOT NULL, wanted_values INTEGER NOT NULL,"       \
+    " failures INTEGER NOT NULL, failed_at INTEGER NOT NULL);"                                     \
     "CREATE TABLE value(name INTEGER PRIMARY KEY, list BLOB NOT NULL);"                            \
     "PRAGMA user_version=1;"
 
@@ -471,11 +472,11 @@ static int load_document(struct store *s, struct span value)
 static int load_held(struct store *s, struct errmsg *em)
 {
     int rv = 0;
-    struct query q =
-        query_start(s, "SELECT deployment, name, phase, cause, attempts, moved, flags,"
-                       " running_generation, running_bundle, wanted_generation, "
-                       "wanted_bundle, signer, after, running_values, wanted_values FROM held "
-                       "ORDER BY deployment");
+    struct query q = query_start(s, "SELECT deployment, name, phase, cause, attempts, moved, flags,"
+                                    " running_generation, running_bundle, wanted_generation, "
+                                    "wanted_bundle, signer, after, running_values, wanted_values, "
+                                    "failures, failed_at FROM held "
+                                    "ORDER BY deployment");
     while (rv == 0 && query_row(&q))
         rv = s->held_count < HELD_MAX ? read_held(&q, &s->held[s->held_count++]) : ERR_DAMAGED;
     int end = query_end(&q);
@@ -497,6 +498,8 @@ static int read_held(struct query *q, struct held *h)
                     .variables = query_get_u64(q, 13)},
         .wanted = {.generation = query_get_u32(q, 9, UINT32_MAX),
                    .variables = query_get_u64(q, 14)},
+        .failures = (uint8_t)query_get_u32(q, 15, UINT8_MAX),
+        .failed_s = query_get_u32(q, 16, UINT32_MAX),
     };
     struct span name = query_get_bytes(q, 1);
     if (!name_valid(name) || name.len > NAME_MAX_LEN)
@@ -751,7 +754,7 @@ static int write_held(struct store *s, const struct held *h)
     int rv = h->wanted.variables ? write_values(s, h) : 0;
     if (rv < 0)
         return rv;
-    struct query q = query_start(s, "REPLACE INTO held VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    struct query q = query_start(s, "REPLACE INTO held VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
     query_u32(&q, h->deployment);
     query_text(&q, h->name);
     query_u32(&q, h->phase);
@@ -768,6 +771,8 @@ static int write_held(struct store *s, const struct held *h)
     query_bytes(&q, give_after(&h->after, after));
     query_u64(&q, h->running.variables);
     query_u64(&q, h->wanted.variables);
+    query_u32(&q, h->failures);
+    query_u32(&q, h->failed_s < UINT32_MAX ? (uint32_t)h->failed_s : UINT32_MAX);
     rv = query_end(&q);
     return rv < 0 || !known ? rv : execute(s, DROP_VALUES);
 }

@@ -13,5 +13,8 @@ uint64_t clock_monotonic_ms(void);
 
 /* Seconds since 1970 by the machine's calendar clock, which may be wrong or jump. */
 uint64_t clock_wall_s(void);
+/* How much more than UTC the machine's clocks show at that time, in seconds, by its time zone as it
+ * is set now. */
+int32_t clock_east_s(uint64_t wall_s);
 
 #endif

@@ -154,7 +154,8 @@ json_t *api_json_deployment(const struct daemon *daemon, uint32_t index,
     json_object_set_new(json, "history_kept", json_integer(deployment_history_kept(d)));
     json_object_set_new(json, "created", api_json_time(d->created_s));
     json_object_set_new(json, "depends_on", depends_json(m, index));
-    json_object_set_new(json, "rollout", d->plan.count > 0 ? plan_to_json(&d->plan) : json_null());
+    bool planned = d->plan.count > 0 || d->plan.window.cron[0] || d->plan.retries > 0;
+    json_object_set_new(json, "rollout", planned ? plan_to_json(&d->plan) : json_null());
     return json;
 }
 

@@ -85,8 +85,7 @@ static json_t *changes_json(const struct manager *m, const struct command *c,
     add_change(list, "keep", d->flags & RECORD_KEEP ? "true" : "false",
                c->deploy.flags & RECORD_KEEP ? "true" : "false");
     add_dependencies(list, m, p);
-    add_plan(list, new || d->plan.count == 0 ? &no_plan : &d->plan,
-             p->plan.count == 0 ? &no_plan : &p->plan);
+    add_plan(list, new ? &no_plan : &d->plan, &p->plan);
     return list;
 }
 

@@ -1,5 +1,6 @@
 #include "manager/core/why.h"
 
+#include "base/date.h"
 #include "base/duration.h"
 #include "manager/api_json.h"
 #include "manager/api_rollout.h"
@@ -31,7 +32,7 @@ static teller tell_revoked, tell_removed, tell_unapproved, tell_quarantined, tel
     tell_stale, tell_applying, tell_verifying, tell_cordoned, tell_paused, tell_aborted,
     tell_stopped, tell_late, tell_held, tell_dependency, tell_stuck, tell_disk, tell_no_content,
     tell_no_value, tell_downloading, tell_modified, tell_not_heard, tell_not_told, tell_queued,
-    tell_ready;
+    tell_window, tell_clock, tell_retrying, tell_ready;
 static json_t *why_json(const struct telling *t);
 
 /* The names are what --json has: scripts rely on them. */
@@ -62,6 +63,9 @@ static const struct {
     [WHY_HELD] = {"held-by-stage", tell_held, true},
     [WHY_AFTER] = {"dependency", tell_dependency, true},
     [WHY_STUCK] = {"dependency-stuck", tell_stuck, true},
+    [WHY_WINDOW] = {"window", tell_window, true},
+    [WHY_CLOCK] = {"clock", tell_clock, true},
+    [WHY_RETRYING] = {"retrying", tell_retrying, false},
     [WHY_DISK] = {"disk", tell_disk, false},
     [WHY_NO_CONTENT] = {"no-content", tell_no_content, false},
     [WHY_NO_VALUE] = {"no-value", tell_no_value, false},
@@ -290,7 +294,7 @@ static void tell_remedy(struct telling *t)
     bool hook = t->why->cause >= CAUSE_PRE_APPLY && t->why->cause <= CAUSE_REMOVE;
     if (hook && !t->spoke)
         TELL(t, ". What the hook said shows `dunlin-agent status` on the device");
-    TELL(t, ". It isn't tried again by itself: deploy another version%s%s",
+    TELL(t, ". It isn't tried again by itself any more: deploy another version%s%s",
          deployment_rolls(t->d) ? ", or dunlin rollout retry " : "",
          deployment_rolls(t->d) ? t->d->name : "");
 }
@@ -434,6 +438,39 @@ static void tell_stuck(struct telling *t)
     tell_running(t);
 }
 
+/* Its own clock is the device's to know: only with a fixed offset is the moment known here. */
+static void tell_window(struct telling *t)
+{
+    const struct schedule *s = t->why->window;
+    struct window window;
+    char zone[ZONE_TEXT_MAX];
+    schedule_zone_text(s, zone);
+    TELL(t, "version %s waits for its window, \"%s\" for %s by %s", t->wanted, s->cron,
+         duration_write(s->length_s).text, s->zoned ? zone : "the device's own clock");
+    if (s->zoned && schedule_compile(s, &window, NULL) == 0) {
+        uint64_t opens_s = window_opens_s(&window, t->now_s, 0);
+        TELL(t, ": it opens at %s, in %s", date_text(opens_s).text,
+             duration_write((opens_s - t->now_s + 59) / 60 * 60).text);
+    }
+    tell_running(t);
+}
+
+static void tell_clock(struct telling *t)
+{
+    TELL(t,
+         "version %s waits for a window, and the device doesn't know the time: its calendar is "
+         "behind; set its clock",
+         t->wanted);
+    tell_running(t);
+}
+
+static void tell_retrying(struct telling *t)
+{
+    tell_what_failed(t);
+    TELL(t, "; it is tried again by itself");
+    tell_running(t);
+}
+
 /* ---- what it is at ---- */
 
 static void tell_disk(struct telling *t)
@@ -515,6 +552,11 @@ static void tell_not_told(struct telling *t)
 static void tell_queued(struct telling *t)
 {
     TELL(t, "it knows of version %s, and has other work to do first", t->wanted);
+    if (t->why->other_there) {
+        const struct deployment_row *other = manager_deployment(t->m, t->why->other.deployment);
+        TELL(t, ": deployment %s is %s, with priority %" PRIu32 " over %" PRIu32, other->name,
+             deployment_state_name(t->why->other.state), other->priority, t->d->priority);
+    }
     tell_running(t);
 }
 

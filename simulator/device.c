@@ -140,6 +140,7 @@ void device_feed(struct device *d, struct agent_event *ev, const struct incoming
     for (;;) {
         ev->now_ms = device_now_ms(d);
         ev->wall_s = wall_s(d);
+        ev->east_s = d->east_s;
         ev->view = &d->disk.view;
         arena_reset(&d->scratch);
         agent_step(&d->core, ev, &d->scratch, &out);

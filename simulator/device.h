@@ -57,6 +57,7 @@ struct device {
     uint64_t start_ms;  /* of its monotonic clock */
     int64_t wall_off_s; /* how wrong its calendar is */
     bool no_calendar;   /* it has none at all */
+    int32_t east_s;     /* its time zone */
 
     struct agent core;
     struct arena scratch;

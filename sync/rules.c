@@ -4,7 +4,7 @@
 
 #include <assert.h>
 
-#define RULES_FIELDS 1 /* after */
+#define RULES_FIELDS 4 /* after, window, retries, back-off */
 
 bool dependencies_equal(const struct dependencies *a, const struct dependencies *b)
 {
@@ -22,7 +22,7 @@ bool dependencies_have(const struct dependencies *d, uint32_t deployment)
 
 static bool are_none(const struct rules *rules)
 {
-    return rules->after.count == 0;
+    return rules->after.count == 0 && rules->window.length_s == 0 && rules->retries == 0;
 }
 
 static void put_dependencies(struct wire_writer *w, const struct dependencies *d)
@@ -53,6 +53,9 @@ void rules_put(struct wire_writer *w, const struct rules *rules)
     }
     wire_put_array(w, RULES_FIELDS);
     put_dependencies(w, &rules->after);
+    window_put(w, &rules->window);
+    wire_put_u64(w, rules->retries);
+    wire_put_u64(w, rules->back_off_s);
 }
 
 void rules_get(struct wire_reader *r, uint32_t deployment, struct rules *rules)
@@ -62,5 +65,8 @@ void rules_get(struct wire_reader *r, uint32_t deployment, struct rules *rules)
         return;
     uint32_t extra = message_enter_array(r, RULES_FIELDS);
     get_dependencies(r, deployment, &rules->after);
+    window_get(r, &rules->window);
+    rules->retries = (uint32_t)wire_get_u64(r, RETRIES_MAX);
+    rules->back_off_s = (uint32_t)wire_get_u64(r, BACK_OFF_S_MAX);
     wire_skip(r, extra);
 }

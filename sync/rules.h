@@ -1,12 +1,17 @@
 /*
  * rules: what a record tells a device to obey by itself, with or without a link: which deployments
- * come before this one. It knows neither time nor what runs on the device.
+ * come before this one, when something new may begin, and how often what failed is tried again. It
+ * knows neither what time it is nor what runs on the device.
  */
 #ifndef DUNLIN_SYNC_RULES_H
 #define DUNLIN_SYNC_RULES_H
 
-#include "sync/wire.h"
+#include "sync/window.h"
 
+/* What fails so often is not mended by trying. */
+#define RETRIES_MAX 10
+/* A day: a try is never further away. */
+#define BACK_OFF_S_MAX 86400
 /* Deployments that one depends on; more is a sign that they belong into one bundle. */
 #define DEPENDENCIES_MAX 8
 
@@ -17,6 +22,9 @@ struct dependencies {
 
 struct rules {
     struct dependencies after; /* begun only while these are Ready at their target */
+    struct window window;      /* begun only while it is open */
+    uint32_t retries;          /* what failed is tried again so many times, */
+    uint32_t back_off_s;       /* the first time after this, then after twice this, … */
 };
 
 bool dependencies_equal(const struct dependencies *a, const struct dependencies *b);

@@ -43,6 +43,8 @@ const char *cause_text(enum cause c)
         [CAUSE_AFTER] = "another deployment has to be ready first",
         [CAUSE_STUCK] = "a deployment that it depends on failed, or is not for this device",
         [CAUSE_VARIABLE] = "a variable has no value",
+        [CAUSE_WINDOW] = "its window is closed",
+        [CAUSE_CLOCK] = "it waits for a window, and the device doesn't know the time",
     };
     return (unsigned)c < CAUSE_COUNT ? texts[c] : "a cause that this version doesn't know";
 }

@@ -50,6 +50,8 @@ enum cause {
     CAUSE_AFTER = 10,    /* another deployment has to be Ready first */
     CAUSE_STUCK = 11,    /* that one failed, or is not for this device */
     CAUSE_VARIABLE = 12, /* a variable that it needs has no value */
+    CAUSE_WINDOW = 13,   /* the window in which it may begin is closed, */
+    CAUSE_CLOCK = 14,    /* or nobody knows: the device doesn't know the time */
     CAUSE_COUNT,
 };
 

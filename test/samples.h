@@ -216,10 +216,21 @@ static inline struct assignment sample_assignment(void)
     };
 }
 
-/* What comes before the deployment with number 300. */
+/* The rules of the deployment with number 300: after two others, on weekdays between two and four
+ * in the morning, two hours east of Greenwich. */
 static inline struct rules sample_rules(void)
 {
-    return (struct rules){.after = {.count = 2, .numbers = {1, 7}}};
+    return (struct rules){.after = {.count = 2, .numbers = {1, 7}},
+                          .window = {.minutes = 1,
+                                     .hours = 1 << 2,
+                                     .days = UINT32_MAX - 1,
+                                     .months = (1 << 13) - 2,
+                                     .weekdays = 0x3e,
+                                     .zoned = true,
+                                     .east_s = 7200,
+                                     .length_s = 7200},
+                          .retries = 3,
+                          .back_off_s = 300};
 }
 
 /* Of the second record: one of each kind. */

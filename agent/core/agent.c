@@ -30,6 +30,15 @@ void agent_init(struct agent *a, const struct agent_options *o)
     };
 }
 
+/* What rules go by in this step, and in what is said of them afterwards. */
+static void look_at_the_clock(struct turn *t)
+{
+    struct agent *a = t->a;
+    a->wall_s = turn_wall_s(t);
+    a->east_s = t->ev->east_s;
+    a->knows_time = t->ev->wall_s + AGENT_CLOCK_SLACK_S >= wall_floor_s(&a->wall, t->ev->now_ms);
+}
+
 void agent_step(struct agent *a, const struct agent_event *ev, struct arena *scratch,
                 struct agent_out *out)
 {
@@ -37,6 +46,7 @@ void agent_step(struct agent *a, const struct agent_event *ev, struct arena *scr
     *out = (struct agent_out){.deadline_ms = UINT64_MAX};
     wall_learn(&a->wall, ev->view->rooted_s, ev->now_ms);
     wall_learn_online(&a->wall, ev->view->signed_s, ev->view->rooted_s, ev->wall_s, ev->now_ms);
+    look_at_the_clock(&t);
     switch (ev->type) {
     case AGENT_BOOT:
         on_boot(&t);
@@ -417,6 +427,8 @@ static uint64_t next_deadline(const struct turn *t)
     d = earlier(d, renewal_due_ms(t));
     if (a->step == STEP_HEALTH && a->work_due_ms)
         d = earlier(d, a->work_due_ms);
+    if (a->step == STEP_NONE && a->rules_due_ms)
+        d = earlier(d, a->rules_due_ms);
     if (a->put_off && t->ev->now_ms < a->retry_ms)
         d = earlier(d, a->retry_ms);
     return d;

@@ -38,6 +38,8 @@
  * its memory acknowledges the hello although the manager has not subscribed again yet.
  */
 #define AGENT_HELLO_AGAIN_MS 5000
+/* A calendar that is further behind what is sure is none to open windows by. */
+#define AGENT_CLOCK_SLACK_S 300
 /* After a full disk or missing content: try again. */
 #define AGENT_RETRY_MS 30000
 /* A document that was asked for and didn't come is asked for again. */
@@ -86,6 +88,8 @@ struct held {
     struct key_id signer; /* … as long as this key is trusted: it signed the document that wants it
                            */
     struct dependencies after; /* as last seen: it is removed before these */
+    uint8_t failures;          /* of `wanted`: a record may allow for some */
+    uint64_t failed_s;         /* when it failed last, as far as one could tell */
 };
 
 /* Everything durable that decisions rest on; the driver keeps it loaded and as stored. */
@@ -212,6 +216,7 @@ struct agent_event {
     enum agent_event_type type;
     uint64_t now_ms; /* monotonic */
     uint64_t wall_s; /* seconds since 1970, as the machine's calendar says */
+    int32_t east_s;  /* how much more than UTC the machine's clocks show */
     const struct agent_view *view;
     int rv;
     enum agent_topic topic;
@@ -314,6 +319,10 @@ struct agent {
     uint32_t put_off; /* the deployment that had to wait last: those behind it go on … */
     uint8_t put_off_cause;
     uint64_t retry_ms;     /* … and it and those before it are tried again then */
+    uint64_t rules_due_ms; /* a rule is looked at again then; 0: none waits for its time */
+    uint64_t wall_s;       /* how late it is, in this step, as far as one can tell, */
+    int32_t east_s;        /* how much more the machine's clocks show, */
+    bool knows_time;       /* and whether its calendar can be believed */
     uint64_t seq_retry_ms; /* numbers are reserved again then */
 
     struct agent_counters counters;

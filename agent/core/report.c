@@ -42,11 +42,12 @@ static void judge(const struct agent *a, const struct agent_view *view, const st
 {
     const struct held *row = view_held(view, r->deployment);
     bool wanted = row && held_wants(row, target);
+    bool again = wanted && rules_retry(row, r);
     if (view_runs(view, r, target)) {
         e->state = STATE_READY;
         return;
     }
-    enum cause rule = held_by_rule(a, view, r, row, wanted);
+    enum cause rule = again ? row->cause : held_by_rule(a, view, r, row, wanted);
     e->cause = (uint8_t)rule;
     e->state = STATE_PENDING;
     if (rule != CAUSE_NONE)

@@ -22,7 +22,7 @@ static bool some_never_come(struct asking *q, const struct dependencies *after);
 static bool never_comes(struct asking *q, uint32_t deployment)
 {
     const struct record *r = view_record(q->view, deployment);
-    if (!r || !record_admits(r, &q->a->id, q->a->number))
+    if (!r || !view_admits(q->a, q->view, r))
         return true;
     bool *seen = &q->seen[r - q->view->document->records];
     if (*seen)
@@ -33,7 +33,8 @@ static bool never_comes(struct asking *q, uint32_t deployment)
     if (target.generation == 0)
         return r->flags & RECORD_ABORTED;
     if (row && held_wants(row, &target) && row->phase != PHASE_DOWNLOADING)
-        return row->phase == PHASE_FAILED || row->phase == PHASE_ROLLED_BACK;
+        return (row->phase == PHASE_FAILED || row->phase == PHASE_ROLLED_BACK) &&
+               !rules_retry(row, r);
     return some_never_come(q, &r->rules.after);
 }
 
@@ -59,5 +60,34 @@ static enum cause hold_by_dependencies(const struct agent *a, const struct agent
 
 enum cause rules_hold(const struct agent *a, const struct agent_view *view, const struct record *r)
 {
-    return hold_by_dependencies(a, view, &r->rules.after);
+    const struct window *w = &r->rules.window;
+    enum cause cause = hold_by_dependencies(a, view, &r->rules.after);
+    if (cause != CAUSE_NONE || w->length_s == 0)
+        return cause;
+    if (!a->knows_time)
+        return CAUSE_CLOCK;
+    return window_is_open(w, a->wall_s, a->east_s) ? CAUSE_NONE : CAUSE_WINDOW;
+}
+
+/* ---- trying again ---- */
+
+/* What a hook or the disk spoiled may go well another time. Content that is refused stays so, and
+ * what takes the device down has had its tries. */
+bool rules_retry(const struct held *row, const struct record *r)
+{
+    bool failed = row->phase == PHASE_FAILED || row->phase == PHASE_ROLLED_BACK;
+    bool by_chance = row->cause == CAUSE_PRE_APPLY || row->cause == CAUSE_APPLY ||
+                     row->cause == CAUSE_HEALTH || row->cause == CAUSE_DISK;
+    return failed && by_chance && row->failures <= r->rules.retries && row->failures > 0 &&
+           !(r->flags & RECORD_ABORTED);
+}
+
+/* Where the calendar was put back since, or lost, it is the whole back-off once more. */
+uint64_t rules_back_off_s(const struct agent *a, const struct held *row, const struct record *r)
+{
+    uint64_t whole_s = (uint64_t)r->rules.back_off_s << (row->failures - 1);
+    whole_s = whole_s < BACK_OFF_S_MAX ? whole_s : BACK_OFF_S_MAX;
+    uint64_t due_s = row->failed_s + whole_s;
+    uint64_t left_s = due_s > a->wall_s ? due_s - a->wall_s : 0;
+    return left_s < whole_s ? left_s : whole_s;
 }

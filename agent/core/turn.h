@@ -67,6 +67,10 @@ void work_tend(struct turn *t);       /* begins what is needed most, when nothin
 enum cause rules_hold(const struct agent *a, const struct agent_view *view, const struct record *r);
 /* True for what was begun, and is brought to an end whatever the document says by now. */
 bool work_is_under_way(const struct held *row);
+/* It failed, and will be tried again. */
+bool rules_retry(const struct held *row, const struct record *r);
+/* So long from now; 0: it is time. */
+uint64_t rules_back_off_s(const struct agent *a, const struct held *row, const struct record *r);
 
 /* renewal.c: the next certificate, before this one's end or after it */
 bool renewal_by_door(const struct turn *t); /* no cell would let this agent in */

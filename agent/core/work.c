@@ -90,7 +90,9 @@ static void change_row(struct turn *t, struct held *row, enum step step)
         assert(r);
         row->deployment = a->work;
         memcpy(row->name, r->name, sizeof row->name);
-        row->wanted = view_target(a, t->view, r);
+        struct target target = view_target(a, t->view, r);
+        row->failures = held_wants(row, &target) ? row->failures : 0;
+        row->wanted = target;
         row->signer = t->view->document_signer;
         row->attempts = 0;
         row->cause = CAUSE_NONE;
@@ -98,6 +100,7 @@ static void change_row(struct turn *t, struct held *row, enum step step)
         row->moved |= before == PHASE_REMOVING && row->running.generation != 0;
     } else if (step == STEP_ADOPT) {
         row->wanted = row->running = turn_target(t, a->work);
+        row->failures = 0;
     } else if (step == STEP_PREPARE) {
         /* Being put off is no crash. */
         row->attempts =
@@ -113,6 +116,8 @@ static void change_row(struct turn *t, struct held *row, enum step step)
         row->cause = a->work_cause ? a->work_cause : row->cause;
         row->phase = row->running.generation ? PHASE_ROLLED_BACK : PHASE_FAILED;
         row->moved = false;
+        row->failures = (uint8_t)(row->failures + (row->failures < UINT8_MAX));
+        row->failed_s = a->wall_s;
     }
     const struct record *r = view_record(t->view, a->work);
     if (r && strcmp(r->name, row->name) == 0)
@@ -338,10 +343,34 @@ static enum step need_to_leave(const struct turn *t, const struct held *row)
     return name_is_shared(t, row->deployment, row->name, true) ? STEP_DROP : STEP_NONE;
 }
 
-/* Nothing of it is begun: by an operator's word, or by a rule of the record's. */
+static void look_again_in(const struct turn *t, uint64_t s)
+{
+    struct agent *a = t->a;
+    uint64_t due_ms = t->ev->now_ms + s * 1000;
+    a->rules_due_ms = a->rules_due_ms && a->rules_due_ms < due_ms ? a->rules_due_ms : due_ms;
+}
+
+/* Nothing of it is begun: by an operator's word, or by a rule of the record's. Windows open at full
+ * minutes; each is waited for by itself, so that it matters little when the calendar jumps. */
 static bool is_held(const struct turn *t, const struct record *r)
 {
-    return view_holds(t->view, r) || rules_hold(t->a, t->view, r) != CAUSE_NONE;
+    if (view_holds(t->view, r))
+        return true;
+    enum cause cause = rules_hold(t->a, t->view, r);
+    if (cause == CAUSE_WINDOW || cause == CAUSE_CLOCK)
+        look_again_in(t, 60 - t->a->wall_s % 60);
+    return cause != CAUSE_NONE;
+}
+
+/* What failed is tried once more. */
+static bool is_to_retry(const struct turn *t, const struct held *row, const struct record *r)
+{
+    if (!rules_retry(row, r) || is_held(t, r))
+        return false;
+    uint64_t left_s = rules_back_off_s(t->a, row, r);
+    if (left_s > 0)
+        look_again_in(t, left_s);
+    return left_s == 0;
 }
 
 /* It matters when the record is gone. */
@@ -413,6 +442,8 @@ static enum step need(const struct turn *t, uint32_t deployment)
     bool withdrawn = row->wanted.generation > target.generation;
     if (row->phase == PHASE_DOWNLOADING)
         return withdrawn || is_held(t, r) ? STEP_NONE : STEP_FETCH;
+    if (!withdrawn && is_to_retry(t, row, r))
+        return STEP_BEGIN;
     if (go_on(row) == STEP_NONE && (is_to_note(row, r) || is_unbound(t, row)))
         return STEP_NOTE;
     return go_on(row);
@@ -498,6 +529,7 @@ static struct choice choose(const struct turn *t)
 static void begin_work(struct turn *t)
 {
     struct agent *a = t->a;
+    a->rules_due_ms = 0;
     struct choice choice = choose(t);
     if (!choice.deployment)
         return;

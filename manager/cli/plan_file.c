@@ -50,7 +50,7 @@ static int read_key(struct yaml_reading *r, void *context, size_t index, const y
     if (k->form == PLAN_LIST)
         return read_stages(r, key, value, t->into);
     if (k->form == PLAN_BOTH)
-        return read_part(r, PLAN_THRESHOLD, value, (char *)t->into + k->offset);
+        return read_part(r, k->part, value, (char *)t->into + k->offset);
     return read_value(r, k, t->into, key, value);
 }
 

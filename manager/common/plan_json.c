@@ -63,7 +63,7 @@ static int read_key(const struct plan_key *k, const json_t *value, void *into, s
         return read_stages(value, into, em);
     if (k->form != PLAN_BOTH)
         return read_value(k, value, into, em);
-    int rv = read_part(PLAN_THRESHOLD, value, (char *)into + k->offset, em);
+    int rv = read_part(k->part, value, (char *)into + k->offset, em);
     return rv < 0 ? errmsg_wrap(em, rv, "%s", k->name) : 0;
 }
 
@@ -123,12 +123,11 @@ static json_t *write_part(enum plan_part part, const void *from)
 static json_t *write_key(enum plan_part part, const struct plan_key *k, const void *from)
 {
     char text[PLAN_VALUE_MAX];
-    const struct threshold *threshold = (const void *)((const char *)from + k->offset);
+    const void *own = (const char *)from + k->offset;
     if (k->form == PLAN_LIST)
         return write_stages(from);
     if (k->form == PLAN_BOTH)
-        return threshold->approval || threshold->wait_s ? write_part(PLAN_THRESHOLD, threshold)
-                                                        : NULL;
+        return plan_part_is_default(k, from) ? NULL : write_part(k->part, own);
     if (plan_is_default(part, k, from))
         return NULL;
     plan_get(k, from, text);

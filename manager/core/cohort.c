@@ -118,6 +118,17 @@ static void fill_rollout(const struct manager *m, const struct deployment_row *d
         r->flags |= RECORD_ABORTED;
 }
 
+static void fill_rules(const struct manager *m, uint32_t index, const struct labels *labels,
+                       struct rules *rules)
+{
+    const struct deployment_row *d = &m->deployments[index];
+    rules->after = dependency_list(m, index);
+    rules->retries = d->plan.retries;
+    rules->back_off_s = d->plan.retries ? d->plan.back_off_s : 0;
+    int rv = schedule_compile(survey_schedule(m, d, labels), &rules->window, NULL);
+    assert(rv == 0); /* checked when it was submitted */
+}
+
 static void fill_record(const struct manager *m, uint32_t index, const struct cohort *c,
                         struct desired *out)
 {
@@ -133,7 +144,7 @@ static void fill_record(const struct manager *m, uint32_t index, const struct co
         .stable = {.generation = manager_generation(m, index),
                    .bundle = m->bundles[d->history[0].bundle].digest},
     };
-    r->rules.after = dependency_list(m, index);
+    fill_rules(m, index, labels, &r->rules);
     memcpy(r->name, d->name, sizeof r->name);
     if (deployment_rolls(d))
         fill_rollout(m, d, labels, r);

@@ -324,6 +324,8 @@ static int check_room(struct turn *t, uint32_t deployment)
 static void set_plan(struct turn *t, struct deployment_row *d)
 {
     const struct plan *plan = t->ev->command->deploy.plan;
+    if (!plan && d->history_count == 0)
+        d->plan = PLAN_DEFAULT;
     if (!plan)
         return;
     d->plan = *plan;

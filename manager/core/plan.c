@@ -5,9 +5,10 @@
 
 #include <assert.h>
 
-#define PLAN_FIELDS                                                                                \
-    8 /* version, max_failed, on_failure, overlap, quorum, reachable, deadline, stages */
-#define STAGE_FIELDS 6 /* name, selector, share, concurrency, before, after */
+/* version, max_failed, on_failure, overlap, quorum, reachable, deadline, window, retries, back-off,
+ * stages */
+#define PLAN_FIELDS 11
+#define STAGE_FIELDS 7 /* name, selector, share, concurrency, before, after, window */
 #define PLAN_VERSION 1
 
 /* Digits, then `%` or nothing. */
@@ -35,6 +36,13 @@ static bool leaves_some_out(const struct plan_stage *s)
     return s->selector[0] || s->share.value != 0;
 }
 
+static int check_window(const struct schedule *s, struct errmsg *em)
+{
+    struct window compiled;
+    int rv = schedule_compile(s, &compiled, em);
+    return rv < 0 ? errmsg_wrap(em, ERR_USAGE, "window") : 0;
+}
+
 static int check_stage(const struct plan *p, uint32_t index, struct errmsg *em)
 {
     const struct plan_stage *s = &p->stages[index];
@@ -53,13 +61,25 @@ static int check_stage(const struct plan *p, uint32_t index, struct errmsg *em)
         return errmsg_set(em, ERR_USAGE, "stage %s: waits longer than %u days", s->name,
                           PLAN_WAIT_S_MAX / 86400);
     int rv = selector_parse(&selector, span_text(s->selector), em);
+    if (rv == 0)
+        rv = check_window(&s->window, em);
     return rv < 0 ? errmsg_wrap(em, ERR_USAGE, "stage %s", s->name) : 0;
+}
+
+static int check_rules(const struct plan *p, struct errmsg *em)
+{
+    if (p->retries > RETRIES_MAX)
+        return errmsg_set(em, ERR_USAGE, "retries: more than %d", RETRIES_MAX);
+    if (p->back_off_s > BACK_OFF_S_MAX)
+        return errmsg_set(em, ERR_USAGE, "back_off: is longer than a day");
+    return check_window(&p->window, em);
 }
 
 int plan_complete(struct plan *p, struct errmsg *em)
 {
-    if (p->count == 0)
-        return 0;
+    int rules = check_rules(p, em);
+    if (rules < 0 || p->count == 0)
+        return rules;
     if (p->quorum < 1 || p->quorum > 100)
         return errmsg_set(em, ERR_USAGE, "a quorum of %u%%: it is between 1 and 100", p->quorum);
     for (uint32_t i = 0; i < p->count; i++) {
@@ -109,6 +129,25 @@ static void get_threshold(struct wire_reader *r, struct threshold *t)
     t->wait_s = (uint32_t)wire_get_u64(r, PLAN_WAIT_S_MAX);
 }
 
+static void put_schedule(struct wire_writer *w, const struct schedule *s)
+{
+    wire_put_array(w, 3);
+    wire_put_text(w, span_text(s->cron));
+    wire_put_u64(w, s->length_s);
+    wire_put_u64(w, s->zoned ? 1u + (uint32_t)(s->east_s + WINDOW_WEST_S_MAX) : 0);
+}
+
+/* Whose clock: 0, or one more than the offset. */
+static void get_schedule(struct wire_reader *r, struct schedule *s)
+{
+    wire_get_array(r, 3, 3);
+    wire_get_text_into(r, s->cron, sizeof s->cron);
+    s->length_s = (uint32_t)wire_get_u64(r, WINDOW_LENGTH_S_MAX);
+    uint64_t zone = wire_get_u64(r, 1 + WINDOW_WEST_S_MAX + WINDOW_EAST_S_MAX);
+    s->zoned = zone != 0;
+    s->east_s = zone ? (int32_t)(zone - 1) - WINDOW_WEST_S_MAX : 0;
+}
+
 int plan_write(const struct plan *p, struct buffer *out)
 {
     struct wire_writer w = wire_writer_on(out);
@@ -121,6 +160,9 @@ int plan_write(const struct plan *p, struct buffer *out)
     wire_put_u64(&w, p->quorum);
     wire_put_u64(&w, p->reachable_within_s);
     wire_put_u64(&w, p->deadline_s);
+    put_schedule(&w, &p->window);
+    wire_put_u64(&w, p->retries);
+    wire_put_u64(&w, p->back_off_s);
     wire_put_array(&w, p->count);
     for (uint32_t i = 0; i < p->count; i++) {
         const struct plan_stage *s = &p->stages[i];
@@ -131,6 +173,7 @@ int plan_write(const struct plan *p, struct buffer *out)
         put_amount(&w, s->concurrency);
         put_threshold(&w, &s->before);
         put_threshold(&w, &s->after);
+        put_schedule(&w, &s->window);
     }
     return wire_end(&w);
 }
@@ -144,6 +187,7 @@ static void get_stage(struct wire_reader *r, struct plan_stage *s)
     get_amount(r, &s->concurrency);
     get_threshold(r, &s->before);
     get_threshold(r, &s->after);
+    get_schedule(r, &s->window);
 }
 
 int plan_read(struct span bytes, struct plan *p)
@@ -159,6 +203,9 @@ int plan_read(struct span bytes, struct plan *p)
     p->quorum = (uint32_t)wire_get_u64(&r, 100);
     p->reachable_within_s = (uint32_t)wire_get_u64(&r, UINT32_MAX);
     p->deadline_s = (uint32_t)wire_get_u64(&r, PLAN_WAIT_S_MAX);
+    get_schedule(&r, &p->window);
+    p->retries = (uint32_t)wire_get_u64(&r, RETRIES_MAX);
+    p->back_off_s = (uint32_t)wire_get_u64(&r, BACK_OFF_S_MAX);
     p->count = wire_get_array(&r, 0, STAGES_MAX);
     for (uint32_t i = 0; i < p->count && !r.error; i++)
         get_stage(&r, &p->stages[i]);

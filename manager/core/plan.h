@@ -5,14 +5,16 @@
 #ifndef DUNLIN_MANAGER_CORE_PLAN_H
 #define DUNLIN_MANAGER_CORE_PLAN_H
 
+#include "manager/core/schedule.h"
 #include "manager/core/selector.h"
 #include "sync/limits.h"
+#include "sync/rules.h"
 
 #define STAGES_MAX 16
 /* Longer waits are a mistake. */
 #define PLAN_WAIT_S_MAX (90u * 86400)
 /* A plan as bytes, with STAGES_MAX full-length names and selectors. */
-#define PLAN_BYTES_MAX 12288
+#define PLAN_BYTES_MAX 16384
 
 /* So many, or so many of a hundred; 0: all. */
 struct amount {
@@ -32,6 +34,7 @@ struct plan_stage {
     struct amount share;                  /* of those that no earlier stage has had */
     struct amount concurrency;            /* at work at the same time */
     struct threshold before, after;
+    struct schedule window; /* none: the plan's */
 };
 
 enum plan_remedy {
@@ -53,9 +56,13 @@ struct plan {
     uint32_t quorum;             /* percent of a stage's reachable agents that must be Ready */
     uint32_t reachable_within_s; /* who was heard of so lately is waited for */
     uint32_t deadline_s; /* who takes longer, though in reach, counts as failed; 0: there is none */
+    /* What devices obey by themselves; also where there are no stages. */
+    struct schedule window; /* of the stages that have none */
+    uint32_t retries;       /* of a version that failed on a device */
+    uint32_t back_off_s;    /* before the first one; each is twice as long as the one before */
 };
 
-#define PLAN_DEFAULT ((struct plan){.quorum = 100, .reachable_within_s = 300})
+#define PLAN_DEFAULT ((struct plan){.quorum = 100, .reachable_within_s = 300, .back_off_s = 300})
 
 /* Reads "3" or "10%"; false for any other text. */
 bool amount_read(const char *text, struct amount *out);

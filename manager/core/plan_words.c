@@ -18,6 +18,11 @@ static int set_percent(const struct plan_key *key, uint32_t *out, const char *te
                        struct errmsg *em);
 static int set_time(const struct plan_key *key, uint32_t *out, const char *text, struct errmsg *em);
 static int set_flag(const struct plan_key *key, bool *out, const char *text, struct errmsg *em);
+static int set_number(const struct plan_key *key, uint32_t *out, const char *text,
+                      struct errmsg *em);
+static int set_cron(const struct plan_key *key, char *out, const char *text, struct errmsg *em);
+static int set_zone(const struct plan_key *key, struct schedule *out, const char *text,
+                    struct errmsg *em);
 static int set_choice(const struct plan_key *key, uint8_t *out, const char *text,
                       struct errmsg *em);
 
@@ -45,6 +50,12 @@ static const struct plan_key whole_keys[] = {
      .form = PLAN_TIME,
      .offset = offsetof(struct plan, reachable_within_s)},
     {.name = "deadline", .form = PLAN_TIME, .offset = offsetof(struct plan, deadline_s)},
+    {.name = "window",
+     .form = PLAN_BOTH,
+     .offset = offsetof(struct plan, window),
+     .part = PLAN_WINDOW},
+    {.name = "retries", .form = PLAN_NUMBER, .offset = offsetof(struct plan, retries)},
+    {.name = "back_off", .form = PLAN_TIME, .offset = offsetof(struct plan, back_off_s)},
     {.name = "stages",
      .form = PLAN_LIST,
      .offset = offsetof(struct plan, stages),
@@ -61,13 +72,35 @@ static const struct plan_key stage_keys[] = {
     {.name = "concurrency",
      .form = PLAN_AMOUNT,
      .offset = offsetof(struct plan_stage, concurrency)},
-    {.name = "before", .form = PLAN_BOTH, .offset = offsetof(struct plan_stage, before)},
-    {.name = "after", .form = PLAN_BOTH, .offset = offsetof(struct plan_stage, after)},
+    {.name = "before",
+     .form = PLAN_BOTH,
+     .offset = offsetof(struct plan_stage, before),
+     .part = PLAN_THRESHOLD},
+    {.name = "after",
+     .form = PLAN_BOTH,
+     .offset = offsetof(struct plan_stage, after),
+     .part = PLAN_THRESHOLD},
+    {.name = "window",
+     .form = PLAN_BOTH,
+     .offset = offsetof(struct plan_stage, window),
+     .part = PLAN_WINDOW},
 };
 
 static const struct plan_key threshold_keys[] = {
     {.name = "approval", .form = PLAN_FLAG, .offset = offsetof(struct threshold, approval)},
     {.name = "wait", .form = PLAN_TIME, .offset = offsetof(struct threshold, wait_s)},
+};
+
+static const struct plan_key window_keys[] = {
+    {.name = "cron",
+     .form = PLAN_CRON,
+     .offset = offsetof(struct schedule, cron),
+     .required = true},
+    {.name = "for",
+     .form = PLAN_TIME,
+     .offset = offsetof(struct schedule, length_s),
+     .required = true},
+    {.name = "zone", .form = PLAN_ZONE, .offset = 0},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -81,6 +114,7 @@ static const struct {
     [PLAN_STAGE] = {"a stage", stage_keys, COUNT(stage_keys)},
     [PLAN_THRESHOLD] = {"what comes before or after a stage", threshold_keys,
                         COUNT(threshold_keys)},
+    [PLAN_WINDOW] = {"a window", window_keys, COUNT(window_keys)},
 };
 
 const char *plan_part_name(enum plan_part part)
@@ -115,6 +149,12 @@ int plan_set(const struct plan_key *key, void *part, const char *text, struct er
         return set_flag(key, at, text, em);
     case PLAN_CHOICE:
         return set_choice(key, at, text, em);
+    case PLAN_NUMBER:
+        return set_number(key, at, text, em);
+    case PLAN_CRON:
+        return set_cron(key, at, text, em);
+    case PLAN_ZONE:
+        return set_zone(key, at, text, em);
     case PLAN_BOTH:
     case PLAN_LIST:
         break;
@@ -217,6 +257,39 @@ static int set_choice(const struct plan_key *key, uint8_t *out, const char *text
                       text);
 }
 
+static int set_number(const struct plan_key *key, uint32_t *out, const char *text,
+                      struct errmsg *em)
+{
+    struct amount a;
+    if (!amount_read(text, &a) || a.percent)
+        return errmsg_set(em, ERR_USAGE, "%s: \"%.*s\" is not a whole number", key->name,
+                          VALUE_SHOWN, text);
+    *out = a.value;
+    return 0;
+}
+
+static int set_cron(const struct plan_key *key, char *out, const char *text, struct errmsg *em)
+{
+    struct window window;
+    if (strlen(text) > CRON_TEXT_MAX)
+        return errmsg_set(em, ERR_USAGE, "%s: is longer than %d characters", key->name,
+                          CRON_TEXT_MAX);
+    if (schedule_parse_cron(text, &window, em) < 0)
+        return errmsg_wrap(em, ERR_USAGE, "%s", key->name);
+    snprintf(out, CRON_TEXT_MAX + 1, "%s", text);
+    return 0;
+}
+
+static int set_zone(const struct plan_key *key, struct schedule *out, const char *text,
+                    struct errmsg *em)
+{
+    if (schedule_parse_zone(text, out))
+        return 0;
+    return errmsg_set(em, ERR_USAGE,
+                      "%s: \"%.*s\" is neither device, nor UTC, nor an offset to it, like +02:00",
+                      key->name, VALUE_SHOWN, text);
+}
+
 /* ---- to text ---- */
 
 void plan_get(const struct plan_key *key, const void *part, char out[static PLAN_VALUE_MAX])
@@ -244,6 +317,15 @@ void plan_get(const struct plan_key *key, const void *part, char out[static PLAN
     case PLAN_CHOICE:
         snprintf(out, PLAN_VALUE_MAX, "%s", key->words[*(const uint8_t *)at]);
         return;
+    case PLAN_NUMBER:
+        snprintf(out, PLAN_VALUE_MAX, "%" PRIu32, *(const uint32_t *)at);
+        return;
+    case PLAN_CRON:
+        snprintf(out, PLAN_VALUE_MAX, "%s", (const char *)at);
+        return;
+    case PLAN_ZONE:
+        schedule_zone_text(at, out);
+        return;
     case PLAN_BOTH:
     case PLAN_LIST:
         break;
@@ -256,10 +338,22 @@ bool plan_is_default(enum plan_part part, const struct plan_key *key, const void
     static const struct plan whole = PLAN_DEFAULT;
     static const struct plan_stage stage;
     static const struct threshold threshold;
-    static const void *const defaults[PLAN_PART_COUNT] = {
-        [PLAN_WHOLE] = &whole, [PLAN_STAGE] = &stage, [PLAN_THRESHOLD] = &threshold};
+    static const struct schedule window;
+    static const void *const defaults[PLAN_PART_COUNT] = {[PLAN_WHOLE] = &whole,
+                                                          [PLAN_STAGE] = &stage,
+                                                          [PLAN_THRESHOLD] = &threshold,
+                                                          [PLAN_WINDOW] = &window};
     char is[PLAN_VALUE_MAX], was[PLAN_VALUE_MAX];
     plan_get(key, value, is);
     plan_get(key, defaults[part], was);
     return strcmp(is, was) == 0;
+}
+
+bool plan_part_is_default(const struct plan_key *key, const void *value)
+{
+    const void *part = (const char *)value + key->offset;
+    for (size_t i = 0; i < parts[key->part].count; i++)
+        if (!plan_is_default(key->part, &parts[key->part].keys[i], part))
+            return false;
+    return true;
 }

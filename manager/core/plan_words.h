@@ -19,6 +19,7 @@ enum plan_part {
     PLAN_WHOLE,     /* struct plan */
     PLAN_STAGE,     /* struct plan_stage */
     PLAN_THRESHOLD, /* struct threshold */
+    PLAN_WINDOW,    /* struct schedule */
     PLAN_PART_COUNT,
 };
 
@@ -31,7 +32,10 @@ enum plan_form {
     PLAN_TIME,    /* "30m" */
     PLAN_FLAG,    /* true or false */
     PLAN_CHOICE,  /* one of some words */
-    PLAN_BOTH,    /* a threshold of its own */
+    PLAN_NUMBER,  /* "3", or none */
+    PLAN_CRON,    /* "0 2 * * 1-5" */
+    PLAN_ZONE,    /* "device", "UTC" or "+02:00" */
+    PLAN_BOTH,    /* a part of its own */
     PLAN_LIST,    /* the stages */
 };
 
@@ -41,6 +45,7 @@ struct plan_key {
     size_t offset; /* of its value in the part */
     bool required;
     const char *const *words; /* of a choice, by value; NULL ends */
+    enum plan_part part;      /* of PLAN_BOTH */
 };
 
 /* What a part is called in a sentence: "a rollout", "a stage", "before and after". */
@@ -56,5 +61,7 @@ void plan_get(const struct plan_key *key, const void *part, char out[static PLAN
 /* True where it need not be said: it is what it is in a plan, a stage or a threshold that says
  * nothing of it. */
 bool plan_is_default(enum plan_part part, const struct plan_key *key, const void *value);
+/* The same of a part of its own, as a whole. */
+bool plan_part_is_default(const struct plan_key *key, const void *value);
 
 #endif

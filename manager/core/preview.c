@@ -44,6 +44,8 @@ int manager_preview(struct manager *m, const struct command *deploy, uint64_t no
         out->plan = *deploy->deploy.plan;
     else if (out->deployment >= 0)
         out->plan = m->deployments[out->deployment].plan;
+    else
+        out->plan = PLAN_DEFAULT;
     int rv = plan_complete(&out->plan, NULL);
     assert(rv == 0);
     dependency_resolve(&t, out->deployment, &out->after);

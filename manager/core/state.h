@@ -292,6 +292,9 @@ void survey_rewind(struct survey *s);
 bool survey_next(struct survey *s, struct member *out);
 /* Who of a cohort with these stages is in. */
 struct gate survey_gate(const struct deployment_row *d, uint16_t stages);
+/* The window that devices with these labels go by. */
+const struct schedule *survey_schedule(const struct manager *m, const struct deployment_row *d,
+                                       const struct labels *labels);
 uint16_t survey_stages(const struct manager *m, const struct deployment_row *d,
                        const struct labels *labels);
 /* Where one agent of such a cohort stands. */

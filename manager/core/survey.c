@@ -58,6 +58,34 @@ struct gate survey_gate(const struct deployment_row *d, uint16_t stages)
     return gate;
 }
 
+/* A cohort's agents are of those stages that match it up to the first that takes all of them; of
+ * these, the newest that has begun. So each goes by its stage's window while that is rolled out,
+ * who comes back later by that of the stage after it, and in the end all by their last one's. */
+static const struct schedule *schedule_of(const struct deployment_row *d, uint16_t stages)
+{
+    const struct plan_stage *newest = NULL;
+    for (uint32_t i = 0; i < d->plan.count; i++) {
+        const struct plan_stage *stage = &d->plan.stages[i];
+        if (!(stages >> i & 1))
+            continue;
+        if (newest && !has_begun(d, i))
+            break;
+        newest = stage;
+        if (stage->share.value == 0)
+            break;
+    }
+    return newest && newest->window.cron[0] ? &newest->window : &d->plan.window;
+}
+
+const struct schedule *survey_schedule(const struct manager *m, const struct deployment_row *d,
+                                       const struct labels *labels)
+{
+    bool differ = false;
+    for (uint32_t i = 0; i < d->plan.count; i++)
+        differ |= d->plan.stages[i].window.cron[0] != '\0';
+    return differ ? schedule_of(d, survey_stages(m, d, labels)) : &d->plan.window;
+}
+
 /* Which of the matching stages has this agent; STAGES_MAX: one by share that has not begun yet. */
 static uint32_t stage_of(const struct deployment_row *d, uint16_t stages, uint64_t hash)
 {
@@ -119,10 +147,12 @@ struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_
 /*
  * Who waits for a deployment that is on its way there is as one at work, and keeps its slot: were
  * it given to another one, all of them would begin together as soon as that deployment has come,
- * and be more than the stage allows. What it waits for comes to an end there, and so does it. But a
- * deployment that failed there, or is not for it, nobody need be waited for to bring: who is stuck
- * holds no slot, and the stage ends without it, as without one that is away. When an operator has
- * mended that, it finds its gate open, and counts among those that return.
+ * and be more than the stage allows. The same with windows, which open for many in the same minute,
+ * and with what failed and is tried again. All of it comes to an end: that deployment does, every
+ * window opens again, and tries are counted. But a deployment that failed there, or is not for it,
+ * nobody need be waited for to bring: who is stuck holds no slot, and the stage ends without it, as
+ * without one that is away; so with a device that doesn't know the time that its window goes by.
+ * When that is mended, it finds its gate open, and counts among those that return.
  */
 static enum member_result result_of(enum deployment_state state, enum cause cause)
 {
@@ -130,7 +160,8 @@ static enum member_result result_of(enum deployment_state state, enum cause caus
         return MEMBER_READY;
     if (state == STATE_FAILED || state == STATE_ROLLED_BACK)
         return MEMBER_FAILED;
-    return state == STATE_PENDING && cause == CAUSE_STUCK ? MEMBER_STUCK : MEMBER_OPEN;
+    bool stuck = cause == CAUSE_STUCK || cause == CAUSE_CLOCK;
+    return state == STATE_PENDING && stuck ? MEMBER_STUCK : MEMBER_OPEN;
 }
 
 /* Its word on the generation that is rolled out. Of one that is everybody's it says nothing when it

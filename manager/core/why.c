@@ -22,7 +22,7 @@ static bool is_overdue(const struct asking *a, uint64_t now_s);
 static enum why_reason in_reach(const struct asking *a);
 static enum why_reason gated(const struct asking *a);
 static enum why_reason told(const struct asking *a);
-static enum why_reason waits_for_other(const struct asking *a);
+static enum why_reason queued(const struct asking *a);
 
 static struct asking ask(const struct manager *m, uint32_t number, uint32_t deployment,
                          struct why *out)
@@ -186,15 +186,52 @@ static enum why_reason waits_for_other(const struct asking *a)
         if (other->state != STATE_READY)
             return a->has.cause == CAUSE_STUCK ? WHY_STUCK : WHY_AFTER;
     }
+    return queued(a);
+}
+
+/* A rule of the record's, as the device obeys it; WHY_COUNT: none. */
+static enum why_reason ruled(const struct asking *a)
+{
+    enum cause cause = a->has.state == STATE_PENDING ? a->has.cause : CAUSE_NONE;
+    if (cause == CAUSE_AFTER || cause == CAUSE_STUCK)
+        return waits_for_other(a);
+    a->out->window = survey_schedule(a->m, a->d, &a->cohort->labels);
+    if (cause == CAUSE_WINDOW)
+        return WHY_WINDOW;
+    if (cause == CAUSE_CLOCK)
+        return WHY_CLOCK;
+    bool by_hook = cause >= CAUSE_PRE_APPLY && cause <= CAUSE_HEALTH;
+    return by_hook ? WHY_RETRYING : WHY_COUNT;
+}
+
+static bool is_at_work(const struct exception *e)
+{
+    return (e->state >= STATE_DOWNLOADING && e->state <= STATE_VERIFYING) ||
+           e->state == STATE_REMOVING;
+}
+
+/* What it is at, if it says that it is at something. */
+static enum why_reason queued(const struct asking *a)
+{
+    for (uint32_t link = a->row->exceptions; link; link = a->m->nodes[link - 1].next) {
+        const struct exception *e = &a->m->nodes[link - 1].exception;
+        uint32_t index = e->deployment - 1;
+        if (!is_at_work(e) || index == a->out->deployment || index >= a->m->deployment_count)
+            continue;
+        a->out->other_there = true;
+        a->out->other = (struct agent_deployment){.deployment = index,
+                                                  .state = (enum deployment_state)e->state};
+        break;
+    }
     return WHY_QUEUED;
 }
 
 /* By its last report on what it is to run. */
 static enum why_reason told(const struct asking *a)
 {
-    if (a->has.state == STATE_PENDING &&
-        (a->has.cause == CAUSE_AFTER || a->has.cause == CAUSE_STUCK))
-        return waits_for_other(a);
+    enum why_reason rule = ruled(a);
+    if (rule != WHY_COUNT)
+        return rule;
     if (a->has.cause == CAUSE_DISK)
         return WHY_DISK;
     if (a->has.cause == CAUSE_FETCH)
@@ -211,5 +248,5 @@ static enum why_reason told(const struct asking *a)
     if (!current)
         return WHY_NOT_HEARD;
     bool named = fleet_exception(a->m, a->row, a->out->deployment + 1) != NULL;
-    return a->row->flags & AGENT_TRUNCATED && !named ? WHY_NOT_TOLD : WHY_QUEUED;
+    return a->row->flags & AGENT_TRUNCATED && !named ? WHY_NOT_TOLD : queued(a);
 }

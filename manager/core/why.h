@@ -27,11 +27,14 @@ enum why_reason {
     WHY_CORDONED,
     WHY_PAUSED, /* the deployment */
     WHY_ABORTED,
-    WHY_STOPPED, /* too many agents failed */
-    WHY_LATE,    /* it joined when the rollout had begun */
-    WHY_HELD,    /* its stage, or its turn in it, has not come */
-    WHY_AFTER,   /* another deployment has to be Ready on it first */
-    WHY_STUCK,   /* that one failed there, or is not for it */
+    WHY_STOPPED,  /* too many agents failed */
+    WHY_LATE,     /* it joined when the rollout had begun */
+    WHY_HELD,     /* its stage, or its turn in it, has not come */
+    WHY_AFTER,    /* another deployment has to be Ready on it first */
+    WHY_STUCK,    /* that one failed there, or is not for it */
+    WHY_WINDOW,   /* the window in which it may begin is closed */
+    WHY_CLOCK,    /* and the device doesn't know the time */
+    WHY_RETRYING, /* it failed, and is tried again */
     WHY_DISK,
     WHY_NO_CONTENT, /* chunks don't come */
     WHY_NO_VALUE,   /* a variable that it needs has none */
@@ -59,10 +62,11 @@ struct why {
     struct selector_miss miss; /* of WHY_NOT_SELECTED */
     uint32_t stage;            /* of WHY_HELD: its own; STAGES_MAX: by share, and not known yet */
     struct stage_count count;  /* of WHY_HELD: of the stage that the rollout is in */
-    /* Of WHY_AFTER and WHY_STUCK: the first that is missing, if it is for this agent at all.
-     */
+    /* Of WHY_AFTER and WHY_STUCK: the first that is missing, if it is for this agent at all. Of
+     * WHY_QUEUED: what it is at, if it said so. */
     struct agent_deployment other;
     bool other_there;
+    const struct schedule *window; /* of WHY_WINDOW */
 };
 
 /* The number and index must be in range, and the deployment not removed. Goes once over the fleet

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What devices obey by themselves, with real agents: what comes before what.
+# What devices obey by themselves, with real agents: what comes before what, windows, and tries.
 . "$(dirname "$0")/lib.sh"
 
 # push_base V: a bundle whose health is $WORK/base-works.
@@ -81,4 +81,46 @@ within 30 grep -q base "$WORK/removed" || fail "they are not removed"
 step "base goes by force, and app does without it"
 dunlin deployment remove base --force >/dev/null || fail "base stays"
 within 20 agent_has 2 app 1 || fail "app is still $(state 2 app)"
+
+step "the same window is closed for an agent here, and open for one half a world away"
+kill_agent 2 -TERM
+join_agent 3 env=lab
+TZ=HERE0 start_agent 2
+TZ=THERE-12 start_agent 3
+within 20 agent_has 3 app 1 || fail "agent 3 has nothing: $(state 3 app)"
+make_app 2
+push_app 2 >/dev/null
+noon=$(TZ=THERE-12 date +%-H)
+sed -e "s/0 2 [*] [*] 1-5/0 $noon * * */" -e 's/back_off: 5m/back_off: 3s/' -e '/name: canary/d' -e 's/, concurrency: 25%//' \
+    "$ROOT/examples/rollouts/at-night.yaml" >"$WORK/night.yaml"
+dunlin deploy "$WORK/night.yaml" >/dev/null || fail "it is not deployed"
+within 30 agent_has 3 app 2 || fail "its window is not open there: $(state 3 app)"
+within 20 state_is 2 app "Pending: its window is closed" || fail "its window is not closed here: $(state 2 app)"
+why 2 window "version 2 waits for its window, \"0 $noon * * *\" for 2h by the device's own clock"
+
+step "by a fixed offset it is known when it opens; and it does"
+sed -e 's/zone: device/zone: UTC/' "$WORK/night.yaml" >"$WORK/utc.yaml"
+refused "its stages can't change on the way" dunlin deploy "$WORK/utc.yaml"
+dunlin rollout abort app >/dev/null || fail "the rollout is not aborted"
+make_app 3
+push_app 3 >/dev/null
+sed -i 's/app@2/app@3/' "$WORK/utc.yaml"
+dunlin deploy "$WORK/utc.yaml" >/dev/null || fail "the window is not changed"
+within 20 state_is 2 app "Pending: its window is closed" || fail "it is $(state 2 app)"
+why 2 window "by UTC: it opens at "
+dunlin deployment diff app "$WORK/night.yaml" | grep -qE 'rollout: window: zone +UTC +-> +-' || fail "no difference is shown"
+
+step "what fails is tried again by itself, and only the last failure would count"
+dunlin rollout abort app >/dev/null
+make_app 4
+# shellcheck disable=SC2016
+make_hook "$WORK/app@4" apply 'echo try >>"$DUNLIN_DATA/tries"; [ "$(wc -l <"$DUNLIN_DATA/tries")" -ge 3 ]'
+push_app 4 >/dev/null
+sed -e "s/0 $noon [*] [*] [*]/* * * * */" -e 's/app@3/app@4/' "$WORK/utc.yaml" >"$WORK/always.yaml"
+dunlin deploy "$WORK/always.yaml" >/dev/null || fail "it is not deployed"
+within 30 state_is 2 app "Pending: hooks/apply failed" || fail "it is $(state 2 app)"
+why 2 retrying "; it is tried again by itself"
+within 60 agent_has 2 app 4 || fail "it never goes well: $(state 2 app)"
+within 60 agent_has 3 app 4 || fail "it never goes well: $(state 3 app)"
+[ "$(wc -l <"$WORK/agent2/deployments/app/data/tries")" -eq 3 ] || fail "it was tried $(wc -l <"$WORK/agent2/deployments/app/data/tries") times"
 done_well

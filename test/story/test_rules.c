@@ -197,6 +197,182 @@ static void test_rollout_ends_without_those_that_are_stuck(void)
     story_end(w);
 }
 
+/* ---- windows, and tries ---- */
+
+#define HOUR_MS (UINT64_C(3600) * 1000)
+
+/* The world begins at 22:13:20 UTC; a window opens at 2:00 for an hour. */
+static struct plan nightly(void)
+{
+    struct plan p = PLAN_DEFAULT;
+    strcpy(p.window.cron, "0 2 * * *");
+    p.window.length_s = 3600;
+    return p;
+}
+
+static int deploy_by(struct world *w, const char *version, const struct plan *plan)
+{
+    struct command c = {.type = COMMAND_DEPLOY};
+    c.deploy.name = c.deploy.bundle = "app";
+    c.deploy.version = version;
+    c.deploy.selector = "env=prod";
+    c.deploy.salt = 42;
+    c.deploy.plan = plan;
+    return world_deploy_with(w, &c);
+}
+
+static void test_window_is_obeyed_offline_and_by_the_device_s_own_clock(void)
+{
+    struct device *d;
+    struct plan p = nightly();
+    struct world *w = story_app_v1(&d, &(struct script){.name = "app", .version = "v2"});
+    CU_ASSERT_EQUAL(deploy_by(w, "v2", &p), 0);
+    world_run(w, 60000);
+    CU_ASSERT_TRUE(waits(w, d, CAUSE_WINDOW));
+    d->east_s = 2 * 3600; /* it opens at midnight, UTC */
+    control_kill(w->control, UINT64_MAX);
+    world_run(w, HOUR_MS * 3 / 2);
+    CU_ASSERT_TRUE(world_runs(d, "app", "v1"));
+    world_run(w, HOUR_MS / 2);
+    CU_ASSERT_TRUE(world_runs(d, "app", "v2"));
+    control_start(w->control);
+    CU_ASSERT_TRUE(story_rest(w));
+    story_end(w);
+}
+
+/* It begins in the window, wherever the power went, and what it began it ends. */
+static void test_power_cut_at_any_point_keeps_to_the_window(void)
+{
+    bool cut = true;
+    uint64_t n = 1;
+    for (; cut && n < STORY_POINTS_MAX; n++) {
+        struct device *d;
+        struct plan p = nightly();
+        struct world *w = story_app_v1(&d, &(struct script){.name = "app", .version = "v2"});
+        CU_ASSERT_EQUAL(deploy_by(w, "v2", &p), 0);
+        world_run(w, HOUR_MS * 15 / 4);
+        bool good = world_runs(d, "app", "v1") && waits(w, d, CAUSE_WINDOW);
+        d->cut_at = d->points + n;
+        world_run(w, HOUR_MS / 2);
+        good &= world_runs(d, "app", "v2") && story_rest(w);
+        cut = d->was_cut;
+        story_end_at(w, n, good);
+    }
+    CU_ASSERT_TRUE(n > 10);
+}
+
+/* A day late, by a calendar that somebody has set in between. */
+static void test_calendar_that_jumps_into_a_window_opens_it_once(void)
+{
+    struct device *d;
+    struct plan p = nightly();
+    struct world *w = story_app_v1(&d, &(struct script){.name = "app", .version = "v2"});
+    CU_ASSERT_EQUAL(deploy_by(w, "v2", &p), 0);
+    world_run(w, 60000);
+    d->wall_off_s = 4 * 3600;
+    world_run(w, 90000);
+    CU_ASSERT_TRUE(world_runs(d, "app", "v2"));
+    CU_ASSERT_EQUAL(world_count(w, "hook apply app app@v2"), 1);
+    story_end(w);
+}
+
+static void test_device_without_a_calendar_waits_and_the_rollout_ends_without_it(void)
+{
+    struct device *d;
+    struct plan p = nightly();
+    p.count = 1;
+    p.stages[0] = (struct plan_stage){.name = "all", .concurrency = {1, false}};
+    struct world *w = story_app_v1(&d, &(struct script){.name = "app", .version = "v2"});
+    struct device *other = world_agent(w, "env=prod");
+    CU_ASSERT_TRUE(story_rest(w));
+    d->no_calendar = true;
+    device_cut_power(d, 1000);
+    world_run(w, 60000);
+    CU_ASSERT_EQUAL(deploy_by(w, "v2", &p), 0);
+    world_run(w, 6 * HOUR_MS);
+    CU_ASSERT_TRUE(waits(w, d, CAUSE_CLOCK));
+    CU_ASSERT_TRUE(world_runs(d, "app", "v1") && world_runs(other, "app", "v2"));
+    CU_ASSERT_EQUAL(manager_deployment(w->control->core, 0)->rollout.state, ROLLOUT_DONE);
+    story_end(w);
+}
+
+/* All wait for the same minute, and must not begin together. */
+static void test_window_opens_for_no_more_than_the_stage_allows(void)
+{
+    struct world *w = world_new(NULL);
+    struct device *d[4];
+    struct plan p = nightly();
+    p.count = 1;
+    p.stages[0] = (struct plan_stage){.name = "all", .concurrency = {1, false}};
+    for (int i = 0; i < 4; i++)
+        d[i] = world_agent(w, "env=prod");
+    CU_ASSERT_EQUAL(
+        world_push(w, &(struct script){.name = "app", .version = "v1", .hook_ms = 20000}), 0);
+    CU_ASSERT_EQUAL(deploy_by(w, "v1", &p), 0);
+    unsigned most = 0;
+    for (int i = 0; i < 5 * 3600 / 10; i++) {
+        unsigned busy = 0;
+        world_run(w, 10000);
+        for (int k = 0; k < 4; k++)
+            busy += d[k]->job.busy;
+        most = busy > most ? busy : most;
+    }
+    CU_ASSERT_EQUAL(most, 1);
+    for (int i = 0; i < 4; i++)
+        CU_ASSERT_TRUE(world_runs(d[i], "app", "v1"));
+    story_end(w);
+}
+
+/* Only the last failure is one: the rollout waits for the tries, and keeps its slot for them. */
+static void test_what_fails_is_tried_again_and_only_the_last_failure_counts(void)
+{
+    struct device *d;
+    struct plan p = PLAN_DEFAULT;
+    enum cause cause = CAUSE_NONE;
+    p.retries = 2;
+    p.back_off_s = 60;
+    p.count = 1;
+    p.stages[0] = (struct plan_stage){.name = "all"};
+    struct world *w = story_app_v1(
+        &d, &(struct script){.name = "app", .version = "v2", .fails = 1u << HOOK_APPLY});
+    CU_ASSERT_EQUAL(deploy_by(w, "v2", &p), 0);
+    world_run(w, 100000);
+    CU_ASSERT_EQUAL(world_count(w, "hook apply app app@v2"), 2);
+    CU_ASSERT_TRUE(waits(w, d, CAUSE_APPLY));
+    CU_ASSERT_EQUAL(manager_deployment(w->control->core, 0)->rollout.state, ROLLOUT_RUNNING);
+    world_run(w, 200000);
+    CU_ASSERT_EQUAL(world_count(w, "hook apply app app@v2"), 3);
+    CU_ASSERT_EQUAL(world_state(w, d, "app", &cause), STATE_ROLLED_BACK);
+    CU_ASSERT_EQUAL(cause, CAUSE_APPLY);
+    CU_ASSERT_EQUAL(manager_deployment(w->control->core, 0)->rollout.state, ROLLOUT_STOPPED);
+    CU_ASSERT_TRUE(world_runs(d, "app", "v1"));
+    story_end(w);
+}
+
+/* Whatever the power does, there are three tries, not more; a cut in the middle may repeat one. */
+static void test_power_cut_at_any_point_keeps_the_count_of_tries(void)
+{
+    bool cut = true;
+    uint64_t n = 1;
+    for (; cut && n < STORY_POINTS_MAX; n++) {
+        struct device *d;
+        struct plan p = PLAN_DEFAULT;
+        p.retries = 2;
+        p.back_off_s = 60;
+        struct world *w = story_app_v1(
+            &d, &(struct script){.name = "app", .version = "v2", .fails = 1u << HOOK_APPLY});
+        d->cut_at = d->points + n;
+        CU_ASSERT_EQUAL(deploy_by(w, "v2", &p), 0);
+        world_run(w, 400000);
+        unsigned tries = world_count(w, "hook apply app app@v2");
+        bool good = story_rest(w) && world_runs(d, "app", "v1") && tries >= 3 && tries <= 4 &&
+                    world_state(w, d, "app", NULL) == STATE_ROLLED_BACK;
+        cut = d->was_cut;
+        story_end_at(w, n, good);
+    }
+    CU_ASSERT_TRUE(n > 30);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_deployment_begins_when_what_it_depends_on_is_ready),
     TEST(test_what_runs_stays_while_what_it_depends_on_is_changed),
@@ -206,6 +382,13 @@ static const struct suite_test tests[] = {
     TEST(test_power_cut_at_any_point_keeps_the_order_of_beginnings),
     TEST(test_power_cut_at_any_point_keeps_the_reverse_order_of_removals),
     TEST(test_rollout_ends_without_those_that_are_stuck),
+    TEST(test_window_is_obeyed_offline_and_by_the_device_s_own_clock),
+    TEST(test_power_cut_at_any_point_keeps_to_the_window),
+    TEST(test_calendar_that_jumps_into_a_window_opens_it_once),
+    TEST(test_device_without_a_calendar_waits_and_the_rollout_ends_without_it),
+    TEST(test_window_opens_for_no_more_than_the_stage_allows),
+    TEST(test_what_fails_is_tried_again_and_only_the_last_failure_counts),
+    TEST(test_power_cut_at_any_point_keeps_the_count_of_tries),
 };
 
 SUITE_MAIN("rules", tests)

@@ -17,6 +17,8 @@ struct bench {
     struct agent_out seen; /* all actions since the event, stores answered */
     uint64_t now_ms;
     uint64_t deadline_ms;
+    uint64_t wall_s;
+    int32_t east_s;
 };
 
 static struct bench b;
@@ -44,7 +46,8 @@ static void feed(struct agent_event ev)
     b.seen = (struct agent_out){0};
     for (;;) {
         ev.now_ms = b.now_ms;
-        ev.wall_s = 1000;
+        ev.wall_s = b.wall_s;
+        ev.east_s = b.east_s;
         ev.view = &b.view;
         arena_reset(&b.scratch);
         agent_step(&b.a, &ev, &b.scratch, &b.out);
@@ -101,6 +104,7 @@ static void boot(uint32_t cells)
                                  .held = b.held};
     b.scratch = arena_on(b.memory, sizeof b.memory);
     b.now_ms = 1000;
+    b.wall_s = 1000;
     agent_init(&b.a,
                &(struct agent_options){.number = 7, .boot = 3, .cell_count = cells, .seed = 5});
     feed_type(AGENT_BOOT);
@@ -573,6 +577,190 @@ static void test_rule_is_looked_at_again_before_anything_is_changed(void)
     CU_ASSERT_EQUAL(find(AGENT_FETCH)->deployment, 2);
 }
 
+/* ---- when something may begin ---- */
+
+/* One deployment, from 2 to 3 o'clock each day; it is 0:16:40. */
+static struct desired *nightly(uint32_t number)
+{
+    struct desired *d = document(number, 1);
+    d->not_after_s = UINT64_MAX;
+    d->records[0].rules.window = (struct window){.minutes = 1,
+                                                 .hours = 1u << 2,
+                                                 .days = UINT32_MAX - 1,
+                                                 .months = (1u << 13) - 2,
+                                                 .weekdays = 0x7f,
+                                                 .length_s = 3600};
+    return d;
+}
+
+static void pass_time(uint64_t s)
+{
+    b.now_ms += s * 1000;
+    b.wall_s += s;
+    feed_type(AGENT_TICK);
+}
+
+static void test_nothing_begins_outside_its_window(void)
+{
+    boot_and_connect();
+    take(nightly(1));
+    CU_ASSERT_PTR_NULL(find(AGENT_FETCH));
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_WINDOW);
+    CU_ASSERT_TRUE(b.deadline_ms <= b.now_ms + 60000);
+    pass_time(7200 - 1000 - 1);
+    CU_ASSERT_PTR_NULL(find(AGENT_FETCH));
+    CU_ASSERT_TRUE(b.deadline_ms <= b.now_ms + 1000);
+    pass_time(1);
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH));
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_COUNT);
+}
+
+static void test_window_goes_by_the_device_s_zone_when_the_clock_is_put_on(void)
+{
+    boot_and_connect();
+    take(nightly(1));
+    b.east_s = 3600;
+    pass_time(2000); /* 1:50 there */
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_WINDOW);
+    b.east_s = 7200;
+    pass_time(60);
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH));
+}
+
+/* Where somebody sets the clock, the next look is at most a minute away. */
+static void test_window_is_found_open_after_the_calendar_has_jumped(void)
+{
+    boot_and_connect();
+    take(nightly(1));
+    b.wall_s = 86400 + 7200;
+    b.now_ms = b.deadline_ms;
+    feed_type(AGENT_TICK);
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH));
+}
+
+/* What has come waits; it is not changed when the window has closed meanwhile. */
+static void test_window_that_closes_during_the_fetch_puts_the_change_off(void)
+{
+    boot_and_connect();
+    b.wall_s = 7200;
+    take(nightly(1));
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH));
+    pass_time(3600);
+    done(AGENT_FETCH, 0);
+    done(AGENT_UNPACK, 0);
+    CU_ASSERT_EQUAL(b.a.step, STEP_NONE);
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_DOWNLOADING);
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_WINDOW);
+    pass_time(23 * 3600);
+    succeed();
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_SETTLED);
+}
+
+static void test_what_is_begun_ends_outside_its_window(void)
+{
+    boot_and_connect();
+    b.wall_s = 7200;
+    take(nightly(1));
+    done(AGENT_FETCH, 0);
+    done(AGENT_UNPACK, 0);
+    pass_time(7200);
+    done(AGENT_HOOK, 0);
+    done(AGENT_SWITCH, 0);
+    done(AGENT_HOOK, 0);
+    done(AGENT_HOOK, 0);
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_SETTLED);
+    CU_ASSERT_EQUAL(b.a.step, STEP_NONE);
+}
+
+/* A calendar a little behind is one; without any, its window never opens. */
+static void test_device_that_does_not_know_the_time_waits_and_says_so(void)
+{
+    boot_and_connect();
+    b.view.signed_s = 7200 + AGENT_CLOCK_SLACK_S;
+    take(nightly(1));
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_CLOCK);
+    CU_ASSERT_PTR_NULL(find(AGENT_FETCH));
+    b.wall_s = 7200;
+    b.now_ms = b.deadline_ms;
+    feed_type(AGENT_TICK);
+    CU_ASSERT_PTR_NULL(find(AGENT_FETCH)); /* it is later by now */
+    b.wall_s = 7500;
+    b.now_ms += 60000;
+    feed_type(AGENT_TICK);
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH));
+}
+
+/* ---- trying again ---- */
+
+static struct desired *tried_thrice(uint32_t number)
+{
+    struct desired *d = document(number, 1);
+    d->records[0].rules.retries = 2;
+    d->records[0].rules.back_off_s = 100;
+    return d;
+}
+
+static void fail_to_prepare(void)
+{
+    CU_ASSERT_PTR_NOT_NULL_FATAL(find(AGENT_FETCH));
+    done(AGENT_FETCH, 0);
+    done(AGENT_UNPACK, 0);
+    done(AGENT_HOOK, ERR_REFUSED);
+}
+
+static void test_what_failed_is_tried_again_after_twice_the_time(void)
+{
+    boot_and_connect();
+    take(tried_thrice(1));
+    fail_to_prepare();
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_PRE_APPLY);
+    pass_time(99);
+    CU_ASSERT_PTR_NULL(find(AGENT_FETCH));
+    CU_ASSERT_TRUE(b.deadline_ms <= b.now_ms + 1000);
+    pass_time(1);
+    fail_to_prepare();
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_PRE_APPLY);
+    pass_time(199);
+    CU_ASSERT_PTR_NULL(find(AGENT_FETCH));
+    pass_time(1);
+    fail_to_prepare();
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_COUNT); /* it is Failed */
+    CU_ASSERT_EQUAL(b.held[0].failures, 3);
+    pass_time(100000);
+    CU_ASSERT_PTR_NULL(find(AGENT_FETCH));
+    struct desired *d = tried_thrice(2);
+    d->records[0].stable.generation = 2;
+    take(d);
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH));
+    CU_ASSERT_EQUAL(b.held[0].failures, 0);
+}
+
+/* Its back-off is counted by the calendar, which may be lost with the power; never for longer than
+ * the whole. */
+static void test_back_off_is_never_longer_than_it_is(void)
+{
+    boot_and_connect();
+    take(tried_thrice(1));
+    b.wall_s = 1000000;
+    fail_to_prepare();
+    b.wall_s = 1000;
+    b.now_ms += 1000;
+    feed_type(AGENT_TICK);
+    CU_ASSERT_PTR_NULL(find(AGENT_FETCH));
+    CU_ASSERT_TRUE(b.deadline_ms <= b.now_ms + 100000);
+}
+
+static void test_refused_content_is_not_tried_again(void)
+{
+    boot_and_connect();
+    take(tried_thrice(1));
+    done(AGENT_FETCH, ERR_FORMAT);
+    pass_time(1000);
+    CU_ASSERT_PTR_NULL(find(AGENT_FETCH));
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_FAILED);
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_COUNT);
+}
+
 static void test_cordoned_agent_begins_nothing_and_still_removes(void)
 {
     boot_and_connect();
@@ -699,6 +887,15 @@ static const struct suite_test tests[] = {
     TEST(test_what_failed_holds_up_all_that_depends_on_it),
     TEST(test_circle_begins_nothing_and_ends_nowhere),
     TEST(test_rule_is_looked_at_again_before_anything_is_changed),
+    TEST(test_nothing_begins_outside_its_window),
+    TEST(test_window_goes_by_the_device_s_zone_when_the_clock_is_put_on),
+    TEST(test_window_is_found_open_after_the_calendar_has_jumped),
+    TEST(test_window_that_closes_during_the_fetch_puts_the_change_off),
+    TEST(test_what_is_begun_ends_outside_its_window),
+    TEST(test_device_that_does_not_know_the_time_waits_and_says_so),
+    TEST(test_what_failed_is_tried_again_after_twice_the_time),
+    TEST(test_back_off_is_never_longer_than_it_is),
+    TEST(test_refused_content_is_not_tried_again),
     TEST(test_cordoned_agent_begins_nothing_and_still_removes),
     TEST(test_cordoned_agent_ends_what_it_has_begun),
     TEST(test_agent_that_is_shut_out_knows_since_when),

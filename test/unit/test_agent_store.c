@@ -74,6 +74,8 @@ static struct held some_row(uint32_t deployment)
         .running = {.generation = 3, .bundle = digest_of(span_text("old"))},
         .wanted = {.generation = UINT32_MAX, .bundle = digest_of(span_text("new"))},
         .after = {.count = 2, .numbers = {1, UINT32_MAX}},
+        .failures = 3,
+        .failed_s = 1700000000,
     };
     snprintf(h.name, sizeof h.name, "app-%u", deployment);
     return h;

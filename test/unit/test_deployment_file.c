@@ -314,6 +314,43 @@ static void test_every_key_of_a_rollout_is_read(void)
     CU_ASSERT_EQUAL(d.plan.overlap, OVERLAP_REFUSE);
 }
 
+static void test_windows_and_tries_are_read(void)
+{
+    CU_ASSERT_EQUAL(reads(HEAD "rollout:\n"
+                               "  window: {cron: \"0 2 * * 1-5\", for: 2h}\n"
+                               "  retries: 3\n"
+                               "  back_off: 10m\n"
+                               "  stages:\n"
+                               "    - {name: all, window: {cron: \"0 0 * * sun\", for: 1d, zone: "
+                               "\"-03:30\"}}\n"),
+                    0);
+    CU_ASSERT_STRING_EQUAL(d.plan.window.cron, "0 2 * * 1-5");
+    CU_ASSERT_EQUAL(d.plan.window.length_s, 7200);
+    CU_ASSERT_FALSE(d.plan.window.zoned);
+    CU_ASSERT_EQUAL(d.plan.retries, 3);
+    CU_ASSERT_EQUAL(d.plan.back_off_s, 600);
+    CU_ASSERT_EQUAL(d.plan.stages[0].window.east_s, -12600);
+    CU_ASSERT_EQUAL(reads(HEAD "rollout: {stages: [], window: {cron: \"0 2 * * *\", for: 1h}}\n"),
+                    0);
+    CU_ASSERT_EQUAL(d.plan.count, 0);
+    refused(HEAD "rollout:\n  stages: []\n  window: {cron: \"0 25 * * *\", for: 2h}\n",
+            "app.yaml:5:18: cron: hour \"25\": is out of range");
+    refused(HEAD "rollout:\n  stages: []\n  window: {cron: \"0 2 * * *\"}\n",
+            "app.yaml:5:11: the key \"for\" is missing");
+    refused(HEAD "rollout:\n  stages: []\n  window: {cron: \"0 2 * * *\", for: 2h, zone: Berlin}\n",
+            "app.yaml:5:46: zone: \"Berlin\" is neither device, nor UTC, nor an offset to it");
+    refused(HEAD "rollout:\n  stages: []\n  window: {cron: \"0 2 * * *\", for: 8d}\n",
+            "app.yaml:3:1: rollout: window: for: 8d is not between 1m and 7d");
+    refused(HEAD "rollout:\n  stages: []\n  window: {cron: \"0 2 31 feb *\", for: 1h}\n",
+            "app.yaml:3:1: rollout: window: cron: \"0 2 31 feb *\" never comes");
+    refused(HEAD "rollout:\n  stages: []\n  retries: many\n",
+            "app.yaml:5:12: retries: \"many\" is not a whole number");
+    refused(HEAD "rollout: {stages: [], retries: 11}\n",
+            "app.yaml:3:1: rollout: retries: more than 10");
+    refused(HEAD "rollout: {stages: [], back_off: 2d}\n",
+            "app.yaml:3:1: rollout: back_off: is longer than a day");
+}
+
 static void test_what_a_rollout_leaves_out_is_the_default(void)
 {
     CU_ASSERT_EQUAL(reads(HEAD "rollout: {stages: [{name: all}]}\n"), 0);
@@ -464,6 +501,7 @@ static const struct suite_test tests[] = {
     TEST(test_without_the_key_a_plan_stays_as_it_is),
     TEST(test_stages_of_the_design_are_read),
     TEST(test_every_key_of_a_rollout_is_read),
+    TEST(test_windows_and_tries_are_read),
     TEST(test_what_a_rollout_leaves_out_is_the_default),
     TEST(test_unknown_keys_of_a_rollout_are_refused_with_what_was_meant),
     TEST(test_wrong_shapes_of_a_rollout_are_refused),

@@ -176,6 +176,14 @@ static void test_desired_document_comes_back(void)
         CU_ASSERT_EQUAL(a->next_gate.threshold, b->next_gate.threshold);
         CU_ASSERT_EQUAL(a->next_gate.enrolled_before, b->next_gate.enrolled_before);
         CU_ASSERT_TRUE(dependencies_equal(&a->rules.after, &b->rules.after));
+        CU_ASSERT_EQUAL(a->rules.window.minutes, b->rules.window.minutes);
+        CU_ASSERT_EQUAL(a->rules.window.hours, b->rules.window.hours);
+        CU_ASSERT_EQUAL(a->rules.window.weekdays, b->rules.window.weekdays);
+        CU_ASSERT_EQUAL(a->rules.window.zoned, b->rules.window.zoned);
+        CU_ASSERT_EQUAL(a->rules.window.east_s, b->rules.window.east_s);
+        CU_ASSERT_EQUAL(a->rules.window.length_s, b->rules.window.length_s);
+        CU_ASSERT_EQUAL(a->rules.retries, b->rules.retries);
+        CU_ASSERT_EQUAL(a->rules.back_off_s, b->rules.back_off_s);
     }
     CU_ASSERT_TRUE(comes_back(rewrite_desired, bytes));
 }
@@ -188,6 +196,17 @@ static void test_document_with_the_most_records_fits_its_limit(void)
     r.salt = UINT64_MAX;
     memset(r.name, 'n', NAME_MAX_LEN);
     r.stable.generation = r.next.generation = UINT32_MAX;
+    r.rules.window = (struct window){.minutes = (UINT64_C(1) << 60) - 1,
+                                     .hours = (1u << 24) - 1,
+                                     .days = UINT32_MAX - 1,
+                                     .months = (1u << 13) - 2,
+                                     .weekdays = 0x7f,
+                                     .either = true,
+                                     .zoned = true,
+                                     .east_s = WINDOW_EAST_S_MAX,
+                                     .length_s = WINDOW_LENGTH_S_MAX};
+    r.rules.retries = RETRIES_MAX;
+    r.rules.back_off_s = BACK_OFF_S_MAX;
     r.rules.after.count = DEPENDENCIES_MAX;
     for (uint32_t i = 0; i < DEPENDENCIES_MAX; i++)
         r.rules.after.numbers[i] = UINT32_MAX - RECORDS_MAX - DEPENDENCIES_MAX + i;
@@ -275,6 +294,32 @@ static void test_dependencies_against_the_rules_are_refused(void)
     }
 }
 
+/* [rule-4], [rule-6]: each row breaks one of their ranges. */
+static void test_windows_and_tries_against_the_rules_are_refused(void)
+{
+    static struct desired got;
+    struct rules good = sample_rules(), bad[12];
+    for (int i = 0; i < 12; i++)
+        bad[i] = good;
+    bad[0].window.minutes = 0;
+    bad[1].window.minutes = UINT64_C(1) << 60;
+    bad[2].window.hours = 1u << 24;
+    bad[3].window.days = 1;
+    bad[4].window.months = 1;
+    bad[5].window.months = 1u << 13;
+    bad[6].window.weekdays = 0x80;
+    bad[7].window.length_s = WINDOW_LENGTH_S_MIN - 1;
+    bad[8].window.length_s = WINDOW_LENGTH_S_MAX + 1;
+    bad[9].window.east_s = WINDOW_EAST_S_MAX + 1;
+    bad[10].retries = RETRIES_MAX + 1;
+    bad[11].back_off_s = BACK_OFF_S_MAX + 1;
+    for (int i = 0; i < 12; i++) {
+        sample_desired(&d);
+        d.records[2].rules = bad[i];
+        CU_ASSERT_EQUAL(desired_read(write_desired(), &got), ERR_RANGE);
+    }
+}
+
 static void test_unknown_flags_are_kept(void)
 {
     static struct desired got;
@@ -315,6 +360,7 @@ static const struct suite_test tests[] = {
     TEST(test_empty_document_is_a_document),
     TEST(test_records_against_the_rules_are_refused),
     TEST(test_dependencies_against_the_rules_are_refused),
+    TEST(test_windows_and_tries_against_the_rules_are_refused),
     TEST(test_unknown_flags_are_kept),
     TEST(test_hostile_documents_are_refused),
     TEST(test_no_room_leaves_the_buffer_as_it_was),

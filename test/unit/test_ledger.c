@@ -106,6 +106,14 @@ static struct deployment_row sample_deployment(void)
     d.plan.quorum = 90;
     d.plan.reachable_within_s = 300;
     d.plan.deadline_s = 1800;
+    strcpy(d.plan.window.cron, "0 2 * * 1-5");
+    d.plan.window.length_s = 7200;
+    strcpy(d.plan.stages[0].window.cron, "*/5 * * * *");
+    d.plan.stages[0].window.length_s = 60;
+    d.plan.stages[0].window.zoned = true;
+    d.plan.stages[0].window.east_s = -3600;
+    d.plan.retries = 3;
+    d.plan.back_off_s = 600;
     d.rollout.state = ROLLOUT_STOPPED;
     d.rollout.step = ROLLOUT_CLOSING;
     d.rollout.approved = true;

@@ -321,7 +321,7 @@ static void free_slots(struct fleet *f)
     for (uint32_t n = 1; n <= f->count; n++) {
         struct model *a = &f->agents[n];
         a->slot &= !a->gone && is_reachable(f, a) && !is_through(f, a) && !is_overtaken(f, a) &&
-                   a->cause != CAUSE_STUCK;
+                   a->cause != CAUSE_STUCK && a->cause != CAUSE_CLOCK;
     }
 }
 
@@ -1419,7 +1419,7 @@ static struct plan random_plan(struct rng *rng)
 
 static void disturb(struct fleet *f)
 {
-    static const enum cause rules[] = {CAUSE_AFTER, CAUSE_STUCK};
+    static const enum cause rules[] = {CAUSE_AFTER, CAUSE_STUCK, CAUSE_WINDOW, CAUSE_CLOCK};
     struct model *a = &f->agents[1 + rng_below(&f->rng, f->count)];
     switch (rng_below(&f->rng, 14)) {
     case 0:
@@ -1448,7 +1448,7 @@ static void disturb(struct fleet *f)
         a->broken = !a->broken;
         break;
     case 10:
-        a->rule = (uint8_t)(a->rule ? CAUSE_NONE : rules[rng_below(&f->rng, 2)]);
+        a->rule = (uint8_t)(a->rule ? CAUSE_NONE : rules[rng_below(&f->rng, 4)]);
         break;
     case 11:
         a->busy_s = rng_below(&f->rng, 4) == 0 ? 1000 : 0;

@@ -291,6 +291,9 @@ static void test_what_an_agent_is_at_is_the_reason(void)
         {STATE_FAILED, CAUSE_PRE_APPLY, WHY_FAILED},
         {STATE_MODIFIED, CAUSE_NONE, WHY_MODIFIED},
         {STATE_PENDING, CAUSE_NONE, WHY_QUEUED},
+        {STATE_PENDING, CAUSE_WINDOW, WHY_WINDOW},
+        {STATE_PENDING, CAUSE_CLOCK, WHY_CLOCK},
+        {STATE_PENDING, CAUSE_HEALTH, WHY_RETRYING},
     };
     struct bench *b = running();
     deploy(b, "2", NULL);
