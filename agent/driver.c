@@ -1,6 +1,7 @@
 #include "agent/driver.h"
 
 #include "agent/mend.h"
+#include "agent/room.h"
 #include "agent/stop.h"
 #include "agent/values.h"
 #include "base/clock.h"
@@ -31,6 +32,7 @@ static void log_store(const struct agent_store *st, const struct store_incoming 
 
 static void begin_job(struct driver *d);
 static int run_now(struct driver *d, const struct job *job, struct errmsg *em);
+static void lack_room(struct driver *d, int rv, struct errmsg *em);
 static void begin_fetch(struct driver *d, const struct job *job);
 static void stop_fetch(struct driver *d);
 static void step_fetch(struct driver *d);
@@ -331,8 +333,21 @@ static void begin_job(struct driver *d)
     int rv = run_now(d, &job, &em);
     if (rv < 0)
         log_event(LOG_WARN, "deployment-error", "name=%s error=\"%s\"", job.name, em.text);
+    lack_room(d, rv, &em);
     if (!stop_wanted(d->stop))
         feed_done(d, job.type, rv);
+}
+
+/* A chunk that finds no room says nothing of how much the whole would take. */
+static void lack_room(struct driver *d, int rv, struct errmsg *em)
+{
+    const struct manifest *m = &d->content.manifest;
+    if (rv == ERR_NO_SPACE && em->text[0] == '\0' &&
+        content_peek(&d->content, &d->fetch.bundle) == 0)
+        room_check(d->chunks.folder, m->bytes, m->files, em);
+    for (uint32_t i = 0; i < d->store.held_count && rv == ERR_NO_SPACE; i++)
+        if (d->store.held[i].deployment == d->job.deployment)
+            notes_lack_room(&d->notes, &d->store.held[i], em->text);
 }
 
 static int run_now(struct driver *d, const struct job *job, struct errmsg *em)
@@ -389,7 +404,8 @@ static void step_fetch(struct driver *d)
         return;
     if (rv < 0)
         log_event(LOG_WARN, "fetch-failed", "name=%s error=\"%s\"", d->working_for, em.text);
-    else if (d->fetch.came > 0)
+    lack_room(d, rv, &em);
+    if (rv == 0 && d->fetch.came > 0)
         log_event(LOG_INFO, "fetched", "name=%s bundle=%.12s came=%u content=%u", d->working_for,
                   digest_hex(&d->fetch.bundle).text, d->fetch.came, d->content.manifest.chunks);
     feed_done(d, AGENT_FETCH, rv);

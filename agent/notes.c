@@ -74,22 +74,17 @@ static void take_tail(struct notes *n, const char *deployment, size_t room)
     memmove(n->text, line + 1, n->len);
 }
 
-/* Going back runs hooks of another bundle, which are none of this version's failure. */
-void notes_keep(struct notes *n, const struct held *row)
+static void keep(struct notes *n, const struct held *row, enum cause cause, struct span text)
 {
     char path[FILE_PATH_MAX];
     uint8_t room[NOTE_MAX];
     struct errmsg em = {0};
     struct buffer out = buffer_on(room, sizeof room);
-    if (!n->heard || row->cause != cause_of(n->hook) ||
-        !digest_equal(&row->wanted.bundle, &n->bundle))
-        return;
-    n->heard = false;
     const struct note note = {.number = n->identity->number,
                               .deployment = row->deployment,
                               .generation = row->wanted.generation,
-                              .cause = row->cause,
-                              .text = span_of(n->text, n->len)};
+                              .cause = (uint8_t)cause,
+                              .text = text};
     int rv = file_path(path, &em, "%s/notes", n->dir);
     if (rv == 0)
         rv = file_make_folder(path, 0700, &em);
@@ -103,6 +98,27 @@ void notes_keep(struct notes *n, const struct held *row)
         log_event(LOG_WARN, "note-not-kept", "name=%s error=\"%s\"", row->name, em.text);
     n->overtaken |= n->in_flight == row->deployment;
     n->owed |= rv == 0;
+}
+
+/* Going back runs hooks of another bundle, which are none of this version's failure. */
+void notes_keep(struct notes *n, const struct held *row)
+{
+    if (!n->heard || row->cause != cause_of(n->hook) ||
+        !digest_equal(&row->wanted.bundle, &n->bundle))
+        return;
+    n->heard = false;
+    keep(n, row, cause_of(n->hook), span_of(n->text, n->len));
+}
+
+/* It is tried again and again: a version is told of once, and once more after each start. */
+void notes_lack_room(struct notes *n, const struct held *row, const char *error)
+{
+    bool told = n->cramped == row->deployment && n->cramped_generation == row->wanted.generation;
+    if (told || error[0] == '\0')
+        return;
+    n->cramped = row->deployment;
+    n->cramped_generation = row->wanted.generation;
+    keep(n, row, CAUSE_DISK, span_of(error, strnlen(error, NOTE_TEXT_MAX)));
 }
 
 /* ---- telling it ---- */

@@ -1,6 +1,7 @@
 /*
- * notes: what hooks said last before they failed, each kept in DIR/notes as the message that tells
- * it, until a broker has acknowledged that. It knows nothing of when a version is given up.
+ * notes: what hooks said last before they failed, and how much room a version lacks, each kept in
+ * DIR/notes as the message that tells it, until a broker has acknowledged that. It knows nothing of
+ * when a version is given up.
  */
 #ifndef DUNLIN_AGENT_NOTES_H
 #define DUNLIN_AGENT_NOTES_H
@@ -23,6 +24,9 @@ struct notes {
     size_t len;
     char text[NOTE_TEXT_MAX];
 
+    uint32_t cramped; /* the deployment that was told last to lack room, and its generation */
+    uint32_t cramped_generation;
+
     bool owed;          /* there are notes to send */
     uint32_t in_flight; /* the deployment whose note is being sent; 0: none */
     bool overtaken;     /* there is a newer one of that by now */
@@ -41,6 +45,9 @@ void notes_hear(struct notes *n, const char *deployment, const char *error);
 /* The row is about to be stored: when it says that this hook failed its version, its words are
  * kept. */
 void notes_keep(struct notes *n, const struct held *row);
+
+/* The disk has no room for what the row wants, as the agent says in `error`. */
+void notes_lack_room(struct notes *n, const struct held *row, const char *error);
 
 /* When notes_send has something to do; UINT64_MAX: not before something happens. */
 uint64_t notes_due_ms(const struct notes *n);

@@ -303,12 +303,13 @@ static void finish_changed(struct request *r, const struct manager_out *out)
         request_reply_error(r, MHD_HTTP_NOT_FOUND, "the agent was removed at the same time");
 }
 
-/* What the hook said last that failed the generation which is asked for. */
+/* What the device says of the cause. */
 static void add_output(struct daemon *d, uint32_t number, const struct agent_deployment *of,
                        json_t *json)
 {
     struct kept_note note;
-    if (of->state != STATE_READY && api_note(d, number, of->deployment, of->wanted, &note))
+    if (of->cause != CAUSE_NONE &&
+        api_note(d, number, of->deployment, of->wanted, of->cause, &note))
         json_object_set_new(json, "output", api_json_note(&note));
 }
 

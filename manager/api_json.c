@@ -92,11 +92,11 @@ json_t *api_json_agent(const struct manager *m, uint32_t number)
 }
 
 bool api_note(struct daemon *d, uint32_t number, uint32_t deployment, uint32_t generation,
-              struct kept_note *out)
+              enum cause cause, struct kept_note *out)
 {
     const struct agent_row *row = manager_agent(daemon_core(d), number);
     return ledger_get_note(daemon_ledger(d), number, deployment, &row->id, out) &&
-           out->generation == generation;
+           out->generation == generation && out->cause == cause;
 }
 
 json_t *api_json_note(const struct kept_note *note)

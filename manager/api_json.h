@@ -19,9 +19,10 @@ json_t *api_json_labels(const struct labels *labels);
 const char *api_agent_state(const struct agent_row *row);
 json_t *api_json_agent(const struct manager *m, uint32_t number);
 
-/* What a hook of this generation said last before it failed; false: nothing that is known. */
+/* What the device said of this cause in this generation: a failed hook's last words, or how much
+ * room is missing. False: nothing that is known. */
 bool api_note(struct daemon *d, uint32_t number, uint32_t deployment, uint32_t generation,
-              struct kept_note *out);
+              enum cause cause, struct kept_note *out);
 /* {"at": …, "text": …} */
 json_t *api_json_note(const struct kept_note *note);
 

@@ -16,8 +16,11 @@ static json_t *changes_json(const struct manager *m, const struct command *c,
 static void add_change(json_t *list, const char *what, const char *from, const char *to);
 static void add_dependencies(json_t *list, const struct manager *m, const struct preview *p);
 static void add_plan(json_t *list, const struct plan *from, const struct plan *to);
-static json_t *stages_json(const struct preview *p);
-static json_t *transfer_json(struct request *r, const struct preview *p);
+static json_t *stages_json(const struct manager *m, const struct preview *p,
+                           const struct overlap *o);
+static json_t *transfer_json(struct request *r, const struct preview *p, const struct overlap *o);
+static uint64_t fetched(const struct overlap *o, uint64_t agents, uint64_t joining);
+static json_t *absence_json(const struct absence *a);
 static void name_bundle(const struct bundle_row *b, char out[static BUNDLE_TEXT_MAX]);
 
 void api_preview(struct request *r, const struct command *c)
@@ -38,15 +41,22 @@ void api_preview(struct request *r, const struct command *c)
 static json_t *preview_json(struct request *r, const struct command *c, const struct preview *p)
 {
     const struct manager *m = daemon_core(r->daemon);
+    const struct bundle_row *new = manager_bundle(m, p->bundle), *old = NULL;
     char bundle[BUNDLE_TEXT_MAX];
-    name_bundle(manager_bundle(m, p->bundle), bundle);
-    return json_pack("{s:s, s:b, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:s?, s:o, s:o, s:o}",
-                     "name", c->deploy.name, "dry_run", true, "bundle", bundle, "new",
-                     p->deployment < 0, "changed", p->changes, "fleet", (json_int_t)p->fleet,
-                     "targets", (json_int_t)p->targets, "joining", (json_int_t)p->joining,
-                     "leaving", (json_int_t)p->leaving, "touched", (json_int_t)p->touched,
-                     "confirm", p->confirm ? p->why.text : NULL, "changes", changes_json(m, c, p),
-                     "stages", stages_json(p), "transfer", transfer_json(r, p));
+    struct overlap o;
+    name_bundle(new, bundle);
+    if (p->deployment >= 0)
+        old = api_deployment_bundle(m, (uint32_t)p->deployment);
+    bool read = overlap_count(daemon_depot(r->daemon), old ? &old->digest : NULL, &new->digest, &o,
+                              NULL) == 0;
+    return json_pack(
+        "{s:s, s:b, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:s?, s:o, s:o, s:o, s:o}", "name",
+        c->deploy.name, "dry_run", true, "bundle", bundle, "new", p->deployment < 0, "changed",
+        p->changes, "fleet", (json_int_t)p->fleet, "targets", (json_int_t)p->targets, "joining",
+        (json_int_t)p->joining, "leaving", (json_int_t)p->leaving, "touched",
+        (json_int_t)p->touched, "confirm", p->confirm ? p->why.text : NULL, "changes",
+        changes_json(m, c, p), "stages", stages_json(m, p, read ? &o : NULL), "away",
+        absence_json(&p->absence), "transfer", read ? transfer_json(r, p, &o) : json_null());
 }
 
 /* Line by line what there is now and what there would be. */
@@ -141,33 +151,67 @@ static void add_plan(json_t *list, const struct plan *from, const struct plan *t
     json_decref(after);
 }
 
-static json_t *stages_json(const struct preview *p)
+/* How long this stage last took, of this deployment; 0: that is not known. */
+static uint32_t took(const struct manager *m, const struct preview *p, uint32_t stage)
+{
+    if (p->deployment < 0)
+        return 0;
+    const struct deployment_row *d = manager_deployment(m, (uint32_t)p->deployment);
+    bool same = stage < d->plan.count &&
+                strcmp(d->plan.stages[stage].name, p->plan.stages[stage].name) == 0;
+    return same ? d->rollout.took_s[stage] : 0;
+}
+
+static json_t *stages_json(const struct manager *m, const struct preview *p,
+                           const struct overlap *o)
 {
     json_t *list = json_array();
-    for (uint32_t i = 0; i < p->plan.count; i++)
-        json_array_append_new(list, json_pack("{s:s, s:I}", "name", p->plan.stages[i].name,
-                                              "members", (json_int_t)p->stages[i]));
+    for (uint32_t i = 0; i < p->plan.count; i++) {
+        const struct plan_stage *s = &p->plan.stages[i];
+        json_t *fetch =
+            o ? json_integer((json_int_t)fetched(o, p->stages[i], p->joining_in[i])) : json_null();
+        json_t *stage = json_pack("{s:s, s:I, s:I, s:b, s:o}", "name", s->name, "members",
+                                  (json_int_t)p->stages[i], "waits_s",
+                                  (json_int_t)s->before.wait_s + s->after.wait_s, "approval",
+                                  s->before.approval || s->after.approval, "fetch_bytes", fetch);
+        if (took(m, p, i) > 0)
+            json_object_set_new(stage, "took_s", json_integer(took(m, p, i)));
+        json_array_append_new(list, stage);
+    }
     return list;
 }
 
-/* What the bundle brings, and how much of it an agent has that runs what is asked for now; null
- * where its content can't be read. */
-static json_t *transfer_json(struct request *r, const struct preview *p)
+/* What goes over the links: those that run what is asked for now fetch what that one lacks. */
+static uint64_t fetched(const struct overlap *o, uint64_t agents, uint64_t joining)
+{
+    return joining * o->packed + (agents - joining) * (o->packed - o->held_packed);
+}
+
+static json_t *absence_json(const struct absence *a)
+{
+    if (a->agents == 0)
+        return json_null();
+    return json_pack("{s:I, s:I, s:I}", "agents", (json_int_t)a->agents, "half_s",
+                     (json_int_t)a->half_s, "most_s", (json_int_t)a->most_s);
+}
+
+/* What the bundle brings, and how much of it an agent has that runs what is asked for now. Agents
+ * are spread over the cells by their numbers, so each cell has as many of them as another. */
+static json_t *transfer_json(struct request *r, const struct preview *p, const struct overlap *o)
 {
     const struct manager *m = daemon_core(r->daemon);
-    const struct bundle_row *new = manager_bundle(m, p->bundle), *old = NULL;
-    struct overlap o;
     char from[BUNDLE_TEXT_MAX] = "";
+    uint64_t all = p->changes ? fetched(o, p->targets, p->joining) : 0;
+    size_t cells = daemon_cell_count(r->daemon);
     if (p->deployment >= 0)
-        old = api_deployment_bundle(m, (uint32_t)p->deployment);
-    if (old)
-        name_bundle(old, from);
-    if (overlap_count(daemon_depot(r->daemon), old ? &old->digest : NULL, &new->digest, &o, NULL) <
-        0)
-        return json_null();
-    return json_pack("{s:s?, s:I, s:I, s:I, s:I}", "from", old ? from : NULL, "bytes",
-                     (json_int_t)o.bytes, "chunks", (json_int_t)o.chunks, "held_bytes",
-                     (json_int_t)o.held_bytes, "held_chunks", (json_int_t)o.held_chunks);
+        name_bundle(api_deployment_bundle(m, (uint32_t)p->deployment), from);
+    return json_pack("{s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "from",
+                     *from ? from : NULL, "bytes", (json_int_t)o->bytes, "chunks",
+                     (json_int_t)o->chunks, "held_bytes", (json_int_t)o->held_bytes, "held_chunks",
+                     (json_int_t)o->held_chunks, "packed_bytes", (json_int_t)o->packed,
+                     "fetch_bytes", (json_int_t)(o->packed - o->held_packed), "all_bytes",
+                     (json_int_t)all, "cells", (json_int_t)cells, "cell_bytes",
+                     (json_int_t)(cells ? all / cells : 0));
 }
 
 static void name_bundle(const struct bundle_row *b, char out[static BUNDLE_TEXT_MAX])

@@ -19,7 +19,7 @@ struct telling {
     const struct why *why;
     uint64_t now_s;
     const char *wanted, *running; /* versions; "": none, or not known */
-    bool spoke;                   /* the hook that failed left words: */
+    bool spoke;                   /* the device left words on its cause: */
     struct kept_note note;
     char text[TEXT_MAX];
     size_t len;
@@ -99,8 +99,8 @@ void api_agents_why(struct request *r)
                         .now_s = daemon_now_s(r->daemon),
                         .wanted = manager_generation_version(m, index, why.wanted),
                         .running = manager_generation_version(m, index, why.running)};
-    t.spoke = api_note(r->daemon, number, index, why.wanted, &t.note) &&
-              (why.reason == WHY_FAILED || why.reason == WHY_ROLLED_BACK);
+    t.spoke = why.cause != CAUSE_NONE &&
+              api_note(r->daemon, number, index, why.wanted, why.cause, &t.note);
     reasons[why.reason].tell(&t);
     request_reply(r, MHD_HTTP_OK, why_json(&t));
 }

@@ -159,6 +159,13 @@ bool depot_has(struct depot *d, const struct digest *name)
     return faccessat(d->folder, name_of(name).text, F_OK, 0) == 0;
 }
 
+int64_t depot_size(struct depot *d, const struct digest *name)
+{
+    struct stat st;
+    int rv = fstatat(d->folder, name_of(name).text, &st, AT_SYMLINK_NOFOLLOW);
+    return rv == 0 ? st.st_size : ERR_NOT_FOUND;
+}
+
 int depot_get(struct depot *d, const struct digest *name, struct buffer *frame, struct errmsg *em)
 {
     struct name_text text = name_of(name);

@@ -27,6 +27,8 @@ void depot_close(struct depot *d);
 bool depot_has(struct depot *d, const struct digest *name);
 /* The frame as it was put, replacing `frame` (cap >= CHUNK_FRAME_MAX). ERR_NOT_FOUND or ERR_IO. */
 int depot_get(struct depot *d, const struct digest *name, struct buffer *frame, struct errmsg *em);
+/* The frame's length, or ERR_NOT_FOUND. */
+int64_t depot_size(struct depot *d, const struct digest *name);
 /* The plain bytes, checked against their name, replacing `plain` (cap >= CHUNK_MAX). */
 int depot_get_plain(struct depot *d, const struct digest *name, struct buffer *plain,
                     struct errmsg *em);

@@ -217,8 +217,8 @@ enum meta {
 #define LISTED_LEN 4      /* a deployment */
 #define HISTORY_LEN 16    /* generation, bundle, since */
 #define PLACEMENT_LEN 56  /* as get_placements reads them */
-#define ROLLOUT_FIELDS 16 /* as MessagePack: 15 numbers, and an array of two for each stage */
-#define ROLLOUT_BYTES_MAX ((ROLLOUT_FIELDS + 2 * STAGES_MAX + 1) * 9)
+#define ROLLOUT_FIELDS 16 /* as MessagePack: 15 numbers, and an array of three for each stage */
+#define ROLLOUT_BYTES_MAX ((ROLLOUT_FIELDS + 3 * STAGES_MAX + 1) * 9)
 #define NEEDS_BYTES_MAX (3 + VARIABLES_NEEDED_MAX * (VARIABLE_NAME_MAX + 4))
 #define HEIR_LEN (SECRET_KEY_LEN + 1) /* and `stolen` */
 #define AFTER_LEN_MAX (4 * (size_t)DEPENDENCIES_MAX)
@@ -849,10 +849,11 @@ static void get_rollout(struct query *q, struct deployment_row *row)
     r->since_s = wire_get_u64(&w, UINT64_MAX);
     r->success_s = wire_get_u64(&w, UINT64_MAX);
     r->end = wire_get_u64(&w, UINT64_MAX);
-    wire_get_array(&w, 2 * row->plan.count, 2 * row->plan.count);
+    wire_get_array(&w, 3 * row->plan.count, 3 * row->plan.count);
     for (uint32_t i = 0; i < row->plan.count; i++) {
         r->reached[i] = wire_get_u64(&w, UINT64_MAX);
         r->enrolled_before[i] = (uint32_t)wire_get_u64(&w, UINT32_MAX);
+        r->took_s[i] = (uint32_t)wire_get_u64(&w, UINT32_MAX);
     }
     q->odd |= wire_done(&w) < 0;
 }
@@ -1527,10 +1528,11 @@ static int write_rollout(const struct deployment_row *row, struct buffer *out)
     wire_put_u64(&w, r->since_s);
     wire_put_u64(&w, r->success_s);
     wire_put_u64(&w, r->end);
-    wire_put_array(&w, 2 * row->plan.count);
+    wire_put_array(&w, 3 * row->plan.count);
     for (uint32_t i = 0; i < row->plan.count; i++) {
         wire_put_u64(&w, r->reached[i]);
         wire_put_u64(&w, r->enrolled_before[i]);
+        wire_put_u64(&w, r->took_s[i]);
     }
     return wire_end(&w);
 }

@@ -13,6 +13,9 @@ struct overlap {
     uint64_t bytes;
     uint64_t held_chunks; /* of these: the old one has them */
     uint64_t held_bytes;
+    /* What comes over the link for it, compressed, with the lists of its chunks: */
+    uint64_t packed;      /* to a device that has nothing */
+    uint64_t held_packed; /* of this: one that has the old bundle has it */
 };
 
 /* Bundles are named by the digests of their signed manifests; `old` NULL: there is none. What the

@@ -237,7 +237,7 @@ static int show_deployments(struct cli *cli, const json_t *agent)
     {
         if (!json_object_get(d, "output"))
             continue;
-        printf("\n%s failed:\n", field_text(d, "name"));
+        printf("\n%s: %s\n", field_text(d, "name"), field_text(d, "cause"));
         cli_print_output(d);
     }
     return rv;

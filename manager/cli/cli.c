@@ -82,7 +82,7 @@ void cli_print_output(const json_t *object)
         return;
     }
     printable_text(text, clean);
-    printf("  its hook's last words, %s:\n", field_ago(output, "at", "some time ago").text);
+    printf("  the device's own words, %s:\n", field_ago(output, "at", "some time ago").text);
     for (char *line = strtok(clean, "\n"); line; line = strtok(NULL, "\n"))
         printf("    %s\n", line);
     free(clean);

@@ -59,7 +59,7 @@ const char *cli_word(const struct cli *cli, size_t n);
 /* Prints the table to standard output, in colour on a terminal. */
 int cli_print(struct cli *cli, struct table *t);
 
-/* Prints what a failed hook said last, if the object has such an `output`. */
+/* Prints what the device said of it, if the object has such an `output`. */
 void cli_print_output(const json_t *object);
 
 /* Prints one JSON document (taken over). */

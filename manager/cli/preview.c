@@ -1,10 +1,13 @@
 #include "manager/cli/preview.h"
 
+#include "base/duration.h"
+
 #include <inttypes.h>
 
 static int print_stages(struct cli *cli, const json_t *stages);
 static int print_extent(struct cli *cli, const json_t *preview);
 static void add_transfer(struct table *t, const json_t *transfer);
+static void add_absence(struct table *t, const json_t *away);
 
 int preview_changes(struct cli *cli, const json_t *preview)
 {
@@ -46,16 +49,32 @@ int preview_print(struct cli *cli, const json_t *preview)
     return rv;
 }
 
+/* An estimate: as long as the last version took, and what the plan waits. */
+static void print_expected(struct table *t, const json_t *stage)
+{
+    uint64_t took_s = field_number(stage, "took_s"), waits_s = field_number(stage, "waits_s");
+    bool approval = json_is_true(json_object_get(stage, "approval"));
+    if (field_number(stage, "members") == 0)
+        table_cell(t, PAINT_DIM, "-");
+    else if (took_s == 0)
+        table_cell(t, PAINT_DIM, "not known yet%s", approval ? "; waits for approval" : "");
+    else
+        table_cell(t, PAINT_NONE, "about %s, as the last time%s",
+                   duration_write(took_s + waits_s).text, approval ? "; and your approval" : "");
+}
+
 static int print_stages(struct cli *cli, const json_t *stages)
 {
-    static const char *const titles[] = {"STAGE", "AGENTS"};
-    struct table *t = table_new(2, titles);
+    static const char *const titles[] = {"STAGE", "AGENTS", "TO FETCH", "EXPECTED"};
+    struct table *t = table_new(4, titles);
     size_t i;
     json_t *stage;
     json_array_foreach((json_t *)stages, i, stage)
     {
         table_cell(t, PAINT_NONE, "%s", field_text(stage, "name"));
         table_cell(t, PAINT_NONE, "%" PRIu64, field_number(stage, "members"));
+        table_cell(t, PAINT_NONE, "%s", units_bytes(field_number(stage, "fetch_bytes")).text);
+        print_expected(t, stage);
     }
     putchar('\n');
     return cli_print(cli, t);
@@ -76,6 +95,7 @@ static int print_extent(struct cli *cli, const json_t *preview)
         table_cell(t, PAINT_BAD, "%s", units_count(leaving, "agent").text);
     }
     add_transfer(t, json_object_get(preview, "transfer"));
+    add_absence(t, json_object_get(preview, "away"));
     putchar('\n');
     return cli_print(cli, t);
 }
@@ -91,9 +111,43 @@ static void add_transfer(struct table *t, const json_t *transfer)
     table_cell(t, PAINT_DIM, "content");
     table_cell(t, PAINT_NONE, "%s in %s, before compression", units_bytes(bytes).text,
                units_count(chunks, "chunk").text);
-    if (!*from)
+    if (*from) {
+        table_cell(t, PAINT_DIM, "to fetch");
+        table_cell(t, PAINT_NONE, "%s in %s where %s runs: %s compressed",
+                   units_bytes(bytes - held).text,
+                   units_count(chunks - field_number(transfer, "held_chunks"), "chunk").text, from,
+                   units_bytes(field_number(transfer, "fetch_bytes")).text);
+    }
+    table_cell(t, PAINT_DIM, *from ? "elsewhere" : "to fetch");
+    table_cell(t, PAINT_NONE, "%s compressed, lists of chunks included",
+               units_bytes(field_number(transfer, "packed_bytes")).text);
+    table_cell(t, PAINT_DIM, "all links");
+    table_cell(t, PAINT_NONE, "%s; %s by each of %s",
+               units_bytes(field_number(transfer, "all_bytes")).text,
+               units_bytes(field_number(transfer, "cell_bytes")).text,
+               units_count(field_number(transfer, "cells"), "broker").text);
+}
+
+/* The largest unit says enough of an estimate. */
+static uint64_t rounded(uint64_t s)
+{
+    static const uint64_t units[] = {86400, 3600, 60};
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (s >= 2 * units[i])
+            return (s + units[i] - 1) / units[i] * units[i];
+    return s;
+}
+
+/* Who is gone for good counts among those that are away, and is never back. */
+static void add_absence(struct table *t, const json_t *away)
+{
+    if (!json_is_object(away))
         return;
-    table_cell(t, PAINT_DIM, "to fetch");
-    table_cell(t, PAINT_NONE, "%s in %s where %s runs", units_bytes(bytes - held).text,
-               units_count(chunks - field_number(transfer, "held_chunks"), "chunk").text, from);
+    table_cell(t, PAINT_DIM, "away");
+    table_cell(t, PAINT_NONE,
+               "%s; if they come back as they used to, half of them within %s, nine of ten "
+               "within %s",
+               units_count(field_number(away, "agents"), "agent").text,
+               duration_write(rounded(field_number(away, "half_s"))).text,
+               duration_write(rounded(field_number(away, "most_s"))).text);
 }

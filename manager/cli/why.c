@@ -12,8 +12,9 @@ const struct verb why_verbs[1] = {
         .operands = "AGENT DEPLOYMENT",
         .summary = "say why an agent runs what it runs of a deployment",
         .text = "One sentence: what is in the way of the newest version there, what you would have "
-                "to do first, or that all is well; behind it the last lines of the hook that "
-                "failed, if one did. --json has the reason as a word, and its facts.\n",
+                "to do first, or that all is well; behind it what the device said of it: the "
+                "end of a failed hook's output, or how much room is needed. --json has the reason "
+                "as a word, and its facts.\n",
         .examples = "  dunlin why 7 app\n",
         .words_min = 2,
         .words_max = 2,

@@ -262,6 +262,8 @@ struct rollout {
     uint64_t reached[STAGES_MAX]; /* who is in, up to this hash; of a stage that is over, its end */
     /* Who joined after the first stage that matches it began, waits for the last one's end. */
     uint32_t enrolled_before[STAGES_MAX];
+    /* How long it last took to let a stage's agents in and see them at an end; 0: it never did. */
+    uint32_t took_s[STAGES_MAX];
 };
 
 struct deployment_row {
@@ -723,21 +725,34 @@ const char *manager_generation_version(const struct manager *m, uint32_t deploym
 /* A fleet of fewer agents than this is small enough to be touched as a whole. */
 #define CONFIRM_AGENTS_MIN 20
 
+/*
+ * Agents that are away, and for how long half of them, and nine of ten, have been: at a random
+ * moment that is distributed as the time until they are back, as long as they go on coming and
+ * going as they do (Cox, Renewal Theory, 1962, chapter 5: age and residual life in equilibrium).
+ */
+struct absence {
+    uint32_t agents;
+    uint64_t half_s;
+    uint64_t most_s;
+};
+
 /* What COMMAND_DEPLOY would do. */
 struct preview {
-    int64_t deployment;          /* index; negative: it is new */
-    uint32_t bundle;             /* index */
-    struct plan plan;            /* complete; as it would be */
-    struct dependencies after;   /* the same */
-    uint32_t fleet;              /* agents */
-    uint32_t targets;            /* that it would be for */
-    uint32_t joining;            /* of these: that it isn't for now */
-    uint32_t leaving;            /* that it would not be for any more */
-    uint32_t touched;            /* that get something else to run, or have it taken off */
-    bool changes;                /* false: it is so already */
-    bool confirm;                /* it has to be confirmed, since */
-    struct errmsg why;           /* this */
-    uint32_t stages[STAGES_MAX]; /* agents in each */
+    int64_t deployment;              /* index; negative: it is new */
+    uint32_t bundle;                 /* index */
+    struct plan plan;                /* complete; as it would be */
+    struct dependencies after;       /* the same */
+    uint32_t fleet;                  /* agents */
+    uint32_t targets;                /* that it would be for */
+    uint32_t joining;                /* of these: that it isn't for now */
+    uint32_t leaving;                /* that it would not be for any more */
+    uint32_t touched;                /* that get something else to run, or have it taken off */
+    bool changes;                    /* false: it is so already */
+    bool confirm;                    /* it has to be confirmed, since */
+    struct errmsg why;               /* this */
+    uint32_t stages[STAGES_MAX];     /* agents in each, */
+    uint32_t joining_in[STAGES_MAX]; /* and of these: that it isn't for now */
+    struct absence absence;          /* of the targets */
 };
 
 /* A deploy command tried: 0 with what it would do, or how it would be refused. Nothing changes. A

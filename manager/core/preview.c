@@ -6,6 +6,7 @@
 struct rest {
     const struct manager *m;
     uint32_t *agents;
+    uint32_t *joining;
 };
 
 /* A deployment as it would be. */
@@ -13,7 +14,8 @@ struct trial {
     bool known; /* there is one of that name */
     struct deployment_row *row;
     struct whom before, after;
-    uint32_t *agents; /* of each cohort, those that it would be for */
+    uint32_t *agents;  /* of each cohort, those that it would be for, */
+    uint32_t *joining; /* and of these, those that it isn't for now */
 };
 
 static struct trial try(const struct manager *m, const struct command *c, struct arena *scratch,
@@ -23,7 +25,7 @@ static void count(const struct manager *m, const struct command *c, struct trial
 static void count_agents(const struct manager *m, struct trial *t, struct preview *out);
 static void demand(const struct command *c, uint32_t percent, struct preview *out);
 static void count_stages(const struct manager *m, const struct trial *t, struct preview *out);
-static uint32_t take_stage(const struct plan_stage *stage, struct rest *rest);
+static uint32_t take_stage(const struct plan_stage *stage, struct rest *rest, uint32_t *joining);
 
 int manager_preview(struct manager *m, const struct command *deploy, uint64_t now_s,
                     struct arena *scratch, struct preview *out, struct errmsg *em)
@@ -52,6 +54,7 @@ int manager_preview(struct manager *m, const struct command *deploy, uint64_t no
     struct trial trial = try(m, deploy, scratch, out);
     count(m, deploy, &trial, out);
     count_stages(m, &trial, out);
+    absence_measure(&trial.after, now_s, &out->absence);
     arena_reset(scratch);
     return 0;
 }
@@ -102,7 +105,8 @@ static struct trial try(const struct manager *m, const struct command *c, struct
     struct trial t = {.known = out->deployment >= 0, .row = arena_alloc(scratch, sizeof *t.row)};
     uint32_t index = t.known ? (uint32_t)out->deployment : m->deployment_count;
     t.agents = arena_alloc(scratch, (m->cohort_count + 1) * sizeof *t.agents);
-    assert(t.row && t.agents);
+    t.joining = arena_alloc(scratch, (m->cohort_count + 1) * sizeof *t.joining);
+    assert(t.row && t.agents && t.joining);
     try_row(m, c, out, t.row);
     t.after = whom_would(m, t.row, index, scratch);
     if (t.known)
@@ -120,6 +124,7 @@ static void count_each(struct trial *t, struct preview *out)
         out->joining += now && !was;
         out->leaving += was && !now;
         t->agents[t->after.m->agents[n - 1].cohort] += now;
+        t->joining[t->after.m->agents[n - 1].cohort] += now && !was;
     }
 }
 
@@ -130,7 +135,8 @@ static void count_cohorts(struct trial *t, struct preview *out)
         bool now = t->after.cohorts[i], was = t->known && t->before.cohorts[i];
         t->agents[i] = now ? agents : 0;
         out->targets += t->agents[i];
-        out->joining += now && !was ? agents : 0;
+        t->joining[i] = now && !was ? agents : 0;
+        out->joining += t->joining[i];
         out->leaving += was && !now ? agents : 0;
     }
 }
@@ -165,13 +171,13 @@ static void demand(const struct command *c, uint32_t percent, struct preview *ou
 
 static void count_stages(const struct manager *m, const struct trial *t, struct preview *out)
 {
-    struct rest rest = {.m = m, .agents = t->agents};
+    struct rest rest = {.m = m, .agents = t->agents, .joining = t->joining};
     for (uint32_t i = 0; i < out->plan.count; i++)
-        out->stages[i] = take_stage(&out->plan.stages[i], &rest);
+        out->stages[i] = take_stage(&out->plan.stages[i], &rest, &out->joining_in[i]);
 }
 
 /* A share is taken from each label set alike, as near as whole agents come. */
-static uint32_t take_stage(const struct plan_stage *stage, struct rest *rest)
+static uint32_t take_stage(const struct plan_stage *stage, struct rest *rest, uint32_t *joining)
 {
     const struct manager *m = rest->m;
     uint32_t whole = 0, given = 0, passed = 0;
@@ -185,6 +191,9 @@ static uint32_t take_stage(const struct plan_stage *stage, struct rest *rest)
             continue;
         passed += rest->agents[i];
         uint32_t due = (uint32_t)((uint64_t)share * passed / whole) - given;
+        uint32_t new = due ? (uint32_t)((uint64_t)due * rest->joining[i] / rest->agents[i]) : 0;
+        rest->joining[i] -= new;
+        *joining += new;
         rest->agents[i] -= due;
         given += due;
     }

@@ -69,10 +69,12 @@ void rollout_begin(struct turn *t, uint32_t deployment, uint32_t stable, uint32_
 {
     struct rollout *r = &t->m->deployments[deployment].rollout;
     flight_end(t->m, deployment);
+    struct rollout before = *r;
     *r = (struct rollout){.state = ROLLOUT_RUNNING,
                           .stable = stable,
                           .stable_bundle = bundle,
                           .first = manager_generation(t->m, deployment)};
+    memcpy(r->took_s, before.took_s, sizeof r->took_s);
     enter_step(r, ROLLOUT_OPENING, t->ev->now_s);
 }
 
@@ -373,6 +375,8 @@ static bool admit_some(struct tending *w)
     if (!look_at_stage(w))
         return true;
     if (is_done(w)) {
+        uint64_t took_s = w->t->ev->now_s - w->r->since_s;
+        w->r->took_s[w->r->stage] = took_s ? (uint32_t)took_s : 1;
         enter_step(w->r, ROLLOUT_CLOSING, w->t->ev->now_s);
         flight_end(w->t->m, w->index);
         w->flight = NULL;

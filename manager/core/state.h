@@ -325,6 +325,9 @@ struct whom whom_would(const struct manager *m, const struct deployment_row *d, 
                        struct arena *scratch);
 bool whom_has(const struct whom *w, uint32_t number);
 
+/* absence.c: of those that it has, or would have */
+void absence_measure(const struct whom *who, uint64_t now_s, struct absence *out);
+
 /* lister.c: whose assignments name a deployment */
 /* The deployment's list, or NULL. */
 struct list *list_find(const struct manager *m, uint32_t deployment);

@@ -78,13 +78,20 @@ unchanged()
     diff "$WORK/picture" "$WORK/picture.now" >&2 || fail "$* changed something"
 }
 
+# why_says AGENT DEPLOYMENT WORDS
+why_says()
+{
+    dunlin why "$1" "$2" >"$WORK/why.out" && grep -qE "$3" "$WORK/why.out"
+}
+
 agent_disk()
 {
     step "an agent's disk is full: it says so, keeps running what it has, and takes the rest later"
-    fill "$WORK/agent1" 400
+    fill "$WORK/agent1" 700
     random_app 3000
     deploys app 2
     within 30 tells 1 app "disk is full" || fail "agent 1 does not tell why: $(dunlin-agent status --dir "$WORK/agent1")"
+    within 20 why_says 1 app "2 MiB are needed, and of 0 MiB free" || fail "why says: $(dunlin why 1 app)"
     online 1 || fail "agent 1 is offline because of its disk"
     [ "$(cat "$WORK/agent1/deployments/app/current/version")" = 1 ] || fail "agent 1 lost what it ran"
     agent_has 1 tiny 1 || fail "another deployment suffers"

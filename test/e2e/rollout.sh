@@ -83,10 +83,13 @@ says "app would change, for 8 of 8 agents"
 says "app@1"
 says "rollout: stage prod: before: approval"
 says "staging, canary, prod"
-says "where app@1 runs"
+says " compressed, lists of chunks included"
+says "not known yet"
 dunlin deploy "$PLAN" --dry-run --json | jq -e '.targets == 8 and .touched == 8 and .leaving == 0 and
     (.stages | map(.members)) == [2, 2, 4, 0] and .confirm == null and
-    .transfer.held_chunks + 1 == .transfer.chunks' >/dev/null || fail "$(dunlin deploy "$PLAN" --dry-run --json)"
+    .transfer.held_chunks + 1 == .transfer.chunks and .transfer.fetch_bytes < .transfer.packed_bytes / 10 and
+    (.stages | map(.fetch_bytes)) == (.transfer.fetch_bytes | [2 * ., 2 * ., 4 * ., 0]) and
+    .transfer.all_bytes == 8 * .transfer.fetch_bytes and .away == null' >/dev/null || fail "$(dunlin deploy "$PLAN" --dry-run --json)"
 dunlin deployment diff app "$PLAN" >"$WORK/out" && says "rollout: stages"
 rollout_is '.version + " \(.staged)"' "1 false" || fail "a dry run has changed something"
 
@@ -127,6 +130,7 @@ rollout_is '[.stages[].state] | unique | join(" ")' "done" || fail "$(rollout .s
 
 step "version 3 fails in staging, and goes no further"
 breakable 3
+dunlin deploy "$(version 3)" --dry-run >"$WORK/out" && says ", as the last time"
 touch "$WORK/broken"
 dunlin deploy "$(version 3)" >/dev/null
 refused "1 failed; the rollout is stopped in stage staging" dunlin wait app --timeout 25s

@@ -170,7 +170,22 @@ static void test_acknowledgement_of_an_older_note_keeps_the_newer_one(void)
     tear_down(s);
 }
 
+static void test_missing_room_is_told_once_a_version(void)
+{
+    struct scene *s = set_up();
+    notes_lack_room(&s->notes, &s->row, "12 MiB are needed");
+    CU_ASSERT_TRUE_FATAL(says(kept(s), "12 MiB are needed"));
+    CU_ASSERT_EQUAL(kept(s)->cause, CAUSE_DISK);
+    notes_lack_room(&s->notes, &s->row, "12 MiB are needed still");
+    CU_ASSERT_TRUE(says(kept(s), "12 MiB are needed"));
+    s->row.wanted.generation++;
+    notes_lack_room(&s->notes, &s->row, "13 MiB are needed");
+    CU_ASSERT_TRUE(says(kept(s), "13 MiB are needed"));
+    tear_down(s);
+}
+
 static const struct suite_test tests[] = {
+    TEST(test_missing_room_is_told_once_a_version),
     TEST(test_words_are_kept_when_their_version_is_given_up),
     TEST(test_words_of_another_version_or_hook_are_none_of_it),
     TEST(test_last_whole_lines_are_kept_of_a_long_speech),

@@ -129,6 +129,7 @@ static struct deployment_row sample_deployment(void)
     d.rollout.end = UINT64_MAX - 17;
     d.rollout.reached[0] = UINT64_MAX - 18;
     d.rollout.enrolled_before[0] = 19;
+    d.rollout.took_s[0] = 20;
     d.after.count = 1;
     d.after.numbers[0] = 2;
     return d;

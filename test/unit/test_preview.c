@@ -50,6 +50,15 @@ static struct bench *bench_new(void)
     return b;
 }
 
+static void hear(struct bench *b, uint32_t number)
+{
+    struct report r = {.type = MESSAGE_STATUS,
+                       .status = {.number = number, .seq = 1, .boot = 1, .flags = STATUS_HELLO}};
+    struct manager_event ev = {.type = MANAGER_REPORT, .report = {.report = &r}};
+    ev.report.topic = manager_agent(b->m, number)->id;
+    step(b, &ev);
+}
+
 static struct command deploy(const char *version, const char *selector)
 {
     return (struct command){.type = COMMAND_DEPLOY,
@@ -290,7 +299,55 @@ static void test_a_plan_that_comes_later_is_for_the_next_version(void)
     bench_free(b);
 }
 
+static bool is_about(uint64_t s, uint64_t wanted_s)
+{
+    return s >= wanted_s && s <= wanted_s + wanted_s / 8;
+}
+
+/* Who is online isn't, and who never reported was heard of when it joined. */
+static void test_those_away_are_expected_back_after_as_long_as_they_were_gone(void)
+{
+    struct bench *b = bench_new();
+    struct preview p = preview(b, deploy("1", "env=staging"), 0);
+    CU_ASSERT_EQUAL(p.absence.agents, 5);
+    CU_ASSERT_EQUAL(p.absence.most_s, 0);
+    for (uint32_t n = 1; n <= 3; n++)
+        hear(b, n);
+    b->now_s += 3000000;
+    p = preview(b, deploy("1", "env=staging"), 0);
+    CU_ASSERT_EQUAL(p.absence.agents, 2);
+    CU_ASSERT_TRUE(is_about(p.absence.half_s, 3000000));
+    join(b, "env=prod", 60 - AGENTS);
+    b->now_s += 600;
+    p = preview(b, deploy("1", "env=prod"), 0);
+    CU_ASSERT_EQUAL(p.absence.agents, 55);
+    CU_ASSERT_TRUE(is_about(p.absence.half_s, 600));
+    CU_ASSERT_TRUE(is_about(p.absence.most_s, 3000600));
+    bench_free(b);
+}
+
+static void test_stages_know_whom_they_are_new_to(void)
+{
+    struct bench *b = bench_new();
+    struct plan plan = PLAN_DEFAULT;
+    struct command c = deploy("1", "env=staging");
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    plan.count = 2;
+    plan.stages[0] = (struct plan_stage){.name = "few", .share = {10, false}};
+    plan.stages[1] = (struct plan_stage){.name = "rest"};
+    c = deploy("2", "");
+    c.deploy.plan = &plan;
+    struct preview p = preview(b, c, 0);
+    CU_ASSERT_EQUAL(p.stages[0], 10);
+    CU_ASSERT_EQUAL(p.joining_in[0], 8);
+    CU_ASSERT_EQUAL(p.stages[1], 15);
+    CU_ASSERT_EQUAL(p.joining_in[1], 12);
+    bench_free(b);
+}
+
 static const struct suite_test tests[] = {
+    TEST(test_those_away_are_expected_back_after_as_long_as_they_were_gone),
+    TEST(test_stages_know_whom_they_are_new_to),
     TEST(test_a_trial_counts_and_changes_nothing),
     TEST(test_a_trial_is_refused_as_the_deed_would_be),
     TEST(test_stages_are_counted_in_turn),

@@ -601,6 +601,12 @@ static void test_stages_follow_each_other_and_the_last_waits_for_approval(void)
     CU_ASSERT_EQUAL(slots_taken(f), 10);
     until_done(f, 200);
     CU_ASSERT_EQUAL(count_running(f, 1), 47);
+    const struct rollout *r = rollout_of(f);
+    CU_ASSERT_TRUE(r->took_s[0] >= 6 && r->took_s[0] < 60);
+    CU_ASSERT_TRUE(r->took_s[2] > r->took_s[0]);
+    uint32_t took_s = r->took_s[2];
+    deploy(f, "2", NULL);
+    CU_ASSERT_EQUAL(r->took_s[2], took_s); /* until it has gone there again */
     end(f);
 }
 
