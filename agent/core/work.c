@@ -67,7 +67,8 @@ static bool wants_the_same(const struct turn *t, const struct held *row)
 /* What was wanted by a key that has been revoked is no floor for what is wanted by another one. */
 static bool is_unbound(const struct turn *t, const struct held *row)
 {
-    return !trust_knows(t->view->trust, TRUST_ONLINE, &row->signer) &&
+    return !key_id_equal(&row->signer, &t->view->document_signer) &&
+           !trust_knows(t->view->trust, TRUST_ONLINE, &row->signer) &&
            trust_knows(t->view->trust, TRUST_ONLINE, &t->view->document_signer);
 }
 
