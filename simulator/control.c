@@ -37,9 +37,9 @@ struct control *control_new(struct stage *stage, struct broker *broker, const st
     c->signing = notary_secret(CONTROL_ONLINE);
     c->authority = notary_secret(2);
     memcpy(c->master.bytes, c->signing.bytes, MAC_KEY_LEN);
-    c->rows = calloc(1, sizeof *c->rows);
+    c->rows = rows_new(&ROWS_LIMITS);
     c->memory = malloc(MANAGER_SCRATCH_MAX);
-    if (!c->rows || !c->memory)
+    if (!c->memory)
         abort();
     c->rows->epoch = CONTROL_EPOCH;
     found(c);
@@ -90,7 +90,7 @@ static struct mac_base batch_key(const struct control *c, uint32_t batch)
 void control_build_core(struct control *c)
 {
     const struct manager_options options = {
-        .limits = ROWS_LIMITS,
+        .limits = c->rows->limits,
         .epoch = c->rows->epoch,
         .restored_s = c->rows->restored_s,
         .restored_epoch = c->rows->restored_epoch,

@@ -4,12 +4,33 @@
 #include <stdlib.h>
 
 /* One more row at the table's end, or the one that is there. */
-static uint32_t place(uint32_t index, uint32_t *count)
+static uint32_t place(uint32_t index, uint32_t *count, uint32_t room)
 {
-    assert(index <= *count);
+    assert(index <= *count && index < room);
     if (index == *count)
         ++*count;
     return index;
+}
+
+/* Memory that nobody touches costs nothing. */
+static void *table_of(uint32_t count, size_t size)
+{
+    void *table = calloc(count, size);
+    if (!table)
+        abort();
+    return table;
+}
+
+struct rows *rows_new(const struct manager_limits *limits)
+{
+    struct rows *r = table_of(1, sizeof *r);
+    r->limits = *limits;
+    r->agents = table_of(limits->agents, sizeof r->agents[0]);
+    r->cohorts = table_of(limits->cohorts, sizeof r->cohorts[0]);
+    r->deployments = table_of(limits->deployments, sizeof r->deployments[0]);
+    r->bundles = table_of(limits->bundles, sizeof r->bundles[0]);
+    r->batches = table_of(limits->batches, sizeof r->batches[0]);
+    return r;
 }
 
 void rows_free(struct rows *r)
@@ -17,15 +38,28 @@ void rows_free(struct rows *r)
     for (uint32_t i = 0; i < r->log_count; i++)
         free(r->log[i].bytes);
     free(r->log);
+    free(r->agents);
+    free(r->cohorts);
+    free(r->deployments);
+    free(r->bundles);
+    free(r->batches);
     free(r);
 }
 
 struct rows *rows_clone(const struct rows *r)
 {
-    struct rows *copy = malloc(sizeof *copy);
-    if (!copy)
-        abort();
+    struct rows *copy = rows_new(&r->limits), empty = *copy;
+    memcpy(empty.agents, r->agents, r->agent_count * sizeof r->agents[0]);
+    memcpy(empty.cohorts, r->cohorts, r->cohort_count * sizeof r->cohorts[0]);
+    memcpy(empty.deployments, r->deployments, r->deployment_count * sizeof r->deployments[0]);
+    memcpy(empty.bundles, r->bundles, r->bundle_count * sizeof r->bundles[0]);
+    memcpy(empty.batches, r->batches, r->batch_count * sizeof r->batches[0]);
     *copy = *r;
+    copy->agents = empty.agents;
+    copy->cohorts = empty.cohorts;
+    copy->deployments = empty.deployments;
+    copy->bundles = empty.bundles;
+    copy->batches = empty.batches;
     copy->log = NULL;
     copy->log_count = 0;
     for (uint32_t i = 0; i < r->log_count; i++) {
@@ -50,7 +84,7 @@ void rows_restored(struct rows *r, uint64_t now_s, uint32_t lineage, uint32_t ba
 
 static void copy_agent(struct rows *r, const struct manager *m, uint32_t number)
 {
-    struct agent_copy *copy = &r->agents[place(number - 1, &r->agent_count)];
+    struct agent_copy *copy = &r->agents[place(number - 1, &r->agent_count, r->limits.agents)];
     copy->row = *manager_agent(m, number);
     copy->exception_count = (uint32_t)manager_exceptions(m, number, copy->exceptions);
     copy->taints = manager_agent_taints(m, number);
@@ -76,35 +110,40 @@ void rows_copy(struct rows *r, const struct manager *m, const struct persist *p)
     case PERSIST_COHORT:
     case PERSIST_DOCUMENT:
     case PERSIST_HEAD:
-        r->cohorts[place(p->index, &r->cohort_count)] = *manager_cohort(m, p->index);
+        r->cohorts[place(p->index, &r->cohort_count, r->limits.cohorts)] =
+            *manager_cohort(m, p->index);
         break;
     case PERSIST_TRUST:
         r->trust = *manager_trust(m);
         break;
     case PERSIST_BATCH:
-        r->batches[place(p->index, &r->batch_count)] = *manager_batch(m, p->index);
+        r->batches[place(p->index, &r->batch_count, r->limits.batches)] =
+            *manager_batch(m, p->index);
         break;
     case PERSIST_BUNDLE:
     case PERSIST_BUNDLE_GONE:
-        r->bundles[place(p->index, &r->bundle_count)] = *manager_bundle(m, p->index);
+        r->bundles[place(p->index, &r->bundle_count, r->limits.bundles)] =
+            *manager_bundle(m, p->index);
         break;
     case PERSIST_DEPLOYMENT:
-        r->deployments[place(p->index, &r->deployment_count)] = *manager_deployment(m, p->index);
+        r->deployments[place(p->index, &r->deployment_count, r->limits.deployments)] =
+            *manager_deployment(m, p->index);
         break;
     case PERSIST_EPOCH:
         r->epoch = p->index;
         break;
     case PERSIST_REPLACED:
-        r->replaced[place(p->index, &r->replaced_count)] = *manager_replaced(m, p->index);
+        r->replaced[place(p->index, &r->replaced_count, ROWS_FEW)] = *manager_replaced(m, p->index);
         break;
     case PERSIST_TAINT:
         r->taints[p->index] = *manager_taint(m, p->index);
         break;
     case PERSIST_GROUP:
-        r->groups[place(p->index, &r->group_count)] = *manager_group(m, p->index);
+        r->groups[place(p->index, &r->group_count, ROWS_FEW)] = *manager_group(m, p->index);
         break;
     case PERSIST_SUCCESSOR:
-        r->successors[place(p->index, &r->successor_count)] = *manager_successor(m, p->index);
+        r->successors[place(p->index, &r->successor_count, ROWS_FEW)] =
+            *manager_successor(m, p->index);
         break;
     case PERSIST_VARIABLE:
         copy_variable(r, m, p->index);

@@ -19,6 +19,9 @@
                              .batches = 16,                                                        \
                              .variables = ROWS_VARIABLES_MAX})
 
+/* Replaced agents, those that wait for it, and groups. */
+#define ROWS_FEW 16
+
 struct agent_copy {
     struct agent_row row;
     uint32_t exception_count;
@@ -37,28 +40,29 @@ struct publication {
 };
 
 struct rows {
+    struct manager_limits limits; /* room in the tables */
     uint32_t agent_count;
-    struct agent_copy agents[64];
+    struct agent_copy *agents;
     uint32_t cohort_count;
-    struct cohort cohorts[16];
+    struct cohort *cohorts;
     uint32_t deployment_count;
-    struct deployment_row deployments[160];
+    struct deployment_row *deployments;
     uint32_t bundle_count;
-    struct bundle_row bundles[SHELF_BUNDLES_MAX];
+    struct bundle_row *bundles;
     uint32_t batch_count;
-    struct batch_row batches[16];
+    struct batch_row *batches;
     uint32_t epoch;
     uint64_t restored_s; /* 0: never */
     uint32_t restored_epoch;
     uint32_t restored_base;
     uint32_t lineage; /* grows with each restore: marks of another one don't count */
     uint32_t replaced_count;
-    struct replaced_row replaced[16];
+    struct replaced_row replaced[ROWS_FEW];
     struct taint taints[TAINTS_MAX];
     uint32_t group_count;
-    struct group_row groups[16];
+    struct group_row groups[ROWS_FEW];
     uint32_t successor_count;
-    struct successor_row successors[16];
+    struct successor_row successors[ROWS_FEW];
     struct trust trust;
     uint32_t variable_count;
     struct variable_row variables[ROWS_VARIABLES_MAX];
@@ -69,6 +73,8 @@ struct rows {
     struct publication *log; /* by rising serial, each topic once */
 };
 
+/* Empty ones. */
+struct rows *rows_new(const struct manager_limits *limits);
 void rows_free(struct rows *r);
 /* A backup: another copy of everything. */
 struct rows *rows_clone(const struct rows *r);
