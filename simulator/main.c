@@ -1,3 +1,4 @@
+#include "simulator/fleet/fleet.h"
 #include "simulator/load/load.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@ static const char HELP[] =
     "\n"
     "USAGE\n"
     "  dunlin-sim load --agents N [OPTION ...]\n"
+    "  dunlin-sim fleet [OPTION ...]\n"
     "  dunlin-sim --help | --version\n"
     "\n"
     "COMMANDS\n"
@@ -22,6 +24,10 @@ static const char HELP[] =
     "other\n"
     "         labels and live through a quiet hour. At the end each must hold exactly what it "
     "should.\n"
+    "\n"
+    "  fleet  virtual time: the same cores, up to a million devices, on links, disks and brokers "
+    "that\n"
+    "         fail as they are told to; see dunlin-sim fleet --help\n"
     "\n"
     "OPTIONS of load\n"
     "  --agents N             up to 1000000; about 10 KiB of memory each\n"
@@ -53,7 +59,7 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } COMMANDS[] = {
-    {"load", run_load}, {"help", help},         {"--help", help},
+    {"load", run_load}, {"fleet", fleet_main},  {"help", help},       {"--help", help},
     {"-h", help},       {"--version", version}, {"version", version},
 };
 

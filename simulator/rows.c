@@ -94,7 +94,7 @@ static void copy_agent(struct rows *r, const struct manager *m, uint32_t number)
 static void copy_variable(struct rows *r, const struct manager *m, uint32_t index)
 {
     const struct variable_text *text;
-    uint32_t at = place(index, &r->variable_count);
+    uint32_t at = place(index, &r->variable_count, ROWS_VARIABLES_MAX);
     r->variables[at] = *manager_variable(m, index, &text);
     r->variable_texts[at] = *text;
 }

@@ -1,0 +1,427 @@
+#include "simulator/fleet/parts.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The calendar when a run begins: 2023-11-14 22:13:20 UTC. */
+#define WALL_S 1700000000u
+#define DAY_MS 86400000ull
+/* A calendar jumps so far, either way. */
+#define JUMP_S (30 * 86400)
+/* Rest is looked for so often. */
+#define REST_MS 10000
+/* Happenings between two looks at the progress. */
+#define PROGRESS_EVERY (1u << 16)
+
+static void happen(struct flock *f, const struct happening *h);
+
+uint64_t flock_wall_s(const struct flock *f)
+{
+    return WALL_S + f->queue.now_ms / 1000;
+}
+
+void flock_at(struct flock *f, uint64_t at_ms, enum kind kind, uint32_t who, uint16_t life,
+              uint64_t what)
+{
+    queue_add(&f->queue,
+              &(struct happening){
+                  .at_ms = at_ms, .what = what, .who = who, .life = life, .kind = (uint8_t)kind});
+}
+
+void flock_fault(struct flock *f, const char *fmt, ...)
+{
+    char *fault = f->result->fault;
+    size_t cap = sizeof f->result->fault;
+    if (fault[0] != '\0')
+        return;
+    size_t len = (size_t)snprintf(
+        fault, cap, "at %llu.%03llu s: ", (unsigned long long)(f->queue.now_ms / 1000),
+        (unsigned long long)(f->queue.now_ms % 1000));
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(fault + len, cap - len, fmt, ap);
+    va_end(ap);
+}
+
+bool flock_strikes(struct flock *f, uint32_t per_mille)
+{
+    return per_mille > 0 && !f->calm && rng_below(&f->fate, 1000) < per_mille;
+}
+
+/* ---- what breaks ---- */
+
+/* The next of those that come so often in a day, evenly over the time. */
+static void arm_daily(struct flock *f, enum kind kind, uint32_t who, uint32_t a_day)
+{
+    if (a_day == 0)
+        return;
+    uint64_t gap = rng_below(&f->fate, 2 * DAY_MS / a_day) + 1;
+    if (f->queue.now_ms + gap < f->o->run_ms)
+        flock_at(f, f->queue.now_ms + gap, kind, who, 0, 0);
+}
+
+/* Of devices; the whole fleet's misfortunes are one sequence. */
+static void arm_misfortune(struct flock *f, enum kind kind, uint32_t per_mille)
+{
+    uint64_t a_day = ((uint64_t)f->o->agents * per_mille + 999) / 1000;
+    uint32_t n = (uint32_t)rng_below(&f->fate, f->o->agents);
+    arm_daily(f, kind, n, (uint32_t)(a_day < DAY_MS ? a_day : DAY_MS));
+}
+
+static void jump(struct flock *f, uint32_t n)
+{
+    f->nodes[n].wall_off_s = (int32_t)rng_below(&f->fate, 2 * JUMP_S) - JUMP_S;
+}
+
+/* A second device with this one's disk and power. */
+static void clone(struct flock *f, uint32_t at)
+{
+    uint32_t n = (uint32_t)rng_below(&f->fate, f->o->agents);
+    struct node *d = &f->nodes[n], *twin = &f->nodes[at];
+    if (d->number == 0 || d->twin != NOBODY)
+        return;
+    struct held *held = malloc(d->held_count * (sizeof d->held[0] + 1) + 1);
+    if (!held)
+        abort();
+    *twin = (struct node){.id = d->id,
+                          .number = d->number,
+                          .cohort = d->cohort,
+                          .assigned = d->assigned,
+                          .document = d->document,
+                          .trees = d->trees,
+                          .content = d->content,
+                          .seq_ceiling = d->seq_ceiling,
+                          .floor_s = d->floor_s,
+                          .kind = d->kind,
+                          .twin = n,
+                          .listed = NOBODY,
+                          .held = held,
+                          .held_count = d->held_count,
+                          .currents = (uint8_t *)(held + d->held_count)};
+    if (d->held_count) {
+        memcpy(held, d->held, d->held_count * sizeof d->held[0]);
+        memcpy(twin->currents, d->currents, d->held_count);
+    }
+    paper_hold(f, d->document);
+    d->twin = at;
+    link_begin(f, at);
+    node_start(f, at);
+}
+
+static void arm_faults(struct flock *f)
+{
+    const struct flock_faults *o = &f->o->faults;
+    arm_misfortune(f, NODE_CUT, o->power_cuts);
+    arm_misfortune(f, NODE_JUMP, o->clock_jumps);
+    arm_daily(f, MANAGER_KILL, 0, o->manager_kills);
+    arm_daily(f, CELL_KILL, (uint32_t)rng_below(&f->fate, f->cell_count), o->cell_kills);
+    for (uint32_t i = 0; i < o->clones; i++)
+        flock_at(f, f->o->run_ms / 4 + rng_below(&f->fate, f->o->run_ms / 2), CLONE,
+                 f->o->agents + i, 0, 0);
+    flock_at(f, f->o->run_ms, FAULTS_END, 0, 0, 0);
+}
+
+/* Somebody finds the copy and takes it away; and the operator lets the device in again. */
+static void end_clone(struct flock *f, uint32_t n)
+{
+    struct node *d = &f->nodes[n];
+    struct command c = {.type = COMMAND_AGENT_RELEASE, .agent = d->id};
+    if (d->twin == NOBODY)
+        return;
+    node_cut(f, n, UINT32_MAX);
+    if (f->core && manager_agent(f->core, d->number)->flags & AGENT_QUARANTINED)
+        office_command(f, &c);
+}
+
+/* A manager that is down just now may come back first. */
+static void end_faults(struct flock *f)
+{
+    if (!f->core) {
+        flock_at(f, f->queue.now_ms + 1000, FAULTS_END, 0, 0, 0);
+        return;
+    }
+    f->calm = true;
+    for (uint32_t n = 0; n < f->node_count; n++)
+        f->nodes[n].wall_off_s = 0;
+    for (uint32_t n = f->o->agents; n < f->node_count; n++)
+        end_clone(f, n);
+    link_calm(f);
+}
+
+/* ---- a run ---- */
+
+static void open_nodes(struct flock *f)
+{
+    uint32_t shares = 0;
+    f->node_count = f->o->agents + f->o->faults.clones;
+    f->nodes = calloc(f->node_count, sizeof f->nodes[0]);
+    f->by_number = calloc(f->node_count, sizeof f->by_number[0]);
+    f->reached_s = malloc(f->node_count * sizeof f->reached_s[0]);
+    f->dark = calloc(FLOCK_LINKS_MAX * PROFILE_REGIONS_MAX, 1);
+    if (!f->nodes || !f->by_number || !f->reached_s || !f->dark)
+        abort();
+    memset(f->reached_s, 0xff, f->node_count * sizeof f->reached_s[0]);
+    for (uint32_t i = 0; i < f->o->link_count; i++)
+        shares += f->o->links[i].share;
+    for (uint32_t n = 0; n < f->node_count; n++) {
+        struct node *d = &f->nodes[n];
+        uint64_t draw = rng_below(&f->rng, shares);
+        d->listed = d->twin = NOBODY;
+        for (size_t i = 0; i < sizeof d->id.bytes; i++)
+            d->id.bytes[i] = (uint8_t)rng_next(&f->rng);
+        for (; draw >= f->o->links[d->kind].share; d->kind++)
+            draw -= f->o->links[d->kind].share;
+        if (n >= f->o->agents)
+            continue;
+        link_begin(f, n);
+        flock_at(f, 2000 + rng_below(&f->rng, f->o->join_ms), NODE_BOOT, n, 0, 0);
+    }
+}
+
+static struct flock *flock_open(const struct flock_options *o, struct flock_result *result)
+{
+    struct flock *f = calloc(1, sizeof *f);
+    if (!f)
+        abort();
+    *result = (struct flock_result){0};
+    f->o = o;
+    f->result = result;
+    f->rng.state = o->seed;
+    f->fate.state = ~o->seed;
+    f->cell_count = o->cells;
+    f->agent_scratch = arena_on(f->agent_memory, sizeof f->agent_memory);
+    node_open();
+    office_open(f);
+    cell_open(f);
+    scene_open(f);
+    open_nodes(f);
+    link_begin_regions(f);
+    arm_faults(f);
+    return f;
+}
+
+static void flock_close(struct flock *f)
+{
+    for (uint32_t n = 0; n < f->node_count; n++)
+        free(f->nodes[n].held);
+    free(f->nodes);
+    free(f->by_number);
+    free(f->dark);
+    cell_close(f);
+    office_close(f);
+    queue_free(&f->queue);
+    free(f);
+}
+
+static void mix(struct flock *f, uint64_t value)
+{
+    struct rng rng = {.state = f->result->digest ^ value};
+    f->result->digest = rng_next(&rng);
+}
+
+static int by_time(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void sum_up(struct flock *f)
+{
+    static const unsigned marks[] = {500, 900, 990, 1000};
+    struct flock_result *r = f->result;
+    size_t count = 0;
+    for (uint32_t n = 0; n < f->node_count; n++) {
+        mix(f, f->reached_s[n]);
+        mix(f, f->nodes[n].seq_ceiling);
+        if (f->reached_s[n] != UINT32_MAX)
+            f->reached_s[count++] = f->reached_s[n];
+    }
+    qsort(f->reached_s, count, sizeof f->reached_s[0], by_time);
+    for (size_t i = 0; count && i < sizeof marks / sizeof marks[0]; i++)
+        r->reached_ms[i] = 1000ull * f->reached_s[(count * marks[i] + 999) / 1000 - 1];
+    r->reached_count = count;
+    r->reached_s = f->reached_s;
+    r->now_ms = f->queue.now_ms;
+}
+
+void flock_run(const struct flock_options *o, flock_progress *progress, void *context,
+               struct flock_result *out)
+{
+    struct flock *f = flock_open(o, out);
+    struct happening h;
+    uint32_t whom;
+    uint64_t end_ms = o->run_ms + o->rest_ms, look_ms = o->run_ms + REST_MS;
+    while (out->fault[0] == '\0' && queue_next(&f->queue, end_ms, &h)) {
+        out->counts.happenings++;
+        mix(f, h.at_ms ^ (uint64_t)h.kind << 56 ^ (uint64_t)h.who << 24 ^ h.what);
+        happen(f, &h);
+        if (progress && out->counts.happenings % PROGRESS_EVERY == 0)
+            progress(context, h.at_ms, end_ms, &out->counts);
+        if (h.at_ms < look_ms)
+            continue;
+        look_ms = h.at_ms + REST_MS;
+        if (check_rest(f, &whom))
+            continue;
+        out->rested_ms = h.at_ms - o->run_ms;
+        break;
+    }
+    if (out->fault[0] == '\0')
+        check_end(f);
+    sum_up(f);
+    flock_close(f);
+}
+
+/* ---- what happens ---- */
+
+static void hear_paper(struct flock *f, const struct happening *h, bool current)
+{
+    uint32_t paper = (uint32_t)h->what;
+    if (current) {
+        f->paper_read = paper;
+        node_feed(
+            f, h->who,
+            &(struct agent_event){.type = AGENT_DOCUMENT, .document = f->papers[paper].desired});
+        f->paper_read = 0;
+    }
+    paper_drop(f, paper);
+}
+
+static void hear_note(struct flock *f, uint32_t n)
+{
+    const struct note *note = &f->notes[f->nodes[n].number - 1];
+    const struct assignment assignment = {
+        .agent = f->nodes[n].id,
+        .revision = note->revision,
+        .issued_s = flock_wall_s(f),
+        .cohort = f->rows->cohorts[note->cohort].key,
+        .removed = note->removed,
+        .cordoned = note->cordoned,
+    };
+    node_feed(f, n, &(struct agent_event){.type = AGENT_ASSIGNMENT, .assignment = &assignment});
+}
+
+static void hear_head(struct flock *f, const struct happening *h)
+{
+    const struct head head = {
+        .revision = {.epoch = (uint32_t)(h->what >> 32), .number = (uint32_t)h->what},
+        .trust_version = 1};
+    node_feed(f, h->who,
+              &(struct agent_event){.type = AGENT_HEAD,
+                                    .topic = h->kind == NODE_HEAD ? AGENT_TOPIC_DOCUMENT
+                                                                  : AGENT_TOPIC_ASSIGNMENT,
+                                    .head = &head});
+}
+
+/* What belongs to a boot or a link of before is void. */
+static void happen_to_node(struct flock *f, const struct happening *h)
+{
+    uint32_t n = h->who;
+    struct node *d = &f->nodes[n];
+    bool booted = d->on && h->life == d->boot, linked = d->on && h->life == d->link;
+    if (h->kind == NODE_BOOT && !d->on && h->life == d->boot)
+        node_start(f, n);
+    else if (h->kind == NODE_TICK && booted)
+        node_tick(f, n, h->what);
+    else if (h->kind == NODE_DONE && d->on && h->life == d->boot)
+        job_end(f, n, (uint16_t)h->what);
+    else if (h->kind == NODE_JOINED && booted && h->what)
+        node_joined(f, n, (uint32_t)h->what);
+    else if (h->kind == NODE_JOINED && booted)
+        office_join(f, n);
+    else if (h->kind == NODE_UP && linked)
+        link_up(f, n);
+    else if (h->kind == NODE_DOWN && linked)
+        link_down(f, n, h->what == 1);
+    else if (h->kind == NODE_DOC)
+        hear_paper(f, h, linked && d->connected);
+    else if (h->kind == NODE_NOTE && linked && d->connected)
+        hear_note(f, n);
+    else if ((h->kind == NODE_HEAD || h->kind == NODE_NOTE_HEAD) && linked && d->connected)
+        hear_head(f, h);
+}
+
+static void happen_to_fleet(struct flock *f, const struct happening *h)
+{
+    const struct flock_faults *o = &f->o->faults;
+    if (h->kind == NODE_CUT) {
+        f->result->counts.power_cuts++;
+        if (f->nodes[h->who].on)
+            node_cut(f, h->who, POWER_OFF_MS);
+        arm_misfortune(f, NODE_CUT, o->power_cuts);
+    } else if (h->kind == NODE_JUMP) {
+        jump(f, h->who);
+        arm_misfortune(f, NODE_JUMP, o->clock_jumps);
+    } else if (h->kind == MANAGER_KILL) {
+        office_kill(f);
+        arm_daily(f, MANAGER_KILL, 0, o->manager_kills);
+    } else if (h->kind == CELL_KILL) {
+        cell_kill(f, h->who);
+        arm_daily(f, CELL_KILL, (uint32_t)rng_below(&f->fate, f->cell_count), o->cell_kills);
+    } else if (h->kind == CLONE) {
+        clone(f, h->who);
+    } else if (h->kind == FAULTS_END) {
+        end_faults(f);
+    }
+}
+
+static void happen(struct flock *f, const struct happening *h)
+{
+    switch ((enum kind)h->kind) {
+    case NODE_SPELL:
+        link_spell(f, h->who);
+        break;
+    case NODE_WINDOW:
+        link_window(f, h->who);
+        break;
+    case REGION:
+        link_region(f, h->who);
+        break;
+    case CELL_STATUS:
+        if (f->cells[h->life].dead)
+            f->status_free[f->status_free_count++] = (uint32_t)h->what;
+        else
+            office_report(f, h);
+        break;
+    case CELL_WILL:
+        link_will(f, h->who, (uint32_t)h->what);
+        break;
+    case CELL_START:
+        cell_start(f, h->who);
+        break;
+    case CELL_FILL:
+        cell_fill(f, h->who);
+        break;
+    case MANAGER_START:
+        office_start(f);
+        break;
+    case MANAGER_TICKS:
+        office_tick(f);
+        break;
+    case OPERATOR:
+        scene_step(f, h->what);
+        break;
+    case NODE_CUT:
+    case NODE_JUMP:
+    case MANAGER_KILL:
+    case CELL_KILL:
+    case CLONE:
+    case FAULTS_END:
+        happen_to_fleet(f, h);
+        break;
+    case NODE_BOOT:
+    case NODE_TICK:
+    case NODE_DONE:
+    case NODE_UP:
+    case NODE_DOWN:
+    case NODE_HEAD:
+    case NODE_NOTE_HEAD:
+    case NODE_DOC:
+    case NODE_NOTE:
+    case NODE_JOINED:
+        happen_to_node(f, h);
+        break;
+    case KIND_COUNT:
+        break;
+    }
+}

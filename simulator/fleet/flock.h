@@ -1,0 +1,115 @@
+/*
+ * flock: a fleet in virtual time, up to a million devices: the two real cores, and between them
+ * links, brokers and disks that fail as they are told to. The same options and seed give the same
+ * run on every machine. While it runs it looks whether anything is as it must never be.
+ *
+ * Against `world`, which tells the same in bytes for a few devices, values go over its wires, not
+ * messages: nothing is encoded, sealed, signed or MACed. That is tested there, and by real brokers.
+ */
+#ifndef DUNLIN_SIMULATOR_FLEET_FLOCK_H
+#define DUNLIN_SIMULATOR_FLEET_FLOCK_H
+
+#include "manager/core/manager.h"
+#include "simulator/fleet/profile.h"
+
+/* Kinds of links in one fleet. */
+#define FLOCK_LINKS_MAX 8
+#define FLOCK_CELLS_MAX 64
+#define FLOCK_BUNDLES_MAX 8
+/* Label sets: three environments times so many regions. */
+#define FLOCK_SITES_MAX 100
+
+#define FLOCK_LINK_NAME_MAX 128
+
+struct flock_link {
+    char name[FLOCK_LINK_NAME_MAX]; /* of the profile, or of its file */
+    struct profile profile;
+    uint32_t share; /* of the fleet: against those of the other links */
+};
+
+/* How often something breaks, while faults are on. Per mille of devices and day, or in a day. */
+struct flock_faults {
+    uint32_t power_cuts;    /* per mille of devices and day */
+    uint32_t lost_writes;   /* per mille of writes to a device's disk: it says that it can't */
+    uint32_t clock_jumps;   /* per mille of devices and day: up to a month, either way */
+    uint32_t clones;        /* devices with a copy of another's disk, in all */
+    uint32_t manager_kills; /* in a day */
+    uint32_t cell_kills;    /* in a day; every other broker has lost its memory */
+};
+
+struct flock_options {
+    uint64_t seed;
+    uint32_t agents;
+    uint32_t cells;
+    uint32_t sites;
+    uint64_t run_ms; /* with faults; then they end, and the fleet has `rest_ms` to come to rest */
+    uint64_t rest_ms;
+    uint64_t join_ms;   /* devices are switched on over this time */
+    uint64_t deploy_ms; /* the new version, in three stages; 0: none */
+    uint64_t tick_ms;   /* of the manager */
+    struct policy policy;
+    uint64_t bundle_bytes;
+    uint32_t failing_per_mille; /* of devices, where the new version's health check fails */
+    struct amount concurrency;
+    struct flock_faults faults;
+    uint32_t link_count;
+    struct flock_link links[FLOCK_LINKS_MAX];
+};
+
+#define FLOCK_DEFAULT                                                                              \
+    ((struct flock_options){.seed = 1,                                                             \
+                            .agents = 1000,                                                        \
+                            .cells = 1,                                                            \
+                            .sites = 10,                                                           \
+                            .run_ms = 86400000,                                                    \
+                            .rest_ms = 86400000,                                                   \
+                            .join_ms = 3600000,                                                    \
+                            .deploy_ms = 2 * 3600000,                                              \
+                            .tick_ms = 1000,                                                       \
+                            .policy = POLICY_DEFAULT,                                              \
+                            .bundle_bytes = 1 << 20,                                               \
+                            .concurrency = {.value = 10, .percent = true}})
+
+/* Sums over the whole run. */
+struct flock_counts {
+    uint64_t happenings;
+    uint64_t agent_steps;
+    uint64_t manager_steps;
+    uint64_t joins;
+    uint64_t connects;
+    uint64_t statuses;      /* that reached the manager */
+    uint64_t statuses_peak; /* in one second of virtual time */
+    uint64_t documents;     /* signed */
+    uint64_t assignments;
+    uint64_t heads;      /* delivered to devices */
+    uint64_t fetched;    /* documents, by devices */
+    uint64_t bytes_up;   /* MQTT packets, from devices */
+    uint64_t bytes_down; /* to devices, without content */
+    uint64_t bytes_content;
+    uint64_t writes; /* commits on devices' disks */
+    uint64_t power_cuts;
+    uint64_t manager_kills;
+    uint64_t cell_kills;
+};
+
+struct flock_result {
+    struct flock_counts counts;
+    uint64_t digest; /* of everything that happened */
+    uint64_t now_ms;
+    uint64_t rested_ms; /* when all was at rest, once faults had ended; 0: never */
+    uint32_t ready;     /* run the new version at the end */
+    uint32_t failed;    /* went back to the version before */
+    /* When so many per mille of those that came to run it did, from the deployment on; ms. */
+    uint64_t reached_ms[4]; /* 500, 900, 990, 1000 */
+    size_t reached_count;
+    uint32_t *reached_s; /* of each, by rising time; the caller frees it */
+    char fault[256];     /* the first thing that must not be, or "" */
+};
+
+/* One run; `progress` is told now and then, and may be NULL. */
+typedef void flock_progress(void *context, uint64_t now_ms, uint64_t end_ms,
+                            const struct flock_counts *counts);
+void flock_run(const struct flock_options *o, flock_progress *progress, void *context,
+               struct flock_result *out);
+
+#endif

@@ -1,0 +1,283 @@
+#include "simulator/fleet/parts.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* Only the key's name counts here: nothing is signed. */
+static const struct public_key online = {.bytes = {1}};
+
+static void keep(struct flock *f, struct node *n, const struct agent_event *ev,
+                 const struct agent_out *out);
+static void arm(struct flock *f, uint32_t n, uint64_t deadline_ms);
+static void perform(struct flock *f, uint32_t n, const struct agent_action *a);
+
+static uint64_t clock_ms(const struct flock *f, const struct node *d)
+{
+    return f->queue.now_ms - d->start_ms;
+}
+
+static struct trust the_trust;
+static struct key_id the_signer;
+
+void node_open(void)
+{
+    the_trust = (struct trust){.version = 1};
+    trust_add(&the_trust, TRUST_ONLINE, &online);
+    the_signer = key_id_of(&online);
+}
+
+void node_view(const struct flock *f, const struct node *d, struct agent_view *out)
+{
+    static struct desired no_document;
+    static struct assignment assignment;
+    const struct desired *document = &no_document;
+    if (d->document)
+        document = f->papers[d->document].desired;
+    no_document.policy = f->o->policy;
+    assignment.agent = d->id;
+    assignment.revision = d->assigned;
+    assignment.cohort = f->rows->cohorts[d->cohort].key;
+    assignment.removed = d->removed;
+    assignment.cordoned = d->cordoned;
+    *out = (struct agent_view){
+        .document = document,
+        .assignment = &assignment,
+        .trust = &the_trust,
+        .document_signer = the_signer,
+        .assignment_signer = the_signer,
+        .signed_s = document->issued_s,
+        .held = d->held,
+        .held_count = d->held_count,
+    };
+}
+
+/* ---- power ---- */
+
+void node_start(struct flock *f, uint32_t n)
+{
+    struct node *d = &f->nodes[n];
+    d->on = true;
+    d->boot++;
+    d->start_ms = f->queue.now_ms;
+    d->timer_ms = UINT64_MAX;
+    if (d->number == 0) {
+        office_join(f, n);
+        return;
+    }
+    agent_init(&d->core, &(struct agent_options){
+                             .number = d->number,
+                             .id = d->id,
+                             .boot = (uint32_t)rng_next(&f->rng) | 1,
+                             .cell_count = f->cell_count < 3 ? f->cell_count : 3,
+                             .seq_ceiling = d->seq_ceiling,
+                             .floor_s = d->floor_s,
+                             .seed = rng_next(&f->rng),
+                         });
+    node_feed(f, n, &(struct agent_event){.type = AGENT_BOOT});
+}
+
+void node_joined(struct flock *f, uint32_t n, uint32_t number)
+{
+    struct node *d = &f->nodes[n];
+    const struct agent_copy *row = &f->rows->agents[number - 1];
+    d->number = number;
+    d->cohort = row->row.cohort;
+    d->assigned = row->row.assigned;
+    d->floor_s = flock_wall_s(f);
+    f->by_number[number - 1] = n + 1;
+    f->result->counts.writes++;
+    node_start(f, n);
+}
+
+void node_cut(struct flock *f, uint32_t n, uint64_t off_ms)
+{
+    struct node *d = &f->nodes[n];
+    link_vanish(f, n);
+    job_stop(f, n);
+    d->on = false;
+    d->boot++;
+    memset(&d->core, 0xa5, sizeof d->core);
+    flock_at(f, f->queue.now_ms + off_ms, NODE_BOOT, n, d->boot, 0);
+}
+
+/* ---- the core ---- */
+
+static uint64_t calendar_s(const struct flock *f, const struct node *d)
+{
+    return (uint64_t)((int64_t)flock_wall_s(f) + d->wall_off_s);
+}
+
+/* One event, and then as many AGENT_STORED as follow from it, in the order of the real driver. */
+void node_feed(struct flock *f, uint32_t n, struct agent_event *ev)
+{
+    static struct agent_out out;
+    struct node *d = &f->nodes[n];
+    struct agent_view view;
+    uint16_t boot = d->boot;
+    for (bool stored = true; stored && d->on && d->boot == boot;) {
+        ev->now_ms = clock_ms(f, d);
+        ev->wall_s = calendar_s(f, d);
+        node_view(f, d, &view);
+        ev->view = &view;
+        arena_reset(&f->agent_scratch);
+        f->result->counts.agent_steps++;
+        agent_step(&d->core, ev, &f->agent_scratch, &out);
+        stored = out.store_count > 0;
+        if (!stored)
+            arm(f, n, out.deadline_ms);
+        struct agent_action actions[AGENT_ACTIONS_MAX];
+        uint32_t count = out.action_count;
+        memcpy(actions, out.actions, count * sizeof actions[0]);
+        for (uint32_t i = 0; i < count; i++)
+            perform(f, n, &actions[i]);
+        if (!stored)
+            break;
+        int rv = flock_strikes(f, f->o->faults.lost_writes) ? ERR_IO : 0;
+        if (rv < 0 && rng_below(&f->fate, 2) == 0) {
+            node_cut(f, n, POWER_OFF_MS); /* the write is lost with the power */
+            break;
+        }
+        if (rv == 0)
+            keep(f, d, ev, &out);
+        f->result->counts.writes++;
+        *ev = (struct agent_event){.type = AGENT_STORED, .rv = rv};
+    }
+    check_node(f, n);
+}
+
+static void perform(struct flock *f, uint32_t n, const struct agent_action *a)
+{
+    switch (a->type) {
+    case AGENT_CONNECT:
+    case AGENT_KNOCK:
+    case AGENT_SUBSCRIBE:
+    case AGENT_UNSUBSCRIBE:
+    case AGENT_SEND:
+    case AGENT_LEAVE:
+    case AGENT_RENEW:
+        link_perform(f, n, a);
+        break;
+    case AGENT_FETCH:
+    case AGENT_UNPACK:
+    case AGENT_HOOK:
+    case AGENT_SWITCH:
+    case AGENT_DETACH:
+        job_begin(f, n, a);
+        break;
+    case AGENT_FETCH_STOP:
+        job_stop(f, n);
+        break;
+    case AGENT_SWEEP:
+        break;
+    }
+}
+
+/* ---- time ---- */
+
+/* At most one tick is on its way that counts: the earliest. One that comes early is sent again. */
+static void arm(struct flock *f, uint32_t n, uint64_t deadline_ms)
+{
+    struct node *d = &f->nodes[n];
+    uint64_t at_ms = deadline_ms == UINT64_MAX ? UINT64_MAX : d->start_ms + deadline_ms;
+    if (at_ms <= f->queue.now_ms)
+        flock_fault(f, "agent %u would spin", (unsigned)d->number);
+    if (at_ms >= d->timer_ms)
+        return;
+    d->timer_ms = at_ms;
+    flock_at(f, at_ms, NODE_TICK, n, d->boot, at_ms);
+}
+
+void node_tick(struct flock *f, uint32_t n, uint64_t at_ms)
+{
+    struct node *d = &f->nodes[n];
+    if (at_ms != d->timer_ms)
+        return;
+    d->timer_ms = UINT64_MAX;
+    node_feed(f, n, &(struct agent_event){.type = AGENT_TICK});
+}
+
+/* ---- the disk ---- */
+
+static uint32_t row_at(const struct node *d, uint32_t deployment)
+{
+    uint32_t i = 0;
+    while (i < d->held_count && d->held[i].deployment < deployment)
+        i++;
+    return i;
+}
+
+/* Rows, and behind them for each the bundle that `current` names. */
+static void resize(struct node *d, uint32_t count)
+{
+    size_t size = count * (sizeof d->held[0] + 1);
+    uint8_t currents[HELD_MAX];
+    uint32_t had = d->held_count < count ? d->held_count : count;
+    memcpy(currents, d->currents ? d->currents : currents, d->currents ? d->held_count : 0);
+    d->held = realloc(d->held, size ? size : 1);
+    if (!d->held)
+        abort();
+    d->currents = (uint8_t *)(d->held + count);
+    memcpy(d->currents, currents, had);
+    d->held_count = (uint8_t)count;
+}
+
+static void keep_row(struct flock *f, struct node *d, const struct held *row)
+{
+    uint32_t at = row_at(d, row->deployment);
+    if (at == d->held_count || d->held[at].deployment != row->deployment) {
+        uint32_t had = d->held_count;
+        resize(d, had + 1);
+        memmove(&d->held[at + 1], &d->held[at], (had - at) * sizeof d->held[0]);
+        memmove(&d->currents[at + 1], &d->currents[at], had - at);
+        d->currents[at] = UINT8_MAX;
+    } else if (row->wanted.generation < d->held[at].wanted.generation) {
+        flock_fault(f, "agent %u goes back to an older generation of %s", (unsigned)d->number,
+                    row->name);
+    }
+    d->held[at] = *row;
+}
+
+static void drop_row(struct node *d, uint32_t deployment)
+{
+    uint32_t at = row_at(d, deployment);
+    if (at == d->held_count || d->held[at].deployment != deployment)
+        return;
+    memmove(&d->held[at], &d->held[at + 1], (d->held_count - at - 1u) * sizeof d->held[0]);
+    memmove(&d->currents[at], &d->currents[at + 1], d->held_count - at - 1u);
+    resize(d, d->held_count - 1u);
+}
+
+static void keep_document(struct flock *f, struct node *d, uint32_t paper)
+{
+    const struct paper *before = &f->papers[d->document], *now = &f->papers[paper];
+    if (d->document && before->cohort == now->cohort &&
+        revision_compare(now->desired->revision, before->desired->revision) < 0)
+        flock_fault(f, "agent %u goes back to an older document", (unsigned)d->number);
+    paper_hold(f, paper);
+    paper_drop(f, d->document);
+    d->document = paper;
+}
+
+/* Makes all stores of a step durable. The document and the assignment are those of the event. */
+static void keep(struct flock *f, struct node *d, const struct agent_event *ev,
+                 const struct agent_out *out)
+{
+    for (uint32_t i = 0; i < out->store_count; i++) {
+        const struct agent_store *s = &out->stores[i];
+        if (s->type == AGENT_STORE_HELD) {
+            keep_row(f, d, s->held);
+        } else if (s->type == AGENT_STORE_DROP) {
+            drop_row(d, s->deployment);
+        } else if (s->type == AGENT_STORE_DOCUMENT) {
+            keep_document(f, d, paper_of(f, ev->document));
+        } else if (s->type == AGENT_STORE_ASSIGNMENT) {
+            d->assigned = ev->assignment->revision;
+            d->removed = ev->assignment->removed;
+            d->cordoned = ev->assignment->cordoned;
+            d->cohort = cohort_of(f, &ev->assignment->cohort);
+        } else if (s->type == AGENT_STORE_SEQ) {
+            d->seq_ceiling = s->seq;
+            d->floor_s = s->floor_s;
+        }
+    }
+}

@@ -1,0 +1,295 @@
+#include "simulator/fleet/parts.h"
+
+#include "sync/message.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define OFF_MS 5000
+/* An answer to a join, there and back. */
+#define JOIN_AGAIN_MS 10000
+/* What a signature and its frame add to a document. */
+#define SIGNED_BYTES 100
+
+static int turn(struct flock *f, struct manager_event *ev, struct manager_out *out);
+static void commit(struct flock *f, const struct manager_out *out);
+
+/* ---- the process ---- */
+
+static void build_core(struct flock *f)
+{
+    const struct manager_options options = {
+        .limits = f->rows->limits,
+        .epoch = 1,
+        .cohort_secret = {.bytes = {1}},
+        .policy = f->o->policy,
+        .document_life_s = 30 * 86400,
+    };
+    struct stage stage = {0};
+    f->core = calloc(1, manager_size(&options.limits));
+    if (!f->core)
+        abort();
+    manager_init(f->core, &options);
+    rows_load(f->rows, f->core, &stage);
+    if (stage.fault[0] != '\0')
+        flock_fault(f, "%s", stage.fault);
+    free(stage.trace);
+}
+
+void office_open(struct flock *f)
+{
+    uint32_t agents = f->o->agents + f->o->faults.clones;
+    const struct manager_limits limits = {
+        .agents = agents,
+        .cohorts = 3 * FLOCK_SITES_MAX + 8,
+        .deployments = 16,
+        .bundles = FLOCK_BUNDLES_MAX,
+        .batches = 3 * FLOCK_SITES_MAX,
+    };
+    f->rows = rows_new(&limits);
+    f->newest = calloc(limits.cohorts, sizeof f->newest[0]);
+    f->memory = malloc(MANAGER_SCRATCH_MAX);
+    if (!f->newest || !f->memory)
+        abort();
+    f->scratch = arena_on(f->memory, MANAGER_SCRATCH_MAX);
+    f->rows->epoch = 1;
+    f->rows->trust.version = 1;
+    build_core(f);
+    flock_at(f, f->o->tick_ms, MANAGER_TICKS, 0, 0, 0);
+}
+
+void office_close(struct flock *f)
+{
+    free(f->core);
+    rows_free(f->rows);
+    free(f->newest);
+    free(f->memory);
+    free(f->inbox);
+    free(f->statuses);
+    free(f->status_free);
+}
+
+void office_kill(struct flock *f)
+{
+    if (!f->core)
+        return;
+    f->result->counts.manager_kills++;
+    free(f->core);
+    f->core = NULL;
+    flock_at(f, f->queue.now_ms + OFF_MS, MANAGER_START, 0, 0, 0);
+}
+
+/* What brokers lack, they get; and what agents said meanwhile is read. */
+void office_start(struct flock *f)
+{
+    build_core(f);
+    for (uint32_t i = 0; i < f->cell_count; i++) {
+        f->cells[i].current = false;
+        cell_fill(f, i);
+    }
+    uint32_t count = f->inbox_count;
+    f->inbox_count = 0;
+    for (uint32_t i = 0; i < count; i++)
+        office_report(f, &f->inbox[i]);
+}
+
+void office_tick(struct flock *f)
+{
+    static struct manager_out out;
+    flock_at(f, f->queue.now_ms + f->o->tick_ms, MANAGER_TICKS, 0, 0, 0);
+    if (f->core)
+        turn(f, &(struct manager_event){.type = MANAGER_TICK}, &out);
+}
+
+/* ---- one turn: step, commit ---- */
+
+static int turn(struct flock *f, struct manager_event *ev, struct manager_out *out)
+{
+    static struct manager_out more;
+    ev->now_s = flock_wall_s(f);
+    arena_reset(&f->scratch);
+    f->result->counts.manager_steps++;
+    manager_step(f->core, ev, &f->scratch, out);
+    commit(f, out);
+    for (bool again = out->more; again; again = more.more) {
+        struct manager_event go_on = {.type = MANAGER_CONTINUE, .now_s = ev->now_s};
+        arena_reset(&f->scratch);
+        f->result->counts.manager_steps++;
+        manager_step(f->core, &go_on, &f->scratch, &more);
+        commit(f, &more);
+    }
+    return out->rv;
+}
+
+static uint32_t paper_new(struct flock *f)
+{
+    uint32_t paper = f->paper_free;
+    if (paper) {
+        f->paper_free = f->papers[paper].size;
+        return paper;
+    }
+    if (f->paper_count == f->paper_room) {
+        f->paper_room = f->paper_room ? 2 * f->paper_room : 64;
+        f->papers = realloc(f->papers, f->paper_room * sizeof f->papers[0]);
+        if (!f->papers)
+            abort();
+    }
+    if (f->paper_count == 0)
+        f->papers[f->paper_count++] = (struct paper){0};
+    return f->paper_count++;
+}
+
+/* A document with room for no more records than it has: nodes hold many of them. */
+static void write_paper(struct flock *f, uint32_t cohort)
+{
+    static struct desired d;
+    static uint8_t memory[DOCUMENT_MAX];
+    struct buffer body = buffer_on(memory, sizeof memory);
+    manager_document(f->core, cohort, &d);
+    int rv = desired_write(&d, &body);
+    assert(rv == 0);
+    (void)rv;
+    size_t size = offsetof(struct desired, records) + d.count * sizeof d.records[0];
+    uint32_t paper = paper_new(f);
+    struct desired *copy = malloc(size);
+    if (!copy)
+        abort();
+    memcpy(copy, &d, size);
+    f->papers[paper] = (struct paper){
+        .holds = 1, .size = (uint32_t)body.len + SIGNED_BYTES, .cohort = cohort, .desired = copy};
+    paper_drop(f, f->newest[cohort]);
+    f->newest[cohort] = paper;
+    f->result->counts.documents++;
+}
+
+static void commit(struct flock *f, const struct manager_out *out)
+{
+    for (uint32_t i = 0; i < out->persist_count; i++) {
+        const struct persist *p = &out->persist[i];
+        rows_copy(f->rows, f->core, p);
+        if (p->type == PERSIST_DOCUMENT) {
+            write_paper(f, p->index);
+            cell_publish(f, p->index);
+        } else if (p->type == PERSIST_ASSIGNMENT) {
+            f->result->counts.assignments++;
+            cell_publish_note(f, p->index);
+        }
+    }
+}
+
+/* ---- what agents say ---- */
+
+uint32_t status_keep(struct flock *f, const struct status *s)
+{
+    if (f->status_free_count == 0) {
+        uint32_t room = f->status_room ? 2 * f->status_room : 256;
+        f->statuses = realloc(f->statuses, room * sizeof f->statuses[0]);
+        f->status_free = realloc(f->status_free, room * sizeof f->status_free[0]);
+        if (!f->statuses || !f->status_free)
+            abort();
+        for (uint32_t i = room; i-- > f->status_room;)
+            f->status_free[f->status_free_count++] = i;
+        f->status_room = room;
+    }
+    uint32_t at = f->status_free[--f->status_free_count];
+    f->statuses[at] = *s;
+    return at;
+}
+
+static void take(struct flock *f, struct report *report, const struct key_id *id)
+{
+    static struct manager_out out;
+    struct manager_event ev = {.type = MANAGER_REPORT};
+    ev.report.topic = *id;
+    ev.report.report = report;
+    turn(f, &ev, &out);
+    f->result->counts.statuses++;
+    if (f->queue.now_ms / 1000 != f->second) {
+        f->second = f->queue.now_ms / 1000;
+        f->second_count = 0;
+    }
+    if (++f->second_count > f->result->counts.statuses_peak)
+        f->result->counts.statuses_peak = f->second_count;
+}
+
+void office_report(struct flock *f, const struct happening *h)
+{
+    if (!f->core) {
+        if (f->inbox_count == f->inbox_room) {
+            f->inbox_room = f->inbox_room ? 2 * f->inbox_room : 256;
+            f->inbox = realloc(f->inbox, f->inbox_room * sizeof f->inbox[0]);
+            if (!f->inbox)
+                abort();
+        }
+        f->inbox[f->inbox_count++] = *h;
+        return;
+    }
+    struct report report = {.type = MESSAGE_STATUS, .status = f->statuses[h->what]};
+    f->status_free[f->status_free_count++] = (uint32_t)h->what;
+    take(f, &report, &f->nodes[h->who].id);
+}
+
+void office_forget(struct flock *f, uint32_t cell)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < f->inbox_count; i++)
+        if (f->inbox[i].life == cell)
+            f->status_free[f->status_free_count++] = (uint32_t)f->inbox[i].what;
+        else
+            f->inbox[kept++] = f->inbox[i];
+    f->inbox_count = kept;
+}
+
+/* One that comes while the manager is away is lost here: its silence tells the same later. */
+void office_will(struct flock *f, uint32_t number, uint32_t session)
+{
+    struct report report = {.type = MESSAGE_WILL, .will = {.number = number, .session = session}};
+    if (f->core)
+        take(f, &report, &f->rows->agents[number - 1].row.id);
+}
+
+/* ---- joins and commands ---- */
+
+void office_join(struct flock *f, uint32_t n)
+{
+    static struct manager_out out;
+    struct node *d = &f->nodes[n];
+    uint64_t now = f->queue.now_ms;
+    bool lost = !link_is_there(f, d) || !f->core || flock_strikes(f, 10);
+    if (!lost) {
+        struct manager_event ev = {.type = MANAGER_JOIN};
+        scene_token(f, n, &ev.join.batch, &ev.join.index);
+        memcpy(ev.join.key.bytes, d->id.bytes, sizeof d->id.bytes);
+        ev.join.id = d->id;
+        turn(f, &ev, &out);
+        if (out.joined != JOINED_ACCEPTED)
+            flock_fault(f, "a device may not join: %s", joined_code_text(out.joined));
+    }
+    /* The answer may be lost, too: the same question gets the same one. */
+    if (lost || flock_strikes(f, 10)) {
+        flock_at(f, now + JOIN_AGAIN_MS, NODE_JOINED, n, d->boot, 0);
+        return;
+    }
+    f->result->counts.joins++;
+    flock_at(f, now + 200, NODE_JOINED, n, d->boot, out.number);
+}
+
+int office_command(struct flock *f, const struct command *c)
+{
+    static struct manager_out out;
+    struct manager_event ev = {.type = MANAGER_COMMAND, .command = c};
+    if (!f->core)
+        return ERR_TIMEOUT;
+    int rv = turn(f, &ev, &out);
+    if (rv < 0)
+        flock_fault(f, "the manager refuses: %s", out.error.text);
+    return rv;
+}
+
+uint32_t cohort_of(const struct flock *f, const struct cohort_key *key)
+{
+    for (uint32_t i = 0; i < f->rows->cohort_count; i++)
+        if (memcmp(&f->rows->cohorts[i].key, key, sizeof *key) == 0)
+            return i;
+    return 0;
+}

@@ -1,0 +1,272 @@
+/*
+ * parts: what the files of a fleet in virtual time share. Nobody else includes it.
+ */
+#ifndef DUNLIN_SIMULATOR_FLEET_PARTS_H
+#define DUNLIN_SIMULATOR_FLEET_PARTS_H
+
+#include "agent/core/agent.h"
+#include "simulator/fleet/flock.h"
+#include "simulator/fleet/queue.h"
+#include "simulator/rows.h"
+
+/* What happens; `who` is a node's index, a cell's or a region's. */
+enum kind {
+    NODE_BOOT,
+    NODE_TICK, /* of its boot; `what` is the deadline */
+    NODE_DONE, /* of its boot; `what` is the job's serial */
+    NODE_UP,   /* of its link: the broker has accepted it */
+    NODE_DOWN, /* of its link: lost, or not made; `what` 1: refused */
+    NODE_HEAD, /* of its link: a head of its cohort; `what` is the revision */
+    NODE_NOTE_HEAD,
+    NODE_DOC,    /* of its link; `what` is the document's index, one hold of which goes */
+    NODE_NOTE,   /* of its link: its assignment */
+    NODE_JOINED, /* of its boot: the answer to its request; `what` is its number */
+    NODE_SPELL,  /* the link's spell is over */
+    NODE_WINDOW, /* its window opens or closes */
+    NODE_CUT,    /* the power goes */
+    NODE_JUMP,   /* the calendar jumps */
+    CELL_STATUS, /* `what` is the status' place in the pool */
+    CELL_WILL,   /* the broker has noticed that a node's link is lost; `what` is the session */
+    CELL_KILL,
+    CELL_START,
+    CELL_FILL, /* the manager brings it up to date */
+    REGION,    /* its outage begins or ends */
+    CLONE,
+    MANAGER_KILL,
+    MANAGER_START,
+    MANAGER_TICKS,
+    OPERATOR,
+    FAULTS_END,
+    KIND_COUNT,
+};
+
+#define NOBODY UINT32_MAX
+/* A device without power comes back after so long. */
+#define POWER_OFF_MS 20000
+
+/* One job of a node at a time. */
+struct node_job {
+    uint16_t serial; /* of the newest; an older one's end is nobody's */
+    uint8_t type;    /* enum agent_action_type; 0 with `busy` false: none */
+    uint8_t hook;
+    uint8_t bundle; /* index; UINT8_MAX: none */
+    bool busy;
+    uint32_t deployment;
+};
+
+/* One device in few bytes: its core, its disk, its link. */
+struct node {
+    struct agent core;
+    struct key_id id;
+
+    /* The disk. */
+    struct held *held; /* by rising deployment; `currents` lie behind them */
+    uint8_t held_count;
+    uint8_t *currents; /* for each row the bundle that `current` names; UINT8_MAX: none */
+    uint8_t trees;     /* complete ones, bits by bundle */
+    uint8_t content;   /* complete ones */
+    bool removed;      /* its assignment says so; */
+    bool cordoned;
+    uint32_t number; /* 0: it has not joined */
+    uint32_t cohort; /* of its assignment */
+    struct revision assigned;
+    uint32_t document; /* index; 0: none */
+    uint32_t seq_ceiling;
+    uint64_t floor_s;
+
+    /* What runs. */
+    uint64_t start_ms;   /* of its monotonic clock */
+    uint64_t timer_ms;   /* the earliest tick that is on its way; UINT64_MAX: none */
+    uint64_t fetch_left; /* bytes */
+    uint64_t fetch_ms;   /* since when they come; 0: they don't */
+    int32_t wall_off_s;
+    uint16_t boot; /* counts boots: what belongs to an older one is void */
+    bool on;
+    struct node_job job;
+
+    /* The link. */
+    uint16_t link; /* counts connections */
+    uint8_t kind;  /* of links, index in the options */
+    uint8_t cell;  /* that it is with */
+    bool spell_up;
+    bool connected;
+    bool hung; /* tries to connect where there is no network */
+    uint32_t region;
+    uint32_t twin;           /* the other with this identity; NOBODY: none */
+    uint32_t listed;         /* cohort that it hears of; NOBODY: none */
+    uint32_t before, behind; /* those that hear of the same in the same cell */
+    uint32_t session;        /* that the broker knows of; 0: none */
+    uint64_t heard_ms;       /* when the newest message arrives, or arrived: order is kept */
+    uint64_t said_ms;
+};
+
+/* A signed document, which nodes, brokers and messages on their way hold. */
+struct paper {
+    uint32_t holds;
+    uint32_t size; /* bytes on the wire */
+    uint32_t cohort;
+    struct desired *desired; /* with as many records as it has */
+};
+
+/* What an assignment says, as brokers retain it. */
+struct note {
+    struct revision revision; /* 0.0: none */
+    uint32_t cohort;
+    bool removed;
+    bool cordoned;
+};
+
+struct cell {
+    bool dead;
+    bool forgetful;    /* it lost its memory when it died */
+    bool current;      /* it has all that the manager has said */
+    uint32_t *papers;  /* retained, by cohort; 0: none */
+    uint32_t *hearers; /* the first node that hears of each cohort */
+};
+
+struct flock {
+    const struct flock_options *o;
+    struct flock_result *result;
+    struct queue queue;
+    struct rng rng;  /* of the devices and their links */
+    struct rng fate; /* of what breaks: a run without faults draws the same for the rest */
+    uint64_t end_ms;
+    bool calm; /* faults have ended */
+
+    uint32_t node_count;
+    struct node *nodes;
+    uint32_t *by_number; /* node + 1, by agent number */
+    uint32_t cell_count;
+    struct cell cells[FLOCK_CELLS_MAX];
+    struct note *notes; /* by number - 1; a cell that isn't current has none */
+    uint8_t *dark;      /* for each kind of links and region: it has an outage */
+
+    struct paper *papers; /* 0 is none */
+    uint32_t paper_count;
+    uint32_t paper_room;
+    uint32_t paper_free;
+    uint32_t paper_read; /* that a node is handed just now */
+
+    struct status *statuses; /* on their way */
+    uint32_t *status_free;
+    uint32_t status_count, status_room, status_free_count;
+
+    /* The manager. */
+    struct manager *core; /* NULL while it is dead */
+    void *memory;
+    struct rows *rows; /* durable, … */
+    uint32_t *newest;  /* … and the newest paper of each cohort */
+    struct arena scratch;
+    struct happening *inbox; /* waits in the brokers, by their cells' sessions */
+    uint32_t inbox_count, inbox_room;
+    uint64_t second; /* of the statuses that are counted */
+    uint64_t second_count;
+
+    /* The scenario. */
+    uint32_t bundle_count;
+    struct digest bundles[FLOCK_BUNDLES_MAX];
+    uint64_t asked_ms;   /* when the new version was; 0: not yet */
+    uint32_t *reached_s; /* by node: from then on until it ran; UINT32_MAX: not yet */
+    struct arena agent_scratch;
+    uint64_t agent_memory[AGENT_SCRATCH_MAX / sizeof(uint64_t)];
+};
+
+/* ---- flock.c ---- */
+
+uint64_t flock_wall_s(const struct flock *f);
+void flock_at(struct flock *f, uint64_t at_ms, enum kind kind, uint32_t who, uint16_t life,
+              uint64_t what);
+/* Something must never be, and is: kept once. */
+void flock_fault(struct flock *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* True so often of a thousand, while faults are on. */
+bool flock_strikes(struct flock *f, uint32_t per_mille);
+
+/* ---- node.c: a device's core and disk ---- */
+
+void node_open(void);
+void node_start(struct flock *f, uint32_t n);
+void node_joined(struct flock *f, uint32_t n, uint32_t number);
+void node_cut(struct flock *f, uint32_t n, uint64_t off_ms);
+/* Feeds the core, and what follows. `document` is a paper's index, for AGENT_DOCUMENT. */
+void node_feed(struct flock *f, uint32_t n, struct agent_event *ev);
+void node_tick(struct flock *f, uint32_t n, uint64_t at_ms);
+/* What the core would see now. */
+void node_view(const struct flock *f, const struct node *n, struct agent_view *out);
+
+/* ---- job.c: fetches, trees, hooks ---- */
+
+void job_begin(struct flock *f, uint32_t n, const struct agent_action *a);
+void job_stop(struct flock *f, uint32_t n);
+void job_link(struct flock *f, uint32_t n, bool up);
+void job_end(struct flock *f, uint32_t n, uint16_t serial);
+
+/* ---- link.c: networks, connections, brokers ---- */
+
+void link_begin(struct flock *f, uint32_t n); /* draws its spells and windows */
+bool link_is_there(const struct flock *f, const struct node *n);
+void link_perform(struct flock *f, uint32_t n, const struct agent_action *a);
+void link_up(struct flock *f, uint32_t n);
+void link_down(struct flock *f, uint32_t n, bool refused);
+void link_spell(struct flock *f, uint32_t n);
+void link_window(struct flock *f, uint32_t n);
+/* The device is off: its link is lost without a word. */
+void link_vanish(struct flock *f, uint32_t n);
+void link_begin_regions(struct flock *f);
+/* Its broker died, or the message that it sent took the link along. */
+void link_lose(struct flock *f, uint32_t n);
+void link_region(struct flock *f, uint32_t region);
+void link_calm(struct flock *f);
+/* A message to a node is on its way. */
+void link_hear(struct flock *f, uint32_t n, enum kind kind, uint64_t what, uint32_t bytes);
+#define HEAD_BYTES 45
+uint64_t revision_pack(struct revision r);
+void link_will(struct flock *f, uint32_t n, uint32_t session);
+
+/* ---- cell.c: what brokers retain and hand on ---- */
+
+void cell_open(struct flock *f);
+void cell_close(struct flock *f);
+void cell_kill(struct flock *f, uint32_t cell);
+void cell_start(struct flock *f, uint32_t cell);
+void cell_fill(struct flock *f, uint32_t cell);
+void cell_hear(struct flock *f, uint32_t n, uint32_t cohort); /* NOBODY: of none */
+void cell_publish(struct flock *f, uint32_t cohort);
+void cell_publish_note(struct flock *f, uint32_t number);
+void paper_hold(struct flock *f, uint32_t paper);
+void paper_drop(struct flock *f, uint32_t paper);
+/* The index of one that a node was handed. */
+uint32_t paper_of(const struct flock *f, const struct desired *desired);
+
+/* ---- office.c ---- */
+
+void office_open(struct flock *f);
+void office_close(struct flock *f);
+void office_kill(struct flock *f);
+void office_start(struct flock *f);
+void office_tick(struct flock *f);
+void office_report(struct flock *f, const struct happening *h);
+/* A will, or NULL status. */
+void office_will(struct flock *f, uint32_t number, uint32_t session);
+void office_join(struct flock *f, uint32_t n);
+/* What waits for the manager in a broker that loses its memory. */
+void office_forget(struct flock *f, uint32_t cell);
+int office_command(struct flock *f, const struct command *c);
+uint32_t status_keep(struct flock *f, const struct status *s);
+uint32_t cohort_of(const struct flock *f, const struct cohort_key *key);
+
+/* ---- scene.c: what the operator does ---- */
+
+void scene_open(struct flock *f);
+void scene_step(struct flock *f, uint64_t what);
+/* The token that a node joins with. */
+void scene_token(const struct flock *f, uint32_t n, uint32_t *batch, uint32_t *index);
+bool scene_fails(const struct flock *f, const struct node *n, uint8_t bundle);
+
+/* ---- check.c ---- */
+
+void check_node(struct flock *f, uint32_t n);
+/* Everybody holds what it should; NULL, or why not, of whom. */
+const char *check_rest(struct flock *f, uint32_t *whom);
+void check_end(struct flock *f);
+
+#endif

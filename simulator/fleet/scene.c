@@ -1,0 +1,105 @@
+#include "simulator/fleet/parts.h"
+
+#include "base/siphash.h"
+
+#include <stdio.h>
+
+/* What the operator does, one after the other. */
+enum { SCENE_FIRST_VERSION, SCENE_NEXT_VERSION };
+
+/* Of twenty devices of a site one is for staging, three are canaries. */
+#define SLOTS 20
+static const struct {
+    const char *name;
+    uint32_t first, count;
+} environments[] = {{"staging", 0, 1}, {"canary", 1, 3}, {"prod", 4, 16}};
+#define ENVIRONMENTS (sizeof environments / sizeof environments[0])
+
+void scene_token(const struct flock *f, uint32_t n, uint32_t *batch, uint32_t *index)
+{
+    uint32_t slot = n % SLOTS, site = n / SLOTS % f->o->sites, round = n / SLOTS / f->o->sites;
+    uint32_t e = slot < environments[1].first ? 0 : slot < environments[2].first ? 1 : 2;
+    *batch = e * f->o->sites + site;
+    *index = round * environments[e].count + slot - environments[e].first;
+}
+
+static void make_tokens(struct flock *f, uint32_t e, uint32_t site)
+{
+    char labels[64];
+    struct command c = {.type = COMMAND_TOKEN_CREATE};
+    snprintf(labels, sizeof labels, "env=%s,site=s%u", environments[e].name, (unsigned)site);
+    c.token.count = (f->o->agents / SLOTS / f->o->sites + 1) * environments[e].count;
+    c.token.uses = 1;
+    c.token.expires_s = flock_wall_s(f) + 365 * 86400;
+    c.token.labels = labels;
+    office_command(f, &c);
+}
+
+static void push(struct flock *f, const char *version)
+{
+    struct command c = {.type = COMMAND_BUNDLE_ADD};
+    struct digest digest = digest_of(span_text(version));
+    f->bundles[f->bundle_count++] = digest;
+    c.bundle = (struct bundle_row){
+        .digest = digest, .bytes = f->o->bundle_bytes, .files = 10, .chunks = 16};
+    snprintf(c.bundle.name, sizeof c.bundle.name, "app");
+    snprintf(c.bundle.version, sizeof c.bundle.version, "%s", version);
+    office_command(f, &c);
+}
+
+void scene_open(struct flock *f)
+{
+    for (uint32_t e = 0; e < ENVIRONMENTS; e++)
+        for (uint32_t site = 0; site < f->o->sites; site++)
+            make_tokens(f, e, site);
+    push(f, "1");
+    push(f, "2");
+    flock_at(f, 1000, OPERATOR, 0, 0, SCENE_FIRST_VERSION);
+    if (f->o->deploy_ms)
+        flock_at(f, f->o->deploy_ms, OPERATOR, 0, 0, SCENE_NEXT_VERSION);
+}
+
+/* Staging, then canaries ten minutes later, then all others. */
+static struct plan three_stages(const struct flock *f)
+{
+    struct plan p = PLAN_DEFAULT;
+    p.count = ENVIRONMENTS;
+    p.quorum = f->o->failing_per_mille ? 1 : 100;
+    p.max_failed = (struct amount){.value = 100, .percent = true};
+    for (uint32_t i = 0; i < p.count; i++) {
+        struct plan_stage *s = &p.stages[i];
+        snprintf(s->name, sizeof s->name, "%s", environments[i].name);
+        snprintf(s->selector, sizeof s->selector, "env=%s", environments[i].name);
+        s->concurrency = f->o->concurrency;
+        s->after.wait_s = i == 1 ? 600 : 0;
+    }
+    return p;
+}
+
+void scene_step(struct flock *f, uint64_t what)
+{
+    struct plan plan = three_stages(f);
+    struct command c = {.type = COMMAND_DEPLOY};
+    if (!f->core) {
+        flock_at(f, f->queue.now_ms + 1000, OPERATOR, 0, 0, what);
+        return;
+    }
+    c.deploy.name = c.deploy.bundle = "app";
+    c.deploy.version = what == SCENE_FIRST_VERSION ? "1" : "2";
+    c.deploy.selector = "";
+    c.deploy.all = true;
+    c.deploy.salt = f->o->seed;
+    if (what == SCENE_NEXT_VERSION) {
+        c.deploy.plan = &plan;
+        f->asked_ms = f->queue.now_ms;
+    }
+    office_command(f, &c);
+}
+
+/* Which devices the second version fails on: by their ids. */
+bool scene_fails(const struct flock *f, const struct node *d, uint8_t bundle)
+{
+    static const uint8_t key[SIPHASH_KEY_LEN] = "who fails";
+    uint64_t hash = siphash(key, span_of(d->id.bytes, sizeof d->id.bytes));
+    return bundle == 1 && hash % 1000 < f->o->failing_per_mille;
+}

@@ -1,0 +1,158 @@
+#include "base/clock.h"
+#include "simulator/fleet/fleet.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Fleets of a swarm. */
+#define AGENTS_MAX 120
+
+static uint32_t draw(struct rng *r, uint32_t max)
+{
+    return (uint32_t)rng_below(r, max + 1u);
+}
+
+/* Nothing, most often; else anything up to `max`. */
+static uint32_t sometimes(struct rng *r, uint32_t max)
+{
+    return rng_below(r, 2) ? 0 : draw(r, max);
+}
+
+static void draw_links(struct rng *r, struct flock_options *o)
+{
+    struct errmsg em;
+    size_t names = 0;
+    while (profile_name(names))
+        names++;
+    o->link_count = 1 + draw(r, 2);
+    for (uint32_t i = 0; i < o->link_count; i++) {
+        struct flock_link *l = &o->links[i];
+        const char *name = profile_name(rng_below(r, names));
+        l->share = 1 + draw(r, 9);
+        snprintf(l->name, sizeof l->name, "%s", name);
+        if (profile_find(name, &l->profile, &em) < 0)
+            abort();
+    }
+}
+
+/* Every option that a command line has, drawn from the seed. */
+static struct flock_options draw_options(uint64_t seed)
+{
+    struct rng r = {.state = seed};
+    struct flock_options o = FLOCK_DEFAULT;
+    o.seed = seed;
+    o.agents = 1 + draw(&r, AGENTS_MAX - 1);
+    o.run_ms = (1 + draw(&r, 2)) * 86400000ull;
+    o.rest_ms = 2 * 86400000ull;
+    o.cells = 1 + draw(&r, 3);
+    o.sites = 1 + draw(&r, 9);
+    o.bundle_bytes = (1ull + draw(&r, 4096)) << 10;
+    o.deploy_ms = (3600ull + draw(&r, 43200)) * 1000;
+    o.concurrency = (struct amount){.value = 1 + draw(&r, 99), .percent = rng_below(&r, 2) == 0};
+    o.failing_per_mille = sometimes(&r, 400);
+    o.policy.heartbeat_s = 60 + draw(&r, 3540);
+    o.faults = (struct flock_faults){
+        .power_cuts = sometimes(&r, 5000),
+        .lost_writes = sometimes(&r, 100),
+        .clock_jumps = sometimes(&r, 2000),
+        .clones = sometimes(&r, 3),
+        .manager_kills = sometimes(&r, 50),
+        .cell_kills = sometimes(&r, 50),
+    };
+    draw_links(&r, &o);
+    return o;
+}
+
+static bool fails(const struct flock_options *o, struct flock_result *r)
+{
+    flock_run(o, NULL, NULL, r);
+    free(r->reached_s);
+    return r->fault[0] != '\0';
+}
+
+/* ---- smaller, as long as it fails ---- */
+
+static uint32_t *number_of(struct flock_options *o, size_t i)
+{
+    uint32_t *const numbers[] = {&o->agents,
+                                 &o->cells,
+                                 &o->sites,
+                                 &o->faults.power_cuts,
+                                 &o->faults.lost_writes,
+                                 &o->faults.clock_jumps,
+                                 &o->faults.clones,
+                                 &o->faults.manager_kills,
+                                 &o->faults.cell_kills,
+                                 &o->failing_per_mille,
+                                 &o->link_count};
+    return i < sizeof numbers / sizeof numbers[0] ? numbers[i] : NULL;
+}
+
+/* The first three, and links, can't be none. */
+static uint32_t least(size_t i)
+{
+    return i < 3 || i == 10 ? 1 : 0;
+}
+
+static bool shrink_one(struct flock_options *o, size_t i)
+{
+    uint32_t now = *number_of(o, i), tries[] = {least(i), now / 2, now - 1};
+    for (size_t k = 0; now > least(i) && k < 3; k++) {
+        struct flock_options smaller = *o;
+        struct flock_result r;
+        *number_of(&smaller, i) = tries[k];
+        if (tries[k] < least(i) || !fails(&smaller, &r))
+            continue;
+        *o = smaller;
+        return true;
+    }
+    return false;
+}
+
+static void shrink(struct flock_options *o)
+{
+    for (bool shrunk = true; shrunk;) {
+        shrunk = false;
+        for (size_t i = 0; number_of(o, i); i++)
+            shrunk |= shrink_one(o, i);
+    }
+}
+
+static void tell(const struct flock_options *o, const struct flock_result *r)
+{
+    struct flock_options small = *o;
+    struct flock_result again;
+    char command[COMMAND_MAX];
+    fleet_command(o, command);
+    printf("%s\n  %s\n", r->fault, command);
+    fflush(stdout);
+    shrink(&small);
+    fails(&small, &again);
+    fleet_command(&small, command);
+    printf("the smallest that still fails: %s\n  %s\n", again.fault, command);
+}
+
+int swarm_run(uint64_t first_seed, uint64_t seconds, uint64_t seeds)
+{
+    uint64_t steps = 0, begin_ms = clock_monotonic_ms(), seed = first_seed;
+    for (; (!seeds || seed - first_seed < seeds) &&
+           (!seconds || clock_monotonic_ms() - begin_ms < seconds * 1000);
+         seed++) {
+        struct flock_options o = draw_options(seed);
+        struct flock_result r;
+        bool failed = fails(&o, &r);
+        steps += r.counts.happenings;
+        if (isatty(STDERR_FILENO))
+            fprintf(stderr, "\rseed %" PRIu64 ", %" PRIu64 " million happenings ", seed,
+                    steps / 1000000);
+        if (failed) {
+            tell(&o, &r);
+            return 1;
+        }
+    }
+    printf("%" PRIu64 " seeds from %" PRIu64 ": nothing found in %" PRIu64 " happenings\n",
+           seed - first_seed, first_seed, steps);
+    return 0;
+}

@@ -1,0 +1,108 @@
+#include "simulator/fleet/flock.h"
+#include "test/suite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* So many devices on links of this kind. */
+static struct flock_options fleet_of(uint32_t agents, const char *links)
+{
+    struct flock_options o = FLOCK_DEFAULT;
+    struct errmsg em;
+    o.agents = agents;
+    o.link_count = 1;
+    o.links[0].share = 1;
+    CU_ASSERT_EQUAL_FATAL(profile_find(links, &o.links[0].profile, &em), 0);
+    return o;
+}
+
+static struct flock_result run(const struct flock_options *o)
+{
+    struct flock_result r;
+    flock_run(o, NULL, NULL, &r);
+    free(r.reached_s);
+    r.reached_s = NULL;
+    if (r.fault[0] != '\0')
+        fprintf(stderr, "seed %u: %s\n", (unsigned)o->seed, r.fault);
+    CU_ASSERT_STRING_EQUAL(r.fault, "");
+    return r;
+}
+
+static const struct flock_faults hostile = {.power_cuts = 2000,
+                                            .lost_writes = 30,
+                                            .clock_jumps = 500,
+                                            .clones = 2,
+                                            .manager_kills = 20,
+                                            .cell_kills = 20};
+
+static void test_the_same_seed_makes_the_same_run_and_another_one_another(void)
+{
+    struct flock_options o = fleet_of(60, "flaky");
+    o.faults = hostile;
+    struct flock_result one = run(&o), same = run(&o);
+    CU_ASSERT_EQUAL(one.digest, same.digest);
+    CU_ASSERT_EQUAL(memcmp(&one.counts, &same.counts, sizeof one.counts), 0);
+    o.seed = 2;
+    CU_ASSERT_NOT_EQUAL(run(&o).digest, one.digest);
+}
+
+static void test_on_good_links_all_run_the_new_version_as_soon_as_the_stages_allow(void)
+{
+    struct flock_options o = fleet_of(200, "always");
+    struct flock_result r = run(&o);
+    CU_ASSERT_EQUAL(r.ready, 200);
+    CU_ASSERT_EQUAL(r.failed, 0);
+    CU_ASSERT_EQUAL(r.counts.joins, 200);
+    CU_ASSERT_EQUAL(r.counts.connects, 200);
+    /* Ten minutes of soaking behind the canaries, and then nine tenths of a fleet in tenths. */
+    CU_ASSERT_TRUE(r.reached_ms[0] > 600000 && r.reached_ms[3] < 1200000);
+}
+
+static void test_who_can_come_only_at_night_comes_at_night(void)
+{
+    struct flock_options o = fleet_of(100, "nightly");
+    struct flock_result r = run(&o);
+    CU_ASSERT_EQUAL(r.ready, 100);
+    /* It was asked for when the first night was over: the second one begins a day after the first.
+     */
+    CU_ASSERT_TRUE(r.reached_ms[0] >= 22 * 3600000ull && r.reached_ms[3] < 24 * 3600000ull);
+}
+
+static void test_a_version_that_fails_goes_back_where_it_fails_and_nowhere_else(void)
+{
+    struct flock_options o = fleet_of(200, "always");
+    o.failing_per_mille = 200;
+    struct flock_result r = run(&o);
+    CU_ASSERT_EQUAL(r.ready + r.failed, 200);
+    CU_ASSERT_TRUE(r.failed > 15 && r.failed < 70);
+}
+
+static void test_whatever_breaks_it_comes_to_rest_on_what_it_should_run(void)
+{
+    static const char *const links[] = {"always", "cellular", "satellite", "ship",
+                                        "flaky",  "nightly",  "outage"};
+    uint64_t power_cuts = 0, manager_kills = 0, cell_kills = 0;
+    for (uint32_t seed = 1; seed <= 14; seed++) {
+        struct flock_options o = fleet_of(20 + seed, links[seed % 7]);
+        o.seed = seed;
+        o.cells = 1 + seed % 3;
+        o.rest_ms = 2 * 86400000ull;
+        o.faults = hostile;
+        struct flock_result r = run(&o);
+        CU_ASSERT_TRUE(r.rested_ms > 0);
+        power_cuts += r.counts.power_cuts;
+        manager_kills += r.counts.manager_kills;
+        cell_kills += r.counts.cell_kills;
+    }
+    CU_ASSERT_TRUE(power_cuts > 100 && manager_kills > 100 && cell_kills > 100);
+}
+
+static const struct suite_test tests[] = {
+    TEST(test_the_same_seed_makes_the_same_run_and_another_one_another),
+    TEST(test_on_good_links_all_run_the_new_version_as_soon_as_the_stages_allow),
+    TEST(test_who_can_come_only_at_night_comes_at_night),
+    TEST(test_a_version_that_fails_goes_back_where_it_fails_and_nowhere_else),
+    TEST(test_whatever_breaks_it_comes_to_rest_on_what_it_should_run),
+};
+
+SUITE_MAIN("flocks", tests)
