@@ -266,7 +266,7 @@ static void perform(struct crowd *c, struct member *m, const struct agent_action
     case AGENT_DETACH:
         assert(!m->job.busy);
         m->job = (struct member_job){
-            .busy = true, .type = (uint8_t)a->type, .hook = a->hook, .bundle = a->bundle};
+            .busy = true, .type = (uint8_t)a->type, .hook = (uint8_t)a->hook, .bundle = a->bundle};
         break;
     case AGENT_FETCH_STOP:
         m->job.busy = false;
