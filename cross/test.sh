@@ -10,5 +10,6 @@ What needs the manager's drivers is left out: it never runs on a device."
 case ${1-} in '' | -*) echo "$usage" && exit 2 ;; esac
 choose "$1"
 sh "$cross/build.sh" --tests "$target"
-needs "$(grep -h -o 'qemu-[a-z0-9_]*-static' "$source_dir/build/cross/$target/build/test/CTestTestfile.cmake" | sort -u)"
+grep -h -o 'qemu-[a-z0-9_]*-static' "$source_dir/build/cross/$target/build/test/CTestTestfile.cmake" | sort -u |
+    while read -r emulator; do needs "$emulator"; done
 exec ctest --test-dir "$source_dir/build/cross/$target/build" -j 2 --output-on-failure --no-tests=error -R "${2-.}"
