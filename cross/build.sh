@@ -76,7 +76,7 @@ build()
     quietly cmake -S "$source_dir" -B "$work" -G Ninja --toolchain "$cross/toolchain.cmake" \
         -D DUNLIN_TARGET="$target" -D DUNLIN_DEVICE="$device" -D DUNLIN_WERROR=ON \
         -D CMAKE_BUILD_TYPE=Release -D CMAKE_C_FLAGS_RELEASE= \
-        -D CMAKE_C_FLAGS="-ffile-prefix-map=$work=build -ffile-prefix-map=$source_dir=. -fstack-usage"
+        -D CMAKE_C_FLAGS="'-ffile-prefix-map=$work=build' '-ffile-prefix-map=$source_dir=.' -fstack-usage"
     quietly cmake --build "$work" --target dunlin-agent
     [ -z "$tests" ] || quietly cmake --build "$work"
     "$triplet-strip" -s -R .comment -R '.note*' -o "$out/$target/dunlin-agent" "$work/dunlin-agent"
