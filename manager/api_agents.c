@@ -229,25 +229,32 @@ uint32_t api_find_any_agent(struct request *r)
     return find(r, r->name, true);
 }
 
-/* The number of the agent that the text names: by id, beginning of an id, or number. 0: answered.
- * Removed ones are found only when asked for. */
+/* The number of the agent that the text names: by id, beginning of an id, number, or number behind
+ * an 'n', which is no digit of an id. 0: answered. Removed ones are found only when asked for. */
 static uint32_t find(struct request *r, const char *text, bool removed)
 {
     const struct manager *m = daemon_core(r->daemon);
     struct key_id id;
-    uint32_t number = 0;
+    uint32_t by_id = 0, by_number = find_number(m, text + (text[0] == 'n'), removed);
     int matching = 0;
     if (key_id_parse(text, &id) == 0)
-        number = removed ? manager_find_any_agent(m, &id) : manager_find_agent(m, &id);
+        by_id = removed ? manager_find_any_agent(m, &id) : manager_find_agent(m, &id);
     else
-        matching = find_prefix(m, text, removed, &number);
+        matching = find_prefix(m, text, removed, &by_id);
+    if (matching > 0 && by_number && (matching > 1 || by_id != by_number)) {
+        request_reply_error(
+            r, MHD_HTTP_CONFLICT,
+            "%.80s is an agent's number, and an id begins with it: write n%.80s for "
+            "the number, or more digits of the id",
+            text, text);
+        return 0;
+    }
     if (matching > 1) {
         request_reply_error(r, MHD_HTTP_CONFLICT,
                             "several agents' ids begin with %.80s: give more of its digits", text);
         return 0;
     }
-    if (!number)
-        number = find_number(m, text, removed);
+    uint32_t number = by_id ? by_id : by_number;
     if (!number)
         request_reply_error(r, MHD_HTTP_NOT_FOUND,
                             "there is no agent %.80s: see `dunlin agent list`", text);

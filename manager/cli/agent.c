@@ -42,7 +42,8 @@ const struct verb agent_verbs[5] = {
         .name = "agent show",
         .operands = "AGENT",
         .summary = "show all about one agent",
-        .text = "AGENT is its id, the beginning of it, or its number.\n",
+        .text = "AGENT is its id, the beginning of it, or its number: 42, or n42 where ids begin "
+                "with 42.\n",
         .examples = "  dunlin agent show 7\n  dunlin agent show 3f9a\n",
         .words_min = 1,
         .words_max = 1,

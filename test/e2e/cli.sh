@@ -58,7 +58,7 @@ test_help()
     # Every verb that help lists explains itself, in both ways of asking.
     awk '/^  [a-z]+ ?[a-z]*  /{sub(/^  /, ""); sub(/  .*/, ""); print}' "$WORK/help" |
         grep -v '^dunlin' >"$WORK/verbs"
-    has_lines 48 "$WORK/verbs"
+    must test "$(wc -l <"$WORK/verbs")" -ge 48
     while read -r verb; do
         # shellcheck disable=SC2086
         expect 0 help $verb
@@ -333,6 +333,7 @@ test_agents()
     expect 0 agent list --select env=test --json && json '.agents == []'
     expect 2 agent list --select 'env in' && complains "selector"
     expect 0 agent show 1 && says "$id" && says "Ready" && says "of batch"
+    expect 0 agent show n1 && says "$id" && expect 1 agent show n2077 && complains "n2077"
     expect 0 agent show "${id:0:6}" --json && json '.facts and .token.batch > 0 and .joined'
     expect 1 agent show 77 && complains "77"
     expect 2 agent show ''
@@ -405,7 +406,7 @@ test_updates()
     expect 1 wait app && complains "1 failed" && complains "dunlin deployment show app"
     expect 0 deployment show app && says "RolledBack"
     expect 0 why 1 app && says "version 3 failed there: hooks/apply failed; it runs version 2 again"
-    says "dunlin-agent status" && expect 0 why 1 app --json && json '.reason == "rolled-back" and .cause'
+    says "hooks/apply ended with code 7" && expect 0 why 1 app --json && json '.reason == "rolled-back" and .cause'
     must test "$(cat "$WORK/agent1/deployments/app/current/version")" = 2
 
     kill_agent 1 -TERM
