@@ -51,6 +51,15 @@ static bool takes(struct reading *r, char c)
     return there;
 }
 
+/* Names are known by three letters, in capitals or not. */
+static bool is_name(const struct reading *r, const char *name)
+{
+    bool same = r->end - r->at >= 3;
+    for (int i = 0; same && i < 3; i++)
+        same = (r->at[i] | 0x20) == name[i];
+    return same;
+}
+
 /* Digits, or a name; negative: neither. */
 static int read_number(struct reading *r)
 {
@@ -61,7 +70,7 @@ static int read_number(struct reading *r)
     if (r->at > begin)
         return n;
     for (int i = 0; r->field->names && r->field->names[i]; i++)
-        if (r->end - r->at >= 3 && strncasecmp(r->at, r->field->names[i], 3) == 0) {
+        if (is_name(r, r->field->names[i])) {
             r->at += 3;
             return r->field->min + i;
         }
