@@ -556,7 +556,7 @@ static int check_extent(struct turn *t, int64_t index, uint32_t bundle)
 {
     const struct command *c = t->ev->command;
     struct preview p = {.deployment = index, .bundle = bundle};
-    if (c->deploy.confirmed || c->deploy.dry_run)
+    if (c->deploy.confirmed || c->deploy.dry_run || t->m->options.confirm_percent == 0)
         return 0;
     preview_count(t->m, c, t->scratch, &p);
     return p.confirm ? REFUSE(t, ERR_REFUSED, "%s: if this is meant, say --confirm", p.why.text)
