@@ -1,7 +1,8 @@
 /*
  * mbedTLS 2.28 as a device needs it: a TLS 1.2 client with ECDHE-ECDSA over P-256, AES-128-GCM or
  * ChaCha20-Poly1305, certificates in DER, and what crypto/ does with the same parts. It knows no
- * server, RSA, session cache, clock, file or socket, and no source of randomness: ours is getrandom.
+ * server, RSA, session cache, clock, file or socket, and no source of randomness: ours is
+ * getrandom.
  */
 #ifndef DUNLIN_CROSS_MBEDTLS_H
 #define DUNLIN_CROSS_MBEDTLS_H

@@ -42,6 +42,7 @@ nowhere()
     done
 }
 
+# shellcheck disable=SC2119
 start_manager
 for n in 1 2; do
     join_agent $n "site=s$n"
@@ -112,6 +113,7 @@ dunlin variable list | grep -q 'port *deployment app *443' || fail "$(dunlin var
 step "all of it outlives the manager, and the agents"
 kill_manager -9
 kill_agent 1 -9
+# shellcheck disable=SC2119
 start_manager
 start_agent 1
 dunlin variable set port=81 >/dev/null
