@@ -21,6 +21,16 @@ static void *table_of(uint32_t count, size_t size)
     return table;
 }
 
+/* Few are on any, and they are many. */
+static void keep_lists(struct agent_copy *copy, const uint32_t *lists, uint32_t count)
+{
+    free(copy->lists);
+    copy->lists = count ? table_of(count, sizeof lists[0]) : NULL;
+    copy->list_count = count;
+    if (count)
+        memcpy(copy->lists, lists, count * sizeof lists[0]);
+}
+
 struct rows *rows_new(const struct manager_limits *limits)
 {
     struct rows *r = table_of(1, sizeof *r);
@@ -38,6 +48,8 @@ void rows_free(struct rows *r)
     for (uint32_t i = 0; i < r->log_count; i++)
         free(r->log[i].bytes);
     free(r->log);
+    for (uint32_t i = 0; i < r->agent_count; i++)
+        free(r->agents[i].lists);
     free(r->agents);
     free(r->cohorts);
     free(r->deployments);
@@ -56,6 +68,10 @@ struct rows *rows_clone(const struct rows *r)
     memcpy(empty.batches, r->batches, r->batch_count * sizeof r->batches[0]);
     *copy = *r;
     copy->agents = empty.agents;
+    for (uint32_t i = 0; i < r->agent_count; i++) {
+        copy->agents[i].lists = NULL;
+        keep_lists(&copy->agents[i], r->agents[i].lists, r->agents[i].list_count);
+    }
     copy->cohorts = empty.cohorts;
     copy->deployments = empty.deployments;
     copy->bundles = empty.bundles;
@@ -88,7 +104,8 @@ static void copy_agent(struct rows *r, const struct manager *m, uint32_t number)
     copy->row = *manager_agent(m, number);
     copy->exception_count = (uint32_t)manager_exceptions(m, number, copy->exceptions);
     copy->taints = manager_agent_taints(m, number);
-    copy->list_count = manager_lists(m, number, copy->lists);
+    uint32_t lists[RECORDS_MAX];
+    keep_lists(copy, lists, manager_lists(m, number, lists));
 }
 
 static void copy_variable(struct rows *r, const struct manager *m, uint32_t index)

@@ -28,7 +28,7 @@ struct agent_copy {
     struct exception exceptions[EXCEPTIONS_MAX];
     uint64_t taints;
     uint32_t list_count;
-    uint32_t lists[RECORDS_MAX];
+    uint32_t *lists; /* NULL: on none */
 };
 
 /* The newest publication of a topic; no bytes: it is to be erased. */
