@@ -7,7 +7,7 @@
 #include "agent/core/agent.h"
 #include "simulator/fleet/flock.h"
 #include "simulator/fleet/queue.h"
-#include "simulator/rows.h"
+#include "simulator/world/rows.h"
 
 /* What happens; `who` is a node's index, a cell's or a region's. */
 enum kind {

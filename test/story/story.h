@@ -4,7 +4,7 @@
 #ifndef DUNLIN_TEST_STORY_STORY_H
 #define DUNLIN_TEST_STORY_STORY_H
 
-#include "simulator/world.h"
+#include "simulator/world/world.h"
 #include "test/suite.h"
 
 /* Longer than any back-off, heartbeat and retry: what isn't at rest by then never will be. */

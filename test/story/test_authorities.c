@@ -1,5 +1,5 @@
 /* The fleet's certificate authority is followed by another, and nobody goes to a device. */
-#include "simulator/notary.h"
+#include "simulator/world/notary.h"
 #include "test/story/story.h"
 
 #define DAY_MS (86400ull * 1000)

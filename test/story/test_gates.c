@@ -1,4 +1,4 @@
-#include "simulator/notary.h"
+#include "simulator/world/notary.h"
 #include "test/story/story.h"
 
 #define AGENTS 8

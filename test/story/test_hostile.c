@@ -1,4 +1,4 @@
-#include "simulator/notary.h"
+#include "simulator/world/notary.h"
 #include "test/story/story.h"
 
 /* What went over the broker last, by kind. */

@@ -1,5 +1,5 @@
 /* Whom the fleet trusts, and how that changes: keys come and go, and some are stolen. */
-#include "simulator/notary.h"
+#include "simulator/world/notary.h"
 #include "test/story/story.h"
 
 /* notary_secret() of these. */

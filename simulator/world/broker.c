@@ -1,4 +1,4 @@
-#include "simulator/broker.h"
+#include "simulator/world/broker.h"
 
 #include "sync/topic.h"
 

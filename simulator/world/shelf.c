@@ -1,7 +1,7 @@
-#include "simulator/shelf.h"
+#include "simulator/world/shelf.h"
 
 #include "bundles/index.h"
-#include "simulator/notary.h"
+#include "simulator/world/notary.h"
 
 #include <assert.h>
 #include <stdio.h>

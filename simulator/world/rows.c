@@ -1,4 +1,4 @@
-#include "simulator/rows.h"
+#include "simulator/world/rows.h"
 
 #include <assert.h>
 #include <stdlib.h>

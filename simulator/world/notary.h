@@ -3,8 +3,8 @@
  * bytes is made, and checked, once in a process. Worlds that differ in one power cut share most of
  * their messages, and elliptic curves would take most of their time.
  */
-#ifndef DUNLIN_SIMULATOR_NOTARY_H
-#define DUNLIN_SIMULATOR_NOTARY_H
+#ifndef DUNLIN_SIMULATOR_WORLD_NOTARY_H
+#define DUNLIN_SIMULATOR_WORLD_NOTARY_H
 
 #include "crypto/certificate.h"
 #include "sync/trust.h"

@@ -1,7 +1,7 @@
-#include "simulator/control.h"
+#include "simulator/world/control.h"
 
-#include "simulator/control_parts.h"
-#include "simulator/notary.h"
+#include "simulator/world/control_parts.h"
+#include "simulator/world/notary.h"
 #include "sync/message.h"
 
 #include <assert.h>

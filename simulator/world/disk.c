@@ -1,4 +1,4 @@
-#include "simulator/disk.h"
+#include "simulator/world/disk.h"
 
 #include <assert.h>
 #include <stdio.h>

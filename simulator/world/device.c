@@ -1,4 +1,4 @@
-#include "simulator/device.h"
+#include "simulator/world/device.h"
 
 #include <assert.h>
 #include <stdio.h>

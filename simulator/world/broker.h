@@ -3,12 +3,12 @@
  * What goes over one link arrives late but in order, and a link that is lost takes with it what was
  * under way. It knows nothing of what the messages say.
  */
-#ifndef DUNLIN_SIMULATOR_BROKER_H
-#define DUNLIN_SIMULATOR_BROKER_H
+#ifndef DUNLIN_SIMULATOR_WORLD_BROKER_H
+#define DUNLIN_SIMULATOR_WORLD_BROKER_H
 
 #include "base/span.h"
 #include "crypto/certificate.h"
-#include "simulator/stage.h"
+#include "simulator/world/stage.h"
 
 #define BROKER_NAME_MAX 40
 /* A silent link is noticed after one and a half times the keep-alive, as MQTT 3.1.1 says. */

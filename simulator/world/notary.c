@@ -1,4 +1,4 @@
-#include "simulator/notary.h"
+#include "simulator/world/notary.h"
 
 #include "base/endian.h"
 

@@ -1,10 +1,10 @@
 /*
  * control_parts: what the two files of the simulated manager share. Nobody else includes it.
  */
-#ifndef DUNLIN_SIMULATOR_CONTROL_PARTS_H
-#define DUNLIN_SIMULATOR_CONTROL_PARTS_H
+#ifndef DUNLIN_SIMULATOR_WORLD_CONTROL_PARTS_H
+#define DUNLIN_SIMULATOR_WORLD_CONTROL_PARTS_H
 
-#include "simulator/control.h"
+#include "simulator/world/control.h"
 
 /* control.c */
 void control_build_core(struct control *c);

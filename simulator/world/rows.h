@@ -2,12 +2,12 @@
  * rows: what the simulated manager keeps when its process is killed: the fleet's rows, copied from
  * the core when a commit says so, and the log of what brokers must retain. It decides nothing.
  */
-#ifndef DUNLIN_SIMULATOR_ROWS_H
-#define DUNLIN_SIMULATOR_ROWS_H
+#ifndef DUNLIN_SIMULATOR_WORLD_ROWS_H
+#define DUNLIN_SIMULATOR_WORLD_ROWS_H
 
 #include "manager/core/manager.h"
-#include "simulator/shelf.h"
-#include "simulator/stage.h"
+#include "simulator/world/shelf.h"
+#include "simulator/world/stage.h"
 
 #define ROWS_VARIABLES_MAX 16
 

@@ -1,6 +1,6 @@
-#include "simulator/world.h"
+#include "simulator/world/world.h"
 
-#include "simulator/notary.h"
+#include "simulator/world/notary.h"
 
 static void check_current(struct world *w, const struct device *d, const struct current *c);
 static void check_rows(struct world *w, struct device *d);

@@ -3,11 +3,11 @@
  * commits, answers and publishes in virtual time. It can be killed at any commit and any word. It
  * decides nothing.
  */
-#ifndef DUNLIN_SIMULATOR_CONTROL_H
-#define DUNLIN_SIMULATOR_CONTROL_H
+#ifndef DUNLIN_SIMULATOR_WORLD_CONTROL_H
+#define DUNLIN_SIMULATOR_WORLD_CONTROL_H
 
-#include "simulator/broker.h"
-#include "simulator/rows.h"
+#include "simulator/world/broker.h"
+#include "simulator/world/rows.h"
 #include "sync/renewal.h"
 
 /* A killed manager comes back after so long. */

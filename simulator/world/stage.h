@@ -3,8 +3,8 @@
  * random sequence, the trace of what happened, and the first thing that must not have happened.
  * It knows nothing of agents, managers and brokers.
  */
-#ifndef DUNLIN_SIMULATOR_STAGE_H
-#define DUNLIN_SIMULATOR_STAGE_H
+#ifndef DUNLIN_SIMULATOR_WORLD_STAGE_H
+#define DUNLIN_SIMULATOR_WORLD_STAGE_H
 
 #include "base/rng.h"
 

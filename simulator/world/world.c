@@ -1,6 +1,6 @@
-#include "simulator/world.h"
+#include "simulator/world/world.h"
 
-#include "simulator/notary.h"
+#include "simulator/world/notary.h"
 
 #include <assert.h>
 #include <stdlib.h>

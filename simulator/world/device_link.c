@@ -1,5 +1,5 @@
-#include "simulator/device.h"
-#include "simulator/notary.h"
+#include "simulator/world/device.h"
+#include "simulator/world/notary.h"
 
 #include <assert.h>
 #include <stdio.h>

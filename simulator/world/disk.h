@@ -2,8 +2,8 @@
  * disk: what one simulated device keeps when its power goes: who it is, the rows of its database,
  * chunks, unpacked trees, and where `current` points. It can be full. It decides nothing.
  */
-#ifndef DUNLIN_SIMULATOR_DISK_H
-#define DUNLIN_SIMULATOR_DISK_H
+#ifndef DUNLIN_SIMULATOR_WORLD_DISK_H
+#define DUNLIN_SIMULATOR_WORLD_DISK_H
 
 #include "agent/core/agent.h"
 #include "crypto/certificate.h"

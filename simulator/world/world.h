@@ -3,11 +3,11 @@
  * else a model that can fail at any point. The same seed and the same calls give the same trace.
  * After every event it looks whether anything is as it must never be.
  */
-#ifndef DUNLIN_SIMULATOR_WORLD_H
-#define DUNLIN_SIMULATOR_WORLD_H
+#ifndef DUNLIN_SIMULATOR_WORLD_WORLD_H
+#define DUNLIN_SIMULATOR_WORLD_WORLD_H
 
-#include "simulator/control.h"
-#include "simulator/device.h"
+#include "simulator/world/control.h"
+#include "simulator/world/device.h"
 
 #define WORLD_DEVICES_MAX 16
 

@@ -1,4 +1,4 @@
-#include "simulator/stage.h"
+#include "simulator/world/stage.h"
 
 #include <stdarg.h>
 #include <stdio.h>

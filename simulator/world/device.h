@@ -3,12 +3,12 @@
  * performs what the core says in virtual time. Its power can go at any action. It joins the fleet
  * as the real program does, with a token. It decides nothing.
  */
-#ifndef DUNLIN_SIMULATOR_DEVICE_H
-#define DUNLIN_SIMULATOR_DEVICE_H
+#ifndef DUNLIN_SIMULATOR_WORLD_DEVICE_H
+#define DUNLIN_SIMULATOR_WORLD_DEVICE_H
 
-#include "simulator/broker.h"
-#include "simulator/disk.h"
-#include "simulator/shelf.h"
+#include "simulator/world/broker.h"
+#include "simulator/world/disk.h"
+#include "simulator/world/shelf.h"
 
 /* A device without power stays off for so long, when nothing else is said. */
 #define DEVICE_OFF_MS 5000

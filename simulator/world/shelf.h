@@ -2,8 +2,8 @@
  * shelf: the bundles of a simulated world: real signed manifests and chunks that are named by their
  * digests, and a script of what their hooks do on a device. It knows nothing of who has them.
  */
-#ifndef DUNLIN_SIMULATOR_SHELF_H
-#define DUNLIN_SIMULATOR_SHELF_H
+#ifndef DUNLIN_SIMULATOR_WORLD_SHELF_H
+#define DUNLIN_SIMULATOR_WORLD_SHELF_H
 
 #include "agent/core/agent.h"
 #include "bundles/manifest.h"

@@ -1,7 +1,7 @@
-#include "simulator/control_parts.h"
+#include "simulator/world/control_parts.h"
 
 #include "base/endian.h"
-#include "simulator/notary.h"
+#include "simulator/world/notary.h"
 
 #include <assert.h>
 #include <stdio.h>
