@@ -335,7 +335,7 @@ test_rollouts()
         -d '{"name": "app", "bundle": "app@9", "all": true, "dry_run": true}'
     local plan='{"max_failed": 1, "stages": [{"name": "first", "share": 1, "before": {"approval": true}}]}'
     gives 200 '.dry_run and .changed and .targets == 2 and .touched == 0 and .confirm == null and
-        (.stages == [{name: "first", members: 1}, {name: "rest", members: 1}]) and
+        (.stages | map({name, members}) == [{name: "first", members: 1}, {name: "rest", members: 1}]) and
         (.changes | map(select(.what == "rollout: stages")) == [{what: "rollout: stages", from: "none",
         to: "first, rest"}])' POST /v1/deployments -d "$(with_plan "$plan" | sed 's/}$/, "dry_run": true}/')"
     gives 200 '.rollout == null and .rollout_state == null' GET /v1/deployments/app
