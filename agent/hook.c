@@ -92,6 +92,7 @@ int hook_start(struct hook *h, const struct hook_run *run, uint64_t now_ms, stru
     };
     assert(!h->running);
     h->kind = run->hook;
+    h->output = OUTPUT_CLOSED;
     int rv = find_paths(&paths, run, em);
     if (rv == 0)
         rv = look_at_program(paths.program, run, em);

@@ -22,7 +22,7 @@ static void read_on(int pipe) __attribute__((noreturn));
 int output_open(struct output *o, const char *log, struct errmsg *em)
 {
     int ends[2];
-    *o = (struct output){.pipe = -1, .log = -1};
+    *o = OUTPUT_CLOSED;
     if (pipe2(ends, O_CLOEXEC) < 0)
         return errmsg_set(em, ERR_IO, "make a pipe: %s", strerror(errno));
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
@@ -63,7 +63,7 @@ void output_close(struct output *o)
     }
     if (o->log >= 0)
         close(o->log);
-    *o = (struct output){.pipe = -1, .log = -1};
+    *o = OUTPUT_CLOSED;
 }
 
 static int open_log(const char *path)

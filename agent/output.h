@@ -20,6 +20,9 @@ struct output {
     size_t kept;
 };
 
+/* One that isn't open; closing it does nothing. */
+#define OUTPUT_CLOSED ((struct output){.pipe = -1, .log = -1})
+
 /*
  * Empties the log and opens a pipe whose other end, the result, is for the speaker: give it away
  * and close it. A log that can't be written, on a full disk, keeps nothing, and nobody is told.
