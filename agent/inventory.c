@@ -23,7 +23,7 @@ static void look(struct inventory *v, uint64_t now_ms)
     for (uint32_t i = 0; i < fresh.count; i++)
         if (!is_kept(fresh.list[i].key))
             facts_set(&v->now, fresh.list[i].key, fresh.list[i].value, NULL);
-    v->owed = !is_same(&v->now, &v->store->identity.facts);
+    v->owed |= now_ms >= v->again_ms || !is_same(&v->now, &v->store->identity.facts);
     v->look_ms = now_ms + INVENTORY_LOOK_MS;
 }
 
@@ -38,13 +38,14 @@ uint64_t inventory_due_ms(const struct inventory *v)
     return tell_ms < v->look_ms ? tell_ms : v->look_ms;
 }
 
-static void tell(struct inventory *v, struct link *link, uint32_t seq)
+static void tell(struct inventory *v, struct link *link, uint32_t seq, uint64_t now_ms)
 {
     uint8_t room[TELLING_MAX];
     struct buffer bytes = buffer_on(room, sizeof room);
     const struct telling telling = {
         .number = v->store->identity.number, .seq = seq, .facts = v->now};
     int rv = telling_write(&telling, &v->store->identity.mac, &bytes);
+    v->again_ms = now_ms + INVENTORY_AGAIN_MS;
     v->message = rv == 0 ? link_note(link, span_buffer(&bytes)) : 0;
     if (v->message <= 0) {
         v->message = 0;
@@ -59,7 +60,7 @@ void inventory_tend(struct inventory *v, struct link *link, uint32_t seq, uint64
     else if (now_ms >= v->look_ms)
         v->look_ms = now_ms + INVENTORY_SETTLE_MS;
     if (v->owed && v->message == 0 && now_ms >= v->tell_ms)
-        tell(v, link, seq);
+        tell(v, link, seq, now_ms);
 }
 
 void inventory_link_changed(struct inventory *v, bool up, uint64_t now_ms)
@@ -75,6 +76,6 @@ void inventory_acknowledged(struct inventory *v, int message)
         return;
     v->message = 0;
     v->owed = false;
-    if (store_facts(v->store, &v->now, &em) < 0)
+    if (!is_same(&v->now, &v->store->identity.facts) && store_facts(v->store, &v->now, &em) < 0)
         log_event(LOG_WARN, "facts-not-kept", "error=\"%s\"", em.text);
 }
