@@ -140,10 +140,11 @@ void notes_send(struct notes *n, struct link *link, uint64_t now_ms)
     n->due_ms = now_ms + NOTES_GAP_MS;
     if (note_path(n, deployment, path) < 0)
         return;
-    if (file_read(path, &bytes, NULL) < 0) {
-        unlink(path);
+    int rv = file_read(path, &bytes, NULL);
+    if (rv == ERR_RANGE)
+        unlink(path); /* none of ours is so long */
+    if (rv < 0)
         return;
-    }
     n->message = link_note(link, span_buffer(&bytes));
     n->in_flight = n->message > 0 ? deployment : 0;
     n->overtaken = false;

@@ -182,8 +182,12 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [DROP_BUNDLE_CHUNKS] = "DELETE FROM bundle_chunk WHERE bundle=?",
     [NEXT_CHUNK] =
         "SELECT serial, digest, bundles FROM chunk WHERE serial>? ORDER BY serial LIMIT 1",
-    [PUT_NOTE] = "REPLACE INTO note(agent, deployment, id, generation, cause, time, text)"
-                 " VALUES(?,?,?,?,?,?,?)",
+    /* In its place, so that one agent's many words push out nobody else's. */
+    [PUT_NOTE] =
+        "INSERT INTO note(agent, deployment, id, generation, cause, time, text)"
+        " VALUES(?,?,?,?,?,?,?) ON CONFLICT(agent, deployment) DO UPDATE SET id=excluded.id,"
+        " generation=excluded.generation, cause=excluded.cause, time=excluded.time,"
+        " text=excluded.text",
     [DROP_NOTES] = "DELETE FROM note WHERE n<=(SELECT max(n) FROM note)-?",
     [GET_NOTE] = "SELECT generation, cause, time, text FROM note"
                  " WHERE agent=? AND deployment=? AND id=?",
