@@ -186,8 +186,15 @@ static int serve(const struct daemon_options *options);
 static void block_signals(void);
 static void raise_limits(void);
 
+/* What is in memory, keys and secrets of the fleet among it, comes on no disk when it crashes. */
+static void leave_no_core(void)
+{
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0});
+}
+
 int main(int argc, char **argv)
 {
+    leave_no_core();
     if (argc < 2) {
         fputs(HELP, stderr);
         return WRONG_USE;
