@@ -66,8 +66,22 @@ static int check_stage(const struct plan *p, uint32_t index, struct errmsg *em)
     return rv < 0 ? errmsg_wrap(em, ERR_USAGE, "stage %s", s->name) : 0;
 }
 
+/* A device that waits as it is told to would be overdue, and give up its slot only to begin beside
+ * whoever has it then. */
+static bool has_waits(const struct plan *p)
+{
+    bool waits = p->retries > 0 || p->window.cron[0] != '\0';
+    for (uint32_t i = 0; i < p->count; i++)
+        waits |= p->stages[i].window.cron[0] != '\0';
+    return waits;
+}
+
 static int check_rules(const struct plan *p, struct errmsg *em)
 {
+    if (p->deadline_s && has_waits(p))
+        return errmsg_set(em, ERR_USAGE,
+                          "a deadline goes with no window and no retries: devices "
+                          "that wait for those would be overdue");
     if (p->retries > RETRIES_MAX)
         return errmsg_set(em, ERR_USAGE, "retries: more than %d", RETRIES_MAX);
     if (p->back_off_s > BACK_OFF_S_MAX)

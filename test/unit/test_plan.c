@@ -59,6 +59,11 @@ static void test_whom_the_stages_leave_out_gets_a_stage_of_their_own(void)
 static void test_a_plan_that_can_not_be_followed_is_refused_with_its_stage(void)
 {
     struct plan p = sample();
+    p.deadline_s = 600;
+    p.retries = 1;
+    refused(&p, "a deadline goes with no window and no retries: devices that wait for those would "
+                "be overdue");
+    p = sample();
     p.quorum = 101;
     refused(&p, "a quorum of 101%: it is between 1 and 100");
     p = sample();
