@@ -604,7 +604,7 @@ static void audit_joins(struct daemon *d, const struct manager_out *out)
             d->broken = auditor_join(d->auditor, d->core, out->persist[i].index, d->now_s, &d->why);
 }
 
-/* What the core asks for, from the disk; what can't be read fits nothing. */
+/* What the core asks for, from the disk. A disk that fails takes nothing off anybody. */
 static void feed_facts(struct daemon *d, uint64_t until_ms)
 {
     struct manager_out out;
@@ -612,7 +612,12 @@ static void feed_facts(struct daemon *d, uint64_t until_ms)
     while (d->broken == 0 && (number = manager_facts_wanted(d->core)) != 0) {
         struct facts facts;
         struct manager_event ev = {.type = MANAGER_FACTS, .facts = {.number = number}};
-        if (ledger_facts(d->ledger, number, &facts, NULL) == 0)
+        int rv = ledger_facts(d->ledger, number, &facts, &d->why);
+        if (rv < 0 && rv != ERR_NOT_FOUND && rv != ERR_DAMAGED) {
+            d->broken = rv;
+            return;
+        }
+        if (rv == 0)
             ev.facts.facts = &facts;
         step(d, &ev, NULL, &out);
         if (clock_monotonic_ms() >= until_ms)

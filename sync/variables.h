@@ -29,6 +29,9 @@ struct variable {
     bool given;    /* false: it is the agent's own, or missing */
 };
 
+/* No variable's name: a list of this alone says that the document had no room for the values. */
+#define VARIABLE_NO_ROOM "no_room_in_the_document"
+
 /* A lower-case letter, then those, digits and '_'; at most VARIABLE_NAME_MAX. Hooks get it in upper
  * case. */
 bool variable_name_valid(struct span name);

@@ -382,11 +382,6 @@ static void deploy_new(struct turn *t, uint32_t bundle, const struct dependencie
 {
     struct manager *m = t->m;
     const struct command *c = t->ev->command;
-    if (m->deployment_count == m->options.limits.deployments) {
-        REFUSE(t, ERR_RANGE, "%u deployments have been made, the most that are kept",
-               m->deployment_count);
-        return;
-    }
     if (check_room(t, 0) < 0 || check_list(t, m->deployment_count) < 0 || c->deploy.dry_run)
         return;
     uint32_t index = m->deployment_count++;
@@ -496,6 +491,23 @@ static int change_bundle(struct turn *t, uint32_t index, uint32_t bundle)
 }
 
 /* False: refused, or put in a queue. */
+/* A list by facts takes a while; as long everybody of the selector would be in. */
+static bool widens_unlisted(const struct turn *t, uint32_t index)
+{
+    const struct manager *m = t->m;
+    const struct command *c = t->ev->command;
+    const struct deployment_row *d = &m->deployments[index];
+    if (!c->deploy.roster || !c->deploy.roster->facts[0] || d->flags & RECORD_LISTED)
+        return false;
+    struct selector before = group_selector(m, d->selector);
+    struct selector after = group_selector(m, c->deploy.selector);
+    for (uint32_t i = 0; i < m->cohort_count; i++)
+        if (m->cohorts[i].agents > 0 && selector_matches(&after, &m->cohorts[i].labels) &&
+            !selector_matches(&before, &m->cohorts[i].labels))
+            return true;
+    return false;
+}
+
 static bool may_change(struct turn *t, uint32_t index, const struct change *change, uint32_t bundle)
 {
     struct deployment_row *d = &t->m->deployments[index];
@@ -508,9 +520,22 @@ static bool may_change(struct turn *t, uint32_t index, const struct change *chan
     }
     if (change->moved && check_room(t, index + 1) < 0)
         return false;
+    if (change->moved && widens_unlisted(t, index)) {
+        REFUSE(t, ERR_BUSY,
+               "%s: first ask for the facts alone; when they are known, widen the selector",
+               d->name);
+        return false;
+    }
     if (change->relisted && check_list(t, index) < 0)
         return false;
     return !change->renewed || may_overtake(t, d, change, bundle);
+}
+
+/* It is about to be for agents that are named, and is for those of its selector until each of them
+ * knows: the selector holds as long (close_list). */
+static bool narrows(const struct deployment_row *d, const struct roster *r)
+{
+    return r && r->named_count > 0 && !(d->flags & RECORD_LISTED);
 }
 
 static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle,
@@ -531,8 +556,8 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle,
     if (change.aged)
         d->history_kept = c->deploy.history;
     trim_history(d);
-    if (change.valued && variable_replace(t, index) < 0)
-        return;
+    if (change.valued)
+        variable_replace(t, index);
     set_plan(t, d);
     /* The version that everybody has went by another plan, or none. */
     if (change.planned && !deployment_rolls(d))
@@ -540,8 +565,10 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle,
     if (change.renewed && change_bundle(t, index, bundle) < 0)
         return;
     cohort_mark_matching(m, d->selector);
-    memset(d->selector, 0, sizeof d->selector);
-    memcpy(d->selector, c->deploy.selector, strlen(c->deploy.selector));
+    if (!narrows(d, c->deploy.roster)) {
+        memset(d->selector, 0, sizeof d->selector);
+        memcpy(d->selector, c->deploy.selector, strlen(c->deploy.selector));
+    }
     d->flags = change.flags;
     d->priority = c->deploy.priority;
     d->after = *after;
@@ -563,6 +590,15 @@ static int check_extent(struct turn *t, int64_t index, uint32_t bundle)
                      : 0;
 }
 
+/* Of the plan that the deployment will have. */
+static uint32_t deadline_of(const struct turn *t, int64_t index)
+{
+    const struct plan *given = t->ev->command->deploy.plan;
+    const struct plan *held = index >= 0 ? &t->m->deployments[index].plan : NULL;
+    const struct plan *plan = given ? given : held;
+    return plan ? plan->deadline_s : 0;
+}
+
 static void deploy(struct turn *t)
 {
     const struct command *c = t->ev->command;
@@ -573,10 +609,24 @@ static void deploy(struct turn *t)
         return;
     int64_t index = manager_find_deployment(t->m, c->deploy.name);
     struct dependencies after;
+    if (index < 0 && t->m->deployment_count == t->m->options.limits.deployments) {
+        REFUSE(t, ERR_RANGE, "%u deployments have been made, the most that are kept",
+               t->m->deployment_count);
+        return;
+    }
     if (variable_check_settings(t) < 0 ||
         variable_check(t, c->deploy.name, index, c->deploy.selector, (uint32_t)bundle) < 0)
         return;
-    if (dependency_resolve(t, index, &after) < 0 || check_extent(t, index, (uint32_t)bundle) < 0)
+    if (dependency_resolve(t, index, &after) < 0)
+        return;
+    if (after.count > 0 && deadline_of(t, index) > 0) {
+        REFUSE(t, ERR_USAGE,
+               "%s: a deadline goes with no depends_on: devices that wait for another deployment "
+               "would be overdue",
+               c->deploy.name);
+        return;
+    }
+    if (check_extent(t, index, (uint32_t)bundle) < 0)
         return;
     if (index >= 0)
         deploy_again(t, (uint32_t)index, (uint32_t)bundle, &after);

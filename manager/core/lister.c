@@ -6,8 +6,10 @@
 
 #include <assert.h>
 
-/* What of a step is left to others: documents, rollouts and picks. */
-#define PERSIST_LEFT (MANAGER_COHORTS_PER_STEP + 6)
+/* What of a step is left to others: documents, rollouts and picks; and to the list's own end. */
+#define PERSIST_LEFT (MANAGER_COHORTS_PER_STEP + 7)
+/* Agents that one step looks at. */
+#define LOOKS_PER_STEP 65536
 /* One agent's row, status and assignment. */
 #define PERSIST_EACH 3
 
@@ -109,6 +111,7 @@ void list_mean(struct manager *m, uint32_t deployment)
     if (!list)
         return;
     memset(list->meant, 0, m->options.limits.agents / 8 + 1);
+    list->looked = false;
     if (r->facts[0])
         inquiry_begin(m);
     for (uint32_t i = 0; i < r->named_count; i++)
@@ -248,12 +251,20 @@ static void look_at(const struct listing *l, uint32_t number)
         fleet_tell(l->t, number);
 }
 
-/* Everybody on it has been told: from now on documents say that there is a list. */
+/* Everybody on it has been told: from now on documents say that there is a list. Who is named and
+ * wasn't for it before comes now: as long as documents said nothing, the selector of before held.
+ */
 static void close_list(const struct listing *l)
 {
+    l->list->looked = true;
     if (!roster_chooses(&l->d->roster) || l->d->flags & RECORD_LISTED)
         return;
     l->d->flags |= RECORD_LISTED;
+    if (l->d->roster.named_count > 0) {
+        memset(l->d->selector, 0, sizeof l->d->selector);
+        l->list->looked = false;
+        l->m->stirred = true;
+    }
     persist(l->t, PERSIST_DEPLOYMENT, l->index);
     cohort_mark_all(l->m);
 }
@@ -268,6 +279,7 @@ static bool look_through(const struct listing *l)
 {
     struct manager *m = l->m;
     bool asks_tainted = !roster_chooses(&l->d->roster) && l->tolerated;
+    uint32_t end = m->list_number + LOOKS_PER_STEP;
     for (; m->list_number <= m->agent_count; m->list_number++) {
         uint32_t n = m->list_number;
         uint8_t candidates = l->list->in[n / 8] | l->list->meant[n / 8];
@@ -275,7 +287,7 @@ static bool look_through(const struct listing *l)
             m->list_number |= 7; /* none of these eight */
             continue;
         }
-        if (is_full(l->t))
+        if (is_full(l->t) || n >= end)
             return false;
         look_at(l, n);
     }
@@ -291,9 +303,20 @@ void list_begin(struct manager *m)
 
 void list_tick(struct turn *t)
 {
-    if (t->m->stirred)
-        list_begin(t->m);
+    struct manager *m = t->m;
+    m->lists_stirred |= m->stirred;
+    if (m->lists_stirred && !list_waits(m)) {
+        m->lists_stirred = false;
+        list_begin(m);
+    }
     list_tend(t);
+}
+
+bool list_is_unready(const struct manager *m, uint32_t deployment)
+{
+    const struct list *list = list_find(m, deployment);
+    return list &&
+           (!list->looked || (m->deployments[deployment].roster.facts[0] && inquiry_is_open(m)));
 }
 
 bool list_waits(const struct manager *m)

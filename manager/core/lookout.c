@@ -26,6 +26,9 @@ static bool is_due(const struct turn *t, uint32_t deployment)
     const struct look *look = &t->m->looks[deployment];
     if (d->removed || d->rollout.state != ROLLOUT_RUNNING || d->flags & RECORD_PAUSED)
         return false;
+    /* A stage without members would be over at once. */
+    if (list_is_unready(t->m, deployment))
+        return false;
     return look->news != t->m->news || t->ev->now_s >= look->again_s;
 }
 

@@ -288,9 +288,13 @@ void pick_try(const struct whom *whom, struct deployment_row *d, struct arena *s
 /* Somebody has joined, left, or been given other labels since. */
 void pick_tick(struct turn *t)
 {
-    if (t->m->stirred)
-        t->m->pick_cursor = 0;
-    t->m->stirred = false;
+    struct manager *m = t->m;
+    m->picks_stirred |= m->stirred;
+    m->stirred = false;
+    if (m->picks_stirred && !pick_waits(m)) {
+        m->picks_stirred = false;
+        m->pick_cursor = 0;
+    }
     pick_tend(t);
 }
 

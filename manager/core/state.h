@@ -79,6 +79,7 @@ struct look {
 /* Which agents' newest assignments name a deployment; bits by number. */
 struct list {
     uint32_t deployment; /* index + 1; 0: free */
+    bool looked;         /* all of it, since it was to be another one */
     uint8_t *in;
     uint8_t *meant;   /* whom the deployment's roster chooses */
     uint8_t *cohorts; /* by index: those whose documents have the record */
@@ -137,8 +138,9 @@ struct manager {
     uint16_t *list_places; /* by deployment: its list's place + 1, or 0 */
     uint8_t *list_bits;
     uint8_t *list_cohorts;
-    uint32_t list_cursor; /* the list that is looked at, */
-    uint32_t list_number; /* and the agent */
+    bool lists_stirred, picks_stirred; /* once more when all of them have had their turn */
+    uint32_t list_cursor;              /* the list that is looked at, */
+    uint32_t list_number;              /* and the agent */
 
     struct flight flights[ROLLOUTS_MAX];
     uint8_t *in_flight; /* the bits of all of them */
@@ -359,6 +361,8 @@ void list_begin(struct manager *m);
 void list_tick(struct turn *t);
 void list_tend(struct turn *t); /* MANAGER_CONTINUE */
 bool list_waits(const struct manager *m);
+/* The deployment has a list that isn't as it should be yet. */
+bool list_is_unready(const struct manager *m, uint32_t deployment);
 
 /* picker.c: which agents of a deployment's cohorts run it */
 struct gate pick_gate(const struct deployment_row *d, const struct labels *labels);
@@ -460,7 +464,7 @@ void variable_unset(struct turn *t);
  * and putting them in place of those before. */
 int variable_check_settings(struct turn *t);
 bool variable_differs(const struct manager *m, uint32_t deployment, const struct command *c);
-int variable_replace(struct turn *t, uint32_t deployment);
+void variable_replace(struct turn *t, uint32_t deployment);
 void variable_forget(struct turn *t, uint32_t deployment);
 
 /* epoch.c */

@@ -168,7 +168,11 @@ void taint_set(struct turn *t, uint32_t number)
     keep_some(m, number, has, count);
     m->stirred = true;
     list_begin(m);
-    fleet_tell(t, number);
+    /* Of what it didn't tolerate it never spoke: its silence doesn't count any more. */
+    if (taints)
+        fleet_tell(t, number);
+    else
+        fleet_assign(t, number);
 }
 
 /* ---- loading, and queries ---- */

@@ -13,6 +13,7 @@ struct wanting {
 };
 
 static bool is_given(const struct turn *t, const char *name);
+static const struct need *find_need(const struct needs *needs, const char *name);
 static bool next_want(struct wanting *w, const char **name, uint32_t *uses);
 static bool is_for(const struct manager *m, uint32_t index, const char *name, uint32_t deployment,
                    const struct labels *labels);
@@ -156,7 +157,8 @@ static int write_list(const struct manager *m, const struct cohort *c, uint32_t 
     assert(count > 0);
     variables_begin(&writer, valued ? count : 1);
     for (uint32_t i = 0; next_want(&w, &name, &uses) && (valued || i == 0); i++)
-        put(m, &writer, name, valued ? uses : VARIABLE_STABLE | VARIABLE_NEXT,
+        put(m, &writer, valued ? name : VARIABLE_NO_ROOM,
+            valued ? uses : VARIABLE_STABLE | VARIABLE_NEXT,
             valued ? resolve(m, name, deployment, &c->labels, -1) : -1, &to);
     explicit_bzero(&to, sizeof to);
     return wire_end(&writer);
@@ -302,6 +304,23 @@ static int check_named(struct turn *t, const char *deployment, uint32_t index, u
     return 0;
 }
 
+/* What lies in a file can be read: no template names what is secret for anybody. */
+static int check_templates(struct turn *t, const char *deployment, uint32_t bundle)
+{
+    const struct bundle_row *b = &t->m->bundles[bundle];
+    for (uint32_t i = 0; i < t->m->variable_count; i++) {
+        const struct variable_row *v = &t->m->variables[i];
+        const struct need *n =
+            v->scope != SCOPE_NONE && v->secret ? find_need(&b->needs, v->name) : NULL;
+        if (n && n->in_template)
+            return REFUSE(t, ERR_REFUSED,
+                          "%s: variable %s is secret, and a template of %s@%s names it: what is "
+                          "in a file can be read",
+                          deployment, n->name, b->name, b->version);
+    }
+    return 0;
+}
+
 static const struct roster *roster_of(const struct turn *t, int64_t index)
 {
     const struct command *c = t->ev->command;
@@ -318,6 +337,8 @@ int variable_check(struct turn *t, const char *deployment, int64_t index, const 
     uint32_t place = index < 0 ? m->deployment_count : (uint32_t)index;
     if (m->bundles[bundle].needs.count == 0)
         return 0;
+    if (check_templates(t, deployment, bundle) < 0)
+        return t->out->rv;
     const struct roster *roster = roster_of(t, index);
     if (roster)
         return check_named(t, deployment, place, bundle, roster);
@@ -399,6 +420,9 @@ static int check_set(struct turn *t)
                       "%.60s: a variable's name has lower-case letters, digits and '_', %d at "
                       "most, a letter first",
                       c->variable.name, VARIABLE_NAME_MAX);
+    if (strcmp(c->variable.name, VARIABLE_NO_ROOM) == 0)
+        return REFUSE(t, ERR_USAGE, "%s: this name says that a document is full, and nothing else",
+                      VARIABLE_NO_ROOM);
     if (!variable_value_valid(c->variable.value))
         return REFUSE(t, ERR_USAGE, "%s: a value has at most %d bytes, and none that is zero",
                       c->variable.name, VARIABLE_VALUE_MAX);
@@ -448,6 +472,19 @@ static int64_t free_row(struct turn *t)
         return REFUSE(t, ERR_RANGE, "there are %u variables, the most that are kept",
                       m->variable_count);
     return m->variable_count++;
+}
+
+/* Rows that a deployment can take: free ones, and its own. */
+static uint32_t rows_left(const struct manager *m, const char *deployment)
+{
+    int64_t index = manager_find_deployment(m, deployment);
+    uint32_t taken = 0;
+    for (uint32_t i = 0; i < m->variable_count; i++) {
+        const struct variable_row *v = &m->variables[i];
+        bool own = v->scope == SCOPE_DEPLOYMENT && index + 1 == v->of;
+        taken += v->scope != SCOPE_NONE && !own;
+    }
+    return m->options.limits.variables - taken;
 }
 
 static bool is_same(const struct manager *m, int64_t index, const struct command *c)
@@ -597,6 +634,9 @@ int variable_check_settings(struct turn *t)
                           "most, and a value at most %d bytes",
                           s->name, VARIABLE_NAME_MAX, VARIABLE_VALUE_MAX);
     }
+    if (c->deploy.setting_count > rows_left(t->m, c->deploy.name))
+        return REFUSE(t, ERR_RANGE, "%s: there are %u variables, the most that are kept",
+                      c->deploy.name, t->m->options.limits.variables);
     return 0;
 }
 
@@ -623,29 +663,44 @@ bool variable_differs(const struct manager *m, uint32_t deployment, const struct
     return c->deploy.settings && same != c->deploy.setting_count;
 }
 
-int variable_replace(struct turn *t, uint32_t deployment)
+/* Rows that the deployment has, by rising index; at most VARIABLES_NEEDED_MAX. */
+static uint32_t rows_of(const struct manager *m, uint32_t deployment,
+                        uint32_t out[static VARIABLES_NEEDED_MAX])
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < m->variable_count && count < VARIABLES_NEEDED_MAX; i++)
+        if (m->variables[i].scope == SCOPE_DEPLOYMENT && m->variables[i].of == deployment + 1)
+            out[count++] = i;
+    return count;
+}
+
+/* The rows that are there are written over, so that each is persisted once; those that are too many
+ * go. There is room for more: variable_check_settings has looked. */
+void variable_replace(struct turn *t, uint32_t deployment)
 {
     const struct command *c = t->ev->command;
-    variable_forget(t, deployment);
+    uint32_t rows[VARIABLES_NEEDED_MAX];
+    uint32_t had = rows_of(t->m, deployment, rows);
     for (uint32_t i = 0; i < c->deploy.setting_count; i++) {
         const struct setting *s = &c->deploy.settings[i];
         const struct command one = {
             .type = COMMAND_VARIABLE_SET,
             .variable = {.name = s->name, .value = span_text(s->value), .scope = SCOPE_DEPLOYMENT}};
-        int64_t row = free_row(t);
-        if (row < 0)
-            return (int)row;
+        int64_t row = i < had ? rows[i] : free_row(t);
+        assert(row >= 0);
         put_row(t, &one, (uint32_t)row, deployment + 1);
         persist(t, PERSIST_VARIABLE, (uint32_t)row);
     }
-    return 0;
+    for (uint32_t i = c->deploy.setting_count; i < had; i++)
+        drop_row(t, rows[i]);
 }
 
 void variable_forget(struct turn *t, uint32_t deployment)
 {
-    for (uint32_t i = 0; i < t->m->variable_count; i++)
-        if (t->m->variables[i].scope == SCOPE_DEPLOYMENT && t->m->variables[i].of == deployment + 1)
-            drop_row(t, i);
+    uint32_t rows[VARIABLES_NEEDED_MAX];
+    uint32_t count = rows_of(t->m, deployment, rows);
+    for (uint32_t i = 0; i < count; i++)
+        drop_row(t, rows[i]);
 }
 
 int manager_load_variable(struct manager *m, const struct variable_row *row,

@@ -9,7 +9,7 @@
 #include "simulator/world/shelf.h"
 #include "simulator/world/stage.h"
 
-#define ROWS_VARIABLES_MAX 16
+#define ROWS_VARIABLES_MAX 40
 
 #define ROWS_LIMITS                                                                                \
     ((struct manager_limits){.agents = 64,                                                         \

@@ -58,7 +58,8 @@ backups()
     [ "$(mode "$WORK/backup") $(mode "$WORK/backup/manager.db")" = "700 600" ] ||
         fail "others can read the backup"
     [ ! -e "$WORK/backup.unfinished" ] || fail "something is left of making it"
-    [ -z "$(find "$WORK/backup" -name '*.key' -o -name '*.db-*')" ] || fail "too much in it"
+    [ "$(mode "$WORK/backup/secrets.key")" = 600 ] || fail "what opens the variables' secrets is not in it"
+    [ -z "$(find "$WORK/backup" \( -name '*.key' ! -name secrets.key \) -o -name '*.db-*')" ] || fail "too much in it"
     [ "$(find "$WORK/backup/chunks" -type f | wc -l)" -gt 10 ] || fail "no chunks in it"
     find "$WORK/backup" -type f | sort | xargs sha256sum >"$WORK/sums"
 }

@@ -43,6 +43,7 @@ static bool narrow(uint64_t cut, uint64_t lose, bool away)
 {
     struct world *w = world_new(NULL);
     struct device *a = world_agent(w, "env=prod"), *b = world_agent(w, "env=prod");
+    world_agent(w, "env=lab"); /* never for it, not for a moment */
     story_push(w, "app", "v1");
     CU_ASSERT_EQUAL(world_deploy(w, "app", "v1", "env=prod"), 0);
     CU_ASSERT_TRUE(story_rest(w));

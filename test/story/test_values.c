@@ -1,5 +1,7 @@
 #include "test/story/story.h"
 
+#include <stdio.h>
+
 /* Sets a variable for all, for a selector, or for one device. */
 static int set(struct world *w, const char *name, const char *value, const char *select,
                const struct device *d)
@@ -145,6 +147,41 @@ static void test_who_moves_to_where_a_value_is_missing_waits_for_it(void)
     story_end(w);
 }
 
+/* A deployment's file with the most variables that one may have; then all have other names, or most
+ * are gone. */
+static int deploy_with_settings(struct world *w, uint32_t first, uint32_t count)
+{
+    static char names[VARIABLES_NEEDED_MAX][16];
+    struct setting settings[VARIABLES_NEEDED_MAX];
+    struct command c = {.type = COMMAND_DEPLOY};
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf(names[i], sizeof names[i], "name_%u", (unsigned)(first + i));
+        settings[i] = (struct setting){.name = names[i], .value = "some"};
+    }
+    c.deploy.name = c.deploy.bundle = "app";
+    c.deploy.version = "v1";
+    c.deploy.selector = "env=prod";
+    c.deploy.salt = 42;
+    c.deploy.settings = settings;
+    c.deploy.setting_count = count;
+    return world_deploy_with(w, &c);
+}
+
+static void test_a_file_with_the_most_variables_replaces_another_one(void)
+{
+    struct device *d;
+    struct world *w = begin(&d);
+    CU_ASSERT_EQUAL(deploy_with_settings(w, 0, VARIABLES_NEEDED_MAX), 0);
+    CU_ASSERT_EQUAL(deploy_with_settings(w, 100, VARIABLES_NEEDED_MAX), 0);
+    CU_ASSERT_EQUAL(deploy_with_settings(w, 100, VARIABLES_NEEDED_MAX), 1);
+    CU_ASSERT_EQUAL(deploy_with_settings(w, 100, 3), 0);
+    control_kill(w->control, 1000);
+    world_run(w, 5000);
+    CU_ASSERT_EQUAL(deploy_with_settings(w, 100, 3), 1);
+    CU_ASSERT_TRUE(story_rest(w));
+    story_end(w);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_a_version_that_lacks_a_value_moves_nothing),
     TEST(test_another_value_is_applied_again_and_the_same_one_is_not),
@@ -152,6 +189,7 @@ static const struct suite_test tests[] = {
     TEST(test_what_is_needed_is_not_unset_until_something_else_gives_it),
     TEST(test_an_agent_takes_so_many_values_of_its_own_and_no_more),
     TEST(test_who_moves_to_where_a_value_is_missing_waits_for_it),
+    TEST(test_a_file_with_the_most_variables_replaces_another_one),
 };
 
 SUITE_MAIN("values", tests)
