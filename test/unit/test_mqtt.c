@@ -348,6 +348,17 @@ static void test_what_needs_a_connection_says_so(void)
     end(&b);
 }
 
+/* Mosquitto opens one listener after the other, and the fixture has waited for the first. */
+static bool listens(const char *path)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
+    bool done = connect(fd, (struct sockaddr *)&at, sizeof at) == 0;
+    close(fd);
+    return done;
+}
+
 static void test_a_broker_is_reached_through_a_unix_socket(void)
 {
     struct tree_path folder = tree_new();
@@ -356,6 +367,7 @@ static void test_a_broker_is_reached_through_a_unix_socket(void)
     snprintf(conf, sizeof conf, "allow_anonymous true\nlistener 0 %s\n", path.text);
     snprintf(url, sizeof url, "unix://%s", path.text);
     struct broker b = broker_start(conf);
+    WAIT(listens(path.text));
     struct client *c = client_new(0, NULL);
     CU_ASSERT_EQUAL(mqtt_connect(c->mqtt, url, NULL), 0);
     WAIT(c->ups == 1);
