@@ -265,7 +265,7 @@ static char *add_value(struct hook *h, const struct hook_run *run, size_t *used,
     *error = ERR_RANGE;
     if (block.len + v->value.len > block.cap)
         return at;
-    memcpy(at, VARIABLE_PREFIX, strlen(VARIABLE_PREFIX));
+    memcpy(at, VARIABLE_PREFIX, sizeof VARIABLE_PREFIX - 1);
     for (size_t i = 0; i < v->name.len; i++)
         name[i] = (char)toupper(v->name.data[i]);
     name[v->name.len] = '=';

@@ -184,13 +184,13 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
         "SELECT serial, digest, bundles FROM chunk WHERE serial>? ORDER BY serial LIMIT 1",
     /* In its place, so that one agent's many words push out nobody else's. */
     [PUT_NOTE] =
-        "INSERT INTO note(agent, deployment, id, generation, cause, time, text)"
-        " VALUES(?,?,?,?,?,?,?) ON CONFLICT(agent, deployment) DO UPDATE SET id=excluded.id,"
-        " generation=excluded.generation, cause=excluded.cause, time=excluded.time,"
-        " text=excluded.text",
+        ("INSERT INTO note(agent, deployment, id, generation, cause, time, text)"
+         " VALUES(?,?,?,?,?,?,?) ON CONFLICT(agent, deployment) DO UPDATE SET id=excluded.id,"
+         " generation=excluded.generation, cause=excluded.cause, time=excluded.time,"
+         " text=excluded.text"),
     [DROP_NOTES] = "DELETE FROM note WHERE n<=(SELECT max(n) FROM note)-?",
-    [GET_NOTE] = "SELECT generation, cause, time, text FROM note"
-                 " WHERE agent=? AND deployment=? AND id=?",
+    [GET_NOTE] = ("SELECT generation, cause, time, text FROM note"
+                  " WHERE agent=? AND deployment=? AND id=?"),
     [GET_FACTS] = "SELECT facts FROM newcomer WHERE n=?",
     [GET_KEY] = "SELECT key FROM newcomer WHERE n=?",
     [ADD_AUDIT] = "INSERT INTO audit VALUES(?,?,?,?,?,?,?)",

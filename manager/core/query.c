@@ -218,13 +218,12 @@ static bool judge(const struct manager *m, uint32_t number, const struct placeme
     if (next && !e && !picked)
         out->running = p->generation;
     bool same = deployment_rolls(d) && p->generation >= d->rollout.first;
+    bool named = (next && (e || !same)) || (picked && !next);
     if (e && is_had(d, e))
         out->state = STATE_READY;
-    else if (next && !e && same)
-        judge_stable(m, row, p, e, out);
-    else if (next || picked)
+    else if (named)
         judge_named(out, e, out->wanted);
-    else if (p->generation != 0)
+    else if (next || p->generation != 0)
         judge_stable(m, row, p, e, out);
     if (out->state == STATE_PENDING && (d->flags & RECORD_PAUSED || row->flags & AGENT_CORDONED))
         out->state = STATE_PAUSED;

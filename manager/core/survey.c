@@ -265,14 +265,12 @@ void survey_count(struct stage_count *c, const struct member *m)
     c->members++;
     if (m->result == MEMBER_READY)
         c->ready++;
-    else if (m->result == MEMBER_FAILED)
+    else if (m->result == MEMBER_FAILED || (m->overdue && m->reachable && m->result == MEMBER_OPEN))
         c->failed++;
     else if (!m->reachable)
         c->away++;
     else if (m->result == MEMBER_STUCK)
         c->stuck++;
-    else if (m->overdue)
-        c->failed++;
     else if (m->in_flight && member_is_at_work(m))
         c->in_flight++;
     else if (!m->admitted)

@@ -129,7 +129,7 @@ static struct desired *document(uint32_t number, uint32_t count)
     d.policy = b.document.policy;
     for (uint32_t i = 0; i < count; i++) {
         d.records[i] = (struct record){
-            .deployment = i + 1, .gate = GATE_OPEN, .stable = {1, {{(uint8_t)(i + 1)}}}};
+            .deployment = i + 1, .gate = GATE_OPEN, .stable = {1, {{(uint8_t)(i + 1)}}, 0}};
         snprintf(d.records[i].name, sizeof d.records[i].name, "app%u", i);
     }
     return &d;
