@@ -50,23 +50,27 @@ void api_agents_show(struct request *r)
         request_reply(r, MHD_HTTP_OK, full_json(r->daemon, number));
 }
 
-void api_agents_label(struct request *r)
+/* Which agent it is, and what is set and unset there; false: answered. */
+static bool read_changes(struct request *r, const char **set, const char **unset)
 {
-    const char *set = "", *unset = "";
     const struct field fields[] = {
-        {.name = "set", .type = FIELD_TEXT, .out.text = &set},
-        {.name = "unset", .type = FIELD_TEXT, .out.text = &unset},
+        {.name = "set", .type = FIELD_TEXT, .out.text = set},
+        {.name = "unset", .type = FIELD_TEXT, .out.text = unset},
     };
     uint32_t number = find_agent(r);
     if (!number || !request_fields(r, fields, 2))
-        return;
+        return false;
     r->agent = manager_agent(daemon_core(r->daemon), number)->id;
-    request_command(r,
-                    &(struct command){
-                        .type = COMMAND_LABEL,
-                        .label = {.id = r->agent, .set = set, .unset = unset},
-                    },
-                    finish_changed);
+    return true;
+}
+
+void api_agents_label(struct request *r)
+{
+    struct command c = {.type = COMMAND_LABEL, .label = {.set = "", .unset = ""}};
+    if (!read_changes(r, &c.label.set, &c.label.unset))
+        return;
+    c.label.id = r->agent;
+    request_command(r, &c, finish_changed);
 }
 
 /* A command about one agent of the fleet, which is told of after it. */
@@ -96,17 +100,10 @@ void api_agents_uncordon(struct request *r)
 
 void api_agents_taint(struct request *r)
 {
-    const char *set = "", *unset = "";
-    const struct field fields[] = {
-        {.name = "set", .type = FIELD_TEXT, .out.text = &set},
-        {.name = "unset", .type = FIELD_TEXT, .out.text = &unset},
-    };
-    uint32_t number = find_agent(r);
-    if (!number || !request_fields(r, fields, 2))
+    struct command c = {.type = COMMAND_AGENT_TAINT, .taint = {.set = "", .unset = ""}};
+    if (!read_changes(r, &c.taint.set, &c.taint.unset))
         return;
-    r->agent = manager_agent(daemon_core(r->daemon), number)->id;
-    struct command c = {.type = COMMAND_AGENT_TAINT,
-                        .taint = {.agent = r->agent, .set = set, .unset = unset}};
+    c.taint.agent = r->agent;
     request_command(r, &c, finish_changed);
 }
 

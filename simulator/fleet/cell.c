@@ -158,11 +158,11 @@ void cell_kill(struct flock *f, uint32_t cell)
         return;
     f->result->counts.cell_kills++;
     c->dead = true;
-    c->forgetful = f->result->counts.cell_kills % 2 == 0;
     for (uint32_t n = 0; n < f->node_count; n++)
         if (f->nodes[n].cell == cell && f->nodes[n].connected)
             link_lose(f, n);
-    if (c->forgetful) {
+    bool forgets = f->result->counts.cell_kills % 2 == 0;
+    if (forgets) {
         c->current = false;
         for (uint32_t i = 0; i < f->rows->limits.cohorts; i++) {
             paper_drop(f, c->papers[i]);

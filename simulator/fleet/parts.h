@@ -118,7 +118,6 @@ struct note {
 
 struct cell {
     bool dead;
-    bool forgetful;    /* it lost its memory when it died */
     bool current;      /* it has all that the manager has said */
     uint32_t *papers;  /* retained, by cohort; 0: none */
     uint32_t *hearers; /* the first node that hears of each cohort */
@@ -130,8 +129,7 @@ struct flock {
     struct queue queue;
     struct rng rng;  /* of the devices and their links */
     struct rng fate; /* of what breaks: a run without faults draws the same for the rest */
-    uint64_t end_ms;
-    bool calm; /* faults have ended */
+    bool calm;       /* faults have ended */
 
     uint32_t node_count;
     struct node *nodes;
@@ -149,7 +147,7 @@ struct flock {
 
     struct status *statuses; /* on their way */
     uint32_t *status_free;
-    uint32_t status_count, status_room, status_free_count;
+    uint32_t status_room, status_free_count;
 
     /* The manager. */
     struct manager *core; /* NULL while it is dead */
