@@ -72,7 +72,7 @@ int reception_note(const struct keyring *k, struct manager *m, const struct key_
     if (note_read(payload, n) < 0)
         return drop(&counters->malformed, ERR_FORMAT);
     struct mac_key key = keyring_status(k, n->number, topic);
-    if (note_check(payload, &key) < 0)
+    if (report_check(payload, &key) < 0)
         return drop(&counters->forged, ERR_SIGNATURE);
     const struct agent_row *row =
         n->number <= manager_agent_count(m) ? manager_agent(m, n->number) : NULL;

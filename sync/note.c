@@ -35,8 +35,3 @@ int note_read(struct span bytes, struct note *n)
         wire_fail(&r, ERR_FORMAT);
     return wire_done(&r);
 }
-
-int note_check(struct span bytes, const struct mac_key *key)
-{
-    return report_check(bytes, key);
-}

@@ -22,9 +22,7 @@ struct note {
 
 /* Appends the message and its MAC. */
 int note_write(const struct note *n, const struct mac_key *key, struct buffer *out);
-/* Reads without checking the MAC, as report_read. */
+/* Reads without checking the MAC, as report_read: report_check does. */
 int note_read(struct span bytes, struct note *n);
-/* ERR_SIGNATURE when the MAC doesn't hold. */
-int note_check(struct span bytes, const struct mac_key *key);
 
 #endif

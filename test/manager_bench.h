@@ -47,6 +47,23 @@ static inline int run(struct bench *b, const struct command *c)
     return b->out.rv;
 }
 
+/* `count` agents of one label set. */
+static inline void join_agents(struct bench *b, const char *labels, uint32_t count)
+{
+    static uint8_t key;
+    struct command c = {
+        .type = COMMAND_TOKEN_CREATE,
+        .token = {.count = 1, .uses = count, .expires_s = UINT64_MAX, .labels = labels}};
+    CU_ASSERT_EQUAL_FATAL(run(b, &c), 0);
+    uint32_t batch = b->out.index;
+    for (uint32_t i = 0; i < count; i++) {
+        struct manager_event ev = {.type = MANAGER_JOIN, .join = {.batch = batch}};
+        ev.join.id.bytes[0] = ++key;
+        step(b, &ev);
+        CU_ASSERT_EQUAL_FATAL(b->out.joined, JOINED_ACCEPTED);
+    }
+}
+
 /* How many rows of this type the last step wants to be durable. */
 static inline unsigned persisted(const struct bench *b, enum persist_type type)
 {

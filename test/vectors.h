@@ -150,7 +150,7 @@ static inline int vector_note(struct buffer *out)
 static inline int vector_note_again(struct span in, struct buffer *out)
 {
     struct mac_key key = sample_mac_key();
-    int rv = note_check(in, &key);
+    int rv = report_check(in, &key);
     return rv < 0 ? rv : rewrite_note(in, out);
 }
 

@@ -63,7 +63,7 @@ static const struct note *kept(const struct scene *s)
     struct tree_path path = tree_join(&s->dir, "notes/3");
     if (file_read(path.text, &bytes, NULL) < 0)
         return NULL;
-    CU_ASSERT_EQUAL(note_check(span_buffer(&bytes), &s->identity.mac), 0);
+    CU_ASSERT_EQUAL(report_check(span_buffer(&bytes), &s->identity.mac), 0);
     CU_ASSERT_EQUAL(note_read(span_buffer(&bytes), &n), 0);
     return &n;
 }

@@ -27,29 +27,13 @@ static int order(struct bench *b, const struct command *c)
     return b->out.rv;
 }
 
-static void join(struct bench *b, const char *labels, uint32_t count)
-{
-    static uint8_t key;
-    struct command c = {
-        .type = COMMAND_TOKEN_CREATE,
-        .token = {.count = 1, .uses = count, .expires_s = UINT64_MAX, .labels = labels}};
-    CU_ASSERT_EQUAL_FATAL(run(b, &c), 0);
-    uint32_t batch = b->out.index;
-    for (uint32_t i = 0; i < count; i++) {
-        struct manager_event ev = {.type = MANAGER_JOIN, .join = {.batch = batch}};
-        ev.join.id.bytes[0] = ++key;
-        step(b, &ev);
-        CU_ASSERT_EQUAL_FATAL(b->out.joined, JOINED_ACCEPTED);
-    }
-}
-
 /* 2 in each of three places, and a bundle. */
 static struct bench *fleet(void)
 {
     struct bench *b = bench_on(&options, 1000000);
-    join(b, "env=prod,zone=a", 2);
-    join(b, "env=prod,zone=b", 2);
-    join(b, "env=lab,zone=a", 2);
+    join_agents(b, "env=prod,zone=a", 2);
+    join_agents(b, "env=prod,zone=b", 2);
+    join_agents(b, "env=lab,zone=a", 2);
     struct command c = {.type = COMMAND_BUNDLE_ADD, .bundle = {.name = "app", .version = "1"}};
     c.bundle.digest.bytes[0] = 1;
     CU_ASSERT_EQUAL_FATAL(order(b, &c), 0);

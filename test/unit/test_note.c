@@ -24,9 +24,9 @@ static void test_note_comes_back_under_its_mac(void)
     CU_ASSERT_EQUAL(n.generation, wanted.generation);
     CU_ASSERT_EQUAL(n.cause, wanted.cause);
     CU_ASSERT_TRUE(span_equal(n.text, wanted.text));
-    CU_ASSERT_EQUAL(note_check(bytes, &key), 0);
+    CU_ASSERT_EQUAL(report_check(bytes, &key), 0);
     other.bytes[0] ^= 1;
-    CU_ASSERT_EQUAL(note_check(bytes, &other), ERR_SIGNATURE);
+    CU_ASSERT_EQUAL(report_check(bytes, &other), ERR_SIGNATURE);
 }
 
 static void test_longest_note_fits_and_a_longer_one_is_refused(void)

@@ -8,23 +8,6 @@
 static const struct manager_limits limits = {
     .agents = 64, .cohorts = 8, .deployments = 4, .bundles = 4, .batches = 4};
 
-/* `count` agents of one label set. */
-static void join(struct bench *b, const char *labels, uint32_t count)
-{
-    static uint8_t key;
-    struct command c = {
-        .type = COMMAND_TOKEN_CREATE,
-        .token = {.count = 1, .uses = count, .expires_s = UINT64_MAX, .labels = labels}};
-    CU_ASSERT_EQUAL_FATAL(run(b, &c), 0);
-    uint32_t batch = b->out.index;
-    for (uint32_t i = 0; i < count; i++) {
-        struct manager_event ev = {.type = MANAGER_JOIN, .join = {.batch = batch}};
-        ev.join.id.bytes[0] = ++key;
-        step(b, &ev);
-        CU_ASSERT_EQUAL_FATAL(b->out.joined, JOINED_ACCEPTED);
-    }
-}
-
 static void push(struct bench *b, const char *version)
 {
     struct command c = {.type = COMMAND_BUNDLE_ADD, .bundle = {.name = "app"}};
@@ -43,8 +26,8 @@ static struct bench *bench_new(void)
                                       .policy = POLICY_DEFAULT,
                                       .document_life_s = 1000};
     struct bench *b = bench_on(&options, 1000000);
-    join(b, "env=staging", 5);
-    join(b, "env=prod", AGENTS - 5);
+    join_agents(b, "env=staging", 5);
+    join_agents(b, "env=prod", AGENTS - 5);
     push(b, "1");
     push(b, "2");
     return b;
@@ -220,10 +203,10 @@ static void test_a_small_fleet_is_touched_as_a_whole(void)
                                       .document_life_s = 1000};
     struct bench *b = bench_on(&options, 1000000);
     push(b, "1");
-    join(b, "env=prod", CONFIRM_AGENTS_MIN - 1);
+    join_agents(b, "env=prod", CONFIRM_AGENTS_MIN - 1);
     struct command c = deploy("1", "");
     CU_ASSERT_EQUAL(run(b, &c), 0);
-    join(b, "env=prod", 1);
+    join_agents(b, "env=prod", 1);
     push(b, "2");
     c = deploy("2", "");
     CU_ASSERT_EQUAL(run(b, &c), ERR_REFUSED);
@@ -317,7 +300,7 @@ static void test_those_away_are_expected_back_after_as_long_as_they_were_gone(vo
     p = preview(b, deploy("1", "env=staging"), 0);
     CU_ASSERT_EQUAL(p.absence.agents, 2);
     CU_ASSERT_TRUE(is_about(p.absence.half_s, 3000000));
-    join(b, "env=prod", 60 - AGENTS);
+    join_agents(b, "env=prod", 60 - AGENTS);
     b->now_s += 600;
     p = preview(b, deploy("1", "env=prod"), 0);
     CU_ASSERT_EQUAL(p.absence.agents, 55);
