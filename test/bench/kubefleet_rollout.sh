@@ -172,28 +172,6 @@ nobody_is_away()
 
 # ---- what it took ----
 
-# usage: user and system time so far, in s: of the manager, its brokers, all agents with their hooks.
-usage()
-{
-    seconds "/proc/$(cat "$WORK/manager.pid")/stat"
-    # shellcheck disable=SC2046
-    seconds $(broker_pids | sed 's,.*,/proc/&/stat,')
-    # shellcheck disable=SC2046
-    seconds $(cat "$WORK"/agent*.pid | sed 's,.*,/proc/&/stat,')
-}
-
-seconds() # STAT...
-{
-    cat "$@" 2>/dev/null |
-        awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); sum += $12 + $13 + $14 + $15 } END { printf "%.2f\n", sum / hz }'
-}
-
-# memory FIELD: of the manager, in KiB.
-memory()
-{
-    awk -v what="$1:" '$1 == what { print $2 }' "/proc/$(cat "$WORK/manager.pid")/$2"
-}
-
 # A stage begins when the rollout is seen in it for the first time, and ends when it is seen done.
 summary()
 {
@@ -211,12 +189,7 @@ report()
     jq -cn --slurpfile well "$WORK/well.json" --slurpfile ill "$WORK/ill.json" "{agents: $agents,
         join_s: ($join_ms / 1000), online_s: ($online_ms / 1000), first_version_s: ($first_ms / 1000),
         well: \$well[0], ill: \$ill[0], dead_caught_up_s: ($back_ms / 1000),
-        manager_kib: {rss: $(memory Rss smaps_rollup), pss: $(memory Pss smaps_rollup), peak: $(memory VmHWM status)}}"
-}
-
-now_ms()
-{
-    date +%s%3N
+        manager_kib: {rss: $(memory manager Rss), pss: $(memory manager Pss), peak: $(memory manager VmHWM)}}"
 }
 
 main

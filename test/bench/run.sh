@@ -47,7 +47,7 @@ file_of()
 list()
 {
     for file in test/bench/*.sh test/bench/bench_*.c; do
-        case $file in */run.sh | */lib.sh) continue ;; esac
+        case $file in */run.sh | */lib.sh | */table.sh) continue ;; esac
         name=$(basename "$file" | sed 's/^bench_//; s/\..*//' | tr _ -)
         printf '%-18s %s\n' "$name" "$(sentence_of "$file")"
     done

@@ -99,15 +99,4 @@ report()
         manager_kib: {rss: $(memory manager Rss), pss: $(memory manager Pss)}}"
 }
 
-# memory NAME FIELD: in KiB, of a process by its pid file.
-memory()
-{
-    awk "\$1 == \"$2:\" { print \$2 }" "/proc/$(cat "$WORK/$1.pid")/smaps_rollup"
-}
-
-now_ms()
-{
-    date +%s%3N
-}
-
 main "$@"
