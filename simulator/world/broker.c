@@ -74,6 +74,7 @@ static void greet_client(void *context, uint64_t link, void *payload);
 static void tell_down(void *context, uint64_t link, void *payload);
 static void notice_loss(void *context, uint64_t link, void *payload);
 static void end_link(struct client *c, bool will);
+static uint64_t arrival(struct broker *b, uint64_t *last_ms);
 static void accept_link(struct client *c, uint64_t link, const struct packet *p);
 static void subscribe(struct client *c, const struct packet *p);
 static void publish(struct broker *b, const char *topic, struct span payload, bool retain);
@@ -140,7 +141,7 @@ static size_t packets_find(const struct packets *ps, const char *topic)
 
 /* ---- the broker's process ---- */
 
-struct broker *broker_new(struct stage *stage, const struct broker_options *options)
+struct broker *broker_open(struct stage *stage, const struct broker_options *options)
 {
     struct broker *b = calloc(1, sizeof *b);
     if (!b)
@@ -157,7 +158,7 @@ static void forget(struct client *c)
     packets_clear(&c->queue);
 }
 
-void broker_free(struct broker *b)
+void broker_close(struct broker *b)
 {
     for (size_t i = 0; i < b->client_count; i++) {
         forget(b->clients[i]);
@@ -196,14 +197,30 @@ bool broker_takes(const struct broker *b, const char *issuer)
     return false;
 }
 
+/* It ends in order: the last that clients hear are the wills of all, and then the links end. */
+static void say_wills(struct broker *b)
+{
+    for (size_t i = 0; i < b->client_count; i++) {
+        struct client *c = b->clients[i];
+        if (c->will)
+            publish(b, c->will->topic, packet_span(c->will), false);
+        free(c->will);
+        c->will = NULL;
+    }
+}
+
 void broker_kill(struct broker *b, bool wills)
 {
     stage_trace(b->stage, "broker killed");
+    if (wills)
+        say_wills(b);
     for (size_t i = 0; i < b->client_count; i++) {
         struct client *c = b->clients[i];
         if (c->accepted)
-            end_link(c, wills);
-        if (c->open)
+            end_link(c, false);
+        if (c->open && wills)
+            stage_at(b->stage, arrival(b, &c->to_client_ms), tell_down, c, c->link, NULL);
+        else if (c->open)
             client_cut(c);
     }
     b->running = false;
@@ -412,7 +429,8 @@ static void tell_down(void *context, uint64_t link, void *payload)
     c->handler.down(c->handler.context);
 }
 
-/* A message of a session is acknowledged when it has been worked on. */
+/* A message of a session is acknowledged when it has been worked on, if the broker still hears it.
+ */
 static void arrive_at_client(void *context, uint64_t link, void *payload)
 {
     struct client *c = context;
@@ -420,7 +438,7 @@ static void arrive_at_client(void *context, uint64_t link, void *payload)
     if (!is_ours(c, link))
         return;
     c->handler.message(c->handler.context, p->topic, packet_span(p));
-    if (!p->id || !is_ours(c, link))
+    if (!p->id || !is_ours(c, link) || c->accepted != link)
         return;
     for (size_t i = 0; i < c->queue.count; i++)
         if (c->queue.list[i]->id == p->id) {
@@ -457,7 +475,8 @@ static void arrive_at_broker(void *context, uint64_t link, void *payload)
     }
 }
 
-/* An older link of the same name ends, as if it had been lost. */
+/* An older link of the same name ends, as if it had been lost; only of a session that goes on there
+ * is no will: so does Mosquitto 2.0. */
 static void accept_link(struct client *c, uint64_t link, const struct packet *p)
 {
     struct broker *b = c->broker;
@@ -466,7 +485,7 @@ static void accept_link(struct client *c, uint64_t link, const struct packet *p)
         return;
     }
     if (c->accepted)
-        end_link(c, true);
+        end_link(c, !c->session);
     c->accepted = link;
     c->will = p->topic[0] ? packet_new(PACKET_DATA, p->topic, packet_span(p), false) : NULL;
     stage_at(b->stage, arrival(b, &c->to_client_ms), greet_client, c, link, NULL);

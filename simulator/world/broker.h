@@ -48,8 +48,8 @@ bool broker_leads(const struct broker *b, const struct key_id *authorities, size
 /* … and takes a certificate by the authority that is called so. */
 bool broker_takes(const struct broker *b, const char *issuer);
 
-struct broker *broker_new(struct stage *stage, const struct broker_options *options);
-void broker_free(struct broker *b);
+struct broker *broker_open(struct stage *stage, const struct broker_options *options);
+void broker_close(struct broker *b);
 struct broker_options *broker_options(struct broker *b);
 
 /* The broker's process dies: links are lost; wills are sent only if `wills`. */

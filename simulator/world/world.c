@@ -17,7 +17,7 @@ struct world *world_new(const struct world_options *options)
     if (!w)
         abort();
     stage_open(&w->stage, o->seed);
-    w->broker = broker_new(&w->stage, o->links.delay_ms_max ? &o->links : &plain_links);
+    w->broker = broker_open(&w->stage, o->links.delay_ms_max ? &o->links : &plain_links);
     w->control =
         control_new(&w->stage, w->broker, &w->shelf,
                     &(struct control_options){
@@ -33,7 +33,7 @@ void world_free(struct world *w)
     for (uint32_t i = 0; i < w->device_count; i++)
         device_free(w->devices[i]);
     control_free(w->control);
-    broker_free(w->broker);
+    broker_close(w->broker);
     stage_close(&w->stage);
     free(w);
 }

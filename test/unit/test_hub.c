@@ -98,7 +98,7 @@ static void ask_for(const char *topic)
 
 static void test_it_talks_with_a_real_broker(void)
 {
-    struct broker b = broker_start("allow_anonymous true");
+    struct real_broker b = real_broker_start("allow_anonymous true");
     struct client *c = client_up(0, &b, NULL);
     subscribe(c, "from-line");
     open_hub();
@@ -125,7 +125,7 @@ static void test_it_talks_with_a_real_broker(void)
 static void test_the_longest_retained_message_comes_whole(void)
 {
     static uint8_t payload[262145];
-    struct broker b = broker_start("allow_anonymous true");
+    struct real_broker b = real_broker_start("allow_anonymous true");
     struct client *c = client_up(0, &b, NULL);
     for (size_t i = 0; i < sizeof payload; i++)
         payload[i] = (uint8_t)(i * 31);
@@ -144,7 +144,7 @@ static void test_the_longest_retained_message_comes_whole(void)
 
 static void test_a_cut_line_leaves_its_will_and_a_polite_one_does_not(void)
 {
-    struct broker b = broker_start("allow_anonymous true");
+    struct real_broker b = real_broker_start("allow_anonymous true");
     struct client *c = client_up(0, &b, NULL);
     subscribe(c, "will");
     open_hub();
@@ -166,11 +166,11 @@ static void test_a_cut_line_leaves_its_will_and_a_polite_one_does_not(void)
 
 static void test_a_broker_that_dies_or_is_not_there_is_told(void)
 {
-    struct broker b = broker_start("allow_anonymous true");
+    struct real_broker b = real_broker_start("allow_anonymous true");
     open_hub();
     connect_to(b.port);
     UNTIL(one.line.state == LINE_UP);
-    broker_kill(&b);
+    real_broker_kill(&b);
     UNTIL(one.downs == 1);
     CU_ASSERT_EQUAL(one.line.fd_plus, 0);
     connect_to(b.port);
@@ -181,8 +181,8 @@ static void test_a_broker_that_dies_or_is_not_there_is_told(void)
 
 static void test_what_is_said_to_a_slow_broker_is_kept_in_order(void)
 {
-    struct broker b = broker_start("allow_anonymous true\nmax_inflight_messages 0\n"
-                                   "max_queued_messages 0");
+    struct real_broker b = real_broker_start("allow_anonymous true\nmax_inflight_messages 0\n"
+                                             "max_queued_messages 0");
     struct client *c = client_up(0, &b, NULL);
     uint8_t payload[4000] = {0};
     subscribe(c, "many");

@@ -10,7 +10,7 @@
 #define AGENTS 2
 
 struct bench {
-    struct broker broker;
+    struct real_broker broker;
     struct kicker *kicker;
     struct blocked_agent agents[AGENTS];
     struct client *clients[AGENTS];
@@ -32,7 +32,7 @@ static struct bench *bench_new(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(b);
     log_threshold(LOG_ERROR);
     ahead_ms = 0;
-    b->broker = broker_start("allow_anonymous true");
+    b->broker = real_broker_start("allow_anonymous true");
     b->kicker = kicker_new(
         &(struct kicker_options){.url = b->broker.url, .context = b, .blocked = is_blocked});
     for (int i = 0; i < AGENTS; i++) {
@@ -158,10 +158,10 @@ static void test_nobody_is_tried_on_a_broker_that_is_away(void)
     kicker_hold(b->kicker, true);
     CU_ASSERT_EQUAL(kicker_deadline_ms(b->kicker), UINT64_MAX);
     kicker_hold(b->kicker, false);
-    broker_kill(&b->broker);
+    real_broker_kill(&b->broker);
     UNTIL(b->clients[0]->downs == 1);
     kick_turn(b);
-    broker_run(&b->broker);
+    real_broker_run(&b->broker);
     come_back(b, b->clients[0]);
     ahead_ms += KICKER_RETRY_MS;
     UNTIL(b->clients[0]->downs == 2);
@@ -211,7 +211,7 @@ static struct bench *bench_with(struct others *o)
              "crlfile %.99s/crl.pem\nrequire_certificate true\nallow_anonymous false\n"
              "use_identity_as_username true\nuse_username_as_clientid true",
              at, at, at, at);
-    b->broker = broker_start(conf);
+    b->broker = real_broker_start(conf);
     snprintf(b->broker.url, sizeof b->broker.url, "mqtts://127.0.0.1:%d", b->broker.port);
     for (unsigned i = 0; i < AGENTS; i++) {
         sample_fill(b->agents[i].id.bytes, KEY_ID_LEN, 1 + i);

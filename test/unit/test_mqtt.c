@@ -12,7 +12,7 @@
 
 static void test_connected_clients_talk(void)
 {
-    struct broker b = broker_start("allow_anonymous true");
+    struct real_broker b = real_broker_start("allow_anonymous true");
     struct client *c = client_up(0, &b, NULL);
     CU_ASSERT_FALSE(c->session_present);
     const char *topics[] = {"a/+", "b"};
@@ -40,7 +40,7 @@ static void test_connected_clients_talk(void)
 
 static void test_retained_message_reaches_a_late_subscriber(void)
 {
-    struct broker b = broker_start("allow_anonymous true");
+    struct real_broker b = real_broker_start("allow_anonymous true");
     struct client *writer = client_up(0, &b, NULL);
     publish(writer, "doc", span_text("old"), true);
     publish(writer, "doc", span_text("new"), true);
@@ -60,7 +60,7 @@ static struct mqtt_options with_will(void)
 
 static void test_lost_link_sends_the_last_will_and_is_told_once(void)
 {
-    struct broker b = broker_start("allow_anonymous true");
+    struct real_broker b = real_broker_start("allow_anonymous true");
     struct client *heir = client_up(0, &b, NULL);
     subscribe(heir, "will");
     struct mqtt_options options = with_will();
@@ -79,7 +79,7 @@ static void test_lost_link_sends_the_last_will_and_is_told_once(void)
 
 static void test_will_is_the_one_set_before_connecting(void)
 {
-    struct broker b = broker_start("allow_anonymous true");
+    struct real_broker b = real_broker_start("allow_anonymous true");
     struct client *heir = client_up(0, &b, NULL);
     subscribe(heir, "will");
     struct mqtt_options options = with_will();
@@ -95,7 +95,7 @@ static void test_will_is_the_one_set_before_connecting(void)
 
 static void test_goodbye_sends_what_is_queued_and_no_will(void)
 {
-    struct broker b = broker_start("allow_anonymous true");
+    struct real_broker b = real_broker_start("allow_anonymous true");
     struct client *heir = client_up(0, &b, NULL);
     subscribe(heir, "will");
     subscribe(heir, "last");
@@ -118,10 +118,10 @@ static void test_goodbye_sends_what_is_queued_and_no_will(void)
 
 static void test_killed_broker_is_told_once(void)
 {
-    struct broker b = broker_start("allow_anonymous true");
+    struct real_broker b = real_broker_start("allow_anonymous true");
     struct client *c = client_up(0, &b, NULL);
     CU_ASSERT_TRUE(mqtt_publish(c->mqtt, "t", span_text("x"), 1, false) > 0);
-    broker_stop(&b);
+    real_broker_stop(&b);
     WAIT(c->downs == 1);
     for (int i = 0; i < 5; i++)
         turn();
@@ -132,7 +132,7 @@ static void test_killed_broker_is_told_once(void)
 
 static void test_nobody_there_is_told_once(void)
 {
-    struct broker b = {0};
+    struct real_broker b = {0};
     int port;
     int fd = bind_free(&port); /* bound and not listening: refuses */
     struct client *c = client_new(0, NULL);
@@ -153,7 +153,7 @@ static void test_nobody_there_is_told_once(void)
 
 static void test_unknown_host_is_told(void)
 {
-    struct broker b = {0};
+    struct real_broker b = {0};
     struct client *c = client_new(0, NULL);
     CU_ASSERT_EQUAL(mqtt_connect(c->mqtt, "mqtt://no-such-host.invalid", NULL), 0);
     WAIT(c->downs == 1);
@@ -163,7 +163,7 @@ static void test_unknown_host_is_told(void)
 
 static void test_refusing_broker_gives_its_reason(void)
 {
-    struct broker b = broker_start("allow_anonymous false");
+    struct real_broker b = real_broker_start("allow_anonymous false");
     struct client *c = client_new(0, NULL);
     CU_ASSERT_EQUAL(mqtt_connect(c->mqtt, b.url, NULL), 0);
     WAIT(c->downs == 1);
@@ -174,7 +174,7 @@ static void test_refusing_broker_gives_its_reason(void)
 
 static void test_broker_that_never_greets_is_given_up(void)
 {
-    struct broker b = {0};
+    struct real_broker b = {0};
     int port;
     int fd = bind_free(&port);
     CU_ASSERT_EQUAL_FATAL(listen(fd, 5), 0);
@@ -194,7 +194,7 @@ static void test_broker_that_never_greets_is_given_up(void)
 
 static void test_persistent_session_keeps_what_came_meanwhile(void)
 {
-    struct broker b = broker_start("allow_anonymous true");
+    struct real_broker b = real_broker_start("allow_anonymous true");
     struct mqtt_options options = {.client_id = "keeper", .persistent = true, .keepalive_s = 60};
     struct client *keeper = client_up(0, &b, &options);
     CU_ASSERT_FALSE(keeper->session_present);
@@ -212,8 +212,8 @@ static void test_persistent_session_keeps_what_came_meanwhile(void)
 
 static void test_many_messages_in_flight_are_all_acknowledged(void)
 {
-    struct broker b = broker_start("allow_anonymous true\nmax_queued_messages 0\n"
-                                   "max_inflight_messages 0");
+    struct real_broker b = real_broker_start("allow_anonymous true\nmax_queued_messages 0\n"
+                                             "max_inflight_messages 0");
     struct client *c = client_up(0, &b, NULL);
     subscribe(c, "t/#");
     for (int i = 0; i < 2000; i++)
@@ -225,7 +225,7 @@ static void test_many_messages_in_flight_are_all_acknowledged(void)
 static void test_payload_of_a_chunk_passes_and_a_larger_one_does_not(void)
 {
     static uint8_t large[CHUNK_MAX + 2];
-    struct broker b = broker_start("allow_anonymous true");
+    struct real_broker b = real_broker_start("allow_anonymous true");
     struct client *c = client_up(0, &b, NULL);
     subscribe(c, "t");
     memset(large, 0x5a, sizeof large);
@@ -248,7 +248,7 @@ static void test_payload_of_a_chunk_passes_and_a_larger_one_does_not(void)
 
 static void test_handler_may_publish(void)
 {
-    struct broker b = broker_start("allow_anonymous true");
+    struct real_broker b = real_broker_start("allow_anonymous true");
     struct client *c = client_up(0, &b, NULL), *other = client_up(1, &b, NULL);
     subscribe(other, "answer");
     subscribe(c, "t");
@@ -260,7 +260,7 @@ static void test_handler_may_publish(void)
 
 static void test_handler_may_disconnect_and_hears_nothing_more(void)
 {
-    struct broker b = broker_start("allow_anonymous true");
+    struct real_broker b = real_broker_start("allow_anonymous true");
     struct client *c = client_up(0, &b, NULL), *other = client_up(1, &b, NULL);
     subscribe(c, "t");
     c->on_message = DISCONNECT;
@@ -274,7 +274,7 @@ static void test_handler_may_disconnect_and_hears_nothing_more(void)
 
 static void test_handler_may_disconnect_and_connect_again(void)
 {
-    struct broker b = broker_start("allow_anonymous true");
+    struct real_broker b = real_broker_start("allow_anonymous true");
     struct client *c = client_up(0, &b, NULL), *other = client_up(1, &b, NULL);
     subscribe(c, "t");
     c->on_message = CONNECT_AGAIN;
@@ -288,7 +288,7 @@ static void test_handler_may_disconnect_and_connect_again(void)
 
 static void test_handler_may_free(void)
 {
-    struct broker b = broker_start("allow_anonymous true");
+    struct real_broker b = real_broker_start("allow_anonymous true");
     struct client *c = client_up(0, &b, NULL), *other = client_up(1, &b, NULL);
     subscribe(c, "t");
     c->on_message = FREE;
@@ -297,7 +297,7 @@ static void test_handler_may_free(void)
     WAIT(c->mqtt == NULL && other->acks == 20);
     CU_ASSERT_EQUAL(c->messages, 1);
     other->on_down = FREE;
-    broker_stop(&b);
+    real_broker_stop(&b);
     WAIT(other->mqtt == NULL);
     CU_ASSERT_EQUAL(other->downs, 1);
     end(&b);
@@ -305,12 +305,12 @@ static void test_handler_may_free(void)
 
 static void test_down_handler_may_connect_again(void)
 {
-    struct broker first = broker_start("allow_anonymous true");
-    struct broker second = broker_start("allow_anonymous true");
+    struct real_broker first = real_broker_start("allow_anonymous true");
+    struct real_broker second = real_broker_start("allow_anonymous true");
     struct client *c = client_up(0, &first, NULL);
     c->on_down = CONNECT_AGAIN;
     c->url = second.url;
-    broker_stop(&first);
+    real_broker_stop(&first);
     WAIT(c->ups == 2);
     CU_ASSERT_EQUAL(c->downs, 1);
     end(&second);
@@ -318,7 +318,7 @@ static void test_down_handler_may_connect_again(void)
 
 static void test_connection_takes_three_descriptors(void)
 {
-    struct broker b = broker_start("allow_anonymous true");
+    struct real_broker b = real_broker_start("allow_anonymous true");
     int before = dup(0);
     close(before);
     client_up(0, &b, NULL);
@@ -330,7 +330,7 @@ static void test_connection_takes_three_descriptors(void)
 
 static void test_what_needs_a_connection_says_so(void)
 {
-    struct broker b = {0};
+    struct real_broker b = {0};
     struct errmsg em;
     const char *topic = "t";
     struct client *c = client_new(0, NULL);
@@ -342,7 +342,7 @@ static void test_what_needs_a_connection_says_so(void)
     mqtt_service(c->mqtt, NULL);
     CU_ASSERT_EQUAL(c->downs, 0);
     CU_ASSERT_EQUAL(mqtt_connect(c->mqtt, "ftp://h", &em), ERR_USAGE);
-    b = broker_start("allow_anonymous true");
+    b = real_broker_start("allow_anonymous true");
     client_up(1, &b, NULL);
     CU_ASSERT_EQUAL(mqtt_connect(clients[1].mqtt, b.url, &em), ERR_BUSY);
     end(&b);
@@ -366,7 +366,7 @@ static void test_a_broker_is_reached_through_a_unix_socket(void)
     char conf[2 * FILE_PATH_MAX], url[FILE_PATH_MAX + 16];
     snprintf(conf, sizeof conf, "allow_anonymous true\nlistener 0 %s\n", path.text);
     snprintf(url, sizeof url, "unix://%s", path.text);
-    struct broker b = broker_start(conf);
+    struct real_broker b = real_broker_start(conf);
     WAIT(listens(path.text));
     struct client *c = client_new(0, NULL);
     CU_ASSERT_EQUAL(mqtt_connect(c->mqtt, url, NULL), 0);
@@ -415,7 +415,7 @@ static int talk(int fd, int max)
 /* What the library answers must not pile up where nobody reads it. */
 static void test_broker_that_talks_without_listening_is_not_listened_to(void)
 {
-    struct broker none = {0};
+    struct real_broker none = {0};
     struct tree_path folder = tree_new();
     struct tree_path path = tree_join(&folder, "sock");
     char url[FILE_PATH_MAX + 16], heard[65536];

@@ -81,7 +81,7 @@ static void set_up(void)
     };
 }
 
-static struct broker tls_broker_with(const char *more)
+static struct real_broker tls_broker_with(const char *more)
 {
     char conf[6 * FILE_PATH_MAX];
     const char *f = folder.text;
@@ -89,17 +89,17 @@ static struct broker tls_broker_with(const char *more)
              "cafile %s/ca.pem\ncertfile %s/server.pem\nkeyfile %s/key.pem\ncrlfile %s/crl.pem\n"
              "require_certificate true\nuse_identity_as_username true\n%s",
              f, f, f, f, more);
-    struct broker b = broker_start(conf);
+    struct real_broker b = real_broker_start(conf);
     snprintf(b.url, sizeof b.url, "mqtts://127.0.0.1:%d", b.port);
     return b;
 }
 
-static struct broker tls_broker(void)
+static struct real_broker tls_broker(void)
 {
     return tls_broker_with("");
 }
 
-static void tear_down(struct broker *b)
+static void tear_down(struct real_broker *b)
 {
     end(b);
     tree_free(&folder);
@@ -121,7 +121,7 @@ static struct client *tls_client_to(int slot, int port)
     return c;
 }
 
-static struct client *tls_client_up(int slot, const struct broker *b)
+static struct client *tls_client_up(int slot, const struct real_broker *b)
 {
     struct client *c = tls_client_to(slot, b->port);
     WAIT(c->ups == 1);
@@ -133,7 +133,7 @@ static struct client *tls_client_up(int slot, const struct broker *b)
 static void test_both_sides_show_certificates_and_talk(void)
 {
     set_up();
-    struct broker b = tls_broker();
+    struct real_broker b = tls_broker();
     struct proxy *p = proxy_start(b.port);
     struct client *c = tls_client_to(0, p->port);
     WAIT(c->ups == 1);
@@ -152,7 +152,7 @@ static void expect_refusal(const char *words)
 {
     if (tls.tls.certificate.len > 0)
         tls.tls.certificate = pki_der(&agent);
-    struct broker b = tls_broker();
+    struct real_broker b = tls_broker();
     struct client *c = tls_client_to(0, b.port);
     WAIT(c->downs == 1);
     CU_ASSERT_EQUAL(c->ups, 0);
@@ -269,7 +269,7 @@ static void test_what_is_not_yet_valid_is_accepted_by_a_clock_that_is_a_floor(vo
     set_up();
     tls.tls.now_s = 1000;
     tls.tls.clock_is_floor = true;
-    struct broker b = tls_broker();
+    struct real_broker b = tls_broker();
     tls_client_up(0, &b);
     tear_down(&b);
 }
@@ -280,7 +280,7 @@ static void test_the_second_of_two_pinned_authorities_is_as_good_as_the_first(vo
     pinned[1] = pinned[0];
     pinned[0] = key_id_of(&other_ca.says.key);
     tls.tls.authority_count = 2;
-    struct broker b = tls_broker();
+    struct real_broker b = tls_broker();
     tls_client_up(0, &b);
     tear_down(&b);
 }
@@ -321,7 +321,7 @@ static void put_chain(const struct pki_entity *const *authorities, size_t count)
 
 static void expect_welcome(void)
 {
-    struct broker b = tls_broker();
+    struct real_broker b = tls_broker();
     tls_client_up(0, &b);
     tear_down(&b);
 }
@@ -477,7 +477,7 @@ static void test_a_listener_may_do_without_our_certificate(void)
     snprintf(conf, sizeof conf,
              "certfile %s/server.pem\nkeyfile %s/key.pem\nallow_anonymous true\n", folder.text,
              folder.text);
-    struct broker b = broker_start(conf);
+    struct real_broker b = real_broker_start(conf);
     tls_client_up(0, &b);
     tear_down(&b);
 }
@@ -487,7 +487,7 @@ static void test_a_listener_may_do_without_our_certificate(void)
 static void test_a_plain_broker_is_told_from_one_with_tls(void)
 {
     set_up();
-    struct broker b = broker_start("allow_anonymous true");
+    struct real_broker b = real_broker_start("allow_anonymous true");
     struct client *c = tls_client_to(0, b.port);
     WAIT(c->downs == 1);
     CU_ASSERT_PTR_NOT_NULL(strstr(c->reason, "speak TLS there?"));
@@ -510,7 +510,7 @@ static void talk_until_down(struct client *c)
 static void test_a_flipped_bit_ends_the_connection(void)
 {
     set_up();
-    struct broker b = tls_broker();
+    struct real_broker b = tls_broker();
     struct proxy *p = proxy_start(b.port);
     for (size_t at = 30; at < 2400; at += 177) {
         for (int way = 0; way < PROXY_WAYS; way++) {
@@ -530,7 +530,7 @@ static void test_a_flipped_bit_ends_the_connection(void)
 
 static void test_a_broker_that_takes_the_connection_and_stalls_is_given_up(void)
 {
-    struct broker none = {0};
+    struct real_broker none = {0};
     set_up();
     int port, listener = bind_free(&port);
     CU_ASSERT_EQUAL(listen(listener, 1), 0);
@@ -548,7 +548,7 @@ static void test_a_broker_that_takes_the_connection_and_stalls_is_given_up(void)
 static void test_a_link_that_stalls_later_is_noticed_by_the_keep_alive(void)
 {
     set_up();
-    struct broker b = tls_broker();
+    struct real_broker b = tls_broker();
     struct proxy *p = proxy_start(b.port);
     struct client *c = tls_client_to(0, p->port);
     WAIT(c->ups == 1);
@@ -564,7 +564,7 @@ static void test_a_link_that_stalls_later_is_noticed_by_the_keep_alive(void)
 
 static void test_nobody_there_is_told(void)
 {
-    struct broker none = {0};
+    struct real_broker none = {0};
     set_up();
     int port;
     close(bind_free(&port));
@@ -633,7 +633,7 @@ static void expect_visit(struct proxy *p, bool resumed, enum leaving leaving)
 static void test_a_second_greeting_is_short_however_the_first_connection_ended(void)
 {
     set_up();
-    struct broker b = tls_broker();
+    struct real_broker b = tls_broker();
     struct proxy *p = proxy_start(b.port);
     expect_visit(p, false, POLITELY);
     expect_visit(p, true, POLITELY);
@@ -648,7 +648,7 @@ static void test_a_second_greeting_is_short_however_the_first_connection_ended(v
 static void test_a_link_that_was_cut_begins_anew_with_a_short_greeting(void)
 {
     set_up();
-    struct broker b = tls_broker();
+    struct real_broker b = tls_broker();
     struct proxy *p = proxy_start(b.port);
     struct client *c = tls_client_to(0, p->port);
     WAIT(c->ups == 1);
@@ -665,11 +665,11 @@ static void test_a_link_that_was_cut_begins_anew_with_a_short_greeting(void)
 static void test_a_broker_that_forgot_gets_a_full_greeting(void)
 {
     set_up();
-    struct broker b = tls_broker();
+    struct real_broker b = tls_broker();
     struct proxy *p = proxy_start(b.port);
     expect_visit(p, false, POLITELY);
-    broker_kill(&b);
-    broker_run(&b);
+    real_broker_kill(&b);
+    real_broker_run(&b);
     expect_visit(p, false, POLITELY);
     expect_visit(p, true, POLITELY);
     proxy_stop(p);
@@ -677,7 +677,7 @@ static void test_a_broker_that_forgot_gets_a_full_greeting(void)
 }
 
 /* As one with an older OpenSSL. */
-static void restart_with_tls_1_2_at_most(struct broker *b)
+static void restart_with_tls_1_2_at_most(struct real_broker *b)
 {
     char path[2 * FILE_PATH_MAX];
     tree_file(&folder, "openssl.cnf", 0600,
@@ -685,8 +685,8 @@ static void restart_with_tls_1_2_at_most(struct broker *b)
                         "system_default = most\n[most]\nMaxProtocol = TLSv1.2\n"));
     snprintf(path, sizeof path, "%s/openssl.cnf", folder.text);
     setenv("OPENSSL_CONF", path, 1);
-    broker_kill(b);
-    broker_run(b);
+    real_broker_kill(b);
+    real_broker_run(b);
     unsetenv("OPENSSL_CONF");
     version = "TLSv1.2";
 }
@@ -694,7 +694,7 @@ static void restart_with_tls_1_2_at_most(struct broker *b)
 static void test_a_broker_with_tls_1_2_is_spoken_to_in_that(void)
 {
     set_up();
-    struct broker b = tls_broker();
+    struct real_broker b = tls_broker();
     restart_with_tls_1_2_at_most(&b);
     struct proxy *p = proxy_start(b.port);
     expect_visit(p, false, WITHOUT_A_WORD);
@@ -707,7 +707,7 @@ static void test_a_broker_with_tls_1_2_is_spoken_to_in_that(void)
 static void test_another_certificate_or_authority_needs_a_full_greeting(void)
 {
     set_up();
-    struct broker b = tls_broker();
+    struct real_broker b = tls_broker();
     struct proxy *p = proxy_start(b.port);
     expect_visit(p, false, POLITELY);
     agent.says.not_after_s++;
@@ -729,7 +729,7 @@ static void test_another_certificate_or_authority_needs_a_full_greeting(void)
 static void test_a_damaged_memory_is_none(void)
 {
     set_up();
-    struct broker b = tls_broker();
+    struct real_broker b = tls_broker();
     struct proxy *p = proxy_start(b.port);
     expect_visit(p, false, POLITELY);
     memory.len /= 2;
@@ -778,7 +778,7 @@ static void reader_message(void *context, const char *topic, struct span payload
     r->heard[n] = true;
 }
 
-static void reader_turn(struct reader *r, const struct broker *b)
+static void reader_turn(struct reader *r, const struct real_broker *b)
 {
     struct pollfd fds[MQTT_FDS];
     mqtt_watch(r->mqtt, fds);
@@ -790,7 +790,7 @@ static void reader_turn(struct reader *r, const struct broker *b)
 }
 
 /* Publishes until each message is acknowledged, over as many connections as it takes. */
-static void feed(struct client *c, const struct broker *b, int mids[static MESSAGES])
+static void feed(struct client *c, const struct real_broker *b, int mids[static MESSAGES])
 {
     static const uint8_t payload[4096];
     char topic[16];
@@ -817,7 +817,7 @@ static void test_a_broker_stopped_in_mid_stream_loses_nothing(void)
     tls.tls.memory = NULL; /* two clients */
     snprintf(conf, sizeof conf,
              "persistence true\npersistence_location %s/\nmax_queued_messages 0\n", folder.text);
-    struct broker b = tls_broker_with(conf);
+    struct real_broker b = tls_broker_with(conf);
     const struct mqtt_options options = {
         .client_id = "reader", .keepalive_s = 60, .persistent = true, .tls = &tls};
     const struct mqtt_handler handler = {
@@ -833,7 +833,7 @@ static void test_a_broker_stopped_in_mid_stream_loses_nothing(void)
         if (!stopped && r.different > MESSAGES / 3) {
             kill(b.pid, SIGTERM); /* it writes down what it holds */
             waitpid(b.pid, NULL, 0);
-            broker_run(&b);
+            real_broker_run(&b);
             stopped = true;
         }
     }
@@ -924,7 +924,7 @@ static void test_a_reader_that_pauses_makes_the_broker_wait(void)
     enum { COUNT = 288, ALL = COUNT * sizeof payload }; /* 18 MB */
     int fd;
     set_up();
-    struct broker b = tls_broker_with("max_queued_messages 0\n");
+    struct real_broker b = tls_broker_with("max_queued_messages 0\n");
     struct proxy *p = proxy_start(b.port);
     struct bridge *bridge = bridge_to("127.0.0.1", p->port, folder.text);
     CU_ASSERT_EQUAL(bridge_join(bridge, reach, &fd, NULL), 0);
@@ -959,7 +959,7 @@ static void test_a_packet_that_nobody_would_take_ends_the_connection(void)
     static const uint8_t payload[100001];
     int fd;
     set_up();
-    struct broker b = tls_broker();
+    struct real_broker b = tls_broker();
     struct bridge *bridge = bridge_to("127.0.0.1", b.port, folder.text);
     CU_ASSERT_EQUAL(bridge_join(bridge, reach, &fd, NULL), 0);
     CU_ASSERT_EQUAL(send(fd, hello, sizeof hello - 1, 0), (ssize_t)sizeof hello - 1);
@@ -1024,7 +1024,7 @@ static void test_lengths_that_come_in_pieces_or_never_end_are_seen_through(void)
         {"\x30\x80\x80\x80\x80\x80", 6, "a packet without an end to its length"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct broker none = {0};
+        struct real_broker none = {0};
         int fd, in, port;
         set_up();
         close(bind_free(&port));
@@ -1054,7 +1054,7 @@ static void test_a_folder_may_have_a_long_path(void)
     char path[FILE_PATH_MAX], step[102], before[FILE_PATH_MAX], after[FILE_PATH_MAX];
     int fd;
     set_up();
-    struct broker b = tls_broker();
+    struct real_broker b = tls_broker();
     snprintf(path, sizeof path, "%s", folder.text);
     memset(step, 'd', sizeof step - 1);
     step[0] = '/';
@@ -1081,7 +1081,7 @@ static void test_another_process_is_not_let_in(void)
 {
     int fd;
     set_up();
-    struct broker b = tls_broker();
+    struct real_broker b = tls_broker();
     struct bridge *bridge = bridge_to("127.0.0.1", b.port, folder.text);
     CU_ASSERT_EQUAL(bridge_join(bridge, reach_second, &fd, NULL), 0);
     CU_ASSERT_EQUAL(send(fd, hello, sizeof hello - 1, 0), (ssize_t)sizeof hello - 1);
@@ -1094,7 +1094,7 @@ static void test_another_process_is_not_let_in(void)
 
 static void test_a_folder_that_is_not_there_is_told(void)
 {
-    struct broker none = {0};
+    struct real_broker none = {0};
     set_up();
     tls.folder = "/nowhere";
     struct client *c = tls_client_to(0, 1);
@@ -1115,7 +1115,7 @@ static void connect_by_name(struct client *c, const char *scheme, const char *ho
 static void test_the_second_address_of_a_name_is_tried_when_the_first_refuses(void)
 {
     set_up();
-    struct broker b = tls_broker();
+    struct real_broker b = tls_broker();
     struct client *c = tls_client_new(0);
     connect_by_name(c, "mqtts", "both.test", b.port);
     WAIT(c->ups == 1);
@@ -1127,7 +1127,7 @@ static void test_a_name_that_takes_forever_stops_nobody_else(void)
     static const char *const schemes[] = {"mqtt", "mqtts"};
     for (int i = 0; i < 2; i++) {
         set_up();
-        struct broker b = tls_broker();
+        struct real_broker b = tls_broker();
         struct client *slow = tls_client_new(0);
         uint64_t start_ms = real_ms();
         connect_by_name(slow, schemes[i], "slow.test", b.port);
@@ -1144,7 +1144,7 @@ static void test_a_name_that_takes_forever_stops_nobody_else(void)
 
 static void test_a_look_up_ends_with_the_connection(void)
 {
-    struct broker none = {0};
+    struct real_broker none = {0};
     set_up();
     struct client *c = tls_client_new(0);
     connect_by_name(c, "mqtts", "slow.test", 1);
@@ -1159,7 +1159,7 @@ static void test_a_look_up_ends_with_the_connection(void)
 
 static void test_tls_needs_to_be_set_up(void)
 {
-    struct broker none = {0};
+    struct real_broker none = {0};
     struct errmsg em;
     struct client *c = client_new(0, NULL);
     set_up();
