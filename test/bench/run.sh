@@ -4,8 +4,8 @@
 set -eu
 
 usage='usage: sh test/bench/run.sh [NAME [--json] [ARGUMENT ...]]
-Installs what is missing, builds the release preset, and runs the benchmark, which ends with a line
-of JSON. Without a NAME: which ones there are.
+Installs what is missing, builds the release preset, and runs the benchmark, which ends with a table
+and a line of JSON. Without a NAME: which ones there are.
   --json    print nothing but that line
   --help    this text'
 
@@ -68,7 +68,9 @@ run()
     else
         cmake --preset release >&2
         cmake --build --preset release --target "bench_$what" >&2
-        "build/release/test/bench_$what" "$@"
+        output=$("build/release/test/bench_$what" "$@")
+        case $output in '{"bench":'*'"rows":['*) echo "$output" | sh test/bench/table.sh ;; esac
+        echo "$output"
     fi
 }
 
