@@ -1,6 +1,7 @@
 #include "agent/driver.h"
 
 #include "agent/mend.h"
+#include "agent/network.h"
 #include "agent/room.h"
 #include "agent/stop.h"
 #include "agent/values.h"
@@ -15,12 +16,13 @@
 #define WAIT_MS_MAX 3600000
 /* Refused chunks that are told of: anybody may send rubbish, and must not fill the log with it. */
 #define REFUSED_LOGGED 8
-/* Descriptors that the loop watches beside the link's: to stop, and a hook's. */
-#define FDS_OWN (1 + HOOK_FDS)
+/* Descriptors that the loop watches beside the link's: to stop, the network's, and a hook's. */
+#define FDS_OWN (2 + HOOK_FDS)
 
 static int open_parts(struct driver *d, struct errmsg *em);
 static void start_core(struct driver *d);
 static void turn(struct driver *d, const struct pollfd link[static MQTT_FDS]);
+static void heed_network(struct driver *d);
 static void wait(struct driver *d, struct pollfd link[static MQTT_FDS]);
 static int wait_ms(const struct driver *d);
 
@@ -55,6 +57,7 @@ int driver_open(struct driver *d, const char *dir, const struct sandbox *sandbox
     d->sandbox = *sandbox;
     d->folder.lock = -1;
     d->chunks.folder = -1;
+    d->network = network_watch();
     d->stop = stop_watch(em);
     if (d->stop < 0)
         return d->stop;
@@ -117,6 +120,8 @@ void driver_close(struct driver *d)
     folder_close(&d->folder);
     if (d->stop >= 0)
         close(d->stop);
+    if (d->network >= 0)
+        close(d->network);
 }
 
 /* ---- the loop ---- */
@@ -138,6 +143,8 @@ void driver_run(struct driver *d)
 static void turn(struct driver *d, const struct pollfd link[static MQTT_FDS])
 {
     link_service(&d->link, link);
+    if (network_changed(d->network))
+        heed_network(d);
     if (d->hook.running)
         look_after_hook(d);
     if (fetch_active(&d->fetch) && clock_monotonic_ms() >= d->fetch_due_ms)
@@ -154,12 +161,27 @@ static void turn(struct driver *d, const struct pollfd link[static MQTT_FDS])
         feed(d, &(struct agent_event){.type = AGENT_TICK}, NULL);
 }
 
+/* A connection over what is no more would only be found out by its keep-alive. */
+static void heed_network(struct driver *d)
+{
+    struct pollfd fds[MQTT_FDS];
+    log_event(LOG_DEBUG, "network-changed", "link=%s", d->link.up ? "up" : "down");
+    link_watch(&d->link, fds);
+    if (network_moved(fds, MQTT_FDS)) {
+        log_event(LOG_INFO, "network-moved", "what=\"the fleet is reached another way now\"");
+        link_break(&d->link);
+        link_service(&d->link, NULL);
+    }
+    feed(d, &(struct agent_event){.type = AGENT_NETWORK}, NULL);
+}
+
 static void wait(struct driver *d, struct pollfd link[static MQTT_FDS])
 {
     struct pollfd fds[FDS_OWN + MQTT_FDS] = {
         {.fd = d->stop, .events = POLLIN},
+        {.fd = d->network, .events = POLLIN},
     };
-    hook_watch(&d->hook, fds + 1);
+    hook_watch(&d->hook, fds + 2);
     link_watch(&d->link, fds + FDS_OWN);
     poll(fds, sizeof fds / sizeof fds[0], wait_ms(d));
     memcpy(link, fds + FDS_OWN, MQTT_FDS * sizeof fds[0]);

@@ -28,6 +28,7 @@ struct job {
 struct driver {
     struct folder folder;
     int stop;
+    int network;
     struct store store;
     struct chunks chunks;
     struct content content;

@@ -166,6 +166,14 @@ void link_drop(struct link *l, const struct digest *names, size_t count)
         mqtt_unsubscribe(l->mqtt, texts, count);
 }
 
+void link_break(struct link *l)
+{
+    mqtt_free(l->mqtt);
+    l->mqtt = NULL;
+    l->up = false;
+    l->unreachable = true;
+}
+
 void link_watch(const struct link *l, struct pollfd fds[static MQTT_FDS])
 {
     if (l->mqtt)

@@ -6,6 +6,7 @@ static void on_boot(struct turn *t);
 static void on_stored(struct turn *t);
 static void on_link_up(struct turn *t);
 static void on_link_down(struct turn *t);
+static void on_network(struct turn *t);
 static void on_head(struct turn *t);
 static void on_document(struct turn *t);
 static void on_assignment(struct turn *t);
@@ -61,6 +62,9 @@ void agent_step(struct agent *a, const struct agent_event *ev, struct arena *scr
         break;
     case AGENT_LINK_DOWN:
         on_link_down(&t);
+        break;
+    case AGENT_NETWORK:
+        on_network(&t);
         break;
     case AGENT_HEAD:
         on_head(&t);
@@ -180,6 +184,19 @@ static void on_link_down(struct turn *t)
      * again. */
     if (a->seq < a->seq_ceiling)
         a->seq++;
+}
+
+/* What failed before says nothing of this network. A name may still be without a server to ask, and
+ * the route that matters may come next: so the back-off begins anew. */
+static void on_network(struct turn *t)
+{
+    struct agent *a = t->a;
+    uint64_t due_ms = t->ev->now_ms + rng_below(&a->rng, AGENT_NETWORK_MS + 1);
+    if (a->link != LINK_DOWN)
+        return;
+    a->link_failures = 0;
+    if (due_ms < a->link_due_ms)
+        a->link_due_ms = due_ms;
 }
 
 /* ---- heads, and the retained messages they lead to ---- */

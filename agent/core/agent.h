@@ -46,6 +46,8 @@
 #define AGENT_ASK_AGAIN_MS 20000
 /* First step of the back-off after a lost link; it doubles up to the policy's spread. */
 #define AGENT_BACKOFF_MS 1000
+/* A new network is tried within this, so that a site that comes back does not arrive as one. */
+#define AGENT_NETWORK_MS 2000
 /* A link that lasted for so long was a good one: the back-off begins anew. A broker that greets and
  * hangs up must not cost a device its flash and its log. */
 #define AGENT_STEADY_MS 60000
@@ -202,6 +204,7 @@ enum agent_event_type {
     AGENT_LINK_UP,    /* the broker has accepted us */
     AGENT_LINK_DOWN,  /* the link is lost, or could not be made; `rv` ERR_REFUSED: somebody refused
                          our certificate, or the door to renew it */
+    AGENT_NETWORK,    /* the machine can reach something that it could not before */
     AGENT_HEAD,       /* a head of `topic` DOCUMENT (the cohort's) or ASSIGNMENT (our own) */
     AGENT_DOCUMENT,   /* a desired document whose signature holds */
     AGENT_ASSIGNMENT, /* an assignment whose signature holds */

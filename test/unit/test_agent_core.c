@@ -218,6 +218,36 @@ static void test_broker_that_hangs_up_at_once_is_met_ever_more_seldom(void)
     CU_ASSERT_TRUE(lose_link(AGENT_STEADY_MS) <= AGENT_BACKOFF_MS);
 }
 
+/* Waits of up to a minute become one of two seconds, and what follows begins small again. */
+static void test_new_network_is_tried_soon_and_by_no_two_agents_at_once(void)
+{
+    uint64_t soonest = UINT64_MAX, latest = 0;
+    for (int i = 0; i < 50; i++) {
+        boot_and_connect();
+        b.a.rng.state = (uint64_t)i;
+        for (int failures = 0; failures < 20; failures++)
+            lose_link(10);
+        feed_type(AGENT_LINK_DOWN);
+        feed_type(AGENT_NETWORK);
+        uint64_t wait = find(AGENT_CONNECT) ? 0 : b.deadline_ms - b.now_ms;
+        soonest = wait < soonest ? wait : soonest;
+        latest = wait > latest ? wait : latest;
+        b.now_ms += wait;
+        feed_type(AGENT_TICK);
+        feed_type(AGENT_LINK_DOWN);
+        CU_ASSERT_TRUE(b.deadline_ms - b.now_ms <= AGENT_BACKOFF_MS);
+    }
+    CU_ASSERT_TRUE(latest <= AGENT_NETWORK_MS && latest - soonest > AGENT_NETWORK_MS / 2);
+}
+
+static void test_new_network_leaves_a_link_that_is_up_alone(void)
+{
+    boot_and_connect();
+    feed_type(AGENT_NETWORK);
+    CU_ASSERT_EQUAL(b.a.link, LINK_UP);
+    CU_ASSERT_PTR_NULL(find(AGENT_CONNECT));
+}
+
 static void test_head_with_other_lanes_moves_the_subscription(void)
 {
     boot_and_connect();
@@ -867,6 +897,8 @@ static const struct suite_test tests[] = {
     TEST(test_first_connection_waits_for_a_reserved_number),
     TEST(test_back_off_doubles_up_to_the_policy_s_spread_and_tries_each_broker),
     TEST(test_broker_that_hangs_up_at_once_is_met_ever_more_seldom),
+    TEST(test_new_network_is_tried_soon_and_by_no_two_agents_at_once),
+    TEST(test_new_network_leaves_a_link_that_is_up_alone),
     TEST(test_head_with_other_lanes_moves_the_subscription),
     TEST(test_document_that_does_not_come_is_asked_for_again),
     TEST(test_fetches_are_spread_as_the_policy_says),

@@ -1,0 +1,93 @@
+#!/bin/sh
+# Usage: network.sh. An agent whose network becomes another one, and comes back after a long time without any: it
+# notices at once, although its keep-alive and its back-off would let it wait. Both are in namespaces of their own.
+# shellcheck disable=SC2016 # what others are to expand
+if [ -z "${DUNLIN_NETWORK:-}" ]; then
+    user=-r
+    [ "$(id -u)" -ne 0 ] || user=
+    # shellcheck disable=SC2086
+    unshare $user -n sh -c 'ip link add near type veth peer name far' 2>/dev/null ||
+        { echo "skipped: this machine gives no network to test with" && exit 77; }
+    # shellcheck disable=SC2086
+    DUNLIN_NETWORK=mine exec unshare $user -n "$0" "$@"
+fi
+. "$(dirname "$0")/lib.sh"
+need ip nsenter unshare
+
+# site I: the I-th network, with the manager at .1 and the agent at .2.
+site()
+{
+    ip link add "site$1" type veth peer name "eth$1" netns "$device"
+    ip addr add "10.77.$1.1/24" dev "site$1"
+    ip link set "site$1" up
+    at_device ip link set "eth$1" up
+}
+
+at_device()
+{
+    nsenter -t "$device" -n "$@"
+}
+
+arrive()
+{
+    at_device ip addr add "10.77.$1.2/24" dev "eth$1"
+    at_device ip route add default via "10.77.$1.1"
+}
+
+depart()
+{
+    at_device ip addr flush dev "eth$1"
+}
+
+# run: as start_agent, over there; by its own name, so that the id is the agent's.
+run()
+{
+    nsenter -t "$device" -n dunlin-agent run --dir "$WORK/agent1" --log debug >>"$WORK/agent1.log" 2>&1 &
+    echo $! >"$WORK/agent1.pid"
+}
+
+# logged N EVENT: so often, at least.
+logged()
+{
+    [ "$(grep -c " $2 " "$WORK/agent1.log")" -ge "$1" ]
+}
+
+ip link set lo up
+ip addr add 10.77.0.1/32 dev lo
+unshare -n sh -c 'echo ready >"$1/device" && exec tail -f "$1/device" >/dev/null' - "$WORK" &
+device=$!
+echo "$device" >"$WORK/device.pid"
+within 5 test -e "$WORK/device" || fail "there is no second network"
+for one in 1 2; do site "$one"; done
+
+step "an agent joins over its first network, with a keep-alive of ten minutes"
+arrive 1
+start_manager --listen 0.0.0.0:0 --advertise 10.77.0.1 --reconnect-spread 1h --keepalive 10m
+at_device dunlin-agent join "$(join_url)" "$(dunlin token create)" --dir "$WORK/agent1" >>"$WORK/agent1.log" 2>&1 ||
+    fail "it does not join"
+run
+within 30 online 1 || fail "it does not come online"
+
+step "a second network beside the first is no reason to let go of the link"
+at_device ip addr add 10.77.2.2/24 dev eth2
+within 5 logged 1 network-changed || fail "it does not hear of the second network"
+logged 1 network-moved && fail "the link is let go"
+
+step "where the first is gone, it goes over the second at once"
+at_device ip addr flush dev eth1
+at_device ip route add default via 10.77.2.1
+within 10 logged 2 link-up || fail "it waits"
+logged 1 network-moved || fail "it was another reason: $(tail -n 5 "$WORK/agent1.log")"
+
+step "no network when it starts: its back-off grows"
+kill_agent 1 -TERM
+depart 2
+run
+within 120 logged 6 link-down || fail "it does not try"
+
+step "a network at last: it does not wait for its back-off's end"
+arrive 1
+within 10 logged 3 link-up || fail "it waits"
+within 10 online 1 || fail "nobody has heard of it"
+kill_process device -9
+done_well
