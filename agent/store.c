@@ -62,8 +62,8 @@ enum meta {
 
 /* What no row wants or runs any more. */
 #define DROP_VALUES                                                                                \
-    "DELETE FROM value WHERE name NOT IN (SELECT running_values FROM held"                         \
-    " UNION SELECT wanted_values FROM held)"
+    "DELETE FROM value WHERE name NOT IN (SELECT running_values FROM held)"                        \
+    " AND name NOT IN (SELECT wanted_values FROM held)"
 
 #define POLICY_LEN 16
 /* The deployments that one depends on. */
