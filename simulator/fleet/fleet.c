@@ -24,6 +24,9 @@ enum { DONE = 0, FAILED = 1, WRONG_USE = 2 };
         .name = (flag), .value = (word), .kind = (type), .fallback = (usual), __VA_ARGS__          \
     }
 
+#define FAULT_FLAG(name, field, word, most, swarm_most, text)                                      \
+    FLAG(name, word, FLAG_NUMBER, "0", .max = (most), .help = (text)),
+
 static const struct flag flags[] = {
     FLAG("agents", "N", FLAG_NUMBER, "1000", .min = 1, .max = 1u << 20, .help = "devices"),
     FLAG("seed", "S", FLAG_NUMBER, "1", .help = "the same seed and options: the same run"),
@@ -43,18 +46,9 @@ static const struct flag flags[] = {
     FLAG("concurrency", "N|N%", FLAG_TEXT, "10%", .help = "of each stage"),
     FLAG("fail", "PERMILLE", FLAG_NUMBER, "0", .max = 1000,
          .help = "of devices, where the new version is found ill and goes back"),
-    FLAG("power-cuts", "PERMILLE", FLAG_NUMBER, "0", .max = 100000, .help = "of devices, each day"),
-    FLAG("lost-writes", "PERMILLE", FLAG_NUMBER, "0", .max = 500,
-         .help = "of writes to a device's disk, half of them with a power cut"),
-    FLAG("clock-jumps", "PERMILLE", FLAG_NUMBER, "0", .max = 100000,
-         .help = "of devices, each day: up to a month"),
-    FLAG("clones", "N", FLAG_NUMBER, "0", .max = 64,
-         .help = "devices with a copy of another's disk"),
-    FLAG("manager-kills", "N", FLAG_NUMBER, "0", .max = 10000, .help = "a day"),
-    FLAG("cell-kills", "N", FLAG_NUMBER, "0", .max = 10000,
-         .help = "a day; every other time it forgets all"),
-    FLAG("swarm", "MINUTES", FLAG_NUMBER, NULL, .max = 100000,
-         .help = "small fleets with random options from the seed on, one after the other"),
+    FLEET_FAULTS(FAULT_FLAG)
+        FLAG("swarm", "MINUTES", FLAG_NUMBER, NULL, .max = 100000,
+             .help = "small fleets with random options from the seed on, one after the other"),
     FLAG("seeds", "N", FLAG_NUMBER, NULL, .help = "the same, so many"),
     FLAG("plot", "DIR", FLAG_TEXT, NULL, .help = "spread.csv and spread.svg, by gnuplot"),
     {.name = "json", .kind = FLAG_SWITCH, .help = "one JSON document instead of text"},
@@ -175,19 +169,20 @@ void fleet_command(const struct flock_options *o, char out[static COMMAND_MAX])
     for (uint32_t i = 0; i < o->link_count; i++)
         used += (size_t)snprintf(links + used, sizeof links - used, "%s%s:%u", i ? "," : "",
                                  o->links[i].name, (unsigned)o->links[i].share);
-    const struct flock_faults *f = &o->faults;
-    snprintf(out, COMMAND_MAX,
-             "dunlin-sim fleet --agents %u --seed %" PRIu64 " --days %u --links %s --heartbeat %us "
-             "--cells %u --sites %u --bundle %u --deploy-at %us --concurrency %u%s --fail %u "
-             "--power-cuts %u --lost-writes %u --clock-jumps %u --clones %u --manager-kills %u "
-             "--cell-kills %u",
-             (unsigned)o->agents, o->seed, (unsigned)(o->run_ms / 86400000), links,
-             (unsigned)o->policy.heartbeat_s, (unsigned)o->cells, (unsigned)o->sites,
-             (unsigned)(o->bundle_bytes >> 10), (unsigned)(o->deploy_ms / 1000),
-             (unsigned)o->concurrency.value, o->concurrency.percent ? "%" : "",
-             (unsigned)o->failing_per_mille, (unsigned)f->power_cuts, (unsigned)f->lost_writes,
-             (unsigned)f->clock_jumps, (unsigned)f->clones, (unsigned)f->manager_kills,
-             (unsigned)f->cell_kills);
+    used = (size_t)snprintf(
+        out, COMMAND_MAX,
+        "dunlin-sim fleet --agents %u --seed %" PRIu64 " --days %u --links %s --heartbeat %us "
+        "--cells %u --sites %u --bundle %u --deploy-at %us --concurrency %u%s --fail %u",
+        (unsigned)o->agents, o->seed, (unsigned)(o->run_ms / 86400000), links,
+        (unsigned)o->policy.heartbeat_s, (unsigned)o->cells, (unsigned)o->sites,
+        (unsigned)(o->bundle_bytes >> 10), (unsigned)(o->deploy_ms / 1000),
+        (unsigned)o->concurrency.value, o->concurrency.percent ? "%" : "",
+        (unsigned)o->failing_per_mille);
+#define FAULT_WORD(name, field, ...)                                                               \
+    if (o->faults.field)                                                                           \
+        used += (size_t)snprintf(out + used, COMMAND_MAX - used, " --%s %u", name,                 \
+                                 (unsigned)o->faults.field);
+    FLEET_FAULTS(FAULT_WORD)
 }
 
 /* ---- options ---- */
@@ -209,12 +204,8 @@ static int read_options(const struct args *a, struct flock_options *o, struct er
     o->deploy_ms = args_number(a, "deploy-at") * 1000;
     o->failing_per_mille = number(a, "fail");
     o->tick_ms = o->agents > BIG_FLEET ? BIG_TICK_MS : 1000;
-    o->faults = (struct flock_faults){.power_cuts = number(a, "power-cuts"),
-                                      .lost_writes = number(a, "lost-writes"),
-                                      .clock_jumps = number(a, "clock-jumps"),
-                                      .clones = number(a, "clones"),
-                                      .manager_kills = number(a, "manager-kills"),
-                                      .cell_kills = number(a, "cell-kills")};
+#define FAULT_READ(name, field, ...) o->faults.field = number(a, name);
+    FLEET_FAULTS(FAULT_READ)
     if (!amount_read(args_text(a, "concurrency"), &o->concurrency))
         return errmsg_set(em, ERR_USAGE,
                           "--concurrency: must be a number or a percentage, such as "

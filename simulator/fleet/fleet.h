@@ -10,6 +10,23 @@
 /* The words after "dunlin-sim", "fleet" first; the exit code: 0 done, 1 failed, 2 wrong use. */
 int fleet_main(int argc, char *argv[]);
 
+/* What can break: X(flag, field of struct flock_faults, its value's word, the most, the most in a
+ * swarm, help). */
+#define FLEET_FAULTS(X)                                                                            \
+    X("power-cuts", power_cuts, "PERMILLE", 100000, 5000, "of devices, each day")                  \
+    X("lost-writes", lost_writes, "PERMILLE", 500, 100,                                            \
+      "of writes to a device's disk, half of them with a power cut")                               \
+    X("rotten", rotten, "PERMILLE", 500, 200,                                                      \
+      "of downloads, found damaged when they are unpacked")                                        \
+    X("clock-jumps", clock_jumps, "PERMILLE", 100000, 2000, "of devices, each day: up to a month") \
+    X("one-way", one_way, "PERMILLE", 100000, 5000,                                                \
+      "of devices, each day: a link that carries one way only, until somebody notices")            \
+    X("duplicates", duplicates, "PERMILLE", 1000, 300, "of messages")                              \
+    X("late", late, "PERMILLE", 500, 100, "of statuses, which later ones overtake")                \
+    X("clones", clones, "N", 64, 3, "devices with a copy of another's disk")                       \
+    X("manager-kills", manager_kills, "N", 10000, 50, "a day")                                     \
+    X("cell-kills", cell_kills, "N", 10000, 50, "a day; every other time it forgets all")
+
 /* The command that makes this run, as one line. */
 #define COMMAND_MAX 2048
 void fleet_command(const struct flock_options *o, char out[static COMMAND_MAX]);

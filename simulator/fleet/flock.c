@@ -9,6 +9,8 @@
 #define DAY_MS 86400000ull
 /* A calendar jumps so far, either way. */
 #define JUMP_S (30 * 86400)
+/* A status that lingers comes so much later. */
+#define LATE_MS 600000
 /* Rest is looked for so often. */
 #define REST_MS 10000
 /* Happenings between two looks at the progress. */
@@ -114,6 +116,7 @@ static void arm_faults(struct flock *f)
     const struct flock_faults *o = &f->o->faults;
     arm_misfortune(f, NODE_CUT, o->power_cuts);
     arm_misfortune(f, NODE_JUMP, o->clock_jumps);
+    arm_misfortune(f, NODE_HALVE, o->one_way);
     arm_daily(f, MANAGER_KILL, 0, o->manager_kills);
     arm_daily(f, CELL_KILL, (uint32_t)rng_below(&f->fate, f->cell_count), o->cell_kills);
     for (uint32_t i = 0; i < o->clones; i++)
@@ -194,6 +197,7 @@ static struct flock *flock_open(const struct flock_options *o, struct flock_resu
     node_open();
     office_open(f);
     cell_open(f);
+    gate_open(f);
     scene_open(f);
     open_nodes(f);
     link_begin_regions(f);
@@ -209,6 +213,7 @@ static void flock_close(struct flock *f)
     free(f->by_number);
     free(f->dark);
     cell_close(f);
+    gate_close(f);
     office_close(f);
     queue_free(&f->queue);
     free(f);
@@ -333,6 +338,8 @@ static void happen_to_node(struct flock *f, const struct happening *h)
         link_up(f, n);
     else if (h->kind == NODE_DOWN && linked)
         link_down(f, n, h->what == 1);
+    else if (h->kind == NODE_LOSE && linked)
+        link_lose(f, n);
     else if (h->kind == NODE_DOC)
         hear_paper(f, h, linked && d->connected);
     else if (h->kind == NODE_NOTE && linked && d->connected)
@@ -352,6 +359,9 @@ static void happen_to_fleet(struct flock *f, const struct happening *h)
     } else if (h->kind == NODE_JUMP) {
         jump(f, h->who);
         arm_misfortune(f, NODE_JUMP, o->clock_jumps);
+    } else if (h->kind == NODE_HALVE) {
+        link_halve(f, h->who);
+        arm_misfortune(f, NODE_HALVE, o->one_way);
     } else if (h->kind == MANAGER_KILL) {
         office_kill(f);
         arm_daily(f, MANAGER_KILL, 0, o->manager_kills);
@@ -362,6 +372,19 @@ static void happen_to_fleet(struct flock *f, const struct happening *h)
         clone(f, h->who);
     } else if (h->kind == FAULTS_END) {
         end_faults(f);
+    }
+}
+
+/* A status is where the manager can take it; unless it lingers there, and others overtake it. */
+static void arrive(struct flock *f, const struct happening *h)
+{
+    if (f->cells[h->life].dead) {
+        f->status_free[f->status_free_count++] = (uint32_t)h->what;
+    } else if (flock_strikes(f, f->o->faults.late)) {
+        f->result->counts.late++;
+        flock_at(f, h->at_ms + rng_below(&f->fate, LATE_MS), CELL_STATUS, h->who, h->life, h->what);
+    } else {
+        office_report(f, h);
     }
 }
 
@@ -378,10 +401,7 @@ static void happen(struct flock *f, const struct happening *h)
         link_region(f, h->who);
         break;
     case CELL_STATUS:
-        if (f->cells[h->life].dead)
-            f->status_free[f->status_free_count++] = (uint32_t)h->what;
-        else
-            office_report(f, h);
+        arrive(f, h);
         break;
     case CELL_WILL:
         link_will(f, h->who, (uint32_t)h->what);
@@ -403,6 +423,7 @@ static void happen(struct flock *f, const struct happening *h)
         break;
     case NODE_CUT:
     case NODE_JUMP:
+    case NODE_HALVE:
     case MANAGER_KILL:
     case CELL_KILL:
     case CLONE:
@@ -419,6 +440,7 @@ static void happen(struct flock *f, const struct happening *h)
     case NODE_DOC:
     case NODE_NOTE:
     case NODE_JOINED:
+    case NODE_LOSE:
         happen_to_node(f, h);
         break;
     case KIND_COUNT:

@@ -31,7 +31,11 @@ struct flock_link {
 struct flock_faults {
     uint32_t power_cuts;    /* per mille of devices and day */
     uint32_t lost_writes;   /* per mille of writes to a device's disk: it says that it can't */
+    uint32_t rotten;        /* per mille of downloads, found damaged when they are unpacked */
     uint32_t clock_jumps;   /* per mille of devices and day: up to a month, either way */
+    uint32_t one_way;       /* per mille of devices and day: a link that carries one way only */
+    uint32_t duplicates;    /* per mille of messages */
+    uint32_t late;          /* per mille of statuses, which later ones overtake */
     uint32_t clones;        /* devices with a copy of another's disk, in all */
     uint32_t manager_kills; /* in a day */
     uint32_t cell_kills;    /* in a day; every other broker has lost its memory */
@@ -90,6 +94,11 @@ struct flock_counts {
     uint64_t power_cuts;
     uint64_t manager_kills;
     uint64_t cell_kills;
+    uint64_t one_ways;
+    uint64_t duplicates;
+    uint64_t late;
+    uint64_t rotten;
+    uint64_t let_in; /* by gates, into a slot of a stage; counted in small fleets */
 };
 
 struct flock_result {

@@ -137,14 +137,17 @@ static int end_fetch(struct flock *f, struct node *d)
     d->fetch_ms = 0;
     if (d->job.bundle == UINT8_MAX)
         return ERR_NOT_FOUND;
-    d->content |= (uint8_t)(1u << d->job.bundle);
+    if (flock_strikes(f, f->o->faults.rotten))
+        f->result->counts.rotten++; /* nobody knows yet */
+    else
+        d->content |= (uint8_t)(1u << d->job.bundle);
     return 0;
 }
 
 static int unpack(struct node *d)
 {
     if (d->job.bundle == UINT8_MAX || !(d->content >> d->job.bundle & 1))
-        return ERR_NOT_FOUND;
+        return ERR_DAMAGED;
     d->trees |= (uint8_t)(1u << d->job.bundle);
     return 0;
 }

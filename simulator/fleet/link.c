@@ -1,4 +1,5 @@
 #include "simulator/fleet/parts.h"
+#include "simulator/world/broker.h"
 
 /* How an attempt ends where nobody answers. */
 #define REFUSED_MS 1000
@@ -98,7 +99,7 @@ void link_begin(struct flock *f, uint32_t n)
 static void leave_broker(struct flock *f, uint32_t n, bool silently)
 {
     struct node *d = &f->nodes[n];
-    uint64_t patience = silently ? (uint64_t)f->o->policy.keepalive_s * 1500 : 0;
+    uint64_t patience = silently ? BROKER_PATIENCE_MS(f->o->policy.keepalive_s) : 0;
     if (!d->connected)
         return;
     uint64_t up_ms = f->queue.now_ms - d->start_ms - d->core.link_up_ms;
@@ -106,6 +107,7 @@ static void leave_broker(struct flock *f, uint32_t n, bool silently)
     f->result->counts.bytes_up += pings * PING_BYTES;
     f->result->counts.bytes_down += pings * PING_BYTES;
     d->connected = false;
+    d->way = WAY_BOTH;
     cell_hear(f, n, NOBODY);
     job_link(f, n, false);
     flock_at(f, f->queue.now_ms + patience, CELL_WILL, n, 0, d->session);
@@ -150,6 +152,18 @@ static void network_moved(struct flock *f, uint32_t n, bool was)
         link_lose(f, n);
     else if (!was && is)
         network_came(f, n);
+}
+
+/* The one end misses answers to its pings, the other one the pings. */
+void link_halve(struct flock *f, uint32_t n)
+{
+    struct node *d = &f->nodes[n];
+    uint64_t patience = BROKER_PATIENCE_MS(f->o->policy.keepalive_s);
+    if (!d->connected || f->calm)
+        return;
+    f->result->counts.one_ways++;
+    d->way = rng_below(&f->fate, 2) ? WAY_UP : WAY_DOWN;
+    flock_at(f, f->queue.now_ms + rng_below(&f->fate, patience), NODE_LOSE, n, d->link, 0);
 }
 
 void link_spell(struct flock *f, uint32_t n)
@@ -282,6 +296,13 @@ void link_will(struct flock *f, uint32_t n, uint32_t session)
 
 /* ---- what it says ---- */
 
+static bool comes_twice(struct flock *f)
+{
+    bool twice = flock_strikes(f, f->o->faults.duplicates);
+    f->result->counts.duplicates += twice;
+    return twice;
+}
+
 static void say(struct flock *f, uint32_t n, const struct status *s)
 {
     struct node *d = &f->nodes[n];
@@ -292,8 +313,11 @@ static void say(struct flock *f, uint32_t n, const struct status *s)
     f->result->counts.bytes_down += PUBACK_BYTES;
     /* The order on a link is kept. One that is lost may have arrived before the link was. */
     d->said_ms = at > d->said_ms ? at : d->said_ms;
-    if (!cut || rng_below(&f->fate, 2) == 0)
+    if (d->way != WAY_DOWN && (!cut || rng_below(&f->fate, 2) == 0)) {
         flock_at(f, d->said_ms, CELL_STATUS, n, d->cell, status_keep(f, s));
+        if (comes_twice(f))
+            flock_at(f, d->said_ms, CELL_STATUS, n, d->cell, status_keep(f, s));
+    }
     if (cut)
         link_lose(f, n);
 }
@@ -304,7 +328,13 @@ void link_hear(struct flock *f, uint32_t n, enum kind kind, uint64_t what, uint3
     uint64_t at = f->queue.now_ms + delay(f, d);
     d->heard_ms = at > d->heard_ms ? at : d->heard_ms;
     f->result->counts.bytes_down += bytes;
-    flock_at(f, d->heard_ms, kind, n, d->link, what);
+    if (d->way == WAY_UP)
+        return;
+    for (int times = comes_twice(f) ? 2 : 1; times > 0; times--) {
+        if (kind == NODE_DOC)
+            paper_hold(f, (uint32_t)what);
+        flock_at(f, d->heard_ms, kind, n, d->link, what);
+    }
 }
 
 uint64_t revision_pack(struct revision r)
@@ -334,7 +364,6 @@ static void subscribe(struct flock *f, uint32_t n, enum agent_topic topic)
     f->result->counts.bytes_up += SUBSCRIBE_BYTES;
     f->result->counts.bytes_down += SUBACK_BYTES;
     if (topic == AGENT_TOPIC_DOCUMENT && c->papers[d->cohort]) {
-        paper_hold(f, c->papers[d->cohort]);
         f->result->counts.fetched++;
         link_hear(f, n, NODE_DOC, c->papers[d->cohort], f->papers[c->papers[d->cohort]].size);
     } else if (topic == AGENT_TOPIC_ASSIGNMENT && c->current &&
@@ -354,7 +383,7 @@ void link_perform(struct flock *f, uint32_t n, const struct agent_action *a)
     } else if (a->type == AGENT_LEAVE) {
         leave_broker(f, n, false);
         d->link++;
-    } else if (!d->connected) {
+    } else if (!d->connected || (d->way == WAY_DOWN && a->type != AGENT_SEND)) {
         return; /* the link is half gone, and the device doesn't know yet */
     } else if (a->type == AGENT_SEND) {
         say(f, n, a->status);

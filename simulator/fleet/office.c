@@ -169,12 +169,14 @@ static void commit(struct flock *f, const struct manager_out *out)
         rows_copy(f->rows, f->core, p);
         if (p->type == PERSIST_DOCUMENT) {
             write_paper(f, p->index);
+            gate_note(f, p->index);
             cell_publish(f, p->index);
         } else if (p->type == PERSIST_ASSIGNMENT) {
             f->result->counts.assignments++;
             cell_publish_note(f, p->index);
         }
     }
+    gate_check(f);
 }
 
 /* ---- what agents say ---- */

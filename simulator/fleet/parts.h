@@ -25,6 +25,8 @@ enum kind {
     NODE_WINDOW, /* its window opens or closes */
     NODE_CUT,    /* the power goes */
     NODE_JUMP,   /* the calendar jumps */
+    NODE_HALVE,  /* its link carries one way only, … */
+    NODE_LOSE,   /* of its link: … until somebody notices */
     CELL_STATUS, /* `what` is the status' place in the pool */
     CELL_WILL,   /* the broker has noticed that a node's link is lost; `what` is the session */
     CELL_KILL,
@@ -53,6 +55,9 @@ struct node_job {
     bool busy;
     uint32_t deployment;
 };
+
+/* Which way a link carries anything. */
+enum way { WAY_BOTH, WAY_UP, WAY_DOWN };
 
 /* One device in few bytes: its core, its disk, its link. */
 struct node {
@@ -90,7 +95,8 @@ struct node {
     uint8_t cell;  /* that it is with */
     bool spell_up;
     bool connected;
-    bool hung; /* tries to connect where there is no network */
+    bool hung;   /* tries to connect where there is no network */
+    uint8_t way; /* enum way */
     uint32_t region;
     uint32_t twin;           /* the other with this identity; NOBODY: none */
     uint32_t listed;         /* cohort that it hears of; NOBODY: none */
@@ -164,6 +170,8 @@ struct flock {
     uint32_t bundle_count;
     struct digest bundles[FLOCK_BUNDLES_MAX];
     uint64_t asked_ms;   /* when the new version was; 0: not yet */
+    struct slot *slots;  /* of gate.c, by node; NULL: the fleet is too big for it */
+    bool lets_in;        /* some were let in, in this turn of the manager */
     uint32_t *reached_s; /* by node: from then on until it ran; UINT32_MAX: not yet */
     struct arena agent_scratch;
     uint64_t agent_memory[AGENT_SCRATCH_MAX / sizeof(uint64_t)];
@@ -214,6 +222,8 @@ void link_begin_regions(struct flock *f);
 void link_lose(struct flock *f, uint32_t n);
 void link_region(struct flock *f, uint32_t region);
 void link_calm(struct flock *f);
+/* From now on it carries one way only, and nobody has noticed yet. */
+void link_halve(struct flock *f, uint32_t n);
 /* A message to a node is on its way. */
 void link_hear(struct flock *f, uint32_t n, enum kind kind, uint64_t what, uint32_t bytes);
 #define HEAD_BYTES 45
@@ -256,9 +266,20 @@ uint32_t cohort_of(const struct flock *f, const struct cohort_key *key);
 
 void scene_open(struct flock *f);
 void scene_step(struct flock *f, uint64_t what);
+/* Which of the three stages is a node's. */
+uint32_t scene_stage(uint32_t n);
 /* The token that a node joins with. */
 void scene_token(const struct flock *f, uint32_t n, uint32_t *batch, uint32_t *index);
 bool scene_fails(const struct flock *f, const struct node *n, uint8_t bundle);
+
+/* ---- gate.c: books of their own of whom gates let in ---- */
+
+void gate_open(struct flock *f);
+void gate_close(struct flock *f);
+/* The newest document of a cohort lets these in, … */
+void gate_note(struct flock *f, uint32_t cohort);
+/* … and when all are said: are no more at work than the stage allows? */
+void gate_check(struct flock *f);
 
 /* ---- check.c ---- */
 

@@ -15,10 +15,16 @@ static const struct {
 } environments[] = {{"staging", 0, 1}, {"canary", 1, 3}, {"prod", 4, 16}};
 #define ENVIRONMENTS (sizeof environments / sizeof environments[0])
 
+uint32_t scene_stage(uint32_t n)
+{
+    uint32_t slot = n % SLOTS;
+    return slot < environments[1].first ? 0 : slot < environments[2].first ? 1 : 2;
+}
+
 void scene_token(const struct flock *f, uint32_t n, uint32_t *batch, uint32_t *index)
 {
     uint32_t slot = n % SLOTS, site = n / SLOTS % f->o->sites, round = n / SLOTS / f->o->sites;
-    uint32_t e = slot < environments[1].first ? 0 : slot < environments[2].first ? 1 : 2;
+    uint32_t e = scene_stage(n);
     *batch = e * f->o->sites + site;
     *index = round * environments[e].count + slot - environments[e].first;
 }

@@ -53,14 +53,9 @@ static struct flock_options draw_options(uint64_t seed)
     o.concurrency = (struct amount){.value = 1 + draw(&r, 99), .percent = rng_below(&r, 2) == 0};
     o.failing_per_mille = sometimes(&r, 400);
     o.policy.heartbeat_s = 60 + draw(&r, 3540);
-    o.faults = (struct flock_faults){
-        .power_cuts = sometimes(&r, 5000),
-        .lost_writes = sometimes(&r, 100),
-        .clock_jumps = sometimes(&r, 2000),
-        .clones = sometimes(&r, 3),
-        .manager_kills = sometimes(&r, 50),
-        .cell_kills = sometimes(&r, 50),
-    };
+#define FAULT_DRAW(name, field, word, most, swarm_most, ...)                                       \
+    o.faults.field = sometimes(&r, swarm_most);
+    FLEET_FAULTS(FAULT_DRAW)
     draw_links(&r, &o);
     return o;
 }
@@ -76,24 +71,16 @@ static bool fails(const struct flock_options *o, struct flock_result *r)
 
 static uint32_t *number_of(struct flock_options *o, size_t i)
 {
-    uint32_t *const numbers[] = {&o->agents,
-                                 &o->cells,
-                                 &o->sites,
-                                 &o->faults.power_cuts,
-                                 &o->faults.lost_writes,
-                                 &o->faults.clock_jumps,
-                                 &o->faults.clones,
-                                 &o->faults.manager_kills,
-                                 &o->faults.cell_kills,
-                                 &o->failing_per_mille,
-                                 &o->link_count};
+#define FAULT_NUMBER(name, field, ...) &o->faults.field,
+    uint32_t *const numbers[] = {&o->agents, &o->cells, &o->sites, &o->link_count,
+                                 FLEET_FAULTS(FAULT_NUMBER) & o->failing_per_mille};
     return i < sizeof numbers / sizeof numbers[0] ? numbers[i] : NULL;
 }
 
-/* The first three, and links, can't be none. */
+/* The first four can't be none. */
 static uint32_t least(size_t i)
 {
-    return i < 3 || i == 10 ? 1 : 0;
+    return i < 4 ? 1 : 0;
 }
 
 static bool shrink_one(struct flock_options *o, size_t i)

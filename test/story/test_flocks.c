@@ -30,7 +30,11 @@ static struct flock_result run(const struct flock_options *o)
 
 static const struct flock_faults hostile = {.power_cuts = 2000,
                                             .lost_writes = 30,
+                                            .rotten = 100,
                                             .clock_jumps = 500,
+                                            .one_way = 2000,
+                                            .duplicates = 100,
+                                            .late = 50,
                                             .clones = 2,
                                             .manager_kills = 20,
                                             .cell_kills = 20};
@@ -81,7 +85,7 @@ static void test_whatever_breaks_it_comes_to_rest_on_what_it_should_run(void)
 {
     static const char *const links[] = {"always", "cellular", "satellite", "ship",
                                         "flaky",  "nightly",  "outage"};
-    uint64_t power_cuts = 0, manager_kills = 0, cell_kills = 0;
+    struct flock_counts all = {0};
     for (uint32_t seed = 1; seed <= 14; seed++) {
         struct flock_options o = fleet_of(20 + seed, links[seed % 7]);
         o.seed = seed;
@@ -90,11 +94,18 @@ static void test_whatever_breaks_it_comes_to_rest_on_what_it_should_run(void)
         o.faults = hostile;
         struct flock_result r = run(&o);
         CU_ASSERT_TRUE(r.rested_ms > 0);
-        power_cuts += r.counts.power_cuts;
-        manager_kills += r.counts.manager_kills;
-        cell_kills += r.counts.cell_kills;
+        all.power_cuts += r.counts.power_cuts;
+        all.manager_kills += r.counts.manager_kills;
+        all.cell_kills += r.counts.cell_kills;
+        all.one_ways += r.counts.one_ways;
+        all.duplicates += r.counts.duplicates;
+        all.late += r.counts.late;
+        all.rotten += r.counts.rotten;
+        all.let_in += r.counts.let_in;
     }
-    CU_ASSERT_TRUE(power_cuts > 100 && manager_kills > 100 && cell_kills > 100);
+    CU_ASSERT_TRUE(all.power_cuts > 100 && all.manager_kills > 100 && all.cell_kills > 100);
+    CU_ASSERT_TRUE(all.one_ways > 100 && all.duplicates > 1000 && all.late > 100);
+    CU_ASSERT_TRUE(all.rotten > 20 && all.let_in > 100);
 }
 
 static const struct suite_test tests[] = {

@@ -1,0 +1,102 @@
+#include "simulator/fleet/parts.h"
+
+#include <stdlib.h>
+
+/* Each document is looked at for each of its agents, which is nothing for a million. */
+#define CHECKED_MAX 5000
+
+/* What a gate let a node in for; and whether that was in its stage, and it has been in reach ever
+ * since, and at work. Who is let in behind its stage takes none. */
+struct slot {
+    uint32_t generation;
+    bool taken;
+};
+
+void gate_open(struct flock *f)
+{
+    if (f->node_count > CHECKED_MAX || f->o->agents > CHECKED_MAX)
+        return;
+    f->slots = calloc(f->o->agents + f->o->faults.clones, sizeof f->slots[0]);
+    if (!f->slots)
+        abort();
+}
+
+void gate_close(struct flock *f)
+{
+    free(f->slots);
+}
+
+/* As far as the manager can know. */
+static bool is_in_reach(const struct flock *f, const struct agent_row *row)
+{
+    uint64_t until_s =
+        (uint64_t)row->last_seen_s + manager_deployment(f->core, 0)->plan.reachable_within_s;
+    if (row->flags & AGENT_OUTSIDE)
+        return false;
+    return row->flags & AGENT_ONLINE || until_s > flock_wall_s(f);
+}
+
+static bool is_through(const struct node *d, uint32_t generation)
+{
+    for (uint32_t i = 0; i < d->held_count; i++)
+        if (d->held[i].wanted.generation >= generation)
+            return d->held[i].phase == PHASE_SETTLED || d->held[i].phase == PHASE_ROLLED_BACK ||
+                   d->held[i].phase == PHASE_FAILED;
+    return false;
+}
+
+void gate_note(struct flock *f, uint32_t cohort)
+{
+    const struct desired *doc = f->papers[f->newest[cohort]].desired;
+    for (uint32_t n = 0; f->slots && doc->count > 0 && n < f->o->agents; n++) {
+        const struct node *d = &f->nodes[n];
+        struct slot *s = &f->slots[n];
+        if (d->number == 0 || f->rows->agents[d->number - 1].row.cohort != cohort)
+            continue;
+        const struct record *r = &doc->records[0];
+        struct target t = record_target(r, &d->id, d->number);
+        if (t.generation == s->generation)
+            continue;
+        bool rolls = r->next.generation != 0 && t.generation == r->next.generation &&
+                     scene_stage(n) == manager_deployment(f->core, 0)->rollout.stage;
+        *s = (struct slot){
+            .generation = t.generation,
+            .taken = rolls && is_in_reach(f, manager_agent(f->core, d->number)),
+        };
+        f->lets_in |= s->taken;
+        f->result->counts.let_in += s->taken;
+    }
+}
+
+/* Whoever is at its end, or was out of reach for so long, gives its slot back for good. */
+static uint32_t count_taken(struct flock *f, uint32_t stage)
+{
+    uint32_t taken = 0;
+    for (uint32_t n = 0; n < f->o->agents; n++) {
+        struct slot *s = &f->slots[n];
+        const struct node *d = &f->nodes[n];
+        if (!s->taken)
+            continue;
+        s->taken =
+            !is_through(d, s->generation) && is_in_reach(f, manager_agent(f->core, d->number));
+        taken += s->taken && scene_stage(n) == stage;
+    }
+    return taken;
+}
+
+void gate_check(struct flock *f)
+{
+    struct stage_count counts[STAGES_MAX];
+    if (!f->lets_in)
+        return;
+    f->lets_in = false;
+    const struct deployment_row *row = manager_deployment(f->core, 0);
+    uint8_t stage = row->rollout.stage;
+    uint32_t taken = count_taken(f, stage);
+    arena_reset(&f->scratch);
+    manager_survey(f->core, 0, flock_wall_s(f), &f->scratch, counts);
+    uint32_t most = amount_of(row->plan.stages[stage].concurrency, counts[stage].members);
+    if (taken > most)
+        flock_fault(f, "%u are at work in stage %s, which allows %u", (unsigned)taken,
+                    row->plan.stages[stage].name, (unsigned)most);
+}
