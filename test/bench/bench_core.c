@@ -1,7 +1,7 @@
 /*
- * bench_core: what the manager's core takes of one processor for statuses and documents, beside
- * what a bare Mosquitto takes of another for the same bytes, and signing alone. Units are a second
- * of a processor's time, so that other work on the machine hardly counts.
+ * bench_core: statuses and documents through the manager's core, beside a bare Mosquitto and
+ * signing alone. Rates are those of a second of one processor's time, so that other work on the
+ * machine hardly counts.
  *
  *   bench_core [--agents N]    default 100000
  */

@@ -1,7 +1,7 @@
 /*
- * bench_store: the rows of agents that join, of their statuses, and of what brokers retain, that
- * the manager's ledger takes and gives in a second of a processor's time, beside a bare SQLite with
- * as many rows of as many bytes in as many commits, set up alike.
+ * bench_store: rows into the manager's ledger and out of it, beside a bare SQLite. That one has as
+ * many rows of as many bytes in as many commits, and is set up alike. Rates are those of a second
+ * of one processor's time.
  *
  *   bench_store [--rows N]    default 200000
  */

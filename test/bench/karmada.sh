@@ -35,7 +35,7 @@ main()
     for ((v = 1; v <= tries; v++)); do send_bare $v; done
 
     tell registered "registration until online" 5356 6125 6904
-    tell applied "from command to applied on the agent" 612 881 989
+    tell applied "from command to applied" 612 881 989
     publish "{agents: $agents, tries: $tries}"
 }
 

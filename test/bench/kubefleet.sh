@@ -37,12 +37,12 @@ main()
 
     step "the manager is restarted, with its brokers, $tries times"
     try_each answer restart_all
-    tell answered "restart: until the manager answers, p90"
-    tell answer "restart, brokers and all links too: until all are back and every placement is counted, p90" 675
+    tell answered "restart of either kind, until the manager answers, p90"
+    tell answer "restart with brokers, until all links are back, p90" 675
 
     step "the manager is killed and comes back to its brokers, $tries times"
     try_each adopt restart_alone
-    tell adopt "restart of the manager alone: until every placement is counted, p90" 675
+    tell adopt "restart of the manager alone, p90" 675
 
     step "one more placement, $tries times"
     try_each more place_and_remove

@@ -83,11 +83,10 @@ row()
     jq -c '.published = [$ARGS.positional | _nwise(2) | select(length == 2) | {value: .[0] | tonumber, of: .[1]}]' "$WORK/row" --args "$@" >>"$WORK/rows"
 }
 
-# publish DETAILS: the table, and the last line, which is one JSON document with its rows and DETAILS (jq).
+# publish DETAILS: the last line, which is one JSON document with the rows and DETAILS (jq); run.sh makes a table of it.
 publish()
 {
     jq -sc --arg bench "$(basename "$0" .sh)" "{\$bench, rows: .} + $1" "$WORK/rows" >"$WORK/published"
     done_well >/dev/null
-    sh "$root/test/bench/table.sh" <"$WORK/published"
     cat "$WORK/published"
 }

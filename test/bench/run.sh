@@ -3,10 +3,11 @@
 # machine only.
 set -eu
 
-usage='usage: sh test/bench/run.sh [NAME [--json] [ARGUMENT ...]]
+usage='usage: sh test/bench/run.sh [NAME [--json | --keep] [ARGUMENT ...]]
 Installs what is missing, builds the release preset, and runs the benchmark, which ends with a table
 and a line of JSON. Without a NAME: which ones there are.
   --json    print nothing but that line
+  --keep    keep what it printed as test/bench/results/NAME.json, for page.sh
   --help    this text'
 
 main()
@@ -24,13 +25,41 @@ main()
         list >&2
         exit 2
     }
-    if [ "${1:-}" = --json ]; then
-        shift
-        output=$(run "$name" "$@")
-        echo "$output" | grep '^{' | tail -n 1
-    else
-        run "$name" "$@"
-    fi
+    how=
+    case ${1:-} in --json | --keep) how=$1 && shift ;; esac
+    work=$(mktemp -d)
+    load=$(cut -d ' ' -f 1 /proc/loadavg)
+    trap 'rm -rf "$work"' EXIT
+    { run "$name" "$@" || echo $? >"$work/failed"; } | tee "$work/output" | sift
+    [ ! -s "$work/failed" ] || exit "$(cat "$work/failed")"
+    [ "$how" != --keep ] || keep "$name" "$@"
+    [ "$how" = --json ] || sh test/bench/table.sh "$name" <"$work/output"
+    grep '^{' "$work/output" | tail -n 1
+}
+
+# What comes before the table.
+sift()
+{
+    if [ "$how" = --json ]; then cat >/dev/null; else grep --line-buffered -v '^{' || true; fi
+}
+
+keep() # NAME ARGUMENT...
+{
+    file=test/bench/results/$1.json
+    command="sh test/bench/run.sh $(echo "$1" | tr _ -)"
+    shift
+    command="$command${1:+ $*}"
+    mkdir -p test/bench/results
+    grep '^{' "$work/output" | jq -s --arg bench "$name" --arg command "$command" --arg machine "$(machine)" \
+        --arg date "$(date -u +%Y-%m-%d)" --argjson load "$load" '{$bench, $command, $date, $machine, $load, lines: .}' >"$file"
+    echo "kept: $file"
+}
+
+machine()
+{
+    model=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
+    gib=$(awk '$1 == "MemTotal:" { printf "%.0f", $2 / 1048576 }' /proc/meminfo)
+    echo "$(nproc) processors${model:+ ($model)}, $gib GiB, Linux $(uname -r | cut -d - -f 1)"
 }
 
 # Shell scripts, and programs bench_NAME.c.
@@ -47,7 +76,7 @@ file_of()
 list()
 {
     for file in test/bench/*.sh test/bench/bench_*.c; do
-        case $file in */run.sh | */lib.sh | */table.sh) continue ;; esac
+        case $file in */run.sh | */lib.sh | */table.sh | */page.sh) continue ;; esac
         name=$(basename "$file" | sed 's/^bench_//; s/\..*//' | tr _ -)
         printf '%-18s %s\n' "$name" "$(sentence_of "$file")"
     done
@@ -68,9 +97,7 @@ run()
     else
         cmake --preset release >&2
         cmake --build --preset release --target "bench_$what" >&2
-        output=$("build/release/test/bench_$what" "$@")
-        case $output in '{"bench":'*'"rows":['*) echo "$output" | sh test/bench/table.sh ;; esac
-        echo "$output"
+        "build/release/test/bench_$what" "$@"
     fi
 }
 

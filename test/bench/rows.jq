@@ -1,0 +1,52 @@
+# What benchmarks print, as rows of one kind: {what, value, unit, floor, published: [{value, of}]}. Newer ones print
+# their rows themselves; for the others it is said here. The input is a kept document: {bench, lines: [what it printed]}.
+def row($what; $value; $unit; $floor): {$what, $value, $unit, $floor, published: []};
+
+def round_at($digits): . * pow(10; $digits) | round / pow(10; $digits);
+
+def thousands: tostring | if length > 3 then (.[:-3] | thousands) + "," + .[-3:] else . end;
+
+def of_million: last.runs | (.[-1] | .agents as $agents |
+        .phases[] | row("\(.phase), \($agents | thousands) agents"; .seconds; "s"; .floor_seconds)),
+    (.[] | .agents as $agents | .an_agent | to_entries[] |
+        row("an agent of \($agents | thousands): \(.key | gsub("_"; " "))"; .value; ""; null));
+
+def of_kubefleet_rollout: last | .agents as $agents |
+    row("\($agents | thousands) agents join, two at a time"; .join_s; "s"; null),
+    row("a first version for all at once"; .first_version_s; "s"; .well.cpu_s.agents / 2),
+    row("a rollout in three stages, half of each at a time"; .well.seconds; "s"; null),
+    row("manager's processor time for it"; .well.cpu_s.manager; "s"; null),
+    row("the same with a tenth dead and a tenth that fails"; .ill.seconds; "s"; null),
+    row("the dead are back and have caught up after"; .dead_caught_up_s; "s"; null),
+    row("manager, at most"; .manager_kib.peak / 1024; "MiB"; null);
+
+def of_large: last | (.bytes / 1e9 | round_at(1)) as $gb |
+    row("\($gb) GB in \(.files | thousands) files: push"; .push_s; "s"; null),
+    row("from the command until a device runs it"; .take_s; "s"; null),
+    (.peak_kib | to_entries[] | row("memory at most: \(.key)"; .value / 1024; "MiB"; null));
+
+def of_tokens: last | row("\(.tokens | thousands) tokens into a file, median"; .median_s; "s"; null),
+    row("each in the database"; .database_bytes / .tokens; "bytes"; null);
+
+def of_placement: (map(select(.what | startswith("floor"))) | first) as $alone | .[] | select(.agents > 0) |
+    row("\(.what), \(.agents | thousands) agents, \(.documents) documents"; .ms; "ms";
+        if .documents > 0 then $alone.ms * .documents / $alone.documents else null end);
+
+def of_audit: .[] | row("\(.joins_a_commit) joins a commit, with the audit log"; .cpu_us_with; "µs"; .cpu_us_without);
+
+def of_bundles: last | row("a tree is packed"; .pack_mb_s; "MB/s"; .sha256_mb_s),
+    row("again, without a change"; .pack_again_mb_s; "MB/s"; .read_mb_s),
+    row("unpacked"; .unpack_mb_s; "MB/s"; .sha256_mb_s),
+    row("chunks found and digested"; .chunking_sha256_mb_s; "MB/s"; .sha256_mb_s),
+    row("memory, at most"; .rss_peak_kib / 1024; "MiB"; null);
+
+def rows: .bench as $bench | .lines | [
+    if (last | has("rows")) then last.rows[]
+    elif $bench == "million" then of_million
+    elif $bench == "kubefleet_rollout" then of_kubefleet_rollout
+    elif $bench == "large" then of_large
+    elif $bench == "tokens" then of_tokens
+    elif $bench == "placement" then of_placement
+    elif $bench == "audit" then of_audit
+    elif $bench == "bundles" then of_bundles
+    else empty end];
