@@ -23,6 +23,8 @@ enum goal_type {
     GOAL_JOINED, /* it has its number, and what came with it holds */
     GOAL_UP,     /* its hello is acknowledged by its broker */
     GOAL_RUNS,   /* `bundle` runs, or was tried and taken back, and a status said so */
+    GOAL_PAUSED, /* it holds a document with its deployment `paused`, or not, and a status said so
+                  */
     GOAL_MOVED,  /* it holds its other labels and their document, and a status said so */
     GOAL_TOLD,   /* a status more is acknowledged */
     GOAL_ECHO,   /* of a floor: all is said, heard and acknowledged */
@@ -42,9 +44,11 @@ enum order_type {
 /* What agents say and hear in a phase, said and heard by clients that know nothing. */
 enum floor_type {
     FLOOR_JOIN,     /* at the door: a request, and an answer */
-    FLOOR_CONNECT,  /* a greeting, a subscription of two topics, a hello */
+    FLOOR_CONNECT,  /* a greeting, a subscription of two topics, a hello; a head that is there, and
+                       the document asked for, had, and no longer asked for */
     FLOOR_STATUS,   /* a status from each */
-    FLOOR_DOCUMENT, /* a head; the document asked for, had, and no longer asked for; a status */
+    FLOOR_DOCUMENT, /* a head, the document as above, a status */
+    FLOOR_RETURN,   /* the link cut, with a last will; then as FLOOR_CONNECT, the document known */
     FLOOR_OVER,     /* the links are cut */
     FLOOR_COUNT,
 };
@@ -55,8 +59,9 @@ struct order {
     enum floor_type floor;
     struct digest bundle; /* with GOAL_RUNS, and with ORDER_CHECK: the second version */
     struct digest before; /* with ORDER_CHECK: the first one */
-    uint64_t began_us;    /* when the phase began */
-    bool from_phase;      /* with GOAL_UP: count from then, not from each one's own beginning */
+    bool paused;
+    uint64_t began_us; /* when the goal was set */
+    bool from_phase;   /* with GOAL_UP: count from then, not from each one's own beginning */
     uint64_t ms;
     struct sockaddr_in at; /* with ORDER_JOIN and FLOOR_JOIN */
 };

@@ -145,7 +145,7 @@ static void find_brokers(struct boss *b)
 void boss_kill(struct boss *b)
 {
     struct usage used = usage_of(b->pid);
-    b->gone.cpu_ms += used.cpu_ms;
+    b->gone.cpu_us += used.cpu_us;
     b->gone.peak_kib = used.peak_kib > b->gone.peak_kib ? used.peak_kib : b->gone.peak_kib;
     if (b->pid > 0) {
         kill(b->pid, SIGKILL);
@@ -198,7 +198,7 @@ int boss_run(struct boss *b, const char *const *words, struct errmsg *em)
 struct usage boss_usage(const struct boss *b)
 {
     struct usage u = usage_of(b->pid);
-    u.cpu_ms += b->gone.cpu_ms;
+    u.cpu_us += b->gone.cpu_us;
     u.peak_kib = u.peak_kib > b->gone.peak_kib ? u.peak_kib : b->gone.peak_kib;
     return u;
 }

@@ -19,6 +19,7 @@ static void publish_counters(struct crowd *c);
 static void set_goal(struct crowd *c, const struct order *o);
 static bool reached(const struct crowd *c, const struct member *m);
 static bool runs(const struct crowd *c, const struct member *m);
+static bool is_paused(const struct member *m);
 static bool moved(const struct crowd *c, const struct member *m);
 static void check(struct crowd *c, const struct order *o);
 static void check_one(struct crowd *c, const struct member *m, const struct order *o);
@@ -156,6 +157,8 @@ void crowd_obey(struct crowd *c, const struct order *o)
         c->ahead_ms += o->ms;
     if (o->type == ORDER_CHECK)
         check(c, o);
+    if (o->type == ORDER_FLOOR)
+        c->floor = o->floor;
     if (o->type == ORDER_FLOOR && o->floor == FLOOR_JOIN)
         c->cells[CROWD_DOOR].at = o->at;
     for (uint32_t i = 0; i < c->options.count; i++) {
@@ -213,6 +216,8 @@ static bool reached(const struct crowd *c, const struct member *m)
         return m->state == MEMBER_RUNNING && acknowledged && !m->core.hello;
     case GOAL_RUNS:
         return acknowledged && !m->core.dirty && runs(c, m);
+    case GOAL_PAUSED:
+        return acknowledged && !m->core.dirty && is_paused(m) == c->order.paused;
     case GOAL_MOVED:
         return acknowledged && !m->core.dirty && moved(c, m);
     case GOAL_TOLD:
@@ -226,6 +231,12 @@ static bool runs(const struct crowd *c, const struct member *m)
     if (m->held_count != 1 || !digest_equal(&m->held[0].wanted.bundle, &c->order.bundle))
         return false;
     return m->held[0].phase == PHASE_SETTLED || m->held[0].phase == PHASE_ROLLED_BACK;
+}
+
+static bool is_paused(const struct member *m)
+{
+    return m->document && m->document->document.count == 1 &&
+           m->document->document.records[0].flags & RECORD_PAUSED;
 }
 
 static bool moved(const struct crowd *c, const struct member *m)

@@ -47,8 +47,9 @@ struct crowd {
     struct lore lore;
     struct rng rng;
     struct order order; /* the newest goal */
-    uint64_t now_ms;    /* as the agents see it */
-    uint64_t now_us;    /* as it is */
+    enum floor_type floor;
+    uint64_t now_ms; /* as the agents see it */
+    uint64_t now_us; /* as it is */
     uint64_t ahead_ms;
     uint64_t wall_s;
     uint32_t cell_count;

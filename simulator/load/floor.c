@@ -31,6 +31,10 @@ void floor_play(struct crowd *c, struct member *m, enum floor_type what)
         break;
     case FLOOR_DOCUMENT:
         break; /* the head comes */
+    case FLOOR_RETURN:
+        line_cut(&c->hub, &m->line);
+        crowd_want(c, m, m->cells[0]);
+        break;
     case FLOOR_OVER:
     case FLOOR_COUNT:
         line_cut(&c->hub, &m->line);
@@ -66,7 +70,6 @@ void floor_packet(struct crowd *c, struct member *m, const struct packet *p)
         own_topic(m, FLOOR_TOPIC_OWN, "/head", topics[1]);
         line_subscribe(&c->hub, &m->line, texts, 2, 0);
         say_up(c, m, FLOOR_HELLO_LEN);
-        m->bare = BARE_DONE;
     } else if (p->type == PACKET_SUBACK && door) {
         own_topic(m, FLOOR_TOPIC_JOIN, "", topics[0]);
         say(c, m, topics[0], FLOOR_REQUEST_LEN);
@@ -89,11 +92,14 @@ static void hear(struct crowd *c, struct member *m, const struct packet *p)
     char topic[TOPIC_LEN];
     const char *text = topic;
     group_topic(c, m, FLOOR_TOPIC_DOCUMENT, topic);
-    if (begins(p->topic, FLOOR_TOPIC_HEAD)) {
+    if (begins(p->topic, FLOOR_TOPIC_HEAD) && c->floor == FLOOR_RETURN) {
+        m->bare = BARE_DONE;
+    } else if (begins(p->topic, FLOOR_TOPIC_HEAD)) {
         line_subscribe(&c->hub, &m->line, &text, 1, 0);
     } else if (begins(p->topic, FLOOR_TOPIC_DOCUMENT)) {
         line_unsubscribe(&c->hub, &m->line, &text, 1);
-        say_up(c, m, FLOOR_STATUS_LEN);
+        if (c->floor == FLOOR_DOCUMENT)
+            say_up(c, m, FLOOR_STATUS_LEN);
         m->bare = BARE_DONE;
     } else if (begins(p->topic, FLOOR_TOPIC_JOINED)) {
         line_leave(&c->hub, &m->line);

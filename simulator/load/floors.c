@@ -22,6 +22,8 @@ int floors_measure(struct load *l, struct errmsg *em)
     progress_begin(&l->progress, "floors");
     uint64_t from_us = measure_now_us();
     int rv = open_ear(l, &ear, em);
+    if (rv == 0)
+        ear_speak(&ear, true);
     for (int what = 0; rv == 0 && what < FLOOR_OVER; what++)
         if (what != FLOOR_JOIN || l->boss.ours)
             rv = measure(l, &ear, (enum floor_type)what, em);
@@ -62,9 +64,12 @@ static int open_ear(struct load *l, struct ear *e, struct errmsg *em)
 
 static int measure(struct load *l, struct ear *e, enum floor_type what, struct errmsg *em)
 {
-    uint64_t heard = e->board->heard, from_us = measure_now_us();
+    struct snapshot from, to;
+    const uint64_t said = (uint64_t)l->options.agents * (what == FLOOR_RETURN ? 2 : 1);
+    uint64_t heard = e->board->heard, ear_us = usage_of(e->pid).cpu_us;
     uint32_t agents = l->options.agents;
-    struct order goal = {.type = ORDER_GOAL, .goal = GOAL_ECHO, .began_us = from_us};
+    snapshot_take(&from, &l->boss, &l->team);
+    struct order goal = {.type = ORDER_GOAL, .goal = GOAL_ECHO, .began_us = from.at_us};
     struct order play = {.type = ORDER_FLOOR, .floor = what, .at = l->door};
     int rv = team_order(&l->team, &goal, &l->stop);
     if (rv == 0)
@@ -72,8 +77,16 @@ static int measure(struct load *l, struct ear *e, enum floor_type what, struct e
     if (rv == 0 && what == FLOOR_DOCUMENT)
         ear_speak(e, true);
     if (rv == 0)
-        rv = wait_until(l, e, agents, heard + agents, em);
-    l->floors[what] = (double)(measure_now_us() - from_us) / 1e6;
+        rv = wait_until(l, e, agents, heard + said, em);
+    snapshot_take(&to, &l->boss, &l->team);
+    struct measure m = {.counts = false};
+    measure_between(&m, &from, &to);
+    l->floors[what] = (struct cost){
+        .seconds = m.seconds,
+        .manager_s = (double)(usage_of(e->pid).cpu_us - ear_us) / 1e6,
+        .brokers_s = m.brokers_s,
+        .simulator_s = m.simulator_s,
+    };
     return rv;
 }
 

@@ -34,7 +34,7 @@ struct load {
     struct digest bundles[2];
     struct team team;
     struct progress progress;
-    double floors[FLOOR_COUNT]; /* seconds; 0: not measured */
+    struct cost floors[FLOOR_COUNT]; /* all zero: not measured */
     uint32_t measure_count;
     struct measure measures[MEASURES_MAX];
     uint32_t faults; /* of the coordinator: what the manager says differently */

@@ -39,5 +39,5 @@ void measure_between(struct measure *m, const struct snapshot *from, const struc
 
 static double seconds_between(const struct usage *from, const struct usage *to)
 {
-    return to->cpu_ms > from->cpu_ms ? (double)(to->cpu_ms - from->cpu_ms) / 1000 : 0;
+    return to->cpu_us > from->cpu_us ? (double)(to->cpu_us - from->cpu_us) / 1e6 : 0;
 }

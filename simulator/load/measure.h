@@ -15,6 +15,11 @@ struct snapshot {
     struct usage manager, brokers, simulator;
 };
 
+/* What a floor took: the one that hears counts as the manager. */
+struct cost {
+    double seconds, manager_s, brokers_s, simulator_s;
+};
+
 struct measure {
     const char *name;
     enum floor_type floor; /* what one message to or from each agent takes; FLOOR_COUNT: none */

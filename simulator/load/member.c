@@ -11,6 +11,7 @@ static void drop_held(struct member *m, uint32_t deployment);
 static void perform(struct crowd *c, struct member *m, const struct agent_action *a);
 static void end_jobs(struct crowd *c, struct member *m);
 static int outcome(const struct crowd *c, const struct member *m);
+static void arm(struct crowd *c, struct member *m);
 static uint64_t ping_due_ms(const struct member *m);
 
 void member_init(struct crowd *c, struct member *m, uint32_t index)
@@ -59,11 +60,12 @@ void member_wake(struct crowd *c, struct member *m)
         member_join_wake(c, m);
         return;
     }
-    if (m->line.state == LINE_UP && c->now_ms >= ping_due_ms(m)) {
-        m->spoke_ms = c->now_ms;
-        line_ping(&c->hub, &m->line);
-    }
     member_feed(c, m, &(struct agent_event){.type = AGENT_TICK}, NULL);
+    if (c->now_ms < ping_due_ms(m))
+        return; /* what it says is as good as a ping */
+    m->spoke_ms = c->now_ms;
+    line_ping(&c->hub, &m->line);
+    arm(c, m);
 }
 
 /* Half of the keep-alive, as clients do. */
@@ -138,10 +140,16 @@ void member_feed(struct crowd *c, struct member *m, struct agent_event *ev,
         store(m, &out, in);
         *ev = (struct agent_event){.type = AGENT_STORED};
     }
-    uint64_t ping_ms = ping_due_ms(m);
-    crowd_arm(c, m, out.deadline_ms < ping_ms ? out.deadline_ms : ping_ms);
+    m->due_ms = out.deadline_ms;
+    arm(c, m);
     end_jobs(c, m);
     crowd_look(c, m);
+}
+
+static void arm(struct crowd *c, struct member *m)
+{
+    uint64_t ping_ms = ping_due_ms(m);
+    crowd_arm(c, m, m->due_ms < ping_ms ? m->due_ms : ping_ms);
 }
 
 /* What the core looks at is put together for each step: kept for each agent it would be thirty

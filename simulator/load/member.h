@@ -50,6 +50,7 @@ struct member {
     uint32_t heap_at; /* in the crowd's heap, from 1; 0: no timer */
     uint32_t next;    /* behind it in the line of those that want to connect, from 1 */
     uint64_t wake_ms;
+    uint64_t due_ms;   /* when the core wants to be woken */
     uint64_t spoke_ms; /* when it said something last, for MQTT's keep-alive */
     uint64_t since_us; /* when it began to connect */
     uint32_t session;

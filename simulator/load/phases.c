@@ -11,9 +11,11 @@
 /* How long a phase may take, and as many milliseconds more for each agent. */
 #define PATIENCE_S 120
 #define PATIENCE_AGENT_MS 20
-#define LOOK_MS 10
-/* The manager is asked this often once its agents are done. */
-#define ASK_MS 100
+#define LOOK_MS 2
+#define STILL_MS 500
+/* Once its agents are done, the manager is asked so much longer after an answer than that took: it
+ * must not be what it is asked for that keeps it busy. */
+#define ASK_PAUSE 4
 #define HEARTBEAT_MS 900000
 /* Four heartbeats are an hour. */
 #define HEARTBEATS 4
@@ -25,6 +27,7 @@ static int make_tokens(struct load *l, struct errmsg *em);
 static int join_all(struct load *l, struct errmsg *em);
 static int connect_all(struct load *l, struct errmsg *em);
 static int deploy_all(struct load *l, struct errmsg *em);
+static int change_documents(struct load *l, struct errmsg *em);
 static int beat_once(struct load *l, struct errmsg *em);
 static int roll_out(struct load *l, struct errmsg *em);
 static int cut_all(struct load *l, struct errmsg *em);
@@ -33,7 +36,7 @@ static int quiet_hour(struct load *l, struct errmsg *em);
 static int check_all(struct load *l, struct errmsg *em);
 
 static int (*const PHASES[])(struct load *l, struct errmsg *em) = {
-    push_both, make_tokens, join_all, floors_measure, connect_all, deploy_all,
+    push_both, make_tokens, join_all, floors_measure, connect_all, deploy_all, change_documents,
     beat_once, roll_out,    cut_all,  move_some,      quiet_hour,  check_all,
 };
 
@@ -54,7 +57,32 @@ struct act {
     struct snapshot from;
 };
 
+static struct act begin_amid(struct load *l, const char *name, uint64_t count);
+
+/* What the phase before led to is over: nobody has said anything for a moment. */
+static void settle(struct load *l)
+{
+    struct team_sum sum;
+    uint64_t before = 0, now_us = measure_now_us(), still_us = now_us;
+    uint64_t until_us = now_us + PATIENCE_S * 1000000ull;
+    while (!l->stop && now_us < until_us && now_us < still_us + STILL_MS * 1000ull) {
+        team_sum(&l->team, &sum);
+        now_us = measure_now_us();
+        if (sum.traffic.published + sum.traffic.received != before)
+            still_us = now_us;
+        before = sum.traffic.published + sum.traffic.received;
+        poll(NULL, 0, LOOK_MS);
+    }
+}
+
 static struct act begin(struct load *l, const char *name, uint64_t count)
+{
+    settle(l);
+    return begin_amid(l, name, count);
+}
+
+/* While another phase goes on. */
+static struct act begin_amid(struct load *l, const char *name, uint64_t count)
 {
     struct act p = {.l = l, .m = &l->measures[l->measure_count++]};
     assert(l->measure_count < MEASURES_MAX);
@@ -78,11 +106,11 @@ static int order(struct load *l, const struct order *o)
     return team_order(&l->team, o, &l->stop);
 }
 
-/* Begins to count for a goal, from the phase's beginning on. */
+/* Begins to count for a goal, from now on. */
 static int aim(struct act *p, struct order o)
 {
     o.type = ORDER_GOAL;
-    o.began_us = p->from.at_us;
+    o.began_us = measure_now_us();
     p->m->counts = true;
     return order(p->l, &o);
 }
@@ -106,7 +134,7 @@ static int wait_for(struct act *p, uint32_t met, hearing *seen, uint64_t wanted,
     struct load *l = p->l;
     uint64_t limit_us =
         (PATIENCE_S * 1000ull + (uint64_t)l->options.agents * PATIENCE_AGENT_MS) * 1000;
-    uint64_t asked_us = 0;
+    uint64_t ask_us = 0;
     struct team_sum sum;
     for (;;) {
         uint64_t now_us = measure_now_us();
@@ -114,10 +142,11 @@ static int wait_for(struct act *p, uint32_t met, hearing *seen, uint64_t wanted,
         progress_show(&l->progress, sum.met, met, now_us);
         if (sum.met >= met && p->m->agents_s == 0)
             p->m->agents_s = (double)(now_us - p->from.at_us) / 1e6;
-        if (sum.met >= met && (!seen || now_us >= asked_us + ASK_MS * 1000)) {
-            asked_us = now_us;
+        if (sum.met >= met && now_us >= ask_us) {
             if (!seen || seen(l, wanted))
                 return 0;
+            uint64_t answered_us = measure_now_us();
+            ask_us = answered_us + ASK_PAUSE * (answered_us - now_us);
         }
         if (l->stop || team_look(&l->team) < 0)
             return errmsg_set(em, ERR_BUSY, "%s: a worker process has died", p->m->name);
@@ -361,7 +390,7 @@ static bool rollout_is_over(struct load *l, uint64_t wanted)
 /* Killed when a third of the fleet has the new version, and started at once. */
 static int kill_manager(struct load *l, struct errmsg *em)
 {
-    struct act p = begin(l, "restart", 1);
+    struct act p = begin_amid(l, "restart", 1);
     boss_kill(&l->boss);
     int rv = boss_start(&l->boss, em);
     end(&p, FLOOR_COUNT);
@@ -388,11 +417,34 @@ static int roll_out(struct load *l, struct errmsg *em)
     return rv;
 }
 
-/* ---- statuses, links, labels ---- */
+/* ---- documents and statuses, links, labels ---- */
 
 static bool hears_statuses(struct load *l, uint64_t wanted)
 {
     return ask_number(l, "/v1/status", "counters", "statuses") >= (int64_t)wanted;
+}
+
+/* A new document for everybody, with nothing to do. */
+static int change_document(struct act *p, bool paused, struct errmsg *em)
+{
+    struct load *l = p->l;
+    const char *words[] = {"deployment", paused ? "pause" : "resume", SCRIPT_DEPLOYMENT, NULL};
+    uint64_t before = (uint64_t)ask_number(l, "/v1/status", "counters", "statuses");
+    int rv = aim(p, (struct order){.goal = GOAL_PAUSED, .paused = paused});
+    if (rv == 0)
+        rv = boss_run(&l->boss, words, em);
+    return rv < 0 ? rv
+                  : wait_for(p, l->options.agents, hears_statuses, before + l->options.agents, em);
+}
+
+static int change_documents(struct load *l, struct errmsg *em)
+{
+    struct act p = begin(l, "document", 2 * (uint64_t)l->options.agents);
+    int rv = change_document(&p, true, em);
+    if (rv == 0)
+        rv = change_document(&p, false, em);
+    end(&p, FLOOR_DOCUMENT);
+    return rv;
 }
 
 static int beat(struct act *p, struct errmsg *em)
@@ -432,7 +484,7 @@ static int cut_all(struct load *l, struct errmsg *em)
         rv = aim(&p, (struct order){.goal = GOAL_UP, .from_phase = true});
     if (rv == 0)
         rv = wait_for(&p, l->options.agents, sees_online, l->options.agents, em);
-    end(&p, FLOOR_CONNECT);
+    end(&p, FLOOR_RETURN);
     return rv;
 }
 

@@ -9,6 +9,7 @@ static void print_row(const struct load *l, const struct measure *m);
 static void print_totals(const struct load *l, const struct snapshot *now);
 static void print_json(const struct load *l, const struct snapshot *now);
 static json_t *measure_json(const struct load *l, const struct measure *m);
+static json_t *cpu_json(double manager, double brokers, double simulator);
 static json_t *usage_json(const struct usage *u);
 
 void report_print(const struct load *l)
@@ -22,13 +23,25 @@ void report_print(const struct load *l)
     fflush(stdout);
 }
 
-/* The floor is as often what one round took as there were such messages for each agent. 0: none. */
-static double floor_seconds(const struct load *l, const struct measure *m)
+/* The floor is as often what one round took as there were such messages for each agent. All zero:
+ * there is none. */
+static struct cost floor_of(const struct load *l, const struct measure *m)
 {
     uint64_t messages = m->floor == FLOOR_DOCUMENT ? m->documents : m->count;
+    double times = (double)messages / l->options.agents;
     if (m->floor == FLOOR_COUNT)
-        return 0;
-    return l->floors[m->floor] * (double)messages / l->options.agents;
+        return (struct cost){0};
+    const struct cost *once = &l->floors[m->floor];
+    return (struct cost){.seconds = once->seconds * times,
+                         .manager_s = once->manager_s * times,
+                         .brokers_s = once->brokers_s * times,
+                         .simulator_s = once->simulator_s * times};
+}
+
+/* Of processor time without the simulator's, as devices have processors of their own. */
+static double cpu_ratio(const struct measure *m, const struct cost *floor)
+{
+    return (m->manager_s + m->brokers_s) / (floor->manager_s + floor->brokers_s);
 }
 
 static double rate(const struct measure *m)
@@ -47,38 +60,43 @@ static void print_table(const struct load *l, const struct snapshot *now)
 {
     printf("%u agents, each with a connection of its own, in %u processes, on %u brokers\n\n",
            l->options.agents, l->team.count, l->boss.cells);
-    printf("%-12s %8s %8s %8s %6s %8s %8s %8s %8s %9s %9s %21s\n", "PHASE", "SECONDS", "RATE/S",
-           "FLOOR S", "RATIO", "P50 MS", "P90 MS", "P99 MS", "MAX MS", "MESSAGES", "KIB",
-           "CPU S: MAN BROK SIMUL");
+    printf("%-12s %8s %8s %8s %6s %8s %8s %8s %8s %9s %9s %22s %19s %6s\n", "PHASE", "SECONDS",
+           "RATE/S", "FLOOR S", "RATIO", "P50 MS", "P90 MS", "P99 MS", "MAX MS", "MESSAGES", "KIB",
+           "CPU S: MAN  BROK SIMUL", "FLOOR'S", "RATIO");
     for (uint32_t i = 0; i < l->measure_count; i++)
         print_row(l, &l->measures[i]);
+    printf("The second ratio is of the manager's and the brokers' processor time.\n");
     print_totals(l, now);
 }
 
 static void print_row(const struct load *l, const struct measure *m)
 {
-    char floor[16] = "-", ratio[16] = "-";
-    double floor_s = floor_seconds(l, m);
-    if (floor_s > 0) {
-        snprintf(floor, sizeof floor, "%.2f", floor_s);
-        snprintf(ratio, sizeof ratio, "%.2f", m->seconds / floor_s);
+    char seconds[16] = "-", ratio[16] = "-";
+    struct cost floor = floor_of(l, m);
+    if (floor.seconds > 0) {
+        snprintf(seconds, sizeof seconds, "%.2f", floor.seconds);
+        snprintf(ratio, sizeof ratio, "%.2f", m->seconds / floor.seconds);
     }
-    printf("%-12s %8.2f %8.0f %8s %6s ", m->name, m->seconds, rate(m), floor, ratio);
+    printf("%-12s %8.2f %8.0f %8s %6s ", m->name, m->seconds, rate(m), seconds, ratio);
     if (m->tally.count > 0)
         printf("%8.1f %8.1f %8.1f %8.1f", milliseconds(m, 500), milliseconds(m, 900),
                milliseconds(m, 990), milliseconds(m, 1001));
     else
         printf("%8s %8s %8s %8s", "-", "-", "-", "-");
-    printf(" %9" PRIu64 " %9" PRIu64 " %8.1f %5.1f %6.1f\n", m->messages, m->bytes / 1024,
+    printf(" %9" PRIu64 " %9" PRIu64 " %10.2f %5.2f %5.2f", m->messages, m->bytes / 1024,
            m->manager_s, m->brokers_s, m->simulator_s);
+    if (floor.seconds > 0)
+        printf(" %7.2f %5.2f %5.2f %6.2f", floor.manager_s, floor.brokers_s, floor.simulator_s,
+               cpu_ratio(m, &floor));
+    putchar('\n');
 }
 
 static void print_totals(const struct load *l, const struct snapshot *now)
 {
     const struct team_sum *sum = &now->sum;
     printf("\nprocessor time  manager %.1f s, brokers %.1f s, simulator %.1f s\n",
-           (double)now->manager.cpu_ms / 1000, (double)now->brokers.cpu_ms / 1000,
-           (double)now->simulator.cpu_ms / 1000);
+           (double)now->manager.cpu_us / 1e6, (double)now->brokers.cpu_us / 1e6,
+           (double)now->simulator.cpu_us / 1e6);
     printf("peak memory     manager %" PRIu64 " MiB, brokers %" PRIu64 " MiB, simulator %" PRIu64
            " MiB\n",
            now->manager.peak_kib / 1024, now->brokers.peak_kib / 1024,
@@ -124,26 +142,35 @@ static void print_json(const struct load *l, const struct snapshot *now)
 
 static json_t *measure_json(const struct load *l, const struct measure *m)
 {
-    json_t *json = json_pack(
-        "{s:s, s:I, s:f, s:f, s:f, s:I, s:I, s:{s:f, s:f, s:f}}", "phase", m->name, "count",
-        (json_int_t)m->count, "seconds", m->seconds, "agents_seconds", m->agents_s, "rate_s",
-        rate(m), "messages", (json_int_t)m->messages, "bytes", (json_int_t)m->bytes, "cpu_s",
-        "manager", m->manager_s, "brokers", m->brokers_s, "simulator", m->simulator_s);
+    json_t *json = json_pack("{s:s, s:I, s:f, s:f, s:f, s:I, s:I, s:o}", "phase", m->name, "count",
+                             (json_int_t)m->count, "seconds", m->seconds, "agents_seconds",
+                             m->agents_s, "rate_s", rate(m), "messages", (json_int_t)m->messages,
+                             "bytes", (json_int_t)m->bytes, "cpu_s",
+                             cpu_json(m->manager_s, m->brokers_s, m->simulator_s));
     if (m->tally.count > 0)
         json_object_set_new(json, "latency_ms",
                             json_pack("{s:f, s:f, s:f, s:f}", "p50", milliseconds(m, 500), "p90",
                                       milliseconds(m, 900), "p99", milliseconds(m, 990), "max",
                                       milliseconds(m, 1001)));
-    double floor_s = floor_seconds(l, m);
-    if (floor_s > 0) {
-        json_object_set_new(json, "floor_seconds", json_real(floor_s));
-        json_object_set_new(json, "ratio", json_real(m->seconds / floor_s));
+    struct cost floor = floor_of(l, m);
+    if (floor.seconds > 0) {
+        json_object_set_new(json, "floor_seconds", json_real(floor.seconds));
+        json_object_set_new(json, "ratio", json_real(m->seconds / floor.seconds));
+        json_object_set_new(json, "floor_cpu_s",
+                            cpu_json(floor.manager_s, floor.brokers_s, floor.simulator_s));
+        json_object_set_new(json, "cpu_ratio", json_real(cpu_ratio(m, &floor)));
     }
     return json;
 }
 
+static json_t *cpu_json(double manager, double brokers, double simulator)
+{
+    return json_pack("{s:f, s:f, s:f}", "manager", manager, "brokers", brokers, "simulator",
+                     simulator);
+}
+
 static json_t *usage_json(const struct usage *u)
 {
-    return json_pack("{s:f, s:I}", "cpu_s", (double)u->cpu_ms / 1000, "peak_kib",
+    return json_pack("{s:f, s:I}", "cpu_s", (double)u->cpu_us / 1e6, "peak_kib",
                      (json_int_t)u->peak_kib);
 }

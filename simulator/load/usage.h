@@ -1,6 +1,6 @@
 /*
- * usage: what processes of this machine have used so far, as /proc tells. It knows nothing of what
- * they do.
+ * usage: what processes of this machine have used so far, as the kernel tells. It knows nothing of
+ * what they do.
  */
 #ifndef DUNLIN_SIMULATOR_LOAD_USAGE_H
 #define DUNLIN_SIMULATOR_LOAD_USAGE_H
@@ -9,14 +9,12 @@
 #include <sys/types.h>
 
 struct usage {
-    uint64_t cpu_ms;   /* in user and kernel mode */
+    uint64_t cpu_us;   /* in user and kernel mode */
     uint64_t peak_kib; /* the most that was resident, shared pages included */
 };
 
 /* Zero for one that is gone. */
 struct usage usage_of(pid_t pid);
 void usage_add(struct usage *sum, const struct usage *more);
-/* The processes that this one has started and that still run; at most `max`. */
-unsigned usage_children(pid_t parent, pid_t *out, unsigned max);
 
 #endif

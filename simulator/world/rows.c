@@ -124,6 +124,8 @@ void rows_copy(struct rows *r, const struct manager *m, const struct persist *p)
     case PERSIST_ASSIGNMENT:
         copy_agent(r, m, p->index);
         break;
+    case PERSIST_HEARTBEAT: /* a manager that dies loses it: here always, not to be lucky */
+        break;
     case PERSIST_COHORT:
     case PERSIST_DOCUMENT:
     case PERSIST_HEAD:
