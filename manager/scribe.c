@@ -1,6 +1,7 @@
 #include "manager/scribe.h"
 
 #include "bundles/index.h"
+#include "manager/arrears.h"
 #include "manager/succession.h"
 #include "sync/head.h"
 
@@ -24,6 +25,7 @@ struct scribe {
     struct digest *gone; /* chunks to drop after the commit */
     size_t gone_count;
     size_t gone_cap;
+    struct arrears behind; /* status rows */
 
     struct desired desired;
     struct manifest manifest;
@@ -82,8 +84,10 @@ struct scribe *scribe_new(struct keyring *keys, struct ledger *ledger, struct de
 
 void scribe_free(struct scribe *s)
 {
-    if (s)
-        free(s->gone);
+    if (!s)
+        return;
+    arrears_free(&s->behind);
+    free(s->gone);
     free(s);
 }
 
@@ -96,6 +100,8 @@ int scribe_persist(struct scribe *s, const struct manager *m, const struct persi
         return persist_agent(s, m, p->index, newcomer, em);
     case PERSIST_STATUS:
         return persist_status(s, m, p->index, em);
+    case PERSIST_HEARTBEAT:
+        return arrears_add(&s->behind, p->index) ? 0 : persist_status(s, m, p->index, em);
     case PERSIST_COHORT:
         return ledger_cohort(s->ledger, p->index, manager_cohort(m, p->index), em);
     case PERSIST_DOCUMENT:
@@ -144,7 +150,16 @@ static int persist_status(struct scribe *s, const struct manager *m, uint32_t nu
 {
     struct exception exceptions[EXCEPTIONS_MAX];
     size_t count = manager_exceptions(m, number, exceptions);
+    arrears_remove(&s->behind, number);
     return ledger_status(s->ledger, number, manager_agent(m, number), exceptions, count, em);
+}
+
+int scribe_catch_up(struct scribe *s, const struct manager *m, uint32_t max, struct errmsg *em)
+{
+    int rv = 0;
+    for (uint32_t i = 0; rv == 0 && i < max && s->behind.count > 0; i++)
+        rv = persist_status(s, m, arrears_take(&s->behind), em);
+    return rv < 0 ? rv : s->behind.count > 0;
 }
 
 static int persist_assignment(struct scribe *s, const struct manager *m, uint32_t number,
@@ -456,5 +471,6 @@ void scribe_committed(struct scribe *s)
 
 void scribe_rolled_back(struct scribe *s)
 {
+    arrears_forgive(&s->behind); /* the core is as the disk says */
     s->gone_count = 0;
 }

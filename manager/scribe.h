@@ -20,6 +20,10 @@ int scribe_persist(struct scribe *s, const struct manager *m, const struct persi
                    const struct manager_event *ev, const struct newcomer *newcomer,
                    struct errmsg *em);
 
+/* Writes rows of agents that were only heard again, `max` at most: those of PERSIST_HEARTBEAT,
+ * which may be behind. 1: there are more. */
+int scribe_catch_up(struct scribe *s, const struct manager *m, uint32_t max, struct errmsg *em);
+
 /* After the ledger's commit: drops the content that no bundle has any more. */
 void scribe_committed(struct scribe *s);
 /* After its rollback: what wasn't committed is forgotten. */

@@ -504,13 +504,16 @@ struct manager_event {
 /* ---- what comes out ---- */
 
 enum persist_type {
-    PERSIST_AGENT,    /* agent `index`: a new one (with the join's key and facts), or its cohort or
-                         flags changed */
-    PERSIST_STATUS,   /* agent `index`: what it reported */
-    PERSIST_COHORT,   /* cohort `index`: key, labels */
-    PERSIST_DOCUMENT, /* cohort `index`: compose, sign, keep with its placements; publish document,
-                         then head */
-    PERSIST_HEAD,     /* cohort `index`: publish its head anew (the trust version changed) */
+    PERSIST_AGENT,     /* agent `index`: a new one (with the join's key and facts), or its cohort or
+                          flags changed */
+    PERSIST_STATUS,    /* agent `index`: what it reported */
+    PERSIST_HEARTBEAT, /* agent `index`: it is as it was, and was heard later. The row may be
+                          written behind: who loses it hears the same with the agent's next report
+                        */
+    PERSIST_COHORT,    /* cohort `index`: key, labels */
+    PERSIST_DOCUMENT,  /* cohort `index`: compose, sign, keep with its placements; publish document,
+                          then head */
+    PERSIST_HEAD,      /* cohort `index`: publish its head anew (the trust version changed) */
     PERSIST_ASSIGNMENT, /* agent `index`: compose, sign, publish its document, then its head; of a
                            revoked one, erase both; keep its taints and which lists it is on */
     PERSIST_TRUST,      /* keep the envelope of the command, and publish it */

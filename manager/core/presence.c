@@ -29,6 +29,15 @@ static bool says_the_same(const struct manager *m, const struct agent_row *row,
     return true;
 }
 
+/* Nothing that a manager would lack that never heard it: neither what the agent holds and is, nor
+ * which of its lives it is in. */
+static bool is_heartbeat(const struct agent_row *row, const struct status *s, bool same)
+{
+    bool stale = row->flags & AGENT_STALE;
+    return same && s->boot == row->boot && !(s->flags & STATUS_HELLO) &&
+           stale == ((s->flags & STATUS_STALE) != 0);
+}
+
 static void on_status(struct turn *t, struct agent_row *row, const struct status *s)
 {
     if (is_forked(row, s) || suspect_hears(t, s)) {
@@ -40,7 +49,8 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
         suspect_counts(t, s);
         return;
     }
-    if (!says_the_same(t->m, row, s))
+    bool same = says_the_same(t->m, row, s), heartbeat = is_heartbeat(row, s, same);
+    if (!same)
         lookout_hear(t->m);
     row->seq = s->seq;
     if (s->flags & STATUS_HELLO) {
@@ -58,11 +68,11 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
     flags |= s->flags & STATUS_GOODBYE ? 0 : AGENT_ONLINE;
     flags |= s->flags & STATUS_STALE ? AGENT_STALE : 0;
     flags |= s->flags & STATUS_TRUNCATED ? AGENT_TRUNCATED : 0;
-    if (fleet_set_exceptions(t->m, row, s->exceptions, s->count) < 0)
+    if (!same && fleet_set_exceptions(t->m, row, s->exceptions, s->count) < 0)
         flags |= AGENT_TRUNCATED;
     row->flags = (uint16_t)flags;
     t->m->counters.statuses++;
-    persist(t, PERSIST_STATUS, s->number);
+    persist(t, heartbeat ? PERSIST_HEARTBEAT : PERSIST_STATUS, s->number);
     epoch_hears(t, s);
 }
 

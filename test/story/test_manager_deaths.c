@@ -92,6 +92,30 @@ static void test_reports_sent_while_the_manager_is_away_are_heard_when_it_is_bac
     story_end(w);
 }
 
+/* What a heartbeat tells, the next one tells as well: that alone is written behind. */
+static void test_killed_manager_lacks_heartbeats_and_nothing_else(void)
+{
+    struct device *d;
+    struct world *w = story_app_v1(&d, NULL);
+    struct agent_row settled = *manager_agent(w->control->core, 1);
+    world_run(w, 200000); /* three heartbeats */
+    struct agent_row before = *manager_agent(w->control->core, 1);
+    CU_ASSERT_TRUE(before.seq > settled.seq);
+    control_kill(w->control, 1000);
+    world_run(w, 2000);
+    struct agent_row after = *manager_agent(w->control->core, 1);
+    CU_ASSERT_EQUAL(after.seq, settled.seq);
+    after.seq = before.seq;
+    after.last_seen_s = before.last_seen_s;
+    CU_ASSERT_EQUAL(memcmp(&after, &before, sizeof before), 0);
+    CU_ASSERT_EQUAL(world_state(w, d, "app", NULL), STATE_READY);
+    world_run(w, 70000);
+    after = *manager_agent(w->control->core, 1);
+    CU_ASSERT_TRUE(after.seq > before.seq && after.last_seen_s > before.last_seen_s);
+    CU_ASSERT_EQUAL(manager_counters(w->control->core)->replayed, 0);
+    story_end(w);
+}
+
 /* ---- presence ---- */
 
 static bool is_offline(const struct world *w, const void *d)
@@ -163,6 +187,7 @@ static const struct suite_test tests[] = {
     TEST(test_commit_that_fails_leaves_no_trace_of_the_command),
     TEST(test_restarted_manager_says_nothing_new),
     TEST(test_reports_sent_while_the_manager_is_away_are_heard_when_it_is_back),
+    TEST(test_killed_manager_lacks_heartbeats_and_nothing_else),
     TEST(test_power_cut_shows_as_offline_by_the_last_will),
     TEST(test_silent_agents_become_offline_after_two_and_a_half_heartbeats),
     TEST(test_manager_that_was_away_does_not_take_its_own_silence_for_the_agents),

@@ -309,6 +309,37 @@ static void test_label_sets_have_a_limit(void)
     bench_free(b);
 }
 
+/* Only what says that nothing is new may be written later than it is heard. */
+static void test_rows_of_heartbeats_may_wait_and_of_news_may_not(void)
+{
+    struct bench *b = bench_new();
+    make_tokens(b, 2, 1, "env=prod");
+    join(b, 0, 0, 1);
+    const struct status hello = {.number = 1, .boot = 5, .flags = STATUS_HELLO};
+    const struct status news[] = {
+        hello,
+        {.number = 1, .boot = 5, .flags = STATUS_STALE},
+        {.number = 1, .boot = 5, .document = {.epoch = 1, .number = 1}},
+        {.number = 1, .boot = 5, .flags = STATUS_TRUNCATED},
+        {.number = 1, .boot = 5, .count = 1, .exceptions = {{.deployment = 1}}},
+        {.number = 1, .boot = 6},
+        {.number = 1, .boot = 6, .flags = STATUS_GOODBYE},
+    };
+    uint32_t seq = 0;
+    for (size_t i = 0; i < sizeof news / sizeof news[0]; i++) {
+        struct status s = news[i];
+        for (int again = 0; again < 2; again++) {
+            s.seq = ++seq;
+            report(b, 1, &s);
+            bool same = again && !(s.flags & (STATUS_HELLO | STATUS_GOODBYE));
+            CU_ASSERT_EQUAL(persisted(b, PERSIST_STATUS), !same);
+            CU_ASSERT_EQUAL(persisted(b, PERSIST_HEARTBEAT), same);
+            CU_ASSERT_EQUAL(manager_agent(b->m, 1)->seq, seq);
+        }
+    }
+    bench_free(b);
+}
+
 static void test_removed_agent_is_found_no_more(void)
 {
     struct bench *b = bench_new();
@@ -828,6 +859,7 @@ static const struct suite_test tests[] = {
     TEST(test_waiting_device_can_be_labelled_and_refused_for_good),
     TEST(test_waiting_devices_wait_on_after_a_restart),
     TEST(test_label_sets_have_a_limit),
+    TEST(test_rows_of_heartbeats_may_wait_and_of_news_may_not),
     TEST(test_removed_agent_is_found_no_more),
     TEST(test_trust_documents_come_one_after_the_other),
     TEST(test_bundles_are_immutable_and_have_names_and_limits),
