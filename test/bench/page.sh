@@ -87,7 +87,7 @@ look() # NAME JQ
     *) [ ! -s "$results/$1.json" ] || jq '
         (.lines[-1].runs // [] | last // {} | .phase = ([.phases // [] | .[] | {(.phase): .}] | add)) as $run
         | def row($name): first(.lines[-1].rows[] | select(.what | startswith($name)).value);
-        ('"$2"') // empty' "$results/$1.json" ;;
+        (try ('"$2"') catch null) // empty' "$results/$1.json" ;;
     esac
 }
 

@@ -7,7 +7,9 @@ def round_at($digits): . * pow(10; $digits) | round / pow(10; $digits);
 def thousands: tostring | if length > 3 then (.[:-3] | thousands) + "," + .[-3:] else . end;
 
 def of_million: last.runs | (.[-1] | .agents as $agents |
-        .phases[] | row("\(.phase), \($agents | thousands) agents"; .seconds; "s"; .floor_seconds)),
+        .phases[] | row("\(.phase), \($agents | thousands) agents"; .seconds; "s"; .floor_seconds),
+            if .floor_cpu_s then row("\(.phase): processors of manager and brokers"; .cpu_s | .manager + .brokers; "s";
+                .floor_cpu_s | .manager + .brokers) else empty end),
     (.[] | .agents as $agents | .an_agent | to_entries[] |
         row("an agent of \($agents | thousands): \(.key | gsub("_"; " "))"; .value; ""; null));
 
