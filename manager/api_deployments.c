@@ -19,8 +19,9 @@ static bool read_plan(struct request *r, const json_t *json, struct plan *p);
 static bool read_pick(struct request *r, const char *text, struct pick *p);
 static bool read_after(struct request *r, const json_t *json, struct dependency_names *names);
 static bool read_settings(struct request *r, const json_t *json, struct deploy_request *q);
-static bool read_roster(struct request *r, const json_t *agents, const char *tolerate,
-                        const char *facts, struct roster *roster);
+static bool read_conditions(struct request *r, const char *tolerate, const char *facts,
+                            const char *sort, struct roster *roster);
+static bool read_named(struct request *r, const json_t *agents, struct roster *roster);
 static request_finish finish_create;
 static request_finish finish_change;
 static void command_named(struct request *r, enum command_type type, const char *version);
@@ -56,6 +57,7 @@ void api_deployments_create(struct request *r)
 static bool read_deploy(struct request *r, struct deploy_request *q)
 {
     const char *name = "", *bundle = "", *selector = "", *pick = "", *tolerate = "", *facts = "";
+    const char *sort = "";
     const json_t *rollout = NULL, *after = NULL, *agents = NULL, *variables = NULL;
     bool all = false, paused = false, keep = false, dry_run = false, confirm = false;
     uint64_t priority = 0, history = 0;
@@ -64,6 +66,7 @@ static bool read_deploy(struct request *r, struct deploy_request *q)
         {.name = "bundle", .type = FIELD_TEXT, .required = true, .out.text = &bundle},
         {.name = "select", .type = FIELD_TEXT, .out.text = &selector},
         {.name = "facts", .type = FIELD_TEXT, .out.text = &facts},
+        {.name = "sort", .type = FIELD_TEXT, .out.text = &sort},
         {.name = "tolerate", .type = FIELD_TEXT, .out.text = &tolerate},
         {.name = "agents", .type = FIELD_JSON, .out.json = &agents},
         {.name = "all", .type = FIELD_FLAG, .out.flag = &all},
@@ -84,7 +87,8 @@ static bool read_deploy(struct request *r, struct deploy_request *q)
         (rollout && !read_plan(r, rollout, &q->plan)) || (*pick && !read_pick(r, pick, &q->pick)) ||
         (after && !read_after(r, after, &q->after)) ||
         (variables && !read_settings(r, variables, q)) ||
-        !read_roster(r, agents, tolerate, facts, &q->roster))
+        !read_conditions(r, tolerate, facts, sort, &q->roster) ||
+        (agents && !read_named(r, agents, &q->roster)))
         return false;
     c->deploy.name = name;
     c->deploy.bundle = q->bundle;
@@ -161,22 +165,30 @@ static bool read_after(struct request *r, const json_t *json, struct dependency_
     return good;
 }
 
-static bool read_roster(struct request *r, const json_t *agents, const char *tolerate,
-                        const char *facts, struct roster *roster)
+static bool read_conditions(struct request *r, const char *tolerate, const char *facts,
+                            const char *sort, struct roster *roster)
 {
-    size_t i;
-    json_t *agent;
     struct errmsg em;
     int rv = tolerations_check(tolerate, &em);
     if (rv == 0)
         rv = fact_filter_check(facts, &em);
+    if (rv == 0)
+        rv = fact_order_check(sort, &em);
     if (rv < 0) {
         request_reply_failure(r, rv, &em);
         return false;
     }
     memcpy(roster->tolerate, tolerate, strlen(tolerate));
     memcpy(roster->facts, facts, strlen(facts));
-    if (agents && !json_is_array(agents)) {
+    memcpy(roster->sort, sort, strlen(sort));
+    return true;
+}
+
+static bool read_named(struct request *r, const json_t *agents, struct roster *roster)
+{
+    size_t i;
+    json_t *agent;
+    if (!json_is_array(agents)) {
         request_reply_error(r, MHD_HTTP_BAD_REQUEST, "the field 'agents' must be a list of ids");
         return false;
     }

@@ -146,6 +146,7 @@ json_t *api_json_deployment(const struct daemon *daemon, uint32_t index,
     json_object_set_new(json, "pick", json_string(pick));
     json_object_set_new(json, "named", named_json(m, &d->roster));
     json_object_set_new(json, "facts", json_string(d->roster.facts));
+    json_object_set_new(json, "sort", json_string(d->roster.sort));
     json_object_set_new(json, "tolerate", json_string(d->roster.tolerate));
     api_json_add_rollout(json, m, index, daemon_now_s(daemon));
     if (!full)

@@ -82,6 +82,8 @@ static json_t *changes_json(const struct manager *m, const struct command *c,
     pick_text(&d->pick, picks[0]);
     pick_text(c->deploy.pick ? c->deploy.pick : &d->pick, picks[1]);
     add_change(list, "pick", picks[0], picks[1]);
+    add_change(list, "facts", d->roster.facts, c->deploy.roster->facts);
+    add_change(list, "sort", d->roster.sort, c->deploy.roster->sort);
     snprintf(number[0], sizeof number[0], "%u", d->priority);
     snprintf(number[1], sizeof number[1], "%u", c->deploy.priority);
     add_change(list, "priority", number[0], number[1]);

@@ -273,8 +273,26 @@ static void tell_tainted(struct telling *t)
     tell_remnant(t);
 }
 
+/* Who is in stays, also where another one would be better by now. */
+static void tell_outranked(struct telling *t)
+{
+    const char *sort = t->d->roster.sort;
+    struct span key = fact_order_key(sort);
+    char pick[PICK_TEXT_MAX];
+    pick_text(&t->d->pick, pick);
+    TELL(t, "the deployment picks %s, those with the %s %.*s first, and others are in", pick,
+         sort[0] == '-' ? "largest" : "smallest", (int)key.len, (const char *)key.data);
+    if (t->why->unsorted)
+        TELL(t, "; it has told no number as that, so it comes last");
+}
+
 static void tell_not_picked(struct telling *t)
 {
+    if (t->d->roster.sort[0]) {
+        tell_outranked(t);
+        tell_remnant(t);
+        return;
+    }
     TELL(t,
          "the selector matches it, but the deployment picks only some, and others are picked: "
          "dunlin deployment show %s",

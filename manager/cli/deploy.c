@@ -48,6 +48,10 @@ static const struct flag deploy_flags[] = {
      .value = "PICK",
      .kind = FLAG_TEXT,
      .help = "on some of them: 3, 10%, 3 of each zone, 30 over zone skew 1; all"},
+    {.name = "sort",
+     .value = "FACT",
+     .kind = FLAG_TEXT,
+     .help = "of a pick, those with the smallest first, or with the largest: -disk_free"},
     {.name = "as",
      .value = "NAME",
      .kind = FLAG_TEXT,
@@ -88,6 +92,8 @@ const struct verb deploy_verbs[2] = {
             "which one must, and \"except\" with others. @NAME is a group, !@NAME all others.\n"
             "A pick is exact and stays: who joins later takes nobody's place, who leaves is "
             "replaced.\n"
+            "Facts are asked for as labels are, and as numbers: KEY=V, KEY!=V, KEY in (V,W), KEY "
+            "notin (V,W), KEY, !KEY, KEY>N, KEY>=N, KEY<N, KEY<=N, with commas between.\n"
             "A file says the same, and can be kept under version control. Without a placement, "
             "the deployment stays where it is:\n"
             "  deployment: app\n"
@@ -95,9 +101,10 @@ const struct verb deploy_verbs[2] = {
             "  placement:                     # or {all: true}, or {agents: [ID, ID]}\n"
             "    select: [env=prod, \"env=lab,zone in (a,b)\"]   # one, or any of several\n"
             "    exclude: broken\n"
-            "    facts: arch=aarch64, memory_mib>2Ki   # as `dunlin agent show` has them\n"
+            "    facts: arch=aarch64, memory_mib>=2Ki   # as `dunlin agent show` has them\n"
             "    tolerate: [gpu]              # taints that are no hindrance\n"
             "    pick: 30 over zone skew 1    # all, 3, 10%, 3 of each zone\n"
+            "    sort: -disk_free             # of a pick of 3 or 10%: those with most of a fact\n"
             "  depends_on: [base]             # begun where these are ready; none: as it is\n"
             "  variables: {port: 8080}        # where nothing else sets them; none: as they are\n"
             "  priority: 0\n"
@@ -255,11 +262,16 @@ static int read_pick(struct cli *cli, struct deployment_file *d)
 static int read_conditions(struct cli *cli, struct deployment_file *d)
 {
     const char *text = args_text(&cli->args, "tolerate"), *facts = args_text(&cli->args, "facts");
+    const char *sort = args_text(&cli->args, "sort");
     struct errmsg why;
     if (facts && fact_filter_check(facts, &why) < 0)
         return errmsg_set(&cli->em, ERR_USAGE, "--%s", why.text);
     if (facts)
         snprintf(d->facts, sizeof d->facts, "%s", facts);
+    if (sort && fact_order_check(sort, &why) < 0)
+        return errmsg_set(&cli->em, ERR_USAGE, "--%s", why.text);
+    if (sort)
+        snprintf(d->sort, sizeof d->sort, "%s", sort);
     if (!text)
         return 0;
     if (tolerations_check(text, &why) < 0)
@@ -270,9 +282,9 @@ static int read_conditions(struct cli *cli, struct deployment_file *d)
 
 static int from_file(struct cli *cli, struct deployment_file *d)
 {
-    static const char *const flags[] = {"select", "all",  "agents", "tolerate",
-                                        "facts",  "pick", "as",     "priority",
-                                        "paused", "keep", "history"};
+    static const char *const flags[] = {"select",   "all",    "agents", "tolerate",
+                                        "facts",    "pick",   "sort",   "as",
+                                        "priority", "paused", "keep",   "history"};
     const char *path = cli_word(cli, 0);
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         if (args_has(&cli->args, flags[i]))
@@ -316,6 +328,7 @@ static int keep_placement(struct cli *cli, const char *path, struct deployment_f
     snprintf(d->facts, sizeof d->facts, "%s", field_text(answer, "facts"));
     d->all = !d->select[0] && !d->agents[0] && !d->facts[0];
     snprintf(d->tolerate, sizeof d->tolerate, "%s", field_text(answer, "tolerate"));
+    snprintf(d->sort, sizeof d->sort, "%s", field_text(answer, "sort"));
     json_decref(answer);
     return rv;
 }
@@ -359,6 +372,8 @@ static json_t *body_of(const struct deployment_file *d)
         json_object_set_new(body, "agents", agents_json(d->agents));
     if (body && d->facts[0])
         json_object_set_new(body, "facts", json_string(d->facts));
+    if (body && d->sort[0])
+        json_object_set_new(body, "sort", json_string(d->sort));
     if (body && d->tolerate[0])
         json_object_set_new(body, "tolerate", json_string(d->tolerate));
     if (body && d->pick[0])

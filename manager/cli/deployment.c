@@ -189,6 +189,24 @@ static void add_dependencies(struct table *t, const json_t *names)
     table_cell(t, PAINT_NONE, "%s", text);
 }
 
+static void add_line(struct table *t, const char *what, const char *text)
+{
+    if (!*text)
+        return;
+    table_cell(t, PAINT_DIM, "%s", what);
+    table_cell(t, PAINT_NONE, "%s", text);
+}
+
+/* Which of those that the selector matches. */
+static void add_choice(struct table *t, const json_t *d)
+{
+    const char *pick = field_text(d, "pick");
+    add_line(t, "facts", field_text(d, "facts"));
+    add_line(t, "tolerates", field_text(d, "tolerate"));
+    add_line(t, "pick", strcmp(pick, "all") == 0 ? "" : pick);
+    add_line(t, "sorted by", field_text(d, "sort"));
+}
+
 static int show_head(struct cli *cli, const json_t *d)
 {
     struct deployment_counts_text counts = deployment_counts(d);
@@ -204,6 +222,7 @@ static int show_head(struct cli *cli, const json_t *d)
     table_cell(t, counts.paint, "%s%s", counts.text, paused ? ", paused" : "");
     table_cell(t, PAINT_DIM, "where");
     table_cell(t, PAINT_NONE, "%s", *select ? select : "every agent");
+    add_choice(t, d);
     add_dependencies(t, json_object_get(d, "depends_on"));
     table_cell(t, PAINT_DIM, "made");
     table_cell(t, PAINT_NONE, "%s", field_ago(d, "created", "some time ago").text);

@@ -25,6 +25,8 @@ static reader read_agents;
 static reader read_tolerate;
 static reader read_facts;
 static reader read_pick;
+static reader read_sort;
+static int add_sort(struct yaml_reading *r, const yaml_node_t *value, const char *text);
 static reader read_priority;
 static int read_number(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value,
                        unsigned long min, unsigned long max, uint32_t *out);
@@ -55,21 +57,23 @@ static const struct yaml_shape file_shape = {
 
 static const struct yaml_shape placement_shape = {
     .what = "a placement",
-    .count = 7,
+    .count = 8,
     .keys = {{"select", false},
              {"exclude", false},
              {"all", false},
              {"agents", false},
              {"tolerate", false},
              {"facts", false},
-             {"pick", false}},
+             {"pick", false},
+             {"sort", false}},
     .read = read_placement_key,
 };
 
 static const struct yaml_shape pick_shape = {
     .what = "a pick",
-    .count = 4,
-    .keys = {{"by", true}, {"each", false}, {"count", false}, {"max_skew", false}},
+    .count = 5,
+    .keys =
+        {{"by", false}, {"each", false}, {"count", false}, {"max_skew", false}, {"sort", false}},
     .read = read_pick_key,
 };
 
@@ -81,7 +85,7 @@ struct placing {
 
 /* The values of a pick's mapping; NULL: not there. */
 struct picking {
-    const char *by, *each, *count, *skew;
+    const char *by, *each, *count, *skew, *sort;
 };
 
 int deployment_file_read(struct deployment_file *d, const char *path, struct span text,
@@ -126,8 +130,10 @@ static int read_placement_key(struct yaml_reading *r, void *context, size_t inde
         return read_tolerate(r, key, value);
     case 5:
         return read_facts(r, key, value);
-    default:
+    case 6:
         return read_pick(r, key, value);
+    default:
+        return read_sort(r, key, value);
     }
 }
 
@@ -324,7 +330,46 @@ static int read_agents(struct yaml_reading *r, const yaml_node_t *key, const yam
     return 0;
 }
 
-/* A text, or {by: zone, each: 3}, or {by: zone, count: 30, max_skew: 1}. */
+static int read_sort(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
+{
+    const char *text = "";
+    int rv = yaml_text(r, key, value, false, &text);
+    return rv < 0 ? rv : add_sort(r, value, text);
+}
+
+static int add_sort(struct yaml_reading *r, const yaml_node_t *value, const char *text)
+{
+    struct deployment_file *d = r->into;
+    struct errmsg why;
+    if (d->sort[0])
+        return yaml_refuse(r, value->start_mark, "sort: is there twice");
+    if (fact_order_check(text, &why) < 0)
+        return yaml_refuse(r, value->start_mark, "%s", why.text);
+    snprintf(d->sort, sizeof d->sort, "%s", text);
+    return 0;
+}
+
+/* What the mapping says as the text that says the same. */
+static int write_pick(struct yaml_reading *r, const yaml_node_t *value, const struct picking *p,
+                      char out[static 2 * PICK_TEXT_MAX])
+{
+    if ((p->each != NULL) == (p->count != NULL))
+        return yaml_refuse(r, value->start_mark, "pick: say either \"each\" or \"count\"");
+    if (!p->by && (p->each || p->skew))
+        return yaml_refuse(r, value->start_mark, "pick: say \"by\" which label");
+    if (p->each && p->skew)
+        return yaml_refuse(r, value->start_mark, "pick: \"max_skew\" goes with \"count\"");
+    if (p->by)
+        snprintf(out, 2 * PICK_TEXT_MAX, "%.16s %s %.*s%s%.16s", p->each ? p->each : p->count,
+                 p->each ? "of each" : "over", LABEL_KEY_MAX, p->by, p->skew ? " skew " : "",
+                 p->skew ? p->skew : "");
+    else
+        snprintf(out, 2 * PICK_TEXT_MAX, "%.16s", p->count);
+    return p->sort ? add_sort(r, value, p->sort) : 0;
+}
+
+/* A text, or {by: zone, each: 3}, {by: zone, count: 30, max_skew: 1}, {count: 3, sort: -disk_free}.
+ */
 static int read_pick(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
 {
     struct deployment_file *d = r->into;
@@ -333,18 +378,13 @@ static int read_pick(struct yaml_reading *r, const yaml_node_t *key, const yaml_
     struct picking p = {0};
     struct pick pick;
     struct errmsg why;
-    int rv = value->type == YAML_MAPPING_NODE ? yaml_mapping(r, &pick_shape, value, &p)
-                                              : yaml_text(r, key, value, false, &text);
+    bool mapping = value->type == YAML_MAPPING_NODE;
+    int rv =
+        mapping ? yaml_mapping(r, &pick_shape, value, &p) : yaml_text(r, key, value, false, &text);
+    if (rv == 0 && mapping)
+        rv = write_pick(r, value, &p, written);
     if (rv < 0)
         return rv;
-    if (p.by && (p.each != NULL) == (p.count != NULL))
-        return yaml_refuse(r, value->start_mark, "pick: say either \"each\" or \"count\"");
-    if (p.by && p.each && p.skew)
-        return yaml_refuse(r, value->start_mark, "pick: \"max_skew\" goes with \"count\"");
-    if (p.by)
-        snprintf(written, sizeof written, "%.16s %s %.*s%s%.16s", p.each ? p.each : p.count,
-                 p.each ? "of each" : "over", LABEL_KEY_MAX, p.by, p.skew ? " skew " : "",
-                 p.skew ? p.skew : "");
     if (pick_parse(text, &pick, &why) < 0)
         return yaml_refuse(r, value->start_mark, "%s", why.text);
     pick_text(&pick, d->pick);
@@ -355,7 +395,7 @@ static int read_pick_key(struct yaml_reading *r, void *context, size_t index,
                          const yaml_node_t *key, const yaml_node_t *value)
 {
     struct picking *p = context;
-    const char **const texts[] = {&p->by, &p->each, &p->count, &p->skew};
+    const char **const texts[] = {&p->by, &p->each, &p->count, &p->skew, &p->sort};
     return yaml_text(r, key, value, false, texts[index]);
 }
 

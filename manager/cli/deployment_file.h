@@ -40,6 +40,7 @@ struct deployment_file {
     char facts[FACT_FILTER_TEXT_MAX + 1]; /* "": whatever they have told of themselves */
     char tolerate[TOLERATE_TEXT_MAX + 1]; /* taints, with commas */
     char pick[PICK_TEXT_MAX];             /* ""; as it is */
+    char sort[FACT_ORDER_TEXT_MAX + 1];   /* by this fact; "": by chance */
     uint32_t priority;
     uint32_t history; /* versions to remember; 0: as it is */
     bool paused;

@@ -265,9 +265,36 @@ static int check_named(struct turn *t, const struct selector *selector)
     return 0;
 }
 
+/* A sorted pick is of all together, and of those that something else chooses. */
+static int check_sort(struct turn *t)
+{
+    const struct command *c = t->ev->command;
+    int64_t index = manager_find_deployment(t->m, c->deploy.name);
+    const struct pick *kept = index >= 0 ? &t->m->deployments[index].pick : NULL;
+    const struct pick *pick = c->deploy.pick ? c->deploy.pick : kept;
+    const struct roster *r = c->deploy.roster;
+    if (!r || !r->sort[0])
+        return 0;
+    if (r->named_count > 0)
+        return REFUSE(t, ERR_USAGE, "agents that are named and sort exclude each other");
+    if (!pick || pick_is_all(pick))
+        return REFUSE(t, ERR_USAGE,
+                      "sort: says which ones a pick takes: say how many, like pick: 3 or 10%%");
+    if (pick->by[0])
+        return REFUSE(
+            t, ERR_USAGE,
+            "sort: goes with a pick of all together, like 3 or 10%%: for the best of each "
+            "%s make a deployment for each",
+            pick->by);
+    return 0;
+}
+
 static int check_list(struct turn *t, uint32_t deployment)
 {
     const struct roster *r = t->ev->command->deploy.roster;
+    if (r && !ranking_is_possible(t->m, r))
+        return REFUSE(t, ERR_RANGE, "deployments are sorted by %d facts, the most that may be",
+                      COLUMNS_MAX);
     if (!r || (!roster_chooses(r) && !r->tolerate[0]) || list_is_left(t->m, deployment))
         return 0;
     return REFUSE(t, ERR_RANGE, "%d deployments have lists of agents, the most that may",
@@ -285,7 +312,8 @@ static int check_deploy(struct turn *t)
         return fail_with(t, rv);
     if (check_named(t, &selector) < 0)
         return t->out->rv;
-    bool chooses = c->deploy.roster && roster_chooses(c->deploy.roster);
+    const struct roster *r = c->deploy.roster;
+    bool chooses = r && (r->named_count > 0 || r->facts[0]);
     if (selector.count == 0 && !c->deploy.all && !chooses)
         return REFUSE(t, ERR_USAGE,
                       "the selector is empty: say --all if %s is meant for every agent",
@@ -297,16 +325,18 @@ static int check_deploy(struct turn *t)
                       c->deploy.history, HISTORY_MAX);
     struct plan plan = c->deploy.plan ? *c->deploy.plan : PLAN_DEFAULT;
     rv = plan_complete(&plan, &t->out->error);
-    if (rv == 0 && c->deploy.roster)
-        rv = tolerations_check(c->deploy.roster->tolerate, &t->out->error);
-    if (rv == 0 && c->deploy.roster)
-        rv = fact_filter_check(c->deploy.roster->facts, &t->out->error);
+    if (rv == 0 && r)
+        rv = tolerations_check(r->tolerate, &t->out->error);
+    if (rv == 0 && r)
+        rv = fact_filter_check(r->facts, &t->out->error);
+    if (rv == 0 && r)
+        rv = fact_order_check(r->sort, &t->out->error);
     struct selector stage;
     for (uint32_t i = 0; rv == 0 && i < plan.count; i++)
         rv = manager_selector(t->m, plan.stages[i].selector, &stage, &t->out->error);
     if (rv == 0 && c->deploy.pick)
         rv = pick_check(c->deploy.pick, &t->out->error);
-    return rv < 0 ? fail_with(t, rv) : 0;
+    return rv < 0 ? fail_with(t, rv) : check_sort(t);
 }
 
 /* Room on the agents, for a new deployment (0) or one with another selector. */
@@ -490,14 +520,13 @@ static int change_bundle(struct turn *t, uint32_t index, uint32_t bundle)
     return 0;
 }
 
-/* False: refused, or put in a queue. */
 /* A list by facts takes a while; as long everybody of the selector would be in. */
 static bool widens_unlisted(const struct turn *t, uint32_t index)
 {
     const struct manager *m = t->m;
     const struct command *c = t->ev->command;
     const struct deployment_row *d = &m->deployments[index];
-    if (!c->deploy.roster || !c->deploy.roster->facts[0] || d->flags & RECORD_LISTED)
+    if (!c->deploy.roster || !roster_asks(c->deploy.roster) || d->flags & RECORD_LISTED)
         return false;
     struct selector before = group_selector(m, d->selector);
     struct selector after = group_selector(m, c->deploy.selector);
@@ -508,6 +537,16 @@ static bool widens_unlisted(const struct turn *t, uint32_t index)
     return false;
 }
 
+/* Until its list is there, the gates that it had go on deciding; gates of a list, or of a label's
+ * values, can't. */
+static bool is_sorted_on_the_way(const struct turn *t, const struct deployment_row *d)
+{
+    const struct roster *r = t->ev->command->deploy.roster;
+    return r && r->sort[0] && !d->roster.sort[0] && !pick_is_all(&d->pick) &&
+           (d->flags & RECORD_LISTED || d->pick.by[0]);
+}
+
+/* False: refused, or put in a queue. */
 static bool may_change(struct turn *t, uint32_t index, const struct change *change, uint32_t bundle)
 {
     struct deployment_row *d = &t->m->deployments[index];
@@ -523,6 +562,13 @@ static bool may_change(struct turn *t, uint32_t index, const struct change *chan
     if (change->moved && widens_unlisted(t, index)) {
         REFUSE(t, ERR_BUSY,
                "%s: first ask for the facts alone; when they are known, widen the selector",
+               d->name);
+        return false;
+    }
+    if (change->relisted && is_sorted_on_the_way(t, d)) {
+        REFUSE(t, ERR_BUSY,
+               "%s: picks otherwise now, and its agents would change places: let it pick all "
+               "first, or make another deployment",
                d->name);
         return false;
     }

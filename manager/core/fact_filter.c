@@ -4,11 +4,33 @@
 
 #include <string.h>
 
-/* One term: a key, what is asked of it, and the text behind that. */
+enum condition {
+    CONDITION_IS,
+    CONDITION_IS_NOT,
+    CONDITION_LESS,
+    CONDITION_MORE,
+    CONDITION_AT_MOST,
+    CONDITION_AT_LEAST,
+    CONDITION_IN,
+    CONDITION_NOT_IN,
+    CONDITION_TOLD, /* with any value */
+    CONDITION_NOT_TOLD,
+};
+
 struct term {
     struct span key;
-    char operator;     /* '=', '!', '<', '>', or 'i' for "in" */
-    struct span value; /* of "in", what stands between the brackets */
+    enum condition condition;
+    struct span value; /* of lists, what stands between the brackets; of the last two, none */
+};
+
+/* Of two that begin alike, the longer one comes first. */
+static const struct {
+    const char *sign;
+    enum condition condition;
+} signs[] = {
+    {"!=", CONDITION_IS_NOT}, {">=", CONDITION_AT_LEAST}, {"<=", CONDITION_AT_MOST},
+    {"==", CONDITION_IS},     {"=", CONDITION_IS},        {">", CONDITION_MORE},
+    {"<", CONDITION_LESS},
 };
 
 static struct span trim(struct span s)
@@ -31,7 +53,7 @@ static struct span take_term(const char **text)
     return term;
 }
 
-static struct span without_prefix(struct span key)
+struct span fact_key(struct span key)
 {
     static const char prefix[] = "fact.";
     size_t len = sizeof prefix - 1;
@@ -39,40 +61,57 @@ static struct span without_prefix(struct span key)
     return has ? span_of(key.data + len, key.len - len) : key;
 }
 
-/* "KEY in (…)" has no other sign before its brackets. */
-static bool split_in(struct span text, struct term *t)
+static bool ends_with(struct span text, const char *word)
+{
+    size_t len = strlen(word);
+    return text.len > len && memcmp(text.data + text.len - len, word, len) == 0;
+}
+
+/* "KEY in (…)", "KEY notin (…)" */
+static bool split_list(struct span text, struct term *t)
 {
     const uint8_t *open = memchr(text.data, '(', text.len);
     if (!open || text.data[text.len - 1] != ')')
         return false;
     struct span head = trim(span_of(text.data, (size_t)(open - text.data)));
-    if (head.len < 4 || memcmp(head.data + head.len - 3, " in", 3) != 0)
-        return false;
     size_t used = (size_t)(open - text.data) + 1;
-    *t = (struct term){.key = trim(span_of(head.data, head.len - 3)),
-                       .operator= 'i',
+    bool not = ends_with(head, " notin");
+    if (!not &&!ends_with(head, " in"))
+        return false;
+    *t = (struct term){.key = trim(span_of(head.data, head.len - (not ? 6 : 3))),
+                       .condition = not ? CONDITION_NOT_IN : CONDITION_IN,
                        .value = span_of(open + 1, text.len - used - 1)};
     return true;
 }
 
+/* "KEY=V", "KEY>=N", … */
+static bool split_comparison(struct span text, struct term *t)
+{
+    size_t at = 1; /* a key has a character */
+    while (at < text.len && !strchr("=!<>", (char)text.data[at]))
+        at++;
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
+        size_t len = strlen(signs[i].sign);
+        if (text.len < at + len || memcmp(text.data + at, signs[i].sign, len) != 0)
+            continue;
+        *t = (struct term){.key = trim(span_of(text.data, at)),
+                           .condition = signs[i].condition,
+                           .value = trim(span_of(text.data + at + len, text.len - at - len))};
+        return true;
+    }
+    return false;
+}
+
 static bool split(struct span text, struct term *t)
 {
-    size_t at = 0;
     if (text.len == 0)
         return false;
-    if (!split_in(text, t)) {
-        while (at < text.len && !strchr("=!<>", (char)text.data[at]))
-            at++;
-        if (at == text.len)
-            return false;
-        size_t sign = text.data[at] == '!' ? 2 : 1;
-        if (sign == 2 && (at + 1 >= text.len || text.data[at + 1] != '='))
-            return false;
-        *t = (struct term){.key = trim(span_of(text.data, at)),
-                           .operator=(char) text.data[at],
-                           .value = trim(span_of(text.data + at + sign, text.len - at - sign))};
+    if (!split_list(text, t) && !split_comparison(text, t)) {
+        bool not = text.data[0] == '!';
+        *t = (struct term){.key = trim(span_of(text.data + not, text.len - not )),
+                           .condition = not ? CONDITION_NOT_TOLD : CONDITION_TOLD};
     }
-    t->key = without_prefix(t->key);
+    t->key = fact_key(t->key);
     return true;
 }
 
@@ -97,6 +136,20 @@ bool fact_number(struct span text, uint64_t *out)
     return *out >> shift == n;
 }
 
+static bool is_compared(const struct term *t)
+{
+    return t->condition >= CONDITION_LESS && t->condition <= CONDITION_AT_LEAST;
+}
+
+/* A second sign behind the first is a mistake, such as "=>". */
+static bool is_sound(const struct term *t)
+{
+    if (!name_valid(t->key) || t->key.len > FACT_KEY_MAX)
+        return false;
+    return t->condition >= CONDITION_TOLD ||
+           (t->value.len > 0 && !memchr("=!<>", t->value.data[0], 4));
+}
+
 int fact_filter_check(const char *text, struct errmsg *em)
 {
     if (strlen(text) > FACT_FILTER_TEXT_MAX)
@@ -105,11 +158,12 @@ int fact_filter_check(const char *text, struct errmsg *em)
         struct term t;
         uint64_t number;
         struct span one = take_term(&text);
-        if (!split(one, &t) || !name_valid(t.key) || t.value.len == 0)
+        if (!split(one, &t) || !is_sound(&t))
             return errmsg_set(em, ERR_USAGE,
-                              "facts: \"%.*s\": write KEY=V, KEY!=V, KEY>N, KEY<N or KEY in (V,W)",
+                              "facts: \"%.*s\": write KEY=V, KEY!=V, KEY>N, KEY>=N, KEY<N, "
+                              "KEY<=N, KEY in (V,W), KEY notin (V,W), KEY or !KEY",
                               (int)one.len, (const char *)one.data);
-        if ((t.operator== '<' || t.operator== '>') && !fact_number(t.value, &number))
+        if (is_compared(&t) && !fact_number(t.value, &number))
             return errmsg_set(
                 em, ERR_USAGE, "facts: \"%.*s\": \"%.*s\" is no number, like 4 or 512Mi",
                 (int)one.len, (const char *)one.data, (int)t.value.len, (const char *)t.value.data);
@@ -117,7 +171,7 @@ int fact_filter_check(const char *text, struct errmsg *em)
     return 0;
 }
 
-static const struct fact *find(const struct facts *facts, struct span key)
+const struct fact *fact_find(const struct facts *facts, struct span key)
 {
     for (uint32_t i = 0; i < facts->count; i++)
         if (span_equal(span_text(facts->list[i].key), key))
@@ -147,21 +201,40 @@ static bool is_one_of(const struct fact *f, struct span values)
     return false;
 }
 
-static bool holds(const struct term *t, const struct facts *facts)
+static bool compares(const struct term *t, const struct fact *f)
 {
-    const struct fact *f = find(facts, t->key);
     uint64_t has, wanted;
-    if (t->operator== '!')
-        return !f || !equals(f, t->value);
-    if (!f)
-        return false;
-    if (t->operator== 'i')
-        return is_one_of(f, t->value);
-    if (t->operator== '=')
-        return equals(f, t->value);
     if (!fact_number(span_text(f->value), &has) || !fact_number(t->value, &wanted))
         return false;
-    return t->operator== '<' ? has < wanted : has> wanted;
+    bool less = t->condition == CONDITION_LESS || t->condition == CONDITION_AT_MOST;
+    bool or_equal = t->condition == CONDITION_AT_MOST || t->condition == CONDITION_AT_LEAST;
+    return has == wanted ? or_equal : (has < wanted) == less;
+}
+
+/* As with labels, what was never told is not in a list, and is not equal. */
+static bool holds(const struct term *t, const struct facts *facts)
+{
+    const struct fact *f = fact_find(facts, t->key);
+    switch (t->condition) {
+    case CONDITION_IS:
+        return f && equals(f, t->value);
+    case CONDITION_IS_NOT:
+        return !f || !equals(f, t->value);
+    case CONDITION_IN:
+        return f && is_one_of(f, t->value);
+    case CONDITION_NOT_IN:
+        return !f || !is_one_of(f, t->value);
+    case CONDITION_TOLD:
+        return f != NULL;
+    case CONDITION_NOT_TOLD:
+        return !f;
+    case CONDITION_LESS:
+    case CONDITION_MORE:
+    case CONDITION_AT_MOST:
+    case CONDITION_AT_LEAST:
+        return f && compares(t, f);
+    }
+    return false;
 }
 
 bool fact_filter_matches(const char *text, const struct facts *facts)

@@ -6,6 +6,7 @@
 
 static void hear(struct manager *m, uint32_t number, const struct facts *facts)
 {
+    ranking_hear(m, number, facts);
     for (uint32_t i = 0; i < LISTS_MAX; i++) {
         const struct list *list = &m->lists[i];
         if (list->deployment && m->deployments[list->deployment - 1].roster.facts[0])

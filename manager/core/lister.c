@@ -22,6 +22,7 @@ struct listing {
     struct list *list;
     struct selector selector;
     uint64_t tolerated;
+    struct whom whom, present; /* of one that is sorted */
 };
 
 /* ---- bits ---- */
@@ -112,7 +113,8 @@ void list_mean(struct manager *m, uint32_t deployment)
         return;
     memset(list->meant, 0, m->options.limits.agents / 8 + 1);
     list->looked = false;
-    if (r->facts[0])
+    ranking_mean(m, r);
+    if (roster_asks(r))
         inquiry_begin(m);
     for (uint32_t i = 0; i < r->named_count; i++)
         if (r->named[i] <= m->options.limits.agents)
@@ -206,6 +208,8 @@ static bool belongs(const struct listing *l, uint32_t number)
     bool is = get_bit(l->list->in, number), chooses = roster_chooses(&l->d->roster);
     if (!agent_in_fleet(row) || l->d->removed)
         return false;
+    if (l->d->roster.sort[0])
+        return ranking_has(&l->list->ranking, &l->whom, &l->present, number);
     if (!chooses && !(row->flags & AGENT_TAINTED))
         return is;
     return (!chooses || get_bit(l->list->meant, number)) &&
@@ -260,6 +264,7 @@ static void close_list(const struct listing *l)
     if (!roster_chooses(&l->d->roster) || l->d->flags & RECORD_LISTED)
         return;
     l->d->flags |= RECORD_LISTED;
+    memset(&l->d->picked, 0, l->d->roster.sort[0] ? sizeof l->d->picked : 0);
     if (l->d->roster.named_count > 0) {
         memset(l->d->selector, 0, sizeof l->d->selector);
         l->list->looked = false;
@@ -278,12 +283,15 @@ static bool is_full(const struct turn *t)
 static bool look_through(const struct listing *l)
 {
     struct manager *m = l->m;
-    bool asks_tainted = !roster_chooses(&l->d->roster) && l->tolerated;
+    const struct roster *r = &l->d->roster;
+    bool asks_tainted = !roster_chooses(r) && l->tolerated;
+    bool asks_all = r->sort[0] && !r->facts[0] &&
+                    (l->list->ranking.come.some || !(l->d->flags & RECORD_LISTED));
     uint32_t end = m->list_number + LOOKS_PER_STEP;
     for (; m->list_number <= m->agent_count; m->list_number++) {
         uint32_t n = m->list_number;
         uint8_t candidates = l->list->in[n / 8] | l->list->meant[n / 8];
-        if (!candidates && !(asks_tainted && m->tainted[n / 8])) {
+        if (!candidates && !asks_all && !(asks_tainted && m->tainted[n / 8])) {
             m->list_number |= 7; /* none of these eight */
             continue;
         }
@@ -315,13 +323,22 @@ void list_tick(struct turn *t)
 bool list_is_unready(const struct manager *m, uint32_t deployment)
 {
     const struct list *list = list_find(m, deployment);
-    return list &&
-           (!list->looked || (m->deployments[deployment].roster.facts[0] && inquiry_is_open(m)));
+    return list && (!list->looked ||
+                    (roster_asks(&m->deployments[deployment].roster) && inquiry_is_open(m)));
 }
 
 bool list_waits(const struct manager *m)
 {
     return m->list_cursor < LISTS_MAX;
+}
+
+/* Once, as the look at it begins: who is told on the way must not change what it comes to. */
+static void rank(struct listing *l)
+{
+    l->whom = whom_would(l->m, l->d, l->index, l->t->scratch);
+    l->present = whom_is(l->m, l->index, l->t->scratch);
+    if (l->m->list_number == 1)
+        l->list->ranking = ranking_settle(&l->whom, &l->present, &l->d->pick, l->t->scratch);
 }
 
 void list_tend(struct turn *t)
@@ -333,11 +350,15 @@ void list_tend(struct turn *t)
             continue;
         struct listing l = {.t = t, .m = m, .index = list->deployment - 1, .list = list};
         l.d = &m->deployments[l.index];
-        if (l.d->roster.facts[0] && inquiry_is_open(m))
+        if (roster_asks(&l.d->roster) && inquiry_is_open(m))
             continue;
+        if (l.d->roster.sort[0])
+            rank(&l);
         l.selector = group_selector(m, l.d->selector);
         l.tolerated = taint_tolerated(m, &l.d->roster);
-        if (is_full(t) || !look_through(&l))
+        bool done = !is_full(t) && look_through(&l);
+        arena_reset(t->scratch);
+        if (!done)
             return;
     }
 }

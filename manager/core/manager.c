@@ -63,6 +63,8 @@ static size_t lay_out(struct manager *m, uint8_t *memory, const struct manager_l
     m->list_places = next_table(memory, &used, limits->deployments, sizeof *m->list_places);
     m->list_bits = next_table(memory, &used, 2 * LISTS_MAX, limits->agents / 8 + 1);
     m->list_cohorts = next_table(memory, &used, LISTS_MAX, limits->cohorts / 8 + 1);
+    m->column_numbers =
+        next_table(memory, &used, COLUMNS_MAX * sizeof *m->column_numbers, limits->agents);
     m->in_flight = next_table(memory, &used, ROLLOUTS_MAX, limits->agents / 8 + 1);
     m->batches = next_table(memory, &used, limits->batches, sizeof *m->batches);
     m->batch_tokens = next_table(memory, &used, limits->batches, sizeof *m->batch_tokens);
@@ -122,7 +124,8 @@ int manager_load_deployment(struct manager *m, const struct deployment_row *row)
             return ERR_DAMAGED;
     m->deployments[m->deployment_count++] = *row;
     epoch_renumber(m, m->deployment_count - 1);
-    if (!row->removed && roster_chooses(&row->roster) && !list_is_left(m, m->deployment_count - 1))
+    if (!row->removed && roster_chooses(&row->roster) &&
+        (!list_is_left(m, m->deployment_count - 1) || !ranking_is_possible(m, &row->roster)))
         return ERR_RANGE;
     if (!row->removed)
         list_mean(m, m->deployment_count - 1);

@@ -57,7 +57,7 @@ uint8_t pick_group(const struct deployment_row *d, const struct labels *labels)
 
 struct gate pick_gate(const struct deployment_row *d, const struct labels *labels)
 {
-    if (pick_is_all(&d->pick))
+    if (!pick_is_gated(d))
         return GATE_OPEN;
     uint8_t group = pick_group(d, labels);
     return group == PICK_NO_GROUP ? (struct gate){0} : d->picked.groups[group].gate;
@@ -68,7 +68,9 @@ bool pick_has(const struct whom *w, uint32_t number)
     const struct agent_row *row = &w->m->agents[number - 1];
     if (!whom_has(w, number))
         return false;
-    if (pick_is_all(&w->d->pick))
+    if (w->ranking)
+        return ranking_has(w->ranking, w, w->present, number);
+    if (!pick_is_gated(w->d))
         return true;
     struct gate gate = pick_gate(w->d, &w->m->cohorts[row->cohort].labels);
     return !pick_passes_over(w->m, w->index, number) &&
@@ -79,7 +81,7 @@ void pick_change(struct deployment_row *d, const struct pick *pick)
 {
     if (!pick)
         return;
-    if (pick_is_all(pick) || strcmp(pick->by, d->pick.by) != 0)
+    if (!d->roster.sort[0] && (pick_is_all(pick) || strcmp(pick->by, d->pick.by) != 0))
         memset(&d->picked, 0, sizeof d->picked);
     d->pick = *pick;
 }
@@ -271,7 +273,7 @@ static bool settle(const struct whom *whom, struct deployment_row *d, struct are
 bool pick_settle(struct turn *t, uint32_t deployment)
 {
     struct deployment_row *d = &t->m->deployments[deployment];
-    if (pick_is_all(&d->pick))
+    if (pick_is_all(&d->pick) || d->roster.sort[0])
         return false;
     struct whom whom = whom_is(t->m, deployment, t->scratch);
     bool changed = settle(&whom, d, t->scratch);
@@ -279,10 +281,16 @@ bool pick_settle(struct turn *t, uint32_t deployment)
     return changed;
 }
 
-void pick_try(const struct whom *whom, struct deployment_row *d, struct arena *scratch)
+void pick_try(struct whom *whom, struct deployment_row *d, struct arena *scratch)
 {
-    if (!pick_is_all(&d->pick))
+    if (d->roster.sort[0]) {
+        struct ranking *ranking = arena_alloc(scratch, sizeof *ranking);
+        assert(ranking);
+        *ranking = ranking_settle(whom, whom->present, &d->pick, scratch);
+        whom->ranking = ranking;
+    } else if (!pick_is_all(&d->pick)) {
         settle(whom, d, scratch);
+    }
 }
 
 /* Somebody has joined, left, or been given other labels since. */
@@ -309,7 +317,7 @@ void pick_tend(struct turn *t)
     for (int looked_at = 0; pick_waits(m) && looked_at < PICKS_PER_STEP;) {
         uint32_t index = m->pick_cursor++;
         const struct deployment_row *d = &m->deployments[index];
-        if (d->removed || pick_is_all(&d->pick))
+        if (d->removed || pick_is_all(&d->pick) || d->roster.sort[0])
             continue;
         looked_at++;
         if (!pick_settle(t, index))

@@ -109,8 +109,12 @@ static struct trial try(const struct manager *m, const struct command *c, struct
     assert(t.row && t.agents && t.joining);
     try_row(m, c, out, t.row);
     t.after = whom_would(m, t.row, index, scratch);
-    if (t.known)
-        t.before = whom_is(m, index, scratch);
+    if (t.known) {
+        struct whom *present = arena_alloc(scratch, sizeof *present);
+        assert(present);
+        t.before = *present = whom_is(m, index, scratch);
+        t.after.present = present;
+    }
     pick_try(&t.after, t.row, scratch);
     return t;
 }

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define ROSTER_FIELDS 4 /* version, named, tolerate, facts */
+#define ROSTER_FIELDS 5 /* version, named, tolerate, facts, sort */
 #define ROSTER_VERSION 1
 
 int roster_name(struct roster *r, uint32_t number)
@@ -40,7 +40,7 @@ bool roster_names(const struct roster *r, uint32_t number)
 bool roster_equal(const struct roster *a, const struct roster *b)
 {
     return a->named_count == b->named_count && strcmp(a->tolerate, b->tolerate) == 0 &&
-           strcmp(a->facts, b->facts) == 0 &&
+           strcmp(a->facts, b->facts) == 0 && strcmp(a->sort, b->sort) == 0 &&
            memcmp(a->named, b->named, a->named_count * sizeof a->named[0]) == 0;
 }
 
@@ -54,6 +54,7 @@ int roster_write(const struct roster *r, struct buffer *out)
         wire_put_u64(&w, r->named[i]);
     wire_put_text(&w, span_text(r->tolerate));
     wire_put_text(&w, span_text(r->facts));
+    wire_put_text(&w, span_text(r->sort));
     return wire_end(&w);
 }
 
@@ -72,8 +73,9 @@ int roster_read(struct span bytes, struct roster *r)
     }
     wire_get_text_into(&w, r->tolerate, sizeof r->tolerate);
     wire_get_text_into(&w, r->facts, sizeof r->facts);
-    if (!w.error &&
-        (tolerations_check(r->tolerate, NULL) < 0 || fact_filter_check(r->facts, NULL) < 0))
+    wire_get_text_into(&w, r->sort, sizeof r->sort);
+    if (!w.error && (tolerations_check(r->tolerate, NULL) < 0 ||
+                     fact_filter_check(r->facts, NULL) < 0 || fact_order_check(r->sort, NULL) < 0))
         wire_fail(&w, ERR_FORMAT);
     return wire_done(&w);
 }

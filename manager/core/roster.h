@@ -1,7 +1,7 @@
 /*
  * roster: which agents a deployment is for beyond what labels say: those that an operator has
- * named, or whose facts fit, and which taints it tolerates. It knows agents by number only, so who
- * takes another's place takes its place here as well.
+ * named, or whose facts fit or are the best, and which taints it tolerates. It knows agents by
+ * number only, so who takes another's place takes its place here as well.
  */
 #ifndef DUNLIN_MANAGER_CORE_ROSTER_H
 #define DUNLIN_MANAGER_CORE_ROSTER_H
@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "manager/core/fact_filter.h"
+#include "manager/core/fact_order.h"
 #include "manager/core/taint.h"
 
 #include <stdbool.h>
@@ -24,16 +25,24 @@ struct roster {
     uint32_t named[ROSTER_NAMED_MAX];     /* numbers, rising */
     char facts[FACT_FILTER_TEXT_MAX + 1]; /* as fact_filter_check takes it; none with names */
     char tolerate[TOLERATE_TEXT_MAX + 1]; /* as tolerations_check takes it */
+    char sort[FACT_ORDER_TEXT_MAX + 1];   /* as fact_order_check takes it: who is picked; none with
+                                             names */
 };
 
 /* True for one that says which agents: then only those agents run it that are on its list. */
 static inline bool roster_chooses(const struct roster *r)
 {
-    return r->named_count > 0 || r->facts[0];
+    return r->named_count > 0 || r->facts[0] || r->sort[0];
 }
 
 /* Keeps numbers in order, each once. ERR_RANGE when there are ROSTER_NAMED_MAX. */
 int roster_name(struct roster *r, uint32_t number);
+
+/* It asks for what devices tell of themselves. */
+static inline bool roster_asks(const struct roster *r)
+{
+    return r->facts[0] || r->sort[0];
+}
 
 bool roster_names(const struct roster *r, uint32_t number);
 bool roster_equal(const struct roster *a, const struct roster *b);

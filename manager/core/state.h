@@ -76,13 +76,35 @@ struct look {
     uint64_t again_s;
 };
 
+/* How far a ranking goes: who has a lower place is in, or the same and no higher hash. */
+struct cut {
+    bool some; /* false: nobody is */
+    uint64_t place, hash;
+};
+
+/* Whom a pick takes that is sorted by a fact. */
+struct ranking {
+    struct cut stay; /* of those that are in, */
+    struct cut come; /* and of the others */
+};
+
+/* Facts that picks are sorted by, at a time. Each takes 8 bytes an agent. */
+#define COLUMNS_MAX 8
+
+/* What all agents have told of one fact, as fact_order_number has it. */
+struct column {
+    char key[FACT_KEY_MAX + 1]; /* "": free */
+    uint64_t *numbers;          /* by number - 1 */
+};
+
 /* Which agents' newest assignments name a deployment; bits by number. */
 struct list {
     uint32_t deployment; /* index + 1; 0: free */
     bool looked;         /* all of it, since it was to be another one */
     uint8_t *in;
-    uint8_t *meant;   /* whom the deployment's roster chooses */
-    uint8_t *cohorts; /* by index: those whose documents have the record */
+    uint8_t *meant;         /* whom the deployment's roster chooses */
+    uint8_t *cohorts;       /* by index: those whose documents have the record */
+    struct ranking ranking; /* of one that is sorted, as this look at it began */
 };
 
 struct manager {
@@ -141,6 +163,9 @@ struct manager {
     bool lists_stirred, picks_stirred; /* once more when all of them have had their turn */
     uint32_t list_cursor;              /* the list that is looked at, */
     uint32_t list_number;              /* and the agent */
+
+    struct column columns[COLUMNS_MAX];
+    uint64_t *column_numbers;
 
     struct flight flights[ROLLOUTS_MAX];
     uint8_t *in_flight; /* the bits of all of them */
@@ -315,9 +340,11 @@ struct whom {
     const struct manager *m;
     const struct deployment_row *d;
     uint32_t index;
-    const uint8_t *cohorts; /* by index: 1 where the record is, or would be */
-    uint64_t tolerated;     /* taints, as bits */
-    bool tried;             /* it goes by what its roster says: nobody has been told yet */
+    const uint8_t *cohorts;        /* by index: 1 where the record is, or would be */
+    uint64_t tolerated;            /* taints, as bits */
+    bool tried;                    /* it goes by what its roster says: nobody has been told yet */
+    const struct whom *present;    /* of one that is tried: those it is for now; NULL: nobody */
+    const struct ranking *ranking; /* of one that is tried and sorted, behind pick_try */
 };
 
 /* As it is; `scratch` holds a byte a cohort. */
@@ -377,12 +404,34 @@ void pick_change(struct deployment_row *d, const struct pick *pick);
 /* True for one of these agents that the pick lets in. */
 bool pick_has(const struct whom *w, uint32_t number);
 /* The same for a row that is only tried. */
-void pick_try(const struct whom *whom, struct deployment_row *d, struct arena *scratch);
+void pick_try(struct whom *whom, struct deployment_row *d, struct arena *scratch);
+/* It chooses by hashes: gates say who is in. A list says it of one that is sorted, as soon as there
+ * is one: until then those gates hold that it had. */
+static inline bool pick_is_gated(const struct deployment_row *d)
+{
+    return d->roster.sort[0] ? d->picked.count > 0 && !(d->flags & RECORD_LISTED)
+                             : !pick_is_all(&d->pick);
+}
 /* True for one that no pick counts: another one takes its place. */
 bool pick_passes_over(const struct manager *m, uint32_t deployment, uint32_t number);
 void pick_tick(struct turn *t);
 void pick_tend(struct turn *t); /* MANAGER_CONTINUE */
 bool pick_waits(const struct manager *m);
+
+/* ranking.c: picks that are sorted by a fact */
+/* False when too many other facts are sorted by. */
+bool ranking_is_possible(const struct manager *m, const struct roster *r);
+/* A deployment that has a list is sorted like this from now on: what it asks for is to be heard. */
+void ranking_mean(struct manager *m, const struct roster *r);
+void ranking_hear(struct manager *m, uint32_t number, const struct facts *facts);
+/* The agent has told the number that the deployment is sorted by. */
+bool ranking_knows(const struct manager *m, const struct deployment_row *d, uint32_t number);
+/* `present` has those that it is for now, or is NULL. */
+struct ranking ranking_settle(const struct whom *whom, const struct whom *present,
+                              const struct pick *pick, struct arena *scratch);
+/* True for one that it takes. */
+bool ranking_has(const struct ranking *r, const struct whom *whom, const struct whom *present,
+                 uint32_t number);
 
 /* rollout.c: a new version, stage by stage */
 /* The newest generation is to go its way; everybody runs `stable` of `bundle` until then. */

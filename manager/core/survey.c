@@ -125,7 +125,7 @@ struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_
         stages[i] = placed ? survey_stages(m, d, &c->labels) : 0;
     }
     uint8_t *groups = NULL;
-    if (!pick_is_all(&d->pick)) {
+    if (pick_is_gated(d)) {
         groups = arena_alloc(scratch, m->cohort_count + 1);
         assert(groups);
         for (uint32_t i = 0; i < m->cohort_count; i++)

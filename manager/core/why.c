@@ -98,10 +98,26 @@ static bool is_overdue(const struct asking *a, uint64_t now_s)
            flight_is_overdue(f, hash_of(a), now_s, a->d->plan.deadline_s);
 }
 
+/* Others come before it. */
+static bool is_outranked(const struct asking *a)
+{
+    return a->d->roster.sort[0] && a->d->flags & RECORD_LISTED &&
+           !list_has(a->m, a->out->deployment, a->out->number);
+}
+
+/* It is not named, or its facts don't fit. */
+static bool is_not_chosen(const struct asking *a)
+{
+    const struct roster *r = &a->d->roster;
+    if (!r->sort[0])
+        return roster_chooses(r) && !list_has(a->m, a->out->deployment, a->out->number);
+    return r->facts[0] && is_outranked(a) && !list_means(a->m, a->out->deployment, a->out->number);
+}
+
 static bool is_not_meant(const struct asking *a)
 {
     struct selector selector = group_selector(a->m, a->d->selector);
-    if (roster_chooses(&a->d->roster) && !list_has(a->m, a->out->deployment, a->out->number)) {
+    if (is_not_chosen(a)) {
         a->out->reason = WHY_NOT_NAMED;
         return true;
     }
@@ -115,9 +131,11 @@ static bool is_not_meant(const struct asking *a)
     struct gate pick = pick_gate(a->d, &a->cohort->labels);
     bool selected = !selector_misses(&selector, &a->cohort->labels, &a->out->miss);
     a->out->reason = selected ? WHY_NOT_PICKED : WHY_NOT_SELECTED;
+    a->out->unsorted = a->d->roster.sort[0] && !ranking_knows(a->m, a->d, a->out->number);
     bool passed_over =
         !pick_is_all(&a->d->pick) && pick_passes_over(a->m, a->out->deployment, a->out->number);
-    return !selected || passed_over || !gate_passes(&pick, hash_of(a), a->out->number);
+    return !selected || passed_over || is_outranked(a) ||
+           !gate_passes(&pick, hash_of(a), a->out->number);
 }
 
 static bool has_failed(const struct asking *a)

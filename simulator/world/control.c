@@ -12,6 +12,7 @@ static void on_down(void *context);
 static void on_message(void *context, const char *topic, struct span payload);
 static void connect_again(void *context, uint64_t life, void *payload);
 static void tick(void *context, uint64_t life, void *payload);
+static void feed_facts(struct control *c);
 static void start_again(void *context, uint64_t life, void *payload);
 static void take_renewal(struct control *c, const struct topic_name *answer, struct span payload);
 static void found(struct control *c);
@@ -168,7 +169,28 @@ static void tick(void *context, uint64_t life, void *payload)
         return;
     stage_at(c->stage, c->stage->now_ms + c->tick_ms, tick, c, c->life, NULL);
     control_turn(c, &(struct manager_event){.type = MANAGER_TICK}, &out);
+    feed_facts(c);
     control_pump(c);
+}
+
+static void feed_facts(struct control *c)
+{
+    struct manager_out out;
+    uint32_t number;
+    int rv = 0;
+    while (rv == 0 && c->running && (number = manager_facts_wanted(c->core)) != 0) {
+        struct manager_event ev = {.type = MANAGER_FACTS,
+                                   .facts = {.number = number, .facts = &c->facts[number]}};
+        rv = control_turn(c, &ev, &out);
+    }
+}
+
+int control_tell(struct control *c, uint32_t number, const struct facts *facts)
+{
+    struct manager_out out;
+    struct manager_event ev = {.type = MANAGER_FACTS, .facts = {.number = number, .facts = facts}};
+    c->facts[number] = *facts;
+    return c->running ? control_turn(c, &ev, &out) : 0;
 }
 
 /* ---- the link ---- */
@@ -279,10 +301,13 @@ static void take_join(struct control *c, const struct join_id *id, struct span p
     ev.join.key = join.key;
     ev.join.id = key_id_of(&join.key);
     ev.join.facts = facts_digest(&join.facts);
+    ev.join.told = &join.facts;
     if (control_turn(c, &ev, &out) < 0)
         return;
-    if (out.joined == JOINED_ACCEPTED)
+    if (out.joined == JOINED_ACCEPTED) {
         c->device_keys[out.number] = join.key;
+        c->facts[out.number] = join.facts;
+    }
     control_answer(c, &request, out.joined, out.number);
 }
 

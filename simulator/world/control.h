@@ -64,7 +64,8 @@ struct control {
     struct manager *core; /* NULL while it doesn't run */
     struct arena scratch;
     uint8_t *memory;
-    struct public_key device_keys[CONTROL_DEVICES_MAX + 1]; /* durable, by agent number */
+    struct public_key device_keys[CONTROL_DEVICES_MAX + 1]; /* durable, by agent number; */
+    struct facts facts[CONTROL_DEVICES_MAX + 1];            /* the same */
     uint32_t restores;
     uint64_t cursor; /* publications up to this serial are with the broker */
 
@@ -117,6 +118,8 @@ int control_trust(struct control *c, const struct trust *next, const unsigned *s
 bool control_trust_of(const struct control *c, uint32_t version, struct trust *out);
 /* The index-th token of a batch, which pins the roots and the authority of now. */
 struct token control_token(const struct control *c, uint32_t batch, uint32_t index);
+/* What an agent tells of itself from now on, once it is durable. */
+int control_tell(struct control *c, uint32_t number, const struct facts *facts);
 /* Adds it to the manager's bundles. */
 int control_push(struct control *c, const struct bundle *bundle, struct manager_out *out);
 

@@ -156,6 +156,34 @@ killed
 fresh || fail "what was told later is lost"
 dunlin agent remove 7 >/dev/null
 
+step "a pick takes those with the most of a fact, and keeps them"
+refused "is no fact" dunlin deploy app@1 --as most --all --pick 1 --sort 'a b'
+refused "say how many" dunlin deploy app@1 --as most --all --sort=-rank
+refused "pick of all together" dunlin deploy app@1 --as most --all --pick '1 of each site' --sort=-rank
+for n in 8 9; do
+    dunlin-agent join "$(join_url)" "$(dunlin token create --label site=ranked)" --dir "$WORK/agent$n" --timeout 30 \
+        --fact "rank=$n" >>"$WORK/agent$n.log" 2>&1 || fail "agent $n does not join"
+done
+dunlin deploy app@1 --as most --select 'site in (pier,ranked)' --facts 'cpus>=1,!rnak' --pick 2 --sort=-rank >/dev/null ||
+    fail "no sorted pick"
+picked()
+{
+    [ "$(dunlin deployment show most --json | jq -r '.agents | map(.number) | sort | map(tostring) | join(" ")')" = "$*" ]
+}
+within 20 picked 8 9 || fail "$(dunlin deployment show most)"
+dunlin deployment show most | grep -q "sorted by  *-rank" || fail "$(dunlin deployment show most)"
+why 4 most not-picked
+dunlin why 4 most | grep -qF "it has told no number as that" || fail "$(dunlin why 4 most)"
+dunlin deploy app@1 --as most --select 'site in (pier,ranked)' --facts 'cpus>=1,!rnak' --pick 3 --sort=-rank --dry-run --json |
+    jq -e '.targets == 3 and .joining == 1 and .leaving == 0' >/dev/null || fail "a dry run counts otherwise"
+dunlin agent remove 9 >/dev/null
+other() { [ "$(dunlin deployment show most --json | jq '.agents | map(.number) | length == 2 and index(8) != null')" = true ]; }
+within 20 other || fail "$(dunlin deployment show most)"
+killed
+other || fail "a restart has changed who is in"
+dunlin agent remove 8 >/dev/null
+dunlin deployment remove most >/dev/null
+
 step "a pick passes cordoned ones by"
 for n in 1 2 3 4; do dunlin agent cordon "$n" >/dev/null; done
 dunlin deploy app@1 --as few --all --pick 2 >/dev/null

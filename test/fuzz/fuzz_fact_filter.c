@@ -1,7 +1,8 @@
-/* fact_filter_check: what it accepts can be matched. */
+/* fact_filter_check and fact_order_check: what they accept can be matched, and ranked. */
 #include "test/fuzz/fuzz.h"
 
 #include "manager/core/fact_filter.h"
+#include "manager/core/fact_order.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -14,5 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text[len] = '\0';
     if (fact_filter_check(text, &em) == 0)
         fact_filter_matches(text, &facts);
+    if (fact_order_check(text, &em) == 0)
+        fact_order_place(text, fact_order_number(fact_order_key(text), &facts));
     return 0;
 }

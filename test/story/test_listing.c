@@ -126,11 +126,75 @@ static void test_tainted_agent_keeps_what_it_has_and_takes_nothing_new(void)
     story_end(w);
 }
 
+/* ---- facts ---- */
+
+static void tell(struct world *w, const struct device *d, const char *disk)
+{
+    struct facts facts = {.count = 1, .list = {{"disk_free", ""}}};
+    snprintf(facts.list[0].value, sizeof facts.list[0].value, "%s", disk);
+    CU_ASSERT_EQUAL(control_tell(w->control, d->disk.number, &facts), 0);
+}
+
+static int deploy_largest(struct world *w, const char *version, uint32_t count)
+{
+    static const struct roster largest = {.facts = "disk_free>=1Gi", .sort = "-disk_free"};
+    struct pick pick = {.amount = {count, false}};
+    struct command c = {.type = COMMAND_DEPLOY};
+    c.deploy.name = c.deploy.bundle = "app";
+    c.deploy.version = version;
+    c.deploy.selector = "env=prod";
+    c.deploy.roster = &largest;
+    c.deploy.pick = &pick;
+    return world_deploy_with(w, &c);
+}
+
+static void settle(struct world *w)
+{
+    world_run(w, 5000);
+    CU_ASSERT_TRUE(story_rest(w));
+}
+
+/* With the manager killed between any two words of it. */
+static bool replace_the_best(uint64_t kill)
+{
+    struct world *w = world_new(NULL);
+    struct device *d[5];
+    static const char *const disks[] = {"1Gi", "900Mi", "3Gi", "2Gi", "8Gi"};
+    for (int i = 0; i < 5; i++) {
+        d[i] = world_agent(w, i == 4 ? "env=lab" : "env=prod");
+        tell(w, d[i], disks[i]);
+    }
+    story_push(w, "app", "v1");
+    CU_ASSERT_EQUAL(deploy_largest(w, "v1", 2), 0);
+    settle(w);
+    CU_ASSERT_TRUE(world_runs(d[2], "app", "v1") && world_runs(d[3], "app", "v1"));
+    tell(w, d[0], "50Gi"); /* who is in stays */
+    settle(w);
+    w->control->kill_at = kill ? w->control->points + kill : 0;
+    while (world_remove_agent(w, d[2]) == ERR_TIMEOUT)
+        world_run(w, 10000); /* killed before it was durable: the operator says it again */
+    world_run(w, 30000);
+    bool good = story_rest(w) && world_runs(d[0], "app", "v1") && world_runs(d[3], "app", "v1") &&
+                !disk_current(&d[1]->disk, "app") && !disk_current(&d[4]->disk, "app") &&
+                world_count(w, "hook apply app app@v1") == 3;
+    bool killed = w->control->was_killed;
+    story_end_at(w, kill, good);
+    return killed;
+}
+
+static void test_best_by_a_fact_run_it_and_the_next_best_follow(void)
+{
+    replace_the_best(0);
+    for (uint64_t n = 1; replace_the_best(n) && n < STORY_POINTS_MAX; n++)
+        ;
+}
+
 static const struct suite_test tests[] = {
     TEST(test_only_those_that_are_named_run_it),
     TEST(test_who_stays_on_runs_on_when_a_deployment_gets_a_list),
     TEST(test_lists_outlive_a_manager_that_is_killed),
     TEST(test_tainted_agent_keeps_what_it_has_and_takes_nothing_new),
+    TEST(test_best_by_a_fact_run_it_and_the_next_best_follow),
 };
 
 SUITE_MAIN("listing", tests)

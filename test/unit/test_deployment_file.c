@@ -223,6 +223,8 @@ static void test_pick_is_a_few_words_or_a_mapping(void)
         {"{by: zone, each: 10%}", "10% of each zone"},
         {"{by: zone, count: 30}", "30 over zone skew 1"},
         {"{count: 30, by: zone, max_skew: 2}", "30 over zone skew 2"},
+        {"{count: 30, sort: -disk_free}", "30"},
+        {"{count: 30%}", "30%"},
     };
     static const struct {
         const char *written, *sentence;
@@ -231,7 +233,10 @@ static void test_pick_is_a_few_words_or_a_mapping(void)
         {"{by: zone}", "app.yaml:3:30: pick: say either \"each\" or \"count\""},
         {"{by: zone, each: 1, count: 2}", "app.yaml:3:30: pick: say either"},
         {"{by: zone, each: 1, max_skew: 2}", "app.yaml:3:30: pick: \"max_skew\" goes with"},
-        {"{each: 1}", "app.yaml:3:30: the key \"by\" is missing"},
+        {"{each: 1}", "app.yaml:3:30: pick: say \"by\" which label"},
+        {"{count: 1, max_skew: 1}", "app.yaml:3:30: pick: say \"by\" which label"},
+        {"{sort: -load}", "app.yaml:3:30: pick: say either \"each\" or \"count\""},
+        {"{count: 1, sort: a b}", "app.yaml:3:30: sort: \"a b\" is no fact"},
         {"{by: zone, eacj: 1}", "app.yaml:3:41: unknown key \"eacj\"; did you mean \"each\"?"},
         {"{by: /, each: 1}", "app.yaml:3:30: pick: '/' is no label's key"},
         {"[1]", "app.yaml:3:30: pick: must be a single value, not a list"},
@@ -246,6 +251,18 @@ static void test_pick_is_a_few_words_or_a_mapping(void)
         snprintf(text, sizeof text, HEAD "placement: {all: true, pick: %s}\n", bad[i].written);
         refused(text, bad[i].sentence);
     }
+}
+
+static void test_pick_may_be_sorted_by_a_fact(void)
+{
+    CU_ASSERT_EQUAL(reads(HEAD "placement: {all: true, pick: 3, sort: \"-disk_free\"}\n"), 0);
+    CU_ASSERT_STRING_EQUAL(d.sort, "-disk_free");
+    CU_ASSERT_EQUAL(reads(HEAD "placement: {all: true, pick: {count: 10%, sort: load}}\n"), 0);
+    CU_ASSERT_STRING_EQUAL(d.sort, "load");
+    CU_ASSERT_STRING_EQUAL(d.pick, "10%");
+    refused(HEAD "placement: {all: true, pick: {count: 1, sort: a}, sort: b}\n",
+            "app.yaml:3:57: sort: is there twice");
+    refused(HEAD "placement: {all: true, pick: 1, sort: [a]}\n", "app.yaml:3:39: sort: must be");
 }
 
 /* ---- the rollout ---- */
@@ -498,6 +515,7 @@ static const struct suite_test tests[] = {
     TEST(test_placements_must_say_agents),
     TEST(test_several_selectors_and_exclusions_make_one),
     TEST(test_pick_is_a_few_words_or_a_mapping),
+    TEST(test_pick_may_be_sorted_by_a_fact),
     TEST(test_without_the_key_a_plan_stays_as_it_is),
     TEST(test_stages_of_the_design_are_read),
     TEST(test_every_key_of_a_rollout_is_read),

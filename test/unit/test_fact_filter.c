@@ -37,9 +37,35 @@ static void test_what_was_not_told_fits_nothing_but_a_no(void)
     CU_ASSERT_FALSE(fits("arch>1") || fits("arch<1")); /* no number */
 }
 
+static void test_bounds_and_lists_can_leave_out(void)
+{
+    CU_ASSERT_TRUE(fits("disk_free>=3Gi") && fits("disk_free<=3072Mi") && fits("disk_free >= 1Gi"));
+    CU_ASSERT_FALSE(fits("disk_free>=4Gi") || fits("disk_free<=2Gi"));
+    CU_ASSERT_TRUE(fits("arch notin (amd64,riscv64)") && fits("gpu notin (a,b)"));
+    CU_ASSERT_FALSE(fits("arch notin (amd64, arm64)") || fits("memory_mib notin (1,2Ki)"));
+    CU_ASSERT_TRUE(fits("arch==arm64"));
+    CU_ASSERT_FALSE(fits("gpu>=0") || fits("arch>=0") || fits("arch<=0"));
+}
+
+static void test_it_can_be_enough_that_something_was_told(void)
+{
+    CU_ASSERT_TRUE(fits("arch") && fits("!gpu") && fits("arch, disk_free>1Gi, !gpu, fact.model"));
+    CU_ASSERT_FALSE(fits("gpu") || fits("!arch") || fits("arch,gpu"));
+    CU_ASSERT_TRUE(fits("!fact.gpu"));
+}
+
 static void test_what_is_no_filter_is_refused(void)
 {
-    static const char *const bad[] = {"arch",
+    static const char *const bad[] = {"!",
+                                      "!!arch",
+                                      "a b",
+                                      "a=>1",
+                                      "a><1",
+                                      "a>=x",
+                                      "a<=",
+                                      "a notin ()",
+                                      "notin (a)",
+                                      "a not (b)",
                                       "=x",
                                       "arch=",
                                       "arch!x",
@@ -71,6 +97,8 @@ static const struct suite_test tests[] = {
     TEST(test_texts_and_lists_are_compared),
     TEST(test_numbers_have_units),
     TEST(test_what_was_not_told_fits_nothing_but_a_no),
+    TEST(test_bounds_and_lists_can_leave_out),
+    TEST(test_it_can_be_enough_that_something_was_told),
     TEST(test_what_is_no_filter_is_refused),
 };
 

@@ -292,6 +292,259 @@ static void test_list_by_facts_waits_for_facts_after_a_restart(void)
     bench_free(again);
 }
 
+/* ---- sorted by a fact ---- */
+
+/* What each agent has, by number; "": it has told nothing. */
+struct told {
+    char disk[AGENTS + 2][8];
+};
+
+static void hear_disk(struct bench *b, const struct told *has, uint32_t number)
+{
+    static struct facts facts;
+    const char *disk = has->disk[number];
+    facts = (struct facts){.count = *disk ? 1 : 0, .list = {{"disk_free", ""}}};
+    snprintf(facts.list[0].value, sizeof facts.list[0].value, "%s", disk);
+    step(b, &(struct manager_event){.type = MANAGER_FACTS,
+                                    .facts = {.number = number, .facts = &facts}});
+    go_on(b);
+}
+
+static void tell_disk(struct bench *b, struct told *has, uint32_t number, const char *disk)
+{
+    snprintf(has->disk[number], sizeof has->disk[number], "%s", disk);
+    hear_disk(b, has, number);
+}
+
+static void bring_disks(struct bench *b, const struct told *has)
+{
+    uint32_t number;
+    unsigned sum = 0;
+    while ((number = manager_facts_wanted(b->m)) != 0) {
+        hear_disk(b, has, number);
+        sum += told;
+    }
+    for (int i = 0; i < 3; i++) {
+        step(b, &(struct manager_event){.type = MANAGER_TICK});
+        go_on(b);
+        sum += told;
+    }
+    told = sum;
+}
+
+static int deploy_sorted(struct bench *b, const struct roster *r, const char *selector,
+                         const struct pick *pick)
+{
+    struct command c = {.type = COMMAND_DEPLOY};
+    c.deploy.name = "app";
+    c.deploy.bundle = "app";
+    c.deploy.version = "1";
+    c.deploy.selector = selector;
+    c.deploy.all = !*selector;
+    c.deploy.roster = r;
+    c.deploy.pick = pick;
+    c.deploy.salt = 5;
+    c.deploy.confirmed = true;
+    return order(b, &c);
+}
+
+static const struct roster largest = {.sort = "-disk_free"};
+#define PICK(n) ((struct pick){.amount = {(n), false}})
+
+/* Agent n has n Gi, but for those behind the 30th, who tell nothing. */
+static struct bench *disks(struct told *has)
+{
+    struct bench *b = fleet();
+    *has = (struct told){0};
+    for (uint32_t n = 1; n <= 30; n++)
+        snprintf(has->disk[n], sizeof has->disk[n], "%uGi", (unsigned)n);
+    return b;
+}
+
+static bool are_on(const struct bench *b, uint32_t first, uint32_t last)
+{
+    for (uint32_t n = first; n <= last; n++)
+        if (!is_on(b, n))
+            return false;
+    return count_on(b) == last - first + 1;
+}
+
+static void test_pick_takes_the_best_by_a_fact_and_keeps_them(void)
+{
+    struct told has;
+    struct bench *b = disks(&has);
+    CU_ASSERT_EQUAL(deploy_sorted(b, &largest, "", &PICK(5)), 0);
+    CU_ASSERT_EQUAL(count_on(b), 0); /* nobody's are known yet */
+    bring_disks(b, &has);
+    CU_ASSERT_TRUE(are_on(b, 26, 30));
+    CU_ASSERT_EQUAL(told, 5);
+    tell_disk(b, &has, 1, "500Gi"); /* it comes too late */
+    tell_disk(b, &has, 30, "1Mi");
+    bring_disks(b, &has);
+    CU_ASSERT_TRUE(are_on(b, 26, 30) && told == 0);
+    struct command c = {.type = COMMAND_AGENT_REMOVE, .agent = manager_agent(b->m, 28)->id};
+    CU_ASSERT_EQUAL(order(b, &c), 0);
+    bring_disks(b, &has);
+    CU_ASSERT_TRUE(is_on(b, 1) && !is_on(b, 25) && count_on(b) == 5);
+    CU_ASSERT_EQUAL(deploy_sorted(b, &largest, "", &PICK(3)), 0);
+    bring_disks(b, &has);
+    CU_ASSERT_TRUE(is_on(b, 1) && is_on(b, 29) && is_on(b, 27) && count_on(b) == 3);
+    CU_ASSERT_EQUAL(deploy_sorted(b, &largest, "", &PICK(5)), 0);
+    bring_disks(b, &has);
+    CU_ASSERT_TRUE(is_on(b, 26) && is_on(b, 25) && count_on(b) == 5);
+    bench_free(b);
+}
+
+static void test_smallest_come_first_and_who_has_told_nothing_last(void)
+{
+    struct told has;
+    struct bench *b = disks(&has);
+    struct roster r = {.sort = "disk_free", .facts = "disk_free>=4Gi"};
+    CU_ASSERT_EQUAL(deploy_sorted(b, &r, "", &PICK(2)), 0);
+    bring_disks(b, &has);
+    CU_ASSERT_TRUE(are_on(b, 4, 5));
+    tell_disk(b, &has, 4, "1Gi"); /* its facts don't fit any more */
+    bring_disks(b, &has);
+    CU_ASSERT_TRUE(are_on(b, 5, 6));
+    r.facts[0] = '\0';
+    CU_ASSERT_EQUAL(deploy_sorted(b, &r, "", &PICK(AGENTS - 2)), 0);
+    bring_disks(b, &has);
+    CU_ASSERT_EQUAL(count_on(b), AGENTS - 2);
+    for (uint32_t n = 1; n <= 30; n++)
+        CU_ASSERT_TRUE(is_on(b, n));
+    CU_ASSERT_EQUAL(deploy_sorted(b, &r, "", &PICK(AGENTS + 5)), 0); /* there are no more */
+    bring_disks(b, &has);
+    CU_ASSERT_EQUAL(count_on(b), AGENTS);
+    bench_free(b);
+}
+
+static void test_sorted_pick_of_equals_is_exact(void)
+{
+    struct told has = {0};
+    for (uint32_t k = 1; k < AGENTS; k += 3) {
+        struct bench *b = fleet();
+        for (uint32_t n = 1; n <= AGENTS; n++)
+            snprintf(has.disk[n], sizeof has.disk[n], "%uGi", (unsigned)(n % 3));
+        CU_ASSERT_EQUAL(deploy_sorted(b, &largest, "", &PICK(k)), 0);
+        bring_disks(b, &has);
+        CU_ASSERT_EQUAL(count_on(b), k);
+        for (uint32_t n = 1; n <= AGENTS; n++)
+            CU_ASSERT_TRUE(n % 3 == 2 ? k <= 13 || is_on(b, n) : k > 13 || !is_on(b, n));
+        bench_free(b);
+    }
+}
+
+/* Who has it by the hash, keeps it; where all have it, the best do. */
+static void test_pick_can_be_sorted_afterwards(void)
+{
+    struct told has;
+    struct bench *b = disks(&has);
+    struct agent_deployment d[RECORDS_MAX];
+    bool before[AGENTS + 1];
+    CU_ASSERT_EQUAL(deploy_sorted(b, NULL, "", &PICK(6)), 0);
+    for (uint32_t n = 1; n <= AGENTS; n++)
+        before[n] = manager_agent_deployments(b->m, n, d) == 1;
+    CU_ASSERT_EQUAL(deploy_sorted(b, &largest, "", &PICK(6)), 0);
+    for (uint32_t n = 1; n <= AGENTS; n++) /* also as long as nothing is known */
+        CU_ASSERT_EQUAL(manager_agent_deployments(b->m, n, d) == 1, before[n]);
+    bring_disks(b, &has);
+    for (uint32_t n = 1; n <= AGENTS; n++)
+        CU_ASSERT_EQUAL(is_on(b, n), before[n]);
+    CU_ASSERT_EQUAL(told, 6);
+    bench_free(b);
+    b = disks(&has);
+    CU_ASSERT_EQUAL(deploy_sorted(b, NULL, "", NULL), 0);
+    CU_ASSERT_EQUAL(deploy_sorted(b, &largest, "", &PICK(4)), 0);
+    bring_disks(b, &has);
+    CU_ASSERT_TRUE(are_on(b, 27, 30));
+    CU_ASSERT_EQUAL(deploy_sorted(b, NULL, "", &PICK(4)), 0); /* and back */
+    struct deployment_counts counts[1];
+    manager_count_deployments(b->m, counts);
+    CU_ASSERT_EQUAL(counts[0].targets, 4);
+    bench_free(b);
+}
+
+static void test_sorted_pick_is_of_all_together_and_says_how_many(void)
+{
+    struct told has;
+    struct bench *b = disks(&has);
+    struct pick each = {.amount = {1, false}, .by = "env"};
+    struct roster r = from_to(1, 2), odd = {.sort = "a b"};
+    CU_ASSERT_EQUAL(deploy_sorted(b, &largest, "", NULL), ERR_USAGE);
+    CU_ASSERT_EQUAL(deploy_sorted(b, &largest, "", &each), ERR_USAGE);
+    CU_ASSERT_EQUAL(deploy_sorted(b, &odd, "", &PICK(1)), ERR_USAGE);
+    memcpy(r.sort, "disk_free", sizeof "disk_free");
+    struct command c = {.type = COMMAND_DEPLOY};
+    c.deploy.name = c.deploy.bundle = "app";
+    c.deploy.version = "1";
+    c.deploy.selector = "";
+    c.deploy.roster = &r;
+    c.deploy.pick = &PICK(1);
+    CU_ASSERT_EQUAL(order(b, &c), ERR_USAGE);
+    c.deploy.roster = &largest; /* it says nobody */
+    CU_ASSERT_EQUAL(order(b, &c), ERR_USAGE);
+    CU_ASSERT_EQUAL(deploy_sorted(b, NULL, "", &each), 0);
+    CU_ASSERT_EQUAL(deploy_sorted(b, &largest, "", &PICK(1)), ERR_BUSY);
+    bench_free(b);
+}
+
+static void test_only_so_many_facts_are_sorted_by(void)
+{
+    struct bench *b = fleet();
+    struct command c = {.type = COMMAND_DEPLOY};
+    char name[16];
+    for (unsigned i = 0; i <= 9; i++) {
+        struct roster r = {0};
+        snprintf(name, sizeof name, "app%u", i);
+        snprintf(r.sort, sizeof r.sort, "fact%u", i < 8 ? i : 8);
+        c.deploy.name = name;
+        c.deploy.bundle = "app";
+        c.deploy.version = "1";
+        c.deploy.selector = "env=prod";
+        c.deploy.roster = &r;
+        c.deploy.pick = &PICK(1);
+        CU_ASSERT_EQUAL(order(b, &c), i < 8 ? 0 : i == 8 ? ERR_RANGE : 0);
+        if (i == 8) {
+            struct command gone = {.type = COMMAND_DEPLOYMENT_REMOVE,
+                                   .deployment = {.name = "app3"}};
+            CU_ASSERT_EQUAL(order(b, &gone), 0);
+        }
+    }
+    bench_free(b);
+}
+
+static void test_sorted_pick_says_who_and_why_not(void)
+{
+    struct told has;
+    struct bench *b = disks(&has);
+    struct arena scratch = arena_on((uint8_t *)b->scratch, sizeof b->scratch);
+    struct why why;
+    static struct preview p;
+    struct errmsg em;
+    CU_ASSERT_EQUAL(deploy_sorted(b, &largest, "env=prod", &PICK(5)), 0);
+    bring_disks(b, &has);
+    manager_why(b->m, 3, 0, b->now_s, &scratch, &why);
+    CU_ASSERT_TRUE(why.reason == WHY_NOT_PICKED && !why.unsorted);
+    manager_why(b->m, 33, 0, b->now_s, &scratch, &why);
+    CU_ASSERT_TRUE(why.reason == WHY_NOT_PICKED && why.unsorted);
+    manager_why(b->m, AGENTS, 0, b->now_s, &scratch, &why);
+    CU_ASSERT_EQUAL(why.reason, WHY_NOT_SELECTED);
+    struct command c = {.type = COMMAND_DEPLOY};
+    c.deploy.name = c.deploy.bundle = "app";
+    c.deploy.version = "1";
+    c.deploy.selector = "env=prod";
+    c.deploy.roster = &largest;
+    c.deploy.pick = &PICK(8);
+    c.deploy.dry_run = true;
+    CU_ASSERT_EQUAL(manager_preview(b->m, &c, b->now_s, &scratch, &p, &em), 0);
+    CU_ASSERT_TRUE(p.targets == 8 && p.joining == 3 && p.leaving == 0);
+    c.deploy.pick = &PICK(1);
+    CU_ASSERT_EQUAL(manager_preview(b->m, &c, b->now_s, &scratch, &p, &em), 0);
+    CU_ASSERT_TRUE(p.targets == 1 && p.joining == 0 && p.leaving == 4);
+    CU_ASSERT_TRUE(are_on(b, 26, 30));
+    bench_free(b);
+}
+
 static void test_roster_comes_back_from_its_bytes(void)
 {
     static struct roster r, got;
@@ -301,6 +554,7 @@ static void test_roster_comes_back_from_its_bytes(void)
         CU_ASSERT_EQUAL(roster_name(&r, UINT32_MAX - i), 0);
     CU_ASSERT_EQUAL(roster_name(&r, 7), ERR_RANGE);
     CU_ASSERT_EQUAL(roster_name(&r, UINT32_MAX), 0); /* known */
+    memcpy(r.sort, "-disk_free", sizeof "-disk_free");
     CU_ASSERT_EQUAL(roster_write(&r, &out), 0);
     CU_ASSERT_EQUAL(roster_read(span_buffer(&out), &got), 0);
     CU_ASSERT_TRUE(roster_equal(&r, &got));
@@ -317,6 +571,13 @@ static const struct suite_test tests[] = {
     TEST(test_removed_deployments_give_their_lists_back),
     TEST(test_facts_choose_and_are_followed),
     TEST(test_list_by_facts_waits_for_facts_after_a_restart),
+    TEST(test_pick_takes_the_best_by_a_fact_and_keeps_them),
+    TEST(test_smallest_come_first_and_who_has_told_nothing_last),
+    TEST(test_sorted_pick_of_equals_is_exact),
+    TEST(test_pick_can_be_sorted_afterwards),
+    TEST(test_sorted_pick_is_of_all_together_and_says_how_many),
+    TEST(test_only_so_many_facts_are_sorted_by),
+    TEST(test_sorted_pick_says_who_and_why_not),
     TEST(test_roster_comes_back_from_its_bytes),
 };
 
