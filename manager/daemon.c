@@ -350,9 +350,10 @@ static int open_files(struct daemon *d, struct errmsg *em)
         return rv;
     bool founded = ledger_setting(d->ledger, LEDGER_EPOCH) > 0;
     rv = vault_open(d->dir, !founded, &d->secrets, em);
+    if (rv == 0)
+        rv = ledger_unlock(d->ledger, &d->secrets, !founded, em);
     if (rv < 0)
         return rv;
-    ledger_unlock(d->ledger, &d->secrets);
     return founded ? 0 : found_fleet(d, em);
 }
 

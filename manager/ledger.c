@@ -210,6 +210,7 @@ enum meta {
     META_TRUST = 4,
     META_AUTHORITY = 5,
     META_HEIRS = 6, /* + enum fleet_key */
+    META_SEAL = 8,
     META_SETTINGS = 16
 };
 
@@ -225,6 +226,8 @@ enum meta {
 #define ROLLOUT_BYTES_MAX ((ROLLOUT_FIELDS + 3 * STAGES_MAX + 1) * 9)
 #define NEEDS_BYTES_MAX (3 + VARIABLES_NEEDED_MAX * (VARIABLE_NAME_MAX + 4))
 #define HEIR_LEN (SECRET_KEY_LEN + 1) /* and `stolen` */
+#define SEALED_WORD "dunlin"
+#define SEAL_LEN (sizeof SEALED_WORD - 1 + VARIABLE_SEALED_MORE)
 #define AFTER_LEN_MAX (4 * (size_t)DEPENDENCIES_MAX)
 #define EXCEPTION_LEN 14 /* deployment, generation, running, state, cause */
 
@@ -903,10 +906,44 @@ static void get_placements(struct query *q, struct cohort *row)
     }
 }
 
-void ledger_unlock(struct ledger *l, const struct mac_key *secrets)
+/* A variable of no name. */
+static int put_seal(struct ledger *l, struct errmsg *em)
 {
+    uint8_t memory[SEAL_LEN];
+    struct buffer sealed = buffer_on(memory, sizeof memory);
+    int rv = secret_seal(&l->fleet, &l->secrets, span_text(""), span_text(SEALED_WORD), &sealed);
+    if (rv == 0)
+        rv = begin(l, em);
+    if (rv < 0)
+        return rv;
+    struct query q = query_on(l, l->statements[PUT_META]);
+    put_int(&q, META_SEAL);
+    put_blob(&q, span_buffer(&sealed));
+    return end_write(&q, em);
+}
+
+static int refuse_key(struct ledger *l, struct errmsg *em)
+{
+    return errmsg_set(
+        em, ERR_SIGNATURE,
+        "%s: its secrets are under another key than the one in secrets.key beside it: "
+        "put the right one back from where you keep it, or from a backup",
+        l->path);
+}
+
+int ledger_unlock(struct ledger *l, const struct mac_key *secrets, bool fresh, struct errmsg *em)
+{
+    uint8_t sealed[SEAL_LEN], memory[SEAL_LEN];
+    struct buffer word = buffer_on(memory, sizeof memory);
     l->fleet = *secrets;
     l->secrets = secret_at_rest(secrets);
+    if (fresh)
+        return put_seal(l, em);
+    if (!get_key(l, META_SEAL, sealed, sizeof sealed))
+        return fail(l, ERR_DAMAGED, "read what its secrets' key sealed", em);
+    return secret_open(&l->secrets, span_text(""), span_of(sealed, sizeof sealed), &word) < 0
+               ? refuse_key(l, em)
+               : 0;
 }
 
 static int load_variables(struct ledger *l, struct manager *m, struct errmsg *em)
@@ -931,10 +968,7 @@ static int load_variables(struct ledger *l, struct manager *m, struct errmsg *em
     }
     if (rv == ERR_SIGNATURE) {
         end_sql(&q);
-        return errmsg_set(em, rv,
-                          "%s: its secrets are under another key than secrets.key: put the "
-                          "right one back from where you keep it",
-                          l->path);
+        return refuse_key(l, em);
     }
     return end_load(&q, rv, "load its variables", em);
 }

@@ -81,8 +81,12 @@ const struct fleet_keys *ledger_keys(const struct ledger *l);
  * commit, as soon as nobody reads them. */
 int ledger_set_keys(struct ledger *l, const struct fleet_keys *keys, struct errmsg *em);
 
-/* What opens secrets in this database; before the first row of a variable is written or loaded. */
-void ledger_unlock(struct ledger *l, const struct mac_key *secrets);
+/*
+ * What opens secrets in this database; before the first row of a variable is written or loaded.
+ * With `fresh`, which is once in a fleet's life, a word is sealed with it and kept within the open
+ * transaction, so that another key is noticed later though there be no secret: ERR_SIGNATURE.
+ */
+int ledger_unlock(struct ledger *l, const struct mac_key *secrets, bool fresh, struct errmsg *em);
 
 /* Brings all rows into a fresh core, in the order that it asks for. */
 int ledger_load(struct ledger *l, struct manager *m, struct errmsg *em);

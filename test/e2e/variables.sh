@@ -129,4 +129,17 @@ stop_all || fail "not everything ends: $(ours)"
 nowhere "$WORK"
 [ "$(stat -c %a "$FLEET/secrets.key")" = 600 ] || fail "the secrets' key can be read by others"
 
+step "without the secrets' key, or with another one, the manager doesn't start"
+not_started()
+{
+    if timeout 20 dunlin-manager run --dir "$FLEET" --listen 127.0.0.1:0 >"$WORK/refused" 2>&1 || ! grep -qF "$1" "$WORK/refused"; then
+        fail "it starts, or doesn't say why not: $(cat "$WORK/refused")"
+    fi
+}
+mv "$FLEET/secrets.key" "$WORK/kept.key"
+not_started "secrets.key is missing"
+[ ! -e "$FLEET/secrets.key" ] || fail "a new key was drawn"
+cp -p "$FLEET/root.key" "$FLEET/secrets.key"
+not_started "under another key than the one in secrets.key"
+
 done_well

@@ -769,6 +769,24 @@ static void test_elders_and_heirs_are_kept(void)
 }
 
 /* In the database or in the log beside it. */
+static void test_another_key_for_secrets_is_noticed_before_there_is_a_secret(void)
+{
+    struct tree_path dir = tree_new();
+    struct mac_key right = {{1}}, wrong = {{2}};
+    struct errmsg em = {.text = ""};
+    struct ledger *l = open_well(&dir);
+    CU_ASSERT_EQUAL(ledger_unlock(l, &right, false, &em), ERR_DAMAGED); /* not founded yet */
+    CU_ASSERT_EQUAL(ledger_unlock(l, &right, true, &em), 0);
+    commit(l);
+    ledger_close(l);
+    l = open_well(&dir);
+    CU_ASSERT_EQUAL(ledger_unlock(l, &wrong, false, &em), ERR_SIGNATURE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "put the right one back"));
+    CU_ASSERT_EQUAL(ledger_unlock(l, &right, false, &em), 0);
+    ledger_close(l);
+    tree_free(&dir);
+}
+
 static bool stands_on_disk(const struct tree_path *dir, const struct secret_key *secret)
 {
     static const char *const names[] = {"manager.db", "manager.db-wal"};
@@ -834,6 +852,7 @@ static const struct suite_test tests[] = {
     TEST(test_other_databases_and_versions_are_refused),
     TEST(test_rows_that_contradict_each_other_are_damage),
     TEST(test_elders_and_heirs_are_kept),
+    TEST(test_another_key_for_secrets_is_noticed_before_there_is_a_secret),
     TEST(test_keys_that_are_no_more_are_wiped_from_the_files),
 };
 
