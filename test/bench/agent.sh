@@ -14,11 +14,12 @@ need mosquitto_sub sqlite3 xxd
 # Until heads have come and the first heartbeat has not.
 SETTLED_S=4
 KIB=64
-minutes=60 deployments=10
+minutes=60 deployments=10 agent=
 
 main()
 {
-    take_options "$@"
+    take_options "minutes deployments agent" "$@"
+    [ -z "$agent" ] || use_agent "$agent"
     step "one agent that runs a small version, and a bare client beside it, behind a proxy that counts"
     start_fleet
     start_bare
@@ -52,20 +53,6 @@ main()
     lose_link
     row "reconnect without news, MQTT alone" "$(bytes_of cell 1)" bytes "$bare_first"
     publish "{agent_bytes: $(stat -Lc %s "$(command -v dunlin-agent)"), minutes: $minutes, deployments: $deployments, extrapolated: ($minutes != 60)}"
-}
-
-take_options()
-{
-    while [ $# -gt 1 ]; do
-        case $1 in
-        --minutes) minutes=$2 ;;
-        --deployments) deployments=$2 ;;
-        --agent) use_agent "$2" ;;
-        *) break ;;
-        esac
-        shift 2
-    done
-    [ $# -eq 0 ] || { echo "agent: $1? there are --minutes, --deployments and --agent" >&2 && exit 2; }
 }
 
 use_agent() # FILE

@@ -124,27 +124,13 @@ static void watch(struct bench *b, uint32_t agents)
     print("64 rollouts, a restless second", agents, stir(b, 10), b->documents);
 }
 
-static void sign_alone(struct bench *b)
-{
-    double best = 1e9;
-    manager_document(b->m, 0, &b->desired);
-    for (int i = 0; i < ROUNDS; i++) {
-        double began = cpu_ms();
-        for (int k = 0; k < COHORTS; k++)
-            seal(b);
-        double took = cpu_ms() - began;
-        best = took < best ? took : best;
-    }
-    print("floor: documents signed alone", 0, best, COHORTS);
-}
-
 int main(void)
 {
     static const uint32_t sizes[] = {1000, 100000, 1000000};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         struct bench *b = bench_new(sizes[i]);
         if (i == 0)
-            sign_alone(b);
+            print("floor: documents signed alone", 0, sign_alone(b), COHORTS);
         place(b, sizes[i]);
         pick(b, sizes[i]);
         advance(b, sizes[i]);

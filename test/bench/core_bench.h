@@ -136,4 +136,19 @@ static inline struct bench *bench_new(uint32_t agents)
     return b;
 }
 
+/* The floor: as many documents as there are cohorts signed alone, in ms. */
+static inline double sign_alone(struct bench *b)
+{
+    double best = 1e9;
+    manager_document(b->m, 0, &b->desired);
+    for (int i = 0; i < ROUNDS; i++) {
+        double began = cpu_ms();
+        for (int k = 0; k < COHORTS; k++)
+            seal(b);
+        double took = cpu_ms() - began;
+        best = took < best ? took : best;
+    }
+    return best;
+}
+
 #endif

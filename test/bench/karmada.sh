@@ -15,7 +15,7 @@ agents=100 tries=5
 
 main()
 {
-    take_options "$@"
+    take_options "agents tries" "$@"
     start_manager
     step "$agents devices register, one after the other"
     dunlin token create --count "$agents" --label env=lab --output "$WORK/tokens" 2>/dev/null || fail "no tokens"
@@ -37,19 +37,6 @@ main()
     tell registered "registration until online" 5356 6125 6904
     tell applied "from command to applied" 612 881 989
     publish "{agents: $agents, tries: $tries}"
-}
-
-take_options()
-{
-    while [ $# -gt 1 ]; do
-        case $1 in
-        --agents) agents=$2 ;;
-        --tries) tries=$2 ;;
-        *) break ;;
-        esac
-        shift 2
-    done
-    [ $# -eq 0 ] || { echo "karmada: $1? there are --agents and --tries" >&2 && exit 2; }
 }
 
 tell() # NAME WHAT PUBLISHED_P50 P90 P99

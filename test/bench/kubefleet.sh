@@ -17,7 +17,9 @@ agents=1000 placements=1000 rollouts=100 tries=10
 
 main()
 {
-    take_options "$@"
+    take_options "agents placements rollouts tries" "$@"
+    [ $((rollouts > tries ? rollouts : tries)) -le "$placements" ] ||
+        { echo "kubefleet: more rollouts or tries than placements" >&2 && exit 2; }
     step "$agents agents join, two at a time"
     ulimit -n "$(ulimit -Hn)"
     start_manager
@@ -63,23 +65,6 @@ main()
     tell_sizes
     publish "{agents: $agents, placements: $placements, rollouts: $rollouts, tries: $tries,
         meanwhile_in_time: $in_time, idle: $idle, full: $full, busy: $busy, took: $(took)}"
-}
-
-take_options()
-{
-    while [ $# -gt 1 ]; do
-        case $1 in
-        --agents) agents=$2 ;;
-        --placements) placements=$2 ;;
-        --rollouts) rollouts=$2 ;;
-        --tries) tries=$2 ;;
-        *) break ;;
-        esac
-        shift 2
-    done
-    [ $# -eq 0 ] || { echo "kubefleet: $1? there are --agents, --placements, --rollouts and --tries" >&2 && exit 2; }
-    [ $((rollouts > tries ? rollouts : tries)) -le "$placements" ] ||
-        { echo "kubefleet: more rollouts or tries than placements" >&2 && exit 2; }
 }
 
 # ---- the fleet ----
