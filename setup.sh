@@ -8,7 +8,7 @@ libjansson-dev libmbedtls-dev libmicrohttpd-dev libmosquitto-dev libmsgpack-dev 
 libsqlite3-dev libyaml-dev libzstd-dev mosquitto mosquitto-clients'
 test='clang clang-format clang-tidy codespell cppcheck curl jq libclang-rt-dev libcunit1-dev
 openssl procps python3 python3-zbar shellcheck sqlite3 xxd'
-cross='cpio dosfstools dpkg-dev e2fsprogs fdisk gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf
+cross='busybox-static cpio debootstrap dosfstools dpkg-dev e2fsprogs fdisk gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf
 gcc-riscv64-linux-gnu libc6-dev-arm64-cross libc6-dev-armhf-cross libc6-dev-riscv64-cross kmod
 make mtools patch qemu-system-arm qemu-user-static tcl xz-utils'
 

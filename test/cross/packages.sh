@@ -10,6 +10,12 @@ built=$ROOT/build/cross
 packages=$WORK/packages
 identity=/var/lib/dunlin-agent/agent.db
 
+# started N: so often, by the init script of BusyBox's system.
+started()
+{
+    [ "$(grep -c ' agent-started ' "$root/var/log/dunlin-agent.log")" -ge "$1" ]
+}
+
 skip()
 {
     echo "skipped: $1"
@@ -35,6 +41,7 @@ make()
 }
 
 [ "$(id -u)" = 0 ] || skip "only root can make a Debian in a folder"
+command -v busybox >/dev/null || skip "busybox-static is missing"
 command -v debootstrap >/dev/null || skip "debootstrap is missing"
 unshare -m true 2>/dev/null || skip "nothing may be mounted here"
 [ -e "$built/x86_64/dunlin-agent" ] && [ -e "$ROOT/build/release/dunlin-manager" ] ||
@@ -88,11 +95,22 @@ inside dpkg -P dunlin-manager >/dev/null
 
 step "the tarball on a system that is BusyBox"
 root=$WORK/busybox
-mkdir -p "$root"
+mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/run" "$root/tmp" "$root/var/log"
+cp "$(command -v busybox)" "$root/bin/busybox"
+for applet in $(busybox --list); do [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"; done
 tar -xzf "$built"/packages/dunlin-agent-0.9.2-x86_64.tar.gz -C "$WORK"
 sh "$WORK/dunlin-agent-0.9.2-x86_64/install.sh" --root "$root" >/dev/null
 [ -x "$root/etc/init.d/S90dunlin-agent" ] && "$root/usr/bin/dunlin-agent" --version >/dev/null || fail "nothing is installed"
-touch "$root/var/lib/dunlin-agent/agent.db"
+printf 'host=%s\ntoken=%s\n' "$(join_url)" "$(dunlin token create)" >"$root/var/lib/dunlin-agent/join.conf"
+debian=$root
+trap 'inside /etc/init.d/S90dunlin-agent stop; leave' EXIT
+inside /etc/init.d/S90dunlin-agent start
+within 60 online 1 || fail "its init script does not start it: $(cat "$root/var/log/dunlin-agent.log")"
+kill -9 "$(pgrep -P "$(cat "$root/run/dunlin-agent.pid")" -x dunlin-agent)"
+within 60 started 2 || fail "it is not started again"
+inside /etc/init.d/S90dunlin-agent stop
+trap leave EXIT
+within 30 online 0 || fail "its init script does not stop it: $(cat "$root/var/log/dunlin-agent.log")"
 sh "$WORK/dunlin-agent-0.9.2-x86_64/install.sh" --root "$root" --remove >/dev/null
 [ -e "$root/var/lib/dunlin-agent/agent.db" ] && [ ! -e "$root/usr/bin/dunlin-agent" ] || fail "removal is not what it says"
 sh "$WORK/dunlin-agent-0.9.2-x86_64/install.sh" --root "$root" --purge >/dev/null
