@@ -8,6 +8,7 @@ Makes build/cross/TARGET/dunlin.img of what cross/build.sh made; targets: aarch6
   --out DIR    where TARGET/dunlin-agent is (build/cross)
   --cache DIR  where Debian's packages are kept (XDG_CACHE_HOME/dunlin or ~/.cache/dunlin)
   --size MIB   of the data partition (128)
+  --if-cached  only when everything is there already, and say nothing otherwise
   --help       this text"
 
 out=$source_dir/build/cross
@@ -22,12 +23,13 @@ dwmac-sun8i dwmac-rk r8152 bcm2835_wdt sunxi_wdt dw_wdt rtc-ds1307'
 
 main()
 {
-    target=''
+    target='' if_cached=''
     while [ $# -gt 0 ]; do
         case $1 in
         --out) out=$2 && shift ;;
         --cache) cache=$2 && shift ;;
         --size) size_mib=$2 && shift ;;
+        --if-cached) if_cached=yes ;;
         -h | --help) echo "$usage" && exit 0 ;;
         -*) fail 2 "unknown option $1 (see --help)" ;;
         *) choose "$1" ;;
@@ -37,6 +39,7 @@ main()
     [ -n "$target" ] || fail 2 "name a target (see --help)"
     grep -q "^$target " "$cross/board/packages" || fail 2 "there is no kernel for $target in cross/board/packages"
     agent=$out/$target/dunlin-agent
+    [ -z "$if_cached" ] || { [ -e "$agent" ] && has_packages; } || exit 0
     [ -e "$agent" ] || fail 1 "$agent is missing: sh cross/build.sh $target"
     PATH=$PATH:/usr/sbin:/sbin
     needs cpio depmod modprobe mkfs.vfat mke2fs mcopy sfdisk dpkg-deb curl
@@ -64,6 +67,13 @@ unpack_debian()
     done
     kernel=$(ls "$work/debian/lib/modules")
     depmod -b "$work/debian" "$kernel"
+}
+
+has_packages()
+{
+    grep "^$target " "$cross/board/packages" | while read -r _ _ _ file _; do
+        [ -e "$cache/board/$file" ] || exit 1
+    done
 }
 
 fetch()
@@ -122,7 +132,10 @@ fill_boot()
     cp "$work/initramfs.img" "$cross/board/dunlin.conf" "$work/boot/"
     cp "$cross/board/extlinux.conf" "$work/boot/extlinux/"
     cp "$cross/board/config.txt" "$cross/board/cmdline.txt" "$work/boot/"
-    cp "$work/boot/vmlinuz" "$work/initramfs.img" "$out/$target/"
+    for file in vmlinuz initramfs.img; do # an emulator may just be reading the last ones
+        cp "$work/boot/$file" "$out/$target/$file.new"
+        mv "$out/$target/$file.new" "$out/$target/$file"
+    done
 }
 
 # Behind a gap of 1 MiB: FAT, data. What remains of a card is free for A/B systems of tomorrow.
