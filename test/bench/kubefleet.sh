@@ -10,8 +10,9 @@
 
 REPORT=KubeFleet
 GROUP_COUNT=10
-# Between two looks at what is waited for.
+# Between two looks at what is waited for: one deployment, or a list of all, which is work for the manager.
 LOOK_S=0.05
+LIST_S=0.5
 
 agents=1000 placements=1000 rollouts=100 tries=10
 
@@ -210,7 +211,13 @@ place_all()
 {
     local n
     for ((n = 1; n <= placements; n++)); do place "p$n" $((n % GROUP_COUNT)); done
-    within 3600 all_are_ready || fail "not all placements are complete: $(dunlin deployment list | head)"
+    within 3600 slowly all_are_ready || fail "not all placements are complete: $(dunlin deployment list | head)"
+}
+
+# slowly COMMAND...: when it is false, so after a while.
+slowly()
+{
+    "$@" || { sleep "$LIST_S" && return 1; }
 }
 
 # The ones that stay, on whom they pick.
@@ -307,7 +314,7 @@ watch_rollouts()
             echo $((at_ms - $(cat "$WORK/started.$name"))) >>"$WORK/together.ms"
             rm "$WORK/started.$name"
         done
-        sleep "$LOOK_S"
+        sleep "$LIST_S"
     done
     touch "$WORK/over"
 }
