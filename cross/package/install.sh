@@ -27,12 +27,13 @@ install()
     put dunlin-agent /usr/bin/dunlin-agent 755
     put join /usr/lib/dunlin/join 755
     [ -e "$root/etc/dunlin/agent.conf" ] || put agent.conf /etc/dunlin/agent.conf 644
-    if [ -d "$root/etc/systemd/system" ]; then
+    if [ -x "$root/usr/lib/systemd/systemd" ] || [ -x "$root/lib/systemd/systemd" ]; then
         for tool in groupadd useradd; do
             command -v $tool >/dev/null || { echo "install.sh: $tool is missing" >&2 && exit 1; }
         done
         [ -n "$root" ] || id dunlin-agent >/dev/null 2>&1 ||
             useradd --system --user-group --home-dir /var/lib/dunlin-agent --shell /usr/sbin/nologin dunlin-agent
+        mkdir -p "$root/etc/systemd/system"
         put dunlin-agent.service /etc/systemd/system/dunlin-agent.service 644
         start='systemctl enable --now dunlin-agent'
     elif [ -e "$root/sbin/openrc-run" ]; then

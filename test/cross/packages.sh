@@ -16,6 +16,17 @@ started()
     [ "$(grep -c ' agent-started ' "$root/var/log/dunlin-agent.log")" -ge "$1" ]
 }
 
+# tell_join FILE: where to join, and with what.
+tell_join()
+{
+    printf 'host=%s\ntoken=%s\n' "$(join_url)" "$(dunlin token create)" >"$1"
+}
+
+openrc()
+{
+    inside rc-service dunlin-agent "$1" >"$WORK/openrc" 2>&1
+}
+
 skip()
 {
     echo "skipped: $1"
@@ -93,15 +104,38 @@ inside dunlin --help >/dev/null || fail "the command line does not start"
 inside dpkg -P dunlin-manager >/dev/null
 [ ! -e "$debian/var/lib/dunlin" ] || fail "purging leaves the fleet"
 
+step "the tarball under OpenRC"
+tar -xzf "$built"/packages/dunlin-agent-0.9.2-x86_64.tar.gz -C "$WORK"
+inside sh -c '[ -e /sbin/openrc-run ] || DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends openrc' \
+    >"$WORK/apt" 2>&1 || fail "$(tail -n 20 "$WORK/apt")"
+rm -rf "$debian/root/tarball"
+mv "$WORK/dunlin-agent-0.9.2-x86_64" "$debian/root/tarball"
+for state in daemons exclusive failed hotplugged inactive init.d options scheduled started starting stopping tmp wasinactive; do
+    mkdir -p "$debian/run/openrc/$state" # as its boot does
+done
+touch "$debian/run/openrc/softlevel"
+inside sh /root/tarball/install.sh >/dev/null
+trap 'openrc stop; leave' EXIT
+tell_join "$debian/var/lib/dunlin-agent/join.conf"
+openrc start || fail "$(cat "$WORK/openrc")"
+within 60 online 1 || fail "it is not started: $(cat "$WORK/openrc")"
+kill -9 "$(pgrep -P "$(cat "$debian/run/supervise-dunlin-agent.pid")" -x dunlin-agent)"
+within 60 online 0 || fail "it is still there"
+within 60 online 1 || fail "it is not started again"
+openrc stop || fail "$(cat "$WORK/openrc")"
+trap leave EXIT
+within 30 online 0 || fail "it is not stopped: $(cat "$WORK/openrc")"
+inside sh /root/tarball/install.sh --purge >/dev/null
+mv "$debian/root/tarball" "$WORK/dunlin-agent-0.9.2-x86_64"
+
 step "the tarball on a system that is BusyBox"
 root=$WORK/busybox
 mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/run" "$root/tmp" "$root/var/log"
 cp "$(command -v busybox)" "$root/bin/busybox"
 for applet in $(busybox --list); do [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"; done
-tar -xzf "$built"/packages/dunlin-agent-0.9.2-x86_64.tar.gz -C "$WORK"
 sh "$WORK/dunlin-agent-0.9.2-x86_64/install.sh" --root "$root" >/dev/null
 [ -x "$root/etc/init.d/S90dunlin-agent" ] && "$root/usr/bin/dunlin-agent" --version >/dev/null || fail "nothing is installed"
-printf 'host=%s\ntoken=%s\n' "$(join_url)" "$(dunlin token create)" >"$root/var/lib/dunlin-agent/join.conf"
+tell_join "$root/var/lib/dunlin-agent/join.conf"
 debian=$root
 trap 'inside /etc/init.d/S90dunlin-agent stop; leave' EXIT
 inside /etc/init.d/S90dunlin-agent start
