@@ -5,28 +5,34 @@
 #include <stdlib.h>
 
 static int sign(struct acceptance *a, struct buffer *assignment, struct buffer *certificate);
+static struct span copy(uint8_t **at, struct span bytes);
 static int keep(struct acceptance *a, struct span written);
 
 struct acceptance *acceptance_new(const struct keyring *k, const struct span *trust,
-                                  uint32_t trust_count)
+                                  uint32_t trust_count, struct span assignment)
 {
-    size_t len = 0;
+    size_t len = assignment.len;
     for (uint32_t i = 0; i < trust_count; i++)
         len += trust[i].len;
     struct acceptance *a = calloc(1, sizeof *a + len);
     if (!a)
         return NULL;
-    a->online = k->signing;
     a->authority = k->authority;
     a->issuer = certificate_authority_name(&k->authority_id);
-    a->kept_len = len;
     uint8_t *at = a->kept;
-    for (uint32_t i = 0; i < trust_count; i++, at += trust[i - 1].len) {
-        memcpy(at, trust[i].data, trust[i].len);
-        a->joined.trust[i] = span_of(at, trust[i].len);
-    }
+    for (uint32_t i = 0; i < trust_count; i++)
+        a->joined.trust[i] = copy(&at, trust[i]);
     a->joined.trust_count = trust_count;
+    a->assignment = copy(&at, assignment);
     return a;
+}
+
+static struct span copy(uint8_t **at, struct span bytes)
+{
+    struct span copied = span_of(*at, bytes.len);
+    memcpy(*at, bytes.data, bytes.len);
+    *at += bytes.len;
+    return copied;
 }
 
 void acceptance_free(struct acceptance *a)
@@ -41,7 +47,7 @@ void acceptance_free(struct acceptance *a)
 void acceptance_write(void *job)
 {
     struct acceptance *a = job;
-    uint8_t assignment[ASSIGNMENT_MAX + ENVELOPE_OVERHEAD], certificate[CERTIFICATE_MAX];
+    uint8_t assignment[ASSIGNMENT_SIGNED_MAX], certificate[CERTIFICATE_MAX];
     uint8_t written[JOINED_MAX + ENVELOPE_OVERHEAD];
     struct buffer parts[] = {buffer_on(assignment, sizeof assignment),
                              buffer_on(certificate, sizeof certificate)};
@@ -60,14 +66,9 @@ void acceptance_write(void *job)
 
 static int sign(struct acceptance *a, struct buffer *assignment, struct buffer *certificate)
 {
-    uint8_t room[ASSIGNMENT_MAX];
-    struct buffer body = buffer_on(room, sizeof room);
-    int rv = assignment_write(&a->assignment, &body);
-    if (rv == 0)
-        rv = envelope_seal(MESSAGE_ASSIGNMENT, span_buffer(&body), &a->online, assignment);
-    if (rv == 0)
-        rv = certificate_make(&a->certificate, &a->authority, a->issuer.text, certificate);
-    return rv;
+    int rv = pile_write(a->pile, MESSAGE_ASSIGNMENT, a->place, a->assignment, assignment);
+    return rv < 0 ? rv
+                  : certificate_make(&a->certificate, &a->authority, a->issuer.text, certificate);
 }
 
 static int keep(struct acceptance *a, struct span written)

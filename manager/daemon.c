@@ -46,6 +46,7 @@
 #define BEHIND_PER_TICK 4096
 /* Answers to devices that one commit lets go. */
 #define ANSWERS_MAX 256
+_Static_assert(ANSWERS_MAX <= PILE_MAX, "a turn's answers share one signature");
 /* Documents are made anew in a turn for about this long; then others get theirs. */
 #define TURN_MS_MAX 50
 /* A document is good for a week, and made anew at half of it. */
@@ -117,6 +118,7 @@ struct daemon {
     int fatal; /* the fleet could not be loaded again */
 
     struct bench *bench;
+    struct pile pile; /* the assignments in this turn's answers to joins */
     struct answer *answers[ANSWERS_MAX];
     size_t answer_count;
     struct reply *replies;
@@ -164,6 +166,7 @@ static void retire_authority(struct daemon *d);
 static void reblock(struct daemon *d);
 static void catch_up(struct daemon *d, uint32_t max);
 static void finish(struct daemon *d);
+static void begin_answers(struct daemon *d);
 static void recover(struct daemon *d, int rv);
 static void speak(struct daemon *d, int commit_rv);
 static void on_message(void *context, size_t cell, const char *topic, struct span payload);
@@ -176,6 +179,7 @@ static bool accept_agent(struct daemon *d, const struct join_id *id, uint32_t nu
                          enum joined_code *code);
 static struct acceptance *compose_acceptance(struct daemon *d, uint32_t number,
                                              const struct certificate *c);
+static void fill_joined(struct daemon *d, uint32_t number, struct joined *j);
 static void send_answer(struct daemon *d, const struct answer *a);
 static void put_certificate(struct daemon *d, uint32_t number, const struct key_id *id,
                             struct buffer *der, enum joined_code *code);
@@ -671,7 +675,11 @@ static void finish(struct daemon *d)
 {
     int rv = d->broken;
     if (rv == 0)
+        rv = scribe_settle(d->scribe, &d->why);
+    if (rv == 0)
         rv = auditor_settle(d->auditor, d->core, d->now_s, &d->why);
+    if (rv == 0)
+        begin_answers(d);
     bool dirty = ledger_dirty(d->ledger);
     if (rv == 0)
         rv = ledger_commit(d->ledger, &d->why);
@@ -692,6 +700,21 @@ static void finish(struct daemon *d)
     door_renew(d->door, d->now_s);
     cells_renew(d->cells, d->now_s);
     speak(d, 0);
+}
+
+/* They are made while the disk is waited for. One signature is for all assignments in them. */
+static void begin_answers(struct daemon *d)
+{
+    if (pile_count(&d->pile) == 0)
+        return;
+    int rv = pile_sign(&d->pile, MESSAGE_ASSIGNMENT, &d->keys.signing, &d->keys.online);
+    for (size_t i = 0; i < d->answer_count; i++) {
+        struct acceptance *a = d->answers[i]->acceptance;
+        if (a && rv < 0)
+            a->rv = rv;
+        else if (a)
+            bench_do(d->bench, acceptance_write, a);
+    }
 }
 
 /* Before the operator hears that it is done. What fails is tried again with the next tick. */
@@ -748,6 +771,7 @@ static void speak(struct daemon *d, int commit_rv)
         free(d->answers[i]);
     }
     d->answer_count = 0;
+    pile_clear(&d->pile);
     for (size_t i = 0; i < d->reply_count; i++) {
         struct reply *r = &d->replies[i];
         r->say(r->context, &r->out, commit_rv, &d->why);
@@ -887,34 +911,45 @@ static bool accept_agent(struct daemon *d, const struct join_id *id, uint32_t nu
                          .acceptance = made};
     made->id = *id;
     made->secret = d->visit.secret;
-    bench_do(d->bench, acceptance_write, made);
     queue(d, a);
     return true;
 }
 
-/* The agent's own cell comes first, then those after it, as far as the answer takes them. */
 static struct acceptance *compose_acceptance(struct daemon *d, uint32_t number,
                                              const struct certificate *c)
 {
     struct span trust[TRUST_WALK_MAX];
-    size_t cells = cells_count(d->cells);
-    int rv = scribe_trust(d->scribe, d->core, trust);
-    struct acceptance *a = rv < 0 ? NULL : acceptance_new(&d->keys, trust, (uint32_t)rv);
+    struct assignment assignment;
+    uint8_t room[ASSIGNMENT_MAX];
+    struct buffer body = buffer_on(room, sizeof room);
+    manager_assignment(d->core, number, d->now_s, &assignment);
+    int rv = assignment_write(&assignment, &body);
+    if (rv == 0)
+        rv = scribe_trust(d->scribe, d->core, trust);
+    struct acceptance *a =
+        rv < 0 ? NULL : acceptance_new(&d->keys, trust, (uint32_t)rv, span_buffer(&body));
     if (rv < 0)
         log_event(LOG_ERROR, "join-unanswered", "agent=%u reason=%s", number, err_name(rv));
     if (!a)
         return NULL;
-    a->joined.number = number;
-    a->joined.mac = keyring_status(&d->keys, number, &manager_agent(d->core, number)->id);
-    a->joined.secret = secret_of_agent(&d->secrets, number, &manager_agent(d->core, number)->id);
-    a->joined.policy = d->options.policy;
-    a->joined.cell_count = (uint32_t)(cells < CELLS_MAX ? cells : CELLS_MAX);
-    for (uint32_t i = 0; i < a->joined.cell_count; i++)
-        snprintf(a->joined.cells[i], sizeof a->joined.cells[i], "%s",
-                 cells_url(d->cells, (number + i) % cells));
-    manager_assignment(d->core, number, d->now_s, &a->assignment);
+    a->pile = &d->pile;
+    a->place = pile_add(&d->pile, span_buffer(&body));
     a->certificate = *c;
+    fill_joined(d, number, &a->joined);
     return a;
+}
+
+/* The agent's own cell comes first, then those after it, as far as the answer takes them. */
+static void fill_joined(struct daemon *d, uint32_t number, struct joined *j)
+{
+    size_t cells = cells_count(d->cells);
+    j->number = number;
+    j->mac = keyring_status(&d->keys, number, &manager_agent(d->core, number)->id);
+    j->secret = secret_of_agent(&d->secrets, number, &manager_agent(d->core, number)->id);
+    j->policy = d->options.policy;
+    j->cell_count = (uint32_t)(cells < CELLS_MAX ? cells : CELLS_MAX);
+    for (uint32_t i = 0; i < j->cell_count; i++)
+        snprintf(j->cells[i], sizeof j->cells[i], "%s", cells_url(d->cells, (number + i) % cells));
 }
 
 /* The agent's certificate as of now, for the key that it joined with. */

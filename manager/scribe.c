@@ -2,12 +2,26 @@
 
 #include "bundles/index.h"
 #include "manager/arrears.h"
+#include "manager/pile.h"
 #include "manager/succession.h"
 #include "sync/head.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* Assignments' bodies that wait for their signature; their lists and variables make few of them
+ * long. */
+#define WAITING_BYTES_MAX (512 * 1024)
+
+/* An assignment that is to be signed and logged with others. */
+struct waiting {
+    struct topic topic;
+    struct span body;
+    bool announced; /* by … */
+    struct topic_name agent;
+    struct head head;
+};
 
 /* The newest trust documents: all answers to joins have the same. */
 struct walk {
@@ -31,7 +45,11 @@ struct scribe {
     struct manifest manifest;
     uint8_t body[DOCUMENT_MAX];
     uint8_t envelope[DOCUMENT_MAX + ENVELOPE_OVERHEAD];
-    uint8_t assignment[ASSIGNMENT_MAX + ENVELOPE_OVERHEAD];
+    uint8_t assignment[ASSIGNMENT_SIGNED_MAX];
+    struct pile pile;
+    struct waiting waiting[PILE_MAX]; /* by their places in the pile */
+    struct buffer bodies;             /* theirs */
+    uint8_t bodies_memory[WAITING_BYTES_MAX];
     struct walk walk;
     uint8_t chunk[CHUNK_MAX];
 };
@@ -42,8 +60,8 @@ static int persist_status(struct scribe *s, const struct manager *m, uint32_t nu
                           struct errmsg *em);
 static int persist_replaced(struct scribe *s, const struct manager *m, uint32_t index,
                             struct errmsg *em);
-static int seal_assignment(struct scribe *s, const struct manager *m, uint32_t number,
-                           uint64_t now_s, struct span *envelope);
+static int wait_for_others(struct scribe *s, const struct waiting *w, struct errmsg *em);
+static int log_assignment(struct scribe *s, uint32_t place, struct errmsg *em);
 static int erase_agent(struct scribe *s, const struct key_id *id, struct errmsg *em);
 static int persist_variable(struct scribe *s, const struct manager *m, uint32_t index,
                             struct errmsg *em);
@@ -78,6 +96,7 @@ struct scribe *scribe_new(struct keyring *keys, struct ledger *ledger, struct de
         s->keys = keys;
         s->ledger = ledger;
         s->depot = depot;
+        s->bodies = buffer_on(s->bodies_memory, sizeof s->bodies_memory);
     }
     return s;
 }
@@ -91,10 +110,21 @@ void scribe_free(struct scribe *s)
     free(s);
 }
 
+/* Whatever else is logged for the cells comes after the assignments before it: documents count on
+ * them [assignment-6]. */
+static bool waits_for_assignments(enum persist_type type)
+{
+    return type == PERSIST_DOCUMENT || type == PERSIST_HEAD || type == PERSIST_TRUST ||
+           type == PERSIST_REPLACED;
+}
+
 int scribe_persist(struct scribe *s, const struct manager *m, const struct persist *p,
                    const struct manager_event *ev, const struct newcomer *newcomer,
                    struct errmsg *em)
 {
+    int rv = waits_for_assignments(p->type) ? scribe_settle(s, em) : 0;
+    if (rv < 0)
+        return rv;
     switch (p->type) {
     case PERSIST_AGENT:
         return persist_agent(s, m, p->index, newcomer, em);
@@ -165,46 +195,76 @@ int scribe_catch_up(struct scribe *s, const struct manager *m, uint32_t max, str
 static int persist_assignment(struct scribe *s, const struct manager *m, uint32_t number,
                               uint64_t now_s, struct errmsg *em)
 {
-    struct span envelope;
     uint32_t lists[RECORDS_MAX];
     uint32_t count = manager_lists(m, number, lists);
     int rv = ledger_lists(s->ledger, number, manager_agent_taints(m, number), lists, count, em);
     if (rv < 0)
         return rv;
     const struct agent_row *row = manager_agent(m, number);
-    struct topic doc = topic_make(&(struct topic_name){.kind = TOPIC_AGENT_DOC, .agent = row->id});
     if (row->flags & AGENT_REVOKED)
         return erase_agent(s, &row->id, em);
-    rv = seal_assignment(s, m, number, now_s, &envelope);
-    if (rv < 0)
-        return errmsg_set(em, rv, "agent %u: cannot sign its assignment", number);
-    rv = ledger_publish(s->ledger, doc.text, envelope, em);
-    if (rv < 0)
-        return rv;
-    return publish_head(
-        s, &(struct topic_name){.kind = TOPIC_AGENT_HEAD, .agent = row->id},
-        &(struct head){.revision = row->assigned, .trust_version = manager_trust(m)->version}, em);
-}
-
-static int seal_assignment(struct scribe *s, const struct manager *m, uint32_t number,
-                           uint64_t now_s, struct span *envelope)
-{
     struct assignment a;
     struct buffer body = buffer_on(s->body, sizeof s->body);
-    struct buffer out = buffer_on(s->assignment, sizeof s->assignment);
     manager_assignment(m, number, now_s, &a);
-    int rv = assignment_write(&a, &body);
-    if (rv == 0)
-        rv = seal(s, MESSAGE_ASSIGNMENT, span_buffer(&body), &out, NULL);
-    *envelope = span_buffer(&out);
+    rv = assignment_write(&a, &body);
+    if (rv < 0)
+        return errmsg_set(em, rv, "agent %u: its assignment is too large", number);
+    struct waiting w = {
+        .topic = topic_make(&(struct topic_name){.kind = TOPIC_AGENT_DOC, .agent = row->id}),
+        .body = span_buffer(&body),
+        .announced = true,
+        .agent = {.kind = TOPIC_AGENT_HEAD, .agent = row->id},
+        .head = {.revision = row->assigned, .trust_version = manager_trust(m)->version}};
+    return wait_for_others(s, &w, em);
+}
+
+/* Copies the body. */
+static int wait_for_others(struct scribe *s, const struct waiting *w, struct errmsg *em)
+{
+    bool full = pile_count(&s->pile) == PILE_MAX || s->bodies.cap - s->bodies.len < w->body.len;
+    int rv = full ? scribe_settle(s, em) : 0;
+    if (rv < 0)
+        return rv;
+    uint8_t *kept = s->bodies.data + s->bodies.len;
+    memcpy(kept, w->body.data, w->body.len);
+    s->bodies.len += w->body.len;
+    uint32_t place = pile_add(&s->pile, w->body);
+    s->waiting[place] = *w;
+    s->waiting[place].body = span_of(kept, w->body.len);
+    return 0;
+}
+
+int scribe_settle(struct scribe *s, struct errmsg *em)
+{
+    uint32_t count = pile_count(&s->pile);
+    int rv = count > 0
+                 ? pile_sign(&s->pile, MESSAGE_ASSIGNMENT, &s->keys->signing, &s->keys->online)
+                 : 0;
+    if (rv < 0)
+        errmsg_set(em, rv, "cannot sign %u assignments: %s", count, err_name(rv));
+    for (uint32_t i = 0; rv == 0 && i < count; i++)
+        rv = log_assignment(s, i, em);
+    pile_clear(&s->pile);
+    s->bodies.len = 0;
     return rv;
+}
+
+static int log_assignment(struct scribe *s, uint32_t place, struct errmsg *em)
+{
+    const struct waiting *w = &s->waiting[place];
+    struct buffer out = buffer_on(s->assignment, sizeof s->assignment);
+    int rv = pile_write(&s->pile, MESSAGE_ASSIGNMENT, place, w->body, &out);
+    if (rv < 0)
+        return errmsg_set(em, rv, "%s: there is no room for it", w->topic.text);
+    rv = ledger_publish(s->ledger, w->topic.text, span_buffer(&out), em);
+    return rv < 0 || !w->announced ? rv : publish_head(s, &w->agent, &w->head, em);
 }
 
 /* Nothing is kept for this id any more; most never had anything. */
 static int erase_agent(struct scribe *s, const struct key_id *id, struct errmsg *em)
 {
     static const enum topic_kind kinds[] = {TOPIC_AGENT_HEAD, TOPIC_AGENT_DOC};
-    int rv = 0;
+    int rv = scribe_settle(s, em);
     for (int i = 0; i < 2 && rv == 0; i++) {
         struct topic topic = topic_make(&(struct topic_name){.kind = kinds[i], .agent = *id});
         struct buffer old = buffer_on(s->envelope, sizeof s->envelope);
@@ -330,8 +390,8 @@ static int take_heirs(struct scribe *s, const struct trust *t, uint64_t now_s, s
     return rv == 0 && taken[FLEET_ONLINE] ? seal_all_again(s, em) : rv;
 }
 
-/* What it has signed before as well: 2,000 documents take a second. Each goes to the end of the
- * log. */
+/* What it has signed before as well. Each goes to the end of the log; assignments share signatures.
+ */
 static int seal_all_again(struct scribe *s, struct errmsg *em)
 {
     struct control_row row = {0};
@@ -361,6 +421,8 @@ static int seal_again(struct scribe *s, const struct control_row *row, struct er
     if (envelope_read(type, row->payload, &e) < 0)
         return errmsg_set(em, ERR_DAMAGED, "%s: what was published there can't be read",
                           topic.text);
+    if (type == MESSAGE_ASSIGNMENT)
+        return wait_for_others(s, &(struct waiting){.topic = topic, .body = e.body}, em);
     int rv = seal(s, type, e.body, &out, em);
     return rv < 0 ? rv : ledger_publish(s->ledger, topic.text, span_buffer(&out), em);
 }
@@ -473,4 +535,6 @@ void scribe_rolled_back(struct scribe *s)
 {
     arrears_forgive(&s->behind); /* the core is as the disk says */
     s->gone_count = 0;
+    pile_clear(&s->pile);
+    s->bodies.len = 0;
 }

@@ -24,6 +24,8 @@ int scribe_persist(struct scribe *s, const struct manager *m, const struct persi
  * which may be behind. 1: there are more. */
 int scribe_catch_up(struct scribe *s, const struct manager *m, uint32_t max, struct errmsg *em);
 
+/* Before the ledger's commit: signs and logs the assignments that wait for a signature to share. */
+int scribe_settle(struct scribe *s, struct errmsg *em);
 /* After the ledger's commit: drops the content that no bundle has any more. */
 void scribe_committed(struct scribe *s);
 /* After its rollback: what wasn't committed is forgotten. */

@@ -15,6 +15,8 @@
 
 /* With the longest labels, RECORDS_MAX lists, and as many variables as one takes. */
 #define ASSIGNMENT_MAX 8192
+/* And signed. */
+#define ASSIGNMENT_SIGNED_MAX (ASSIGNMENT_MAX + ENVELOPE_OVERHEAD_SHARED)
 
 struct assignment {
     struct key_id agent;

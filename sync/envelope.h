@@ -1,10 +1,12 @@
 /*
  * envelope: a signed message: [type, version, body, [[key id, signature] …]], the body being bytes
- * that are only looked at once enough signatures hold. It knows nothing of what the body says.
+ * that are only looked at once enough signatures hold; where one signature is for many messages,
+ * the path to what they have in common follows. It knows nothing of what the body says.
  */
 #ifndef DUNLIN_SYNC_ENVELOPE_H
 #define DUNLIN_SYNC_ENVELOPE_H
 
+#include "crypto/merkle.h"
 #include "crypto/sign.h"
 #include "sync/limits.h"
 
@@ -29,6 +31,8 @@ enum message {
 /* What an envelope adds to its body, with one signature and with as many as there can be. */
 #define ENVELOPE_OVERHEAD 128
 #define ENVELOPE_OVERHEAD_MAX (ENVELOPE_OVERHEAD + (SIGNATURES_MAX - 1) * 88)
+/* And where its signature is for many. */
+#define ENVELOPE_OVERHEAD_SHARED (ENVELOPE_OVERHEAD + 8 + MERKLE_DEPTH_MAX * DIGEST_LEN)
 
 struct endorsement {
     struct key_id signer;
@@ -40,11 +44,17 @@ struct envelope {
     struct span body; /* borrowed */
     uint32_t count;
     struct endorsement list[SIGNATURES_MAX]; /* by rising signer, each one once */
+    struct merkle_path path; /* from the body to what is signed; none but in an assignment's */
 };
 
 /* Appends an envelope with one signature, made under a domain that follows from the type. */
 int envelope_seal(enum message type, struct span body, const struct secret_key *key,
                   struct buffer *out);
+
+/* One signature for many messages of a type, whose leaves (merkle_leaf of each body) have this
+ * root. The type must be one whose envelopes have paths. */
+int envelope_endorse(enum message type, const struct digest *root, const struct secret_key *key,
+                     struct signature *out);
 
 /* Puts one more signature into `e`: ERR_EXISTS when the key's is there, ERR_RANGE when it is full.
  */

@@ -213,7 +213,7 @@ static int answer_read(struct span plain, struct joined *j)
     j->cell_count = wire_get_array(&r, 0, CELLS_MAX);
     for (uint32_t i = 0; i < j->cell_count; i++)
         get_cell(&r, j->cells[i]);
-    j->assignment = wire_get_bytes(&r, 0, ASSIGNMENT_MAX + ENVELOPE_OVERHEAD);
+    j->assignment = wire_get_bytes(&r, 0, ASSIGNMENT_SIGNED_MAX);
     j->trust_count = wire_get_array(&r, 1, TRUST_WALK_MAX);
     for (uint32_t i = 0; i < j->trust_count; i++)
         j->trust[i] = wire_get_bytes(&r, 0, TRUST_MAX + ENVELOPE_OVERHEAD_MAX);

@@ -11,7 +11,7 @@
 #include "sync/trust.h"
 
 #define JOIN_MAX 4096
-#define JOINED_MAX 43008
+#define JOINED_MAX 43520
 
 struct fact {
     char key[FACT_KEY_MAX + 1];

@@ -71,6 +71,53 @@ static inline int vector_assignment_again(struct span in, struct buffer *out)
     return vector_resign(MESSAGE_ASSIGNMENT, rewrite_assignment, in, out);
 }
 
+/* The second of three whose signature is one: the others are the revisions before and after. */
+static inline int vector_shared(struct buffer *out)
+{
+    uint8_t memory[3][VECTOR_MAX];
+    struct buffer bodies[3];
+    struct assignment a = sample_assignment();
+    struct secret_key online = sample_secret(SAMPLE_ONLINE);
+    struct public_key public = sample_public(SAMPLE_ONLINE);
+    static struct merkle tree;
+    int rv = 0;
+    a.revision.number--;
+    for (int i = 0; i < 3; i++, a.revision.number++) {
+        bodies[i] = buffer_on(memory[i], sizeof memory[i]);
+        rv |= assignment_write(&a, &bodies[i]);
+        tree.nodes[i] = merkle_leaf(span_buffer(&bodies[i]));
+    }
+    tree.leaves = 3;
+    struct digest root = merkle_grow(&tree);
+    struct envelope e = {.body = span_buffer(&bodies[1]),
+                         .count = 1,
+                         .list = {{.signer = key_id_of(&public)}},
+                         .path = merkle_path(&tree, 1)};
+    rv |= envelope_endorse(MESSAGE_ASSIGNMENT, &root, &online, &e.list[0].signature);
+    return rv < 0 ? rv : envelope_write(MESSAGE_ASSIGNMENT, &e, out);
+}
+
+/* Opened, rewritten, and signed by the root that the path then leads to. */
+static inline int vector_shared_again(struct span in, struct buffer *out)
+{
+    uint8_t memory[VECTOR_MAX];
+    struct buffer again = buffer_on(memory, sizeof memory);
+    struct secret_key online = sample_secret(SAMPLE_ONLINE);
+    struct trust trust = sample_trust();
+    struct envelope e;
+    struct span body;
+    int rv = trust_open(&trust, TRUST_ONLINE, MESSAGE_ASSIGNMENT, in, &body);
+    if (rv == 0)
+        rv = envelope_read(MESSAGE_ASSIGNMENT, in, &e);
+    if (rv == 0)
+        rv = rewrite_assignment(body, &again);
+    e.body = span_buffer(&again);
+    e.count = 0;
+    if (rv == 0)
+        rv = envelope_sign(MESSAGE_ASSIGNMENT, &e, &online);
+    return rv < 0 ? rv : envelope_write(MESSAGE_ASSIGNMENT, &e, out);
+}
+
 static inline int vector_trust(struct buffer *out)
 {
     struct trust t = sample_trust();
@@ -233,6 +280,7 @@ static const struct vector vectors[] = {
     {"head", vector_head, rewrite_head},
     {"desired", vector_desired, vector_desired_again},
     {"assignment", vector_assignment, vector_assignment_again},
+    {"assignment-shared", vector_shared, vector_shared_again},
     {"trust", vector_trust, vector_trust_again},
     {"root-pin", vector_root_pin, NULL},
     {"status-converged", vector_status_converged, vector_report_again},

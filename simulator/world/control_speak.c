@@ -384,7 +384,7 @@ static void fill_joined(struct control *c, uint32_t number, struct joined *j, st
 void control_answer(struct control *c, const struct request *request, enum joined_code code,
                     uint32_t number)
 {
-    uint8_t memory[JOINED_MAX], signed_memory[ASSIGNMENT_MAX + ENVELOPE_OVERHEAD + CERTIFICATE_MAX];
+    uint8_t memory[JOINED_MAX], signed_memory[ASSIGNMENT_SIGNED_MAX + CERTIFICATE_MAX];
     struct buffer out = buffer_on(memory, sizeof memory);
     struct buffer parts = buffer_on(signed_memory, sizeof signed_memory);
     struct topic_name name = {.kind = TOPIC_JOINED, .join = request->id};

@@ -270,7 +270,7 @@ static void test_assignment_of_another_agent_is_counted_and_without_effect(void)
     world_label(w, other, "env=lab", "");
     CU_ASSERT_TRUE(story_rest(w));
     struct topic_name name = {.kind = TOPIC_AGENT_DOC, .agent = other->disk.id};
-    uint8_t memory[ASSIGNMENT_MAX + ENVELOPE_OVERHEAD], head_memory[HEAD_MAX];
+    uint8_t memory[ASSIGNMENT_SIGNED_MAX], head_memory[HEAD_MAX];
     struct span theirs = broker_retained(w->broker, topic_make(&name).text);
     CU_ASSERT_TRUE_FATAL(theirs.len > 0 && theirs.len <= sizeof memory);
     size_t len = theirs.len;

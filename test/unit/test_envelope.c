@@ -174,9 +174,13 @@ static void test_signature_for_one_type_does_not_serve_another(void)
             struct span bytes = seal(types[made], span_text("body"), 1);
             if (made != used)
                 CU_ASSERT_EQUAL(envelope_open(types[used], bytes, &key, 1, 1, &body), ERR_FORMAT);
-            memory[1] = (uint8_t)types[used]; /* the type's place in the array */
+            /* The type's place in the array; an assignment has a path as well. */
+            memory[1] = (uint8_t)types[used];
+            bool short_of = types[used] == MESSAGE_ASSIGNMENT && made != used;
             CU_ASSERT_EQUAL(envelope_open(types[used], bytes, &key, 1, 1, &body),
-                            made == used ? 0 : ERR_SIGNATURE);
+                            made == used ? 0
+                            : short_of   ? ERR_FORMAT
+                                         : ERR_SIGNATURE);
         }
 }
 
@@ -228,6 +232,162 @@ static void test_no_room_leaves_the_buffer_as_it_was(void)
     CU_ASSERT_EQUAL(out.len, 3);
 }
 
+/* ---- one signature for many ---- */
+
+/* So many bodies in a tree; `seal_shared` gives the envelope of one of them. */
+static struct merkle tree;
+static uint8_t bodies[MERKLE_LEAVES_MAX][16];
+static struct envelope shared;
+
+static void share(uint32_t count)
+{
+    struct secret_key secret = sample_secret(1);
+    struct public_key public = sample_public(1);
+    tree.leaves = count;
+    for (uint32_t i = 0; i < count; i++) {
+        snprintf((char *)bodies[i], sizeof bodies[i], "body %x", i);
+        tree.nodes[i] = merkle_leaf(span_of(bodies[i], sizeof bodies[i]));
+    }
+    struct digest root = merkle_grow(&tree);
+    shared = (struct envelope){.count = 1, .list = {{.signer = key_id_of(&public)}}};
+    CU_ASSERT_EQUAL(envelope_endorse(MESSAGE_ASSIGNMENT, &root, &secret, &shared.list[0].signature),
+                    0);
+}
+
+static struct span write_shared(const struct envelope *e)
+{
+    struct buffer out = buffer_on(memory, sizeof memory);
+    CU_ASSERT_EQUAL(envelope_write(MESSAGE_ASSIGNMENT, e, &out), 0);
+    return span_buffer(&out);
+}
+
+static struct span seal_shared(uint32_t index)
+{
+    shared.body = span_of(bodies[index], sizeof bodies[index]);
+    shared.path = merkle_path(&tree, index);
+    return write_shared(&shared);
+}
+
+static int open_shared(struct span bytes)
+{
+    struct public_key key = sample_public(1);
+    struct span body;
+    int rv = envelope_open(MESSAGE_ASSIGNMENT, bytes, &key, 1, 1, &body);
+    CU_ASSERT_TRUE(rv < 0 || span_equal(body, shared.body));
+    CU_ASSERT_TRUE(rv == 0 || body.len == 0);
+    return rv;
+}
+
+static void test_one_signature_holds_for_each_body_of_a_tree(void)
+{
+    static const uint32_t sizes[] = {1, 2, 3, 5, 64, MERKLE_LEAVES_MAX};
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        share(sizes[s]);
+        for (uint32_t i = 0; i < sizes[s]; i += 1 + i / 3) {
+            struct span bytes = seal_shared(i);
+            CU_ASSERT_TRUE(bytes.len <= sizeof bodies[i] + ENVELOPE_OVERHEAD_SHARED);
+            CU_ASSERT_EQUAL(open_shared(bytes), 0);
+        }
+    }
+}
+
+/* What is signed alone is a tree of one, and says so in one byte. */
+static void test_a_signature_for_one_has_no_path(void)
+{
+    share(1);
+    struct span bytes = seal_shared(0);
+    struct secret_key secret = sample_secret(1);
+    uint8_t room[256];
+    struct buffer alone = buffer_on(room, sizeof room);
+    CU_ASSERT_EQUAL(envelope_seal(MESSAGE_ASSIGNMENT, shared.body, &secret, &alone), 0);
+    CU_ASSERT_TRUE(span_equal(span_buffer(&alone), bytes));
+    CU_ASSERT_EQUAL(bytes.data[bytes.len - 1], 0xc0);
+}
+
+static void test_a_path_serves_no_other_body(void)
+{
+    share(7);
+    for (uint32_t i = 0; i < 7; i++)
+        for (uint32_t other = 0; other < 7; other++) {
+            seal_shared(i);
+            shared.body = span_of(bodies[other], sizeof bodies[other]);
+            CU_ASSERT_EQUAL(open_shared(write_shared(&shared)), i == other ? 0 : ERR_SIGNATURE);
+        }
+}
+
+/* Whoever has the envelopes of two knows both leaves, and what the node above is made of. */
+static void test_a_node_serves_as_no_body(void)
+{
+    share(4);
+    seal_shared(0);
+    shared.body = span_of(tree.nodes, 2 * sizeof tree.nodes[0]);
+    shared.path.count = 1;
+    shared.path.left = 0;
+    shared.path.siblings[0] = shared.path.siblings[1];
+    CU_ASSERT_EQUAL(open_shared(write_shared(&shared)), ERR_SIGNATURE);
+    shared.body = span_of(&tree.nodes[4], 2 * sizeof tree.nodes[0]);
+    shared.path.count = 0;
+    CU_ASSERT_EQUAL(open_shared(write_shared(&shared)), ERR_SIGNATURE);
+}
+
+/* Sides, then bytes of siblings that are claimed to follow. */
+static int open_with_path(uint32_t sides, size_t len)
+{
+    static const uint8_t siblings[sizeof shared.path.siblings + DIGEST_LEN];
+    seal_shared(0);
+    shared.path.count = 0;
+    struct buffer out = buffer_on(memory, sizeof memory);
+    out.len = write_shared(&shared).len - 1; /* in place of nil */
+    struct wire_writer w = wire_writer_on(&out);
+    wire_put_array(&w, 2);
+    wire_put_u64(&w, sides);
+    wire_put_bytes(&w, span_of(siblings, len));
+    CU_ASSERT_EQUAL(wire_end(&w), 0);
+    return open_shared(span_buffer(&out));
+}
+
+static void test_paths_have_one_form_and_a_limit(void)
+{
+    share(2);
+    CU_ASSERT_EQUAL(open_with_path(0, DIGEST_LEN), ERR_SIGNATURE);
+    CU_ASSERT_EQUAL(open_with_path(MERKLE_LEAVES_MAX - 1, MERKLE_DEPTH_MAX * DIGEST_LEN),
+                    ERR_SIGNATURE);
+    CU_ASSERT_EQUAL(open_with_path(0, (MERKLE_DEPTH_MAX + 1) * DIGEST_LEN), ERR_RANGE);
+    CU_ASSERT_EQUAL(open_with_path(MERKLE_LEAVES_MAX, MERKLE_DEPTH_MAX * DIGEST_LEN), ERR_RANGE);
+    CU_ASSERT_EQUAL(open_with_path(0, 0), ERR_FORMAT);
+    CU_ASSERT_EQUAL(open_with_path(0, DIGEST_LEN + 1), ERR_FORMAT);
+    CU_ASSERT_EQUAL(open_with_path(2, DIGEST_LEN), ERR_FORMAT);
+    CU_ASSERT_EQUAL(open_with_path(4, 2 * DIGEST_LEN), ERR_FORMAT);
+}
+
+static void test_every_flipped_bit_and_every_prefix_of_a_shared_one_is_refused(void)
+{
+    share(3);
+    struct span bytes = seal_shared(1);
+    CU_ASSERT_EQUAL(shared.path.count, 2);
+    for (size_t bit = 0; bit < 8 * bytes.len; bit++) {
+        memory[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        CU_ASSERT_TRUE(open_shared(bytes) < 0);
+        memory[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    for (size_t len = 0; len < bytes.len; len++)
+        CU_ASSERT_EQUAL(open_shared(span_of(memory, len)), ERR_FORMAT);
+}
+
+/* 32 bytes that were signed for many assignments are no trust document's body. */
+static void test_a_root_serves_no_other_type(void)
+{
+    struct public_key key = sample_public(1);
+    struct span body;
+    share(2);
+    struct envelope e = shared;
+    e.body = span_of(&tree.nodes[2], sizeof tree.nodes[2]);
+    struct buffer out = buffer_on(memory, sizeof memory);
+    CU_ASSERT_EQUAL(envelope_write(MESSAGE_DESIRED, &e, &out), 0);
+    CU_ASSERT_EQUAL(envelope_open(MESSAGE_DESIRED, span_buffer(&out), &key, 1, 1, &body),
+                    ERR_SIGNATURE);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_signed_body_comes_back),
     TEST(test_overhead_holds_for_the_largest_body),
@@ -244,6 +404,13 @@ static const struct suite_test tests[] = {
     TEST(test_fields_of_a_newer_writer_are_skipped),
     TEST(test_another_version_is_refused),
     TEST(test_no_room_leaves_the_buffer_as_it_was),
+    TEST(test_one_signature_holds_for_each_body_of_a_tree),
+    TEST(test_a_signature_for_one_has_no_path),
+    TEST(test_a_path_serves_no_other_body),
+    TEST(test_a_node_serves_as_no_body),
+    TEST(test_paths_have_one_form_and_a_limit),
+    TEST(test_every_flipped_bit_and_every_prefix_of_a_shared_one_is_refused),
+    TEST(test_a_root_serves_no_other_type),
 };
 
 SUITE_MAIN("envelope", tests)

@@ -255,14 +255,14 @@ static void test_cell_without_a_url_is_refused(void)
 static void test_the_largest_answer_fits(void)
 {
     static struct joined j;
-    static uint8_t filler[ASSIGNMENT_MAX + ENVELOPE_OVERHEAD];
+    static uint8_t filler[ASSIGNMENT_SIGNED_MAX];
     struct token token = sample_token();
     struct join_id id = sample_join_id();
     struct seal_nonce nonce = sample_nonce();
     struct buffer envelopes = buffer_on(envelopes_memory, sizeof envelopes_memory);
     struct buffer out = buffer_on(answer_memory, sizeof answer_memory);
     j = sample_joined(&envelopes);
-    j.assignment = span_of(filler, ASSIGNMENT_MAX + ENVELOPE_OVERHEAD);
+    j.assignment = span_of(filler, ASSIGNMENT_SIGNED_MAX);
     j.trust_count = TRUST_WALK_MAX;
     for (int i = 0; i < TRUST_WALK_MAX; i++)
         j.trust[i] = span_of(filler, TRUST_MAX + ENVELOPE_OVERHEAD_MAX);
