@@ -11,7 +11,7 @@ text='explicit_bzero|mem(chr|cmp|cpy|move|set|mem)|str(n?cmp|n?len|n?cpy|chr|rch
 'v?snprintf|bsearch|inet_pton|__(stack_chk_fail|assert_fail|isoc99_sscanf|errno_location)|'\
 '_GLOBAL_OFFSET_TABLE_'
 # What the crypto and sync folders get from their libraries, and the cores may not call.
-libraries='mbedtls_|msgpack_'
+libraries='mbedtls_|msgpack_|nettle_|__gmpz_'
 
 objects=$(mktemp -d)
 trap 'rm -rf "$objects"' EXIT

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/hex.h"
+#include "crypto/ec.h"
 #include "test/suite.h"
 
 #include <pthread.h>
@@ -65,6 +66,51 @@ static void test_signatures_are_those_of_rfc_6979(void)
     hex_write(span_of(sig.bytes, SIGNATURE_LEN), hex);
     CU_ASSERT_STRING_EQUAL(hex, "5540b9786f6f98bd3c0b0e818a2ebd98cc6c947fce1d8ab11e913bfa4a681b08"
                                 "86f70243f9ad2ee34ec660134b9129178cceab7e9d068853ea8f2c4c3f5b6b1e");
+}
+
+/* Whichever library signs: of 300 keys and messages, the digest of all that comes out. */
+static void test_every_library_signs_alike(void)
+{
+    struct digest_stream s;
+    digest_start(&s);
+    rfc_key();
+    for (unsigned i = 0; i < 300; i++) {
+        struct digest next = digest_of(span_of(secret.bytes, SECRET_KEY_LEN));
+        memcpy(secret.bytes, next.bytes, SECRET_KEY_LEN);
+        CU_ASSERT_EQUAL(sign_public(&secret, &public), 0);
+        CU_ASSERT_EQUAL(sign_make(&secret, DOMAIN, span_of(&next, 1 + i % 32), &sig), 0);
+        CU_ASSERT_TRUE(i % 50 != 0 ||
+                       sign_check(&public, DOMAIN, span_of(&next, 1 + i % 32), &sig) == 0);
+        digest_add(&s, span_of(public.bytes, PUBLIC_KEY_LEN));
+        digest_add(&s, span_of(sig.bytes, SIGNATURE_LEN));
+    }
+    struct digest all = digest_end(&s);
+    CU_ASSERT_STRING_EQUAL(digest_hex(&all).text,
+                           "8b251520ae1d10dd46fa8f9473f179a657307aa63ae56582920935405e29b9cc");
+}
+
+/* Digests of the order and more, which are reduced, and a secret that is next to the last. */
+static void test_digests_beyond_the_order_are_reduced(void)
+{
+    static const char *const digests[] = {
+        ORDER, "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632552",
+        "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+        "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632550"};
+    struct digest_stream s;
+    digest_start(&s);
+    CU_ASSERT_EQUAL(hex_read(ORDER, secret.bytes, SECRET_KEY_LEN), 0);
+    secret.bytes[SECRET_KEY_LEN - 1]--;
+    CU_ASSERT_EQUAL(sign_public(&secret, &public), 0);
+    for (size_t i = 0; i < sizeof digests / sizeof digests[0]; i++) {
+        struct digest d;
+        CU_ASSERT_EQUAL(digest_parse(digests[i], &d), 0);
+        CU_ASSERT_EQUAL(ec_sign(&secret, &d, &sig), 0);
+        CU_ASSERT_EQUAL(ec_check(&public, &d, &sig), 0);
+        digest_add(&s, span_of(sig.bytes, SIGNATURE_LEN));
+    }
+    struct digest all = digest_end(&s);
+    CU_ASSERT_STRING_EQUAL(digest_hex(&all).text,
+                           "fb5dc2b219bd88fd7aa01ee268949a00f144812e55344242cf6bcdc263616208");
 }
 
 static void test_a_signature_holds_for_its_message_key_and_domain_alone(void)
@@ -285,6 +331,8 @@ static const struct suite_test tests[] = {
     TEST(test_threads_sign_at_the_same_time), /* first, while the curve's table isn't made */
     TEST(test_the_public_half_is_that_of_rfc_6979),
     TEST(test_signatures_are_those_of_rfc_6979),
+    TEST(test_every_library_signs_alike),
+    TEST(test_digests_beyond_the_order_are_reduced),
     TEST(test_a_signature_holds_for_its_message_key_and_domain_alone),
     TEST(test_a_flipped_bit_in_every_byte_of_a_signature_is_refused),
     TEST(test_a_flipped_bit_in_a_key_leaves_the_curve_and_is_refused),
