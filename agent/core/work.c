@@ -153,6 +153,7 @@ static void aim_action(struct agent_action *action, const struct held *row, enum
     const struct target none = {0}, *to = &row->wanted, *from = &row->running;
     if (step == STEP_SWITCH_BACK) {
         to = &row->running;
+        from = &row->wanted;
     } else if (step == STEP_APPLY_BACK) {
         action->hook = settled ? HOOK_APPLY : HOOK_REMOVE;
         to = settled ? &row->running : &row->wanted;
@@ -468,13 +469,17 @@ static bool is_needed_by_leaving(const struct turn *t, uint32_t deployment)
     return false;
 }
 
-/* Removals first (a new deployment may take an old one's name), of these what others depend on
- * last; then by priority. */
+/* What is half applied before all else, since it may be an agent on trial, and that has a deadline.
+ * Then removals (a new deployment may take an old one's name), of these what others depend on last;
+ * then by priority. */
 static uint64_t urgency_of(const struct turn *t, uint32_t deployment, enum step step)
 {
     const struct record *r = view_record(t->view, deployment);
+    const struct held *row = view_held(t->view, deployment);
+    if (row && row->moved && work_is_under_way(row))
+        return UINT64_MAX;
     if (step == STEP_LEAVE || step == STEP_REMOVE_HOOK)
-        return is_needed_by_leaving(t, deployment) ? UINT64_MAX - 1 : UINT64_MAX;
+        return is_needed_by_leaving(t, deployment) ? UINT64_MAX - 2 : UINT64_MAX - 1;
     return r ? r->priority : 0;
 }
 

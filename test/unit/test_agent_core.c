@@ -403,6 +403,39 @@ static void test_new_document_makes_the_fetch_think_again(void)
     CU_ASSERT_EQUAL(find(AGENT_FETCH)->deployment, 2);
 }
 
+static void test_what_is_half_applied_goes_on_before_what_is_urgent(void)
+{
+    boot_and_connect();
+    take(document(1, 1));
+    done(AGENT_FETCH, 0);
+    done(AGENT_UNPACK, 0);
+    done(AGENT_HOOK, 0);
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_APPLYING);
+    b.document.records[1] = b.document.records[0];
+    b.document.records[1].deployment = 2;
+    b.document.records[1].priority = 9;
+    b.document.count = 2;
+    agent_init(&b.a, &(struct agent_options){.number = 7, .boot = 4, .cell_count = 1});
+    feed_type(AGENT_BOOT);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(find(AGENT_FETCH));
+    CU_ASSERT_EQUAL(find(AGENT_FETCH)->deployment, 1);
+}
+
+/* So that whoever performs it knows what kind of bundle is taken away. */
+static void test_going_back_names_what_it_comes_from(void)
+{
+    boot_and_connect();
+    take(document(1, 1));
+    done(AGENT_FETCH, 0);
+    done(AGENT_UNPACK, 0);
+    done(AGENT_HOOK, 0);
+    done(AGENT_SWITCH, ERR_IO);
+    const struct agent_action *back = find(AGENT_SWITCH);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(back);
+    CU_ASSERT_TRUE(digest_is_zero(&back->bundle));
+    CU_ASSERT_EQUAL(back->previous.bytes[0], 1);
+}
+
 static void test_health_is_tried_at_its_interval_and_ends_at_its_deadline(void)
 {
     boot_and_connect();
@@ -910,6 +943,8 @@ static const struct suite_test tests[] = {
     TEST(test_every_phase_has_a_state),
     TEST(test_answer_to_something_that_was_stopped_is_ignored),
     TEST(test_new_document_makes_the_fetch_think_again),
+    TEST(test_what_is_half_applied_goes_on_before_what_is_urgent),
+    TEST(test_going_back_names_what_it_comes_from),
     TEST(test_health_is_tried_at_its_interval_and_ends_at_its_deadline),
     TEST(test_switch_that_fails_is_taken_back_and_a_full_disk_only_waits),
     TEST(test_waiting_for_the_disk_is_no_attempt),
