@@ -34,11 +34,14 @@ static void log_store(const struct agent_store *st, const struct store_incoming 
 
 static void begin_job(struct driver *d);
 static int run_now(struct driver *d, const struct job *job, struct errmsg *em);
+static int switch_agent(struct driver *d, const struct job *job, const struct digest *tree,
+                        struct errmsg *em);
 static void lack_room(struct driver *d, int rv, struct errmsg *em);
 static void begin_fetch(struct driver *d, const struct job *job);
 static void stop_fetch(struct driver *d);
 static void step_fetch(struct driver *d);
 static void begin_hook(struct driver *d, const struct job *job);
+static int start_hook(struct driver *d, struct hook_run *run, struct errmsg *em);
 static void hook_failed(struct driver *d, const char *log_of, const struct errmsg *em);
 static void look_after_hook(struct driver *d);
 static void sweep(struct driver *d);
@@ -83,6 +86,7 @@ static int open_parts(struct driver *d, struct errmsg *em)
     d->scratch = arena_on(d->memory, sizeof d->memory);
     notes_init(&d->notes, d->folder.path, &d->store.identity);
     inventory_init(&d->inventory, &d->store, d->folder.path);
+    d->upgrade.dir = d->folder.path;
     mend_deployments(d->folder.path, &d->store);
     start_core(d);
     int rv = sandbox_open_folder(&d->sandbox, d->folder.path, em);
@@ -112,7 +116,9 @@ static void start_core(struct driver *d)
 void driver_close(struct driver *d)
 {
     hook_kill(&d->hook);
-    if (d->link.store)
+    if (d->link.store && d->upgrade.over)
+        link_part(&d->link);
+    else if (d->link.store)
         link_close(&d->link);
     content_free(&d->content);
     chunks_close(&d->chunks);
@@ -126,17 +132,18 @@ void driver_close(struct driver *d)
 
 /* ---- the loop ---- */
 
-void driver_run(struct driver *d)
+bool driver_run(struct driver *d)
 {
     struct pollfd fds[MQTT_FDS] = {{.fd = -1}};
     log_event(LOG_INFO, "agent-started", "version=%s number=%u id=%s dir=%s", DUNLIN_VERSION,
               d->store.identity.number, key_id_hex(&d->store.identity.id).text, d->folder.path);
     feed(d, &(struct agent_event){.type = AGENT_BOOT}, NULL);
-    while (!stop_wanted(d->stop)) {
+    while (!stop_wanted(d->stop) && !d->upgrade.over) {
         turn(d, fds);
         wait(d, fds);
     }
     log_event(LOG_INFO, "agent-stopped", "number=%u", d->store.identity.number);
+    return d->upgrade.over && !stop_wanted(d->stop);
 }
 
 /* Everything that is due by now. */
@@ -356,8 +363,16 @@ static void begin_job(struct driver *d)
     if (rv < 0)
         log_event(LOG_WARN, "deployment-error", "name=%s error=\"%s\"", job.name, em.text);
     lack_room(d, rv, &em);
-    if (!stop_wanted(d->stop))
+    if (!stop_wanted(d->stop) && !d->upgrade.over)
         feed_done(d, job.type, rv);
+}
+
+static const struct held *row_of(const struct driver *d, uint32_t deployment)
+{
+    for (uint32_t i = 0; i < d->store.held_count; i++)
+        if (d->store.held[i].deployment == deployment)
+            return &d->store.held[i];
+    return NULL;
 }
 
 /* A chunk that finds no room says nothing of how much the whole would take. */
@@ -367,9 +382,9 @@ static void lack_room(struct driver *d, int rv, struct errmsg *em)
     if (rv == ERR_NO_SPACE && em->text[0] == '\0' &&
         content_peek(&d->content, &d->fetch.bundle) == 0)
         room_check(d->chunks.folder, m->bytes, m->files, em);
-    for (uint32_t i = 0; i < d->store.held_count && rv == ERR_NO_SPACE; i++)
-        if (d->store.held[i].deployment == d->job.deployment)
-            notes_lack_room(&d->notes, &d->store.held[i], em->text);
+    const struct held *row = row_of(d, d->job.deployment);
+    if (rv == ERR_NO_SPACE && row)
+        notes_lack_room(&d->notes, row, em->text);
 }
 
 static int run_now(struct driver *d, const struct job *job, struct errmsg *em)
@@ -377,8 +392,10 @@ static int run_now(struct driver *d, const struct job *job, struct errmsg *em)
     const struct tree_pulse pulse = {.context = d, .beat = beat};
     const char *dir = d->folder.path;
     struct buffer values = buffer_on(d->values, sizeof d->values);
-    if (job->type == AGENT_DETACH)
-        return tree_detach(dir, job->name, em);
+    if (job->type == AGENT_DETACH) {
+        int gone = switch_agent(d, job, &(struct digest){0}, em);
+        return gone ? gone : tree_detach(dir, job->name, em);
+    }
     int rv = store_values(&d->store, job->to.variables, &values, em);
     if (rv < 0)
         return rv;
@@ -389,7 +406,29 @@ static int run_now(struct driver *d, const struct job *job, struct errmsg *em)
     if (!digest_is_zero(&tree) && !tree_there(dir, &tree))
         return errmsg_set(em, ERR_NOT_FOUND, "the tree of bundle %.12s is missing",
                           digest_hex(&job->to.bundle).text);
-    return tree_switch(dir, job->name, &tree, em);
+    rv = tree_switch(dir, job->name, &tree, em);
+    return rv < 0 ? rv : switch_agent(d, job, &tree, em);
+}
+
+static bool is_agent(struct driver *d, const struct digest *bundle)
+{
+    return !digest_is_zero(bundle) && content_peek(&d->content, bundle) == 0 &&
+           d->content.manifest.kind == BUNDLE_AGENT;
+}
+
+/* Where a bundle of kind agent comes or goes, the program changes with it. A tree of zero: it goes.
+ * 1: another program is to go on. */
+static int switch_agent(struct driver *d, const struct job *job, const struct digest *tree,
+                        struct errmsg *em)
+{
+    const struct digest packaged = {0};
+    const struct held *row = row_of(d, job->deployment);
+    bool comes = !digest_is_zero(tree) && is_agent(d, &job->to.bundle);
+    if (comes && row && row->phase == PHASE_APPLYING)
+        return upgrade_begin(&d->upgrade, tree, &d->content.manifest, em);
+    if (!comes && !is_agent(d, &job->to.bundle) && !is_agent(d, &job->from.bundle))
+        return 0;
+    return upgrade_undo(&d->upgrade, comes ? tree : &packaged, em);
 }
 
 /* So that a big bundle being unpacked doesn't cost the connection. */
@@ -449,7 +488,7 @@ static void begin_hook(struct driver *d, const struct job *job)
     if (job->hook == HOOK_HEALTH && m->health_deadline_s > 0 && m->health_deadline_s < limit_s)
         limit_s = m->health_deadline_s;
     if (rv == 0)
-        rv = hook_start(&d->hook,
+        rv = start_hook(d,
                         &(struct hook_run){
                             .dir = d->folder.path,
                             .sandbox = &d->sandbox,
@@ -464,11 +503,31 @@ static void begin_hook(struct driver *d, const struct job *job)
                             .version = m->version,
                             .timeout_s = limit_s,
                         },
-                        clock_monotonic_ms(), &em);
+                        &em);
     if (rv < 0)
         hook_failed(d, NULL, &em);
     if (rv <= 0)
         feed_done(d, AGENT_HOOK, rv);
+}
+
+/* A new agent has no hooks: before anything changes it is asked whether it can read what this one
+ * keeps, as the user that it will run as. */
+static int start_hook(struct driver *d, struct hook_run *run, struct errmsg *em)
+{
+    static const struct sandbox none;
+    char program[FILE_PATH_MAX];
+    const char *const look[] = {program, "status", "--dir", run->dir, NULL};
+    bool is_own = d->content.manifest.kind == BUNDLE_AGENT;
+    if (is_own && run->hook != HOOK_PRE_APPLY)
+        return upgrade_hook(&d->upgrade, run->hook, &run->tree, d->link.reason, em);
+    int rv = is_own ? upgrade_prepare(&d->upgrade, &run->tree, &run->previous, program, em) : 0;
+    if (rv < 0)
+        return rv;
+    if (is_own) {
+        run->instead = look;
+        run->sandbox = &none;
+    }
+    return hook_start(&d->hook, run, clock_monotonic_ms(), em);
 }
 
 static void hook_failed(struct driver *d, const char *log_of, const struct errmsg *em)
@@ -515,6 +574,7 @@ static void sweep(struct driver *d)
 
 /* ---- what the link and the fetch call ---- */
 
+/* A document is asked for as proof, too, whatever the core asks for. */
 static void on_event(void *context, struct agent_event *ev, const struct store_incoming *in)
 {
     struct driver *d = context;
@@ -524,7 +584,12 @@ static void on_event(void *context, struct agent_event *ev, const struct store_i
         inventory_link_changed(&d->inventory, ev->type == AGENT_LINK_UP, clock_monotonic_ms());
         d->fetch_due_ms = 0;
     }
+    bool document = ev->type == AGENT_DOCUMENT, ask = upgrade_hears(&d->upgrade, ev);
     feed(d, ev, in);
+    if (ask)
+        link_subscribe(&d->link, AGENT_TOPIC_DOCUMENT, 0);
+    else if (document && !d->core.asks[AGENT_TOPIC_DOCUMENT].subscribed)
+        link_unsubscribe(&d->link, AGENT_TOPIC_DOCUMENT);
 }
 
 static void on_chunk(void *context, const struct digest *name, struct span frame)
@@ -558,6 +623,7 @@ static void on_drop(void *context, const struct digest *names, size_t count)
 static void on_published(void *context, int message)
 {
     struct driver *d = context;
+    d->upgrade.acknowledged = true;
     notes_acknowledged(&d->notes, message);
     inventory_acknowledged(&d->inventory, message);
 }

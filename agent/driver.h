@@ -12,6 +12,7 @@
 #include "agent/notes.h"
 #include "agent/store.h"
 #include "agent/tree.h"
+#include "agent/upgrade.h"
 
 /* An action that is begun as soon as the step that asked for it is over. */
 struct job {
@@ -38,6 +39,7 @@ struct driver {
     struct link link;
     struct inventory inventory;
     struct notes notes;
+    struct upgrade upgrade;
 
     struct agent core;
     struct agent_out out;
@@ -59,8 +61,8 @@ struct driver {
 int driver_open(struct driver *d, const char *dir, const struct sandbox *sandbox,
                 struct errmsg *em);
 
-/* Runs until SIGTERM or SIGINT. */
-void driver_run(struct driver *d);
+/* Runs until SIGTERM or SIGINT, or until another program is to go on: then true. */
+bool driver_run(struct driver *d);
 
 /* Ends what runs, says good-bye, closes. Also after a failed open. */
 void driver_close(struct driver *d);

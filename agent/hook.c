@@ -33,7 +33,7 @@ struct hook_paths {
 /* What the child needs; made before the fork, so that the child only does system calls. */
 struct hook_child {
     const char *tree;
-    char *program;
+    char *const *arguments;
     char *variables[HOOK_VARIABLES_MAX + 1];
     const struct sandbox *sandbox;
     uint32_t number;
@@ -84,9 +84,10 @@ int hook_failed_log(const char *dir, const char *deployment, enum agent_hook hoo
 int hook_start(struct hook *h, const struct hook_run *run, uint64_t now_ms, struct errmsg *em)
 {
     struct hook_paths paths;
+    char *own[] = {paths.program, NULL};
     struct hook_child child = {
         .tree = paths.tree,
-        .program = paths.program,
+        .arguments = run->instead ? (char *const *)run->instead : own,
         .sandbox = run->sandbox,
         .number = run->number,
     };
@@ -95,7 +96,7 @@ int hook_start(struct hook *h, const struct hook_run *run, uint64_t now_ms, stru
     h->output = OUTPUT_CLOSED;
     int rv = find_paths(&paths, run, em);
     if (rv == 0)
-        rv = look_at_program(paths.program, run, em);
+        rv = look_at_program(child.arguments[0], run, em);
     if (rv <= 0)
         return rv;
     rv = make_folders(run, em);
@@ -327,7 +328,6 @@ static int spawn(struct hook *h, struct hook_child *child, struct errmsg *em)
  * ends with the agent. */
 static void run_child(const struct hook_child *child)
 {
-    char *arguments[] = {child->program, NULL};
     setsid();
     reset_signals();
     umask(022);
@@ -344,8 +344,8 @@ static void run_child(const struct hook_child *child)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != child->parent)
         _exit(126);
-    execve(child->program, arguments, child->variables);
-    dprintf(STDERR_FILENO, "%s: %s\n", child->program, strerror(errno));
+    execve(child->arguments[0], child->arguments, child->variables);
+    dprintf(STDERR_FILENO, "%s: %s\n", child->arguments[0], strerror(errno));
     _exit(127);
 }
 

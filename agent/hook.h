@@ -27,8 +27,9 @@ struct hook_run {
     uint32_t number; /* the deployment's */
     enum agent_hook hook;
     struct digest tree;
-    struct digest previous;              /* zero: nothing ran before */
-    struct span values;                  /* a list (sync/variables.h): DUNLIN_VAR_NAME=value */
+    const char *const *instead; /* this program and its arguments, not the tree's; or NULL */
+    struct digest previous;     /* zero: nothing ran before */
+    struct span values;         /* a list (sync/variables.h): DUNLIN_VAR_NAME=value */
     const struct seal_secret *sealed_to; /* opens the secrets among them */
     const char *bundle_name;
     const char *version;

@@ -59,6 +59,12 @@ void link_close(struct link *l)
     l->closing = true;
     if (l->up && !l->at_door)
         say_goodbye(l);
+    link_part(l);
+}
+
+void link_part(struct link *l)
+{
+    l->closing = true;
     mqtt_free(l->mqtt);
     l->mqtt = NULL;
     l->up = false;

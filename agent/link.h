@@ -69,6 +69,8 @@ void link_init(struct link *l, const struct store *store, const char *folder,
                const struct link_handler *handler);
 /* Tells the fleet that the agent goes on purpose, waits a moment for the answer, and closes. */
 void link_close(struct link *l);
+/* Closes without a word: the agent is back in a moment. */
+void link_part(struct link *l);
 
 /* The same, as soon as link_service is not under way: for good, no event follows. */
 void link_leave(struct link *l);

@@ -2,6 +2,7 @@
 #include "agent/facts.h"
 #include "agent/inspect.h"
 #include "agent/join.h"
+#include "agent/program.h"
 #include "agent/sandbox.h"
 #include "base/log.h"
 #include "sync/invitation.h"
@@ -17,6 +18,7 @@
 
 /* A command line taken apart; each verb uses what it understands. */
 struct arguments {
+    char **words; /* all of it, as it was given */
     const char *positionals[POSITIONALS_MAX];
     int positional_count;
     const char *dir;
@@ -158,6 +160,7 @@ int main(int argc, char **argv)
         return finish(
             errmsg_set(&em, ERR_USAGE, "%s is no command; see dunlin-agent --help", argv[1]), &em);
     int rv = parse(v, argc - 2, argv + 2, &a, &em);
+    a.words = argv;
     if (rv == 0 && a.help)
         print_verb_help(v);
     else if (rv == 0)
@@ -190,11 +193,11 @@ static int run_join(struct arguments *a, struct errmsg *em)
 static int run_agent(struct arguments *a, struct errmsg *em)
 {
     static struct driver d;
+    program_enter(a->dir, a->words);
     int rv = driver_open(&d, a->dir, &a->sandbox, em);
-    if (rv == 0)
-        driver_run(&d);
+    bool again = rv == 0 && driver_run(&d);
     driver_close(&d);
-    return rv;
+    return again ? program_again(a->words, em) : rv;
 }
 
 static int run_status(struct arguments *a, struct errmsg *em)
@@ -232,6 +235,8 @@ static int parse(const struct verb *v, int argc, char **argv, struct arguments *
                 *equals = '\0';
             const char *value = equals ? equals + 1 : i + 1 < argc ? argv[++i] : NULL;
             int rv = parse_flag(v, flag, value, a, em);
+            if (equals)
+                *equals = '='; /* another program may have to read it */
             if (rv < 0)
                 return rv;
             continue;

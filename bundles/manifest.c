@@ -10,6 +10,7 @@
 
 static const char *const kind_names[BUNDLE_KIND_COUNT] = {
     [BUNDLE_FILES] = "files",
+    [BUNDLE_AGENT] = "agent",
 };
 
 static int in_range(const struct manifest *m);

@@ -19,6 +19,7 @@
 
 enum bundle_kind {
     BUNDLE_FILES = 0, /* a tree of files, with hooks */
+    BUNDLE_AGENT = 1, /* the agent itself: ARCH/dunlin-agent for each kind of machine */
     BUNDLE_KIND_COUNT,
 };
 

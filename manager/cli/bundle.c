@@ -7,6 +7,7 @@
 #include "manager/cli/publisher.h"
 #include "manager/cli/verbs.h"
 
+#include <glob.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -39,7 +40,9 @@ static int push(struct cli *cli);
 static int describe(struct cli *cli, struct manifest *m);
 static int declare(struct cli *cli, struct needs *needs);
 static int list_templates(struct pushing *p);
+static int check_content(const char *path, enum bundle_kind kind, struct errmsg *em);
 static int check_hooks(const char *path, struct errmsg *em);
+static int check_agents(const char *path, struct errmsg *em);
 static int read_keys(struct pushing *p);
 static int send_all(struct pushing *p, struct manifest *m);
 static bool has(void *context, const struct digest *name);
@@ -70,6 +73,12 @@ static const struct flag push_flags[] = {
      .kind = FLAG_TEXT,
      .help = "its version; what was pushed under a version stays so",
      .required = true},
+    {.name = "kind",
+     .value = "KIND",
+     .kind = FLAG_TEXT,
+     .fallback = "files",
+     .help =
+         "files, or agent: the agent's own program, ARCH/dunlin-agent for each kind of machine"},
     {.name = "key",
      .value = "FILE",
      .kind = FLAG_TEXTS,
@@ -132,9 +141,14 @@ const struct verb bundle_verbs[4] = {
                 "  hooks/remove       when the deployment goes\n"
                 "What a bundle needs to know of a device it gets by variables (dunlin variable "
                 "set), in files that are marked as templates and in the environment of its hooks. "
-                "A template says ${name} for a value, and $${ for a plain ${.\n",
+                "A template says ${name} for a value, and $${ for a plain ${.\n"
+                "With --kind agent PATH holds a new agent for each kind of machine, named as the "
+                "fact arch has it: aarch64/dunlin-agent, armv7l/dunlin-agent. A device asks it "
+                "whether it can read what the old one keeps, tries it, and goes back by itself "
+                "unless it has reported by the health deadline.\n",
         .examples = "  dunlin bundle push ./app --name app --version 2\n"
-                    "  dunlin bundle push ./app --name app --version 3 --health-deadline 5m\n",
+                    "  dunlin bundle push ./app --name app --version 3 --health-deadline 5m\n"
+                    "  dunlin bundle push ./agents --name agent --version 2 --kind agent\n",
         .flags = FLAGS(push_flags),
         .words_min = 1,
         .words_max = 1,
@@ -172,7 +186,7 @@ static int push(struct cli *cli)
     json_t *answer = NULL;
     int rv = describe(cli, &m);
     if (rv == 0)
-        rv = check_hooks(cli_word(cli, 0), &cli->em);
+        rv = check_content(cli_word(cli, 0), m.kind, &cli->em);
     if (rv == 0)
         rv = list_templates(&p);
     if (rv == 0)
@@ -206,6 +220,16 @@ static int read_keys(struct pushing *p)
     return rv;
 }
 
+static int parse_kind(const char *text, enum bundle_kind *out, struct errmsg *em)
+{
+    for (int kind = 0; kind < BUNDLE_KIND_COUNT; kind++)
+        if (strcmp(text, bundle_kind_name((enum bundle_kind)kind)) == 0) {
+            *out = (enum bundle_kind)kind;
+            return 0;
+        }
+    return errmsg_set(em, ERR_USAGE, "--kind %.40s: write files or agent", text);
+}
+
 /* What the flags say of it; packing fills the rest. */
 static int describe(struct cli *cli, struct manifest *m)
 {
@@ -217,14 +241,14 @@ static int describe(struct cli *cli, struct manifest *m)
     if (rv < 0)
         return rv;
     *m = (struct manifest){
-        .kind = BUNDLE_FILES,
         .hook_timeout_s = (uint32_t)args_number(a, "hook-timeout"),
         .health_deadline_s = (uint32_t)args_number(a, "health-deadline"),
         .health_interval_s = (uint32_t)args_number(a, "health-interval"),
     };
     snprintf(m->name, sizeof m->name, "%s", name);
     snprintf(m->version, sizeof m->version, "%s", version);
-    return declare(cli, &m->needs);
+    rv = parse_kind(args_text(a, "kind"), &m->kind, &cli->em);
+    return rv < 0 ? rv : declare(cli, &m->needs);
 }
 
 /* What templates need besides is found when they are packed. */
@@ -259,6 +283,11 @@ static int list_templates(struct pushing *p)
 }
 
 /* What is forgotten here would fail on every device. */
+static int check_content(const char *path, enum bundle_kind kind, struct errmsg *em)
+{
+    return kind == BUNDLE_AGENT ? check_agents(path, em) : check_hooks(path, em);
+}
+
 static int check_hooks(const char *path, struct errmsg *em)
 {
     static const char *const hooks[] = {"pre-apply", "apply", "health", "remove"};
@@ -273,6 +302,27 @@ static int check_hooks(const char *path, struct errmsg *em)
                               "%s is not executable, so no agent could run it: chmod +x it", file);
     }
     return 0;
+}
+
+/* One at least, and each can be run. */
+static int check_agents(const char *path, struct errmsg *em)
+{
+    char pattern[FILE_PATH_MAX];
+    glob_t found = {0};
+    int rv = file_path(pattern, em, "%s/*/dunlin-agent", path);
+    if (rv == 0 && glob(pattern, 0, NULL, &found) != 0)
+        rv = errmsg_set(em, ERR_REFUSED,
+                        "%s has no agent in it: put it at ARCH/dunlin-agent, where ARCH is what "
+                        "uname -m says on the device",
+                        path);
+    for (size_t i = 0; rv == 0 && i < found.gl_pathc; i++) {
+        struct stat st;
+        if (lstat(found.gl_pathv[i], &st) < 0 || !S_ISREG(st.st_mode) || !(st.st_mode & 0100))
+            rv = errmsg_set(em, ERR_REFUSED, "%s is no program that can be run: chmod +x it",
+                            found.gl_pathv[i]);
+    }
+    globfree(&found);
+    return rv;
 }
 
 static int send_all(struct pushing *p, struct manifest *m)

@@ -58,6 +58,11 @@ void device_cut_power(struct device *d, uint64_t off_ms)
 {
     stage_trace(d->stage, "%s power cut", device_name(d));
     client_vanish(d->client);
+    device_stop(d, off_ms);
+}
+
+void device_stop(struct device *d, uint64_t off_ms)
+{
     d->state = DEVICE_OFF;
     d->life++;
     d->job = (struct device_job){.serial = d->job.serial + 1};
@@ -101,7 +106,8 @@ static void start_agent(struct device *d)
                          });
     d->scratch = arena_on(d->memory, sizeof d->memory);
     d->state = DEVICE_RUNNING;
-    device_feed(d, &(struct agent_event){.type = AGENT_BOOT}, NULL);
+    if (device_program_start(d))
+        device_feed(d, &(struct agent_event){.type = AGENT_BOOT}, NULL);
 }
 
 static void boot(void *context, uint64_t life, void *payload)

@@ -12,6 +12,8 @@
 
 /* A device without power stays off for so long, when nothing else is said. */
 #define DEVICE_OFF_MS 5000
+/* An agent on trial is started so often. */
+#define DEVICE_STARTS_MAX 3
 /* A request to join is repeated when no answer comes. */
 #define DEVICE_JOIN_AGAIN_MS 3000
 /* So long it waits at the door for its next certificate. */
@@ -59,6 +61,9 @@ struct device {
     bool no_calendar;   /* it has none at all */
     int32_t east_s;     /* its time zone */
 
+    struct digest program; /* the bundle of the agent that runs; zero: the packaged one */
+    bool proof;            /* it has read what the manager signed */
+
     struct agent core;
     struct arena scratch;
     uint64_t memory[AGENT_SCRATCH_MAX / sizeof(uint64_t)];
@@ -94,6 +99,8 @@ void device_start(struct device *d);
 void device_cut_power(struct device *d, uint64_t off_ms);
 /* Off now, back after a while; for the parts of a device. True when that is so. */
 bool device_point(struct device *d);
+/* The process ends, and begins anew after a while. */
+void device_stop(struct device *d, uint64_t off_ms);
 
 /* Feeds the core one event, and what follows from it. */
 void device_feed(struct device *d, struct agent_event *ev, const struct incoming *in);
@@ -122,6 +129,16 @@ void device_link_attach(struct device *d, struct broker *broker);
 void device_link_perform(struct device *d, const struct agent_action *a);
 /* Whether what the broker shows leads to one of these authorities. */
 bool device_link_believes(struct device *d, const struct key_id *authorities, size_t count);
+
+/* device_program.c: which agent runs, of a bundle of kind agent. */
+/* At each start; false: it has ended already. */
+bool device_program_start(struct device *d);
+/* The job is about a bundle of that kind. */
+bool device_program_concerns(const struct device *d);
+int device_program_switch(struct device *d);
+int device_program_hook(struct device *d);
+/* It finds no broker. */
+bool device_program_mute(const struct device *d);
 
 /* device_work.c: fetches, trees, hooks. */
 void device_work_begin(struct device *d, const struct agent_action *a);

@@ -122,6 +122,10 @@ static void connect_broker(struct device *d, uint32_t session)
         stage_at(d->stage, d->stage->now_ms + BROKER_REFUSED_MS, turned_back, d, d->life, NULL);
         return;
     }
+    if (device_program_mute(d)) {
+        stage_at(d->stage, d->stage->now_ms + BROKER_REFUSED_MS, turned_back, d, d->life, NULL);
+        return;
+    }
     const char *reason = stage_wall_s(d->stage) > d->disk.certificate_until_s
                              ? "its certificate has expired"
                          : !broker_takes(d->broker, d->disk.certificate_issuer)
@@ -180,6 +184,8 @@ static void on_up(void *context)
     memset(d->topics, 0, sizeof d->topics);
     device_feed(d, &(struct agent_event){.type = AGENT_LINK_UP}, NULL);
     device_work_link_up(d);
+    if (d->state == DEVICE_RUNNING && !digest_equal(&d->program, &d->disk.proven))
+        subscribe(d, AGENT_TOPIC_DOCUMENT, topic_of(d, TOPIC_COHORT_DOC, 0).text);
 }
 
 static void on_down(void *context)
@@ -255,6 +261,7 @@ static void take_signed(struct device *d, enum message type, struct span payload
     struct incoming in = {0};
     if (open_signed(d, type, payload, &ev, &in, &opened) < 0)
         ev = (struct agent_event){.type = AGENT_REFUSED};
+    d->proof |= ev.type != AGENT_REFUSED;
     device_feed(d, &ev, &in);
 }
 

@@ -228,12 +228,16 @@ static int switch_current(struct device *d)
     disk_switch(&d->disk, d->job.name, &d->job.bundle);
     stage_trace(d->stage, "%s current %s %s", device_name(d), d->job.name,
                 shelf_title(d->shelf, &d->job.bundle));
-    return 0;
+    return device_program_concerns(d) ? device_program_switch(d) : 0;
 }
 
 static int detach(struct device *d)
 {
-    int rv = disk_write(&d->disk);
+    int rv = device_program_concerns(d) ? device_program_switch(d) : 0;
+    if (rv == 0 && d->state == DEVICE_OFF)
+        return 0;
+    if (rv == 0)
+        rv = disk_write(&d->disk);
     if (rv < 0)
         return rv;
     disk_switch(&d->disk, d->job.name, &(struct digest){0});
@@ -306,6 +310,8 @@ static int end_hook(struct device *d)
     const struct bundle *b = shelf_find(d->shelf, &d->job.bundle);
     if (!b)
         return ERR_NOT_FOUND;
+    if (b->script.agent)
+        return device_program_hook(d);
     if (d->job.hook == HOOK_APPLY && b->script.crashes) {
         device_cut_power(d, d->off_ms);
         return ERR_IO;

@@ -56,6 +56,9 @@ struct disk {
     struct digests trees;  /* complete ones */
     struct current currents[DISK_NAMES_MAX];
     uint32_t current_count;
+    struct digest proven; /* the agent that runs; zero: the packaged one … */
+    struct digest trial;  /* … or, when it is not zero, this one */
+    uint32_t starts_left; /* as often */
 
     uint64_t writes;    /* that were tried */
     uint64_t full_from; /* the disk is full from this write (1, 2, …; 0: never) … */

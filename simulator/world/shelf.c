@@ -77,6 +77,7 @@ static void make_manifest(struct bundle *b)
     struct buffer body = buffer_on(body_memory, sizeof body_memory);
     struct buffer out = buffer_on(memory, sizeof memory);
     m = (struct manifest){
+        .kind = b->script.agent ? BUNDLE_AGENT : BUNDLE_FILES,
         .hook_timeout_s = 60,
         .health_deadline_s = b->script.deadline_s,
         .health_interval_s = b->script.interval_s,

@@ -28,6 +28,9 @@ struct script {
     bool crashes;           /* hooks/apply takes the device down */
     bool malformed;         /* the manifest is signed, and is none */
     bool lost;              /* the last chunk is never published */
+    bool agent;             /* it is the agent itself; when that starts it … */
+    bool hangs;             /* … does nothing until it is ended, … */
+    bool mute;              /* … or finds no broker. `crashes`: it ends at once */
     const char *needs; /* a variable without which it is not deployed; a constant; NULL: none */
 };
 

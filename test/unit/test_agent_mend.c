@@ -1,9 +1,11 @@
 #include "agent/mend.h"
+#include "agent/program.h"
 #include "agent/tree.h"
 #include "base/log.h"
 #include "test/agent_fixture.h"
 #include "test/suite.h"
 
+#include <sys/utsname.h>
 #include <unistd.h>
 
 static struct fixture_fleet fleet;
@@ -136,7 +138,30 @@ static void test_what_is_under_way_is_left_alone(void)
     }
 }
 
+/* The packaged agent runs in the place of the proven one: that was not whole. */
+static void test_agent_that_is_unfit_begins_anew_with_the_packaged_one_to_go_back_to(void)
+{
+    char file[FILE_PATH_MAX], folder[FILE_PATH_MAX];
+    struct utsname u;
+    struct digest proven;
+    set_up(PHASE_SETTLED);
+    tree_must(uname(&u) == 0 && tree_path(dir.text, &bundle, folder, NULL) == 0, "folder");
+    tree_must(file_path(file, NULL, "%s/%s", folder, u.machine) == 0, "machine");
+    tree_must(file_make_folder(file, 0755, NULL) == 0, "folder of the machine");
+    tree_must(file_path(file, NULL, "%s/%s/dunlin-agent", folder, u.machine) == 0, "file");
+    tree_must(file_write(file, span_text("an agent"), 0755, NULL) == 0, "agent");
+    tree_must(program_return(dir.text, &bundle, NULL) == 1, "proven");
+    struct held row = mended();
+    CU_ASSERT_EQUAL(row.phase, PHASE_DOWNLOADING);
+    CU_ASSERT_EQUAL(row.running.generation, 0);
+    CU_ASSERT_EQUAL(row.wanted.generation, 3);
+    CU_ASSERT_FALSE(tree_there(dir.text, &bundle));
+    CU_ASSERT_FALSE(program_proven(dir.text, &proven));
+    tear_down();
+}
+
 static const struct suite_test tests[] = {
+    TEST(test_agent_that_is_unfit_begins_anew_with_the_packaged_one_to_go_back_to),
     TEST(test_what_is_whole_is_left_alone),
     TEST(test_lost_link_comes_back),
     TEST(test_link_that_leads_elsewhere_is_put_right),

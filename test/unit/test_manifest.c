@@ -240,6 +240,7 @@ static void test_what_a_newer_version_adds_is_skipped(void)
 static void test_kinds_have_names(void)
 {
     CU_ASSERT_STRING_EQUAL(bundle_kind_name(BUNDLE_FILES), "files");
+    CU_ASSERT_STRING_EQUAL(bundle_kind_name(BUNDLE_AGENT), "agent");
     CU_ASSERT_STRING_EQUAL(bundle_kind_name(BUNDLE_KIND_COUNT), "unknown");
 }
 
