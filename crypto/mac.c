@@ -46,9 +46,16 @@ struct mac_key mac_derive(const struct mac_key *key, const char *purpose, uint64
 struct mac_key mac_derive_for(const struct mac_key *key, const char *purpose, uint64_t number,
                               struct span whom)
 {
+    struct mac_base base = mac_base_of(key);
+    return mac_derive_from(&base, purpose, number, whom);
+}
+
+struct mac_key mac_derive_from(const struct mac_base *base, const char *purpose, uint64_t number,
+                               struct span whom)
+{
     uint8_t suffix[8];
     le64_write(suffix, number);
-    struct mac_base h = mac_base_of(key);
+    struct mac_base h = *base;
     digest_add(&h.inner, span_of(purpose, strlen(purpose) + 1));
     digest_add(&h.inner, span_of(suffix, sizeof suffix));
     digest_add(&h.inner, whom);

@@ -31,6 +31,10 @@ struct mac_key mac_derive(const struct mac_key *key, const char *purpose, uint64
 struct mac_key mac_derive_for(const struct mac_key *key, const char *purpose, uint64_t number,
                               struct span whom);
 
+/* The same by a key's base. */
+struct mac_key mac_derive_from(const struct mac_base *base, const char *purpose, uint64_t number,
+                               struct span whom);
+
 /* HKDF-SHA-256 of `secret` with `salt` and the text `info`, into `out`. */
 void mac_hkdf(struct span secret, struct span salt, const char *info, uint8_t *out, size_t len);
 

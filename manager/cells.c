@@ -13,6 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* What agents say is heard for about so long in a turn: then the disk and operators get theirs.
+ * What was not heard waits in the brokers, which keep only so much of it. */
+#define HEAR_MS_MAX 20
+
 struct slot {
     struct cells *cells;
     size_t index;
@@ -34,6 +38,7 @@ struct cells {
     bool complained;
     uint64_t memory_max; /* of each broker of our own */
     size_t count;
+    size_t first; /* whose turn it is to be heard first */
     struct slot slots[DAEMON_CELLS_MAX];
 };
 
@@ -58,6 +63,8 @@ static int file_all(struct cells *c, const struct admission *admission, uint64_t
                     struct errmsg *em);
 static int kick(struct cells *c, const struct blocked_agent *agent, struct errmsg *em);
 static void end_sessions(struct slot *s);
+static void service_slot(struct slot *s, const struct pollfd *fds, bool hears, bool all,
+                         uint64_t now_ms);
 static void service_broker(struct slot *s, uint64_t now_ms);
 static void on_message(void *context, const char *topic, struct span payload);
 static int on_next(void *context, enum cell_lane lane, uint64_t after,
@@ -432,18 +439,29 @@ void cells_watch(const struct cells *c, struct pollfd *fds)
 
 void cells_service(struct cells *c, const struct pollfd *fds, bool all, uint64_t now_ms)
 {
-    for (size_t i = 0; i < c->count; i++, fds += CELLS_FDS_EACH) {
-        struct slot *s = &c->slots[i];
-        if (s->broker &&
-            (all || fds[2 * MQTT_FDS].revents || now_ms >= broker_deadline_ms(s->broker)))
-            service_broker(s, now_ms);
-        if (all || showed(fds, MQTT_FDS) || now_ms >= cell_deadline_ms(s->cell))
-            cell_service(s->cell, fds, now_ms);
-        const struct pollfd *kicks = fds + MQTT_FDS;
-        kicker_hold(s->kicker, !s->broker && !cell_up(s->cell));
-        if (all || showed(kicks, MQTT_FDS) || now_ms >= kicker_deadline_ms(s->kicker))
-            kicker_service(s->kicker, kicks, now_ms);
+    uint64_t until_ms = clock_monotonic_ms() + HEAR_MS_MAX;
+    size_t first = c->first, late = c->count;
+    for (size_t i = 0; i < c->count; i++) {
+        size_t at = (first + i) % c->count;
+        bool hears = i == 0 || clock_monotonic_ms() < until_ms;
+        if (!hears && late == c->count)
+            late = at;
+        service_slot(&c->slots[at], fds + at * CELLS_FDS_EACH, hears, all, now_ms);
     }
+    c->first = late < c->count ? late : 0;
+}
+
+static void service_slot(struct slot *s, const struct pollfd *fds, bool hears, bool all,
+                         uint64_t now_ms)
+{
+    const struct pollfd *kicks = fds + MQTT_FDS;
+    if (s->broker && (all || fds[2 * MQTT_FDS].revents || now_ms >= broker_deadline_ms(s->broker)))
+        service_broker(s, now_ms);
+    if (all || (hears && showed(fds, MQTT_FDS)) || now_ms >= cell_deadline_ms(s->cell))
+        cell_service(s->cell, hears ? fds : NULL, now_ms);
+    kicker_hold(s->kicker, !s->broker && !cell_up(s->cell));
+    if (all || showed(kicks, MQTT_FDS) || now_ms >= kicker_deadline_ms(s->kicker))
+        kicker_service(s->kicker, kicks, now_ms);
 }
 
 static bool showed(const struct pollfd *fds, size_t count)

@@ -20,6 +20,7 @@ int keyring_init(struct keyring *k, const struct fleet_keys *keys)
         .signing = keys->signing,
         .authority = keys->authority,
         .master = keys->master,
+        .master_base = mac_base_of(&keys->master),
         .elder_count = keys->elder_count,
         .tokens = mac_derive(&keys->master, "dunlin tokens", 0),
         .cohorts = mac_derive(&keys->master, "dunlin cohort", 0),
@@ -89,7 +90,7 @@ int keyring_certificate_old(const struct keyring *k, const struct certificate *c
 
 struct mac_key keyring_status(const struct keyring *k, uint32_t number, const struct key_id *agent)
 {
-    return status_key(&k->master, number, agent);
+    return status_key_from(&k->master_base, number, agent);
 }
 
 int64_t keyring_lineage(void)

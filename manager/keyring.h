@@ -23,6 +23,7 @@ struct keyring {
     uint32_t elder_count;
     struct elder elders[ELDERS_MAX]; /* the newest first */
     struct mac_key master;
+    struct mac_base master_base;
     struct mac_key tokens;
     struct mac_key cohorts; /* names cohorts */
 };

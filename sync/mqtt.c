@@ -23,6 +23,9 @@
 
 /* RFC 1035, 2.3.4. */
 #define MQTT_NAME_MAX 255
+/* Every packet has so many bytes; a PUBLISH so many around its topic and its payload. */
+#define PACKET_BYTES_MIN 2
+#define PUBLISH_BYTES_MIN 4
 /* Packets read before others in the caller's loop get their turn. */
 #define READ_BURST_MAX 256
 /*
@@ -58,6 +61,7 @@ struct mqtt {
     struct bridge *bridge; /* MQTT_TLS */
     enum link link;
     unsigned unanswered; /* packets read since everything was written last */
+    int taken;           /* bytes of the packet that was read last, at least */
     uint64_t greet_by_ms;
     char reason[ERRMSG_MAX]; /* of LINK_LOST */
     int loss;                /* the same as a code */
@@ -230,6 +234,7 @@ static void on_message(struct mosquitto *client, void *context,
 {
     struct mqtt *m = context;
     (void)client;
+    m->taken = message->payloadlen + (int)strlen(message->topic) + PUBLISH_BYTES_MIN;
     if (m->link != LINK_UP || !m->handler.message || message->payloadlen < 0 ||
         message->payloadlen > PAYLOAD_MAX)
         return;
@@ -573,20 +578,26 @@ static bool goes_on(struct mqtt *m, int rc)
     return is_live(m);
 }
 
-/* Not by errno: the library writes to a pipe of its own that nobody empties, and that says EAGAIN
- * for good after some hundred messages. */
-static bool has_more(const struct mqtt *m)
+/* Bytes that have come. Not by errno: the library writes to a pipe of its own that nobody empties,
+ * and that says EAGAIN for good after some hundred messages. */
+static int waiting(const struct mqtt *m)
 {
-    int waiting = 0;
-    return ioctl(mosquitto_socket(m->client), FIONREAD, &waiting) == 0 && waiting > 0;
+    int bytes = 0;
+    return ioctl(mosquitto_socket(m->client), FIONREAD, &bytes) == 0 ? bytes : 0;
 }
 
-/* A call reads one packet, as far as it has come. */
+/* A call reads one packet, as far as it has come. The system is asked again what there is when so
+ * much has been read. */
 static void read_burst(struct mqtt *m)
 {
+    int left = 0;
     for (unsigned i = 0; i < READ_BURST_MAX && m->unanswered < UNANSWERED_MAX; i++) {
         m->unanswered++;
-        if (!goes_on(m, mosquitto_loop_read(m->client, 1)) || !has_more(m))
+        m->taken = PACKET_BYTES_MIN;
+        if (!goes_on(m, mosquitto_loop_read(m->client, 1)))
+            return;
+        left -= m->taken;
+        if (left <= 0 && (left = waiting(m)) <= 0)
             return;
     }
 }

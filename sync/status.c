@@ -51,7 +51,14 @@ const char *cause_text(enum cause c)
 
 struct mac_key status_key(const struct mac_key *master, uint32_t number, const struct key_id *id)
 {
-    return mac_derive_for(master, "dunlin status", number, span_of(id->bytes, KEY_ID_LEN));
+    struct mac_base base = mac_base_of(master);
+    return status_key_from(&base, number, id);
+}
+
+struct mac_key status_key_from(const struct mac_base *master, uint32_t number,
+                               const struct key_id *id)
+{
+    return mac_derive_from(master, "dunlin status", number, span_of(id->bytes, KEY_ID_LEN));
 }
 
 static bool revision_is_none(struct revision r)

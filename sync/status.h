@@ -96,6 +96,9 @@ struct will {
 
 /* [join-8] What the agent of this number and id MACs its reports with. */
 struct mac_key status_key(const struct mac_key *master, uint32_t number, const struct key_id *id);
+/* The same by the master key's base. */
+struct mac_key status_key_from(const struct mac_base *master, uint32_t number,
+                               const struct key_id *id);
 
 /* Appends the message and its MAC. */
 int status_write(const struct status *s, const struct mac_key *key, struct buffer *out);
