@@ -55,6 +55,7 @@ static size_t lay_out(struct manager *m, uint8_t *memory, const struct manager_l
     m->replaced = next_table(memory, &used, BLOCKED_MAX, sizeof *m->replaced);
     m->successors = next_table(memory, &used, SUCCESSORS_MAX, sizeof *m->successors);
     m->cohorts = next_table(memory, &used, limits->cohorts, sizeof *m->cohorts);
+    m->tallies = next_table(memory, &used, limits->cohorts, sizeof *m->tallies);
     m->deployments = next_table(memory, &used, limits->deployments, sizeof *m->deployments);
     m->bundles = next_table(memory, &used, limits->bundles, sizeof *m->bundles);
     m->looks = next_table(memory, &used, limits->deployments, sizeof *m->looks);

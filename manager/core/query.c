@@ -250,22 +250,79 @@ size_t manager_agent_deployments(const struct manager *m, uint32_t number,
     return count;
 }
 
+/* Who holds its cohort's newest document and names nothing that is otherwise. */
+static bool is_settled(const struct cohort *c, const struct agent_row *row)
+{
+    return row->exceptions == 0 && row->flags & AGENT_ASSIGNED &&
+           !(row->flags & (AGENT_TRUNCATED | AGENT_TAINTED)) &&
+           revision_compare(row->document, c->revision) == 0;
+}
+
+/* One that is for all of a cohort alike: who has settled is ready in it. */
+static bool is_for_all(const struct manager *m, const struct cohort *c, const struct placement *p)
+{
+    const struct deployment_row *d = &m->deployments[p->deployment - 1];
+    struct revision since = {.epoch = m->options.epoch, .number = p->since};
+    return p->generation != 0 && p->next == 0 && p->since != 0 && gate_is_open(&p->gate) &&
+           pick_is_all(&d->pick) && !(d->flags & RECORD_LISTED) &&
+           revision_compare(c->revision, since) >= 0;
+}
+
+static void count_one(const struct manager *m, uint32_t number, const struct placement *p,
+                      struct deployment_counts *out)
+{
+    struct agent_deployment d;
+    if (!judge(m, number, p, &d))
+        return;
+    out[d.deployment].targets++;
+    out[d.deployment].held += d.held;
+    /* Ready with what came before is not ready with what is asked for. */
+    out[d.deployment].states[d.held && d.state == STATE_READY ? STATE_PENDING : d.state]++;
+}
+
+/* What nobody can say of all its agents at once. */
+static void find_mixed(const struct manager *m)
+{
+    for (uint32_t i = 0; i < m->cohort_count; i++) {
+        const struct cohort *c = &m->cohorts[i];
+        m->tallies[i] = (struct cohort_tally){0};
+        for (uint32_t k = 0; k < c->placement_count && !m->tallies[i].mixed; k++)
+            m->tallies[i].mixed = !is_for_all(m, c, &c->placements[k]);
+    }
+}
+
+static void add_settled(const struct manager *m, struct deployment_counts *out)
+{
+    for (uint32_t i = 0; i < m->cohort_count; i++) {
+        const struct cohort *c = &m->cohorts[i];
+        const struct cohort_tally *tally = &m->tallies[i];
+        for (uint32_t k = 0; k < c->placement_count && tally->settled > 0; k++) {
+            if (tally->mixed && !is_for_all(m, c, &c->placements[k]))
+                continue;
+            out[c->placements[k].deployment - 1].targets += tally->settled;
+            out[c->placements[k].deployment - 1].states[STATE_READY] += tally->settled;
+        }
+    }
+}
+
+/* Most agents have settled: they are counted, and what that means is added up by cohorts. */
 void manager_count_deployments(const struct manager *m, struct deployment_counts *out)
 {
     memset(out, 0, m->deployment_count * sizeof *out);
+    find_mixed(m);
     for (uint32_t i = 0; i < m->agent_count; i++) {
         const struct agent_row *row = &m->agents[i];
         const struct cohort *c = &m->cohorts[row->cohort];
-        for (uint32_t k = 0; k < c->placement_count && agent_in_fleet(row); k++) {
-            struct agent_deployment d;
-            if (!judge(m, i + 1, &c->placements[k], &d))
-                continue;
-            out[d.deployment].targets++;
-            out[d.deployment].held += d.held;
-            /* Ready with what came before is not ready with what is asked for. */
-            out[d.deployment].states[d.held && d.state == STATE_READY ? STATE_PENDING : d.state]++;
-        }
+        struct cohort_tally *tally = &m->tallies[row->cohort];
+        if (!agent_in_fleet(row))
+            continue;
+        bool settled = is_settled(c, row);
+        tally->settled += settled;
+        for (uint32_t k = 0; k < c->placement_count && (!settled || tally->mixed); k++)
+            if (!settled || !is_for_all(m, c, &c->placements[k]))
+                count_one(m, i + 1, &c->placements[k], out);
     }
+    add_settled(m, out);
 }
 
 void manager_count_agents(const struct manager *m, struct fleet_counts *out)

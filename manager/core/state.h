@@ -107,6 +107,12 @@ struct list {
     struct ranking ranking; /* of one that is sorted, as this look at it began */
 };
 
+/* Of one count of deployments. */
+struct cohort_tally {
+    uint32_t settled; /* agents that hold the newest document and name nothing */
+    bool mixed;       /* it has a placement that isn't for all its agents alike */
+};
+
 struct manager {
     struct manager_options options;
     struct manager_counters counters;
@@ -136,6 +142,7 @@ struct manager {
     uint64_t blocked_changes;
 
     struct cohort *cohorts;
+    struct cohort_tally *tallies; /* room for counting, by cohort */
     uint32_t cohort_count;
     uint32_t dirty_count;
     uint32_t dirty_cursor;
