@@ -38,10 +38,13 @@ static const char HELP[] =
     "  --fetch PERMILLE       so many of a thousand fetch the bundle's content for real, the "
     "others\n"
     "                         are taken to have it. Default: 10; 1000 is all.\n"
+    "  --deployments N        so many the manager has; all but one select nobody. Default: 1000.\n"
     "  --keys FILE            the devices' keys, made once. Default: in the user's cache.\n"
+    "  --tls                  links with TLS and certificates of both ends, as in the field: some\n"
+    "                         milliseconds of processor and 100 KiB each, and no floors\n"
     "  --json                 the report as one JSON document\n"
     "\n"
-    "Everything stays on 127.0.0.0/8, on links without TLS. Ctrl-C ends it and leaves nothing.\n"
+    "Everything stays on 127.0.0.0/8. Ctrl-C ends it and leaves nothing.\n"
     "\n"
     "EXIT CODES\n"
     "  0 all is as it should be, 1 it is not, or something failed, 2 wrong use\n";
@@ -102,7 +105,7 @@ static int complain(const struct errmsg *em, int code)
 static int run_load(int argc, char **argv)
 {
     struct errmsg em = {.text = ""};
-    struct load_options o = {.fail_per_mille = 10, .fetch_per_mille = 10};
+    struct load_options o = {.fail_per_mille = 10, .fetch_per_mille = 10, .deployments = 1000};
     int rv = parse(argc, argv, &o, &em);
     if (rv == 1)
         return help(argc, argv);
@@ -117,7 +120,9 @@ enum option_id {
     OPTION_MANAGER,
     OPTION_FAIL,
     OPTION_FETCH,
+    OPTION_DEPLOYMENTS,
     OPTION_KEYS,
+    OPTION_TLS,
     OPTION_JSON,
     OPTION_HELP
 };
@@ -130,7 +135,9 @@ static int parse(int argc, char **argv, struct load_options *o, struct errmsg *e
         {"manager", required_argument, NULL, OPTION_MANAGER},
         {"fail", required_argument, NULL, OPTION_FAIL},
         {"fetch", required_argument, NULL, OPTION_FETCH},
+        {"deployments", required_argument, NULL, OPTION_DEPLOYMENTS},
         {"keys", required_argument, NULL, OPTION_KEYS},
+        {"tls", no_argument, NULL, OPTION_TLS},
         {"json", no_argument, NULL, OPTION_JSON},
         {"help", no_argument, NULL, OPTION_HELP},
         {NULL, 0, NULL, 0},
@@ -166,9 +173,14 @@ static int take(struct load_options *o, int id, const char *value, struct errmsg
         return take_number("--fail", value, 0, 1000, &o->fail_per_mille, em);
     case OPTION_FETCH:
         return take_number("--fetch", value, 0, 1000, &o->fetch_per_mille, em);
+    case OPTION_DEPLOYMENTS:
+        return take_number("--deployments", value, 1, LOAD_DEPLOYMENTS_MAX, &o->deployments, em);
     case OPTION_KEYS:
         o->keys = value;
         return value[0] ? 0 : errmsg_set(em, ERR_USAGE, "--keys: the name is empty");
+    case OPTION_TLS:
+        o->tls = true;
+        return 0;
     case OPTION_JSON:
         o->json = true;
         return 0;

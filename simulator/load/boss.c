@@ -37,9 +37,9 @@ static bool wait_end(pid_t pid, uint64_t ms_max);
 
 /* ---- the process ---- */
 
-int boss_open(struct boss *b, const char *dir, unsigned cells, struct errmsg *em)
+int boss_open(struct boss *b, const char *dir, unsigned cells, bool tls, struct errmsg *em)
 {
-    *b = (struct boss){.cells = cells};
+    *b = (struct boss){.cells = cells, .tls = tls};
     int rv = file_make_folder(dir, 0700, em);
     char *path = rv == 0 ? realpath(dir, NULL) : NULL;
     if (rv == 0)
@@ -86,9 +86,20 @@ int boss_start(struct boss *b, struct errmsg *em)
     char cells[16];
     uint64_t until_ms = clock_monotonic_ms() + START_MS_MAX;
     snprintf(cells, sizeof cells, "%u", b->cells);
-    char *words[] = {"dunlin-manager", "run",         "--dir",   b->dir, "--plain",
-                     "--listen",       "127.0.0.1:0", "--cells", cells,  "--join-rate",
-                     JOIN_RATE,        "--log",       "warn",    NULL};
+    char *words[] = {"dunlin-manager",
+                     "run",
+                     "--dir",
+                     b->dir,
+                     "--listen",
+                     "127.0.0.1:0",
+                     "--cells",
+                     cells,
+                     "--join-rate",
+                     JOIN_RATE,
+                     "--log",
+                     "warn",
+                     b->tls ? NULL : "--plain",
+                     NULL};
     b->pid = spawn(b, "dunlin-manager", words);
     while (b->pid > 0 && !answers(b)) {
         if (clock_monotonic_ms() > until_ms || waitpid(b->pid, NULL, WNOHANG) == b->pid)

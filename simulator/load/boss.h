@@ -21,6 +21,7 @@ struct boss {
     char dir[FILE_PATH_MAX];
     char programs[FILE_PATH_MAX]; /* the folder with dunlin and dunlin-manager */
     bool ours;
+    bool tls; /* its links */
     unsigned cells;
     pid_t pid;
     struct usage gone; /* what managers before this one have used */
@@ -28,8 +29,8 @@ struct boss {
     pid_t brokers[BOSS_BROKERS_MAX];
 };
 
-/* Takes the manager that runs on `dir`, or starts one with so many plain brokers. */
-int boss_open(struct boss *b, const char *dir, unsigned cells, struct errmsg *em);
+/* Takes the manager that runs on `dir`, or starts one with so many brokers, with TLS or plain. */
+int boss_open(struct boss *b, const char *dir, unsigned cells, bool tls, struct errmsg *em);
 /* Starts it (again), and waits until it answers. */
 int boss_start(struct boss *b, struct errmsg *em);
 /* kill -9: its brokers stay. */

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #define URL_PLAIN "mqtt://"
+#define URL_TLS "mqtts://"
 
 static int set_up(struct crowd *c, struct errmsg *em);
 static void read_clocks(struct crowd *c);
@@ -24,6 +25,7 @@ static bool moved(const struct crowd *c, const struct member *m);
 static void check(struct crowd *c, const struct order *o);
 static void check_one(struct crowd *c, const struct member *m, const struct order *o);
 static void see_cohort(struct crowd *c, const struct member *m);
+static const struct tls_options *on_secure(void *context, struct line *l);
 static void on_opened(void *context, struct line *l);
 static void on_packet(void *context, struct line *l, const struct packet *p);
 static void on_down(void *context, struct line *l, const char *reason);
@@ -50,8 +52,11 @@ struct crowd *crowd_new(const struct crowd_options *options, struct errmsg *em)
 
 static int set_up(struct crowd *c, struct errmsg *em)
 {
-    const struct hub_handler handler = {
-        .context = c, .opened = on_opened, .packet = on_packet, .down = on_down};
+    const struct hub_handler handler = {.context = c,
+                                        .secure = on_secure,
+                                        .opened = on_opened,
+                                        .packet = on_packet,
+                                        .down = on_down};
     c->rng.state = c->options.seed;
     c->scratch = arena_on(c->scratch_room, sizeof c->scratch_room);
     c->members = calloc(c->options.count, sizeof *c->members);
@@ -337,7 +342,10 @@ int crowd_cell(struct crowd *c, const char *url)
     struct crowd_cell *cell = &c->cells[i];
     char host[64];
     unsigned port;
-    if (i == CROWD_CELLS_MAX || sscanf(url, URL_PLAIN "%63[0-9.]:%u", host, &port) != 2)
+    const char *scheme = c->options.keys ? URL_TLS : URL_PLAIN;
+    size_t skip = strlen(scheme);
+    if (i == CROWD_CELLS_MAX || strncmp(url, scheme, skip) != 0 ||
+        sscanf(url + skip, "%63[0-9.]:%u", host, &port) != 2)
         return -1;
     cell->at = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     if (inet_pton(AF_INET, host, &cell->at.sin_addr) != 1)
@@ -366,6 +374,27 @@ void crowd_greeted(struct crowd *c, struct member *m)
 static struct member *member_of(struct line *l)
 {
     return (struct member *)((char *)l - offsetof(struct member, line));
+}
+
+/* At the door a device has no certificate yet. */
+static const struct tls_options *on_secure(void *context, struct line *l)
+{
+    static struct tls_options o;
+    static struct key_id authority;
+    const struct crowd *c = context;
+    const struct member *m = member_of(l);
+    bool door = m->cell == CROWD_DOOR;
+    if (!c->options.keys)
+        return NULL;
+    memcpy(authority.bytes, crowd_seed(c, m)->token.authority, sizeof authority.bytes);
+    o = (struct tls_options){
+        .authorities = &authority,
+        .authority_count = 1,
+        .certificate = door ? SPAN_NONE : span_of(m->certificate, m->certificate_len),
+        .key = door ? NULL : &c->options.keys[crowd_agent(c, m)].secret,
+        .now_s = c->wall_s,
+    };
+    return &o;
 }
 
 static void on_opened(void *context, struct line *l)

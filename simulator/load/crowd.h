@@ -8,6 +8,7 @@
 #include "bundles/chunk.h"
 #include "bundles/manifest.h"
 #include "simulator/load/board.h"
+#include "simulator/load/devices.h"
 #include "simulator/load/member.h"
 #include "simulator/load/script.h"
 
@@ -25,6 +26,7 @@ struct device_seed {
 struct crowd_options {
     struct script script;
     const struct device_seed *seeds; /* of the whole fleet; borrowed */
+    const struct device_key *keys;   /* the same; NULL: links are plain */
     uint32_t first, count;           /* of this crowd */
     uint32_t greetings_max;          /* of this crowd at one broker, and at the door, at a time */
     uint32_t joins_max;

@@ -15,10 +15,13 @@ static int wait_until(struct load *l, struct ear *e, uint32_t met, uint64_t hear
                       struct errmsg *em);
 
 /* Between joining and connecting: the agents have no links yet, so that bare clients can be in
- * their places. */
+ * their places. With TLS brokers let agents write to their own topics alone: there are no floors.
+ */
 int floors_measure(struct load *l, struct errmsg *em)
 {
     struct ear ear = {0};
+    if (l->options.tls)
+        return 0;
     progress_begin(&l->progress, "floors");
     uint64_t from_us = measure_now_us();
     int rv = open_ear(l, &ear, em);

@@ -13,14 +13,19 @@
 
 static int start(struct line *l, const struct sockaddr_in *to, in_addr_t from);
 static void watch(struct hub *h, struct line *l, int what, uint32_t events);
+static void forget(struct line *l);
 static void lose(struct hub *h, struct line *l, const char *reason);
 static struct buffer *speak(struct hub *h, struct line *l, size_t room);
 static uint16_t next_id(struct line *l);
 static void handle(struct hub *h, struct line *l, uint32_t events);
 static void finish_opening(struct hub *h, struct line *l);
+static void shake_hands(struct hub *h, struct line *l);
+static void greet(struct hub *h, struct line *l);
+static size_t put(struct line *l, struct span bytes);
+static ssize_t get(struct line *l, uint8_t *out, size_t cap, struct errmsg *why);
 static void drain(struct hub *h, struct line *l);
 static void keep(struct hub *h, struct line *l, struct span bytes);
-static void take_in(struct hub *h, struct line *l);
+static bool take_in(struct hub *h, struct line *l);
 static size_t hand_on(struct hub *h, struct line *l, struct span bytes);
 static void note_answer(struct line *l, const struct packet *p);
 static bool keep_rest(struct line *l, struct span rest);
@@ -103,6 +108,12 @@ void line_cut(struct hub *h, struct line *l)
         setsockopt(l->fd_plus - 1, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
         close(l->fd_plus - 1);
     }
+    forget(l);
+}
+
+static void forget(struct line *l)
+{
+    tls_free(l->tls);
     free(l->in);
     free(l->out);
     *l = (struct line){0};
@@ -113,13 +124,13 @@ void line_leave(struct hub *h, struct line *l)
     if (l->state == LINE_UP)
         packet_put_bare(speak(h, l, 2), PACKET_DISCONNECT);
     hub_flush(h);
+    if (l->tls)
+        tls_say_goodbye(l->tls);
     if (l->fd_plus > 0)
         shutdown(l->fd_plus - 1, SHUT_WR);
     if (l->fd_plus > 0)
         close(l->fd_plus - 1);
-    free(l->in);
-    free(l->out);
-    *l = (struct line){0};
+    forget(l);
 }
 
 static void lose(struct hub *h, struct line *l, const char *reason)
@@ -188,15 +199,28 @@ void hub_flush(struct hub *h)
     if (!l || l->fd_plus == 0 || bytes.len == 0)
         return;
     h->counters.bytes_out += bytes.len;
-    ssize_t sent = 0;
-    if (l->out_len == 0)
-        sent = send(l->fd_plus - 1, bytes.data, bytes.len, MSG_NOSIGNAL);
-    size_t done = sent > 0 ? (size_t)sent : 0;
+    size_t done = l->out_len == 0 ? put(l, bytes) : 0;
     if (done < bytes.len)
         keep(h, l, span_of(bytes.data + done, bytes.len - done));
 }
 
-/* An error shows when epoll says so. */
+/* How much of it has gone. An error shows when epoll says so. */
+static size_t put(struct line *l, struct span bytes)
+{
+    struct errmsg why;
+    size_t done = 0;
+    int rv = 1;
+    if (!l->tls) {
+        ssize_t sent = send(l->fd_plus - 1, bytes.data, bytes.len, MSG_NOSIGNAL);
+        return sent > 0 ? (size_t)sent : 0;
+    }
+    while (done < bytes.len && rv > 0) {
+        rv = tls_write(l->tls, span_of(bytes.data + done, bytes.len - done), &why);
+        done += rv > 0 ? (size_t)rv : 0;
+    }
+    return done;
+}
+
 static void keep(struct hub *h, struct line *l, struct span bytes)
 {
     size_t len = l->out_len + bytes.len;
@@ -235,10 +259,16 @@ static void handle(struct hub *h, struct line *l, uint32_t events)
         finish_opening(h, l);
         return;
     }
+    if (l->state == LINE_SECURING) {
+        shake_hands(h, l);
+        return;
+    }
+    int fd_plus = l->fd_plus;
     if (events & EPOLLOUT)
         drain(h, l);
-    if (l->fd_plus > 0 && events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-        take_in(h, l);
+    bool more = l->fd_plus > 0 && events & (EPOLLIN | EPOLLHUP | EPOLLERR);
+    while (more && l->fd_plus == fd_plus)
+        more = take_in(h, l) && l->tls; /* what TLS has read ahead, epoll knows nothing of */
 }
 
 static void finish_opening(struct hub *h, struct line *l)
@@ -250,6 +280,35 @@ static void finish_opening(struct hub *h, struct line *l)
         lose(h, l, strerror(error));
         return;
     }
+    const struct tls_options *o =
+        h->handler.secure ? h->handler.secure(h->handler.context, l) : NULL;
+    struct errmsg why;
+    if (!o) {
+        greet(h, l);
+        return;
+    }
+    l->state = LINE_SECURING;
+    l->tls = tls_new(o, l->fd_plus - 1, &why);
+    if (l->tls)
+        shake_hands(h, l);
+    else
+        lose(h, l, why.text);
+}
+
+static void shake_hands(struct hub *h, struct line *l)
+{
+    struct errmsg why;
+    int rv = tls_handshake(l->tls, &why);
+    if (rv < 0)
+        lose(h, l, why.text);
+    else if (rv == 0)
+        watch(h, l, EPOLL_CTL_MOD, (uint32_t)tls_events(l->tls)); /* poll's names are epoll's */
+    else
+        greet(h, l);
+}
+
+static void greet(struct hub *h, struct line *l)
+{
     l->state = LINE_GREETING;
     watch(h, l, EPOLL_CTL_MOD, EPOLLIN);
     h->handler.opened(h->handler.context, l);
@@ -257,11 +316,11 @@ static void finish_opening(struct hub *h, struct line *l)
 
 static void drain(struct hub *h, struct line *l)
 {
-    ssize_t sent = send(l->fd_plus - 1, l->out, l->out_len, MSG_NOSIGNAL);
-    if (sent <= 0)
+    size_t done = put(l, span_of(l->out, l->out_len));
+    if (done == 0)
         return;
-    l->out_len -= (uint32_t)sent;
-    memmove(l->out, l->out + sent, l->out_len);
+    l->out_len -= (uint32_t)done;
+    memmove(l->out, l->out + done, l->out_len);
     if (l->out_len > 0)
         return;
     free(l->out);
@@ -270,19 +329,18 @@ static void drain(struct hub *h, struct line *l)
     watch(h, l, EPOLL_CTL_MOD, EPOLLIN);
 }
 
-/* What came before as the beginning of a packet goes in front. */
-static void take_in(struct hub *h, struct line *l)
+/* What came before as the beginning of a packet goes in front. False: there is no more. */
+static bool take_in(struct hub *h, struct line *l)
 {
+    struct errmsg why;
     size_t start = l->in_len;
     if (start > 0)
         memcpy(h->in_room, l->in, start);
-    ssize_t got = recv(l->fd_plus - 1, h->in_room + start, sizeof h->in_room - start, 0);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (got <= 0) {
-        lose(h, l, got == 0 ? "the broker closed it" : strerror(errno));
-        return;
-    }
+    ssize_t got = get(l, h->in_room + start, sizeof h->in_room - start, &why);
+    if (got < 0)
+        lose(h, l, why.text);
+    if (got <= 0)
+        return false;
     h->counters.bytes_in += (uint64_t)got;
     int fd_plus = l->fd_plus;
     struct span bytes = span_of(h->in_room, start + (size_t)got);
@@ -291,6 +349,20 @@ static void take_in(struct hub *h, struct line *l)
         lose(h, l, "the broker sent what is no packet");
     else if (l->fd_plus == fd_plus && !keep_rest(l, span_of(bytes.data + used, bytes.len - used)))
         lose(h, l, "out of memory");
+    return true;
+}
+
+/* 0: nothing has come. */
+static ssize_t get(struct line *l, uint8_t *out, size_t cap, struct errmsg *why)
+{
+    if (l->tls)
+        return tls_read(l->tls, out, cap, why);
+    ssize_t got = recv(l->fd_plus - 1, out, cap, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (got <= 0)
+        return errmsg_set(why, ERR_IO, "%s", got == 0 ? "the broker closed it" : strerror(errno));
+    return got;
 }
 
 /* How many bytes were whole packets; SIZE_MAX: something else. A handler may end the connection. */

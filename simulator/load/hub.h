@@ -1,11 +1,12 @@
 /*
- * hub: the connections to brokers of one process: plain TCP sockets that never block, and the one
- * epoll that watches them. It carries packets and decides nothing: not when to connect, not what
- * to say.
+ * hub: the connections to brokers of one process: sockets that never block, with TLS or without,
+ * and the one epoll that watches them. It carries packets and decides nothing: not when to connect,
+ * not what to say.
  */
 #ifndef DUNLIN_SIMULATOR_LOAD_HUB_H
 #define DUNLIN_SIMULATOR_LOAD_HUB_H
 
+#include "crypto/tls.h"
 #include "simulator/load/packet.h"
 
 #include <netinet/in.h>
@@ -17,7 +18,7 @@
 /* What a broker doesn't take is kept; a connection with more is broken. */
 #define HUB_BACKLOG_MAX (1 << 20)
 
-enum line_state { LINE_DOWN, LINE_OPENING, LINE_GREETING, LINE_UP };
+enum line_state { LINE_DOWN, LINE_OPENING, LINE_SECURING, LINE_GREETING, LINE_UP };
 
 /* One connection. All-zero is none. */
 struct line {
@@ -28,8 +29,9 @@ struct line {
     uint32_t open; /* packets that the broker has not acknowledged */
     uint32_t in_len;
     uint32_t out_len;
-    uint8_t *in;  /* the beginning of a packet */
-    uint8_t *out; /* what the socket did not take */
+    uint8_t *in;     /* the beginning of a packet */
+    uint8_t *out;    /* what the socket did not take */
+    struct tls *tls; /* NULL: plain */
 };
 
 /* What has passed; of this process. */
@@ -44,6 +46,9 @@ struct hub_counters {
  * `line` is the one that was given to line_open. */
 struct hub_handler {
     void *context;
+    /* How a link that is open is protected; copied at once. NULL, or NULL for an answer: it isn't.
+     */
+    const struct tls_options *(*secure)(void *context, struct line *line);
     void (*opened)(void *context, struct line *line); /* say CONNECT */
     void (*packet)(void *context, struct line *line, const struct packet *p);
     void (*down)(void *context, struct line *line, const char *reason);

@@ -64,7 +64,7 @@ static int open_all(struct load *l, struct errmsg *em)
     progress_begin(&l->progress, "manager");
     uint64_t from_us = measure_now_us();
     if (rv == 0)
-        rv = boss_open(&l->boss, l->dir, cells, em);
+        rv = boss_open(&l->boss, l->dir, cells, l->options.tls, em);
     if (rv == 0)
         progress_end(&l->progress, (double)(measure_now_us() - from_us) / 1e6);
     return rv;
@@ -128,7 +128,9 @@ int load_address(const char *url, struct sockaddr_in *at)
 {
     char host[64];
     unsigned port;
-    if (sscanf(url, "mqtt://%63[0-9.]:%u", host, &port) != 2)
+    const char *scheme = strstr(url, "://");
+    bool ours = !scheme || strncmp(url, "mqtt", 4) == 0;
+    if (!ours || sscanf(scheme ? scheme + 3 : url, "%63[0-9.]:%u", host, &port) != 2)
         return ERR_FORMAT;
     *at = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     return inet_pton(AF_INET, host, &at->sin_addr) == 1 ? 0 : ERR_FORMAT;

@@ -10,6 +10,8 @@
 #include "simulator/load/progress.h"
 
 #define LOAD_AGENTS_MAX 1000000
+/* Well below what a manager has in its life. */
+#define LOAD_DEPLOYMENTS_MAX 10000
 
 struct load_options {
     uint32_t agents;
@@ -17,6 +19,8 @@ struct load_options {
     const char *keys;    /* the file with device keys; NULL: the user's */
     uint32_t fail_per_mille;
     uint32_t fetch_per_mille;
+    uint32_t deployments; /* with the one that agents run; the others select nobody */
+    bool tls;             /* mutual, on all links */
     bool json;
 };
 
@@ -35,6 +39,7 @@ struct load {
     struct team team;
     struct progress progress;
     struct cost floors[FLOOR_COUNT]; /* all zero: not measured */
+    struct tally asked;              /* how long answers took while statuses came */
     uint32_t measure_count;
     struct measure measures[MEASURES_MAX];
     uint32_t faults; /* of the coordinator: what the manager says differently */
@@ -45,7 +50,7 @@ struct load {
  * is printed; ERR_BUSY when it was stopped; else what went wrong. */
 int load_run(const struct load_options *options, struct errmsg *em);
 
-/* Of "mqtt://ADDRESS:PORT". ERR_FORMAT. */
+/* Of ADDRESS:PORT, with "mqtt://" or "mqtts://" before it or nothing. ERR_FORMAT. */
 int load_address(const char *url, struct sockaddr_in *at);
 
 /* ---- phases.c: the life of a fleet ---- */

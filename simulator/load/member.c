@@ -25,7 +25,9 @@ void member_free(struct crowd *c, struct member *m)
 {
     line_cut(&c->hub, &m->line);
     fetch_stop(c, m);
+    free(m->certificate);
     free(m->held);
+    m->certificate = NULL;
     m->held = NULL;
 }
 

@@ -69,6 +69,8 @@ struct member {
     uint32_t seq_ceiling;
     uint64_t floor_s;
     uint64_t certificate_from_s, certificate_until_s;
+    uint8_t *certificate; /* kept where links need it */
+    size_t certificate_len;
     uint32_t held_count;
     struct held *held;
 

@@ -8,8 +8,7 @@
 static void ask(struct crowd *c, struct member *m);
 static void take_answer(struct crowd *c, struct member *m, struct span payload);
 static const char *accept_answer(struct crowd *c, struct member *m, const struct joined *j);
-static const char *take_certificate(struct member *m, const struct public_key *key,
-                                    struct span der);
+static const char *take_certificate(struct crowd *c, struct member *m, struct span der);
 static bool take_cells(struct crowd *c, struct member *m, const struct joined *j);
 
 static void fill_random(struct crowd *c, uint8_t *out, size_t len)
@@ -123,18 +122,22 @@ static const char *accept_answer(struct crowd *c, struct member *m, const struct
     m->assigned_s = a.issued_s;
     m->assignment_signer =
         trust_signer(&m->trust->trust, TRUST_ONLINE, MESSAGE_ASSIGNMENT, j->assignment);
-    return take_certificate(m, &seed->key, j->certificate);
+    return take_certificate(c, m, j->certificate);
 }
 
 /* The certificate is the authority's whose name stands in it as far as anybody here looks: plain
  * links don't need it. */
-static const char *take_certificate(struct member *m, const struct public_key *key, struct span der)
+static const char *take_certificate(struct crowd *c, struct member *m, struct span der)
 {
     struct certificate cert;
+    const struct public_key *key = &crowd_seed(c, m)->key;
     if (der.len == 0)
         return NULL;
     if (certificate_read(der, &cert) < 0 || memcmp(&cert.key, key, sizeof *key) != 0)
         return "its certificate is not for its key";
+    m->certificate = c->options.keys ? malloc(der.len) : NULL;
+    if (m->certificate)
+        memcpy(m->certificate, der.data, m->certificate_len = der.len);
     m->certificate_from_s = cert.not_before_s;
     m->certificate_until_s = cert.not_after_s;
     return NULL;

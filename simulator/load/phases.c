@@ -16,6 +16,8 @@
 /* Once its agents are done, the manager is asked so much longer after an answer than that took: it
  * must not be what it is asked for that keeps it busy. */
 #define ASK_PAUSE 4
+/* And while agents are busy, so often by an operator. */
+#define ASK_ALONG_MS 50
 #define HEARTBEAT_MS 900000
 /* Four heartbeats are an hour. */
 #define HEARTBEATS 4
@@ -23,6 +25,7 @@
 #define CONTENT_BYTES (512 << 10)
 
 static int push_both(struct load *l, struct errmsg *em);
+static int fill_up(struct load *l, struct errmsg *em);
 static int make_tokens(struct load *l, struct errmsg *em);
 static int join_all(struct load *l, struct errmsg *em);
 static int connect_all(struct load *l, struct errmsg *em);
@@ -36,8 +39,8 @@ static int quiet_hour(struct load *l, struct errmsg *em);
 static int check_all(struct load *l, struct errmsg *em);
 
 static int (*const PHASES[])(struct load *l, struct errmsg *em) = {
-    push_both, make_tokens, join_all, floors_measure, connect_all, deploy_all, change_documents,
-    beat_once, roll_out,    cut_all,  move_some,      quiet_hour,  check_all,
+    push_both,        fill_up,   make_tokens, join_all, floors_measure, connect_all, deploy_all,
+    change_documents, beat_once, roll_out,    cut_all,  move_some,      quiet_hour,  check_all,
 };
 
 int phases_play(struct load *l, struct errmsg *em)
@@ -55,6 +58,7 @@ struct act {
     struct load *l;
     struct measure *m;
     struct snapshot from;
+    bool asks; /* an operator wants to know how things are, again and again */
 };
 
 static struct act begin_amid(struct load *l, const char *name, uint64_t count);
@@ -65,7 +69,8 @@ static void settle(struct load *l)
     struct team_sum sum;
     uint64_t before = 0, now_us = measure_now_us(), still_us = now_us;
     uint64_t until_us = now_us + PATIENCE_S * 1000000ull;
-    while (!l->stop && now_us < until_us && now_us < still_us + STILL_MS * 1000ull) {
+    while (l->team.count > 0 && !l->stop && now_us < until_us &&
+           now_us < still_us + STILL_MS * 1000ull) {
         team_sum(&l->team, &sum);
         now_us = measure_now_us();
         if (sum.traffic.published + sum.traffic.received != before)
@@ -134,7 +139,7 @@ static int wait_for(struct act *p, uint32_t met, hearing *seen, uint64_t wanted,
     struct load *l = p->l;
     uint64_t limit_us =
         (PATIENCE_S * 1000ull + (uint64_t)l->options.agents * PATIENCE_AGENT_MS) * 1000;
-    uint64_t ask_us = 0;
+    uint64_t ask_us = 0, along_us = 0;
     struct team_sum sum;
     for (;;) {
         uint64_t now_us = measure_now_us();
@@ -142,6 +147,11 @@ static int wait_for(struct act *p, uint32_t met, hearing *seen, uint64_t wanted,
         progress_show(&l->progress, sum.met, met, now_us);
         if (sum.met >= met && p->m->agents_s == 0)
             p->m->agents_s = (double)(now_us - p->from.at_us) / 1e6;
+        if (p->asks && now_us >= along_us) {
+            ask_number(l, "/v1/status", "counters", "statuses");
+            tally_add(&l->asked, measure_now_us() - now_us);
+            along_us = now_us + ASK_ALONG_MS * 1000ull;
+        }
         if (sum.met >= met && now_us >= ask_us) {
             if (!seen || seen(l, wanted))
                 return 0;
@@ -170,6 +180,27 @@ static void fault(struct load *l, const char *fmt, ...)
 }
 
 /* ---- tokens and joins ---- */
+
+/* Deployments that select nobody: the manager has them to count and to load. */
+static int fill_up(struct load *l, struct errmsg *em)
+{
+    char body[160];
+    int rv = 0;
+    if (l->options.deployments <= 1)
+        return 0;
+    struct act p = begin(l, "deployments", l->options.deployments - 1);
+    for (uint32_t i = 1; rv == 0 && i < l->options.deployments && !l->stop; i++) {
+        snprintf(body, sizeof body,
+                 "{\"name\":\"spare-%u\",\"bundle\":\"" SCRIPT_DEPLOYMENT
+                 "@1\",\"select\":\"site=none-%u\"}",
+                 i, i);
+        json_t *made = boss_ask(&l->boss, "POST", "/v1/deployments", body, em);
+        rv = made ? 0 : ERR_REFUSED;
+        json_decref(made);
+    }
+    end(&p, FLOOR_COUNT);
+    return rv;
+}
 
 static uint32_t group_size(const struct load *l, uint32_t group)
 {
@@ -215,12 +246,14 @@ static int find_door(struct load *l, struct errmsg *em)
 {
     json_t *status = boss_ask(&l->boss, "GET", "/v1/status", NULL, em);
     const char *url = json_string_value(json_object_get(status, "join_url"));
+    bool plain = json_is_true(json_object_get(status, "plain"));
     bool good = url && load_address(url, &l->door) == 0;
     json_decref(status);
+    if (good && plain == l->options.tls)
+        return errmsg_set(em, ERR_REFUSED, "the manager in %s has %s: run this %s --tls", l->dir,
+                          plain ? "plain links" : "links with TLS", plain ? "without" : "with");
     return good ? 0
-                : errmsg_set(em, ERR_REFUSED,
-                             "the manager in %s has links with TLS: this runs on plain ones, "
-                             "`dunlin-manager run --plain`",
+                : errmsg_set(em, ERR_REFUSED, "the manager in %s says of no address where to join",
                              l->dir);
 }
 
@@ -231,7 +264,10 @@ static int make_tokens(struct load *l, struct errmsg *em)
     for (uint32_t g = 0; rv == 0 && g < SCRIPT_GROUPS && g < l->options.agents && !l->stop; g++)
         rv = make_batch(l, g, em);
     end(&p, FLOOR_COUNT);
-    struct crowd_options crowd = {.script = l->script, .seeds = l->seeds, .seed = p.from.at_us};
+    struct crowd_options crowd = {.script = l->script,
+                                  .seeds = l->seeds,
+                                  .keys = l->options.tls ? l->devices.keys : NULL,
+                                  .seed = p.from.at_us};
     return rv < 0 ? rv : team_open(&l->team, &crowd, l->sockets_max, em);
 }
 
@@ -470,6 +506,7 @@ static int quiet_hour(struct load *l, struct errmsg *em)
 {
     struct act p = begin(l, "quiet hour", (uint64_t)HEARTBEATS * l->options.agents);
     int rv = 0;
+    p.asks = true;
     for (int i = 0; rv == 0 && i < HEARTBEATS; i++)
         rv = beat(&p, em);
     end(&p, FLOOR_STATUS);

@@ -44,6 +44,11 @@ static double cpu_ratio(const struct measure *m, const struct cost *floor)
     return (m->manager_s + m->brokers_s) / (floor->manager_s + floor->brokers_s);
 }
 
+static const char *links(const struct load *l)
+{
+    return l->options.tls ? "TLS with certificates of both ends, nothing resumed" : "plain";
+}
+
 static double rate(const struct measure *m)
 {
     return m->seconds > 0 ? (double)m->count / m->seconds : 0;
@@ -103,6 +108,10 @@ static void print_totals(const struct load *l, const struct snapshot *now)
            now->simulator.peak_kib / 1024);
     printf("database        %" PRIu64 " KiB, %" PRIu64 " bytes an agent\n",
            boss_database_bytes(&l->boss) / 1024, boss_database_bytes(&l->boss) / l->options.agents);
+    printf("deployments     %u; the manager's status asked for %" PRIu64
+           " times while statuses came: p50 %.1f ms, p99 %.1f ms, max %.1f ms\n",
+           l->options.deployments, l->asked.count, (double)tally_at(&l->asked, 500) / 1000,
+           (double)tally_at(&l->asked, 990) / 1000, (double)l->asked.max_us / 1000);
     printf("agents          %" PRIu64 " statuses, %" PRIu64 " documents, %" PRIu64
            " chunks, %" PRIu64 " requests to join repeated\n",
            sum->statuses, sum->documents, sum->chunks, sum->retries);
@@ -111,7 +120,7 @@ static void print_totals(const struct load *l, const struct snapshot *now)
            " remembered; each of %d checks what is its own alone\n",
            l->devices.made, l->devices.seconds, sum->checked, (double)sum->checked_us / 1e6,
            sum->remembered, MEMBER_CHECKS_EVERY);
-    printf("links           plain, on this machine\n");
+    printf("links           %s, on this machine\n", links(l));
 }
 
 /* ---- for programs ---- */
@@ -123,12 +132,15 @@ static void print_json(const struct load *l, const struct snapshot *now)
     for (uint32_t i = 0; i < l->measure_count; i++)
         json_array_append_new(phases, measure_json(l, &l->measures[i]));
     json_t *json = json_pack(
-        "{s:i, s:i, s:i, s:i, s:s, s:o, s:{s:o, s:o, s:o}, s:I, s:{s:I, s:I, s:I, s:I}, "
-        "s:{s:i, s:f, s:I, s:f, s:I, s:i}}",
+        "{s:i, s:i, s:i, s:i, s:s, s:i, s:{s:I, s:f, s:f, s:f}, s:o, s:{s:o, s:o, s:o}, s:I, "
+        "s:{s:I, s:I, s:I, s:I}, s:{s:i, s:f, s:I, s:f, s:I, s:i}}",
         "agents", (int)l->options.agents, "connections", (int)l->options.agents, "processes",
-        (int)l->team.count, "brokers", (int)l->boss.cells, "links", "plain", "phases", phases,
-        "totals", "manager", usage_json(&now->manager), "brokers", usage_json(&now->brokers),
-        "simulator", usage_json(&now->simulator), "database_bytes",
+        (int)l->team.count, "brokers", (int)l->boss.cells, "links", links(l), "deployments",
+        (int)l->options.deployments, "status_meanwhile", "asked", (json_int_t)l->asked.count,
+        "p50_ms", (double)tally_at(&l->asked, 500) / 1000, "p99_ms",
+        (double)tally_at(&l->asked, 990) / 1000, "max_ms", (double)l->asked.max_us / 1000, "phases",
+        phases, "totals", "manager", usage_json(&now->manager), "brokers",
+        usage_json(&now->brokers), "simulator", usage_json(&now->simulator), "database_bytes",
         (json_int_t)boss_database_bytes(&l->boss), "agents_did", "statuses",
         (json_int_t)sum->statuses, "documents", (json_int_t)sum->documents, "chunks",
         (json_int_t)sum->chunks, "joins_repeated", (json_int_t)sum->retries, "devices_own",

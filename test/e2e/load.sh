@@ -17,7 +17,7 @@ phase()
 }
 
 step "200 agents live a whole life"
-load --agents 200 --fail 50 --fetch 200 --json >"$WORK/report.json" 2>"$WORK/load.log" ||
+load --agents 200 --fail 50 --fetch 200 --deployments 20 --json >"$WORK/report.json" 2>"$WORK/load.log" ||
     fail "it ends with: $(tail -n 3 "$WORK/load.log")"
 [ "$(jq .agents "$WORK/report.json")" -eq 200 ] || fail "the report tells of other agents"
 for name in join connect deployment rollout reconnect; do
@@ -33,7 +33,7 @@ none_left || fail "these are left: $(pgrep -af "$WORK")"
 [ -z "$(find "$WORK" -name 'dunlin-load-*')" ] || fail "its folder is left"
 
 step "stopped in the middle, it leaves nothing"
-load --agents 200 >"$WORK/report" 2>"$WORK/load.log" &
+load --agents 200 --deployments 1 >"$WORK/report" 2>"$WORK/load.log" &
 pid=$!
 within 60 grep -q '^join' "$WORK/load.log" || fail "it does not come to the joins"
 kill -INT "$(pgrep -P $pid dunlin-sim || echo $pid)"
@@ -45,7 +45,7 @@ within 30 none_left || fail "these are left: $(pgrep -af "$WORK")"
 step "with a manager that runs already"
 links=--plain
 start_manager --join-rate 10000
-load --agents 40 --manager "$FLEET" >"$WORK/report" 2>"$WORK/load.log" || fail "it ends with: $(tail -n 3 "$WORK/load.log")"
+load --agents 40 --deployments 3 --manager "$FLEET" >"$WORK/report" 2>"$WORK/load.log" || fail "it ends with: $(tail -n 3 "$WORK/load.log")"
 dunlin status >/dev/null || fail "it has ended a manager that is not its own"
 kill_manager -TERM
 
