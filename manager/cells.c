@@ -8,6 +8,7 @@
 #include "manager/broker.h"
 #include "manager/kicker.h"
 #include "manager/pass.h"
+#include "manager/spread.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -38,12 +39,15 @@ struct cells {
     bool complained;
     uint64_t memory_max; /* of each broker of our own */
     size_t count;
-    size_t first; /* whose turn it is to be heard first */
+    size_t spread; /* cells that agents were spread over, all of them; 0: not always as many */
+    size_t first;  /* whose turn it is to be heard first */
     struct slot slots[DAEMON_CELLS_MAX];
 };
 
 static int open_all(struct cells *c, const struct cells_options *options, struct ledger *ledger,
                     struct errmsg *em);
+static int note_spread(struct cells *c, const struct cells_options *o, struct ledger *ledger,
+                       unsigned own, struct errmsg *em);
 static unsigned own_cells(const struct daemon_options *o, unsigned kept);
 static uint64_t memory_share(unsigned wanted_mib, unsigned own);
 static int compose_admission(struct cells *c, const struct cells_options *o, struct errmsg *em);
@@ -130,6 +134,8 @@ static int open_all(struct cells *c, const struct cells_options *options, struct
                   o->host);
     if (rv == 0 && own != kept)
         rv = ledger_set(ledger, LEDGER_CELLS, own, em);
+    if (rv == 0)
+        rv = note_spread(c, options, ledger, own, em);
     for (size_t i = 0; rv == 0 && i < own + o->broker_count; i++) {
         struct slot *s = &c->slots[c->count++];
         *s = (struct slot){.cells = c, .index = i};
@@ -143,6 +149,29 @@ static int open_all(struct cells *c, const struct cells_options *options, struct
     if (rv == 0 && own < kept)
         stop_unwanted(options->dir, ledger, own);
     return rv;
+}
+
+/*
+ * An agent keeps the cells that it was told of. When there are others than there were, nobody knows
+ * any more who may come where: all cells get everything then, also what was spared them before, for
+ * which their marks must not count. Others' brokers may stand in another order each time.
+ */
+static int note_spread(struct cells *c, const struct cells_options *o, struct ledger *ledger,
+                       unsigned own, struct errmsg *em)
+{
+    const int64_t varied = -1;
+    int64_t before = ledger_setting(ledger, LEDGER_SPREAD);
+    int64_t now = o->daemon->broker_count > 0 ? varied : (int64_t)own;
+    int rv = 0;
+    if (before != 0 && before != now && before != varied) {
+        int64_t lineage = keyring_lineage();
+        c->marks = keyring_marks(c->keys, (uint64_t)lineage);
+        rv = ledger_set(ledger, LEDGER_LINEAGE, lineage, em);
+    }
+    if (before != 0 && before != now)
+        now = varied;
+    c->spread = now > 0 ? (size_t)now : 0;
+    return rv < 0 || now == before ? rv : ledger_set(ledger, LEDGER_SPREAD, now, em);
 }
 
 /* Devices know those of the last time: they stay until somebody says that they shall not. */
@@ -329,7 +358,7 @@ static int on_next(void *context, enum cell_lane lane, uint64_t after, struct ce
 {
     struct slot *s = context;
     const struct cells_handler *h = &s->cells->handler;
-    return h->next(h->context, lane, after, out);
+    return h->next(h->context, s->index, lane, after, out);
 }
 
 /* ---- what there is ---- */
@@ -342,6 +371,11 @@ size_t cells_count(const struct cells *c)
 const char *cells_url(const struct cells *c, size_t i)
 {
     return c->slots[i].url;
+}
+
+bool cells_serves(const struct cells *c, size_t i, uint32_t number)
+{
+    return c->spread == 0 || spread_serves(c->spread, i, number);
 }
 
 struct cell_info cells_info(const struct cells *c, size_t i)

@@ -20,7 +20,8 @@ struct cells_handler {
     void *context;
     /* An agent's message, and through which cell it came. */
     void (*message)(void *context, size_t cell, const char *topic, struct span payload);
-    int (*next)(void *context, enum cell_lane lane, uint64_t after, struct cell_publication *out);
+    int (*next)(void *context, size_t cell, enum cell_lane lane, uint64_t after,
+                struct cell_publication *out);
 };
 
 struct cells;
@@ -48,6 +49,9 @@ void cells_close(struct cells *c);
 size_t cells_count(const struct cells *c);
 /* The URL for devices. */
 const char *cells_url(const struct cells *c, size_t i);
+/* Whether this agent may come to that cell: where it is sure not to, nothing has to be retained for
+ * it. */
+bool cells_serves(const struct cells *c, size_t i, uint32_t number);
 struct cell_info cells_info(const struct cells *c, size_t i);
 
 /* Fills in CELLS_FDS_EACH for each cell. */

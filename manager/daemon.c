@@ -24,6 +24,7 @@
 #include "manager/reception.h"
 #include "manager/root.h"
 #include "manager/scribe.h"
+#include "manager/spread.h"
 #include "manager/succession.h"
 #include "manager/vault.h"
 #include "sync/message.h"
@@ -192,8 +193,9 @@ static void queue(struct daemon *d, struct answer *a);
 static void on_report(struct daemon *d, const struct key_id *id, struct span payload);
 static void on_note(struct daemon *d, const struct key_id *id, struct span payload);
 static void on_telling(struct daemon *d, const struct key_id *id, struct span payload);
-static int on_next(void *context, enum cell_lane lane, uint64_t after,
+static int on_next(void *context, size_t cell, enum cell_lane lane, uint64_t after,
                    struct cell_publication *out);
+static bool concerns(const struct daemon *d, size_t cell, const char *topic);
 static int next_chunk(struct daemon *d, uint64_t after, struct cell_publication *out,
                       struct errmsg *em);
 static bool read_chunk(struct daemon *d, const struct bulk_row *row, struct span *frame);
@@ -947,9 +949,10 @@ static void fill_joined(struct daemon *d, uint32_t number, struct joined *j)
     j->mac = keyring_status(&d->keys, number, &manager_agent(d->core, number)->id);
     j->secret = secret_of_agent(&d->secrets, number, &manager_agent(d->core, number)->id);
     j->policy = d->options.policy;
-    j->cell_count = (uint32_t)(cells < CELLS_MAX ? cells : CELLS_MAX);
+    j->cell_count = spread_count(cells);
     for (uint32_t i = 0; i < j->cell_count; i++)
-        snprintf(j->cells[i], sizeof j->cells[i], "%s", cells_url(d->cells, (number + i) % cells));
+        snprintf(j->cells[i], sizeof j->cells[i], "%s",
+                 cells_url(d->cells, spread_cell(cells, number, i)));
 }
 
 /* The agent's certificate as of now, for the key that it joined with. */
@@ -1066,7 +1069,8 @@ static void on_note(struct daemon *d, const struct key_id *id, struct span paylo
 
 /* ---- what cells retain ---- */
 
-static int on_next(void *context, enum cell_lane lane, uint64_t after, struct cell_publication *out)
+static int on_next(void *context, size_t cell, enum cell_lane lane, uint64_t after,
+                   struct cell_publication *out)
 {
     struct daemon *d = context;
     struct errmsg em;
@@ -1077,13 +1081,24 @@ static int on_next(void *context, enum cell_lane lane, uint64_t after, struct ce
     } else {
         rv = ledger_next_control(d->ledger, after, &row, &em);
         if (rv == 1)
-            *out = (struct cell_publication){
-                .serial = row.serial, .topic = row.topic, .payload = row.payload};
+            *out =
+                (struct cell_publication){.serial = row.serial,
+                                          .topic = concerns(d, cell, row.topic) ? row.topic : NULL,
+                                          .payload = row.payload};
     }
     if (rv < 0 && !d->unreadable[lane])
         log_event(LOG_ERROR, "feed-failed", "what=\"%s\"", em.text);
     d->unreadable[lane] = rv < 0;
     return rv;
+}
+
+/* What is one agent's own is kept where it may come. */
+static bool concerns(const struct daemon *d, size_t cell, const char *topic)
+{
+    struct topic_name name = topic_read(topic);
+    bool own = name.kind == TOPIC_AGENT_HEAD || name.kind == TOPIC_AGENT_DOC;
+    uint32_t number = own ? manager_find_any_agent(d->core, &name.agent) : 0;
+    return number == 0 || cells_serves(d->cells, cell, number);
 }
 
 static int next_chunk(struct daemon *d, uint64_t after, struct cell_publication *out,

@@ -100,6 +100,7 @@ enum ledger_setting {
     LEDGER_RESTORED_BASE,  /* … and where its revisions begin */
     LEDGER_LINEAGE,   /* random: drawn anew with each restore, so that no mark counts any more */
     LEDGER_CELLS,     /* of our own */
+    LEDGER_SPREAD,    /* so many cells there were whenever an agent joined; -1: it varied */
     LEDGER_JOIN_PORT, /* where devices join */
     LEDGER_PORT,      /* + i: of the i-th cell of our own */
 };

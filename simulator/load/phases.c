@@ -13,6 +13,8 @@
 #define PATIENCE_AGENT_MS 20
 #define LOOK_MS 2
 #define STILL_MS 500
+/* Of so many agents one may say something meanwhile; a heartbeat comes from one of 1,800. */
+#define FEW_OF 500
 /* Once its agents are done, the manager is asked so much longer after an answer than that took: it
  * must not be what it is asked for that keeps it busy. */
 #define ASK_PAUSE 4
@@ -63,19 +65,22 @@ struct act {
 
 static struct act begin_amid(struct load *l, const char *name, uint64_t count);
 
-/* What the phase before led to is over: nobody has said anything for a moment. */
+/* What the phase before led to is over: for a moment no more was said than heartbeats are. */
 static void settle(struct load *l)
 {
     struct team_sum sum;
+    const uint64_t few = l->options.agents / FEW_OF;
     uint64_t before = 0, now_us = measure_now_us(), still_us = now_us;
     uint64_t until_us = now_us + PATIENCE_S * 1000000ull;
     while (l->team.count > 0 && !l->stop && now_us < until_us &&
            now_us < still_us + STILL_MS * 1000ull) {
         team_sum(&l->team, &sum);
         now_us = measure_now_us();
-        if (sum.traffic.published + sum.traffic.received != before)
+        uint64_t said = sum.traffic.published + sum.traffic.received;
+        if (said > before + few) {
             still_us = now_us;
-        before = sum.traffic.published + sum.traffic.received;
+            before = said;
+        }
         poll(NULL, 0, LOOK_MS);
     }
 }

@@ -54,9 +54,10 @@ static void on_message(void *context, size_t cell, const char *topic, struct spa
     b->messages++;
 }
 
-static int on_next(void *context, enum cell_lane lane, uint64_t after, struct cell_publication *out)
+static int on_next(void *context, size_t cell, enum cell_lane lane, uint64_t after,
+                   struct cell_publication *out)
 {
-    (void)context, (void)lane, (void)after, (void)out;
+    (void)context, (void)cell, (void)lane, (void)after, (void)out;
     return 0;
 }
 
@@ -377,6 +378,40 @@ static void test_adopted_cells_learn_what_the_last_manager_could_not_tell(void)
     bench_free(b);
 }
 
+/* ---- spread over cells ---- */
+
+static void open_again(struct bench *b, unsigned cells)
+{
+    cells_close(b->cells);
+    b->options.cells = cells;
+    open_cells(b, NULL, 0);
+}
+
+/* Agents keep the cells that they were told of: when there are others, nobody knows who may come
+ * where, and marks that told of less than everything count no more. */
+static void test_agents_may_come_to_their_cells_as_long_as_those_are_as_many(void)
+{
+    const unsigned cells = CELLS_MAX + 1, number = cells;
+    struct bench *b = bench_new();
+    CU_ASSERT_EQUAL(ledger_setting(b->ledger, LEDGER_SPREAD), CELLS);
+    ledger_set(b->ledger, LEDGER_SPREAD, 0, NULL); /* a new fleet */
+    b->options.plain = true;
+    open_again(b, cells);
+    CU_ASSERT_TRUE(cells_serves(b->cells, 0, number));
+    CU_ASSERT_FALSE(cells_serves(b->cells, CELLS_MAX, number));
+    open_again(b, cells);
+    CU_ASSERT_FALSE(cells_serves(b->cells, CELLS_MAX, number));
+    CU_ASSERT_EQUAL(ledger_setting(b->ledger, LEDGER_LINEAGE), 0);
+    open_again(b, cells + 1);
+    CU_ASSERT_TRUE(cells_serves(b->cells, CELLS_MAX, number));
+    int64_t lineage = ledger_setting(b->ledger, LEDGER_LINEAGE);
+    CU_ASSERT_NOT_EQUAL(lineage, 0);
+    open_again(b, cells);
+    CU_ASSERT_TRUE(cells_serves(b->cells, CELLS_MAX, number));
+    CU_ASSERT_EQUAL(ledger_setting(b->ledger, LEDGER_LINEAGE), lineage);
+    bench_free(b);
+}
+
 /* ---- another authority ---- */
 
 static void follow(struct bench *b, bool stolen)
@@ -488,6 +523,7 @@ static const struct suite_test tests[] = {
     TEST(test_block_that_fails_is_done_by_the_next_try),
     TEST(test_renewed_certificates_disturb_nobody),
     TEST(test_adopted_cells_learn_what_the_last_manager_could_not_tell),
+    TEST(test_agents_may_come_to_their_cells_as_long_as_those_are_as_many),
     TEST(test_planned_change_of_authority_disturbs_nobody),
     TEST(test_theft_of_the_authority_ends_all_that_it_let_in),
     TEST(test_elders_certificates_let_in_until_its_time_is_over),
