@@ -1,5 +1,7 @@
 #include "simulator/load/load.h"
 
+#include "simulator/load/machine.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
@@ -11,6 +13,7 @@
 static struct load *running; /* for the signal's handler alone */
 
 static int open_all(struct load *l, struct errmsg *em);
+static uint32_t processes_for(const struct load *l);
 static int check_limits(struct load *l, struct errmsg *em);
 static int choose_folder(struct load *l, struct errmsg *em);
 static void hear_signals(struct load *l);
@@ -60,14 +63,19 @@ static int open_all(struct load *l, struct errmsg *em)
         rv = errmsg_set(em, ERR_NO_MEMORY, "out of memory");
     if (rv == 0)
         rv = choose_folder(l, em);
-    unsigned cells = (agents + l->sockets_max - 1) / l->sockets_max;
     progress_begin(&l->progress, "manager");
     uint64_t from_us = measure_now_us();
     if (rv == 0)
-        rv = boss_open(&l->boss, l->dir, cells, l->options.tls, em);
+        rv = boss_open(&l->boss, l->dir, processes_for(l), l->options.tls, em);
     if (rv == 0)
         progress_end(&l->progress, (double)(measure_now_us() - from_us) / 1e6);
     return rv;
+}
+
+/* Of the simulator, and as many brokers. */
+static uint32_t processes_for(const struct load *l)
+{
+    return (l->options.agents + l->sockets_max - 1) / l->sockets_max;
 }
 
 /* Each connection is a descriptor here and one in its broker, each of which is a process as well.
@@ -83,8 +91,10 @@ static int check_limits(struct load *l, struct errmsg *em)
     rlim_t usable = files.rlim_max > WORKER_FDS_SPARE ? files.rlim_max - WORKER_FDS_SPARE : 0;
     l->sockets_max = usable < TEAM_SOCKETS_MAX ? (uint32_t)usable : TEAM_SOCKETS_MAX;
     rlim_t each = l->options.agents / TEAM_WORKERS_MAX + needed;
+    struct machine_needs needs = {
+        .agents = l->options.agents, .processes = processes_for(l), .tls = l->options.tls};
     if (usable >= each)
-        return 0;
+        return machine_check("/proc", &needs, em);
     return errmsg_set(
         em, ERR_REFUSED,
         "%u agents need %llu open files in each of %d processes, and %llu are "
