@@ -28,11 +28,11 @@ struct telling {
 typedef void teller(struct telling *t);
 
 static teller tell_revoked, tell_removed, tell_unapproved, tell_quarantined, tell_not_named,
-    tell_not_selected, tell_tainted, tell_not_picked, tell_failed, tell_rolled_back, tell_offline,
-    tell_stale, tell_applying, tell_verifying, tell_cordoned, tell_paused, tell_aborted,
-    tell_stopped, tell_late, tell_held, tell_dependency, tell_stuck, tell_disk, tell_no_content,
-    tell_no_value, tell_downloading, tell_modified, tell_not_heard, tell_not_told, tell_queued,
-    tell_window, tell_clock, tell_retrying, tell_ready;
+    tell_crowded, tell_not_selected, tell_tainted, tell_not_picked, tell_failed, tell_rolled_back,
+    tell_offline, tell_stale, tell_applying, tell_verifying, tell_cordoned, tell_paused,
+    tell_aborted, tell_stopped, tell_late, tell_held, tell_dependency, tell_stuck, tell_disk,
+    tell_no_content, tell_no_value, tell_downloading, tell_modified, tell_not_heard, tell_not_told,
+    tell_queued, tell_window, tell_clock, tell_retrying, tell_ready;
 static json_t *why_json(const struct telling *t);
 
 /* The names are what --json has: scripts rely on them. */
@@ -46,6 +46,7 @@ static const struct {
     [WHY_UNAPPROVED] = {"waiting-for-approval", tell_unapproved, false},
     [WHY_QUARANTINED] = {"quarantined", tell_quarantined, false},
     [WHY_NOT_NAMED] = {"not-named", tell_not_named, false},
+    [WHY_CROWDED] = {"crowded", tell_crowded, false},
     [WHY_NOT_SELECTED] = {"not-selected", tell_not_selected, false},
     [WHY_TAINTED] = {"tainted", tell_tainted, false},
     [WHY_NOT_PICKED] = {"not-picked", tell_not_picked, false},
@@ -298,6 +299,14 @@ static void tell_not_picked(struct telling *t)
          "dunlin deployment show %s",
          t->d->name);
     tell_remnant(t);
+}
+
+static void tell_crowded(struct telling *t)
+{
+    TELL(t,
+         "agents with its labels have %d older deployments, the most they take: remove some, or "
+         "change what they select",
+         RECORDS_MAX);
 }
 
 /* ---- what failed ---- */

@@ -221,7 +221,7 @@ enum meta {
 #define STATUS_LEN 34
 #define LISTED_LEN 4      /* a deployment */
 #define HISTORY_LEN 16    /* generation, bundle, since */
-#define PLACEMENT_LEN 56  /* as get_placements reads them */
+#define PLACEMENT_LEN 57  /* as get_placements reads them */
 #define ROLLOUT_FIELDS 16 /* as MessagePack: 15 numbers, and an array of three for each stage */
 #define ROLLOUT_BYTES_MAX ((ROLLOUT_FIELDS + 3 * STAGES_MAX + 1) * 9)
 #define NEEDS_BYTES_MAX (3 + VARIABLES_NEEDED_MAX * (VARIABLE_NAME_MAX + 4))
@@ -903,6 +903,7 @@ static void get_placements(struct query *q, struct cohort *row)
         row->placements[i].gate =
             (struct gate){.threshold = le64_read(at + 36), .enrolled_before = le32_read(at + 44)};
         row->placements[i].variables = le64_read(at + 48);
+        row->placements[i].listed = at[56] != 0;
     }
 }
 
@@ -1402,6 +1403,7 @@ int ledger_cohort(struct ledger *l, uint32_t index, const struct cohort *row, st
         le64_write(at + 36, p->gate.threshold);
         le32_write(at + 44, p->gate.enrolled_before);
         le64_write(at + 48, p->variables);
+        at[56] = p->listed;
     }
     put_int(&q, index);
     put_blob(&q, span_of(row->key.bytes, COHORT_KEY_LEN));

@@ -35,7 +35,7 @@ static const struct flag deploy_flags[] = {
     {.name = "agents",
      .value = "ID,ID,…",
      .kind = FLAG_TEXT,
-     .help = "on these agents, by id, the beginning of one, or number"},
+     .help = "on these agents, by id, the beginning of one, or number; with --select on both"},
     {.name = "facts",
      .value = "EXPR",
      .kind = FLAG_TEXT,
@@ -98,8 +98,9 @@ const struct verb deploy_verbs[2] = {
             "the deployment stays where it is:\n"
             "  deployment: app\n"
             "  bundle: app@2\n"
-            "  placement:                     # or {all: true}, or {agents: [ID, ID]}\n"
+            "  placement:                     # or {all: true}\n"
             "    select: [env=prod, \"env=lab,zone in (a,b)\"]   # one, or any of several\n"
+            "    agents: [ID, ID]             # these as well, or these alone\n"
             "    exclude: broken\n"
             "    facts: arch=aarch64, memory_mib>=2Ki   # as `dunlin agent show` has them\n"
             "    tolerate: [gpu]              # taints that are no hindrance\n"
@@ -208,13 +209,11 @@ static int read_selector(struct cli *cli, struct deployment_file *d)
     d->all = args_has(&cli->args, "all");
     if (d->all && text)
         return errmsg_set(&cli->em, ERR_USAGE, "--select and --all exclude each other");
-    if (agents && (d->all || text))
-        return errmsg_set(&cli->em, ERR_USAGE, "--agents and --%s exclude each other",
-                          text ? "select" : "all");
-    if (agents)
-        return read_agents(cli, agents, d);
-    if (d->all)
-        return 0;
+    if (agents && d->all)
+        return errmsg_set(&cli->em, ERR_USAGE, "--agents and --all exclude each other");
+    int rv = agents ? read_agents(cli, agents, d) : 0;
+    if (rv < 0 || d->all || (agents && !text))
+        return rv;
     if (!text && args_has(&cli->args, "facts"))
         return 0;
     if (!text)

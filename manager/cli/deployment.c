@@ -197,6 +197,19 @@ static void add_line(struct table *t, const char *what, const char *text)
     table_cell(t, PAINT_NONE, "%s", text);
 }
 
+static void add_where(struct table *t, const json_t *d, const char *select)
+{
+    size_t named = json_array_size(json_object_get(d, "named"));
+    bool facts = *field_text(d, "facts");
+    if (named == 0)
+        table_cell(t, PAINT_NONE, "%s", *select ? select : "every agent");
+    else if (*select || facts)
+        table_cell(t, PAINT_NONE, "%s, and %s by name", *select ? select : "every agent",
+                   units_count(named, "agent").text);
+    else
+        table_cell(t, PAINT_NONE, "%s by name", units_count(named, "agent").text);
+}
+
 /* Which of those that the selector matches. */
 static void add_choice(struct table *t, const json_t *d)
 {
@@ -221,7 +234,7 @@ static int show_head(struct cli *cli, const json_t *d)
     table_cell(t, PAINT_DIM, "agents");
     table_cell(t, counts.paint, "%s%s", counts.text, paused ? ", paused" : "");
     table_cell(t, PAINT_DIM, "where");
-    table_cell(t, PAINT_NONE, "%s", *select ? select : "every agent");
+    add_where(t, d, select);
     add_choice(t, d);
     add_dependencies(t, json_object_get(d, "depends_on"));
     table_cell(t, PAINT_DIM, "made");

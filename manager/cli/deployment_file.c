@@ -174,16 +174,9 @@ static int read_placement(struct yaml_reading *r, const yaml_node_t *key, const 
         return yaml_refuse(r, key->start_mark,
                            "placement: \"%s\" and \"all: true\" exclude each other",
                            p.choose[0] ? "select" : "exclude");
-    if (d->agents[0] && (d->all || p.choose[0] || p.except[0]))
+    if (d->agents[0] && d->all)
         return yaml_refuse(r, key->start_mark,
-                           "placement: \"agents\" and \"%s\" exclude each other; make two "
-                           "deployments",
-                           d->all        ? "all"
-                           : p.choose[0] ? "select"
-                                         : "exclude");
-    if (d->agents[0] && d->facts[0])
-        return yaml_refuse(r, key->start_mark,
-                           "placement: \"agents\" and \"facts\" exclude each other");
+                           "placement: \"agents\" and \"all: true\" exclude each other");
     if (!d->all && !p.choose[0] && !p.except[0] && !d->agents[0] && !d->facts[0])
         return yaml_refuse(
             r, key->start_mark,

@@ -256,6 +256,11 @@ void audit_alarm(struct audit_entry *e, const struct manager *m, const struct al
     }
     if (alarm->type == ALARM_ROLLOUT_STOPPED)
         describe_stop(e, m, alarm->index);
+    if (alarm->type == ALARM_CROWDED) {
+        OBJECT(e, "labels %s", manager_cohort(m, alarm->index)->labels.text);
+        DETAIL(e, "more than %d deployments are for these agents; they get none of the newest",
+               RECORDS_MAX);
+    }
     if (alarm->type == ALARM_CLONE)
         DETAIL(e, "two devices are this agent; kept out until it is released, revoked or replaced");
     if (alarm->type == ALARM_NEWER_DOCUMENT)

@@ -84,6 +84,40 @@ int64_t cohort_overfull(const struct manager *m, const char *text, uint32_t depl
     return -1;
 }
 
+/* Who is named may be anywhere. */
+void cohort_mark_deployment(struct manager *m, const struct deployment_row *d)
+{
+    if (d->roster.named_count > 0)
+        cohort_mark_all(m);
+    else
+        cohort_mark_matching(m, d->selector);
+}
+
+bool cohort_is_lived_in(const struct manager *m, const struct labels *labels)
+{
+    struct cohort_key key = key_of(m, labels);
+    int64_t cohort = find(m, &key);
+    return cohort >= 0 && m->cohorts[cohort].agents > 0;
+}
+
+uint32_t cohort_records(const struct manager *m, const struct labels *labels, uint32_t number)
+{
+    struct cohort_key key = key_of(m, labels);
+    int64_t cohort = find(m, &key);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < m->deployment_count; i++) {
+        const struct deployment_row *d = &m->deployments[i];
+        bool listed = d->flags & RECORD_LISTED;
+        if (d->removed || (listed && !(number && list_has(m, i, number)) &&
+                           !(cohort >= 0 && list_covers(m, i, (uint32_t)cohort))))
+            continue;
+        struct selector selector = group_selector(m, d->selector);
+        bool named = listed && d->roster.named_count > 0;
+        count += named || selector_matches(&selector, labels);
+    }
+    return count;
+}
+
 const struct placement *cohort_placement(const struct cohort *c, uint32_t deployment)
 {
     for (uint32_t i = 0; i < c->placement_count; i++)
@@ -97,8 +131,11 @@ const struct placement *cohort_placement(const struct cohort *c, uint32_t deploy
 bool cohort_is_placed(const struct manager *m, uint32_t deployment, uint32_t cohort)
 {
     const struct deployment_row *d = &m->deployments[deployment];
-    if (d->removed || (d->flags & RECORD_LISTED && !list_covers(m, deployment, cohort)))
+    bool listed = d->flags & RECORD_LISTED;
+    if (d->removed || (listed && !list_covers(m, deployment, cohort)))
         return false;
+    if (listed && d->roster.named_count > 0)
+        return true; /* whatever its labels are */
     struct selector selector = group_selector(m, d->selector);
     return selector_matches(&selector, &m->cohorts[cohort].labels);
 }
@@ -151,14 +188,20 @@ static void fill_record(const struct manager *m, uint32_t index, const struct co
     variable_fill(m, c, index, r, out);
 }
 
-/* What the document says, without revision and times: those must not make it look changed. */
-static void fill_records(const struct manager *m, uint32_t cohort, struct desired *out)
+/* What the document says, without revision and times: those must not make it look changed. True
+ * when one more would be in it than agents take. */
+static bool fill_records(const struct manager *m, uint32_t cohort, struct desired *out)
 {
     const struct cohort *c = &m->cohorts[cohort];
     *out = (struct desired){.cohort = c->key, .policy = m->options.policy};
-    for (uint32_t i = 0; i < m->deployment_count && out->count < RECORDS_MAX; i++)
-        if (cohort_is_placed(m, i, cohort))
-            fill_record(m, i, c, out);
+    for (uint32_t i = 0; i < m->deployment_count; i++) {
+        if (!cohort_is_placed(m, i, cohort))
+            continue;
+        if (out->count == RECORDS_MAX)
+            return true;
+        fill_record(m, i, c, out);
+    }
+    return false;
 }
 
 void manager_document(const struct manager *m, uint32_t cohort, struct desired *out)
@@ -179,6 +222,14 @@ static struct digest fingerprint_of(const struct desired *d, struct arena *scrat
     return digest_of(span_buffer(&body));
 }
 
+/* It is for all of the cohort now, and was for some, who say by name that they have it: the silence
+ * of the others counts only when they know. */
+static bool is_widened(const struct placement *old, const struct record *r)
+{
+    bool some = old->listed || !gate_is_open(&old->gate);
+    return some && !(r->flags & RECORD_LISTED) && gate_is_open(&r->gate);
+}
+
 /* Since which revision a deployment's generation is asked for, and what was asked for before. */
 static struct placement place_one(const struct cohort *c, const struct desired *d,
                                   const struct record *r)
@@ -191,7 +242,9 @@ static struct placement place_one(const struct cohort *c, const struct desired *
                             .before = old ? old->generation : 0,
                             .before_since = old ? old->since : 0};
     bool same = old && old->generation == r->stable.generation;
-    if (same && old->variables == variables)
+    if (same && is_widened(old, r))
+        now.before = now.before_since = 0;
+    else if (same && old->variables == variables)
         now = *old;
     else if (same) /* what ran before runs with other values */
         now.before = old->before;
@@ -199,6 +252,7 @@ static struct placement place_one(const struct cohort *c, const struct desired *
     now.next = r->next.generation;
     now.next_gate = r->next_gate;
     now.gate = r->gate;
+    now.listed = (r->flags & RECORD_LISTED) != 0;
     return now;
 }
 
@@ -222,7 +276,7 @@ static void settle(struct turn *t, uint32_t index)
     struct cohort *c = &m->cohorts[index];
     struct desired *d = arena_alloc(t->scratch, sizeof *d);
     assert(d);
-    fill_records(m, index, d);
+    bool crowded = fill_records(m, index, d);
     struct digest fingerprint = fingerprint_of(d, t->scratch);
     bool same =
         c->revision.epoch == m->options.epoch && digest_equal(&fingerprint, &c->fingerprint);
@@ -232,6 +286,8 @@ static void settle(struct turn *t, uint32_t index)
         c->issued_s = t->ev->now_s;
         place(c, d);
         persist(t, PERSIST_DOCUMENT, index);
+        if (crowded && !same && t->out->alarm_count < MANAGER_ALARMS_MAX)
+            raise_alarm(t, ALARM_CROWDED)->index = index;
     } else if (c->trust_version != m->trust.version) {
         persist(t, PERSIST_HEAD, index);
     }

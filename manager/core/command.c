@@ -243,19 +243,15 @@ int command_renew_generation(struct turn *t, uint32_t deployment)
     return 0;
 }
 
-/* The agents that it names are there, and nothing else says which ones it is for. */
-static int check_named(struct turn *t, const struct selector *selector)
+/* The agents that it names are there. */
+static int check_named(struct turn *t)
 {
     const struct command *c = t->ev->command;
     const struct roster *r = c->deploy.roster;
     if (!r || r->named_count == 0)
         return 0;
-    if (r->facts[0])
-        return REFUSE(t, ERR_USAGE, "agents that are named and facts exclude each other");
-    if (c->deploy.all || selector->count > 0)
-        return REFUSE(t, ERR_USAGE,
-                      "agents that are named and a selector exclude each other: make two "
-                      "deployments");
+    if (c->deploy.all)
+        return REFUSE(t, ERR_USAGE, "agents that are named and --all exclude each other");
     for (uint32_t i = 0; i < r->named_count; i++) {
         const struct agent_row *row = fleet_agent(t->m, r->named[i]);
         if (!row || row->flags & AGENT_REMOVED)
@@ -310,7 +306,7 @@ static int check_deploy(struct turn *t)
     int rv = manager_selector(t->m, c->deploy.selector, &selector, &t->out->error);
     if (rv < 0)
         return fail_with(t, rv);
-    if (check_named(t, &selector) < 0)
+    if (check_named(t) < 0)
         return t->out->rv;
     const struct roster *r = c->deploy.roster;
     bool chooses = r && (r->named_count > 0 || r->facts[0]);
@@ -400,7 +396,9 @@ static void set_roster(struct turn *t, uint32_t deployment, bool fresh)
     static const struct roster none;
     struct deployment_row *d = &t->m->deployments[deployment];
     const struct roster *r = t->ev->command->deploy.roster;
+    struct selector selector = group_selector(t->m, t->ev->command->deploy.selector);
     d->roster = r ? *r : none;
+    d->roster.alone = roster_is_alone(&d->roster, &selector);
     if (!roster_chooses(&d->roster))
         d->flags &= ~(uint32_t)RECORD_LISTED;
     else if (fresh)
@@ -429,13 +427,14 @@ static void deploy_new(struct turn *t, uint32_t bundle, const struct dependencie
     set_plan(t, d);
     set_roster(t, index, true);
     set_pick(t, index);
+    m->pick_cursor += m->pick_cursor == index; /* where all were looked at, so is this one */
     variable_replace(t, index);
     command_push_generation(t, index, bundle);
     if (d->plan.count > 0)
         rollout_begin(t, index, 0, 0);
     t->out->index = index;
     persist(t, PERSIST_DEPLOYMENT, index);
-    cohort_mark_matching(m, d->selector);
+    cohort_mark_deployment(m, d);
 }
 
 /* What a command asks to be other than it is. */
@@ -526,15 +525,27 @@ static bool widens_unlisted(const struct turn *t, uint32_t index)
     const struct manager *m = t->m;
     const struct command *c = t->ev->command;
     const struct deployment_row *d = &m->deployments[index];
-    if (!c->deploy.roster || !roster_asks(c->deploy.roster) || d->flags & RECORD_LISTED)
-        return false;
+    const struct roster *r = c->deploy.roster;
     struct selector before = group_selector(m, d->selector);
     struct selector after = group_selector(m, c->deploy.selector);
+    bool listed = r && roster_chooses(r) && !roster_is_alone(r, &after);
+    if (!listed || d->flags & RECORD_LISTED)
+        return false;
     for (uint32_t i = 0; i < m->cohort_count; i++)
         if (m->cohorts[i].agents > 0 && selector_matches(&after, &m->cohorts[i].labels) &&
             !selector_matches(&before, &m->cohorts[i].labels))
             return true;
     return false;
+}
+
+/* It is about to be for agents that are named, and is for those of its selector until each of them
+ * knows: the selector holds as long (close_list). */
+static bool narrows(const struct turn *t, const struct deployment_row *d)
+{
+    const struct command *c = t->ev->command;
+    struct selector after = group_selector(t->m, c->deploy.selector);
+    const struct roster *r = c->deploy.roster;
+    return r && roster_is_alone(r, &after) && !(d->flags & RECORD_LISTED);
 }
 
 /* Until its list is there, the gates that it had go on deciding; gates of a list, or of a label's
@@ -561,7 +572,12 @@ static bool may_change(struct turn *t, uint32_t index, const struct change *chan
         return false;
     if (change->moved && widens_unlisted(t, index)) {
         REFUSE(t, ERR_BUSY,
-               "%s: first ask for the facts alone; when they are known, widen the selector",
+               "%s: first leave the selector as it is; when its agents have a list, widen it",
+               d->name);
+        return false;
+    }
+    if (change->relisted && narrows(t, d) && t->ev->command->deploy.selector[0]) {
+        REFUSE(t, ERR_BUSY, "%s: first name its agents; when they have a list, say whom to exclude",
                d->name);
         return false;
     }
@@ -575,13 +591,6 @@ static bool may_change(struct turn *t, uint32_t index, const struct change *chan
     if (change->relisted && check_list(t, index) < 0)
         return false;
     return !change->renewed || may_overtake(t, d, change, bundle);
-}
-
-/* It is about to be for agents that are named, and is for those of its selector until each of them
- * knows: the selector holds as long (close_list). */
-static bool narrows(const struct deployment_row *d, const struct roster *r)
-{
-    return r && r->named_count > 0 && !(d->flags & RECORD_LISTED);
 }
 
 static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle,
@@ -610,8 +619,8 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle,
         d->rollout = (struct rollout){.state = d->plan.count > 0 ? ROLLOUT_DONE : ROLLOUT_NONE};
     if (change.renewed && change_bundle(t, index, bundle) < 0)
         return;
-    cohort_mark_matching(m, d->selector);
-    if (!narrows(d, c->deploy.roster)) {
+    cohort_mark_deployment(m, d);
+    if (!narrows(t, d)) {
         memset(d->selector, 0, sizeof d->selector);
         memcpy(d->selector, c->deploy.selector, strlen(c->deploy.selector));
     }
@@ -621,7 +630,7 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle,
     set_roster(t, index, false);
     set_pick(t, index);
     persist(t, PERSIST_DEPLOYMENT, index);
-    cohort_mark_matching(m, d->selector);
+    cohort_mark_deployment(m, d);
 }
 
 /* What goes far beyond what one usually means has to be said twice. */
@@ -697,7 +706,7 @@ static struct deployment_row *named(struct turn *t)
 static void changed(struct turn *t, const struct deployment_row *d)
 {
     persist(t, PERSIST_DEPLOYMENT, t->out->index);
-    cohort_mark_matching(t->m, d->selector);
+    cohort_mark_deployment(t->m, d);
 }
 
 static void pause(struct turn *t)
@@ -824,6 +833,22 @@ static int apply_labels(struct turn *t, struct labels *labels)
     return rv < 0 ? fail_with(t, rv) : 0;
 }
 
+/* A document that agents have is no fuller than they take; one that nobody has yet may come to be,
+ * and who is on lists brings these along. */
+static int check_crowd(struct turn *t, const struct agent_row *row, const struct labels *labels)
+{
+    uint32_t lists[RECORDS_MAX], count = 0;
+    bool brings = manager_lists(t->m, t->out->index, lists) > 0;
+    if (agent_in_fleet(row) && (brings || !cohort_is_lived_in(t->m, labels)))
+        count = cohort_records(t->m, labels, t->out->index);
+    if (count <= RECORDS_MAX)
+        return 0;
+    return REFUSE(t, ERR_RANGE,
+                  "agents with labels \"%s\" would have %u deployments, and they take %d: remove "
+                  "some, or change their selectors",
+                  labels->text, count, RECORDS_MAX);
+}
+
 static void label(struct turn *t)
 {
     struct manager *m = t->m;
@@ -832,6 +857,8 @@ static void label(struct turn *t)
         return;
     struct labels labels = m->cohorts[row->cohort].labels;
     if (apply_labels(t, &labels) < 0)
+        return;
+    if (check_crowd(t, row, &labels) < 0)
         return;
     int64_t cohort = cohort_find_or_add(t, &labels);
     if (cohort < 0) {

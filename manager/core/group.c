@@ -141,6 +141,33 @@ static int64_t place_for(const struct manager *m, const char *name)
     return index < 0 ? m->group_count : index;
 }
 
+/* Which agents a group selects, of each cohort that some are in. */
+static void mark_selected(const struct manager *m, const char *text, uint8_t *cohorts, uint8_t bit)
+{
+    struct selector s = group_selector(m, text);
+    for (uint32_t i = 0; i < m->cohort_count; i++)
+        if (m->cohorts[i].agents > 0 && selector_matches(&s, &m->cohorts[i].labels))
+            cohorts[i] ^= bit;
+}
+
+/* The cohort that would have more records than agents take, since the group in `row` selects it or
+ * not any more: others may say "!@NAME". -1: none. */
+static int64_t find_crowd(struct turn *t, const struct group_row *row, const struct group_row *old)
+{
+    struct manager *m = t->m;
+    uint8_t *changed = arena_alloc(t->scratch, m->cohort_count + 1);
+    int64_t full = -1;
+    assert(changed);
+    if (old->name[0])
+        mark_selected(m, old->selector, changed, 1);
+    mark_selected(m, row->selector, changed, 1);
+    for (uint32_t i = 0; i < m->cohort_count && full < 0; i++)
+        if (changed[i] && cohort_records(m, &m->cohorts[i].labels, 0) > RECORDS_MAX)
+            full = i;
+    arena_reset(t->scratch);
+    return full;
+}
+
 void group_set(struct turn *t)
 {
     struct manager *m = t->m;
@@ -157,10 +184,19 @@ void group_set(struct turn *t)
     t->out->rv = strcmp(row->name, name) == 0 && strcmp(row->selector, text) == 0;
     if (t->out->rv == 1)
         return;
-    m->group_count += index == m->group_count;
+    struct group_row old = *row;
     *row = (struct group_row){0};
     memcpy(row->name, name, strlen(name));
     memcpy(row->selector, text, strlen(text));
+    int64_t full = find_crowd(t, row, &old);
+    if (full >= 0) {
+        *row = old;
+        REFUSE(t, ERR_RANGE,
+               "agents with labels \"%s\" would have more than %d deployments, the most they take",
+               m->cohorts[full].labels.text, RECORDS_MAX);
+        return;
+    }
+    m->group_count += index == m->group_count;
     changed(t, (uint32_t)index);
 }
 

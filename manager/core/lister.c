@@ -142,7 +142,8 @@ int manager_load_lists(struct manager *m, uint32_t number, uint64_t taints, cons
 
 void list_fits(struct manager *m, uint32_t deployment, uint32_t number, bool fits)
 {
-    set_bit(list_find(m, deployment)->meant, number, fits);
+    bool named = roster_names(&m->deployments[deployment].roster, number);
+    set_bit(list_find(m, deployment)->meant, number, fits || named);
 }
 
 bool list_means(const struct manager *m, uint32_t deployment, uint32_t number)
@@ -200,6 +201,16 @@ uint32_t manager_lists(const struct manager *m, uint32_t number, uint32_t out[st
 
 /* ---- who comes and who goes ---- */
 
+static bool is_meant(const struct listing *l, uint32_t number)
+{
+    const struct labels *labels = &l->m->cohorts[l->m->agents[number - 1].cohort].labels;
+    const struct roster *r = &l->d->roster;
+    if (r->named_count > 0 && roster_names(r, number))
+        return !selector_excludes(&l->selector, labels);
+    return !r->alone && selector_matches(&l->selector, labels) &&
+           (!r->facts[0] || get_bit(l->list->meant, number));
+}
+
 /* Of what is for all that its selector matches, lists say who may have it in spite of a taint; for
  * the others it makes no difference to be on one. */
 static bool belongs(const struct listing *l, uint32_t number)
@@ -212,9 +223,7 @@ static bool belongs(const struct listing *l, uint32_t number)
         return ranking_has(&l->list->ranking, &l->whom, &l->present, number);
     if (!chooses && !(row->flags & AGENT_TAINTED))
         return is;
-    return (!chooses || get_bit(l->list->meant, number)) &&
-           selector_matches(&l->selector, &l->m->cohorts[row->cohort].labels) &&
-           taint_allows(l->m, l->tolerated, number, is);
+    return is_meant(l, number) && taint_allows(l->m, l->tolerated, number, is);
 }
 
 /* Its cohort's document needs the record. */
@@ -265,7 +274,7 @@ static void close_list(const struct listing *l)
         return;
     l->d->flags |= RECORD_LISTED;
     memset(&l->d->picked, 0, l->d->roster.sort[0] ? sizeof l->d->picked : 0);
-    if (l->d->roster.named_count > 0) {
+    if (l->d->roster.alone) {
         memset(l->d->selector, 0, sizeof l->d->selector);
         l->list->looked = false;
         l->m->stirred = true;
@@ -285,8 +294,8 @@ static bool look_through(const struct listing *l)
     struct manager *m = l->m;
     const struct roster *r = &l->d->roster;
     bool asks_tainted = !roster_chooses(r) && l->tolerated;
-    bool asks_all = r->sort[0] && !r->facts[0] &&
-                    (l->list->ranking.come.some || !(l->d->flags & RECORD_LISTED));
+    bool comes = !r->sort[0] || l->list->ranking.come.some || !(l->d->flags & RECORD_LISTED);
+    bool asks_all = roster_chooses(r) && !r->alone && !r->facts[0] && comes;
     uint32_t end = m->list_number + LOOKS_PER_STEP;
     for (; m->list_number <= m->agent_count; m->list_number++) {
         uint32_t n = m->list_number;

@@ -64,6 +64,7 @@ static size_t lay_out(struct manager *m, uint8_t *memory, const struct manager_l
     m->list_places = next_table(memory, &used, limits->deployments, sizeof *m->list_places);
     m->list_bits = next_table(memory, &used, 2 * LISTS_MAX, limits->agents / 8 + 1);
     m->list_cohorts = next_table(memory, &used, LISTS_MAX, limits->cohorts / 8 + 1);
+    m->hashes = next_table(memory, &used, limits->agents, sizeof *m->hashes);
     m->column_numbers =
         next_table(memory, &used, COLUMNS_MAX * sizeof *m->column_numbers, limits->agents);
     m->in_flight = next_table(memory, &used, ROLLOUTS_MAX, limits->agents / 8 + 1);
@@ -206,6 +207,7 @@ const char *alarm_name(enum alarm_type type)
         [ALARM_TOKEN_REUSED] = "token-reused", [ALARM_CLONE] = "clone",
         [ALARM_OLD_NUMBERS] = "old-numbers",   [ALARM_NEWER_DOCUMENT] = "newer-document",
         [ALARM_EPOCH_MOVED] = "epoch-moved",   [ALARM_ROLLOUT_STOPPED] = "rollout-stopped",
+        [ALARM_CROWDED] = "crowded",
     };
     assert(type < ALARM_TYPE_COUNT);
     return names[type];

@@ -190,6 +190,7 @@ struct placement {
     uint32_t next; /* 0: no rollout is on its way */
     struct gate next_gate;
     struct gate gate;   /* who runs any of it */
+    bool listed;        /* and of these, those whose assignments say so */
     uint64_t variables; /* what the cohort's values of that generation are (variables_digest) */
 };
 
@@ -322,6 +323,7 @@ enum alarm_type {
     ALARM_NEWER_DOCUMENT,  /* an agent holds a newer document than this manager ever made */
     ALARM_ROLLOUT_STOPPED, /* of deployment `index`: too many agents failed */
     ALARM_EPOCH_MOVED,     /* the same soon after a restore: the epoch moved past that document */
+    ALARM_CROWDED,         /* agents of cohort `index` are meant to have more than they take */
     ALARM_TYPE_COUNT,
 };
 
@@ -538,7 +540,7 @@ struct alarm {
     enum alarm_type type;
     uint32_t number; /* of the agent; 0: none */
     uint32_t batch;  /* ALARM_TOKEN_REUSED: index of its row, and the token's in it */
-    uint32_t index;  /* ALARM_ROLLOUT_STOPPED: of the deployment */
+    uint32_t index;  /* ALARM_ROLLOUT_STOPPED: of the deployment; ALARM_CROWDED: of the cohort */
     bool answers;    /* ALARM_OLD_NUMBERS: it is no repeated report, but a device that lives */
 };
 

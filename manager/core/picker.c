@@ -15,6 +15,7 @@ struct picking {
     uint8_t *groups;    /* of each cohort */
     struct rank *ranks; /* of those that are next in line, and of those that are in */
     uint32_t next;      /* the number that is looked at next */
+    uint32_t hashed; /* of a single group, those enrolled: their hashes are in the core's table */
 };
 
 /* What is in a group, before anything is changed. */
@@ -160,7 +161,8 @@ static bool is_ranked(const struct gate *gate, const struct candidate *c, bool i
     return c->number < gate->enrolled_before && (c->hash <= gate->threshold) == in;
 }
 
-/* Of a single group the ranks see everybody right away. */
+/* Of a single group the ranks see everybody right away, and the hashes are kept for another look.
+ */
 static void count(struct picking *p, struct group_count counts[static GROUPS_MAX])
 {
     struct candidate c;
@@ -174,8 +176,10 @@ static void count(struct picking *p, struct group_count counts[static GROUPS_MAX
         counts[c.group].size++;
         counts[c.group].in += in;
         counts[c.group].enrolled += !in && c.number < gate->enrolled_before;
-        if (p->d->picked.count == 1 && is_ranked(gate, &c, in))
-            rank_see(&p->ranks[in], c.hash);
+        if (p->d->picked.count > 1 || !is_ranked(gate, &c, in))
+            continue;
+        rank_see(&p->ranks[in], c.hash);
+        p->m->hashes[p->hashed++] = c.hash;
     }
 }
 
@@ -191,6 +195,15 @@ static void see_group(struct picking *p, uint32_t group, bool in)
             rank_see(&p->ranks[in], c.hash);
 }
 
+/* The same of a single group, once more. */
+static void see_again(struct picking *p, uint32_t group, bool in)
+{
+    uint64_t threshold = p->d->picked.groups[group].gate.threshold;
+    for (uint32_t i = 0; i < p->hashed; i++)
+        if ((p->m->hashes[i] <= threshold) == in)
+            rank_see(&p->ranks[in], p->m->hashes[i]);
+}
+
 /* The hash up to which exactly `k` of the group are: of those that are in, or that are next. */
 static uint64_t reach(struct picking *p, uint32_t group, bool in, uint32_t k)
 {
@@ -200,8 +213,12 @@ static uint64_t reach(struct picking *p, uint32_t group, bool in, uint32_t k)
         see_group(p, group, in);
     }
     rank_aim(rank, k);
-    while (rank_next(rank))
-        see_group(p, group, in);
+    while (rank_next(rank)) {
+        if (p->d->picked.count > 1)
+            see_group(p, group, in);
+        else
+            see_again(p, group, in);
+    }
     return rank->value;
 }
 
@@ -324,6 +341,6 @@ void pick_tend(struct turn *t)
             continue;
         persist(t, PERSIST_DEPLOYMENT, index);
         lookout_hear(m);
-        cohort_mark_matching(m, d->selector);
+        cohort_mark_deployment(m, d);
     }
 }

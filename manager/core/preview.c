@@ -86,7 +86,9 @@ static void try_row(const struct manager *m, const struct command *c, const stru
         *row = (struct deployment_row){.salt = c->deploy.salt};
     memset(row->selector, 0, sizeof row->selector);
     memcpy(row->selector, c->deploy.selector, strlen(c->deploy.selector));
+    struct selector selector = group_selector(m, row->selector);
     row->roster = c->deploy.roster ? *c->deploy.roster : nobody;
+    row->roster.alone = roster_is_alone(&row->roster, &selector);
     pick_change(row, c->deploy.pick);
 }
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define ROSTER_FIELDS 5 /* version, named, tolerate, facts, sort */
+#define ROSTER_FIELDS 6 /* version, named, tolerate, facts, sort, alone */
 #define ROSTER_VERSION 1
 
 int roster_name(struct roster *r, uint32_t number)
@@ -55,6 +55,7 @@ int roster_write(const struct roster *r, struct buffer *out)
     wire_put_text(&w, span_text(r->tolerate));
     wire_put_text(&w, span_text(r->facts));
     wire_put_text(&w, span_text(r->sort));
+    wire_put_u64(&w, r->alone);
     return wire_end(&w);
 }
 
@@ -74,6 +75,7 @@ int roster_read(struct span bytes, struct roster *r)
     wire_get_text_into(&w, r->tolerate, sizeof r->tolerate);
     wire_get_text_into(&w, r->facts, sizeof r->facts);
     wire_get_text_into(&w, r->sort, sizeof r->sort);
+    r->alone = wire_get_u64(&w, 1) != 0;
     if (!w.error && (tolerations_check(r->tolerate, NULL) < 0 ||
                      fact_filter_check(r->facts, NULL) < 0 || fact_order_check(r->sort, NULL) < 0))
         wire_fail(&w, ERR_FORMAT);

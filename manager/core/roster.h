@@ -23,6 +23,7 @@
 struct roster {
     uint32_t named_count;
     uint32_t named[ROSTER_NAMED_MAX];     /* numbers, rising */
+    bool alone;                           /* it is for these, and for no others */
     char facts[FACT_FILTER_TEXT_MAX + 1]; /* as fact_filter_check takes it; none with names */
     char tolerate[TOLERATE_TEXT_MAX + 1]; /* as tolerations_check takes it */
     char sort[FACT_ORDER_TEXT_MAX + 1];   /* as fact_order_check takes it: who is picked; none with

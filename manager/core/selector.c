@@ -286,9 +286,15 @@ bool selector_matches(const struct selector *s, const struct labels *labels)
     bool chosen = s->choosing == 0;
     for (uint32_t i = 0; i < s->choosing && !chosen; i++)
         chosen = alternative_matches(s, i, labels);
-    for (uint32_t i = s->choosing; i < s->alternatives && chosen; i++)
-        chosen = !alternative_matches(s, i, labels);
-    return chosen;
+    return chosen && !selector_excludes(s, labels);
+}
+
+bool selector_excludes(const struct selector *s, const struct labels *labels)
+{
+    bool excluded = false;
+    for (uint32_t i = s->choosing; i < s->alternatives && !excluded; i++)
+        excluded = alternative_matches(s, i, labels);
+    return excluded;
 }
 
 bool selector_next_group(const struct selector *s, uint32_t *at, struct span *name)

@@ -56,6 +56,9 @@ int selector_parse(struct selector *s, struct span text, struct errmsg *em);
 
 bool selector_matches(const struct selector *s, const struct labels *labels);
 
+/* Where one of the excluding alternatives does. */
+bool selector_excludes(const struct selector *s, const struct labels *labels);
+
 /* The names that it says, each once or more; false at the end. `*at` begins at 0. */
 bool selector_next_group(const struct selector *s, uint32_t *at, struct span *name);
 

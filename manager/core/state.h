@@ -171,6 +171,8 @@ struct manager {
     uint32_t list_cursor;              /* the list that is looked at, */
     uint32_t list_number;              /* and the agent */
 
+    uint64_t *hashes; /* of agents, as one walk leaves them for the next */
+
     struct column columns[COLUMNS_MAX];
     uint64_t *column_numbers;
 
@@ -235,6 +237,8 @@ void cohort_leave(struct manager *m, uint32_t cohort);
 void cohort_mark(struct manager *m, uint32_t cohort);
 /* Marks all that the selector matches. The selector has been checked before. */
 void cohort_mark_matching(struct manager *m, const char *selector);
+/* Marks all that have a record of it. */
+void cohort_mark_deployment(struct manager *m, const struct deployment_row *d);
 void cohort_mark_all(struct manager *m);
 /* Makes documents for some of the marked ones. */
 void cohort_settle(struct turn *t);
@@ -242,6 +246,11 @@ void cohort_settle(struct turn *t);
  * this selector, or -1. */
 int64_t cohort_overfull(const struct manager *m, const char *selector, uint32_t deployment);
 const struct placement *cohort_placement(const struct cohort *c, uint32_t deployment);
+/* Some agent has these labels. */
+bool cohort_is_lived_in(const struct manager *m, const struct labels *labels);
+/* How many records agents with these labels would have, with those that list agent `number` (0:
+ * nobody); it may be more than they take. */
+uint32_t cohort_records(const struct manager *m, const struct labels *labels, uint32_t number);
 
 /* True where the cohort's document has a record of it. */
 bool cohort_is_placed(const struct manager *m, uint32_t deployment, uint32_t cohort);
@@ -347,7 +356,7 @@ struct whom {
     const struct manager *m;
     const struct deployment_row *d;
     uint32_t index;
-    const uint8_t *cohorts;        /* by index: 1 where the record is, or would be */
+    const uint8_t *cohorts;        /* by index: not 0 where the record is, or may be */
     uint64_t tolerated;            /* taints, as bits */
     bool tried;                    /* it goes by what its roster says: nobody has been told yet */
     const struct whom *present;    /* of one that is tried: those it is for now; NULL: nobody */
@@ -387,6 +396,11 @@ bool list_means(const struct manager *m, uint32_t deployment, uint32_t number);
 uint32_t list_left(const struct manager *m);
 /* The agent's next assignment names the deployment, or doesn't; there is room for a list. */
 void list_put(struct manager *m, uint32_t deployment, uint32_t number, bool on);
+/* With this selector, a deployment is for those that it names, and for no others. */
+static inline bool roster_is_alone(const struct roster *r, const struct selector *s)
+{
+    return r->named_count > 0 && !r->facts[0] && s->choosing == 0;
+}
 /* Its next assignment names no deployment that is for all that its selector matches. */
 void list_clear_plain(struct manager *m, uint32_t number);
 void list_note_tainted(struct manager *m, uint32_t number, bool tainted);
@@ -548,6 +562,8 @@ void registration_join(struct turn *t);
 struct dependencies dependency_list(const struct manager *m, uint32_t deployment);
 /* Some deployment that depends on it, or NULL. */
 const struct deployment_row *dependency_user(const struct manager *m, uint32_t deployment);
+/* One that lets agents in, and waits there for this one or for what waits for it; -1: none does. */
+int64_t dependency_waiter(const struct manager *m, uint32_t deployment, struct arena *scratch);
 /* Marks all of theirs. */
 void dependency_mark_users(struct manager *m, uint32_t deployment);
 /* What the deploy command says of it, for the deployment with this index (negative: a new one).

@@ -340,9 +340,11 @@ int variable_check(struct turn *t, const char *deployment, int64_t index, const 
     if (check_templates(t, deployment, bundle) < 0)
         return t->out->rv;
     const struct roster *roster = roster_of(t, index);
-    if (roster)
-        return check_named(t, deployment, place, bundle, roster);
     struct selector selector = group_selector(m, text);
+    if (roster && check_named(t, deployment, place, bundle, roster) < 0)
+        return t->out->rv;
+    if (roster && (roster->facts[0] || roster_is_alone(roster, &selector)))
+        return 0;
     int rv = 0;
     for (uint32_t i = 0; rv == 0 && i < m->cohort_count; i++)
         if (m->cohorts[i].agents > 0 && selector_matches(&selector, &m->cohorts[i].labels))
@@ -456,7 +458,7 @@ static void tell(struct turn *t, uint32_t index)
     if (!needed)
         return;
     if (v->scope == SCOPE_DEPLOYMENT)
-        cohort_mark_matching(m, m->deployments[v->of - 1].selector);
+        cohort_mark_deployment(m, &m->deployments[v->of - 1]);
     else
         cohort_mark_matching(m,
                              v->scope == SCOPE_SELECTOR ? m->variable_texts[index].selector : "");

@@ -2,6 +2,10 @@
 
 #include <assert.h>
 
+/* What a cohort's labels allow, of one that is tried. */
+#define SELECTED 1
+#define NAMEABLE 2
+
 static uint8_t *cohorts_of(const struct manager *m, struct arena *scratch)
 {
     uint8_t *cohorts = arena_alloc(scratch, m->cohort_count + 1);
@@ -23,8 +27,14 @@ struct whom whom_would(const struct manager *m, const struct deployment_row *d, 
 {
     uint8_t *cohorts = cohorts_of(m, scratch);
     struct selector selector = group_selector(m, d->selector);
-    for (uint32_t i = 0; i < m->cohort_count; i++)
-        cohorts[i] = selector_matches(&selector, &m->cohorts[i].labels);
+    bool others = !d->roster.alone, names = d->roster.named_count > 0;
+    for (uint32_t i = 0; i < m->cohort_count; i++) {
+        const struct labels *labels = &m->cohorts[i].labels;
+        if (others && selector_matches(&selector, labels))
+            cohorts[i] |= SELECTED;
+        if (names && !selector_excludes(&selector, labels))
+            cohorts[i] |= NAMEABLE;
+    }
     return (struct whom){.m = m,
                          .d = d,
                          .index = deployment,
@@ -37,8 +47,11 @@ struct whom whom_would(const struct manager *m, const struct deployment_row *d, 
 static bool is_chosen(const struct whom *w, uint32_t number)
 {
     const struct roster *r = &w->d->roster;
-    if (r->named_count > 0)
-        return roster_names(r, number);
+    uint8_t allowed = w->cohorts[w->m->agents[number - 1].cohort];
+    if (allowed & NAMEABLE && roster_names(r, number))
+        return true;
+    if (!(allowed & SELECTED))
+        return false;
     bool known = list_find(w->m, w->index) && !inquiry_is_open(w->m) &&
                  strcmp(w->m->deployments[w->index].roster.facts, r->facts) == 0;
     return !r->facts[0] || !known || list_means(w->m, w->index, number);

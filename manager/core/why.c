@@ -17,6 +17,7 @@ struct asking {
 
 static bool is_outside(const struct asking *a);
 static bool is_not_meant(const struct asking *a);
+static bool is_crowded(const struct asking *a);
 static bool has_failed(const struct asking *a);
 static bool is_overdue(const struct asking *a, uint64_t now_s);
 static enum why_reason in_reach(const struct asking *a);
@@ -51,7 +52,7 @@ void manager_why(const struct manager *m, uint32_t number, uint32_t deployment, 
 {
     struct asking a = ask(m, number, deployment, out);
     assert(!a.d->removed);
-    if (is_outside(&a) || is_not_meant(&a) || has_failed(&a))
+    if (is_outside(&a) || is_not_meant(&a) || is_crowded(&a) || has_failed(&a))
         return;
     enum why_reason reason = in_reach(&a);
     out->overdue = reason != WHY_READY && is_overdue(&a, now_s);
@@ -109,6 +110,10 @@ static bool is_outranked(const struct asking *a)
 static bool is_not_chosen(const struct asking *a)
 {
     const struct roster *r = &a->d->roster;
+    struct selector selector = group_selector(a->m, a->d->selector);
+    if (r->named_count > 0 && selector.count > 0 &&
+        !selector_matches(&selector, &a->cohort->labels))
+        return false; /* that is why */
     if (!r->sort[0])
         return roster_chooses(r) && !list_has(a->m, a->out->deployment, a->out->number);
     return r->facts[0] && is_outranked(a) && !list_means(a->m, a->out->deployment, a->out->number);
@@ -129,13 +134,22 @@ static bool is_not_meant(const struct asking *a)
         return true;
     }
     struct gate pick = pick_gate(a->d, &a->cohort->labels);
-    bool selected = !selector_misses(&selector, &a->cohort->labels, &a->out->miss);
+    bool named = a->d->roster.named_count > 0 && list_has(a->m, a->out->deployment, a->out->number);
+    bool selected = !selector_misses(&selector, &a->cohort->labels, &a->out->miss) || named;
     a->out->reason = selected ? WHY_NOT_PICKED : WHY_NOT_SELECTED;
     a->out->unsorted = a->d->roster.sort[0] && !ranking_knows(a->m, a->d, a->out->number);
     bool passed_over =
         !pick_is_all(&a->d->pick) && pick_passes_over(a->m, a->out->deployment, a->out->number);
     return !selected || passed_over || is_outranked(a) ||
            !gate_passes(&pick, hash_of(a), a->out->number);
+}
+
+/* Its document is made, and had no room for it. */
+static bool is_crowded(const struct asking *a)
+{
+    a->out->reason = WHY_CROWDED;
+    return !a->placed && !a->cohort->dirty && a->cohort->placement_count == RECORDS_MAX &&
+           !cohort_placement(a->cohort, a->out->deployment + 1);
 }
 
 static bool has_failed(const struct asking *a)

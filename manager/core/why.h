@@ -18,6 +18,7 @@ enum why_reason {
     WHY_NOT_SELECTED,
     WHY_TAINTED, /* it has a taint that the deployment doesn't tolerate */
     WHY_NOT_PICKED,
+    WHY_CROWDED,     /* it has as many others as an agent takes */
     WHY_FAILED,      /* for good, and nothing runs; */
     WHY_ROLLED_BACK, /* or the version before does */
     WHY_OFFLINE,

@@ -79,6 +79,25 @@ killed
 dunlin deploy "$WORK/named.yaml" | grep -qF "nothing to change" || fail "it has forgotten whom it is for"
 only named 2 3 || fail "a restart has changed it"
 
+step "names come on top of a selector, and what is excluded is out by name as well"
+cat >"$WORK/both.yaml" <<END
+deployment: both
+bundle: app@1
+placement:
+  select: site=pier
+  agents: [2, 4]
+END
+dunlin deploy "$WORK/both.yaml" >/dev/null || fail "not both"
+within 30 only both 2 4 5 6 || fail "$(dunlin deployment show both)"
+dunlin deployment show both | grep -q "where  *site=pier, and 2 agents by name" || fail "$(dunlin deployment show both)"
+why 1 both not-selected
+echo "  exclude: site=harbour" >>"$WORK/both.yaml"
+dunlin deploy "$WORK/both.yaml" >/dev/null || fail "nothing can be excluded"
+within 30 only both 4 5 6 || fail "$(dunlin deployment show both)"
+killed
+only both 4 5 6 || fail "a restart has changed it"
+dunlin deployment remove both >/dev/null
+
 step "it is for a selector, and then for some of them by name, who don't notice"
 before=$(cat "$WORK/agent2/deployments/named/data/applied")
 dunlin deploy app@1 --as named --select site=harbour >/dev/null || fail "no selector instead of names"

@@ -173,6 +173,18 @@ static void test_a_name_is_at_most_63_characters_long(void)
     CU_ASSERT_STRING_EQUAL(d.bundle.version, name + 1);
 }
 
+static void test_agents_may_be_named_besides(void)
+{
+    CU_ASSERT_EQUAL(reads(HEAD "placement: {agents: [7, abc], select: a, exclude: b}\n"), 0);
+    CU_ASSERT_STRING_EQUAL(d.agents, "7,abc");
+    CU_ASSERT_STRING_EQUAL(d.select, "a except b");
+    CU_ASSERT_EQUAL(reads(HEAD "placement: {agents: [7], facts: cpus>=4}\n"), 0);
+    CU_ASSERT_EQUAL(reads(HEAD "placement: {agents: [7], exclude: b}\n"), 0);
+    CU_ASSERT_STRING_EQUAL(d.select, "except b");
+    refused(HEAD "placement: {agents: [7], all: true}\n",
+            "app.yaml:3:1: placement: \"agents\" and \"all: true\" exclude each other");
+}
+
 static void test_placements_must_say_agents(void)
 {
     refused(HEAD "placement: {}\n", "app.yaml:3:1: placement: says no agents");
@@ -513,6 +525,7 @@ static const struct suite_test tests[] = {
     TEST(test_bad_names_are_refused),
     TEST(test_a_name_is_at_most_63_characters_long),
     TEST(test_placements_must_say_agents),
+    TEST(test_agents_may_be_named_besides),
     TEST(test_several_selectors_and_exclusions_make_one),
     TEST(test_pick_is_a_few_words_or_a_mapping),
     TEST(test_pick_may_be_sorted_by_a_fact),

@@ -121,6 +121,26 @@ static unsigned count_on(const struct bench *b)
     return count;
 }
 
+static void tell(struct bench *b, uint32_t number, const char *arch)
+{
+    static struct facts facts;
+    facts = (struct facts){.count = 1, .list = {{"arch", ""}}};
+    snprintf(facts.list[0].value, sizeof facts.list[0].value, "%s", arch);
+    step(b, &(struct manager_event){.type = MANAGER_FACTS,
+                                    .facts = {.number = number, .facts = arch ? &facts : NULL}});
+    go_on(b);
+}
+
+/* As the driver brings them: odd numbers are arm64. */
+static void bring_all(struct bench *b)
+{
+    uint32_t number;
+    while ((number = manager_facts_wanted(b->m)) != 0)
+        tell(b, number, number % 2 ? "arm64" : "amd64");
+    step(b, &(struct manager_event){.type = MANAGER_TICK});
+    go_on(b);
+}
+
 static void test_those_that_come_and_go_are_told_and_nobody_else(void)
 {
     struct bench *b = fleet();
@@ -152,15 +172,145 @@ static void test_only_cohorts_of_those_on_the_list_have_the_record(void)
     bench_free(b);
 }
 
-static void test_names_and_selectors_exclude_each_other_and_names_must_be_there(void)
+static void test_names_must_be_there_and_say_less_than_all(void)
 {
     struct bench *b = fleet();
     struct roster r = from_to(1, 1);
-    CU_ASSERT_EQUAL(deploy_as(b, "app", &r, "env=prod"), ERR_USAGE);
+    struct command c = {.type = COMMAND_DEPLOY};
+    c.deploy.name = c.deploy.bundle = "app";
+    c.deploy.version = "1";
+    c.deploy.selector = "";
+    c.deploy.all = true;
+    c.deploy.roster = &r;
+    CU_ASSERT_EQUAL(order(b, &c), ERR_USAGE);
     r = from_to(AGENTS + 1, AGENTS + 1);
     CU_ASSERT_EQUAL(deploy(b, &r), ERR_NOT_FOUND);
     r = (struct roster){0};
     CU_ASSERT_EQUAL(deploy(b, &r), ERR_USAGE); /* says nobody */
+    bench_free(b);
+}
+
+static void test_names_come_on_top_of_a_selector_or_facts(void)
+{
+    struct bench *b = fleet();
+    struct roster r = from_to(3, 4);
+    CU_ASSERT_EQUAL(deploy_as(b, "app", &r, "env=lab"), 0);
+    CU_ASSERT_TRUE(is_on(b, 3) && is_on(b, 4) && is_on(b, AGENTS));
+    CU_ASSERT_EQUAL(count_on(b), 3);
+    CU_ASSERT_EQUAL(told, 3);
+    join(b, 1); /* labels bring it in */
+    step(b, &(struct manager_event){.type = MANAGER_TICK});
+    go_on(b);
+    CU_ASSERT_TRUE(is_on(b, AGENTS + 1) && count_on(b) == 4);
+    struct command c = {.type = COMMAND_LABEL, .label = {.set = "env=prod", .unset = ""}};
+    c.label.id = manager_agent(b->m, AGENTS)->id;
+    CU_ASSERT_EQUAL(order(b, &c), 0);
+    CU_ASSERT_TRUE(!is_on(b, AGENTS) && count_on(b) == 3);
+    struct arena scratch = arena_on((uint8_t *)b->scratch, sizeof b->scratch);
+    struct why why;
+    manager_why(b->m, AGENTS, 0, b->now_s, &scratch, &why);
+    CU_ASSERT_EQUAL(why.reason, WHY_NOT_SELECTED);
+    manager_why(b->m, 3, 0, b->now_s, &scratch, &why);
+    CU_ASSERT_TRUE(why.reason != WHY_NOT_SELECTED && why.reason != WHY_NOT_NAMED);
+    bench_free(b);
+    b = fleet();
+    memcpy(r.facts, "arch=arm64", sizeof "arch=arm64");
+    CU_ASSERT_EQUAL(deploy_as(b, "app", &r, "env=prod"), 0);
+    bring_all(b);
+    CU_ASSERT_EQUAL(count_on(b), AGENTS / 2 + 1); /* odd ones, and 4 */
+    CU_ASSERT_TRUE(is_on(b, 4) && !is_on(b, 2));
+    bench_free(b);
+}
+
+static void test_who_is_excluded_is_not_in_by_name(void)
+{
+    struct bench *b = fleet();
+    struct roster r = from_to(AGENTS - 1, AGENTS);
+    CU_ASSERT_EQUAL(deploy_as(b, "app", &r, "except env=lab"), 0);
+    CU_ASSERT_TRUE(is_on(b, AGENTS - 1) && count_on(b) == 1);
+    CU_ASSERT_EQUAL(deploy_as(b, "app", &r, "env=prod except env=lab"), 0);
+    CU_ASSERT_TRUE(!is_on(b, AGENTS) && count_on(b) == AGENTS - 1);
+    bench_free(b);
+}
+
+static unsigned targets(const struct bench *b)
+{
+    struct deployment_counts counts[1];
+    manager_count_deployments(b->m, counts);
+    return counts[0].targets;
+}
+
+static void test_names_can_be_added_and_taken_away_under_way(void)
+{
+    struct bench *b = fleet();
+    struct roster r = from_to(1, 2);
+    CU_ASSERT_EQUAL(deploy_as(b, "app", NULL, "env=lab"), 0);
+    CU_ASSERT_EQUAL(deploy_as(b, "app", &r, "env=prod"), ERR_BUSY); /* both at once */
+    CU_ASSERT_EQUAL(deploy_as(b, "app", &r, "env=lab"), 0);
+    CU_ASSERT_TRUE(is_on(b, 1) && is_on(b, 2) && is_on(b, AGENTS) && count_on(b) == 3);
+    CU_ASSERT_EQUAL(deploy_as(b, "app", &r, ""), 0);
+    CU_ASSERT_TRUE(!is_on(b, AGENTS) && count_on(b) == 2);
+    CU_ASSERT_EQUAL(deploy_as(b, "app", &r, "env=lab"), 0);
+    CU_ASSERT_EQUAL(targets(b), 3);
+    CU_ASSERT_EQUAL(deploy_as(b, "app", NULL, "env=lab"), 0);
+    CU_ASSERT_EQUAL(targets(b), 1);
+    bench_free(b);
+}
+
+/* An agent that holds its cohort's newest document; of listed ones it says that it has them. */
+static void report(struct bench *b, uint32_t number, bool has)
+{
+    const struct agent_row *row = manager_agent(b->m, number);
+    struct report r = {.type = MESSAGE_STATUS};
+    r.status = (struct status){.number = number,
+                               .seq = row->seq + 1,
+                               .boot = 7,
+                               .document = manager_cohort(b->m, row->cohort)->revision,
+                               .assignment = row->assigned};
+    if (has)
+        r.status.exceptions[r.status.count++] =
+            (struct exception){.deployment = 1,
+                               .generation = manager_generation(b->m, 0),
+                               .running = manager_generation(b->m, 0),
+                               .state = STATE_READY};
+    struct manager_event ev = {.type = MANAGER_REPORT, .report = {.topic = row->id, .report = &r}};
+    step(b, &ev);
+    go_on(b);
+}
+
+static void test_silence_counts_when_those_know_for_whom_it_is_new(void)
+{
+    struct bench *b = fleet();
+    struct roster r = from_to(1, 2);
+    struct pick two = {.amount = {2, false}}, all = {.amount = {0, false}};
+    for (int by = 0; by < 2; by++) {
+        struct deployment_counts counts[1];
+        struct agent_deployment d[RECORDS_MAX];
+        struct command c = {.type = COMMAND_DEPLOY};
+        c.deploy.name = c.deploy.bundle = "app";
+        c.deploy.version = "1";
+        c.deploy.selector = by ? "env=prod" : "";
+        c.deploy.pick = by ? &two : NULL;
+        c.deploy.roster = by ? NULL : &r;
+        CU_ASSERT_EQUAL(order(b, &c), 0);
+        for (uint32_t n = 1; n < AGENTS; n++)
+            report(b, n, manager_agent_deployments(b->m, n, d) == 1);
+        manager_count_deployments(b->m, counts);
+        CU_ASSERT_TRUE(counts[0].targets == 2 && counts[0].states[STATE_READY] == 2);
+        c.deploy.selector = "env=prod";
+        c.deploy.pick = &all;
+        c.deploy.roster = NULL;
+        c.deploy.confirmed = true;
+        CU_ASSERT_EQUAL(order(b, &c), 0);
+        manager_count_deployments(b->m, counts);
+        CU_ASSERT_EQUAL(counts[0].targets, AGENTS - 1);
+        CU_ASSERT_EQUAL(counts[0].states[STATE_READY], 2);
+        for (uint32_t n = 1; n < AGENTS; n++)
+            report(b, n, false);
+        manager_count_deployments(b->m, counts);
+        CU_ASSERT_EQUAL(counts[0].states[STATE_READY], AGENTS - 1);
+        CU_ASSERT_EQUAL(order(b, &c), 1);
+    }
     bench_free(b);
 }
 
@@ -219,26 +369,6 @@ static void test_removed_deployments_give_their_lists_back(void)
     }
     CU_ASSERT_EQUAL(count_on(b), 0);
     bench_free(b);
-}
-
-static void tell(struct bench *b, uint32_t number, const char *arch)
-{
-    static struct facts facts;
-    facts = (struct facts){.count = 1, .list = {{"arch", ""}}};
-    snprintf(facts.list[0].value, sizeof facts.list[0].value, "%s", arch);
-    step(b, &(struct manager_event){.type = MANAGER_FACTS,
-                                    .facts = {.number = number, .facts = arch ? &facts : NULL}});
-    go_on(b);
-}
-
-/* As the driver brings them: odd numbers are arm64. */
-static void bring_all(struct bench *b)
-{
-    uint32_t number;
-    while ((number = manager_facts_wanted(b->m)) != 0)
-        tell(b, number, number % 2 ? "arm64" : "amd64");
-    step(b, &(struct manager_event){.type = MANAGER_TICK});
-    go_on(b);
 }
 
 static void test_facts_choose_and_are_followed(void)
@@ -565,7 +695,11 @@ static void test_roster_comes_back_from_its_bytes(void)
 static const struct suite_test tests[] = {
     TEST(test_those_that_come_and_go_are_told_and_nobody_else),
     TEST(test_only_cohorts_of_those_on_the_list_have_the_record),
-    TEST(test_names_and_selectors_exclude_each_other_and_names_must_be_there),
+    TEST(test_names_must_be_there_and_say_less_than_all),
+    TEST(test_names_come_on_top_of_a_selector_or_facts),
+    TEST(test_who_is_excluded_is_not_in_by_name),
+    TEST(test_names_can_be_added_and_taken_away_under_way),
+    TEST(test_silence_counts_when_those_know_for_whom_it_is_new),
     TEST(test_removed_agent_leaves_and_its_successor_takes_its_place),
     TEST(test_counts_and_reasons_know_the_list),
     TEST(test_removed_deployments_give_their_lists_back),
