@@ -1,6 +1,7 @@
 #include "manager/cli/preview.h"
 
 #include "base/duration.h"
+#include "manager/cli/rollout.h"
 
 #include <inttypes.h>
 
@@ -71,6 +72,8 @@ static int print_stages(struct cli *cli, const json_t *stages)
     json_t *stage;
     json_array_foreach((json_t *)stages, i, stage)
     {
+        if (!rollout_shows(stage))
+            continue;
         table_cell(t, PAINT_NONE, "%s", field_text(stage, "name"));
         table_cell(t, PAINT_NONE, "%" PRIu64, field_number(stage, "members"));
         table_cell(t, PAINT_NONE, "%s", units_bytes(field_number(stage, "fetch_bytes")).text);

@@ -30,6 +30,9 @@ struct rollout_line {
 };
 struct rollout_line rollout_line(const char *name, const struct rollout_sum *sum);
 
+/* False for the stage that takes the rest of the agents, when there are none. */
+bool rollout_shows(const json_t *stage);
+
 /* Nothing more happens by itself, but for agents that come back. */
 bool rollout_is_over(const struct rollout_sum *sum);
 /* Of one that is over: 0, or ERR_REFUSED with a sentence when it went wrong. */

@@ -61,7 +61,11 @@ void rollout_live_draw(struct rollout_live *live, const struct rollout_sum *sum,
     draw_line(&p, PAINT_BOLD, "%s version %s: %s", field_text(rollout, "name"), sum->version,
               rollout_text(sum).text);
     int names = longest_name(stages);
-    json_array_foreach((json_t *)stages, i, stage) draw_stage(&p, names, stage);
+    json_array_foreach((json_t *)stages, i, stage)
+    {
+        if (rollout_shows(stage))
+            draw_stage(&p, names, stage);
+    }
     draw_rate(&p, live, sum, rollout);
     if (*field_text(rollout, "next"))
         draw_line(&p, PAINT_NONE, "%s", field_text(rollout, "next"));

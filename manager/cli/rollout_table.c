@@ -6,6 +6,14 @@ static void add_counts(struct table *t, const json_t *stage);
 static void add_members(struct table *t, const json_t *stage);
 static void add_failed(struct table *t, const json_t *stage);
 
+bool rollout_shows(const json_t *stage)
+{
+    const char *state = field_text(stage, "state");
+    bool present = *state && strcmp(state, "pending") != 0 && strcmp(state, "done") != 0;
+    return present || strcmp(field_text(stage, "name"), "rest") != 0 ||
+           field_number(stage, "members") > 0;
+}
+
 int rollout_print(struct cli *cli, const json_t *rollout)
 {
     static const char *const titles[] = {"STAGE",     "STATE",   "AGENTS", "FAILED", "AT WORK",
@@ -18,6 +26,8 @@ int rollout_print(struct cli *cli, const json_t *rollout)
     json_array_foreach(json_object_get(rollout, "stages"), i, stage)
     {
         const char *state = field_text(stage, "state");
+        if (!rollout_shows(stage))
+            continue;
         table_cell(t, PAINT_NONE, "%s", field_text(stage, "name"));
         table_cell(t, table_state_paint(state), "%s", state);
         add_members(t, stage);

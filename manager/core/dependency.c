@@ -47,7 +47,39 @@ void dependency_mark_users(struct manager *m, uint32_t deployment)
 {
     for (uint32_t i = 0; i < m->deployment_count; i++)
         if (counts(m, i + 1) && dependencies_have(&m->deployments[i].after, deployment + 1))
-            cohort_mark_matching(m, m->deployments[i].selector);
+            cohort_mark_deployment(m, &m->deployments[i]);
+}
+
+static void follow(struct walk *w, const struct dependencies *after, uint32_t from)
+{
+    for (uint32_t i = 0; i < after->count; i++) {
+        uint32_t number = after->numbers[i];
+        if (w->came_from[number] != 0 || !counts(w->m, number))
+            continue;
+        w->came_from[number] = from;
+        w->queue[w->count++] = number;
+    }
+}
+
+int64_t dependency_waiter(const struct manager *m, uint32_t deployment, struct arena *scratch)
+{
+    size_t bytes = (m->deployment_count + 1) * sizeof(uint32_t);
+    struct walk w = {
+        .m = m, .came_from = arena_alloc(scratch, bytes), .queue = arena_alloc(scratch, bytes)};
+    assert(w.came_from && w.queue);
+    for (uint32_t i = 0; i < ROLLOUTS_MAX; i++) {
+        uint32_t number = m->flights[i].deployment;
+        if (!number || number == deployment + 1)
+            continue;
+        memset(w.came_from, 0, bytes);
+        w.count = 0;
+        follow(&w, &m->deployments[number - 1].after, number);
+        for (uint32_t at = 0; at < w.count && w.came_from[deployment + 1] == 0; at++)
+            follow(&w, &m->deployments[w.queue[at] - 1].after, w.queue[at]);
+        if (w.came_from[deployment + 1] != 0)
+            return number - 1;
+    }
+    return -1;
 }
 
 /* ---- what an operator wrote ---- */
@@ -74,17 +106,6 @@ static int add(struct turn *t, const char *name, struct dependencies *out)
         return REFUSE(t, ERR_USAGE, "%s is said to depend on %s twice", own, name);
     insert(out, (uint32_t)index + 1);
     return 0;
-}
-
-static void follow(struct walk *w, const struct dependencies *after, uint32_t from)
-{
-    for (uint32_t i = 0; i < after->count; i++) {
-        uint32_t number = after->numbers[i];
-        if (w->came_from[number] != 0 || !counts(w->m, number))
-            continue;
-        w->came_from[number] = from;
-        w->queue[w->count++] = number;
-    }
 }
 
 /* Only what is about to change can close a circle: there was none before. */

@@ -11,6 +11,9 @@
  * time. */
 #define MOVE_PART 8
 #define MOVE_PATIENCE_S 10
+/* As long as more than that part of those in reach haven't told that they have the document of the
+ * move before, it is worth still less: they would have to fetch the whole of the next one. */
+#define MOVE_BEHIND_S 60
 
 /* A survey keeps three bytes of each cohort. */
 _Static_assert(MANAGER_COHORTS_MAX * 3 + sizeof(struct rank) + 1024 < MANAGER_SCRATCH_MAX,
@@ -28,6 +31,8 @@ struct tending {
     struct rank *rank;
     struct stage_count count; /* of the stage */
     uint32_t having;          /* of those that wait: they need no slot */
+    uint32_t reachable;       /* of the stage, */
+    uint32_t behind;          /* and of these: they have an older document than their cohort's */
     bool changed;             /* the row is to be persisted */
     uint64_t told_s;          /* when the gate may move again */
 };
@@ -38,6 +43,16 @@ static bool leave_stage(struct tending *w);
 
 /* ---- who is in flight ---- */
 
+/* Of those that fill all places, one that waits for this to come first gives up its own: else none
+ * would ever be over. It goes on when there is a place again. */
+static bool make_way(struct tending *w)
+{
+    int64_t waiter = dependency_waiter(w->t->m, w->index, w->t->scratch);
+    if (waiter >= 0)
+        flight_end(w->t->m, (uint32_t)waiter);
+    return waiter >= 0;
+}
+
 /* NULL when too many others are on their way. After a restart everybody at work is in it. */
 static struct flight *take_flight(struct tending *w)
 {
@@ -47,6 +62,8 @@ static struct flight *take_flight(struct tending *w)
     if (f)
         return f;
     f = flight_begin(m, w->index);
+    if (!f && make_way(w))
+        f = flight_begin(m, w->index);
     survey_rewind(&w->survey);
     while (f && survey_next(&w->survey, &member))
         if (member_is_at_work(&member))
@@ -95,7 +112,7 @@ static void finish(struct tending *w)
     rollout_end(w->t->m, w->index, ROLLOUT_DONE);
     if (queued && command_push_generation(w->t, w->index, queued - 1) == 0)
         rollout_begin(w->t, w->index, stable, bundle);
-    cohort_mark_matching(w->t->m, w->d->selector);
+    cohort_mark_deployment(w->t->m, w->d);
 }
 
 /* Everybody goes back to what ran before, as a generation of its own. */
@@ -104,7 +121,7 @@ static void take_back(struct tending *w)
     int64_t bundle = w->r->stable != 0 ? command_way_back(w->t->m, w->d, NULL) : -1;
     bool back = bundle >= 0 && command_push_generation(w->t, w->index, (uint32_t)bundle) == 0;
     rollout_end(w->t->m, w->index, back ? ROLLOUT_DONE : ROLLOUT_ABORTED);
-    cohort_mark_matching(w->t->m, w->d->selector);
+    cohort_mark_deployment(w->t->m, w->d);
 }
 
 /* ---- one look at one rollout ---- */
@@ -120,13 +137,19 @@ static bool needs_slot(const struct tending *w, const struct member *m)
     return is_candidate(w, m) && !m->has && !m->in_flight;
 }
 
+static bool is_behind(const struct tending *w, uint32_t number)
+{
+    const struct agent_row *row = manager_agent(w->t->m, number);
+    return revision_compare(row->document, w->t->m->cohorts[row->cohort].revision) < 0;
+}
+
 /* Who became Ready, failed or went out of reach holds no slot any more. Those that wait for one are
  * ranked right away. */
 static void count_stage(struct tending *w)
 {
     struct member m;
     w->count = (struct stage_count){0};
-    w->having = 0;
+    w->having = w->reachable = w->behind = 0;
     rank_begin(w->rank, 1);
     survey_rewind(&w->survey);
     while (survey_next(&w->survey, &m)) {
@@ -137,6 +160,8 @@ static void count_stage(struct tending *w)
         if (m.stage != w->r->stage)
             continue;
         survey_count(&w->count, &m);
+        w->reachable += m.reachable;
+        w->behind += m.reachable && is_behind(w, m.number);
         w->having += is_candidate(w, &m) && m.has;
         if (needs_slot(w, &m))
             rank_see(w->rank, m.hash);
@@ -281,7 +306,8 @@ static void admit(struct tending *w, uint64_t reach)
 
 static bool is_worth_a_move(struct tending *w, uint32_t slots, uint32_t free)
 {
-    uint64_t until_s = w->flight->moved_s + MOVE_PATIENCE_S;
+    bool late = (uint64_t)w->behind * MOVE_PART > w->reachable;
+    uint64_t until_s = w->flight->moved_s + (late ? MOVE_BEHIND_S : MOVE_PATIENCE_S);
     if ((uint64_t)free * MOVE_PART >= slots || w->t->ev->now_s >= until_s)
         return true;
     w->told_s = until_s;
@@ -328,7 +354,7 @@ static void stop(struct tending *w)
         return;
     }
     rollout_end(w->t->m, w->index, ROLLOUT_ABORTED);
-    cohort_mark_matching(w->t->m, w->d->selector);
+    cohort_mark_deployment(w->t->m, w->d);
 }
 
 /* All have been let in, and the reachable have come to an end, or enough of them. At least one is
@@ -483,7 +509,7 @@ void rollout_abort(struct turn *t, uint32_t deployment)
         refuse(t, d);
     } else {
         rollout_end(t->m, deployment, ROLLOUT_ABORTED);
-        cohort_mark_matching(t->m, d->selector);
+        cohort_mark_deployment(t->m, d);
         persist(t, PERSIST_DEPLOYMENT, deployment);
     }
 }
@@ -525,7 +551,7 @@ void rollout_retry(struct turn *t, uint32_t deployment)
         return;
     if (d->plan.count > 0)
         begin_again(t, deployment, before);
-    cohort_mark_matching(t->m, d->selector);
+    cohort_mark_deployment(t->m, d);
     persist(t, PERSIST_DEPLOYMENT, deployment);
 }
 
