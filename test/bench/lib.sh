@@ -32,7 +32,7 @@ now_ms()
 # cpu_s PID...: user and system time of these processes and of their children that have ended.
 cpu_s()
 {
-    # shellcheck disable=SC2046
+    # shellcheck disable=SC2002,SC2046
     cat $(printf '/proc/%s/stat ' "$@") 2>/dev/null |
         awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); sum += $12 + $13 + $14 + $15 } END { printf "%.2f\n", sum / hz }'
 }
