@@ -48,6 +48,14 @@ struct api_tools {
     uint64_t scratch[MANAGER_SCRATCH_MAX / sizeof(uint64_t)]; /* for questions to the core */
 };
 
+/* Many commands of one request: it is answered when the daemon owes no more replies to them. */
+struct request_page {
+    daemon_reply *done;
+    uint32_t owed;
+    uint32_t changed;
+    struct manager_out out; /* the first refusal */
+};
+
 struct request {
     struct daemon *daemon;
     struct api_tools *tools;
@@ -67,6 +75,7 @@ struct request {
     request_finish *finish;
     struct request *next_waiting;
     struct key_id agent; /* what a command is about, for its finish */
+    struct request_page page;
     struct admin_secret secret;
     enum role role;
     char actor[AUDIT_ACTOR_MAX]; /* "": not found out yet */

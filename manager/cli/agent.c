@@ -16,7 +16,8 @@ static int show(struct cli *cli);
 static int show_head(struct cli *cli, const json_t *agent);
 static int show_deployments(struct cli *cli, const json_t *agent);
 static int label(struct cli *cli);
-static int sort_words(struct cli *cli, char set[static LABELS_TEXT_MAX],
+static int label_many(struct cli *cli, const char *set, const char *unset);
+static int sort_words(struct cli *cli, size_t first, char set[static LABELS_TEXT_MAX],
                       char unset[static LABELS_TEXT_MAX]);
 static int append(struct cli *cli, char list[static LABELS_TEXT_MAX], const char *word, size_t len);
 static int approve(struct cli *cli);
@@ -28,6 +29,13 @@ static const struct flag list_flags[] = {
      .kind = FLAG_TEXT,
      .help = "only those whose labels match, like env=prod,region in (eu,us),!lab"},
     {.name = "all", .kind = FLAG_SWITCH, .help = "also those that were removed or revoked"},
+};
+
+static const struct flag label_flags[] = {
+    {.name = "select",
+     .value = "EXPR",
+     .kind = FLAG_TEXT,
+     .help = "instead of AGENT: all whose labels match"},
 };
 
 const struct verb agent_verbs[5] = {
@@ -51,12 +59,14 @@ const struct verb agent_verbs[5] = {
     },
     {
         .name = "agent label",
-        .operands = "AGENT KEY=VALUE ... KEY- ...",
+        .operands = "[AGENT] KEY=VALUE ... KEY- ...",
         .summary = "set labels, or remove them with KEY-",
         .text = "Labels are what deployments select by: a new label can give an agent other "
                 "deployments. It need not be connected; it learns when it comes back.\n",
-        .examples = "  dunlin agent label 7 env=prod region=eu lab-\n",
-        .words_min = 2,
+        .examples = "  dunlin agent label 7 env=prod region=eu lab-\n"
+                    "  dunlin agent label --select region=eu ring=2\n",
+        .flags = FLAGS(label_flags),
+        .words_min = 1,
         .words_max = ARGS_MAX,
         .run = label,
     },
@@ -249,7 +259,10 @@ static int label(struct cli *cli)
     char set[LABELS_TEXT_MAX], unset[LABELS_TEXT_MAX];
     char labels[LABELS_TEXT_MAX];
     json_t *agent = NULL;
-    int rv = sort_words(cli, set, unset);
+    bool many = args_has(&cli->args, "select");
+    int rv = sort_words(cli, many ? 0 : 1, set, unset);
+    if (many)
+        return rv < 0 ? rv : label_many(cli, set, unset);
     if (rv == 0)
         rv = cli_call_on(cli, "PATCH", "agents", cli_word(cli, 0), NULL,
                          json_pack("{ss ss}", "set", set, "unset", unset), &agent);
@@ -262,12 +275,39 @@ static int label(struct cli *cli)
     return 0;
 }
 
+/* A page after the other, each one durable when it is answered. */
+static int label_many(struct cli *cli, const char *set, const char *unset)
+{
+    const char *select = args_text(&cli->args, "select");
+    json_int_t after = 0, changed = 0;
+    for (bool more = true; more;) {
+        json_t *answer = NULL;
+        int rv = cli_ask(cli, "POST", "/v1/agents/label",
+                         json_pack("{ss ss ss sI}", "select", select, "set", set, "unset", unset,
+                                   "after", after),
+                         &answer);
+        if (rv < 0)
+            return rv;
+        const json_t *next = json_object_get(answer, "next");
+        more = json_is_integer(next);
+        after = json_integer_value(next);
+        changed += (json_int_t)field_number(answer, "changed");
+        json_decref(answer);
+    }
+    if (cli->json)
+        return cli_print_json(cli, json_pack("{sI}", "changed", changed));
+    printf("%lld agents have other labels now\n", (long long)changed);
+    return 0;
+}
+
 /* "k=v" is to be set, "k-" is to go. */
-static int sort_words(struct cli *cli, char set[static LABELS_TEXT_MAX],
+static int sort_words(struct cli *cli, size_t first, char set[static LABELS_TEXT_MAX],
                       char unset[static LABELS_TEXT_MAX])
 {
     set[0] = unset[0] = '\0';
-    for (size_t i = 1; i < cli->args.word_count; i++) {
+    if (first == cli->args.word_count)
+        return errmsg_set(&cli->em, ERR_USAGE, "write KEY=VALUE to set a label, KEY- to remove it");
+    for (size_t i = first; i < cli->args.word_count; i++) {
         const char *word = cli_word(cli, i);
         size_t len = strlen(word);
         int rv = ERR_USAGE;

@@ -1,0 +1,92 @@
+/* Labels of many agents: those that a selector matches, a page of them at a time. A page's changes
+ * share one commit and the signatures of their assignments; between pages others get their turn. */
+#include "manager/api_json.h"
+#include "manager/api_routes.h"
+
+/* Of one page: agents that are changed, as many as share a signature; and that are looked at. */
+#define PAGE_CHANGES_MAX MERKLE_LEAVES_MAX
+#define PAGE_LOOKS_MAX 100000
+
+static bool take_selector(struct request *r, const char *text, struct selector *parsed);
+static void change_page(struct request *r, const struct selector *s, struct command *c);
+static daemon_reply count_change;
+static request_finish finish_page;
+
+void api_labels_set(struct request *r)
+{
+    const char *select = NULL;
+    uint64_t after = 0;
+    struct command c = {.type = COMMAND_LABEL, .label = {.set = "", .unset = ""}};
+    struct selector parsed;
+    const struct field fields[] = {
+        {.name = "select", .type = FIELD_TEXT, .required = true, .out.text = &select},
+        {.name = "set", .type = FIELD_TEXT, .out.text = &c.label.set},
+        {.name = "unset", .type = FIELD_TEXT, .out.text = &c.label.unset},
+        {.name = "after", .type = FIELD_NUMBER, .max = UINT32_MAX - 1, .out.number = &after},
+    };
+    if (!request_fields(r, fields, sizeof fields / sizeof fields[0]) ||
+        !take_selector(r, select, &parsed))
+        return;
+    r->at = (uint32_t)after + 1;
+    r->end = manager_agent_count(daemon_core(r->daemon));
+    change_page(r, &parsed, &c);
+}
+
+static bool take_selector(struct request *r, const char *text, struct selector *parsed)
+{
+    struct errmsg em = {0};
+    int rv = manager_selector(daemon_core(r->daemon), text, parsed, &em);
+    if (rv < 0)
+        request_reply_failure(r, rv, &em);
+    return rv == 0;
+}
+
+/* Each agent is met once, whatever labels it has afterwards: pages go by number. The page itself
+ * owes a reply until all its commands are given. */
+static void change_page(struct request *r, const struct selector *s, struct command *c)
+{
+    const struct manager *m = daemon_core(r->daemon);
+    r->page = (struct request_page){.done = request_wait(r, finish_page), .owed = 1};
+    uint32_t changes = 0;
+    for (uint32_t looks = 0; r->at <= r->end && looks < PAGE_LOOKS_MAX; looks++, r->at++) {
+        const struct agent_row *row = manager_agent(m, r->at);
+        if (row->flags & AGENT_REMOVED ||
+            !selector_matches(s, &manager_cohort(m, row->cohort)->labels))
+            continue;
+        if (changes++ == PAGE_CHANGES_MAX)
+            break;
+        c->label.id = row->id;
+        r->page.owed++;
+        daemon_command(r->daemon, request_actor(r), c, count_change, r);
+    }
+    if (--r->page.owed > 0)
+        return;
+    r->waiting = false;
+    if (r->page.out.rv < 0)
+        request_reply_failure(r, r->page.out.rv, &r->page.out.error);
+    else
+        finish_page(r, NULL);
+}
+
+/* The first refusal is told when all of the page are known; it is the same for all, mostly. */
+static void count_change(void *context, const struct manager_out *out, int commit_rv,
+                         const struct errmsg *em)
+{
+    struct request *r = context;
+    struct request_page *p = &r->page;
+    p->changed += out->rv == 0;
+    if (out->rv < 0 && p->out.rv == 0) {
+        p->out.rv = out->rv;
+        p->out.error = out->error;
+    }
+    if (--p->owed == 0)
+        p->done(r, &p->out, commit_rv, em);
+}
+
+static void finish_page(struct request *r, const struct manager_out *out)
+{
+    (void)out;
+    json_t *next = r->at > r->end ? json_null() : json_integer((json_int_t)r->at - 1);
+    request_reply(r, MHD_HTTP_OK,
+                  json_pack("{s:I, s:o}", "changed", (json_int_t)r->page.changed, "next", next));
+}
