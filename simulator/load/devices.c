@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -50,8 +51,10 @@ int devices_open(struct devices *d, const char *path, uint32_t count, unsigned p
         rv = map_file(d, file, &had, em);
     if (rv == 0 && had < count)
         rv = make(d, had, processes, stop, em);
-    if (file >= 0)
-        close(file); /* and with it the lock */
+    if (file < 0)
+        return rv;
+    flock(file, LOCK_UN); /* the mapping keeps the file open as long as the run lasts */
+    close(file);
     return rv;
 }
 

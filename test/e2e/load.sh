@@ -36,6 +36,7 @@ step "stopped in the middle, it leaves nothing"
 load --agents 200 --deployments 1 >"$WORK/report" 2>"$WORK/load.log" &
 pid=$!
 within 60 grep -q '^join' "$WORK/load.log" || fail "it does not come to the joins"
+flock -n "$WORK/keys" true || fail "it keeps the devices' keys to itself"
 kill -INT "$(pgrep -P $pid dunlin-sim || echo $pid)"
 wait $pid && fail "it says that all went well"
 grep -q 'stopped' "$WORK/load.log" || fail "it says: $(tail -n 1 "$WORK/load.log")"
