@@ -97,7 +97,12 @@ static const struct verb verbs[] = {
             "DUNLIN_VERSION, DUNLIN_BUNDLE, DUNLIN_TREE, DUNLIN_CURRENT, DUNLIN_DATA,\n"
             "DUNLIN_PREVIOUS, DUNLIN_HOOK, and a HOME and a TMPDIR of the deployment's own in "
             "their\n"
-            "environment. They can't gain rights, as by sudo.\n",
+            "environment. They can't gain rights, as by sudo.\n"
+            "\n"
+            "Where a bundle brought another agent, DIR/agent names it, and this program becomes it "
+            "at\n"
+            "each start; where that can't be run, or didn't prove itself in time, this one goes "
+            "on.\n",
     },
     {
         .name = "status",
