@@ -52,7 +52,9 @@ measure()
         NR == FNR { linked[$NF] = 1; next }
         linked[$4] && $5 > most { most = $5 }
         END { print "frame", most + 0 }' - "$frames"
-    [ ! -e "$out/$target/resident" ] || echo "resident $(cat "$out/$target/resident")"
+    for memory in resident working; do
+        [ ! -e "$out/$target/$memory" ] || echo "$memory $(cat "$out/$target/$memory")"
+    done
 }
 
 compare()

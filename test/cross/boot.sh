@@ -57,7 +57,7 @@ look_at_card
 [ "$(on_card deployments/app/current/etc/version)" = 0 ] || fail "the card holds another version"
 kib=$(on_card deployments/app/data/resident)
 [ "$kib" -gt 0 ] || fail "nobody measured its memory"
-echo $((kib * 1024)) >"$built/resident"
+echo $((kib * 1024)) >"$built/working"
 step "the agent takes $kib KiB of the $(on_card deployments/app/data/total) KiB that a machine of $memory_mib MiB has"
 [ -z "$record" ] || cp "$WORK/session" "$record"
 done_well

@@ -9,6 +9,11 @@ sh "$ROOT/cross/build.sh" --if-cached "$(uname -m)" || fail "it can't be built"
 [ -e "$built/dunlin-agent" ] || { echo "skipped: sh cross/build.sh $(uname -m)" && exit 77; }
 PATH=$built:$PATH
 
+in_memory()
+{
+    echo $(($(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(cat "$WORK/agent1.pid")/status") * 1024))
+}
+
 start_manager "$@"
 step "it joins over mutual TLS"
 join_agent 1 env=test
@@ -17,7 +22,7 @@ join_agent 1 env=test
 echo $! >"$WORK/agent1.pid"
 within 30 online 1 || fail "it does not come online"
 sleep 5
-bytes=$(($(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(cat "$WORK/agent1.pid")/status") * 1024))
+bytes=$(in_memory)
 step "$bytes bytes are in memory when it has nothing to do"
 echo "$bytes" >"$built/resident"
 
@@ -26,5 +31,7 @@ for version in 1 2; do
     release "$version" env=test
     within 60 app_is "$version" 1 || fail "version $version does not arrive"
 done
-step "$(($(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(cat "$WORK/agent1.pid")/status") * 1024)) bytes are after it has worked"
+bytes=$(in_memory)
+step "$bytes bytes are after it has worked"
+echo "$bytes" >"$built/working"
 done_well
