@@ -265,7 +265,9 @@ static void drop_empty(struct picked *g, const struct group_count *have)
     g->count = kept;
 }
 
-static bool settle(const struct whom *whom, struct deployment_row *d, struct arena *scratch)
+/* `in` counts who is in then. */
+static bool settle(const struct whom *whom, struct deployment_row *d, struct arena *scratch,
+                   uint32_t *in)
 {
     struct group_count have[GROUPS_MAX];
     uint32_t sizes[GROUPS_MAX], shares[GROUPS_MAX], filled = 0;
@@ -276,8 +278,10 @@ static bool settle(const struct whom *whom, struct deployment_row *d, struct are
         if (have[i].size > 0)
             sizes[filled++] = have[i].size;
     pick_share_out(&d->pick, sizes, filled, shares);
+    *in = 0;
     for (uint32_t i = 0, share = 0; i < d->picked.count; i++) {
         uint32_t wanted = have[i].size > 0 ? shares[share++] : 0;
+        *in += wanted;
         if (have[i].in == wanted)
             continue;
         adjust(&p, i, &have[i], wanted);
@@ -293,21 +297,24 @@ bool pick_settle(struct turn *t, uint32_t deployment)
     if (pick_is_all(&d->pick) || d->roster.sort[0])
         return false;
     struct whom whom = whom_is(t->m, deployment, t->scratch);
-    bool changed = settle(&whom, d, t->scratch);
+    uint32_t in;
+    bool changed = settle(&whom, d, t->scratch, &in);
     arena_reset(t->scratch);
     return changed;
 }
 
-void pick_try(struct whom *whom, struct deployment_row *d, struct arena *scratch)
+uint32_t pick_try(struct whom *whom, struct deployment_row *d, struct arena *scratch)
 {
+    uint32_t in = 0;
     if (d->roster.sort[0]) {
         struct ranking *ranking = arena_alloc(scratch, sizeof *ranking);
         assert(ranking);
         *ranking = ranking_settle(whom, whom->present, &d->pick, scratch);
         whom->ranking = ranking;
     } else if (!pick_is_all(&d->pick)) {
-        settle(whom, d, scratch);
+        settle(whom, d, scratch, &in);
     }
+    return in;
 }
 
 /* Somebody has joined, left, or been given other labels since. */

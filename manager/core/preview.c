@@ -11,7 +11,9 @@ struct rest {
 
 /* A deployment as it would be. */
 struct trial {
-    bool known; /* there is one of that name */
+    bool known;      /* there is one of that name */
+    bool is_brief;   /* nobody asks which cohorts they are of */
+    uint32_t picked; /* by hashes; 0: it takes a look at each */
     struct deployment_row *row;
     struct whom before, after;
     uint32_t *agents;  /* of each cohort, those that it would be for, */
@@ -71,6 +73,7 @@ void preview_count(const struct manager *m, const struct command *c, struct aren
                    struct preview *out)
 {
     struct trial trial = try(m, c, scratch, out);
+    trial.is_brief = true;
     count(m, c, &trial, out);
     arena_reset(scratch);
 }
@@ -117,7 +120,7 @@ static struct trial try(const struct manager *m, const struct command *c, struct
         t.before = *present = whom_is(m, index, scratch);
         t.after.present = present;
     }
-    pick_try(&t.after, t.row, scratch);
+    t.picked = pick_try(&t.after, t.row, scratch);
     return t;
 }
 
@@ -153,6 +156,8 @@ static void count_agents(const struct manager *m, struct trial *t, struct previe
     bool renewed = !d || d->history[0].bundle != out->bundle;
     if (is_by_labels(m, t->row) && (!d || is_by_labels(m, d)))
         count_cohorts(t, out);
+    else if (t->is_brief && !t->known && t->picked > 0)
+        out->targets = out->joining = t->picked;
     else
         count_each(t, out);
     for (uint32_t i = 0; i < m->cohort_count; i++)

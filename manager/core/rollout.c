@@ -30,6 +30,7 @@ struct tending {
     struct survey survey;
     struct rank *rank;
     struct stage_count count; /* of the stage */
+    uint32_t hashed;          /* of those that wait for a slot, hashes in the core's table */
     uint32_t having;          /* of those that wait: they need no slot */
     uint32_t reachable;       /* of the stage, */
     uint32_t behind;          /* and of these: they have an older document than their cohort's */
@@ -144,12 +145,12 @@ static bool is_behind(const struct tending *w, uint32_t number)
 }
 
 /* Who became Ready, failed or went out of reach holds no slot any more. Those that wait for one are
- * ranked right away. */
+ * ranked right away, and their hashes kept for another look. */
 static void count_stage(struct tending *w)
 {
     struct member m;
     w->count = (struct stage_count){0};
-    w->having = w->reachable = w->behind = 0;
+    w->hashed = w->having = w->reachable = w->behind = 0;
     rank_begin(w->rank, 1);
     survey_rewind(&w->survey);
     while (survey_next(&w->survey, &m)) {
@@ -163,8 +164,10 @@ static void count_stage(struct tending *w)
         w->reachable += m.reachable;
         w->behind += m.reachable && is_behind(w, m.number);
         w->having += is_candidate(w, &m) && m.has;
-        if (needs_slot(w, &m))
-            rank_see(w->rank, m.hash);
+        if (!needs_slot(w, &m))
+            continue;
+        rank_see(w->rank, m.hash);
+        w->t->m->hashes[w->hashed++] = m.hash;
     }
 }
 
@@ -281,14 +284,10 @@ static bool open_stage(struct tending *w)
  * right after counting. */
 static uint64_t next_reach(struct tending *w, uint32_t slots)
 {
-    struct member m;
     rank_aim(w->rank, slots);
-    while (rank_next(w->rank)) {
-        survey_rewind(&w->survey);
-        while (survey_next(&w->survey, &m))
-            if (needs_slot(w, &m))
-                rank_see(w->rank, m.hash);
-    }
+    while (rank_next(w->rank))
+        for (uint32_t i = 0; i < w->hashed; i++)
+            rank_see(w->rank, w->t->m->hashes[i]);
     return w->rank->value;
 }
 

@@ -424,8 +424,9 @@ bool pick_settle(struct turn *t, uint32_t deployment);
 void pick_change(struct deployment_row *d, const struct pick *pick);
 /* True for one of these agents that the pick lets in. */
 bool pick_has(const struct whom *w, uint32_t number);
-/* The same for a row that is only tried. */
-void pick_try(struct whom *whom, struct deployment_row *d, struct arena *scratch);
+/* The same for a row that is only tried. Says how many are in; 0: nobody, or it takes all, or it
+ * is sorted. */
+uint32_t pick_try(struct whom *whom, struct deployment_row *d, struct arena *scratch);
 /* It chooses by hashes: gates say who is in. A list says it of one that is sorted, as soon as there
  * is one: until then those gates hold that it had. */
 static inline bool pick_is_gated(const struct deployment_row *d)

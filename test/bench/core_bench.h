@@ -23,6 +23,7 @@ struct bench {
     struct manager_out out;
     uint64_t now_s;
     uint32_t documents; /* signed since the last look */
+    bool checks;        /* whether a deployment touches too many has to be found out */
     uint64_t scratch[MANAGER_SCRATCH_MAX / sizeof(uint64_t)];
     struct desired desired;
     struct secret_key key;
@@ -81,6 +82,7 @@ static inline void deploy(struct bench *b, const char *name, const char *version
     c.deploy.salt = 12345;
     c.deploy.plan = plan;
     c.deploy.pick = pick;
+    c.deploy.confirmed = !b->checks;
     run(b, &c);
 }
 
@@ -107,12 +109,13 @@ static inline struct bench *bench_new(uint32_t agents)
     struct manager_options options = {
         .limits = {.agents = agents,
                    .cohorts = COHORTS,
-                   .deployments = DEPLOYMENTS + 8 * ROUNDS + ROLLOUTS_MAX,
+                   .deployments = DEPLOYMENTS + 16 * ROUNDS + ROLLOUTS_MAX,
                    .bundles = 64,
                    .batches = 1},
         .epoch = 1,
         .document_life_s = 86400 * 7,
         .policy = POLICY_DEFAULT,
+        .confirm_percent = 50,
     };
     struct bench *b = calloc(1, sizeof *b);
     struct batch_row batch = {.count = agents, .uses = 1};
