@@ -147,7 +147,7 @@ static bool is_sound(const struct term *t)
     if (!name_valid(t->key) || t->key.len > FACT_KEY_MAX)
         return false;
     return t->condition >= CONDITION_TOLD ||
-           (t->value.len > 0 && !memchr("=!<>", t->value.data[0], 4));
+           (t->value.len > 0 && !strchr("=!<>", (char)t->value.data[0]));
 }
 
 int fact_filter_check(const char *text, struct errmsg *em)
