@@ -1,4 +1,5 @@
 #include "crypto/random.h"
+#include "manager/api_budget.h"
 #include "manager/api_json.h"
 #include "manager/api_preview.h"
 #include "manager/api_rollout.h"
@@ -284,11 +285,15 @@ static void finish_create(struct request *r, const struct manager_out *out)
     const char *queued =
         d->rollout.queued ? manager_bundle(m, d->rollout.queued - 1)->version : NULL;
     free(counts);
-    request_reply(r, MHD_HTTP_OK,
-                  json_pack("{s:s, s:s, s:s?, s:I, s:I, s:b}", "name", d->name, "version",
-                            api_deployment_bundle(m, out->index)->version, "queued", queued,
-                            "generation", (json_int_t)manager_generation(m, out->index), "targets",
-                            targets, "changed", out->rv == 0));
+    json_t *json = json_pack("{s:s, s:s, s:s?, s:I, s:I, s:b}", "name", d->name, "version",
+                             api_deployment_bundle(m, out->index)->version, "queued", queued,
+                             "generation", (json_int_t)manager_generation(m, out->index), "targets",
+                             targets, "changed", out->rv == 0);
+    if (d->plan.implied) {
+        json_object_set_new(json, "implied", json_true());
+        json_object_set_new(json, "budgets", api_budgets_on(m, out->index));
+    }
+    request_reply(r, MHD_HTTP_OK, json);
 }
 
 static void finish_change(struct request *r, const struct manager_out *out)

@@ -1,4 +1,5 @@
 #include "base/duration.h"
+#include "manager/api_budget.h"
 #include "manager/api_json.h"
 #include "manager/api_rollout.h"
 #include "manager/api_routes.h"
@@ -122,11 +123,11 @@ static json_t *whole_json(const struct manager *m, uint32_t index,
                   (json_int_t)c->targets, "ready", (json_int_t)api_count_ready(c), "pending",
                   (json_int_t)pending, "failed", (json_int_t)api_count_failed(c));
     bool paused = (d->flags & RECORD_PAUSED) != 0;
-    return json_pack("{s:s, s:s, s:n, s:s, s:b, s:b, s:n, s:n, s:I, s:n, s:s, s:[o]}", "name",
-                     d->name, "version", api_deployment_bundle(m, index)->version, "from", "state",
-                     paused && pending > 0 ? "paused" : state, "paused", paused, "staged", false,
-                     "stage", "queued", "targets", (json_int_t)c->targets, "waits_for", "next", "",
-                     "stages", stage);
+    return json_pack("{s:s, s:s, s:n, s:n, s:b, s:s, s:b, s:b, s:n, s:n, s:I, s:n, s:s, s:[o]}",
+                     "name", d->name, "version", api_deployment_bundle(m, index)->version, "from",
+                     "budget", "implied", false, "state", paused && pending > 0 ? "paused" : state,
+                     "paused", paused, "staged", false, "stage", "queued", "targets",
+                     (json_int_t)c->targets, "waits_for", "next", "", "stages", stage);
 }
 
 static json_t *staged_json(struct request *r, uint32_t index, uint32_t targets)
@@ -144,13 +145,15 @@ static json_t *staged_json(struct request *r, uint32_t index, uint32_t targets)
     api_rollout_sentence(m, index, now_s, count, sentence);
     const char *from =
         rolls && d->rollout.stable ? manager_bundle(m, d->rollout.stable_bundle)->version : NULL;
-    return json_pack("{s:s, s:s, s:s?, s:s, s:b, s:b, s:s?, s:o, s:I, s:o, s:s, s:o}", "name",
-                     d->name, "version", api_deployment_bundle(m, index)->version, "from", from,
-                     "state", api_rollout_state(d, hold), "paused", (d->flags & RECORD_PAUSED) != 0,
-                     "staged", true, "stage", rolls ? d->plan.stages[d->rollout.stage].name : NULL,
-                     "queued", queued_json(m, d), "targets", (json_int_t)targets, "waits_for",
-                     hold_json(hold, until_s, sentence), "next", sentence, "stages",
-                     stages_json(d, hold, counts));
+    uint32_t budget = manager_budget_holding(m, index);
+    return json_pack(
+        "{s:s, s:s, s:s?, s:s?, s:b, s:s, s:b, s:b, s:s?, s:o, s:I, s:o, s:s, s:o}", "name",
+        d->name, "version", api_deployment_bundle(m, index)->version, "from", from, "budget",
+        budget ? manager_budget(m, budget - 1)->name : NULL, "implied", d->plan.implied, "state",
+        api_rollout_state(d, hold), "paused", (d->flags & RECORD_PAUSED) != 0, "staged", true,
+        "stage", rolls ? d->plan.stages[d->rollout.stage].name : NULL, "queued", queued_json(m, d),
+        "targets", (json_int_t)targets, "waits_for", hold_json(hold, until_s, sentence), "next",
+        sentence, "stages", stages_json(d, hold, counts));
 }
 
 /* As the plan says them, each with its state and counts. */
@@ -187,7 +190,7 @@ static const char *stage_state(const struct deployment_row *d, uint32_t stage,
     static const char *const states[HOLD_COUNT] = {
         [HOLD_NONE] = "running",   [HOLD_PAUSED] = "waits", [HOLD_OPERATOR] = "stopped",
         [HOLD_APPROVAL] = "waits", [HOLD_TIME] = "waits",   [HOLD_SLOT] = "waits",
-        [HOLD_AGENTS] = "running", [HOLD_REACH] = "waits",
+        [HOLD_AGENTS] = "running", [HOLD_REACH] = "waits",  [HOLD_BUDGET] = "waits",
     };
     if (!deployment_rolls(d) || stage < d->rollout.stage)
         return "done";
@@ -199,7 +202,7 @@ static json_t *hold_json(enum rollout_hold hold, uint64_t until_s, const char *s
     static const char *const names[HOLD_COUNT] = {
         [HOLD_PAUSED] = "resume", [HOLD_OPERATOR] = "operator", [HOLD_APPROVAL] = "approval",
         [HOLD_TIME] = "time",     [HOLD_SLOT] = "rollouts",     [HOLD_AGENTS] = "agents",
-        [HOLD_REACH] = "reach",
+        [HOLD_REACH] = "reach",   [HOLD_BUDGET] = "budget",
     };
     if (hold == HOLD_NONE)
         return json_null();
@@ -223,6 +226,9 @@ void api_json_add_rollout(json_t *json, const struct manager *m, uint32_t deploy
     json_object_set_new(json, "rollout_state",
                         d->plan.count > 0 ? json_string(api_rollout_state(d, hold)) : json_null());
     json_object_set_new(json, "stage", stage ? json_string(stage) : json_null());
+    uint32_t budget = hold == HOLD_BUDGET ? manager_budget_holding(m, deployment) : 0;
+    if (budget)
+        json_object_set_new(json, "budget", json_string(manager_budget(m, budget - 1)->name));
 }
 
 /* ---- in words ---- */
@@ -232,7 +238,7 @@ const char *api_rollout_state(const struct deployment_row *d, enum rollout_hold 
     static const char *const states[HOLD_COUNT] = {
         [HOLD_NONE] = "running",     [HOLD_PAUSED] = "paused", [HOLD_OPERATOR] = "stopped",
         [HOLD_APPROVAL] = "waiting", [HOLD_TIME] = "waiting",  [HOLD_SLOT] = "waiting",
-        [HOLD_AGENTS] = "running",   [HOLD_REACH] = "waiting",
+        [HOLD_AGENTS] = "running",   [HOLD_REACH] = "waiting", [HOLD_BUDGET] = "waiting",
     };
     if (!deployment_rolls(d))
         return "done";
@@ -247,6 +253,8 @@ struct telling {
     const struct stage_count *count; /* NULL: it is not known */
     const char *version;
     uint64_t left_s; /* of a wait */
+    uint64_t now_s;
+    uint32_t budget; /* index + 1 of the one that holds it; 0: none */
     bool opening;
     char *out;
 };
@@ -325,10 +333,19 @@ static void tell_slot(const struct telling *t)
 static void tell_agents(const struct telling *t)
 {
     uint32_t at_work = t->count->in_flight + t->count->returning;
+    const char *budget = t->budget ? manager_budget(t->m, t->budget - 1)->name : "";
     TELL(t,
          "stage %s goes on: %" PRIu32 " of %" PRIu32 " ready, %" PRIu32 " at work, %" PRIu32
-         " to come",
-         t->stage->name, t->count->ready, t->count->members, at_work, t->count->waiting);
+         " to come%s%s",
+         t->stage->name, t->count->ready, t->count->members, at_work, t->count->waiting,
+         *budget ? " as budget lets them: " : "", budget);
+}
+
+static void tell_budget(const struct telling *t)
+{
+    char sentence[BUDGET_SENTENCE_MAX];
+    api_budget_sentence(t->m, t->budget - 1, t->now_s, sentence);
+    TELL(t, "stage %s waits for %s", t->stage->name, sentence);
 }
 
 static const char *why_none_is_ready(const struct stage_count *c)
@@ -354,6 +371,7 @@ void api_rollout_sentence(const struct manager *m, uint32_t deployment, uint64_t
         [HOLD_OPERATOR] = tell_operator, [HOLD_APPROVAL] = tell_approval,
         [HOLD_TIME] = tell_time,         [HOLD_SLOT] = tell_slot,
         [HOLD_AGENTS] = tell_agents,     [HOLD_REACH] = tell_reach,
+        [HOLD_BUDGET] = tell_budget,
     };
     const struct deployment_row *d = manager_deployment(m, deployment);
     uint64_t until_s;
@@ -365,6 +383,8 @@ void api_rollout_sentence(const struct manager *m, uint32_t deployment, uint64_t
         .count = count,
         .version = api_deployment_bundle(m, deployment)->version,
         .left_s = until_s > now_s ? until_s - now_s : 0,
+        .now_s = now_s,
+        .budget = manager_budget_holding(m, deployment),
         .opening = d->rollout.step == ROLLOUT_OPENING,
         .out = out,
     });

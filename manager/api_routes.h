@@ -42,6 +42,11 @@ request_handler api_groups_list;
 request_handler api_groups_show;
 request_handler api_groups_remove;
 
+request_handler api_budgets_set;
+request_handler api_budgets_list;
+request_handler api_budgets_show;
+request_handler api_budgets_remove;
+
 request_handler api_tokens_create;
 request_handler api_tokens_list;
 request_handler api_tokens_revoke;

@@ -2,6 +2,7 @@
 
 #include "base/date.h"
 #include "base/duration.h"
+#include "manager/api_budget.h"
 #include "manager/api_json.h"
 #include "manager/api_rollout.h"
 #include "manager/api_routes.h"
@@ -32,7 +33,7 @@ static teller tell_revoked, tell_removed, tell_unapproved, tell_quarantined, tel
     tell_offline, tell_stale, tell_applying, tell_verifying, tell_cordoned, tell_paused,
     tell_aborted, tell_stopped, tell_late, tell_held, tell_dependency, tell_stuck, tell_disk,
     tell_no_content, tell_no_value, tell_downloading, tell_modified, tell_not_heard, tell_not_told,
-    tell_queued, tell_window, tell_clock, tell_retrying, tell_ready;
+    tell_queued, tell_window, tell_clock, tell_retrying, tell_budget, tell_ready;
 static json_t *why_json(const struct telling *t);
 
 /* The names are what --json has: scripts rely on them. */
@@ -62,6 +63,7 @@ static const struct {
     [WHY_STOPPED] = {"rollout-stopped", tell_stopped, true},
     [WHY_LATE] = {"joined-late", tell_late, true},
     [WHY_HELD] = {"held-by-stage", tell_held, true},
+    [WHY_BUDGET] = {"budget", tell_budget, true},
     [WHY_AFTER] = {"dependency", tell_dependency, true},
     [WHY_STUCK] = {"dependency-stuck", tell_stuck, true},
     [WHY_WINDOW] = {"window", tell_window, true},
@@ -119,7 +121,8 @@ static json_t *version_json(const char *version)
 static json_t *why_json(const struct telling *t)
 {
     const struct why *w = t->why;
-    bool held = w->reason == WHY_HELD || w->then == WHY_HELD;
+    bool held = w->reason == WHY_HELD || w->then == WHY_HELD || w->reason == WHY_BUDGET ||
+                w->then == WHY_BUDGET;
     const char *stage = held && w->stage < STAGES_MAX ? t->d->plan.stages[w->stage].name : NULL;
     json_t *json = json_pack(
         "{s:I, s:s, s:s, s:o, s:s?, s:s, s:o, s:o, s:s?, s:s?, s:o, s:b}", "number",
@@ -128,6 +131,8 @@ static json_t *why_json(const struct telling *t)
         "version", newest(t), "target", version_json(t->wanted), "running",
         version_json(t->running), "cause", w->cause ? cause_text(w->cause) : NULL, "stage", stage,
         "last_seen", api_json_time(w->heard_s), "overdue", w->overdue);
+    if (w->reason == WHY_BUDGET || w->then == WHY_BUDGET)
+        json_object_set_new(json, "budget", json_string(manager_budget(t->m, w->budget)->name));
     if (t->spoke)
         json_object_set_new(json, "output", api_json_note(&t->note));
     return json;
@@ -431,6 +436,14 @@ static void tell_held(struct telling *t)
         TELL(t, "it waits for its turn in stage %s of the rollout of version %s; ",
              t->d->plan.stages[own].name, newest(t));
     tell_rollout(t);
+}
+
+static void tell_budget(struct telling *t)
+{
+    char sentence[BUDGET_SENTENCE_MAX];
+    api_budget_sentence(t->m, t->why->budget, t->now_s, sentence);
+    TELL(t, "it waits for its turn in stage %s of the rollout of version %s, and that for %s",
+         t->d->plan.stages[t->why->stage].name, newest(t), sentence);
 }
 
 /* ---- what its rules are in the way of ---- */

@@ -77,6 +77,8 @@
     "CREATE TABLE newcomer(n INTEGER PRIMARY KEY, key BLOB, facts BLOB, told INTEGER DEFAULT 0);"  \
     "CREATE TABLE status(n INTEGER PRIMARY KEY, row BLOB);"                                        \
     "CREATE TABLE saved(n INTEGER PRIMARY KEY, name TEXT, selector TEXT);"                         \
+    "CREATE TABLE budget(n INTEGER PRIMARY KEY, name TEXT, selector TEXT, max INTEGER,"            \
+    " percent INTEGER);"                                                                           \
     "CREATE TABLE taint(n INTEGER PRIMARY KEY, key TEXT, value TEXT, effect INTEGER);"             \
     "CREATE TABLE listed(n INTEGER PRIMARY KEY, taints INTEGER, deployments BLOB);"                \
     "CREATE TABLE replaced(n INTEGER PRIMARY KEY, id BLOB, number INTEGER, batch INTEGER,"         \
@@ -114,6 +116,7 @@ enum statement {
     TELL_FACTS,
     PUT_STATUS,
     PUT_GROUP,
+    PUT_BUDGET,
     PUT_TAINT,
     PUT_LISTED,
     DROP_LISTED,
@@ -162,6 +165,7 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [TELL_FACTS] = "UPDATE newcomer SET facts=?, told=? WHERE n=? AND told<=?",
     [PUT_STATUS] = "REPLACE INTO status VALUES(?,?)",
     [PUT_GROUP] = "REPLACE INTO saved VALUES(?,?,?)",
+    [PUT_BUDGET] = "REPLACE INTO budget VALUES(?,?,?,?,?)",
     [PUT_TAINT] = "REPLACE INTO taint VALUES(?,?,?,?)",
     [PUT_LISTED] = "REPLACE INTO listed VALUES(?,?,?)",
     [DROP_LISTED] = "DELETE FROM listed WHERE n=?",
@@ -271,6 +275,7 @@ static int pragma(struct ledger *l, const char *sql, int64_t *value);
 
 static int load_batches(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_groups(struct ledger *l, struct manager *m, struct errmsg *em);
+static int load_budgets(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_bundles(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_deployments(struct ledger *l, struct manager *m, struct errmsg *em);
 static int load_cohorts(struct ledger *l, struct manager *m, struct errmsg *em);
@@ -715,8 +720,9 @@ int ledger_set(struct ledger *l, unsigned setting, int64_t value, struct errmsg 
 int ledger_load(struct ledger *l, struct manager *m, struct errmsg *em)
 {
     static int (*const tables[])(struct ledger *, struct manager *, struct errmsg *) = {
-        load_groups, load_batches, load_bundles, load_deployments, load_cohorts,    load_trust,
-        load_agents, load_taints,  load_lists,   load_replaced,    load_successors, load_variables,
+        load_groups,   load_budgets,    load_batches,   load_bundles, load_deployments,
+        load_cohorts,  load_trust,      load_agents,    load_taints,  load_lists,
+        load_replaced, load_successors, load_variables,
     };
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         int rv = tables[i](l, m, em);
@@ -758,6 +764,22 @@ static int load_groups(struct ledger *l, struct manager *m, struct errmsg *em)
         rv = q.odd ? ERR_DAMAGED : manager_load_group(m, &row);
     }
     return end_load(&q, rv, "load its groups", em);
+}
+
+static int load_budgets(struct ledger *l, struct manager *m, struct errmsg *em)
+{
+    int rv = 0;
+    struct query q = query_sql(l, "SELECT * FROM budget ORDER BY n");
+    for (uint32_t n = 0; rv == 0 && next_row(&q); n++) {
+        struct budget_row row = {0};
+        q.odd |= get_int(&q, UINT32_MAX) != n;
+        get_text(&q, row.name, sizeof row.name);
+        get_text(&q, row.selector, sizeof row.selector);
+        row.max.value = (uint32_t)get_int(&q, UINT32_MAX);
+        row.max.percent = get_int(&q, 1);
+        rv = q.odd ? ERR_DAMAGED : manager_load_budget(m, &row);
+    }
+    return end_load(&q, rv, "load its budgets", em);
 }
 
 static int load_bundles(struct ledger *l, struct manager *m, struct errmsg *em)
@@ -1314,6 +1336,20 @@ int ledger_group(struct ledger *l, uint32_t index, const struct group_row *row, 
     put_int(&q, index);
     put_text(&q, row->name);
     put_text(&q, row->selector);
+    return end_write(&q, em);
+}
+
+int ledger_budget(struct ledger *l, uint32_t index, const struct budget_row *row, struct errmsg *em)
+{
+    struct query q;
+    int rv = start_row(l, PUT_BUDGET, &q, em);
+    if (rv < 0)
+        return rv;
+    put_int(&q, index);
+    put_text(&q, row->name);
+    put_text(&q, row->selector);
+    put_int(&q, row->max.value);
+    put_int(&q, row->max.percent);
     return end_write(&q, em);
 }
 

@@ -133,6 +133,8 @@ int ledger_batch(struct ledger *l, uint32_t index, const struct batch_row *row, 
 /* All batches; how many were not revoked yet. */
 int ledger_revoke_tokens(struct ledger *l, uint64_t *count, struct errmsg *em);
 int ledger_group(struct ledger *l, uint32_t index, const struct group_row *row, struct errmsg *em);
+int ledger_budget(struct ledger *l, uint32_t index, const struct budget_row *row,
+                  struct errmsg *em);
 int ledger_bundle(struct ledger *l, uint32_t index, const struct bundle_row *row,
                   struct errmsg *em);
 int ledger_deployment(struct ledger *l, uint32_t index, const struct deployment_row *row,

@@ -160,6 +160,8 @@ int scribe_persist(struct scribe *s, const struct manager *m, const struct persi
         return ledger_taint(s->ledger, p->index, manager_taint(m, p->index), em);
     case PERSIST_GROUP:
         return ledger_group(s->ledger, p->index, manager_group(m, p->index), em);
+    case PERSIST_BUDGET:
+        return ledger_budget(s->ledger, p->index, manager_budget(m, p->index), em);
     case PERSIST_SUCCESSOR:
         return ledger_successor(s->ledger, p->index, manager_successor(m, p->index), em);
     }

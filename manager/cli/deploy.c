@@ -22,6 +22,7 @@ static int read_file(struct cli *cli, const char *path, struct deployment_file *
 static int keep_placement(struct cli *cli, const char *path, struct deployment_file *d);
 static json_t *body_of(const struct deployment_file *d);
 static int send(struct cli *cli, const struct deployment_file *d);
+static void print_budgets(const json_t *budgets);
 static int try(struct cli *cli, const struct deployment_file *d,
                int (*print)(struct cli *, const json_t *));
 static int diff(struct cli *cli);
@@ -406,8 +407,23 @@ static int send(struct cli *cli, const struct deployment_file *d)
                d->paused ? ", paused" : "");
     else
         printf("%s: nothing to change\n", d->deployment);
+    if (json_is_true(json_object_get(answer, "implied")))
+        print_budgets(json_object_get(answer, "budgets"));
     json_decref(answer);
     return 0;
+}
+
+/* It has no stages, and goes no faster than they let it. */
+static void print_budgets(const json_t *budgets)
+{
+    size_t i;
+    const json_t *name;
+    json_array_foreach(budgets, i, name)
+    {
+        printf("%s%s",
+               i ? ", " : "it goes in one stage, as budgets let it: ", json_string_value(name));
+    }
+    puts(json_array_size(budgets) > 0 ? "; see `dunlin budget list`" : "");
 }
 
 static int try(struct cli *cli, const struct deployment_file *d,

@@ -140,8 +140,10 @@ static void add_rollout(struct table *t, const json_t *deployment)
 {
     const char *stage = field_text(deployment, "stage");
     const char *state = field_text(deployment, "rollout_state");
+    const char *budget = field_text(deployment, "budget");
     if (*stage)
-        table_cell(t, table_state_paint(state), "stage %s %s", stage, state);
+        table_cell(t, table_state_paint(state), "stage %s %s%s%s", stage, state,
+                   *budget ? " for budget " : "", budget);
     else
         table_cell(t, PAINT_BUSY, "%s",
                    json_is_true(json_object_get(deployment, "paused")) ? "paused" : "");

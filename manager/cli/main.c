@@ -37,6 +37,7 @@ static const struct group groups[] = {
     GROUP("Deployments, what runs where", deploy_verbs),
     GROUP(NULL, deployment_verbs),
     GROUP(NULL, rollout_verbs),
+    GROUP(NULL, budget_verbs),
     GROUP(NULL, wait_verbs),
     GROUP("People who ask from afar", admin_verbs),
 };

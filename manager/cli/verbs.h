@@ -11,6 +11,7 @@ extern const struct verb agent_verbs[5];
 extern const struct verb membership_verbs[5];
 extern const struct verb taint_verbs[2];
 extern const struct verb group_verbs[4];
+extern const struct verb budget_verbs[4];
 extern const struct verb bundle_verbs[4];
 extern const struct verb key_verbs[9];
 extern const struct verb deploy_verbs[2];

@@ -122,6 +122,13 @@ void audit_command(struct audit_entry *e, const struct manager *m, const struct 
         if (c->type == COMMAND_GROUP_SET)
             DETAIL(e, "select=%s", c->group.selector);
         break;
+    case COMMAND_BUDGET_SET:
+    case COMMAND_BUDGET_REMOVE:
+        OBJECT(e, "budget %s", c->budget.name);
+        if (c->type == COMMAND_BUDGET_SET)
+            DETAIL(e, "max=%u%s select=%s", c->budget.max.value, c->budget.max.percent ? "%" : "",
+                   c->budget.selector);
+        break;
     case COMMAND_VARIABLE_SET:
     case COMMAND_VARIABLE_UNSET:
         describe_variable(e, m, c, out->index);
@@ -159,6 +166,8 @@ static const char *action_of(enum command_type type)
         [COMMAND_AGENT_TAINT] = "agent-taint",
         [COMMAND_GROUP_SET] = "group-set",
         [COMMAND_GROUP_REMOVE] = "group-remove",
+        [COMMAND_BUDGET_SET] = "budget-set",
+        [COMMAND_BUDGET_REMOVE] = "budget-remove",
         [COMMAND_VARIABLE_SET] = "variable-set",
         [COMMAND_VARIABLE_UNSET] = "variable-unset",
     };

@@ -30,6 +30,7 @@ int64_t cohort_find_or_add(struct turn *t, const struct labels *labels)
         return ERR_RANGE;
     uint32_t index = m->cohort_count++;
     m->cohorts[index] = (struct cohort){.labels = *labels, .key = key};
+    budget_place(m, index);
     persist(t, PERSIST_COHORT, index);
     cohort_mark(m, index);
     return index;
@@ -285,6 +286,7 @@ static void settle(struct turn *t, uint32_t index)
         c->revision = epoch_next(m, c->revision);
         c->issued_s = t->ev->now_s;
         place(c, d);
+        m->settled++;
         persist(t, PERSIST_DOCUMENT, index);
         if (crowded && !same && t->out->alarm_count < MANAGER_ALARMS_MAX)
             raise_alarm(t, ALARM_CROWDED)->index = index;

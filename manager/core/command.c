@@ -366,10 +366,11 @@ static bool same_plan(struct turn *t, const struct plan *kept, const struct plan
     assert(memory);
     struct buffer a = buffer_on(memory, PLAN_BYTES_MAX);
     struct buffer b = buffer_on(memory + PLAN_BYTES_MAX, PLAN_BYTES_MAX);
-    struct plan plan = *written;
+    struct plan plan = *written, was = *kept;
+    plan_strip(&was);
     int rv = plan_complete(&plan, NULL);
     if (rv == 0)
-        rv = plan_write(kept, &a);
+        rv = plan_write(&was, &a);
     if (rv == 0)
         rv = plan_write(&plan, &b);
     assert(rv == 0);
@@ -430,6 +431,7 @@ static void deploy_new(struct turn *t, uint32_t bundle, const struct dependencie
     m->pick_cursor += m->pick_cursor == index; /* where all were looked at, so is this one */
     variable_replace(t, index);
     command_push_generation(t, index, bundle);
+    budget_imply(m, &d->plan, d->selector);
     if (d->plan.count > 0)
         rollout_begin(t, index, 0, 0);
     t->out->index = index;
@@ -613,10 +615,13 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle,
     trim_history(d);
     if (change.valued)
         variable_replace(t, index);
-    set_plan(t, d);
+    if (change.planned || change.renewed)
+        set_plan(t, d);
     /* The version that everybody has went by another plan, or none. */
     if (change.planned && !deployment_rolls(d))
         d->rollout = (struct rollout){.state = d->plan.count > 0 ? ROLLOUT_DONE : ROLLOUT_NONE};
+    if (change.renewed)
+        budget_imply(m, &d->plan, c->deploy.selector);
     if (change.renewed && change_bundle(t, index, bundle) < 0)
         return;
     cohort_mark_deployment(m, d);
@@ -878,6 +883,7 @@ static void label(struct turn *t)
     cohort_leave(m, row->cohort);
     cohort_enter(m, (uint32_t)cohort);
     row->cohort = (uint32_t)cohort;
+    budget_set_apart(m, t->out->index);
     list_move(m, t->out->index, row->cohort);
     fleet_assign(t, t->out->index);
 }
@@ -928,6 +934,7 @@ static void agent_cordon(struct turn *t)
     row->flags ^= AGENT_CORDONED;
     t->m->stirred = true; /* who is cordoned isn't picked */
     flight_leave(t->m, t->out->index);
+    budget_set_apart(t->m, t->out->index);
     if (row->flags & AGENT_WAITING)
         persist(t, PERSIST_AGENT, t->out->index);
     else
@@ -1008,6 +1015,12 @@ void command_run(struct turn *t)
         break;
     case COMMAND_GROUP_REMOVE:
         group_remove(t);
+        break;
+    case COMMAND_BUDGET_SET:
+        budget_set(t);
+        break;
+    case COMMAND_BUDGET_REMOVE:
+        budget_remove(t);
         break;
     case COMMAND_VARIABLE_SET:
         variable_set(t);

@@ -107,6 +107,7 @@ static void changed(struct turn *t, uint32_t index)
     t->out->index = index;
     t->m->stirred = true;
     persist(t, PERSIST_GROUP, index);
+    budget_place_all(t->m);
     cohort_mark_all(t->m);
 }
 
@@ -220,6 +221,13 @@ void group_remove(struct turn *t)
             continue;
         REFUSE(t, ERR_BUSY, "group %s has variable %s: unset that first", name,
                m->variables[i].name);
+        return;
+    }
+    for (uint32_t i = 0; i < m->budget_count; i++) {
+        if (!m->budgets[i].name[0] || !names(m->budgets[i].selector, name))
+            continue;
+        REFUSE(t, ERR_BUSY, "group %s is what budget %s is about: change that first", name,
+               m->budgets[i].name);
         return;
     }
     for (uint32_t i = 0; i < m->group_count; i++) {

@@ -35,7 +35,7 @@ static bool is_due(const struct turn *t, uint32_t deployment)
 static void look_at(struct turn *t, uint32_t deployment)
 {
     struct look look = {.news = t->m->news};
-    uint32_t walks = rollout_tend(t, deployment, &look.again_s);
+    uint32_t walks = rollout_tend(t, deployment, &look);
     t->m->walked += (uint64_t)walks * t->m->agent_count;
     t->m->looks[deployment] = look;
     arena_reset(t->scratch);

@@ -68,6 +68,10 @@ static size_t lay_out(struct manager *m, uint8_t *memory, const struct manager_l
     m->column_numbers =
         next_table(memory, &used, COLUMNS_MAX * sizeof *m->column_numbers, limits->agents);
     m->in_flight = next_table(memory, &used, ROLLOUTS_MAX, limits->agents / 8 + 1);
+    m->cohort_budgets = next_table(memory, &used, limits->cohorts, sizeof *m->cohort_budgets);
+    m->out = next_table(memory, &used, limits->agents / 8 + 1, 1);
+    m->free = next_table(memory, &used, limits->agents / 8 + 1, 1);
+    m->apart = next_table(memory, &used, limits->agents / 8 + 1, 1);
     m->batches = next_table(memory, &used, limits->batches, sizeof *m->batches);
     m->batch_tokens = next_table(memory, &used, limits->batches, sizeof *m->batch_tokens);
     m->variables = next_table(memory, &used, limits->variables, sizeof *m->variables);
@@ -147,6 +151,7 @@ int manager_load_cohort(struct manager *m, const struct cohort *row)
     m->cohorts[index] = *row;
     m->cohorts[index].agents = 0;
     m->cohorts[index].dirty = false;
+    budget_place(m, index);
     /* A look at each: options, such as the heartbeat, may have changed since. */
     cohort_mark(m, index);
     return 0;
@@ -174,6 +179,7 @@ int manager_load_agent(struct manager *m, uint32_t number, const struct agent_ro
     m->token_uses[m->batch_tokens[row->batch] + row->index]++;
     m->batches[row->batch].redeemed++;
     membership_count(m, row);
+    budget_load(m, number);
     if (!agent_in_fleet(row))
         return 0;
     cohort_enter(m, row->cohort);

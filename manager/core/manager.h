@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "bundles/manifest.h"
 #include "crypto/certificate.h"
+#include "manager/core/budget.h"
 #include "manager/core/group.h"
 #include "manager/core/pick.h"
 #include "manager/core/roster.h"
@@ -373,6 +374,8 @@ enum command_type {
     COMMAND_AGENT_TAINT,
     COMMAND_GROUP_SET,
     COMMAND_GROUP_REMOVE,
+    COMMAND_BUDGET_SET,
+    COMMAND_BUDGET_REMOVE,
     COMMAND_VARIABLE_SET,
     COMMAND_VARIABLE_UNSET,
 };
@@ -452,6 +455,11 @@ struct command {
             const char *selector; /* GROUP_SET */
         } group;
         struct {
+            const char *name;
+            const char *selector; /* BUDGET_SET; "": every agent */
+            struct amount max;    /* the same */
+        } budget;
+        struct {
             struct key_id agent;
             const char *set;   /* taints, with commas, or "" */
             const char *unset; /* patterns, as of tolerations, or "" */
@@ -527,6 +535,7 @@ enum persist_type {
     PERSIST_REPLACED,  /* replaced `index`: the row; erase what was retained for that id */
     PERSIST_SUCCESSOR, /* successor `index` */
     PERSIST_GROUP,     /* group `index` */
+    PERSIST_BUDGET,    /* budget `index` */
     PERSIST_TAINT,     /* taint `index` */
     PERSIST_VARIABLE,
 };
@@ -576,14 +585,15 @@ size_t manager_size(const struct manager_limits *limits);
 struct manager *manager_init(void *memory, const struct manager_options *options);
 
 /*
- * Loading, before the first step: groups, batches, bundles, deployments and cohorts by rising index
- * without gaps, the trust document, then agents by rising number without gaps, then lists, and who
- * was or is to be replaced. ERR_RANGE beyond a limit, ERR_DAMAGED for rows that contradict each
- * other.
+ * Loading, before the first step: groups, budgets, batches, bundles, deployments and cohorts by
+ * rising index without gaps, the trust document, then agents by rising number without gaps, then
+ * lists, and who was or is to be replaced. ERR_RANGE beyond a limit, ERR_DAMAGED for rows that
+ * contradict each other.
  */
 int manager_load_batch(struct manager *m, const struct batch_row *row);
 int manager_load_taint(struct manager *m, uint32_t index, const struct taint *taint);
 int manager_load_group(struct manager *m, const struct group_row *row);
+int manager_load_budget(struct manager *m, const struct budget_row *row);
 int manager_load_bundle(struct manager *m, const struct bundle_row *row);
 int manager_load_deployment(struct manager *m, const struct deployment_row *row);
 /* With labels, key, revision, fingerprint, issued_s, trust_version and placements. */
@@ -699,10 +709,6 @@ struct group_use {
 };
 
 struct group_use manager_group_use(const struct manager *m, uint32_t index);
-/* As selector_parse, with the groups that there are: ERR_NOT_FOUND for one that there isn't. It is
- * good for as long as nothing is changed. */
-int manager_selector(const struct manager *m, const char *text, struct selector *s,
-                     struct errmsg *em);
 
 /* One deployment on one agent. */
 struct agent_deployment {
@@ -713,6 +719,47 @@ struct agent_deployment {
     enum cause cause;
     bool held; /* the rollout of something newer has not let it in yet */
 };
+
+/* Places of budgets; those without a name are free. */
+uint32_t manager_budget_count(const struct manager *m);
+const struct budget_row *manager_budget(const struct manager *m, uint32_t index);
+int64_t manager_find_budget(const struct manager *m, const char *name);
+
+/* Agents that are named of those that hold a budget. */
+#define BUDGET_NAMED_MAX 8
+
+struct budgeted_agent {
+    uint32_t number;
+    bool bad;                     /* it failed, or was changed on the device */
+    struct agent_deployment what; /* that is so, or is at work */
+};
+
+/* How much of a budget is taken. */
+struct budget_use {
+    uint32_t agents;  /* of its group, the cordoned aside */
+    uint32_t away;    /* of these: out of reach; */
+    uint32_t allowed; /* that may be out of Ready; */
+    uint32_t out;     /* that are; */
+    uint32_t bad;     /* of those out: that don't end by themselves */
+    uint32_t apart;   /* at work, and not counted: they came back, or joined in by themselves */
+    uint32_t idle;    /* waiting for what doesn't come by itself: not counted either */
+    uint32_t named_count;
+    struct budgeted_agent named[BUDGET_NAMED_MAX]; /* of those out, the bad ones first */
+};
+
+/* In one walk over the fleet. Agents that are out by a deployment are added to `held`, by its
+ * index; NULL: nobody asks. */
+void manager_budget_use(const struct manager *m, uint32_t index, uint64_t now_s, uint32_t *held,
+                        struct budget_use *out);
+/* The budget (index + 1) that lets a deployment's rollout let nobody else in for now; 0: none. */
+uint32_t manager_budget_holding(const struct manager *m, uint32_t deployment);
+/* Those that a deployment's agents are under, as bits. */
+uint32_t manager_budgets_on(const struct manager *m, uint32_t deployment);
+
+/* As selector_parse, with the groups that there are: ERR_NOT_FOUND for one that there isn't. It is
+ * good for as long as nothing is changed. */
+int manager_selector(const struct manager *m, const char *text, struct selector *s,
+                     struct errmsg *em);
 
 /* All deployments of an agent; returns how many. */
 size_t manager_agent_deployments(const struct manager *m, uint32_t number,
@@ -793,11 +840,12 @@ enum rollout_hold {
     HOLD_SLOT,     /* the end of another rollout: so many are on their way */
     HOLD_AGENTS,   /* agents that are at work, or wait for those */
     HOLD_REACH,    /* the first agent of its stage that becomes Ready: none is in reach */
+    HOLD_BUDGET,   /* a budget: as many agents are out of Ready as it allows, by others */
     HOLD_COUNT,
 };
 
-/* `until_s` is the moment of HOLD_TIME. A `count` of NULL: it is not known, and neither are the
- * last three. */
+/* `until_s` is the moment of HOLD_TIME. A `count` of NULL: it is not known, and neither are
+ * HOLD_AGENTS and HOLD_REACH. */
 enum rollout_hold manager_rollout_hold(const struct manager *m, uint32_t deployment, uint64_t now_s,
                                        const struct stage_count *count, uint64_t *until_s);
 

@@ -6,8 +6,8 @@
 #include <assert.h>
 
 /* version, max_failed, on_failure, overlap, quorum, reachable, deadline, window, retries, back-off,
- * stages */
-#define PLAN_FIELDS 11
+ * stages, implied */
+#define PLAN_FIELDS 12
 #define STAGE_FIELDS 7 /* name, selector, share, concurrency, before, after, window */
 #define PLAN_VERSION 1
 
@@ -115,6 +115,20 @@ int plan_complete(struct plan *p, struct errmsg *em)
     return check_stage(p, p->count++, em);
 }
 
+void plan_imply(struct plan *p)
+{
+    p->implied = true;
+    p->count = 1;
+    p->stages[0] = (struct plan_stage){.name = "all"};
+}
+
+void plan_strip(struct plan *p)
+{
+    if (p->implied)
+        p->count = 0;
+    p->implied = false;
+}
+
 /* ---- as bytes ---- */
 
 static void put_amount(struct wire_writer *w, struct amount a)
@@ -189,6 +203,7 @@ int plan_write(const struct plan *p, struct buffer *out)
         put_threshold(&w, &s->after);
         put_schedule(&w, &s->window);
     }
+    wire_put_bool(&w, p->implied);
     return wire_end(&w);
 }
 
@@ -223,5 +238,6 @@ int plan_read(struct span bytes, struct plan *p)
     p->count = wire_get_array(&r, 0, STAGES_MAX);
     for (uint32_t i = 0; i < p->count && !r.error; i++)
         get_stage(&r, &p->stages[i]);
+    p->implied = wire_get_bool(&r);
     return wire_done(&r);
 }

@@ -60,6 +60,7 @@ struct plan {
     struct schedule window; /* of the stages that have none */
     uint32_t retries;       /* of a version that failed on a device */
     uint32_t back_off_s;    /* before the first one; each is twice as long as the one before */
+    bool implied; /* it was written without stages; a budget makes it go through one of everybody */
 };
 
 #define PLAN_DEFAULT ((struct plan){.quorum = 100, .reachable_within_s = 300, .back_off_s = 300})
@@ -73,6 +74,10 @@ uint32_t amount_of(struct amount a, uint32_t whole);
 /* Adds the stage "rest" for whom the others leave out. ERR_USAGE with a sentence for a plan that
  * can't be followed: no quorum, two stages of one name, a selector that is none. */
 int plan_complete(struct plan *p, struct errmsg *em);
+
+/* One stage of everybody, for a plan without; and as it was written. */
+void plan_imply(struct plan *p);
+void plan_strip(struct plan *p);
 
 /* As bytes to keep: ERR_NO_MEMORY when they don't fit; ERR_FORMAT or ERR_RANGE for bytes that
  * plan_write never made. */

@@ -52,6 +52,8 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
     bool same = says_the_same(t->m, row, s), heartbeat = is_heartbeat(row, s, same);
     if (!same)
         lookout_hear(t->m);
+    if (!budget_reaches(row, t->ev->now_s))
+        budget_set_apart(t->m, s->number);
     row->seq = s->seq;
     if (s->flags & STATUS_HELLO) {
         row->session = s->seq;

@@ -29,6 +29,16 @@ static void demand(const struct command *c, uint32_t percent, struct preview *ou
 static void count_stages(const struct manager *m, const struct trial *t, struct preview *out);
 static uint32_t take_stage(const struct plan_stage *stage, struct rest *rest, uint32_t *joining);
 
+/* A new version may go through a stage that nobody wrote, and the one that has it keeps it. */
+static void imply(const struct manager *m, const char *selector, struct preview *out)
+{
+    const struct deployment_row *d = out->deployment >= 0 ? &m->deployments[out->deployment] : NULL;
+    if (!d || d->history[0].bundle != out->bundle)
+        budget_imply(m, &out->plan, selector);
+    else if (d->plan.implied && out->plan.count == 0)
+        plan_imply(&out->plan);
+}
+
 int manager_preview(struct manager *m, const struct command *deploy, uint64_t now_s,
                     struct arena *scratch, struct preview *out, struct errmsg *em)
 {
@@ -52,6 +62,7 @@ int manager_preview(struct manager *m, const struct command *deploy, uint64_t no
         out->plan = PLAN_DEFAULT;
     int rv = plan_complete(&out->plan, NULL);
     assert(rv == 0);
+    imply(m, deploy->deploy.selector, out);
     dependency_resolve(&t, out->deployment, &out->after);
     struct trial trial = try(m, deploy, scratch, out);
     count(m, deploy, &trial, out);

@@ -1,3 +1,4 @@
+#include "manager/core/frontier.h"
 #include "manager/core/rank.h"
 #include "manager/core/state.h"
 
@@ -16,8 +17,9 @@
 #define MOVE_BEHIND_S 60
 
 /* A survey keeps three bytes of each cohort. */
-_Static_assert(MANAGER_COHORTS_MAX * 3 + sizeof(struct rank) + 1024 < MANAGER_SCRATCH_MAX,
-               "a survey and a rank fit into a step's scratch");
+_Static_assert(MANAGER_COHORTS_MAX * 3 + sizeof(struct rank) + sizeof(struct frontier) + 1024 <
+                   MANAGER_SCRATCH_MAX,
+               "a survey, a rank and a frontier fit into a step's scratch");
 
 /* One rollout being looked at. */
 struct tending {
@@ -29,6 +31,7 @@ struct tending {
     struct flight *flight;
     struct survey survey;
     struct rank *rank;
+    struct frontier *frontier;
     struct stage_count count; /* of the stage */
     uint32_t hashed;          /* of those that wait for a slot, hashes in the core's table */
     uint32_t having;          /* of those that wait: they need no slot */
@@ -36,6 +39,7 @@ struct tending {
     uint32_t behind;          /* and of these: they have an older document than their cohort's */
     bool changed;             /* the row is to be persisted */
     uint64_t told_s;          /* when the gate may move again */
+    uint32_t budget;          /* index + 1 of the one that holds it */
 };
 
 static bool open_stage(struct tending *w);
@@ -93,6 +97,7 @@ void rollout_begin(struct turn *t, uint32_t deployment, uint32_t stable, uint32_
                           .stable_bundle = bundle,
                           .first = manager_generation(t->m, deployment)};
     memcpy(r->took_s, before.took_s, sizeof r->took_s);
+    t->m->looks[deployment].budget = 0;
     enter_step(r, ROLLOUT_OPENING, t->ev->now_s);
 }
 
@@ -104,9 +109,22 @@ void rollout_end(struct manager *m, uint32_t deployment, enum rollout_state stat
     r->queued = 0;
 }
 
+/* Who joined meanwhile comes in all at once behind a stage, and no budget held them up. */
+static void set_late_apart(const struct tending *w)
+{
+    struct manager *m = w->t->m;
+    for (uint32_t n = 1; n <= m->agent_count && m->budget_count > 0; n++) {
+        uint16_t stages = w->survey.stages[m->agents[n - 1].cohort];
+        uint64_t hash = gate_hash(w->d->salt, w->index + 1, &m->agents[n - 1].id);
+        if (stages && survey_stand(w->d, stages, hash, n).late)
+            budget_set_apart(m, n);
+    }
+}
+
 /* The last stage is over. What waited behind it begins. */
 static void finish(struct tending *w)
 {
+    set_late_apart(w);
     uint32_t queued = w->r->queued;
     uint32_t stable = manager_generation(w->t->m, w->index);
     uint32_t bundle = w->d->history[0].bundle;
@@ -142,6 +160,13 @@ static bool is_behind(const struct tending *w, uint32_t number)
 {
     const struct agent_row *row = manager_agent(w->t->m, number);
     return revision_compare(row->document, w->t->m->cohorts[row->cohort].revision) < 0;
+}
+
+/* The budgets, as bits, that it takes of when it is let in. */
+static uint32_t asks(const struct tending *w, const struct member *m)
+{
+    bool comes = m->stage == w->r->stage && !m->admitted && !m->has;
+    return comes ? budget_asks(w->t->m, m->number, w->t->ev->now_s) : 0;
 }
 
 /* Who became Ready, failed or went out of reach holds no slot any more. Those that wait for one are
@@ -182,8 +207,10 @@ static struct tending look_at(struct turn *t, uint32_t index)
         .stage = &d->plan.stages[d->rollout.stage],
         .survey = survey_begin(t->m, index, t->ev->now_s, t->scratch),
         .rank = arena_alloc(t->scratch, sizeof(struct rank)),
+        .frontier = arena_alloc(t->scratch, sizeof(struct frontier)),
+        .budget = t->m->looks[index].budget,
     };
-    assert(w.rank);
+    assert(w.rank && w.frontier);
     return w;
 }
 
@@ -201,11 +228,13 @@ static uint64_t next_look(const struct tending *w)
     uint64_t overdue_s =
         w->flight ? flight_overdue_s(w->flight, now_s, w->d->plan.deadline_s) : UINT64_MAX;
     until_s = overdue_s < until_s ? overdue_s : until_s;
+    if (w->budget && w->t->m->tally.until_s < until_s)
+        until_s = w->t->m->tally.until_s;
     return w->survey.until_s < until_s ? w->survey.until_s : until_s;
 }
 
 /* Each stage that has nothing to do is passed at once. */
-uint32_t rollout_tend(struct turn *t, uint32_t deployment, uint64_t *again_s)
+uint32_t rollout_tend(struct turn *t, uint32_t deployment, struct look *look)
 {
     static bool (*const steps[])(struct tending *) = {
         [ROLLOUT_OPENING] = open_stage,
@@ -219,7 +248,9 @@ uint32_t rollout_tend(struct turn *t, uint32_t deployment, uint64_t *again_s)
     }
     if (w.changed)
         persist(t, PERSIST_DEPLOYMENT, deployment);
-    *again_s = next_look(&w);
+    look->again_s = next_look(&w);
+    look->budget = w.budget;
+    look->idle = w.count.in_flight == 0;
     return w.survey.walks;
 }
 
@@ -295,9 +326,12 @@ static void admit(struct tending *w, uint64_t reach)
 {
     struct member m;
     survey_rewind(&w->survey);
-    while (survey_next(&w->survey, &m))
+    while (survey_next(&w->survey, &m)) {
         if (needs_slot(w, &m) && m.hash <= reach)
             flight_set(w->flight, m.number, true);
+        if (asks(w, &m) && m.hash <= reach)
+            budget_charge(w->t->m, m.number, w->t->ev->now_s);
+    }
     w->r->reached[w->r->stage] = reach;
     flight_depart(w->flight, reach, w->t->ev->now_s, w->d->plan.deadline_s);
     mark_stage(w);
@@ -313,6 +347,68 @@ static bool is_worth_a_move(struct tending *w, uint32_t slots, uint32_t free)
     return false;
 }
 
+/* ---- budgets: what other deployments have out of Ready counts as well ---- */
+
+static bool is_budgeted(const struct tending *w)
+{
+    const struct manager *m = w->t->m;
+    for (uint32_t i = 0; i < m->cohort_count && m->budget_count > 0; i++)
+        if (w->survey.stages[i] >> w->r->stage & 1 && m->cohort_budgets[i])
+            return true;
+    return false;
+}
+
+/* How far the gate may go until some budget has one agent too many. */
+static uint64_t budgeted_reach(struct tending *w)
+{
+    struct manager *m = w->t->m;
+    struct member member;
+    frontier_begin(w->frontier);
+    for (uint32_t b = 0; b < m->budget_count; b++)
+        w->frontier->room[b] = budget_room(m, b);
+    do {
+        survey_rewind(&w->survey);
+        while (survey_next(&w->survey, &member)) {
+            uint32_t budgets = asks(w, &member);
+            if (budgets || needs_slot(w, &member))
+                frontier_see(w->frontier, member.hash, budgets);
+        }
+    } while (frontier_next(w->frontier));
+    if (w->frontier->group != FRONTIER_NO_GROUP)
+        w->budget = w->frontier->group + 1;
+    return w->frontier->value;
+}
+
+static uint32_t count_let_in(struct tending *w, uint64_t reach)
+{
+    struct member m;
+    uint32_t count = 0;
+    survey_rewind(&w->survey);
+    while (survey_next(&w->survey, &m))
+        count += m.hash <= reach && (needs_slot(w, &m) || asks(w, &m));
+    return count;
+}
+
+/* False: for now it stays where it is. Else `reach` is within all budgets. */
+static bool keep_budgets(struct tending *w, uint64_t *reach)
+{
+    struct manager *m = w->t->m;
+    if (!is_budgeted(w))
+        return true;
+    if (!budget_count(w->t)) {
+        w->told_s = w->t->ev->now_s + 1;
+        return false;
+    }
+    uint64_t most = budgeted_reach(w);
+    if (*reach <= most)
+        w->budget = 0;
+    if (!w->budget)
+        return true;
+    *reach = most;
+    uint32_t count = count_let_in(w, most);
+    return count > 0 && is_worth_a_move(w, budget_max(m, w->budget - 1), count);
+}
+
 /* Where nobody is left to wait for a slot, those that are away need not wait either. */
 static bool fill_slots(struct tending *w)
 {
@@ -322,18 +418,25 @@ static bool fill_slots(struct tending *w)
     w->told_s = w->flight->moved_s + w->count.members / MOVE_AGENTS_PER_S;
     if (w->r->reached[w->r->stage] >= reach || w->t->ev->now_s < w->told_s)
         return false;
+    w->budget = 0;
     if (slots < taken + w->count.waiting - w->having) {
         if (slots <= taken || !is_worth_a_move(w, slots, slots - taken))
             return false;
         reach = next_reach(w, slots - taken);
     }
-    admit(w, reach < w->r->end ? reach : w->r->end);
+    reach = reach < w->r->end ? reach : w->r->end;
+    if (!keep_budgets(w, &reach))
+        return false;
+    admit(w, reach);
     return true;
 }
 
+/* Who wrote no stages said nothing of failures either. */
 static bool failed_too_often(const struct tending *w)
 {
     struct amount max = w->d->plan.max_failed;
+    if (w->d->plan.implied)
+        return false;
     uint32_t allowed = max.value ? amount_of(max, w->count.members) : 0;
     return w->count.failed > w->r->excused && w->count.failed - w->r->excused > allowed;
 }
@@ -402,6 +505,7 @@ static bool admit_some(struct tending *w)
     if (is_done(w)) {
         uint64_t took_s = w->t->ev->now_s - w->r->since_s;
         w->r->took_s[w->r->stage] = took_s ? (uint32_t)took_s : 1;
+        set_late_apart(w);
         enter_step(w->r, ROLLOUT_CLOSING, w->t->ev->now_s);
         flight_end(w->t->m, w->index);
         w->flight = NULL;
@@ -458,7 +562,7 @@ static int find_stage(const struct plan *p, const char *name)
 
 /* An operator's word makes a difference now: where all are let in, it is to wait for nobody else.
  */
-static bool asks(struct turn *t, uint32_t deployment)
+static bool wants_word(struct turn *t, uint32_t deployment)
 {
     const struct deployment_row *d = &t->m->deployments[deployment];
     const struct plan_stage *stage = &d->plan.stages[d->rollout.stage];
@@ -489,7 +593,7 @@ void rollout_approve(struct turn *t, uint32_t deployment, const char *stage)
                d->plan.stages[r->stage].name, stage, index < r->stage ? "is over" : "comes later");
     } else if (r->approved) {
         t->out->rv = 1;
-    } else if (!asks(t, deployment)) {
+    } else if (!wants_word(t, deployment)) {
         REFUSE(t, ERR_BUSY,
                "stage %s of %s doesn't wait for approval now: see `dunlin rollout show %s`", stage,
                d->name, d->name);
@@ -548,6 +652,8 @@ void rollout_retry(struct turn *t, uint32_t deployment)
     }
     if (command_renew_generation(t, deployment) < 0)
         return;
+    if (!deployment_rolls(d))
+        budget_imply(t->m, &d->plan, d->selector);
     if (d->plan.count > 0)
         begin_again(t, deployment, before);
     cohort_mark_deployment(t->m, d);

@@ -74,6 +74,16 @@ struct flight {
 struct look {
     uint64_t news; /* as many as there were when it was looked at */
     uint64_t again_s;
+    uint32_t budget; /* index + 1 of the one that kept it from letting more in; 0: none did */
+    bool idle;       /* and nobody of its own is at work */
+};
+
+/* How many of each budget's agents are out of Ready, as long as nothing is heard. */
+struct budget_tally {
+    uint64_t news, settled; /* as many as there were when it was counted */
+    uint64_t until_s;       /* when somebody is out of reach */
+    uint32_t agents[BUDGETS_MAX];
+    uint32_t out[BUDGETS_MAX];
 };
 
 /* How far a ranking goes: who has a lower place is in, or the same and no higher hash. */
@@ -155,6 +165,16 @@ struct manager {
     struct group_row groups[SAVED_GROUPS_MAX];
     uint32_t group_count; /* places ever used */
     struct selector_book book;
+
+    struct budget_row budgets[BUDGETS_MAX];
+    uint32_t budget_count;    /* places ever used */
+    uint32_t *cohort_budgets; /* by cohort, as bits */
+    struct budget_tally tally;
+    uint64_t settled; /* documents that were made */
+    uint8_t *out;     /* bits by number: it counts as out, as of the tally; */
+    uint8_t *free;    /* without doubt, so that letting it into more makes nobody else out; */
+    uint8_t *apart;   /* what it is at, it came to by itself. Not durable: after a restart whoever
+                         is out counts */
 
     uint32_t facts_wanted; /* the next agent whose facts are to be heard; 0: all were */
 
@@ -458,9 +478,9 @@ bool ranking_has(const struct ranking *r, const struct whom *whom, const struct 
 /* rollout.c: a new version, stage by stage */
 /* The newest generation is to go its way; everybody runs `stable` of `bundle` until then. */
 void rollout_begin(struct turn *t, uint32_t deployment, uint32_t stable, uint32_t bundle);
-/* Looks at one that is running, and says when it is to be looked at again though nothing is heard.
- * Returns how often it went through the fleet. */
-uint32_t rollout_tend(struct turn *t, uint32_t deployment, uint64_t *again_s);
+/* Looks at one that is running, and says when it is to be looked at again though nothing is heard,
+ * and which budget holds it. Returns how often it went through the fleet. */
+uint32_t rollout_tend(struct turn *t, uint32_t deployment, struct look *look);
 void rollout_approve(struct turn *t, uint32_t deployment, const char *stage);
 void rollout_abort(struct turn *t, uint32_t deployment);
 void rollout_retry(struct turn *t, uint32_t deployment);
@@ -502,6 +522,28 @@ void group_open(struct manager *m);
 struct selector group_selector(const struct manager *m, const char *text);
 void group_set(struct turn *t);
 void group_remove(struct turn *t);
+
+/* budget.c: how many of a group are out of Ready, and how many may be */
+/* Which budgets the agents of a cohort, or of all, are under. */
+void budget_place(struct manager *m, uint32_t cohort);
+void budget_place_all(struct manager *m);
+/* A plan without stages gets one where it is about agents under a budget. */
+void budget_imply(const struct manager *m, struct plan *p, const char *selector);
+bool budget_reaches(const struct agent_row *row, uint64_t now_s);
+/* One that was loaded: as long as it hasn't said that it knows better, it may be out. */
+void budget_load(struct manager *m, uint32_t number);
+/* It was out of reach, or in other places: what it is about to do counts apart. */
+void budget_set_apart(struct manager *m, uint32_t number);
+/* Counts, unless nothing has happened since. False: not before all documents are made. */
+bool budget_count(struct turn *t);
+/* Right after counting: how many more may be out, and how many in all. */
+uint32_t budget_room(const struct manager *m, uint32_t budget);
+uint32_t budget_max(const struct manager *m, uint32_t budget);
+/* The budgets, as bits, of which one more agent is out when this one is let in; and it is. */
+uint32_t budget_asks(const struct manager *m, uint32_t number, uint64_t now_s);
+void budget_charge(struct manager *m, uint32_t number, uint64_t now_s);
+void budget_set(struct turn *t);
+void budget_remove(struct turn *t);
 
 /* membership.c: who is kept out, let in again, or takes another's place */
 void membership_count(struct manager *m, const struct agent_row *row); /* one that was loaded */

@@ -317,6 +317,8 @@ static enum rollout_hold hold_while_admitting(const struct manager *m, uint32_t 
 {
     if (!flight_is_possible(m, deployment))
         return HOLD_SLOT;
+    if (manager_budget_holding(m, deployment) && m->looks[deployment].idle)
+        return HOLD_BUDGET;
     if (!c || c->members == 0)
         return HOLD_NONE;
     if (c->in_flight + c->returning + c->waiting > 0)

@@ -200,7 +200,13 @@ static enum why_reason gated(const struct asking *a)
         return WHY_COUNT;
     if (a->d->rollout.state == ROLLOUT_STOPPED)
         return WHY_STOPPED;
-    return stands.late ? WHY_LATE : WHY_HELD;
+    if (stands.late)
+        return WHY_LATE;
+    uint32_t budget = manager_budget_holding(a->m, a->out->deployment);
+    if (!budget || stands.stage != a->d->rollout.stage)
+        return WHY_HELD;
+    a->out->budget = budget - 1;
+    return WHY_BUDGET;
 }
 
 /* The first of those it depends on that is not Ready. The device said that there is one, and by now

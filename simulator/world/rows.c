@@ -160,6 +160,9 @@ void rows_copy(struct rows *r, const struct manager *m, const struct persist *p)
     case PERSIST_GROUP:
         r->groups[place(p->index, &r->group_count, ROWS_FEW)] = *manager_group(m, p->index);
         break;
+    case PERSIST_BUDGET:
+        r->budgets[place(p->index, &r->budget_count, ROWS_FEW)] = *manager_budget(m, p->index);
+        break;
     case PERSIST_SUCCESSOR:
         r->successors[place(p->index, &r->successor_count, ROWS_FEW)] =
             *manager_successor(m, p->index);
@@ -175,6 +178,8 @@ void rows_load(const struct rows *r, struct manager *m, struct stage *stage)
     int rv = 0;
     for (uint32_t i = 0; i < r->group_count; i++)
         rv |= manager_load_group(m, &r->groups[i]);
+    for (uint32_t i = 0; i < r->budget_count; i++)
+        rv |= manager_load_budget(m, &r->budgets[i]);
     for (uint32_t i = 0; i < r->batch_count; i++)
         rv |= manager_load_batch(m, &r->batches[i]);
     for (uint32_t i = 0; i < r->bundle_count; i++)

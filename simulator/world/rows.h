@@ -61,6 +61,8 @@ struct rows {
     struct taint taints[TAINTS_MAX];
     uint32_t group_count;
     struct group_row groups[ROWS_FEW];
+    uint32_t budget_count;
+    struct budget_row budgets[ROWS_FEW];
     uint32_t successor_count;
     struct successor_row successors[ROWS_FEW];
     struct trust trust;

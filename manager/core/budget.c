@@ -1,0 +1,474 @@
+#include "manager/core/state.h"
+
+#include <assert.h>
+
+/* ---- whose agents ---- */
+
+static uint32_t budgets_of(const struct manager *m, const struct labels *labels)
+{
+    uint32_t budgets = 0;
+    for (uint32_t b = 0; b < m->budget_count; b++) {
+        if (!m->budgets[b].name[0])
+            continue;
+        struct selector selector = group_selector(m, m->budgets[b].selector);
+        budgets |= (uint32_t)selector_matches(&selector, labels) << b;
+    }
+    return budgets;
+}
+
+void budget_place(struct manager *m, uint32_t cohort)
+{
+    m->cohort_budgets[cohort] = budgets_of(m, &m->cohorts[cohort].labels);
+}
+
+void budget_place_all(struct manager *m)
+{
+    for (uint32_t i = 0; i < m->cohort_count; i++)
+        budget_place(m, i);
+    m->tally.news = 0;
+}
+
+/* Agents of two groups are under both. */
+static uint32_t touched_by(const struct manager *m, const char *text)
+{
+    uint32_t budgets = 0;
+    struct selector selector = group_selector(m, text);
+    for (uint32_t i = 0; i < m->cohort_count && m->budget_count > 0; i++)
+        if (m->cohorts[i].agents > 0 && selector_matches(&selector, &m->cohorts[i].labels))
+            budgets |= m->cohort_budgets[i];
+    return budgets;
+}
+
+void budget_imply(const struct manager *m, struct plan *p, const char *selector)
+{
+    plan_strip(p);
+    if (p->count == 0 && touched_by(m, selector) != 0)
+        plan_imply(p);
+}
+
+/* ---- who is out of Ready ---- */
+
+static void set_bit(uint8_t *bits, uint32_t number, bool on)
+{
+    uint8_t bit = (uint8_t)(1u << number % 8);
+    bits[number / 8] = (uint8_t)(on ? bits[number / 8] | bit : bits[number / 8] & ~bit);
+}
+
+static bool has_bit(const uint8_t *bits, uint32_t number)
+{
+    return bits[number / 8] >> number % 8 & 1;
+}
+
+/* What one agent is in, of all its deployments the worst. */
+enum outage {
+    OUTAGE_NONE,  /* it is Ready, or what ran before runs */
+    OUTAGE_IDLE,  /* it waits for what doesn't come by itself, and runs what it ran */
+    OUTAGE_DOUBT, /* what it was let in for was taken back, and it hasn't said that it knows */
+    OUTAGE_WORK,  /* it is at work, or begins any moment */
+    OUTAGE_BAD,   /* it is at no work, and doesn't run what it should */
+};
+
+static bool is_at_work(uint8_t state)
+{
+    return state >= STATE_DOWNLOADING && state <= STATE_VERIFYING;
+}
+
+static bool is_bad(uint8_t state)
+{
+    return state == STATE_FAILED || state == STATE_MODIFIED;
+}
+
+static bool awaits_gate(const struct manager *m, uint32_t number, uint32_t deployment,
+                        uint32_t depth);
+
+/* What it comes after has not been let in there yet, or waits for such a one itself: as long as no
+ * gate moves, nothing happens. To count it would leave no room for what it waits for. Each step
+ * takes an exception, of which an agent has few. */
+static bool awaits_other(const struct manager *m, uint32_t number, uint32_t deployment,
+                         uint32_t depth)
+{
+    struct dependencies after = dependency_list(m, deployment);
+    for (uint32_t i = 0; i < after.count && depth > 0; i++)
+        if (awaits_gate(m, number, after.numbers[i] - 1, depth - 1))
+            return true;
+    return false;
+}
+
+static bool awaits_gate(const struct manager *m, uint32_t number, uint32_t deployment,
+                        uint32_t depth)
+{
+    struct agent_deployment d;
+    if (!fleet_judge(m, number, deployment, &d) || d.state != STATE_PENDING)
+        return false;
+    return d.held || (d.cause == CAUSE_AFTER && awaits_other(m, number, deployment, depth));
+}
+
+/* It waits for what doesn't come by itself. */
+static bool is_idle(const struct manager *m, uint32_t number, uint32_t deployment,
+                    const struct exception *e)
+{
+    return e && e->state == STATE_PENDING &&
+           (e->cause == CAUSE_STUCK || e->cause == CAUSE_CLOCK ||
+            (e->cause == CAUSE_AFTER && awaits_other(m, number, deployment, EXCEPTIONS_MAX)));
+}
+
+/* The gate of what is newer is closed to it: it is to run what was before. Where it was open, it
+ * may have begun, until it says that it knows better. */
+static enum outage held_outage(const struct manager *m, uint32_t number,
+                               const struct agent_deployment *d)
+{
+    const struct agent_row *row = manager_agent(m, number);
+    const struct cohort *c = &m->cohorts[row->cohort];
+    const struct placement *p = cohort_placement(c, d->deployment + 1);
+    const struct exception *e = fleet_exception(m, row, d->deployment + 1);
+    bool doubt = has_bit(m->out, number) && revision_compare(row->document, c->revision) != 0;
+    enum outage least = doubt ? OUTAGE_DOUBT : OUTAGE_NONE;
+    if (e && is_bad(e->state))
+        return OUTAGE_BAD;
+    if (e && is_at_work(e->state))
+        return OUTAGE_WORK;
+    if (d->state == STATE_READY || (!e && p->generation == 0))
+        return least;
+    if (!e)
+        return OUTAGE_WORK;
+    if (is_idle(m, number, d->deployment, e))
+        return doubt ? OUTAGE_DOUBT : OUTAGE_IDLE;
+    bool runs = e->running >= p->generation || e->state == STATE_ROLLED_BACK;
+    return runs ? least : OUTAGE_WORK;
+}
+
+static enum outage let_in_outage(const struct manager *m, uint32_t number,
+                                 const struct agent_deployment *d)
+{
+    if (d->state == STATE_ROLLED_BACK)
+        return OUTAGE_NONE;
+    if (is_bad((uint8_t)d->state))
+        return OUTAGE_BAD;
+    const struct exception *e = fleet_exception(m, manager_agent(m, number), d->deployment + 1);
+    return d->state == STATE_PENDING && is_idle(m, number, d->deployment, e) ? OUTAGE_IDLE
+                                                                             : OUTAGE_WORK;
+}
+
+/* By its last word all is as it should be, and no gate may have moved since. */
+static bool is_plainly_ready(const struct manager *m, const struct agent_row *row)
+{
+    const struct cohort *c = &m->cohorts[row->cohort];
+    if (row->exceptions || !(row->flags & AGENT_ASSIGNED) || row->flags & AGENT_TRUNCATED ||
+        revision_compare(row->document, c->revision) != 0)
+        return false;
+    for (uint32_t i = 0; i < c->placement_count; i++)
+        if (c->placements[i].next)
+            return false;
+    return true;
+}
+
+/* `worst` is the deployment that it is in. */
+static enum outage outage_of(const struct manager *m, uint32_t number,
+                             struct agent_deployment *worst)
+{
+    struct agent_deployment list[RECORDS_MAX];
+    const struct agent_row *row = manager_agent(m, number);
+    enum outage most = OUTAGE_NONE;
+    if (is_plainly_ready(m, row))
+        return most;
+    size_t count = manager_agent_deployments(m, number, list);
+    for (size_t i = 0; i < count; i++) {
+        const struct agent_deployment *d = &list[i];
+        enum outage now = OUTAGE_NONE;
+        if (d->held)
+            now = held_outage(m, number, d);
+        else if (d->state != STATE_READY)
+            now = let_in_outage(m, number, d);
+        if (now > most)
+            *worst = *d;
+        most = now > most ? now : most;
+    }
+    return most;
+}
+
+/* ---- counting ---- */
+
+static uint32_t budgets_at(const struct manager *m, uint32_t number)
+{
+    const struct agent_row *row = &m->agents[number - 1];
+    bool counts = agent_in_fleet(row) && !(row->flags & AGENT_CORDONED);
+    return counts ? m->cohort_budgets[row->cohort] : 0;
+}
+
+bool budget_reaches(const struct agent_row *row, uint64_t now_s)
+{
+    if (row->flags & (AGENT_QUARANTINED | AGENT_ONLINE))
+        return !(row->flags & AGENT_QUARANTINED);
+    return (uint64_t)row->last_seen_s + BUDGET_REACH_S > now_s;
+}
+
+void budget_set_apart(struct manager *m, uint32_t number)
+{
+    set_bit(m->apart, number, true);
+}
+
+void budget_load(struct manager *m, uint32_t number)
+{
+    set_bit(m->out, number, true);
+}
+
+/* Who is bad counts however it came to that. */
+static bool counts_as_out(const struct manager *m, uint32_t number, enum outage outage)
+{
+    return outage == OUTAGE_BAD || (outage >= OUTAGE_DOUBT && !has_bit(m->apart, number));
+}
+
+static void add_to(struct budget_tally *tally, uint32_t budgets, bool out)
+{
+    for (uint32_t b = 0; b < BUDGETS_MAX && budgets >> b; b++) {
+        tally->agents[b] += budgets >> b & 1;
+        tally->out[b] += (budgets >> b & 1) && out;
+    }
+}
+
+/* Who was out of reach, or waits for what may never come, begins when it likes: apart, until it is
+ * Ready. */
+static void count_agent(struct turn *t, uint32_t number, uint32_t budgets)
+{
+    struct manager *m = t->m;
+    const struct agent_row *row = &m->agents[number - 1];
+    struct agent_deployment worst;
+    bool reaches = budget_reaches(row, t->ev->now_s);
+    enum outage outage = reaches ? outage_of(m, number, &worst) : OUTAGE_IDLE;
+    if (outage == OUTAGE_NONE || outage == OUTAGE_IDLE)
+        set_bit(m->apart, number, outage == OUTAGE_IDLE);
+    set_bit(m->out, number, counts_as_out(m, number, outage));
+    set_bit(m->free, number, outage >= OUTAGE_WORK && has_bit(m->out, number));
+    add_to(&m->tally, budgets, has_bit(m->out, number));
+    uint64_t until_s = (uint64_t)row->last_seen_s + BUDGET_REACH_S;
+    if (reaches && !(row->flags & AGENT_ONLINE) && until_s < m->tally.until_s)
+        m->tally.until_s = until_s;
+}
+
+bool budget_count(struct turn *t)
+{
+    struct manager *m = t->m;
+    struct budget_tally *tally = &m->tally;
+    if (tally->news == m->news && tally->settled == m->settled && t->ev->now_s < tally->until_s)
+        return true;
+    if (m->dirty_count > 0)
+        return false;
+    *tally = (struct budget_tally){.news = m->news, .settled = m->settled, .until_s = UINT64_MAX};
+    for (uint32_t n = 1; n <= m->agent_count; n++) {
+        uint32_t budgets = budgets_at(m, n);
+        if (budgets)
+            count_agent(t, n, budgets);
+    }
+    m->walked += m->agent_count;
+    return true;
+}
+
+/* ---- letting in ---- */
+
+uint32_t budget_room(const struct manager *m, uint32_t budget)
+{
+    uint32_t max = amount_of(m->budgets[budget].max, m->tally.agents[budget]);
+    uint32_t out = m->tally.out[budget];
+    return out < max ? max - out : 0;
+}
+
+uint32_t budget_max(const struct manager *m, uint32_t budget)
+{
+    return amount_of(m->budgets[budget].max, m->tally.agents[budget]);
+}
+
+uint32_t budget_asks(const struct manager *m, uint32_t number, uint64_t now_s)
+{
+    uint32_t budgets = budgets_at(m, number);
+    bool counted = has_bit(m->free, number) || !budget_reaches(&m->agents[number - 1], now_s);
+    return counted ? 0 : budgets;
+}
+
+void budget_charge(struct manager *m, uint32_t number, uint64_t now_s)
+{
+    uint32_t budgets = budget_asks(m, number, now_s);
+    if (!budgets)
+        return;
+    set_bit(m->apart, number, false);
+    set_bit(m->out, number, true);
+    set_bit(m->free, number, true);
+    for (uint32_t b = 0; b < BUDGETS_MAX && budgets >> b; b++)
+        m->tally.out[b] += budgets >> b & 1;
+}
+
+/* ---- what operators say ---- */
+
+static int64_t find(const struct manager *m, const char *name)
+{
+    for (uint32_t i = 0; i < m->budget_count; i++)
+        if (name[0] && strcmp(m->budgets[i].name, name) == 0)
+            return i;
+    return ERR_NOT_FOUND;
+}
+
+static void changed(struct turn *t, uint32_t index)
+{
+    t->out->index = index;
+    for (uint32_t i = 0; i < t->m->deployment_count; i++)
+        if (t->m->looks[i].budget == index + 1)
+            t->m->looks[i].budget = 0;
+    budget_place_all(t->m);
+    persist(t, PERSIST_BUDGET, index);
+}
+
+static int check(struct turn *t, const char *name, const char *text, struct amount max)
+{
+    struct selector selector;
+    int rv = manager_selector(t->m, text, &selector, &t->out->error);
+    if (!name_valid(span_text(name)))
+        return REFUSE(t, ERR_USAGE,
+                      "%.64s: a budget's name is 1 to %d letters, digits, '.', '_' or '-', and "
+                      "begins with none of '.-'",
+                      name[0] ? name : "\"\"", NAME_MAX_LEN);
+    if (rv < 0)
+        return fail_with(t, rv);
+    if (max.value == 0)
+        return REFUSE(t, ERR_USAGE,
+                      "a budget of none would stop everything: pause deployments instead");
+    if (max.percent && max.value > 100)
+        return REFUSE(t, ERR_USAGE, "%u%% of a group are more than all", max.value);
+    return 0;
+}
+
+static int64_t place_for(const struct manager *m, const char *name)
+{
+    int64_t index = find(m, name);
+    for (uint32_t i = 0; index < 0 && i < m->budget_count; i++)
+        if (!m->budgets[i].name[0])
+            index = i;
+    return index < 0 ? m->budget_count : index;
+}
+
+void budget_set(struct turn *t)
+{
+    struct manager *m = t->m;
+    const char *name = t->ev->command->budget.name, *text = t->ev->command->budget.selector;
+    struct amount max = t->ev->command->budget.max;
+    if (check(t, name, text, max) < 0)
+        return;
+    int64_t index = place_for(m, name);
+    if (index == BUDGETS_MAX) {
+        REFUSE(t, ERR_RANGE, "there are %d budgets, the most that are kept", BUDGETS_MAX);
+        return;
+    }
+    struct budget_row *row = &m->budgets[index];
+    t->out->index = (uint32_t)index;
+    t->out->rv = strcmp(row->name, name) == 0 && strcmp(row->selector, text) == 0 &&
+                 row->max.value == max.value && row->max.percent == max.percent;
+    if (t->out->rv == 1)
+        return;
+    m->budget_count += index == m->budget_count;
+    *row = (struct budget_row){.max = max};
+    memcpy(row->name, name, strlen(name));
+    memcpy(row->selector, text, strlen(text));
+    changed(t, (uint32_t)index);
+}
+
+void budget_remove(struct turn *t)
+{
+    const char *name = t->ev->command->budget.name;
+    int64_t index = find(t->m, name);
+    if (index < 0) {
+        REFUSE(t, ERR_NOT_FOUND, "there is no budget %.64s: see `dunlin budget list`", name);
+        return;
+    }
+    t->m->budgets[index] = (struct budget_row){0};
+    changed(t, (uint32_t)index);
+}
+
+/* ---- loading, and queries ---- */
+
+int manager_load_budget(struct manager *m, const struct budget_row *row)
+{
+    struct selector selector;
+    if (m->budget_count == BUDGETS_MAX)
+        return ERR_RANGE;
+    if (selector_parse(&selector, span_text(row->selector), NULL) < 0)
+        return ERR_DAMAGED;
+    m->budgets[m->budget_count++] = *row;
+    return 0;
+}
+
+uint32_t manager_budget_count(const struct manager *m)
+{
+    return m->budget_count;
+}
+
+const struct budget_row *manager_budget(const struct manager *m, uint32_t index)
+{
+    assert(index < m->budget_count);
+    return &m->budgets[index];
+}
+
+int64_t manager_find_budget(const struct manager *m, const char *name)
+{
+    return find(m, name);
+}
+
+uint32_t manager_budget_holding(const struct manager *m, uint32_t deployment)
+{
+    const struct deployment_row *d = &m->deployments[deployment];
+    bool admits = d->rollout.state == ROLLOUT_RUNNING && d->rollout.step == ROLLOUT_ADMITTING;
+    return admits ? m->looks[deployment].budget : 0;
+}
+
+uint32_t manager_budgets_on(const struct manager *m, uint32_t deployment)
+{
+    return touched_by(m, m->deployments[deployment].selector);
+}
+
+/* Bad ones first: they don't end by themselves. */
+static void name_agent(struct budget_use *use, const struct budgeted_agent *a)
+{
+    uint32_t at = use->named_count;
+    if (a->bad) {
+        at = 0;
+        while (at < use->named_count && use->named[at].bad)
+            at++;
+    }
+    if (at == BUDGET_NAMED_MAX)
+        return;
+    use->named_count += use->named_count < BUDGET_NAMED_MAX;
+    memmove(&use->named[at + 1], &use->named[at],
+            (use->named_count - 1 - at) * sizeof use->named[0]);
+    use->named[at] = *a;
+}
+
+static void use_agent(const struct manager *m, uint32_t number, uint64_t now_s,
+                      struct budget_use *use, uint32_t *held)
+{
+    struct budgeted_agent a = {.number = number};
+    use->agents++;
+    if (!budget_reaches(&m->agents[number - 1], now_s)) {
+        use->away++;
+        return;
+    }
+    enum outage outage = outage_of(m, number, &a.what);
+    a.bad = outage == OUTAGE_BAD;
+    use->idle += outage == OUTAGE_IDLE;
+    use->bad += a.bad;
+    if (counts_as_out(m, number, outage)) {
+        use->out++;
+        if (held)
+            held[a.what.deployment]++;
+        name_agent(use, &a);
+    } else if (outage >= OUTAGE_DOUBT) {
+        use->apart++;
+    }
+}
+
+void manager_budget_use(const struct manager *m, uint32_t index, uint64_t now_s, uint32_t *held,
+                        struct budget_use *out)
+{
+    assert(index < m->budget_count);
+    *out = (struct budget_use){0};
+    for (uint32_t n = 1; n <= m->agent_count; n++)
+        if (budgets_at(m, n) >> index & 1)
+            use_agent(m, n, now_s, out, held);
+    out->allowed = amount_of(m->budgets[index].max, out->agents);
+}

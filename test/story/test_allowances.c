@@ -1,0 +1,127 @@
+#include "test/story/story.h"
+
+/* Two deployments for all of them, of whom one may be out of Ready at a time. */
+#define AGENTS 4
+#define DEPLOYMENTS 2
+
+static const char *const names[DEPLOYMENTS] = {"app", "base"};
+
+static int deploy(struct world *w, const char *name, const char *version)
+{
+    struct command c = {.type = COMMAND_DEPLOY};
+    c.deploy.name = name;
+    c.deploy.bundle = "app";
+    c.deploy.version = version;
+    c.deploy.selector = "";
+    c.deploy.all = true;
+    c.deploy.salt = (uint64_t)name[0];
+    return world_deploy_with(w, &c);
+}
+
+static int set_budget(struct world *w, uint32_t max)
+{
+    struct command c = {.type = COMMAND_BUDGET_SET};
+    c.budget.name = "pier";
+    c.budget.selector = "site=pier";
+    c.budget.max.value = max;
+    return world_deploy_with(w, &c);
+}
+
+/* On the device, whatever anybody was told: something is begun there, and at no end. */
+static bool is_at_work(const struct device *d)
+{
+    for (uint32_t i = 0; i < d->disk.held_count; i++) {
+        uint8_t phase = d->disk.held[i].phase;
+        if ((phase >= PHASE_PREPARING && phase <= PHASE_VERIFYING) || phase == PHASE_UNDOING)
+            return true;
+    }
+    return false;
+}
+
+static unsigned count_at_work(const struct world *w)
+{
+    unsigned count = 0;
+    for (uint32_t i = 0; i < w->device_count; i++)
+        count += is_at_work(w->devices[i]);
+    return count;
+}
+
+/* True at the end, or when there are too many. */
+static bool is_over(const struct world *w, const void *unused)
+{
+    (void)unused;
+    if (count_at_work(w) > 1)
+        return true;
+    bool over = w->control->running;
+    for (uint32_t i = 0; i < w->device_count && over; i++)
+        for (int k = 0; k < DEPLOYMENTS; k++)
+            over &= world_runs(w->devices[i], names[k], "v2");
+    return over;
+}
+
+static struct world *begin(void)
+{
+    struct world *w = world_new(NULL);
+    for (int i = 0; i < AGENTS; i++)
+        world_agent(w, "site=pier");
+    story_push(w, "app", "v1");
+    story_push(w, "app", "v2");
+    for (int k = 0; k < DEPLOYMENTS; k++)
+        CU_ASSERT_EQUAL(deploy(w, names[k], "v1"), 0);
+    CU_ASSERT_TRUE(story_rest(w));
+    return w;
+}
+
+/* With the manager killed at the n-th point behind the commands. */
+static bool renew(uint64_t n)
+{
+    struct world *w = begin();
+    CU_ASSERT_EQUAL(set_budget(w, 1), 0);
+    for (int k = 0; k < DEPLOYMENTS; k++)
+        CU_ASSERT_EQUAL(deploy(w, names[k], "v2"), 0);
+    w->control->kill_at = n ? w->control->points + n : 0;
+    bool ended = world_run_until(w, is_over, NULL, STORY_MS_MAX);
+    bool good = ended && count_at_work(w) <= 1;
+    bool killed = w->control->was_killed;
+    story_end_at(w, n, good);
+    return killed;
+}
+
+static void test_two_deployments_take_turns_with_one_agent_at_a_time(void)
+{
+    renew(0);
+}
+
+static void test_budget_is_kept_by_a_manager_that_is_killed_at_any_point(void)
+{
+    uint64_t n = 1;
+    while (renew(n) && n < STORY_POINTS_MAX)
+        n += 3;
+    CU_ASSERT_TRUE(n > 30);
+}
+
+/* What it had begun it brings to an end, and holds nobody up meanwhile. */
+static void test_device_that_is_cut_off_while_it_is_out_leaves_its_place_to_others(void)
+{
+    struct world *w = begin();
+    set_budget(w, 1);
+    device_cut_power(w->devices[0], UINT64_MAX);
+    deploy(w, "app", "v2");
+    world_run(w, 3600000);
+    unsigned running = 0;
+    for (uint32_t i = 0; i < w->device_count; i++)
+        running += world_runs(w->devices[i], "app", "v2");
+    CU_ASSERT_EQUAL(running, AGENTS - 1);
+    device_start(w->devices[0]);
+    CU_ASSERT_TRUE(story_rest(w));
+    CU_ASSERT_TRUE(world_runs(w->devices[0], "app", "v2"));
+    story_end(w);
+}
+
+static const struct suite_test tests[] = {
+    TEST(test_two_deployments_take_turns_with_one_agent_at_a_time),
+    TEST(test_budget_is_kept_by_a_manager_that_is_killed_at_any_point),
+    TEST(test_device_that_is_cut_off_while_it_is_out_leaves_its_place_to_others),
+};
+
+SUITE_MAIN("allowances", tests)
