@@ -38,7 +38,7 @@ arrives()
     done
 }
 
-step "4 agents at the pier and 2 on the hill run two deployments"
+step "4 agents at the pier run two deployments, and 2 on the hill none"
 # shellcheck disable=SC2119
 start_manager
 for n in 1 2 3 4; do join_agent "$n" site=pier; done
@@ -51,7 +51,7 @@ echo \"\$DUNLIN_VERSION\" >>\"\$DUNLIN_DATA/applied\""
     push_app "$v" >/dev/null || fail "version $v is not taken"
 done
 for name in app base; do
-    dunlin deploy app@1 --as "$name" --all >"$WORK/out" || fail "$name is not deployed"
+    dunlin deploy app@1 --as "$name" --select site=pier >"$WORK/out" || fail "$name is not deployed"
     ! grep -q budgets "$WORK/out" || fail "there is no budget, but: $(cat "$WORK/out")"
 done
 arrives
@@ -72,10 +72,10 @@ dunlin budget set pier --select site=pier --max 1 | grep -qF "nothing to change"
 
 step "two deployments want to go on at the same time, and one agent of the pier does"
 touch "$WORK/hold"
-dunlin deploy app@2 --as app --all >"$WORK/out" || fail "no version 2"
+dunlin deploy app@2 --as app --select site=pier >"$WORK/out" || fail "no version 2"
 grep -qF "it goes in one stage, as budgets let it: pier" "$WORK/out" || fail "not said: $(cat "$WORK/out")"
-dunlin deploy app@2 --as base --all --json | jq -e '.implied and .budgets == ["pier"]' >/dev/null || fail "not said"
-dunlin deploy app@2 --as base --all | grep -q "nothing to change" || fail "the same is a change"
+dunlin deploy app@2 --as base --select site=pier --json | jq -e '.implied and .budgets == ["pier"]' >/dev/null || fail "not said"
+dunlin deploy app@2 --as base --select site=pier | grep -q "nothing to change" || fail "the same is a change"
 within 30 takes 1 || fail "$(dunlin budget list)"
 within 30 waits || fail "nobody waits: $(dunlin rollout show app; dunlin rollout show base)"
 dunlin deployment list | grep -q "for budget pier" || fail "$(dunlin deployment list)"
@@ -119,7 +119,7 @@ within 10 takes 0 || fail "$(dunlin budget show pier)"
 
 step "without the budget all go at once, and the log tells who said so"
 dunlin budget remove pier >/dev/null || fail "it stays"
-dunlin deploy app@3 --as app --all >"$WORK/out" || fail "no version 3"
+dunlin deploy app@3 --as app --select site=pier >"$WORK/out" || fail "no version 3"
 ! grep -q budget "$WORK/out" || fail "$(cat "$WORK/out")"
 dunlin wait app --timeout 30s >/dev/null || fail "version 3 does not arrive"
 dunlin audit --json | jq -e '[.audit[] | select(.object == "budget pier") | .action] | sort ==
