@@ -947,86 +947,38 @@ static void agent_taint(struct turn *t)
         taint_set(t, t->out->index);
 }
 
+static void (*const runners[])(struct turn *t) = {
+    [COMMAND_TOKEN_CREATE] = token_create,
+    [COMMAND_TOKEN_REVOKE] = token_revoke,
+    [COMMAND_TRUST] = trust_set,
+    [COMMAND_BUNDLE_ADD] = bundle_add,
+    [COMMAND_BUNDLE_REMOVE] = bundle_remove,
+    [COMMAND_DEPLOY] = deploy,
+    [COMMAND_PAUSE] = pause,
+    [COMMAND_RESUME] = resume,
+    [COMMAND_ROLLBACK] = rollback,
+    [COMMAND_APPROVE] = steer,
+    [COMMAND_ABORT] = steer,
+    [COMMAND_RETRY] = steer,
+    [COMMAND_DEPLOYMENT_REMOVE] = deployment_remove,
+    [COMMAND_LABEL] = label,
+    [COMMAND_AGENT_APPROVE] = agent_approve,
+    [COMMAND_AGENT_REMOVE] = agent_remove,
+    [COMMAND_AGENT_REVOKE] = membership_revoke,
+    [COMMAND_AGENT_RELEASE] = membership_release,
+    [COMMAND_AGENT_REPLACE] = membership_replace,
+    [COMMAND_AGENT_CORDON] = agent_cordon,
+    [COMMAND_AGENT_UNCORDON] = agent_cordon,
+    [COMMAND_AGENT_TAINT] = agent_taint,
+    [COMMAND_GROUP_SET] = group_set,
+    [COMMAND_GROUP_REMOVE] = group_remove,
+    [COMMAND_BUDGET_SET] = budget_set,
+    [COMMAND_BUDGET_REMOVE] = budget_remove,
+    [COMMAND_VARIABLE_SET] = variable_set,
+    [COMMAND_VARIABLE_UNSET] = variable_unset,
+};
+
 void command_run(struct turn *t)
 {
-    switch (t->ev->command->type) {
-    case COMMAND_TOKEN_CREATE:
-        token_create(t);
-        break;
-    case COMMAND_TOKEN_REVOKE:
-        token_revoke(t);
-        break;
-    case COMMAND_TRUST:
-        trust_set(t);
-        break;
-    case COMMAND_BUNDLE_ADD:
-        bundle_add(t);
-        break;
-    case COMMAND_BUNDLE_REMOVE:
-        bundle_remove(t);
-        break;
-    case COMMAND_DEPLOY:
-        deploy(t);
-        break;
-    case COMMAND_PAUSE:
-        pause(t);
-        break;
-    case COMMAND_RESUME:
-        resume(t);
-        break;
-    case COMMAND_ROLLBACK:
-        rollback(t);
-        break;
-    case COMMAND_APPROVE:
-    case COMMAND_ABORT:
-    case COMMAND_RETRY:
-        steer(t);
-        break;
-    case COMMAND_DEPLOYMENT_REMOVE:
-        deployment_remove(t);
-        break;
-    case COMMAND_LABEL:
-        label(t);
-        break;
-    case COMMAND_AGENT_APPROVE:
-        agent_approve(t);
-        break;
-    case COMMAND_AGENT_REMOVE:
-        agent_remove(t);
-        break;
-    case COMMAND_AGENT_REVOKE:
-        membership_revoke(t);
-        break;
-    case COMMAND_AGENT_RELEASE:
-        membership_release(t);
-        break;
-    case COMMAND_AGENT_REPLACE:
-        membership_replace(t);
-        break;
-    case COMMAND_AGENT_CORDON:
-    case COMMAND_AGENT_UNCORDON:
-        agent_cordon(t);
-        break;
-    case COMMAND_AGENT_TAINT:
-        agent_taint(t);
-        break;
-    case COMMAND_GROUP_SET:
-        group_set(t);
-        break;
-    case COMMAND_GROUP_REMOVE:
-        group_remove(t);
-        break;
-    case COMMAND_BUDGET_SET:
-        budget_set(t);
-        break;
-    case COMMAND_BUDGET_REMOVE:
-        budget_remove(t);
-        break;
-    case COMMAND_VARIABLE_SET:
-        variable_set(t);
-        break;
-    case COMMAND_VARIABLE_UNSET:
-        variable_unset(t);
-        break;
-    }
+    runners[t->ev->command->type](t);
 }
