@@ -14,9 +14,6 @@
 
 /* Its brokers, the door's included. */
 #define BOSS_BROKERS_MAX 257
-/* Requests of boss_patch that are under way at a time. */
-#define BOSS_PATCHES 64
-
 struct boss {
     char dir[FILE_PATH_MAX];
     char programs[FILE_PATH_MAX]; /* the folder with dunlin and dunlin-manager */
@@ -41,10 +38,6 @@ void boss_close(struct boss *b);
 /* Asks the API. The answer's JSON, to be freed, or NULL with a sentence. */
 json_t *boss_ask(struct boss *b, const char *method, const char *route, const char *body,
                  struct errmsg *em);
-/* The same body to /v1/agents/ID for each of these agents, BOSS_PATCHES at a time; `stop` ends it
- * early. */
-int boss_patch(struct boss *b, const char *body, const struct key_id *agents, uint32_t count,
-               const volatile bool *stop, struct errmsg *em);
 /* Runs `dunlin WORDS`, NULL-terminated; what it prints goes to DIR/load.log. */
 int boss_run(struct boss *b, const char *const *words, struct errmsg *em);
 

@@ -532,22 +532,17 @@ static int cut_all(struct load *l, struct errmsg *em)
 
 static int move_some(struct load *l, struct errmsg *em)
 {
-    uint32_t count = 0, moved = script_count_moved(&l->script);
-    struct key_id *agents = calloc(moved + 1, sizeof *agents);
-    if (!agents)
-        return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
-    for (uint32_t i = 0; i < l->options.agents; i++)
-        if (script_moves(i))
-            agents[count++] = key_id_of(&l->seeds[i].key);
+    static const char *const words[] = {"agent",      "label",     "--select",
+                                        SCRIPT_MOVED, "moved=yes", NULL};
+    uint32_t moved = script_count_moved(&l->script);
     struct act p = begin(l, "labels", moved);
     int rv = aim(&p, (struct order){.goal = GOAL_MOVED});
-    if (rv == 0)
-        rv = boss_patch(&l->boss, "{\"set\":\"moved=yes\"}", agents, count, &l->stop, em);
+    if (rv == 0 && moved > 0)
+        rv = boss_run(&l->boss, words, em);
     if (rv == 0)
         rv = wait_for(&p, moved, sees_ready, l->options.agents - script_count_failing(&l->script),
                       em);
     end(&p, FLOOR_DOCUMENT);
-    free(agents);
     return rv;
 }
 

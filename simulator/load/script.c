@@ -22,7 +22,8 @@ struct labels script_labels(uint32_t group, bool moved)
 
 bool script_moves(uint32_t agent)
 {
-    return agent / SCRIPT_GROUPS % SCRIPT_MOVED_OF == 0;
+    uint32_t group = script_group(agent);
+    return group == 5 || group == 15;
 }
 
 bool script_fails(const struct script *s, uint32_t agent)

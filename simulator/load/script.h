@@ -11,8 +11,8 @@
 /* Label sets, each with as many agents: a twentieth is staging, three are canaries. */
 #define SCRIPT_GROUPS 20
 #define SCRIPT_CANARIES 3
-/* Of each ten of a group, one is moved to other labels. */
-#define SCRIPT_MOVED_OF 10
+/* These two groups, a tenth of the fleet, are moved to other labels. */
+#define SCRIPT_MOVED "site in (s5,s15)"
 #define SCRIPT_DEPLOYMENT "load"
 
 struct script {
