@@ -1,6 +1,7 @@
 #include "agent/tree.h"
 
 #include "agent/room.h"
+#include "base/bits.h"
 #include "base/endian.h"
 #include "bundles/unpack.h"
 #include "sync/limits.h"
@@ -399,13 +400,13 @@ static uint32_t filter_bit(const struct digest *d, unsigned i)
 static void filter_add(struct filter *f, const struct digest *d)
 {
     for (unsigned i = 0; i < FILTER_HASHES; i++)
-        f->bits[filter_bit(d, i) / 8] |= (uint8_t)(1u << filter_bit(d, i) % 8);
+        bits_set(f->bits, filter_bit(d, i), true);
 }
 
 static bool filter_has(const struct filter *f, const struct digest *d)
 {
     for (unsigned i = 0; i < FILTER_HASHES; i++)
-        if (!(f->bits[filter_bit(d, i) / 8] >> filter_bit(d, i) % 8 & 1))
+        if (!bits_have(f->bits, filter_bit(d, i)))
             return false;
     return true;
 }

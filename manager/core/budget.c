@@ -1,3 +1,4 @@
+#include "base/bits.h"
 #include "manager/core/state.h"
 
 #include <assert.h>
@@ -47,17 +48,6 @@ void budget_imply(const struct manager *m, struct plan *p, const char *selector)
 }
 
 /* ---- who is out of Ready ---- */
-
-static void set_bit(uint8_t *bits, uint32_t number, bool on)
-{
-    uint8_t bit = (uint8_t)(1u << number % 8);
-    bits[number / 8] = (uint8_t)(on ? bits[number / 8] | bit : bits[number / 8] & ~bit);
-}
-
-static bool has_bit(const uint8_t *bits, uint32_t number)
-{
-    return bits[number / 8] >> number % 8 & 1;
-}
 
 /* What one agent is in, of all its deployments the worst. */
 enum outage {
@@ -121,7 +111,7 @@ static enum outage held_outage(const struct manager *m, uint32_t number,
     const struct cohort *c = &m->cohorts[row->cohort];
     const struct placement *p = cohort_placement(c, d->deployment + 1);
     const struct exception *e = fleet_exception(m, row, d->deployment + 1);
-    bool doubt = has_bit(m->out, number) && revision_compare(row->document, c->revision) != 0;
+    bool doubt = bits_have(m->out, number) && revision_compare(row->document, c->revision) != 0;
     enum outage least = doubt ? OUTAGE_DOUBT : OUTAGE_NONE;
     if (e && is_bad(e->state))
         return OUTAGE_BAD;
@@ -204,18 +194,18 @@ bool budget_reaches(const struct agent_row *row, uint64_t now_s)
 
 void budget_set_apart(struct manager *m, uint32_t number)
 {
-    set_bit(m->apart, number, true);
+    bits_set(m->apart, number, true);
 }
 
 void budget_load(struct manager *m, uint32_t number)
 {
-    set_bit(m->out, number, true);
+    bits_set(m->out, number, true);
 }
 
 /* Who is bad counts however it came to that. */
 static bool counts_as_out(const struct manager *m, uint32_t number, enum outage outage)
 {
-    return outage == OUTAGE_BAD || (outage >= OUTAGE_DOUBT && !has_bit(m->apart, number));
+    return outage == OUTAGE_BAD || (outage >= OUTAGE_DOUBT && !bits_have(m->apart, number));
 }
 
 static void add_to(struct budget_tally *tally, uint32_t budgets, bool out)
@@ -236,10 +226,10 @@ static void count_agent(struct turn *t, uint32_t number, uint32_t budgets)
     bool reaches = budget_reaches(row, t->ev->now_s);
     enum outage outage = reaches ? outage_of(m, number, &worst) : OUTAGE_IDLE;
     if (outage == OUTAGE_NONE || outage == OUTAGE_IDLE)
-        set_bit(m->apart, number, outage == OUTAGE_IDLE);
-    set_bit(m->out, number, counts_as_out(m, number, outage));
-    set_bit(m->free, number, outage >= OUTAGE_WORK && has_bit(m->out, number));
-    add_to(&m->tally, budgets, has_bit(m->out, number));
+        bits_set(m->apart, number, outage == OUTAGE_IDLE);
+    bits_set(m->out, number, counts_as_out(m, number, outage));
+    bits_set(m->free, number, outage >= OUTAGE_WORK && bits_have(m->out, number));
+    add_to(&m->tally, budgets, bits_have(m->out, number));
     uint64_t until_s = (uint64_t)row->last_seen_s + BUDGET_REACH_S;
     if (reaches && !(row->flags & AGENT_ONLINE) && until_s < m->tally.until_s)
         m->tally.until_s = until_s;
@@ -280,7 +270,7 @@ uint32_t budget_max(const struct manager *m, uint32_t budget)
 uint32_t budget_asks(const struct manager *m, uint32_t number, uint64_t now_s)
 {
     uint32_t budgets = budgets_at(m, number);
-    bool counted = has_bit(m->free, number) || !budget_reaches(&m->agents[number - 1], now_s);
+    bool counted = bits_have(m->free, number) || !budget_reaches(&m->agents[number - 1], now_s);
     return counted ? 0 : budgets;
 }
 
@@ -289,9 +279,9 @@ void budget_charge(struct manager *m, uint32_t number, uint64_t now_s)
     uint32_t budgets = budget_asks(m, number, now_s);
     if (!budgets)
         return;
-    set_bit(m->apart, number, false);
-    set_bit(m->out, number, true);
-    set_bit(m->free, number, true);
+    bits_set(m->apart, number, false);
+    bits_set(m->out, number, true);
+    bits_set(m->free, number, true);
     for (uint32_t b = 0; b < BUDGETS_MAX && budgets >> b; b++)
         m->tally.out[b] += budgets >> b & 1;
 }

@@ -1,3 +1,4 @@
+#include "base/bits.h"
 #include "manager/core/state.h"
 
 #include <assert.h>
@@ -54,11 +55,7 @@ void flight_end(struct manager *m, uint32_t deployment)
 
 void flight_set(struct flight *f, uint32_t number, bool on)
 {
-    uint8_t bit = (uint8_t)(1u << number % 8);
-    if (on)
-        f->in_flight[number / 8] |= bit;
-    else
-        f->in_flight[number / 8] &= (uint8_t)~bit;
+    bits_set(f->in_flight, number, on);
 }
 
 void flight_leave(struct manager *m, uint32_t number)
@@ -70,7 +67,7 @@ void flight_leave(struct manager *m, uint32_t number)
 
 bool flight_has(const struct flight *f, uint32_t number)
 {
-    return f->in_flight[number / 8] >> number % 8 & 1;
+    return bits_have(f->in_flight, number);
 }
 
 /* ---- when ---- */

@@ -2,6 +2,7 @@
  * lister: keeps the lists of deployments as they should be: who is on one has it named in its
  * assignment. It tells those that come and go, and nobody else.
  */
+#include "base/bits.h"
 #include "manager/core/state.h"
 
 #include <assert.h>
@@ -24,19 +25,6 @@ struct listing {
     uint64_t tolerated;
     struct whom whom, present; /* of one that is sorted */
 };
-
-/* ---- bits ---- */
-
-static bool get_bit(const uint8_t *bits, uint32_t i)
-{
-    return bits[i / 8] >> i % 8 & 1;
-}
-
-static void set_bit(uint8_t *bits, uint32_t i, bool on)
-{
-    uint8_t bit = (uint8_t)(1u << i % 8);
-    bits[i / 8] = (uint8_t)(on ? bits[i / 8] | bit : bits[i / 8] & ~bit);
-}
 
 /* ---- lists ---- */
 
@@ -88,13 +76,13 @@ void list_drop(struct manager *m, uint32_t deployment)
 bool list_has(const struct manager *m, uint32_t deployment, uint32_t number)
 {
     const struct list *list = list_find(m, deployment);
-    return list && get_bit(list->in, number);
+    return list && bits_have(list->in, number);
 }
 
 bool list_covers(const struct manager *m, uint32_t deployment, uint32_t cohort)
 {
     const struct list *list = list_find(m, deployment);
-    return list && get_bit(list->cohorts, cohort);
+    return list && bits_have(list->cohorts, cohort);
 }
 
 bool list_admits(const struct manager *m, uint32_t deployment, uint32_t number)
@@ -118,7 +106,7 @@ void list_mean(struct manager *m, uint32_t deployment)
         inquiry_begin(m);
     for (uint32_t i = 0; i < r->named_count; i++)
         if (r->named[i] <= m->options.limits.agents)
-            set_bit(list->meant, r->named[i], true);
+            bits_set(list->meant, r->named[i], true);
     list_begin(m);
 }
 
@@ -143,13 +131,13 @@ int manager_load_lists(struct manager *m, uint32_t number, uint64_t taints, cons
 void list_fits(struct manager *m, uint32_t deployment, uint32_t number, bool fits)
 {
     bool named = roster_names(&m->deployments[deployment].roster, number);
-    set_bit(list_find(m, deployment)->meant, number, fits || named);
+    bits_set(list_find(m, deployment)->meant, number, fits || named);
 }
 
 bool list_means(const struct manager *m, uint32_t deployment, uint32_t number)
 {
     const struct list *list = list_find(m, deployment);
-    return list && get_bit(list->meant, number);
+    return list && bits_have(list->meant, number);
 }
 
 uint32_t list_left(const struct manager *m)
@@ -164,9 +152,9 @@ void list_put(struct manager *m, uint32_t deployment, uint32_t number, bool on)
 {
     struct list *list = take(m, deployment);
     assert(list);
-    set_bit(list->in, number, on);
+    bits_set(list->in, number, on);
     if (on)
-        set_bit(list->cohorts, m->agents[number - 1].cohort, true);
+        bits_set(list->cohorts, m->agents[number - 1].cohort, true);
 }
 
 void list_clear_plain(struct manager *m, uint32_t number)
@@ -174,13 +162,13 @@ void list_clear_plain(struct manager *m, uint32_t number)
     for (uint32_t i = 0; i < LISTS_MAX; i++) {
         uint32_t deployment = m->lists[i].deployment;
         if (deployment && !(m->deployments[deployment - 1].flags & RECORD_LISTED))
-            set_bit(m->lists[i].in, number, false);
+            bits_set(m->lists[i].in, number, false);
     }
 }
 
 void list_note_tainted(struct manager *m, uint32_t number, bool tainted)
 {
-    set_bit(m->tainted, number, tainted);
+    bits_set(m->tainted, number, tainted);
 }
 
 uint32_t manager_lists(const struct manager *m, uint32_t number, uint32_t out[static RECORDS_MAX])
@@ -189,7 +177,7 @@ uint32_t manager_lists(const struct manager *m, uint32_t number, uint32_t out[st
     if (!agent_in_fleet(manager_agent(m, number)))
         return 0;
     for (uint32_t i = 0; i < LISTS_MAX && count < RECORDS_MAX; i++) {
-        if (!m->lists[i].deployment || !get_bit(m->lists[i].in, number))
+        if (!m->lists[i].deployment || !bits_have(m->lists[i].in, number))
             continue;
         uint32_t at = count++;
         for (; at > 0 && out[at - 1] > m->lists[i].deployment; at--)
@@ -208,7 +196,7 @@ static bool is_meant(const struct listing *l, uint32_t number)
     if (r->named_count > 0 && roster_names(r, number))
         return !selector_excludes(&l->selector, labels);
     return !r->alone && selector_matches(&l->selector, labels) &&
-           (!r->facts[0] || get_bit(l->list->meant, number));
+           (!r->facts[0] || bits_have(l->list->meant, number));
 }
 
 /* Of what is for all that its selector matches, lists say who may have it in spite of a taint; for
@@ -216,7 +204,7 @@ static bool is_meant(const struct listing *l, uint32_t number)
 static bool belongs(const struct listing *l, uint32_t number)
 {
     const struct agent_row *row = &l->m->agents[number - 1];
-    bool is = get_bit(l->list->in, number), chooses = roster_chooses(&l->d->roster);
+    bool is = bits_have(l->list->in, number), chooses = roster_chooses(&l->d->roster);
     if (!agent_in_fleet(row) || l->d->removed)
         return false;
     if (l->d->roster.sort[0])
@@ -229,28 +217,28 @@ static bool belongs(const struct listing *l, uint32_t number)
 /* Its cohort's document needs the record. */
 static void cover(struct manager *m, struct list *list, uint32_t cohort)
 {
-    if (get_bit(list->cohorts, cohort))
+    if (bits_have(list->cohorts, cohort))
         return;
-    set_bit(list->cohorts, cohort, true);
+    bits_set(list->cohorts, cohort, true);
     cohort_mark(m, cohort);
 }
 
 void list_move(struct manager *m, uint32_t number, uint32_t cohort)
 {
     for (uint32_t i = 0; i < LISTS_MAX; i++)
-        if (m->lists[i].deployment && get_bit(m->lists[i].in, number))
+        if (m->lists[i].deployment && bits_have(m->lists[i].in, number))
             cover(m, &m->lists[i], cohort);
 }
 
 /* The assignment goes out before the document that counts on it. */
 static void look_at(const struct listing *l, uint32_t number)
 {
-    bool is = get_bit(l->list->in, number), should = belongs(l, number);
+    bool is = bits_have(l->list->in, number), should = belongs(l, number);
     if (should)
         cover(l->m, l->list, l->m->agents[number - 1].cohort);
     if (is == should)
         return;
-    set_bit(l->list->in, number, should);
+    bits_set(l->list->in, number, should);
     flight_leave(l->m, number);
     l->m->stirred = true;
     lookout_hear(l->m);
