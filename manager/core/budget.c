@@ -143,8 +143,7 @@ static enum outage let_in_outage(const struct manager *m, uint32_t number,
 static bool is_plainly_ready(const struct manager *m, const struct agent_row *row)
 {
     const struct cohort *c = &m->cohorts[row->cohort];
-    if (row->exceptions || !(row->flags & AGENT_ASSIGNED) || row->flags & AGENT_TRUNCATED ||
-        revision_compare(row->document, c->revision) != 0)
+    if (!fleet_is_settled(m, row))
         return false;
     for (uint32_t i = 0; i < c->placement_count; i++)
         if (c->placements[i].next)

@@ -250,12 +250,10 @@ size_t manager_agent_deployments(const struct manager *m, uint32_t number,
     return count;
 }
 
-/* Who holds its cohort's newest document and names nothing that is otherwise. */
-static bool is_settled(const struct cohort *c, const struct agent_row *row)
+bool fleet_is_settled(const struct manager *m, const struct agent_row *row)
 {
-    return row->exceptions == 0 && row->flags & AGENT_ASSIGNED &&
-           !(row->flags & (AGENT_TRUNCATED | AGENT_TAINTED)) &&
-           revision_compare(row->document, c->revision) == 0;
+    return row->exceptions == 0 && row->flags & AGENT_ASSIGNED && !(row->flags & AGENT_TRUNCATED) &&
+           revision_compare(row->document, m->cohorts[row->cohort].revision) == 0;
 }
 
 /* One that is for all of a cohort alike: who has settled is ready in it. */
@@ -316,7 +314,7 @@ void manager_count_deployments(const struct manager *m, struct deployment_counts
         struct cohort_tally *tally = &m->tallies[row->cohort];
         if (!agent_in_fleet(row))
             continue;
-        bool settled = is_settled(c, row);
+        bool settled = fleet_is_settled(m, row) && !(row->flags & AGENT_TAINTED);
         tally->settled += settled;
         for (uint32_t k = 0; k < c->placement_count && (!settled || tally->mixed); k++)
             if (!settled || !is_for_all(m, c, &c->placements[k]))

@@ -280,6 +280,9 @@ bool cohort_is_placed(const struct manager *m, uint32_t deployment, uint32_t coh
 const struct exception *fleet_exception(const struct manager *m, const struct agent_row *row,
                                         uint32_t deployment);
 
+/* It holds its cohort's newest document, and names nothing that is otherwise. */
+bool fleet_is_settled(const struct manager *m, const struct agent_row *row);
+
 /* What one agent has of a deployment; false: it isn't for it. */
 bool fleet_judge(const struct manager *m, uint32_t number, uint32_t deployment,
                  struct agent_deployment *out);
