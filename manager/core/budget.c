@@ -207,12 +207,11 @@ static bool counts_as_out(const struct manager *m, uint32_t number, enum outage 
     return outage == OUTAGE_BAD || (outage >= OUTAGE_DOUBT && !bits_have(m->apart, number));
 }
 
-static void add_to(struct budget_tally *tally, uint32_t budgets, bool out)
+/* One more of each of these budgets. */
+static void add_one(uint32_t counts[static BUDGETS_MAX], uint32_t budgets)
 {
-    for (uint32_t b = 0; b < BUDGETS_MAX && budgets >> b; b++) {
-        tally->agents[b] += budgets >> b & 1;
-        tally->out[b] += (budgets >> b & 1) && out;
-    }
+    for (uint32_t b = 0; b < BUDGETS_MAX && budgets >> b; b++)
+        counts[b] += budgets >> b & 1;
 }
 
 /* Who was out of reach, or waits for what may never come, begins when it likes: apart, until it is
@@ -226,9 +225,12 @@ static void count_agent(struct turn *t, uint32_t number, uint32_t budgets)
     enum outage outage = reaches ? outage_of(m, number, &worst) : OUTAGE_IDLE;
     if (outage == OUTAGE_NONE || outage == OUTAGE_IDLE)
         bits_set(m->apart, number, outage == OUTAGE_IDLE);
-    bits_set(m->out, number, counts_as_out(m, number, outage));
-    bits_set(m->free, number, outage >= OUTAGE_WORK && bits_have(m->out, number));
-    add_to(&m->tally, budgets, bits_have(m->out, number));
+    bool out = counts_as_out(m, number, outage);
+    bits_set(m->out, number, out);
+    bits_set(m->free, number, out && outage >= OUTAGE_WORK);
+    add_one(m->tally.agents, budgets);
+    if (out)
+        add_one(m->tally.out, budgets);
     uint64_t until_s = (uint64_t)row->last_seen_s + BUDGET_REACH_S;
     if (reaches && !(row->flags & AGENT_ONLINE) && until_s < m->tally.until_s)
         m->tally.until_s = until_s;
@@ -254,16 +256,15 @@ bool budget_count(struct turn *t)
 
 /* ---- letting in ---- */
 
-uint32_t budget_room(const struct manager *m, uint32_t budget)
-{
-    uint32_t max = amount_of(m->budgets[budget].max, m->tally.agents[budget]);
-    uint32_t out = m->tally.out[budget];
-    return out < max ? max - out : 0;
-}
-
 uint32_t budget_max(const struct manager *m, uint32_t budget)
 {
     return amount_of(m->budgets[budget].max, m->tally.agents[budget]);
+}
+
+uint32_t budget_room(const struct manager *m, uint32_t budget)
+{
+    uint32_t max = budget_max(m, budget), out = m->tally.out[budget];
+    return out < max ? max - out : 0;
 }
 
 uint32_t budget_asks(const struct manager *m, uint32_t number, uint64_t now_s)
@@ -281,8 +282,7 @@ void budget_charge(struct manager *m, uint32_t number, uint64_t now_s)
     bits_set(m->apart, number, false);
     bits_set(m->out, number, true);
     bits_set(m->free, number, true);
-    for (uint32_t b = 0; b < BUDGETS_MAX && budgets >> b; b++)
-        m->tally.out[b] += budgets >> b & 1;
+    add_one(m->tally.out, budgets);
 }
 
 /* ---- what operators say ---- */
