@@ -309,8 +309,7 @@ static int check_deploy(struct turn *t)
     if (check_named(t) < 0)
         return t->out->rv;
     const struct roster *r = c->deploy.roster;
-    bool chooses = r && (r->named_count > 0 || r->facts[0]);
-    if (selector.count == 0 && !c->deploy.all && !chooses)
+    if (selector.count == 0 && !c->deploy.all && !(r && roster_finds(r)))
         return REFUSE(t, ERR_USAGE,
                       "the selector is empty: say --all if %s is meant for every agent",
                       c->deploy.name);

@@ -24,16 +24,23 @@ struct roster {
     uint32_t named_count;
     uint32_t named[ROSTER_NAMED_MAX];     /* numbers, rising */
     bool alone;                           /* it is for these, and for no others */
-    char facts[FACT_FILTER_TEXT_MAX + 1]; /* as fact_filter_check takes it; none with names */
+    char facts[FACT_FILTER_TEXT_MAX + 1]; /* as fact_filter_check takes it */
     char tolerate[TOLERATE_TEXT_MAX + 1]; /* as tolerations_check takes it */
     char sort[FACT_ORDER_TEXT_MAX + 1];   /* as fact_order_check takes it: who is picked; none with
                                              names */
 };
 
-/* True for one that says which agents: then only those agents run it that are on its list. */
+/* It says by itself whom it is for: no selector has to. */
+static inline bool roster_finds(const struct roster *r)
+{
+    return r->named_count > 0 || r->facts[0];
+}
+
+/* True for one that says which agents, be it of those that something else finds: then only those
+ * agents run it that are on its list. */
 static inline bool roster_chooses(const struct roster *r)
 {
-    return r->named_count > 0 || r->facts[0] || r->sort[0];
+    return roster_finds(r) || r->sort[0];
 }
 
 /* Keeps numbers in order, each once. ERR_RANGE when there are ROSTER_NAMED_MAX. */

@@ -327,7 +327,7 @@ static const struct roster *roster_of(const struct turn *t, int64_t index)
     const struct roster *r = c->type == COMMAND_DEPLOY ? c->deploy.roster
                              : index >= 0              ? &t->m->deployments[index].roster
                                                        : NULL;
-    return r && (r->named_count > 0 || r->facts[0]) ? r : NULL;
+    return r && roster_finds(r) ? r : NULL;
 }
 
 int variable_check(struct turn *t, const char *deployment, int64_t index, const char *text,
