@@ -61,6 +61,11 @@ struct span fact_key(struct span key)
     return has ? span_of(key.data + len, key.len - len) : key;
 }
 
+bool fact_key_valid(struct span key)
+{
+    return name_valid(key) && key.len <= FACT_KEY_MAX;
+}
+
 static bool ends_with(struct span text, const char *word)
 {
     size_t len = strlen(word);
@@ -144,7 +149,7 @@ static bool is_compared(const struct term *t)
 /* A second sign behind the first is a mistake, such as "=>". */
 static bool is_sound(const struct term *t)
 {
-    if (!name_valid(t->key) || t->key.len > FACT_KEY_MAX)
+    if (!fact_key_valid(t->key))
         return false;
     return t->condition >= CONDITION_TOLD ||
            (t->value.len > 0 && !strchr("=!<>", (char)t->value.data[0]));

@@ -19,8 +19,9 @@ int fact_filter_check(const char *text, struct errmsg *em);
  */
 bool fact_filter_matches(const char *text, const struct facts *facts);
 
-/* The key without a "fact." before it. */
+/* The key without a "fact." before it; and whether devices can tell anything under it. */
 struct span fact_key(struct span key);
+bool fact_key_valid(struct span key);
 /* What the device has said of this, or NULL. */
 const struct fact *fact_find(const struct facts *facts, struct span key);
 /* "3", "512Mi": false for what is no such number, or too large. */

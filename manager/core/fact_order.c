@@ -1,15 +1,12 @@
 #include "manager/core/fact_order.h"
 
 #include "manager/core/fact_filter.h"
-#include "sync/topic.h"
 
 #include <string.h>
 
 int fact_order_check(const char *text, struct errmsg *em)
 {
-    struct span key = fact_order_key(text);
-    if (!*text ||
-        (strlen(text) <= FACT_ORDER_TEXT_MAX && name_valid(key) && key.len <= FACT_KEY_MAX))
+    if (!*text || (strlen(text) <= FACT_ORDER_TEXT_MAX && fact_key_valid(fact_order_key(text))))
         return 0;
     return errmsg_set(em, ERR_USAGE,
                       "sort: \"%.60s\" is no fact: write KEY for the smallest first, or -KEY for "
