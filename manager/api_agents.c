@@ -1,6 +1,7 @@
 #include "manager/api_json.h"
 #include "manager/api_routes.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* Shorter beginnings of an id name too many agents. */
@@ -26,17 +27,11 @@ static json_t *facts_json(struct daemon *d, uint32_t number);
 void api_agents_list(struct request *r)
 {
     struct selector parsed;
-    struct errmsg em = {0};
-    const char *text = request_argument(r, "select");
-    struct span selector = span_text(text ? text : "");
-    int rv = manager_selector(daemon_core(r->daemon), text ? text : "", &parsed, &em);
-    if (rv == 0 && selector.len >= sizeof r->selector)
-        rv = errmsg_set(&em, ERR_RANGE, "a selector has at most %d characters", SELECTOR_TEXT_MAX);
-    if (rv < 0) {
-        request_reply_failure(r, rv, &em);
+    const char *given = request_argument(r, "select"), *text = given ? given : "";
+    if (!api_read_selector(r, text, &parsed))
         return;
-    }
-    memcpy(r->selector, selector.data, selector.len);
+    assert(strlen(text) < sizeof r->selector); /* a longer one is none */
+    memcpy(r->selector, text, strlen(text));
     r->all = request_argument(r, "all") != NULL;
     r->at = 1;
     r->end = manager_agent_count(daemon_core(r->daemon));
@@ -256,6 +251,15 @@ static uint32_t find(struct request *r, const char *text, bool removed)
         request_reply_error(r, MHD_HTTP_NOT_FOUND,
                             "there is no agent %.80s: see `dunlin agent list`", text);
     return number;
+}
+
+bool api_read_selector(struct request *r, const char *text, struct selector *out)
+{
+    struct errmsg em = {0};
+    int rv = manager_selector(daemon_core(r->daemon), text, out, &em);
+    if (rv < 0)
+        request_reply_failure(r, rv, &em);
+    return rv == 0;
 }
 
 /* How many agents' ids begin like this, looking no further than for two. */

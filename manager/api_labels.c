@@ -7,7 +7,6 @@
 #define PAGE_CHANGES_MAX MERKLE_LEAVES_MAX
 #define PAGE_LOOKS_MAX 100000
 
-static bool take_selector(struct request *r, const char *text, struct selector *parsed);
 static void change_page(struct request *r, const struct selector *s, struct command *c);
 static daemon_reply count_change;
 static request_finish finish_page;
@@ -25,20 +24,11 @@ void api_labels_set(struct request *r)
         {.name = "after", .type = FIELD_NUMBER, .max = UINT32_MAX - 1, .out.number = &after},
     };
     if (!request_fields(r, fields, sizeof fields / sizeof fields[0]) ||
-        !take_selector(r, select, &parsed))
+        !api_read_selector(r, select, &parsed))
         return;
     r->at = (uint32_t)after + 1;
     r->end = manager_agent_count(daemon_core(r->daemon));
     change_page(r, &parsed, &c);
-}
-
-static bool take_selector(struct request *r, const char *text, struct selector *parsed)
-{
-    struct errmsg em = {0};
-    int rv = manager_selector(daemon_core(r->daemon), text, parsed, &em);
-    if (rv < 0)
-        request_reply_failure(r, rv, &em);
-    return rv == 0;
 }
 
 /* Each agent is met once, whatever labels it has afterwards: pages go by number. The page itself

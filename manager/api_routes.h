@@ -36,6 +36,8 @@ uint32_t api_find_any_agent(struct request *r);
 /* The number of the agent that a text names, by id, the beginning of one, or number. 0: answered.
  */
 uint32_t api_find_named_agent(struct request *r, const char *text);
+/* The selector that a text is, with the groups that there are. False: answered. */
+bool api_read_selector(struct request *r, const char *text, struct selector *out);
 
 request_handler api_groups_set;
 request_handler api_groups_list;
