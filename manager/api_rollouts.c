@@ -130,6 +130,12 @@ static json_t *whole_json(const struct manager *m, uint32_t index,
                      (json_int_t)c->targets, "waits_for", "next", "", "stages", stage);
 }
 
+/* The one that a budget (index + 1) is of, or NULL. */
+static const char *budget_name(const struct manager *m, uint32_t budget)
+{
+    return budget ? manager_budget(m, budget - 1)->name : NULL;
+}
+
 static json_t *staged_json(struct request *r, uint32_t index, uint32_t targets)
 {
     const struct manager *m = daemon_core(r->daemon);
@@ -145,11 +151,10 @@ static json_t *staged_json(struct request *r, uint32_t index, uint32_t targets)
     api_rollout_sentence(m, index, now_s, count, sentence);
     const char *from =
         rolls && d->rollout.stable ? manager_bundle(m, d->rollout.stable_bundle)->version : NULL;
-    uint32_t budget = manager_budget_holding(m, index);
     return json_pack(
         "{s:s, s:s, s:s?, s:s?, s:b, s:s, s:b, s:b, s:s?, s:o, s:I, s:o, s:s, s:o}", "name",
         d->name, "version", api_deployment_bundle(m, index)->version, "from", from, "budget",
-        budget ? manager_budget(m, budget - 1)->name : NULL, "implied", d->plan.implied, "state",
+        budget_name(m, manager_budget_holding(m, index)), "implied", d->plan.implied, "state",
         api_rollout_state(d, hold), "paused", (d->flags & RECORD_PAUSED) != 0, "staged", true,
         "stage", rolls ? d->plan.stages[d->rollout.stage].name : NULL, "queued", queued_json(m, d),
         "targets", (json_int_t)targets, "waits_for", hold_json(hold, until_s, sentence), "next",
@@ -226,9 +231,9 @@ void api_json_add_rollout(json_t *json, const struct manager *m, uint32_t deploy
     json_object_set_new(json, "rollout_state",
                         d->plan.count > 0 ? json_string(api_rollout_state(d, hold)) : json_null());
     json_object_set_new(json, "stage", stage ? json_string(stage) : json_null());
-    uint32_t budget = hold == HOLD_BUDGET ? manager_budget_holding(m, deployment) : 0;
-    if (budget)
-        json_object_set_new(json, "budget", json_string(manager_budget(m, budget - 1)->name));
+    if (hold == HOLD_BUDGET)
+        json_object_set_new(json, "budget",
+                            json_string(budget_name(m, manager_budget_holding(m, deployment))));
 }
 
 /* ---- in words ---- */
@@ -333,12 +338,12 @@ static void tell_slot(const struct telling *t)
 static void tell_agents(const struct telling *t)
 {
     uint32_t at_work = t->count->in_flight + t->count->returning;
-    const char *budget = t->budget ? manager_budget(t->m, t->budget - 1)->name : "";
+    const char *budget = budget_name(t->m, t->budget);
     TELL(t,
          "stage %s goes on: %" PRIu32 " of %" PRIu32 " ready, %" PRIu32 " at work, %" PRIu32
          " to come%s%s",
          t->stage->name, t->count->ready, t->count->members, at_work, t->count->waiting,
-         *budget ? " as budget lets them: " : "", budget);
+         budget ? " as budget lets them: " : "", budget ? budget : "");
 }
 
 static void tell_budget(const struct telling *t)

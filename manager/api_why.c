@@ -118,11 +118,16 @@ static json_t *version_json(const char *version)
     return *version ? json_string(version) : json_null();
 }
 
+/* That is the reason, or would be if the agent were in reach. */
+static bool is_told(const struct why *w, enum why_reason reason)
+{
+    return w->reason == reason || w->then == reason;
+}
+
 static json_t *why_json(const struct telling *t)
 {
     const struct why *w = t->why;
-    bool held = w->reason == WHY_HELD || w->then == WHY_HELD || w->reason == WHY_BUDGET ||
-                w->then == WHY_BUDGET;
+    bool held = is_told(w, WHY_HELD) || is_told(w, WHY_BUDGET);
     const char *stage = held && w->stage < STAGES_MAX ? t->d->plan.stages[w->stage].name : NULL;
     json_t *json = json_pack(
         "{s:I, s:s, s:s, s:o, s:s?, s:s, s:o, s:o, s:s?, s:s?, s:o, s:b}", "number",
@@ -131,7 +136,7 @@ static json_t *why_json(const struct telling *t)
         "version", newest(t), "target", version_json(t->wanted), "running",
         version_json(t->running), "cause", w->cause ? cause_text(w->cause) : NULL, "stage", stage,
         "last_seen", api_json_time(w->heard_s), "overdue", w->overdue);
-    if (w->reason == WHY_BUDGET || w->then == WHY_BUDGET)
+    if (is_told(w, WHY_BUDGET))
         json_object_set_new(json, "budget", json_string(manager_budget(t->m, w->budget)->name));
     if (t->spoke)
         json_object_set_new(json, "output", api_json_note(&t->note));
