@@ -182,9 +182,9 @@ static int read_signature(const mbedtls_x509_buf *der, struct signature *out)
     if (mbedtls_asn1_get_tag(&at, end, &len, MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE) ||
         at + len != end)
         return ERR_FORMAT;
-    for (size_t half = 0; half < SIGNATURE_LEN; half += SIGNATURE_LEN / 2) {
+    for (size_t half = 0; half < SIGNATURE_LEN; half += HALF_LEN) {
         if (mbedtls_asn1_get_tag(&at, end, &len, MBEDTLS_ASN1_INTEGER) ||
-            read_number(span_of(at, len), out->bytes + half, SIGNATURE_LEN / 2) < 0)
+            read_number(span_of(at, len), out->bytes + half, HALF_LEN) < 0)
             return ERR_FORMAT;
         at += len;
     }

@@ -223,8 +223,8 @@ static void put_signature(struct der *d, const struct signature *sig)
 {
     static const uint8_t unused_bits[1] = {0};
     const uint8_t *end = d->at;
-    der_integer(d, span_of(sig->bytes + SIGNATURE_LEN / 2, SIGNATURE_LEN / 2));
-    der_integer(d, span_of(sig->bytes, SIGNATURE_LEN / 2));
+    der_integer(d, span_of(sig->bytes + HALF_LEN, HALF_LEN));
+    der_integer(d, span_of(sig->bytes, HALF_LEN));
     der_wrap(d, DER_SEQUENCE, end);
     der_put(d, span_of(unused_bits, sizeof unused_bits));
     der_wrap(d, DER_BIT_STRING, end);

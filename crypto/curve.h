@@ -6,11 +6,13 @@
 #define DUNLIN_CRYPTO_CURVE_H
 
 #include "crypto/mac.h"
+#include "crypto/sign.h"
 
 #include <mbedtls/ecp.h>
 
 /* SEC 1, 2.3.3: this byte comes before an uncompressed point's X and Y. */
 #define POINT_UNCOMPRESSED 0x04
+#define POINT_LEN (1 + PUBLIC_KEY_LEN)
 
 /*
  * Numbers that hide a computation with a secret from whoever measures its time or power; they don't

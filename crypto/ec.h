@@ -7,6 +7,9 @@
 
 #include "crypto/sign.h"
 
+/* A signature is r, and s behind it. */
+#define HALF_LEN (SIGNATURE_LEN / 2)
+
 /* Deterministic (RFC 6979). ERR_CRYPTO when `secret` is no valid scalar or the library fails. */
 int ec_sign(const struct secret_key *secret, const struct digest *d, struct signature *out);
 

@@ -8,9 +8,6 @@
 #include <mbedtls/ecdsa.h>
 #include <mbedtls/platform_util.h>
 
-#define POINT_LEN (1 + PUBLIC_KEY_LEN)
-#define HALF (SIGNATURE_LEN / 2)
-
 static int read_secret(struct curve *c, const struct secret_key *secret, struct span message);
 static int write_public(const struct curve *c, struct public_key *key);
 
@@ -38,9 +35,9 @@ int ec_sign(const struct secret_key *secret, const struct digest *d, struct sign
         rv = mbedtls_ecdsa_sign_det_ext(c.group, &c.r, &c.s, &c.secret, d->bytes, DIGEST_LEN,
                                         MBEDTLS_MD_SHA256, curve_draw, &c.blinding);
     if (rv == 0)
-        rv = mbedtls_mpi_write_binary(&c.r, out->bytes, HALF);
+        rv = mbedtls_mpi_write_binary(&c.r, out->bytes, HALF_LEN);
     if (rv == 0)
-        rv = mbedtls_mpi_write_binary(&c.s, out->bytes + HALF, HALF);
+        rv = mbedtls_mpi_write_binary(&c.s, out->bytes + HALF_LEN, HALF_LEN);
     curve_end(&c);
     return rv == 0 ? 0 : ERR_CRYPTO;
 }

@@ -13,8 +13,6 @@
 #include <nettle/ecc-curve.h>
 #include <nettle/ecdsa.h>
 
-#define HALF (SIGNATURE_LEN / 2)
-
 /* The order of the curve's base point (SEC 2, 2.4.2). */
 static const uint8_t ORDER[DIGEST_LEN] = {
     0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
@@ -61,8 +59,8 @@ int ec_sign(const struct secret_key *secret, const struct digest *d, struct sign
     if (rv == 0) {
         dsa_signature_init(&made);
         ecdsa_sign(&scalar, &nonces, draw, DIGEST_LEN, d->bytes, &made);
-        nettle_mpz_get_str_256(HALF, out->bytes, made.r);
-        nettle_mpz_get_str_256(HALF, out->bytes + HALF, made.s);
+        nettle_mpz_get_str_256(HALF_LEN, out->bytes, made.r);
+        nettle_mpz_get_str_256(HALF_LEN, out->bytes + HALF_LEN, made.s);
         dsa_signature_clear(&made);
     }
     mbedtls_hmac_drbg_free(&nonces);

@@ -6,9 +6,6 @@
 
 #include <mbedtls/ecdsa.h>
 
-#define POINT_LEN (1 + PUBLIC_KEY_LEN)
-#define HALF (SIGNATURE_LEN / 2)
-
 static int read_public(struct curve *c, const struct public_key *key);
 static struct digest digest_in_domain(const char *domain, struct span message);
 
@@ -33,9 +30,9 @@ int ec_check(const struct public_key *key, const struct digest *d, const struct 
     if (rv == 0)
         rv = read_public(&c, key);
     if (rv == 0)
-        rv = mbedtls_mpi_read_binary(&c.r, sig->bytes, HALF);
+        rv = mbedtls_mpi_read_binary(&c.r, sig->bytes, HALF_LEN);
     if (rv == 0)
-        rv = mbedtls_mpi_read_binary(&c.s, sig->bytes + HALF, HALF);
+        rv = mbedtls_mpi_read_binary(&c.s, sig->bytes + HALF_LEN, HALF_LEN);
     if (rv == 0)
         rv = mbedtls_ecdsa_verify(c.group, d->bytes, DIGEST_LEN, &c.point, &c.r, &c.s);
     curve_end(&c);
