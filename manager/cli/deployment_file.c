@@ -116,25 +116,12 @@ static int read_file_key(struct yaml_reading *r, void *context, size_t index,
 static int read_placement_key(struct yaml_reading *r, void *context, size_t index,
                               const yaml_node_t *key, const yaml_node_t *value)
 {
+    static reader *const readers[] = {NULL,          NULL,       read_all,  read_agents,
+                                      read_tolerate, read_facts, read_pick, read_sort};
     struct placing *p = context;
-    switch (index) {
-    case 0:
-        return read_selectors(r, key, value, p->choose);
-    case 1:
-        return read_selectors(r, key, value, p->except);
-    case 2:
-        return read_all(r, key, value);
-    case 3:
-        return read_agents(r, key, value);
-    case 4:
-        return read_tolerate(r, key, value);
-    case 5:
-        return read_facts(r, key, value);
-    case 6:
-        return read_pick(r, key, value);
-    default:
-        return read_sort(r, key, value);
-    }
+    if (!readers[index])
+        return read_selectors(r, key, value, index == 0 ? p->choose : p->except);
+    return readers[index](r, key, value);
 }
 
 static int read_deployment(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value)
