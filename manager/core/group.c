@@ -201,43 +201,40 @@ void group_set(struct turn *t)
     changed(t, (uint32_t)index);
 }
 
-void group_remove(struct turn *t)
+/* Nothing else names it. */
+static int check_unnamed(struct turn *t, const char *name)
 {
     struct manager *m = t->m;
+    const struct deployment_row *user = user_of(m, name);
+    if (user)
+        return REFUSE(t, ERR_BUSY, "group %s is what deployment %s selects by: change that first",
+                      name, user->name);
+    for (uint32_t i = 0; i < m->variable_count; i++)
+        if (m->variables[i].scope == SCOPE_SELECTOR && names(m->variable_texts[i].selector, name))
+            return REFUSE(t, ERR_BUSY, "group %s has variable %s: unset that first", name,
+                          m->variables[i].name);
+    for (uint32_t i = 0; i < m->budget_count; i++)
+        if (m->budgets[i].name[0] && names(m->budgets[i].selector, name))
+            return REFUSE(t, ERR_BUSY, "group %s is what budget %s is about: change that first",
+                          name, m->budgets[i].name);
+    for (uint32_t i = 0; i < m->group_count; i++)
+        if (names(m->groups[i].selector, name))
+            return REFUSE(t, ERR_BUSY, "group %s is part of group %s: change that first", name,
+                          m->groups[i].name);
+    return 0;
+}
+
+void group_remove(struct turn *t)
+{
     const char *name = t->ev->command->group.name;
-    int64_t index = find(m, span_text(name));
+    int64_t index = find(t->m, span_text(name));
     if (index < 0) {
         REFUSE(t, ERR_NOT_FOUND, "there is no group %.64s: see `dunlin group list`", name);
         return;
     }
-    const struct deployment_row *user = user_of(m, name);
-    if (user) {
-        REFUSE(t, ERR_BUSY, "group %s is what deployment %s selects by: change that first", name,
-               user->name);
+    if (check_unnamed(t, name) < 0)
         return;
-    }
-    for (uint32_t i = 0; i < m->variable_count; i++) {
-        if (m->variables[i].scope != SCOPE_SELECTOR || !names(m->variable_texts[i].selector, name))
-            continue;
-        REFUSE(t, ERR_BUSY, "group %s has variable %s: unset that first", name,
-               m->variables[i].name);
-        return;
-    }
-    for (uint32_t i = 0; i < m->budget_count; i++) {
-        if (!m->budgets[i].name[0] || !names(m->budgets[i].selector, name))
-            continue;
-        REFUSE(t, ERR_BUSY, "group %s is what budget %s is about: change that first", name,
-               m->budgets[i].name);
-        return;
-    }
-    for (uint32_t i = 0; i < m->group_count; i++) {
-        if (!names(m->groups[i].selector, name))
-            continue;
-        REFUSE(t, ERR_BUSY, "group %s is part of group %s: change that first", name,
-               m->groups[i].name);
-        return;
-    }
-    m->groups[index] = (struct group_row){0};
+    t->m->groups[index] = (struct group_row){0};
     changed(t, (uint32_t)index);
 }
 
