@@ -61,6 +61,15 @@ static void follow(struct walk *w, const struct dependencies *after, uint32_t fr
     }
 }
 
+/* From the deployment that comes after these, on to another one, or back to itself. */
+static bool leads_to(struct walk *w, uint32_t from, const struct dependencies *after, uint32_t to)
+{
+    follow(w, after, from);
+    for (uint32_t at = 0; at < w->count && w->came_from[to] == 0; at++)
+        follow(w, &w->m->deployments[w->queue[at] - 1].after, w->queue[at]);
+    return w->came_from[to] != 0;
+}
+
 int64_t dependency_waiter(const struct manager *m, uint32_t deployment, struct arena *scratch)
 {
     size_t bytes = (m->deployment_count + 1) * sizeof(uint32_t);
@@ -73,10 +82,7 @@ int64_t dependency_waiter(const struct manager *m, uint32_t deployment, struct a
             continue;
         memset(w.came_from, 0, bytes);
         w.count = 0;
-        follow(&w, &m->deployments[number - 1].after, number);
-        for (uint32_t at = 0; at < w.count && w.came_from[deployment + 1] == 0; at++)
-            follow(&w, &m->deployments[w.queue[at] - 1].after, w.queue[at]);
-        if (w.came_from[deployment + 1] != 0)
+        if (leads_to(&w, number, &m->deployments[number - 1].after, deployment + 1))
             return number - 1;
     }
     return -1;
@@ -108,15 +114,6 @@ static int add(struct turn *t, const char *name, struct dependencies *out)
     return 0;
 }
 
-/* Only what is about to change can close a circle: there was none before. */
-static bool leads_back(struct walk *w, uint32_t number, const struct dependencies *after)
-{
-    follow(w, after, number);
-    for (uint32_t at = 0; at < w->count && w->came_from[number] == 0; at++)
-        follow(w, &w->m->deployments[w->queue[at] - 1].after, w->queue[at]);
-    return w->came_from[number] != 0;
-}
-
 static int refuse_circle(struct turn *t, const struct walk *w, uint32_t number)
 {
     char way[(CIRCLE_SHOWN + 1) * (NAME_MAX_LEN + 3)];
@@ -129,6 +126,7 @@ static int refuse_circle(struct turn *t, const struct walk *w, uint32_t number)
                   way, at == number ? "" : ", …");
 }
 
+/* Only what is about to change can close a circle: there was none before. */
 static int check_circle(struct turn *t, uint32_t number, const struct dependencies *after)
 {
     size_t bytes = (t->m->deployment_count + 1) * sizeof(uint32_t);
@@ -137,7 +135,7 @@ static int check_circle(struct turn *t, uint32_t number, const struct dependenci
                      .queue = arena_alloc(t->scratch, bytes)};
     assert(w.came_from && w.queue);
     memset(w.came_from, 0, bytes);
-    int rv = leads_back(&w, number, after) ? refuse_circle(t, &w, number) : 0;
+    int rv = leads_to(&w, number, after, number) ? refuse_circle(t, &w, number) : 0;
     arena_reset(t->scratch);
     return rv;
 }
