@@ -115,8 +115,10 @@ static void set_late_apart(const struct tending *w)
     struct manager *m = w->t->m;
     for (uint32_t n = 1; n <= m->agent_count && m->budget_count > 0; n++) {
         uint16_t stages = w->survey.stages[m->agents[n - 1].cohort];
+        if (!stages)
+            continue;
         uint64_t hash = gate_hash(w->d->salt, w->index + 1, &m->agents[n - 1].id);
-        if (stages && survey_stand(w->d, stages, hash, n).late)
+        if (survey_stand(w->d, stages, hash, n).late)
             budget_set_apart(m, n);
     }
 }
