@@ -5,27 +5,28 @@
 
 /* ---- whose agents ---- */
 
-static uint32_t budgets_of(const struct manager *m, const struct labels *labels)
+/* Cohorts from `first` up to `end`. */
+static void place(struct manager *m, uint32_t first, uint32_t end)
 {
-    uint32_t budgets = 0;
+    memset(m->cohort_budgets + first, 0, (end - first) * sizeof *m->cohort_budgets);
     for (uint32_t b = 0; b < m->budget_count; b++) {
         if (!m->budgets[b].name[0])
             continue;
         struct selector selector = group_selector(m, m->budgets[b].selector);
-        budgets |= (uint32_t)selector_matches(&selector, labels) << b;
+        for (uint32_t i = first; i < end; i++)
+            m->cohort_budgets[i] |= (uint32_t)selector_matches(&selector, &m->cohorts[i].labels)
+                                    << b;
     }
-    return budgets;
 }
 
 void budget_place(struct manager *m, uint32_t cohort)
 {
-    m->cohort_budgets[cohort] = budgets_of(m, &m->cohorts[cohort].labels);
+    place(m, cohort, cohort + 1);
 }
 
 void budget_place_all(struct manager *m)
 {
-    for (uint32_t i = 0; i < m->cohort_count; i++)
-        budget_place(m, i);
+    place(m, 0, m->cohort_count);
     m->tally.news = 0;
 }
 
