@@ -390,15 +390,19 @@ static void set_pick(struct turn *t, uint32_t deployment)
     pick_settle(t, deployment);
 }
 
+void command_fill_roster(const struct manager *m, const struct command *c, struct roster *out)
+{
+    static const struct roster none;
+    struct selector selector = group_selector(m, c->deploy.selector);
+    *out = c->deploy.roster ? *c->deploy.roster : none;
+    out->alone = roster_is_alone(out, &selector);
+}
+
 /* Who has a list from its beginning says so in its first document. */
 static void set_roster(struct turn *t, uint32_t deployment, bool fresh)
 {
-    static const struct roster none;
     struct deployment_row *d = &t->m->deployments[deployment];
-    const struct roster *r = t->ev->command->deploy.roster;
-    struct selector selector = group_selector(t->m, t->ev->command->deploy.selector);
-    d->roster = r ? *r : none;
-    d->roster.alone = roster_is_alone(&d->roster, &selector);
+    command_fill_roster(t->m, t->ev->command, &d->roster);
     if (!roster_chooses(&d->roster))
         d->flags &= ~(uint32_t)RECORD_LISTED;
     else if (fresh)

@@ -93,16 +93,13 @@ void preview_count(const struct manager *m, const struct command *c, struct aren
 static void try_row(const struct manager *m, const struct command *c, const struct preview *out,
                     struct deployment_row *row)
 {
-    static const struct roster nobody;
     if (out->deployment >= 0)
         *row = m->deployments[out->deployment];
     else
         *row = (struct deployment_row){.salt = c->deploy.salt};
     memset(row->selector, 0, sizeof row->selector);
     memcpy(row->selector, c->deploy.selector, strlen(c->deploy.selector));
-    struct selector selector = group_selector(m, row->selector);
-    row->roster = c->deploy.roster ? *c->deploy.roster : nobody;
-    row->roster.alone = roster_is_alone(&row->roster, &selector);
+    command_fill_roster(m, c, &row->roster);
     pick_change(row, c->deploy.pick);
 }
 

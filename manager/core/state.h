@@ -623,6 +623,8 @@ int command_push_generation(struct turn *t, uint32_t deployment, uint32_t bundle
 /* The bundle that a deployment can go back to, or -1. `version` NULL: what ran before. */
 int64_t command_way_back(const struct manager *m, const struct deployment_row *d,
                          const char *version);
+/* Which agents a deploy command says. */
+void command_fill_roster(const struct manager *m, const struct command *c, struct roster *out);
 /* The newest one gets another number. */
 int command_renew_generation(struct turn *t, uint32_t deployment);
 int fail_with(struct turn *t, int rv);
