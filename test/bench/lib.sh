@@ -10,24 +10,7 @@ DUNLIN_BIN=${DUNLIN_RELEASE_BIN:-$root/build/release}
 ) >/dev/null
 . "$root/test/e2e/lib.sh"
 
-# take_options "NAME..." ARGUMENT...: --NAME VALUE sets $NAME.
-take_options()
-{
-    known=" $1 "
-    shift
-    while [ $# -gt 1 ]; do
-        case $known in *" ${1#--} "*) eval "${1#--}=\$2" ;; *) break ;; esac
-        shift 2
-    done
-    [ $# -eq 0 ] || { echo "$(basename "$0" .sh): $1? there is$(echo "$known" | sed 's/ \([a-z]\)/ --\1/g')" >&2 && exit 2; }
-}
-
 # ---- what it took ----
-
-now_ms()
-{
-    date +%s%3N
-}
 
 # cpu_s PID...: user and system time of these processes and of their children that have ended.
 cpu_s()

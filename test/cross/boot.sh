@@ -10,14 +10,7 @@
 record=
 choose_board "${1:-aarch64}"
 [ $# -eq 0 ] || shift
-while [ $# -gt 0 ]; do
-    case $1 in
-    --memory) memory_mib=$2 ;;
-    --record) record=$2 ;;
-    *) echo "boot.sh: unknown argument $1" && exit 2 ;;
-    esac
-    shift 2
-done
+take_options "memory record" "$@"
 
 # What a person would have typed and seen; the test's own paths are left out.
 show()
@@ -58,6 +51,6 @@ look_at_card
 kib=$(on_card deployments/app/data/resident)
 [ "$kib" -gt 0 ] || fail "nobody measured its memory"
 echo $((kib * 1024)) >"$built/working"
-step "the agent takes $kib KiB of the $(on_card deployments/app/data/total) KiB that a machine of $memory_mib MiB has"
+step "the agent takes $kib KiB of the $(on_card deployments/app/data/total) KiB that a machine of $memory MiB has"
 [ -z "$record" ] || cp "$WORK/session" "$record"
 done_well

@@ -4,7 +4,7 @@
 
 # What is lost with the power is what the machine had in its memory: the card keeps what was written, in its order.
 card='cache=writethrough'
-memory_mib=256
+memory=256 # MiB
 
 # choose_board TARGET: sets $board and $built, makes the image anew when all that it takes is here, or skips the test.
 choose_board()
@@ -40,7 +40,7 @@ power_on()
 {
     : >"$WORK/console"
     # shellcheck disable=SC2086
-    $board -m "$memory_mib" -display none -no-reboot -serial "file:$WORK/console" -monitor none \
+    $board -m "$memory" -display none -no-reboot -serial "file:$WORK/console" -monitor none \
         -kernel "$built/vmlinuz" -initrd "$built/initramfs.img" -append 'console=ttyAMA0 quiet panic=10' \
         -drive "file=$WORK/device-0001.img,format=raw,if=none,id=card,$card" -device virtio-blk-device,drive=card \
         -netdev user,id=net -device virtio-net-device,netdev=net >>"$WORK/qemu.log" 2>&1 &

@@ -11,19 +11,7 @@ times=3
 seed=$(date +%s)
 choose_board "${1:-aarch64}"
 [ $# -eq 0 ] || shift
-while [ $# -gt 0 ]; do
-    case $1 in
-    --times) times=$2 ;;
-    --seed) seed=$2 ;;
-    *) echo "poweroff.sh: unknown argument $1" && exit 2 ;;
-    esac
-    shift 2
-done
-
-now_ms()
-{
-    date +%s%3N
-}
+take_options "times seed" "$@"
 
 make_version()
 {

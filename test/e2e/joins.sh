@@ -6,14 +6,7 @@
 
 devices=24
 kills=4
-while [ $# -gt 0 ]; do
-    case $1 in
-    --devices) devices=$2 ;;
-    --kills) kills=$2 ;;
-    *) fail "unknown argument $1" ;;
-    esac
-    shift 2
-done
+take_options "devices kills" "$@"
 
 # Four at a time, each with a token of its own; what it was told stands in its log.
 # shellcheck disable=SC2016

@@ -15,7 +15,7 @@ seed=$(date +%s)
 
 main()
 {
-    options "$@"
+    take_options "kills cells seed" "$@"
     echo "kills.sh --kills $kills --cells $cells --seed $seed"
     start_manager --cells "$cells"
     join_all
@@ -30,19 +30,6 @@ main()
     echo "{\"kills\": $killed, \"agent\": $k_agent, \"manager\": $k_manager, \"broker\": $k_broker," \
         "\"join\": $k_join, \"push\": $k_push, \"versions\": $version, \"given_up\": $given_up}"
     done_well
-}
-
-options()
-{
-    while [ $# -gt 0 ]; do
-        case $1 in
-        --kills) kills=$2 ;;
-        --cells) cells=$2 ;;
-        --seed) seed=$2 ;;
-        *) fail "unknown argument $1" ;;
-        esac
-        shift 2
-    done
 }
 
 k_agent=0 k_manager=0 k_broker=0 k_join=0 k_push=0 # how many of each were killed

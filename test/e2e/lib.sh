@@ -15,6 +15,20 @@ steps=0
 links= # --plain: without TLS
 disks= # mounted by the test, to be unmounted when nobody works there any more
 
+# ---- what a test is told ----
+
+# take_options "NAME..." ARGUMENT...: --NAME VALUE sets $NAME.
+take_options()
+{
+    known=" $1 "
+    shift
+    while [ $# -gt 1 ]; do
+        case $known in *" ${1#--} "*) eval "${1#--}=\$2" ;; *) break ;; esac
+        shift 2
+    done
+    [ $# -eq 0 ] || { echo "$(basename "$0" .sh): $1? there is$(echo "$known" | sed 's/ \([a-z]\)/ --\1/g')" >&2 && exit 2; }
+}
+
 # ---- what a test says ----
 
 # step WORDS...: what is tried now.
@@ -69,6 +83,11 @@ logs()
 }
 
 # ---- waiting and chance ----
+
+now_ms()
+{
+    date +%s%3N
+}
 
 # within SECONDS COMMAND...: true as soon as the command is, tried ten times a second.
 within()

@@ -11,14 +11,7 @@ arch=$(uname -m)
 
 main()
 {
-    while [ $# -gt 0 ]; do
-        case $1 in
-        --kills) kills=$2 ;;
-        --seed) seed=$2 ;;
-        *) fail "unknown argument $1" ;;
-        esac
-        shift 2
-    done
+    take_options "kills seed" "$@"
     echo "self_update.sh --kills $kills --seed $seed"
     # shellcheck disable=SC2119
     start_manager
