@@ -517,16 +517,15 @@ static int start_hook(struct driver *d, struct hook_run *run, struct errmsg *em)
     static const struct sandbox none;
     char program[FILE_PATH_MAX];
     const char *const look[] = {program, "status", "--dir", run->dir, NULL};
-    bool is_own = d->content.manifest.kind == BUNDLE_AGENT;
-    if (is_own && run->hook != HOOK_PRE_APPLY)
+    if (d->content.manifest.kind != BUNDLE_AGENT)
+        return hook_start(&d->hook, run, clock_monotonic_ms(), em);
+    if (run->hook != HOOK_PRE_APPLY)
         return upgrade_hook(&d->upgrade, run->hook, &run->tree, d->link.reason, em);
-    int rv = is_own ? upgrade_prepare(&d->upgrade, &run->tree, &run->previous, program, em) : 0;
+    int rv = upgrade_prepare(&d->upgrade, &run->tree, &run->previous, program, em);
     if (rv < 0)
         return rv;
-    if (is_own) {
-        run->instead = look;
-        run->sandbox = &none;
-    }
+    run->instead = look;
+    run->sandbox = &none;
     return hook_start(&d->hook, run, clock_monotonic_ms(), em);
 }
 

@@ -21,6 +21,7 @@
 /* Refused messages of one connection that are told of. */
 #define LINK_REFUSED_LOGGED 8
 
+static void hang_up(struct link *l);
 static void leave_door(struct link *l);
 static void say_goodbye(struct link *l);
 static void connect_now(struct link *l);
@@ -65,11 +66,16 @@ void link_close(struct link *l)
 void link_part(struct link *l)
 {
     l->closing = true;
+    hang_up(l);
+    l->connecting = false;
+    l->leaving = false;
+}
+
+static void hang_up(struct link *l)
+{
     mqtt_free(l->mqtt);
     l->mqtt = NULL;
     l->up = false;
-    l->connecting = false;
-    l->leaving = false;
 }
 
 void link_leave(struct link *l)
@@ -174,9 +180,7 @@ void link_drop(struct link *l, const struct digest *names, size_t count)
 
 void link_break(struct link *l)
 {
-    mqtt_free(l->mqtt);
-    l->mqtt = NULL;
-    l->up = false;
+    hang_up(l);
     l->unreachable = true;
 }
 
@@ -222,9 +226,7 @@ static void leave_door(struct link *l)
 {
     static const char *const outcomes[] = {"not answered", "refused", "renewed"};
     const char *outcome = outcomes[l->answer == 0 ? 2 : l->answer == ERR_REFUSED];
-    mqtt_free(l->mqtt);
-    l->mqtt = NULL;
-    l->up = false;
+    hang_up(l);
     l->answered = false;
     l->nonce = 0;
     log_event(l->answer == 0 ? LOG_INFO : LOG_WARN, "door", "broker=%s certificate=\"%s\"",
