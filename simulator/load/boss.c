@@ -24,6 +24,7 @@
 /* New connections to join, from each worker's address. */
 #define JOIN_RATE "100000"
 
+static pid_t read_pid(const char *path);
 static int find_programs(struct boss *b, struct errmsg *em);
 static bool answers(struct boss *b);
 static void find_manager(struct boss *b);
@@ -61,13 +62,19 @@ int boss_open(struct boss *b, const char *dir, unsigned cells, bool tls, struct 
 static void find_manager(struct boss *b)
 {
     char path[FILE_PATH_MAX];
-    uint8_t text[32] = {0};
-    struct buffer pid = buffer_on(text, sizeof text - 1);
     json_t *status = boss_ask(b, "GET", "/v1/status", NULL, NULL);
     b->cells = (unsigned)json_array_size(json_object_get(status, "cells"));
     json_decref(status);
-    if (file_path(path, NULL, "%s/manager.lock", b->dir) == 0 && file_read(path, &pid, NULL) == 0)
-        b->pid = (pid_t)atoi((char *)text);
+    if (file_path(path, NULL, "%s/manager.lock", b->dir) == 0)
+        b->pid = read_pid(path);
+}
+
+/* 0: there is none. */
+static pid_t read_pid(const char *path)
+{
+    uint8_t text[32] = {0};
+    struct buffer pid = buffer_on(text, sizeof text - 1);
+    return file_read(path, &pid, NULL) == 0 ? (pid_t)atoi((char *)text) : 0;
 }
 
 /* Beside this program, or where the shell finds them. */
@@ -144,20 +151,17 @@ static void find_brokers(struct boss *b)
     b->broker_count = 0;
     for (unsigned i = 0; i <= b->cells && b->broker_count < BOSS_BROKERS_MAX; i++) {
         char path[FILE_PATH_MAX];
-        uint8_t text[32] = {0};
-        struct buffer pid = buffer_on(text, sizeof text - 1);
         int rv = i < b->cells ? file_path(path, NULL, "%s/cells/%u/pid", b->dir, i)
                               : file_path(path, NULL, "%s/door/pid", b->dir);
-        if (rv == 0 && file_read(path, &pid, NULL) == 0)
-            b->brokers[b->broker_count++] = (pid_t)atoi((char *)text);
+        pid_t pid = rv == 0 ? read_pid(path) : 0;
+        if (pid > 0)
+            b->brokers[b->broker_count++] = pid;
     }
 }
 
 void boss_kill(struct boss *b)
 {
-    struct usage used = usage_of(b->pid);
-    b->gone.cpu_us += used.cpu_us;
-    b->gone.peak_kib = used.peak_kib > b->gone.peak_kib ? used.peak_kib : b->gone.peak_kib;
+    b->gone = boss_usage(b);
     if (b->pid > 0) {
         kill(b->pid, SIGKILL);
         waitpid(b->pid, NULL, 0);

@@ -6,7 +6,6 @@
 #define DUNLIN_SIMULATOR_LOAD_BOSS_H
 
 #include "base/file.h"
-#include "crypto/sign.h"
 #include "simulator/load/usage.h"
 
 #include <jansson.h>
@@ -14,6 +13,7 @@
 
 /* Its brokers, the door's included. */
 #define BOSS_BROKERS_MAX 257
+
 struct boss {
     char dir[FILE_PATH_MAX];
     char programs[FILE_PATH_MAX]; /* the folder with dunlin and dunlin-manager */

@@ -84,12 +84,8 @@ static int measure(struct load *l, struct ear *e, enum floor_type what, struct e
     snapshot_take(&to, &l->boss, &l->team);
     struct measure m = {.counts = false};
     measure_between(&m, &from, &to);
-    l->floors[what] = (struct cost){
-        .seconds = m.seconds,
-        .manager_s = (double)(usage_of(e->pid).cpu_us - ear_us) / 1e6,
-        .brokers_s = m.brokers_s,
-        .simulator_s = m.simulator_s,
-    };
+    m.cost.manager_s = (double)(usage_of(e->pid).cpu_us - ear_us) / 1e6;
+    l->floors[what] = m.cost;
     return rv;
 }
 

@@ -26,10 +26,10 @@ void snapshot_take(struct snapshot *s, const struct boss *b, const struct team *
 void measure_between(struct measure *m, const struct snapshot *from, const struct snapshot *to)
 {
     const struct hub_counters *a = &from->sum.traffic, *b = &to->sum.traffic;
-    m->seconds = (double)(to->at_us - from->at_us) / 1e6;
-    m->manager_s = seconds_between(&from->manager, &to->manager);
-    m->brokers_s = seconds_between(&from->brokers, &to->brokers);
-    m->simulator_s = seconds_between(&from->simulator, &to->simulator);
+    m->cost.seconds = (double)(to->at_us - from->at_us) / 1e6;
+    m->cost.manager_s = seconds_between(&from->manager, &to->manager);
+    m->cost.brokers_s = seconds_between(&from->brokers, &to->brokers);
+    m->cost.simulator_s = seconds_between(&from->simulator, &to->simulator);
     m->messages = b->published + b->received - a->published - a->received;
     m->bytes = b->bytes_in + b->bytes_out - a->bytes_in - a->bytes_out;
     m->documents = to->sum.documents - from->sum.documents;

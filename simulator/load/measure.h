@@ -15,22 +15,21 @@ struct snapshot {
     struct usage manager, brokers, simulator;
 };
 
-/* What a floor took: the one that hears counts as the manager. */
+/* Time, and the processor's of each part; in a floor the one that hears counts as the manager. */
 struct cost {
     double seconds, manager_s, brokers_s, simulator_s;
 };
 
 struct measure {
     const char *name;
-    enum floor_type floor; /* what one message to or from each agent takes; FLOOR_COUNT: none */
-    uint64_t count;        /* of what the rate is of: joins, agents, statuses */
-    double seconds;        /* until the manager knows */
-    double agents_s;       /* until the agents are done */
-    double manager_s, brokers_s, simulator_s; /* processor time */
-    uint64_t messages, bytes;                 /* publications and bytes, both ways */
-    uint64_t documents;                       /* that agents got */
-    bool counts;                              /* agents come to a goal in it: */
-    struct tally tally;                       /* how long that took them */
+    enum floor_type floor;    /* what one message to or from each agent takes; FLOOR_COUNT: none */
+    uint64_t count;           /* of what the rate is of: joins, agents, statuses */
+    struct cost cost;         /* until the manager knows */
+    double agents_s;          /* until the agents are done */
+    uint64_t messages, bytes; /* publications and bytes, both ways */
+    uint64_t documents;       /* that agents got */
+    bool counts;              /* agents come to a goal in it: */
+    struct tally tally;       /* how long that took them */
 };
 
 #define MEASURES_MAX 32

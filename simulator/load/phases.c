@@ -108,7 +108,7 @@ static void end(struct act *p, enum floor_type floor)
     p->m->floor = floor;
     snapshot_take(&to, &p->l->boss, &p->l->team);
     measure_between(p->m, &p->from, &to);
-    progress_end(&p->l->progress, p->m->seconds);
+    progress_end(&p->l->progress, p->m->cost.seconds);
 }
 
 static int order(struct load *l, const struct order *o)

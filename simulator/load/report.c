@@ -9,7 +9,7 @@ static void print_row(const struct load *l, const struct measure *m);
 static void print_totals(const struct load *l, const struct snapshot *now);
 static void print_json(const struct load *l, const struct snapshot *now);
 static json_t *measure_json(const struct load *l, const struct measure *m);
-static json_t *cpu_json(double manager, double brokers, double simulator);
+static json_t *cpu_json(const struct cost *c);
 static json_t *usage_json(const struct usage *u);
 
 void report_print(const struct load *l)
@@ -39,9 +39,9 @@ static struct cost floor_of(const struct load *l, const struct measure *m)
 }
 
 /* Of processor time without the simulator's, as devices have processors of their own. */
-static double cpu_ratio(const struct measure *m, const struct cost *floor)
+static double cpu_ratio(const struct cost *is, const struct cost *floor)
 {
-    return (m->manager_s + m->brokers_s) / (floor->manager_s + floor->brokers_s);
+    return (is->manager_s + is->brokers_s) / (floor->manager_s + floor->brokers_s);
 }
 
 static const char *links(const struct load *l)
@@ -51,7 +51,7 @@ static const char *links(const struct load *l)
 
 static double rate(const struct measure *m)
 {
-    return m->seconds > 0 ? (double)m->count / m->seconds : 0;
+    return m->cost.seconds > 0 ? (double)m->count / m->cost.seconds : 0;
 }
 
 static double milliseconds(const struct measure *m, unsigned per_mille)
@@ -80,19 +80,19 @@ static void print_row(const struct load *l, const struct measure *m)
     struct cost floor = floor_of(l, m);
     if (floor.seconds > 0) {
         snprintf(seconds, sizeof seconds, "%.2f", floor.seconds);
-        snprintf(ratio, sizeof ratio, "%.2f", m->seconds / floor.seconds);
+        snprintf(ratio, sizeof ratio, "%.2f", m->cost.seconds / floor.seconds);
     }
-    printf("%-12s %8.2f %8.0f %8s %6s ", m->name, m->seconds, rate(m), seconds, ratio);
+    printf("%-12s %8.2f %8.0f %8s %6s ", m->name, m->cost.seconds, rate(m), seconds, ratio);
     if (m->tally.count > 0)
         printf("%8.1f %8.1f %8.1f %8.1f", milliseconds(m, 500), milliseconds(m, 900),
                milliseconds(m, 990), milliseconds(m, 1001));
     else
         printf("%8s %8s %8s %8s", "-", "-", "-", "-");
     printf(" %9" PRIu64 " %9" PRIu64 " %10.2f %5.2f %5.2f", m->messages, m->bytes / 1024,
-           m->manager_s, m->brokers_s, m->simulator_s);
+           m->cost.manager_s, m->cost.brokers_s, m->cost.simulator_s);
     if (floor.seconds > 0)
         printf(" %7.2f %5.2f %5.2f %6.2f", floor.manager_s, floor.brokers_s, floor.simulator_s,
-               cpu_ratio(m, &floor));
+               cpu_ratio(&m->cost, &floor));
     putchar('\n');
 }
 
@@ -155,10 +155,9 @@ static void print_json(const struct load *l, const struct snapshot *now)
 static json_t *measure_json(const struct load *l, const struct measure *m)
 {
     json_t *json = json_pack("{s:s, s:I, s:f, s:f, s:f, s:I, s:I, s:o}", "phase", m->name, "count",
-                             (json_int_t)m->count, "seconds", m->seconds, "agents_seconds",
+                             (json_int_t)m->count, "seconds", m->cost.seconds, "agents_seconds",
                              m->agents_s, "rate_s", rate(m), "messages", (json_int_t)m->messages,
-                             "bytes", (json_int_t)m->bytes, "cpu_s",
-                             cpu_json(m->manager_s, m->brokers_s, m->simulator_s));
+                             "bytes", (json_int_t)m->bytes, "cpu_s", cpu_json(&m->cost));
     if (m->tally.count > 0)
         json_object_set_new(json, "latency_ms",
                             json_pack("{s:f, s:f, s:f, s:f}", "p50", milliseconds(m, 500), "p90",
@@ -167,18 +166,17 @@ static json_t *measure_json(const struct load *l, const struct measure *m)
     struct cost floor = floor_of(l, m);
     if (floor.seconds > 0) {
         json_object_set_new(json, "floor_seconds", json_real(floor.seconds));
-        json_object_set_new(json, "ratio", json_real(m->seconds / floor.seconds));
-        json_object_set_new(json, "floor_cpu_s",
-                            cpu_json(floor.manager_s, floor.brokers_s, floor.simulator_s));
-        json_object_set_new(json, "cpu_ratio", json_real(cpu_ratio(m, &floor)));
+        json_object_set_new(json, "ratio", json_real(m->cost.seconds / floor.seconds));
+        json_object_set_new(json, "floor_cpu_s", cpu_json(&floor));
+        json_object_set_new(json, "cpu_ratio", json_real(cpu_ratio(&m->cost, &floor)));
     }
     return json;
 }
 
-static json_t *cpu_json(double manager, double brokers, double simulator)
+static json_t *cpu_json(const struct cost *c)
 {
-    return json_pack("{s:f, s:f, s:f}", "manager", manager, "brokers", brokers, "simulator",
-                     simulator);
+    return json_pack("{s:f, s:f, s:f}", "manager", c->manager_s, "brokers", c->brokers_s,
+                     "simulator", c->simulator_s);
 }
 
 static json_t *usage_json(const struct usage *u)
