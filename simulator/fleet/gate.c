@@ -14,9 +14,9 @@ struct slot {
 
 void gate_open(struct flock *f)
 {
-    if (f->node_count > CHECKED_MAX || f->o->agents > CHECKED_MAX)
+    if (f->o->agents > CHECKED_MAX)
         return;
-    f->slots = calloc(f->o->agents + f->o->faults.clones, sizeof f->slots[0]);
+    f->slots = calloc(f->o->agents, sizeof f->slots[0]);
     if (!f->slots)
         abort();
 }

@@ -118,11 +118,8 @@ static void connect_broker(struct device *d, uint32_t session)
     if (session <= d->past.session_used && d->past.session_used != 0)
         stage_fault(d->stage, "%s uses session %u again", device_name(d), (unsigned)session);
     d->past.session_used = session;
-    if (!device_link_believes(d, d->disk.trust.authorities, d->disk.trust.authority_count)) {
-        stage_at(d->stage, d->stage->now_ms + BROKER_REFUSED_MS, turned_back, d, d->life, NULL);
-        return;
-    }
-    if (device_program_mute(d)) {
+    if (!device_link_believes(d, d->disk.trust.authorities, d->disk.trust.authority_count) ||
+        device_program_mute(d)) {
         stage_at(d->stage, d->stage->now_ms + BROKER_REFUSED_MS, turned_back, d, d->life, NULL);
         return;
     }
