@@ -12,22 +12,6 @@ static void print(const char *what, uint32_t agents, double ms, uint32_t documen
            what, agents, DEPLOYMENTS, documents, ms);
 }
 
-/* A new version for everybody. */
-static void place(struct bench *b, uint32_t agents)
-{
-    double best = 1e9;
-    for (int i = 0; i < ROUNDS; i++) {
-        char version[8];
-        snprintf(version, sizeof version, "%d", i + 1);
-        b->documents = 0;
-        double began = cpu_ms();
-        deploy(b, "everywhere", version, "zone", NULL, NULL);
-        double took = cpu_ms() - began;
-        best = took < best ? took : best;
-    }
-    print("place", agents, best, b->documents);
-}
-
 /* Exactly so many of all of them. */
 static void pick(struct bench *b, uint32_t agents, const char *what)
 {
@@ -131,7 +115,8 @@ int main(void)
         struct bench *b = bench_new(sizes[i]);
         if (i == 0)
             print("floor: documents signed alone", 0, sign_alone(b), COHORTS);
-        place(b, sizes[i]);
+        double place_ms = renew_all(b);
+        print("place", sizes[i], place_ms, b->documents);
         pick(b, sizes[i], "pick");
         b->checks = true;
         pick(b, sizes[i], "pick, with the check that it touches few enough");
