@@ -76,8 +76,7 @@ static struct bench *fleet(void)
     return b;
 }
 
-static int deploy_as(struct bench *b, const char *name, const struct roster *r,
-                     const char *selector)
+static struct command deploy_command(const char *name, const struct roster *r, const char *selector)
 {
     struct command c = {.type = COMMAND_DEPLOY};
     c.deploy.name = name;
@@ -87,6 +86,13 @@ static int deploy_as(struct bench *b, const char *name, const struct roster *r,
     c.deploy.roster = r;
     c.deploy.salt = 5;
     c.deploy.confirmed = true;
+    return c;
+}
+
+static int deploy_as(struct bench *b, const char *name, const struct roster *r,
+                     const char *selector)
+{
+    struct command c = deploy_command(name, r, selector);
     return order(b, &c);
 }
 
@@ -176,12 +182,8 @@ static void test_names_must_be_there_and_say_less_than_all(void)
 {
     struct bench *b = fleet();
     struct roster r = from_to(1, 1);
-    struct command c = {.type = COMMAND_DEPLOY};
-    c.deploy.name = c.deploy.bundle = "app";
-    c.deploy.version = "1";
-    c.deploy.selector = "";
+    struct command c = deploy_command("app", &r, "");
     c.deploy.all = true;
-    c.deploy.roster = &r;
     CU_ASSERT_EQUAL(order(b, &c), ERR_USAGE);
     r = from_to(AGENTS + 1, AGENTS + 1);
     CU_ASSERT_EQUAL(deploy(b, &r), ERR_NOT_FOUND);
@@ -465,16 +467,9 @@ static void bring_disks(struct bench *b, const struct told *has)
 static int deploy_sorted(struct bench *b, const struct roster *r, const char *selector,
                          const struct pick *pick)
 {
-    struct command c = {.type = COMMAND_DEPLOY};
-    c.deploy.name = "app";
-    c.deploy.bundle = "app";
-    c.deploy.version = "1";
-    c.deploy.selector = selector;
+    struct command c = deploy_command("app", r, selector);
     c.deploy.all = !*selector;
-    c.deploy.roster = r;
     c.deploy.pick = pick;
-    c.deploy.salt = 5;
-    c.deploy.confirmed = true;
     return order(b, &c);
 }
 
@@ -604,11 +599,7 @@ static void test_sorted_pick_is_of_all_together_and_says_how_many(void)
     CU_ASSERT_EQUAL(deploy_sorted(b, &largest, "", &each), ERR_USAGE);
     CU_ASSERT_EQUAL(deploy_sorted(b, &odd, "", &PICK(1)), ERR_USAGE);
     memcpy(r.sort, "disk_free", sizeof "disk_free");
-    struct command c = {.type = COMMAND_DEPLOY};
-    c.deploy.name = c.deploy.bundle = "app";
-    c.deploy.version = "1";
-    c.deploy.selector = "";
-    c.deploy.roster = &r;
+    struct command c = deploy_command("app", &r, "");
     c.deploy.pick = &PICK(1);
     CU_ASSERT_EQUAL(order(b, &c), ERR_USAGE);
     c.deploy.roster = &largest; /* it says nobody */
@@ -621,17 +612,12 @@ static void test_sorted_pick_is_of_all_together_and_says_how_many(void)
 static void test_only_so_many_facts_are_sorted_by(void)
 {
     struct bench *b = fleet();
-    struct command c = {.type = COMMAND_DEPLOY};
     char name[16];
     for (unsigned i = 0; i <= 9; i++) {
         struct roster r = {0};
         snprintf(name, sizeof name, "app%u", i);
         snprintf(r.sort, sizeof r.sort, "fact%u", i < 8 ? i : 8);
-        c.deploy.name = name;
-        c.deploy.bundle = "app";
-        c.deploy.version = "1";
-        c.deploy.selector = "env=prod";
-        c.deploy.roster = &r;
+        struct command c = deploy_command(name, &r, "env=prod");
         c.deploy.pick = &PICK(1);
         CU_ASSERT_EQUAL(order(b, &c), i < 8 ? 0 : i == 8 ? ERR_RANGE : 0);
         if (i == 8) {
@@ -659,11 +645,7 @@ static void test_sorted_pick_says_who_and_why_not(void)
     CU_ASSERT_TRUE(why.reason == WHY_NOT_PICKED && why.unsorted);
     manager_why(b->m, AGENTS, 0, b->now_s, &scratch, &why);
     CU_ASSERT_EQUAL(why.reason, WHY_NOT_SELECTED);
-    struct command c = {.type = COMMAND_DEPLOY};
-    c.deploy.name = c.deploy.bundle = "app";
-    c.deploy.version = "1";
-    c.deploy.selector = "env=prod";
-    c.deploy.roster = &largest;
+    struct command c = deploy_command("app", &largest, "env=prod");
     c.deploy.pick = &PICK(8);
     c.deploy.dry_run = true;
     CU_ASSERT_EQUAL(manager_preview(b->m, &c, b->now_s, &scratch, &p, &em), 0);

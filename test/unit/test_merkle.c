@@ -34,7 +34,7 @@ static void test_roots_are_those_of_others(void)
     for (uint32_t i = 0; i < 8; i++) {
         uint8_t data[16];
         size_t len = strlen(known[i].leaf) / 2;
-        CU_ASSERT_EQUAL(len == 0 ? 0 : hex_read(known[i].leaf, data, len), 0);
+        CU_ASSERT_EQUAL(hex_read(known[i].leaf, data, len), 0);
         leaves[i] = merkle_leaf(span_of(data, len));
         memcpy(tree.nodes, leaves, sizeof leaves);
         tree.leaves = i + 1;
