@@ -73,7 +73,9 @@ static int set(struct cli *cli)
     const char *max = args_text(&cli->args, "max");
     bool all = args_has(&cli->args, "all");
     json_t *answer = NULL;
-    if (!select == !all)
+    if (select && all)
+        return errmsg_set(&cli->em, ERR_USAGE, "--select and --all exclude each other");
+    if (!select && !all)
         return errmsg_set(&cli->em, ERR_USAGE,
                           "whose agents is it about? Say --select EXPR, or --all");
     if (!max)

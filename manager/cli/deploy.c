@@ -423,7 +423,8 @@ static void print_budgets(const json_t *budgets)
         printf("%s%s",
                i ? ", " : "it goes in one stage, as budgets let it: ", json_string_value(name));
     }
-    puts(json_array_size(budgets) > 0 ? "; see `dunlin budget list`" : "");
+    if (json_array_size(budgets) > 0)
+        puts("; see `dunlin budget list`");
 }
 
 static int try(struct cli *cli, const struct deployment_file *d,
