@@ -583,7 +583,8 @@ static void tell_not_heard(struct telling *t)
 {
     TELL(t, "what it is to run changed %s ago, and it has not said yet that it knows",
          since(t, t->why->since_s).text);
-    tell_running(t);
+    if (t->why->running) /* of another label set it has said nothing yet, and may run any */
+        tell_running(t);
 }
 
 static void tell_not_told(struct telling *t)
