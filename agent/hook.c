@@ -81,6 +81,16 @@ int hook_failed_log(const char *dir, const char *deployment, enum agent_hook hoo
     return tree_deployment_path(dir, deployment, part, out, em);
 }
 
+static void set_name(struct hook *h, const struct hook_run *run)
+{
+    const char *slash = run->instead ? strrchr(run->instead[0], '/') : NULL;
+    if (run->instead)
+        snprintf(h->name, sizeof h->name, "%s %s", slash ? slash + 1 : run->instead[0],
+                 run->instead[1] ? run->instead[1] : "");
+    else
+        snprintf(h->name, sizeof h->name, "hooks/%s", hook_name(run->hook));
+}
+
 int hook_start(struct hook *h, const struct hook_run *run, uint64_t now_ms, struct errmsg *em)
 {
     struct hook_paths paths;
@@ -93,6 +103,7 @@ int hook_start(struct hook *h, const struct hook_run *run, uint64_t now_ms, stru
     };
     assert(!h->running);
     h->kind = run->hook;
+    set_name(h, run);
     h->output = OUTPUT_CLOSED;
     int rv = find_paths(&paths, run, em);
     if (rv == 0)
@@ -144,7 +155,7 @@ int hook_end(struct hook *h, uint64_t now_ms, struct errmsg *em)
     }
     if (ended == 0)
         return 1;
-    int rv = ended < 0 ? errmsg_set(em, ERR_IO, "hooks/%s: %s", hook_name(h->kind), strerror(errno))
+    int rv = ended < 0 ? errmsg_set(em, ERR_IO, "%s: %s", h->name, strerror(errno))
                        : judge(h, status, em);
     if (rv < 0)
         keep_log(h);
@@ -312,13 +323,12 @@ static int spawn(struct hook *h, struct hook_child *child, struct errmsg *em)
     if (child->null >= 0)
         close(child->null);
     if (pid < 0)
-        return errmsg_set(em, ERR_IO, "hooks/%s: can't start: %s", hook_name(h->kind),
-                          strerror(error));
+        return errmsg_set(em, ERR_IO, "%s: can't start: %s", h->name, strerror(error));
     h->pid = pid;
     h->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (h->pidfd >= 0)
         return 0;
-    errmsg_set(em, ERR_IO, "hooks/%s: can't watch: %s", hook_name(h->kind), strerror(errno));
+    errmsg_set(em, ERR_IO, "%s: can't watch: %s", h->name, strerror(errno));
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     return ERR_IO;
@@ -383,15 +393,12 @@ static void kill_group(const struct hook *h)
 
 static int judge(struct hook *h, int status, struct errmsg *em)
 {
-    const char *name = hook_name(h->kind);
     if (h->killed)
-        return errmsg_set(em, ERR_TIMEOUT, "hooks/%s took longer than %u s", name, h->timeout_s);
+        return errmsg_set(em, ERR_TIMEOUT, "%s took longer than %u s", h->name, h->timeout_s);
     if (WIFSIGNALED(status))
-        return errmsg_set(em, ERR_REFUSED, "hooks/%s was ended by signal %d", name,
-                          WTERMSIG(status));
+        return errmsg_set(em, ERR_REFUSED, "%s was ended by signal %d", h->name, WTERMSIG(status));
     if (WEXITSTATUS(status) != 0)
-        return errmsg_set(em, ERR_REFUSED, "hooks/%s ended with code %d", name,
-                          WEXITSTATUS(status));
+        return errmsg_set(em, ERR_REFUSED, "%s ended with code %d", h->name, WEXITSTATUS(status));
     return 0;
 }
 

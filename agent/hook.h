@@ -45,6 +45,7 @@ struct hook {
     uint32_t timeout_s;
     bool killed; /* by us, at the time limit */
     enum agent_hook kind;
+    char name[64]; /* in sentences */
     struct output output;
     char log[FILE_PATH_MAX];
     char environment[HOOK_ENVIRONMENT_MAX];

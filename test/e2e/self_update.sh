@@ -151,6 +151,7 @@ fail_in_many_ways()
     chmod +x "$WORK/program-blind"
     agent_bundle blind "$WORK/program-blind"
     fails_so blind 'agent.db is of another age'
+    explained 'dunlin-agent status ended with code 1' || fail "blind: $(dunlin why 1 agent 2>&1)"
 
     step "one that crashes at once"
     # shellcheck disable=SC2016
