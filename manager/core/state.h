@@ -548,6 +548,17 @@ void budget_charge(struct manager *m, uint32_t number, uint64_t now_s);
 void budget_set(struct turn *t);
 void budget_remove(struct turn *t);
 
+/* batch.c: tokens, which are made and revoked many at a time */
+void batch_create(struct turn *t);
+void batch_revoke(struct turn *t);
+
+/* agent.c: what operators say of one agent */
+void agent_label(struct turn *t);
+void agent_approve(struct turn *t);
+void agent_remove(struct turn *t);
+void agent_cordon(struct turn *t); /* or uncordon */
+void agent_taint(struct turn *t);
+
 /* membership.c: who is kept out, let in again, or takes another's place */
 void membership_count(struct manager *m, const struct agent_row *row); /* one that was loaded */
 void membership_quarantine(struct turn *t, uint32_t number);
