@@ -276,13 +276,18 @@ static int unknown(const struct args *a, size_t at)
 /* Offers every verb's name, and the first words alone. */
 static void suggest_verb(struct suggest *s)
 {
-    static const char *const firsts[] = {"token",      "agent",   "bundle", "key",
-                                         "deployment", "rollout", "admin",  "variable"};
+    static char first[SUGGEST_WORD_MAX + 1]; /* the closest of these */
     for (size_t g = 0; g < GROUP_COUNT; g++)
-        for (size_t i = 0; i < groups[g].count; i++)
-            suggest_offer(s, groups[g].verbs[i].name);
-    for (size_t i = 0; i < sizeof firsts / sizeof firsts[0] && !strchr(s->word, ' '); i++)
-        suggest_offer(s, firsts[i]);
+        for (size_t i = 0; i < groups[g].count; i++) {
+            const char *name = groups[g].verbs[i].name;
+            char word[sizeof first];
+            snprintf(word, sizeof word, "%.*s", (int)strcspn(name, " "), name);
+            suggest_offer(s, name);
+            if (!strchr(s->word, ' '))
+                suggest_offer(s, word);
+            if (s->best == word)
+                s->best = memcpy(first, word, sizeof first);
+        }
 }
 
 /* "token create, token list": the verbs that begin with the word; "" when there are none. */

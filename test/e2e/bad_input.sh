@@ -404,6 +404,7 @@ command_lines()
     step "verbs, flags, numbers and durations that are none"
     picture >"$WORK/picture"
     wrong 2 'unknown verb "statsu"; did you mean "status"' dunlin statsu
+    wrong 2 'unknown verb "buget"; did you mean "budget"' dunlin buget
     wrong 2 'unknown verb "xyzzy"' dunlin xyzzy
     wrong 2 "token what\? There is: token create, token list, token revoke" dunlin token
     wrong 2 'unknown verb "token crate"; did you mean "token create"' dunlin token crate
