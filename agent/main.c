@@ -4,12 +4,12 @@
 #include "agent/join.h"
 #include "agent/program.h"
 #include "agent/sandbox.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "sync/invitation.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 /* Where an installed agent keeps its things. */
@@ -136,18 +136,12 @@ static void print_help(FILE *to);
 static void print_verb_help(const struct verb *v);
 static int finish(int rv, const struct errmsg *em);
 
-/* What is in memory, keys and secrets of the fleet among it, comes on no disk when it crashes. */
-static void leave_no_core(void)
-{
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0});
-}
-
 int main(int argc, char **argv)
 {
     static struct arguments a;
     struct errmsg em = {0};
     umask(022);
-    leave_no_core();
+    limits_leave_no_core();
     if (argc < 2) {
         print_help(stderr);
         return 2;

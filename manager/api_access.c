@@ -24,12 +24,12 @@ struct api_access {
 };
 
 static const struct source_limits connects_limits = {
-    .connects = {.rate = API_CONNECTS_S, .burst = API_CONNECTS_BURST}, .at_a_time = 1};
+    .connects = {.per_minute = 60 * API_CONNECTS_S, .burst = API_CONNECTS_BURST}, .at_a_time = 1};
 static const struct source_limits failures_limits = {
-    .connects = {.rate = API_FAILURES_S, .burst = API_FAILURES_BURST}, .at_a_time = 1};
-static const struct bucket_limits all_connects_limits = {.rate = API_CONNECTS_ALL_S,
+    .connects = {.per_minute = 60 * API_FAILURES_S, .burst = API_FAILURES_BURST}, .at_a_time = 1};
+static const struct bucket_limits all_connects_limits = {.per_minute = 60 * API_CONNECTS_ALL_S,
                                                          .burst = API_CONNECTS_ALL_BURST};
-static const struct bucket_limits all_failures_limits = {.rate = API_FAILURES_ALL_S,
+static const struct bucket_limits all_failures_limits = {.per_minute = 60 * API_FAILURES_ALL_S,
                                                          .burst = API_FAILURES_ALL_BURST};
 
 static int look(struct api_access *a, struct request *r, const struct sockaddr *from,

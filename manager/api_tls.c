@@ -107,6 +107,8 @@ static int make(struct api_tls *t, uint64_t now_s, struct generation *out)
         rv = certificate_key_pem(&secret, &pem);
     if (rv == 0)
         rv = import(out, span_buffer(&der), span_buffer(&pem));
+    explicit_bzero(&secret, sizeof secret);
+    explicit_bzero(pem_room, sizeof pem_room);
     uint32_t shown_count = elders_shown(t->keys, now_s);
     for (uint32_t i = 0; rv == 0 && i < shown_count; i++)
         rv = import_next(out, span_of(t->keys->elders[i].cross, t->keys->elders[i].cross_len));

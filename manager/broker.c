@@ -1,6 +1,7 @@
 #include "manager/broker.h"
 
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "manager/broker_config.h"
 
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -447,11 +447,7 @@ static _Noreturn void become_mosquitto(const struct broker *b, pid_t parent, int
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
+    limits_raise_files();
     if (chdir(b->dir) == 0)
         execl(b->program, "mosquitto", "-c", config_path, (char *)NULL);
     _exit(127);

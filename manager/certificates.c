@@ -18,6 +18,8 @@ static int draw_key(const struct keyring *k, const char *purpose, const char *na
 static uint32_t agent_period(uint64_t joined_s, uint64_t now_s);
 static size_t list_serials(const struct blocked_agent *blocked, size_t count, uint64_t now_s,
                            struct certificate_serial *out);
+static int put_all(const char *folder, struct span ca, struct span key, struct span chain,
+                   struct errmsg *em);
 static int write_server(const struct keyring *k, const struct site *site, uint64_t now_s,
                         struct buffer *chain, struct buffer *key);
 static int write_chain(const struct keyring *k, uint64_t now_s, struct buffer *chain);
@@ -104,6 +106,8 @@ static int draw_key(const struct keyring *k, const char *purpose, const char *na
     struct mac_key drawn = mac_derive(&purposes, name, 0);
     _Static_assert(sizeof secret->bytes == sizeof drawn.bytes, "a secret key is 32 bytes");
     memcpy(secret->bytes, drawn.bytes, sizeof secret->bytes);
+    explicit_bzero(&purposes, sizeof purposes);
+    explicit_bzero(&drawn, sizeof drawn);
     return sign_public(secret, public);
 }
 
@@ -192,13 +196,29 @@ int certificates_put_server(const struct keyring *k, const struct site *site, ui
     if (rv == 0)
         rv = write_server(k, site, now_s, &chain, &key);
     if (rv < 0)
-        return errmsg_set(em, rv, "cannot make a certificate for %s: %s", site->name, err_name(rv));
-    int ca_new = certificates_put(folder, BROKER_CA_FILE, span_buffer(&ca), em);
-    int key_new =
-        ca_new < 0 ? ca_new : certificates_put(folder, BROKER_KEY_FILE, span_buffer(&key), em);
-    rv = key_new < 0 ? key_new
-                     : certificates_put(folder, BROKER_CERTIFICATE_FILE, span_buffer(&chain), em);
-    return rv < 0 ? rv : ca_new || key_new || rv;
+        errmsg_set(em, rv, "cannot make a certificate for %s: %s", site->name, err_name(rv));
+    else
+        rv = put_all(folder, span_buffer(&ca), span_buffer(&key), span_buffer(&chain), em);
+    explicit_bzero(key_text, sizeof key_text);
+    return rv;
+}
+
+/* 1: one of them at least is another than it was. */
+static int put_all(const char *folder, struct span ca, struct span key, struct span chain,
+                   struct errmsg *em)
+{
+    const struct {
+        const char *name;
+        struct span content;
+    } files[] = {{BROKER_CA_FILE, ca}, {BROKER_KEY_FILE, key}, {BROKER_CERTIFICATE_FILE, chain}};
+    bool changed = false;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        int rv = certificates_put(folder, files[i].name, files[i].content, em);
+        if (rv < 0)
+            return rv;
+        changed |= rv == 1;
+    }
+    return changed;
 }
 
 static int write_server(const struct keyring *k, const struct site *site, uint64_t now_s,
@@ -212,7 +232,10 @@ static int write_server(const struct keyring *k, const struct site *site, uint64
         rv = certificate_pem(span_buffer(&server), chain);
     if (rv == 0)
         rv = write_chain(k, now_s, chain);
-    return rv < 0 ? rv : certificate_key_pem(&secret, key);
+    if (rv == 0)
+        rv = certificate_key_pem(&secret, key);
+    explicit_bzero(&secret, sizeof secret);
+    return rv;
 }
 
 /* Agents find the authority that they pinned in it. */

@@ -16,13 +16,13 @@
 
 /* A good agent says one thing a second at most, and seldom more than that in a quarter of an hour.
  * What waited in a broker for a manager that was away comes at once: two days of heartbeats. */
-static const struct flood_limits report_limits = {.per_minute = 64 * 60, .burst = 256};
+static const struct bucket_limits report_limits = {.per_minute = 64 * 60, .burst = 256};
 /* What failed hooks said: a good agent has six a minute at most. */
-static const struct flood_limits note_limits = {.per_minute = 12, .burst = 128};
+static const struct bucket_limits note_limits = {.per_minute = 12, .burst = 128};
 /* Requests to join with one token, and of one agent to renew at the door. */
-static const struct flood_limits request_limits = {.per_minute = 20, .burst = 20};
+static const struct bucket_limits request_limits = {.per_minute = 20, .burst = 20};
 /* Requests with a wrong secret, or for tokens that there never were; of everybody together. */
-static const struct flood_limits guess_limits = {.per_minute = 3000, .burst = 500};
+static const struct bucket_limits guess_limits = {.per_minute = 3000, .burst = 500};
 
 static bool floods(struct daemon *d, const struct key_id *id);
 static void on_join(struct daemon *d, const struct join_id *id, struct span payload);

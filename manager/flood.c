@@ -1,11 +1,8 @@
 #include "manager/flood.h"
 
-/* One, as the buckets count. */
-#define DROP 60000u
-
 static struct flood_bucket *find(struct flood_bucket set[static FLOOD_WAYS], uint32_t name);
 
-void flood_init(struct flood *f, const struct flood_limits *limits,
+void flood_init(struct flood *f, const struct bucket_limits *limits,
                 const uint8_t key[static SIPHASH_KEY_LEN])
 {
     *f = (struct flood){.limits = *limits};
@@ -22,18 +19,15 @@ enum flood_answer flood_count(struct flood *f, struct span who, uint64_t now_ms)
     return flood_draw(b, &f->limits, now_ms);
 }
 
-enum flood_answer flood_draw(struct flood_bucket *b, const struct flood_limits *limits,
+enum flood_answer flood_draw(struct flood_bucket *b, const struct bucket_limits *limits,
                              uint64_t now_ms)
 {
-    uint64_t full = (uint64_t)limits->burst * DROP;
-    uint64_t drops = b->at_ms == 0 ? full : b->drops + (now_ms - b->at_ms) * limits->per_minute;
-    bool before = b->empty && drops < full;
-    b->drops = (uint32_t)(drops < full ? drops : full);
-    b->at_ms = now_ms;
-    b->empty = before || b->drops < DROP;
-    if (b->drops < DROP)
+    bool may = bucket_fill(&b->bucket, limits, now_ms);
+    bool before = b->empty && !bucket_is_full(&b->bucket, limits);
+    b->empty = before || !may;
+    if (!may)
         return before ? FLOOD_DROP : FLOOD_BEGIN;
-    b->drops -= DROP;
+    bucket_take(&b->bucket);
     return FLOOD_ADMIT;
 }
 
@@ -42,9 +36,9 @@ static struct flood_bucket *find(struct flood_bucket set[static FLOOD_WAYS], uin
 {
     struct flood_bucket *oldest = &set[0];
     for (int i = 0; i < FLOOD_WAYS; i++) {
-        if (set[i].at_ms != 0 && set[i].name == name)
+        if (set[i].bucket.seen_ms != 0 && set[i].name == name)
             return &set[i];
-        if (set[i].at_ms < oldest->at_ms)
+        if (set[i].bucket.seen_ms < oldest->bucket.seen_ms)
             oldest = &set[i];
     }
     return oldest;

@@ -1,35 +1,27 @@
 /*
- * flood: how often anybody may do something: a bucket of drops for whoever did it lately (Turner,
- * IEEE Communications Magazine, 1986), in a table that never grows. It knows nothing of what it is
- * that they do, and reads no clock.
+ * flood: how often anybody may do something: a bucket for whoever did it lately, in a table that
+ * never grows. It knows nothing of what it is that they do, and reads no clock.
  */
 #ifndef DUNLIN_MANAGER_FLOOD_H
 #define DUNLIN_MANAGER_FLOOD_H
 
 #include "base/siphash.h"
-
-#include <stdbool.h>
+#include "manager/bucket.h"
 
 /* Of those whose hashes meet in a set, the ones that spoke last have a bucket; a new one is full.
  * So the table needs no room for a fleet, only for its flooders. */
 #define FLOOD_SETS 1024
 #define FLOOD_WAYS 4
 
-struct flood_limits {
-    uint32_t per_minute; /* in the long run; at least 1 */
-    uint32_t burst;      /* and so many at once after a silence; 1 to 65535 */
-};
-
 /* Zeroed, it is one that was never drawn from. */
 struct flood_bucket {
-    uint32_t name;  /* of whose it is, as far as that isn't in the set's number */
-    uint32_t drops; /* in sixty-thousandths: each millisecond adds as many as a minute has */
-    uint64_t at_ms; /* when they were counted; 0: never */
-    bool empty;     /* it ran out, and has not been full since */
+    struct bucket bucket;
+    uint32_t name; /* of whose it is, as far as that isn't in the set's number */
+    bool empty;    /* it ran out, and has not been full since */
 };
 
 struct flood {
-    struct flood_limits limits;
+    struct bucket_limits limits;
     uint8_t key[SIPHASH_KEY_LEN];
     struct flood_bucket sets[FLOOD_SETS][FLOOD_WAYS];
 };
@@ -41,13 +33,13 @@ enum flood_answer {
 };
 
 /* `key` keeps others from finding names that share a set. */
-void flood_init(struct flood *f, const struct flood_limits *limits,
+void flood_init(struct flood *f, const struct bucket_limits *limits,
                 const uint8_t key[static SIPHASH_KEY_LEN]);
-/* Counts one more by whoever has this name. `now_ms` doesn't go back, and isn't 0. */
+/* Counts one more by whoever has this name. */
 enum flood_answer flood_count(struct flood *f, struct span name, uint64_t now_ms);
 
 /* The same for a bucket that stands alone. */
-enum flood_answer flood_draw(struct flood_bucket *b, const struct flood_limits *limits,
+enum flood_answer flood_draw(struct flood_bucket *b, const struct bucket_limits *limits,
                              uint64_t now_ms);
 
 #endif

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "manager/address.h"
 #include "manager/backup.h"
@@ -11,7 +12,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 /* Exit codes. */
@@ -186,17 +186,10 @@ static int take_time(const char *what, const char *value, uint32_t min_s, uint32
 static int take_level(const char *value, struct errmsg *em);
 static int serve(const struct daemon_options *options);
 static void block_signals(void);
-static void raise_limits(void);
-
-/* What is in memory, keys and secrets of the fleet among it, comes on no disk when it crashes. */
-static void leave_no_core(void)
-{
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0});
-}
 
 int main(int argc, char **argv)
 {
-    leave_no_core();
+    limits_leave_no_core();
     if (argc < 2) {
         fputs(HELP, stderr);
         return WRONG_USE;
@@ -429,7 +422,7 @@ static int serve(const struct daemon_options *options)
 {
     struct errmsg em = {.text = ""};
     block_signals();
-    raise_limits();
+    limits_raise_files(); /* a device that joins takes two, a cell a few */
     struct daemon *d = daemon_new(options, &em);
     int rv = d ? daemon_run(d, &em) : ERR_IO;
     daemon_free(d);
@@ -448,16 +441,6 @@ static void block_signals(void)
     sigaddset(&ends, SIGINT);
     sigprocmask(SIG_BLOCK, &ends, NULL);
     signal(SIGPIPE, SIG_IGN);
-}
-
-/* A device that joins takes two descriptors, a cell a few. */
-static void raise_limits(void)
-{
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-        return;
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
 }
 
 /* ---- the command line ---- */

@@ -24,10 +24,12 @@ static int make(struct pass *p, const struct keyring *k, const char *name,
     uint8_t room[CERTIFICATE_MAX];
     struct buffer der = buffer_on(room, sizeof room);
     int rv = certificates_client(k, name, serial, now_s, &key, &der);
+    if (rv == 0)
+        p->key = key;
+    explicit_bzero(&key, sizeof key);
     if (rv < 0)
         return rv;
     memcpy(p->certificate, der.data, der.len);
-    p->key = key;
     p->version = certificates_version(k, now_s);
     p->link = (struct mqtt_tls){.tls = {.authorities = p->authorities,
                                         .authority_count = pin(p, k),

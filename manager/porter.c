@@ -91,7 +91,7 @@ struct porter *porter_new(const struct porter_options *options, struct errmsg *e
         return NULL;
     }
     struct source_limits limits = {
-        .connects = {.rate = options->rate, .burst = options->rate * PORTER_BURST},
+        .connects = {.per_minute = 60 * options->rate, .burst = options->rate * PORTER_BURST},
         .at_a_time = PORTER_SOURCE_CONNECTIONS_MAX};
     sources_init(&p->sources, &limits);
     for (size_t i = 0; i < PORTER_CONNECTIONS_MAX; i++) {

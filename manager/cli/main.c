@@ -2,6 +2,7 @@
  * dunlin: the operator's command line. This file finds the verb, makes the help from the verbs'
  * tables, and turns what a verb returns into an exit code: 0 done, 1 failed, 2 wrong use.
  */
+#include "base/limits.h"
 #include "manager/cli/suggest.h"
 #include "manager/cli/verbs.h"
 
@@ -86,6 +87,7 @@ static int complain(const struct errmsg *em, const char *help_on);
 
 int main(int argc, char *argv[])
 {
+    limits_leave_no_core();
     int code = run(argc - 1, argv + 1);
     if (fflush(stdout) == 0 && !ferror(stdout))
         return code;

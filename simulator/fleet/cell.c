@@ -25,7 +25,7 @@ void cell_open(struct flock *f)
         c->hearers = table_of(cohorts, sizeof c->hearers[0]);
         memset(c->hearers, 0xff, cohorts * sizeof c->hearers[0]);
     }
-    f->notes = table_of(f->rows->limits.agents, sizeof f->notes[0]);
+    f->slips = table_of(f->rows->limits.agents, sizeof f->slips[0]);
 }
 
 void cell_close(struct flock *f)
@@ -37,7 +37,7 @@ void cell_close(struct flock *f)
     for (uint32_t i = 0; i < f->paper_count; i++)
         free(f->papers[i].desired);
     free(f->papers);
-    free(f->notes);
+    free(f->slips);
 }
 
 /* ---- papers ---- */
@@ -121,20 +121,20 @@ void cell_publish(struct flock *f, uint32_t cohort)
             f->cells[i].current = false;
 }
 
-static void tell_note(struct flock *f, uint32_t n)
+static void tell_slip(struct flock *f, uint32_t n)
 {
     const struct node *d = &f->nodes[n];
-    struct revision note = f->notes[d->number - 1].revision;
-    if (!d->connected || !f->cells[d->cell].current || note.number == 0)
+    struct revision slip = f->slips[d->number - 1].revision;
+    if (!d->connected || !f->cells[d->cell].current || slip.number == 0)
         return;
     f->result->counts.heads++;
-    link_hear(f, n, NODE_NOTE_HEAD, revision_pack(note), HEAD_BYTES);
+    link_hear(f, n, NODE_SLIP_HEAD, revision_pack(slip), HEAD_BYTES);
 }
 
-void cell_publish_note(struct flock *f, uint32_t number)
+void cell_publish_slip(struct flock *f, uint32_t number)
 {
     const struct agent_row *row = &f->rows->agents[number - 1].row;
-    f->notes[number - 1] = (struct note){.revision = row->assigned,
+    f->slips[number - 1] = (struct slip){.revision = row->assigned,
                                          .cohort = row->cohort,
                                          .removed = !agent_in_fleet(row),
                                          .cordoned = (row->flags & AGENT_CORDONED) != 0};
@@ -144,9 +144,9 @@ void cell_publish_note(struct flock *f, uint32_t number)
     uint32_t n = f->by_number[number - 1];
     if (n == 0)
         return;
-    tell_note(f, n - 1);
+    tell_slip(f, n - 1);
     if (f->nodes[n - 1].twin != NOBODY)
-        tell_note(f, f->nodes[n - 1].twin);
+        tell_slip(f, f->nodes[n - 1].twin);
 }
 
 /* ---- death, and what comes after it ---- */
@@ -189,5 +189,5 @@ void cell_fill(struct flock *f, uint32_t cell)
         retain(f, c, i);
     for (uint32_t n = 0; n < f->node_count; n++)
         if (f->nodes[n].cell == cell && f->nodes[n].connected)
-            tell_note(f, n);
+            tell_slip(f, n);
 }

@@ -292,16 +292,16 @@ static void hear_paper(struct flock *f, const struct happening *h, bool current)
     paper_drop(f, paper);
 }
 
-static void hear_note(struct flock *f, uint32_t n)
+static void hear_slip(struct flock *f, uint32_t n)
 {
-    const struct note *note = &f->notes[f->nodes[n].number - 1];
+    const struct slip *slip = &f->slips[f->nodes[n].number - 1];
     const struct assignment assignment = {
         .agent = f->nodes[n].id,
-        .revision = note->revision,
+        .revision = slip->revision,
         .issued_s = flock_wall_s(f),
-        .cohort = f->rows->cohorts[note->cohort].key,
-        .removed = note->removed,
-        .cordoned = note->cordoned,
+        .cohort = f->rows->cohorts[slip->cohort].key,
+        .removed = slip->removed,
+        .cordoned = slip->cordoned,
     };
     node_feed(f, n, &(struct agent_event){.type = AGENT_ASSIGNMENT, .assignment = &assignment});
 }
@@ -342,9 +342,9 @@ static void happen_to_node(struct flock *f, const struct happening *h)
         link_lose(f, n);
     else if (h->kind == NODE_DOC)
         hear_paper(f, h, linked && d->connected);
-    else if (h->kind == NODE_NOTE && linked && d->connected)
-        hear_note(f, n);
-    else if ((h->kind == NODE_HEAD || h->kind == NODE_NOTE_HEAD) && linked && d->connected)
+    else if (h->kind == NODE_SLIP && linked && d->connected)
+        hear_slip(f, n);
+    else if ((h->kind == NODE_HEAD || h->kind == NODE_SLIP_HEAD) && linked && d->connected)
         hear_head(f, h);
 }
 
@@ -436,9 +436,9 @@ static void happen(struct flock *f, const struct happening *h)
     case NODE_UP:
     case NODE_DOWN:
     case NODE_HEAD:
-    case NODE_NOTE_HEAD:
+    case NODE_SLIP_HEAD:
     case NODE_DOC:
-    case NODE_NOTE:
+    case NODE_SLIP:
     case NODE_JOINED:
     case NODE_LOSE:
         happen_to_node(f, h);

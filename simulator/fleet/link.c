@@ -22,7 +22,7 @@
 #define PING_BYTES 2
 #define STATUS_BYTES 34 /* of an agent that has nothing to say; each exception takes … */
 #define EXCEPTION_BYTES 7
-#define NOTE_BYTES 260 /* a signed assignment */
+#define SLIP_BYTES 260 /* a signed assignment */
 
 static const struct profile *profile_of(const struct flock *f, const struct node *d)
 {
@@ -347,14 +347,14 @@ static void subscribe_heads(struct flock *f, uint32_t n)
     struct node *d = &f->nodes[n];
     const struct cell *c = &f->cells[d->cell];
     uint32_t paper = c->papers[d->cohort];
-    struct revision note = f->notes[d->number - 1].revision;
+    struct revision slip = f->slips[d->number - 1].revision;
     cell_hear(f, n, d->cohort);
     f->result->counts.bytes_up += 2 * SUBSCRIBE_BYTES;
     f->result->counts.bytes_down += 2 * SUBACK_BYTES;
     if (paper)
         link_hear(f, n, NODE_HEAD, revision_pack(f->papers[paper].desired->revision), HEAD_BYTES);
-    if (c->current && note.number)
-        link_hear(f, n, NODE_NOTE_HEAD, revision_pack(note), HEAD_BYTES);
+    if (c->current && slip.number)
+        link_hear(f, n, NODE_SLIP_HEAD, revision_pack(slip), HEAD_BYTES);
 }
 
 static void subscribe(struct flock *f, uint32_t n, enum agent_topic topic)
@@ -367,8 +367,8 @@ static void subscribe(struct flock *f, uint32_t n, enum agent_topic topic)
         f->result->counts.fetched++;
         link_hear(f, n, NODE_DOC, c->papers[d->cohort], f->papers[c->papers[d->cohort]].size);
     } else if (topic == AGENT_TOPIC_ASSIGNMENT && c->current &&
-               f->notes[d->number - 1].revision.number) {
-        link_hear(f, n, NODE_NOTE, 0, NOTE_BYTES);
+               f->slips[d->number - 1].revision.number) {
+        link_hear(f, n, NODE_SLIP, 0, SLIP_BYTES);
     }
 }
 

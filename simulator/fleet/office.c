@@ -173,7 +173,7 @@ static void commit(struct flock *f, const struct manager_out *out)
             cell_publish(f, p->index);
         } else if (p->type == PERSIST_ASSIGNMENT) {
             f->result->counts.assignments++;
-            cell_publish_note(f, p->index);
+            cell_publish_slip(f, p->index);
         }
     }
     gate_check(f);

@@ -17,9 +17,9 @@ enum kind {
     NODE_UP,   /* of its link: the broker has accepted it */
     NODE_DOWN, /* of its link: lost, or not made; `what` 1: refused */
     NODE_HEAD, /* of its link: a head of its cohort; `what` is the revision */
-    NODE_NOTE_HEAD,
+    NODE_SLIP_HEAD,
     NODE_DOC,    /* of its link; `what` is the document's index, one hold of which goes */
-    NODE_NOTE,   /* of its link: its assignment */
+    NODE_SLIP,   /* of its link: its assignment */
     NODE_JOINED, /* of its boot: the answer to its request; `what` is its number */
     NODE_SPELL,  /* the link's spell is over */
     NODE_WINDOW, /* its window opens or closes */
@@ -115,7 +115,7 @@ struct paper {
 };
 
 /* What an assignment says, as brokers retain it. */
-struct note {
+struct slip {
     struct revision revision; /* 0.0: none */
     uint32_t cohort;
     bool removed;
@@ -142,7 +142,7 @@ struct flock {
     uint32_t *by_number; /* node + 1, by agent number */
     uint32_t cell_count;
     struct cell cells[FLOCK_CELLS_MAX];
-    struct note *notes; /* by number - 1; a cell that isn't current has none */
+    struct slip *slips; /* by number - 1; a cell that isn't current has none */
     uint8_t *dark;      /* for each kind of links and region: it has an outage */
 
     struct paper *papers; /* 0 is none */
@@ -239,7 +239,7 @@ void cell_start(struct flock *f, uint32_t cell);
 void cell_fill(struct flock *f, uint32_t cell);
 void cell_hear(struct flock *f, uint32_t n, uint32_t cohort); /* NOBODY: of none */
 void cell_publish(struct flock *f, uint32_t cohort);
-void cell_publish_note(struct flock *f, uint32_t number);
+void cell_publish_slip(struct flock *f, uint32_t number);
 void paper_hold(struct flock *f, uint32_t paper);
 void paper_drop(struct flock *f, uint32_t paper);
 /* The index of one that a node was handed. */

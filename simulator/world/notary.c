@@ -6,22 +6,22 @@
 #include <stdlib.h>
 
 /* Different things signed or checked in one process: the longest loops make some ten thousand. */
-#define NOTES_MAX (1u << 17)
+#define DEEDS_MAX (1u << 17)
 
 /* What came out the last time: a result, and the envelope or key that was made. */
-struct note {
+struct deed {
     struct digest question; /* all zero: free */
     int rv;
     uint32_t len;
     uint8_t *bytes;
 };
 
-static struct note notes[NOTES_MAX];
-static uint32_t note_count;
+static struct deed deeds[DEEDS_MAX];
+static uint32_t deed_count;
 
-static struct note *find(const struct digest *question, bool *known);
-static void keep(struct note *n, int rv, struct span bytes);
-static int recall(const struct note *n, struct buffer *out);
+static struct deed *find(const struct digest *question, bool *known);
+static void keep(struct deed *d, int rv, struct span bytes);
+static int recall(const struct deed *d, struct buffer *out);
 static struct digest ask(const char *kind, uint8_t type, struct span a, struct span b);
 
 struct secret_key notary_secret(unsigned first)
@@ -38,13 +38,13 @@ struct public_key notary_public(const struct secret_key *secret)
     struct public_key key;
     bool known;
     struct digest question = ask("public", 0, span_of(secret->bytes, SECRET_KEY_LEN), SPAN_NONE);
-    struct note *n = find(&question, &known);
+    struct deed *d = find(&question, &known);
     if (!known) {
         int rv = sign_public(secret, &key);
         assert(rv == 0);
-        keep(n, rv, span_of(key.bytes, PUBLIC_KEY_LEN));
+        keep(d, rv, span_of(key.bytes, PUBLIC_KEY_LEN));
     }
-    memcpy(key.bytes, n->bytes, PUBLIC_KEY_LEN);
+    memcpy(key.bytes, d->bytes, PUBLIC_KEY_LEN);
     return key;
 }
 
@@ -53,12 +53,12 @@ int notary_seal(enum message type, struct span body, const struct secret_key *ke
 {
     bool known;
     struct digest question = ask("seal", (uint8_t)type, body, span_of(key->bytes, SECRET_KEY_LEN));
-    struct note *n = find(&question, &known);
+    struct deed *d = find(&question, &known);
     if (known)
-        return recall(n, out);
+        return recall(d, out);
     size_t start = out->len;
     int rv = envelope_seal(type, body, key, out);
-    keep(n, rv, span_of(out->data + start, out->len - start));
+    keep(d, rv, span_of(out->data + start, out->len - start));
     return rv;
 }
 
@@ -80,23 +80,23 @@ int notary_certificate(const struct certificate *c, const struct secret_key *iss
     struct digest parties = digest_end(&who);
     struct digest question = ask("certificate", (uint8_t)c->use, span_of(dates.bytes, DIGEST_LEN),
                                  span_of(parties.bytes, DIGEST_LEN));
-    struct note *n = find(&question, &known);
+    struct deed *d = find(&question, &known);
     if (known)
-        return recall(n, out);
+        return recall(d, out);
     size_t start = out->len;
     int rv = certificate_make(c, issuer, certificate_authority_name(&id).text, out);
-    keep(n, rv, span_of(out->data + start, out->len - start));
+    keep(d, rv, span_of(out->data + start, out->len - start));
     return rv;
 }
 
 /* What was made before. */
-static int recall(const struct note *n, struct buffer *out)
+static int recall(const struct deed *d, struct buffer *out)
 {
-    if (out->cap - out->len < n->len)
+    if (out->cap - out->len < d->len)
         return ERR_NO_MEMORY;
-    memcpy(out->data + out->len, n->bytes, n->len);
-    out->len += n->len;
-    return n->rv;
+    memcpy(out->data + out->len, d->bytes, d->len);
+    out->len += d->len;
+    return d->rv;
 }
 
 int notary_sign(enum message type, struct envelope *e, const struct secret_key *key)
@@ -109,15 +109,15 @@ int notary_sign(enum message type, struct envelope *e, const struct secret_key *
     digest_add(&s, span_of(key->bytes, SECRET_KEY_LEN));
     struct digest by = digest_end(&s);
     struct digest question = ask("sign", (uint8_t)type, e->body, span_of(by.bytes, DIGEST_LEN));
-    struct note *n = find(&question, &known);
+    struct deed *d = find(&question, &known);
     if (!known) {
         int rv = envelope_sign(type, e, key);
-        keep(n, rv, span_of(e->list, sizeof e->list));
+        keep(d, rv, span_of(e->list, sizeof e->list));
         return rv;
     }
-    memcpy(e->list, n->bytes, sizeof e->list);
-    e->count += n->rv == 0;
-    return n->rv;
+    memcpy(e->list, d->bytes, sizeof e->list);
+    e->count += d->rv == 0;
+    return d->rv;
 }
 
 int notary_open(const struct trust *t, enum trust_role role, enum message type, struct span bytes,
@@ -127,11 +127,11 @@ int notary_open(const struct trust *t, enum trust_role role, enum message type, 
     bool known;
     struct digest question =
         ask("open", (uint8_t)type, bytes, span_of(&t->roles[role], sizeof t->roles[role]));
-    struct note *n = find(&question, &known);
+    struct deed *d = find(&question, &known);
     if (!known)
-        keep(n, trust_open(t, role, type, bytes, body), SPAN_NONE);
+        keep(d, trust_open(t, role, type, bytes, body), SPAN_NONE);
     *body = SPAN_NONE;
-    int rv = n->rv < 0 ? n->rv : envelope_read(type, bytes, &e);
+    int rv = d->rv < 0 ? d->rv : envelope_read(type, bytes, &e);
     if (rv == 0)
         *body = e.body;
     return rv;
@@ -141,14 +141,14 @@ int notary_follows(const struct trust *old, struct span envelope, struct trust *
 {
     bool known;
     struct digest question = ask("follows", 0, envelope, span_of(old, sizeof *old));
-    struct note *n = find(&question, &known);
+    struct deed *d = find(&question, &known);
     if (!known) {
         memset(new, 0, sizeof *new);
         int rv = trust_follows(old, envelope, new);
-        keep(n, rv, span_of(new, sizeof *new));
+        keep(d, rv, span_of(new, sizeof *new));
     }
-    memcpy(new, n->bytes, sizeof *new);
-    return n->rv;
+    memcpy(new, d->bytes, sizeof *new);
+    return d->rv;
 }
 
 int notary_walk(const struct root_pin *pin, const struct span *envelopes, size_t count,
@@ -161,14 +161,14 @@ int notary_walk(const struct root_pin *pin, const struct span *envelopes, size_t
         digests[i] = digest_of(envelopes[i]);
     struct digest question =
         ask("walk", 0, span_of(pin, sizeof *pin), span_of(digests, count * sizeof digests[0]));
-    struct note *n = find(&question, &known);
+    struct deed *d = find(&question, &known);
     if (!known) {
         memset(newest, 0, sizeof *newest);
         int rv = trust_walk(pin, envelopes, count, newest);
-        keep(n, rv, span_of(newest, sizeof *newest));
+        keep(d, rv, span_of(newest, sizeof *newest));
     }
-    memcpy(newest, n->bytes, sizeof *newest);
-    return n->rv;
+    memcpy(newest, d->bytes, sizeof *newest);
+    return d->rv;
 }
 
 static struct digest ask(const char *kind, uint8_t type, struct span a, struct span b)
@@ -185,29 +185,29 @@ static struct digest ask(const char *kind, uint8_t type, struct span a, struct s
     return digest_end(&s);
 }
 
-static struct note *find(const struct digest *question, bool *known)
+static struct deed *find(const struct digest *question, bool *known)
 {
-    uint32_t i = le32_read(question->bytes) % NOTES_MAX;
-    while (!digest_is_zero(&notes[i].question)) {
-        *known = digest_equal(&notes[i].question, question);
+    uint32_t i = le32_read(question->bytes) % DEEDS_MAX;
+    while (!digest_is_zero(&deeds[i].question)) {
+        *known = digest_equal(&deeds[i].question, question);
         if (*known)
-            return &notes[i];
-        i = (i + 1) % NOTES_MAX;
+            return &deeds[i];
+        i = (i + 1) % DEEDS_MAX;
     }
     *known = false;
-    assert(note_count < NOTES_MAX / 4 * 3);
-    note_count++;
-    notes[i].question = *question;
-    return &notes[i];
+    assert(deed_count < DEEDS_MAX / 4 * 3);
+    deed_count++;
+    deeds[i].question = *question;
+    return &deeds[i];
 }
 
-static void keep(struct note *n, int rv, struct span bytes)
+static void keep(struct deed *d, int rv, struct span bytes)
 {
-    n->rv = rv;
-    n->len = (uint32_t)bytes.len;
-    n->bytes = malloc(bytes.len + 1);
-    if (!n->bytes)
+    d->rv = rv;
+    d->len = (uint32_t)bytes.len;
+    d->bytes = malloc(bytes.len + 1);
+    if (!d->bytes)
         abort();
     if (bytes.len)
-        memcpy(n->bytes, bytes.data, bytes.len);
+        memcpy(d->bytes, bytes.data, bytes.len);
 }

@@ -2,7 +2,7 @@
 
 #include "test/suite.h"
 
-static const struct bucket_limits LIMITS = {.rate = 10, .burst = 20};
+static const struct bucket_limits LIMITS = {.per_minute = 60 * 10, .burst = 20};
 
 /* How many of so many at once it has. */
 static unsigned taken(struct bucket *b, unsigned count, uint64_t now_ms)

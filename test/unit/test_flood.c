@@ -4,7 +4,7 @@
 #define FLOOD_PER_S 64
 #define FLOOD_BURST 256
 
-static const struct flood_limits limits = {.per_minute = 60 * FLOOD_PER_S, .burst = FLOOD_BURST};
+static const struct bucket_limits limits = {.per_minute = 60 * FLOOD_PER_S, .burst = FLOOD_BURST};
 static struct flood flood;
 
 static void set_up(void)
@@ -81,8 +81,8 @@ static void test_flooders_cost_the_others_nothing(void)
 
 static void test_bucket_alone_counts_by_the_minute(void)
 {
-    const struct flood_limits slow = {.per_minute = 3, .burst = 5};
-    struct flood_bucket b = {.at_ms = 0};
+    const struct bucket_limits slow = {.per_minute = 3, .burst = 5};
+    struct flood_bucket b = {0};
     for (int i = 0; i < 5; i++)
         CU_ASSERT_EQUAL(flood_draw(&b, &slow, 1000), FLOOD_ADMIT);
     CU_ASSERT_EQUAL(flood_draw(&b, &slow, 1000), FLOOD_BEGIN);

@@ -5,7 +5,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-static const struct source_limits LIMITS = {.connects = {.rate = 10, .burst = 20},
+static const struct source_limits LIMITS = {.connects = {.per_minute = 60 * 10, .burst = 20},
                                             .at_a_time = 1000};
 static struct sources table;
 
@@ -92,8 +92,8 @@ static void test_an_ipv4_address_is_the_same_over_ipv6(void)
 
 static void test_open_connections_are_bounded(void)
 {
-    sources_init(&table,
-                 &(struct source_limits){.connects = {.rate = 100, .burst = 1000}, .at_a_time = 3});
+    sources_init(&table, &(struct source_limits){
+                             .connects = {.per_minute = 60 * 100, .burst = 1000}, .at_a_time = 3});
     int places[3];
     for (int i = 0; i < 3; i++)
         places[i] = admit("192.0.2.1", 1000);
@@ -105,8 +105,8 @@ static void test_open_connections_are_bounded(void)
 
 static void test_forgiven_tries_cost_nothing_and_the_first_is_known(void)
 {
-    sources_init(&table,
-                 &(struct source_limits){.connects = {.rate = 1, .burst = 3}, .at_a_time = 1});
+    sources_init(&table, &(struct source_limits){.connects = {.per_minute = 60 * 1, .burst = 3},
+                                                 .at_a_time = 1});
     for (int i = 0; i < 100; i++) {
         int place = admit("192.0.2.1", 1000);
         CU_ASSERT_TRUE_FATAL(place >= 0);
