@@ -34,6 +34,8 @@ struct bench {
     struct broker *broker;
     struct cell *cell;
     struct lane_log logs[CELL_LANES];
+    uint64_t slow_ms;   /* what a turn takes more than it does, for the cell */
+    uint64_t slower_ms; /* in all */
     char topic[64];
     unsigned messages;
     char last_topic[64];
@@ -124,7 +126,8 @@ static void turn(struct bench *b, bool news)
     fds[MQTT_FDS] = (struct pollfd){.fd = broker_descriptor(b->broker), .events = POLLIN};
     poll(fds, MQTT_FDS + 1, 20);
     broker_service(b->broker, clock_monotonic_ms());
-    cell_service(b->cell, fds, clock_monotonic_ms());
+    b->slower_ms += b->slow_ms;
+    cell_service(b->cell, fds, clock_monotonic_ms() + b->slower_ms);
     cell_feed(b->cell, news);
 }
 
@@ -278,6 +281,17 @@ static void test_fresh_broker_is_filled(void)
     CU_ASSERT_TRUE(run_until(b, settled));
     CU_ASSERT_EQUAL(handed(b), 400);
     expect_retained(b, 400);
+    bench_free(b);
+}
+
+/* Each answer takes longer than the first wait for one. */
+static void test_slow_broker_is_not_asked_for_ever(void)
+{
+    struct bench *b = bench_new();
+    b->slow_ms = CELL_PROBE_MS_MIN + 1000;
+    grow(b, 300, 100);
+    CU_ASSERT_TRUE(run_until(b, settled));
+    CU_ASSERT_EQUAL(handed(b), 400);
     bench_free(b);
 }
 
@@ -482,6 +496,7 @@ static void test_nobody_there_is_tried_again(void)
 
 static const struct suite_test tests[] = {
     TEST(test_fresh_broker_is_filled),
+    TEST(test_slow_broker_is_not_asked_for_ever),
     TEST(test_new_connection_publishes_nothing_twice),
     TEST(test_broker_that_lost_all_is_refilled),
     TEST(test_broker_with_an_older_memory_gets_what_it_lacks),
