@@ -12,9 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Long: a broker reads one packet of each connection a turn, and a turn in which it writes to each of
- * 20,000 devices, on a machine that has fifty such brokers, takes seconds. A process that dies is
- * noticed by its socket. */
+/* Long: a broker reads one packet of each connection a turn, and a turn in which it writes to each
+ * of 20,000 devices, on a machine that has fifty such brokers, takes seconds. A process that dies
+ * is noticed by its socket. */
 #define KEEPALIVE_S 240
 /* Comes back when everything retained that was asked for before it has come. */
 #define TOPIC_PROBE "dl1/cell/probe"

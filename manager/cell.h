@@ -24,8 +24,8 @@
 /* Between two tries to connect; doubles from the first to the second. */
 #define CELL_RETRY_MS_MIN 20
 #define CELL_RETRY_MS_MAX 5000
-/* A broker that doesn't echo the probe by then is asked again; doubles from the first to the second,
- * for one whose answers take longer than that would otherwise be asked for ever. */
+/* A broker that doesn't echo the probe by then is asked again; doubles from the first to the
+ * second, for one whose answers take longer than that would otherwise be asked for ever. */
 #define CELL_PROBE_MS_MIN 3000
 #define CELL_PROBE_MS_MAX 192000
 
