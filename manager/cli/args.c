@@ -2,6 +2,7 @@
 
 #include "base/duration.h"
 #include "manager/cli/suggest.h"
+#include "manager/cli/table.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -104,9 +105,10 @@ void args_usage(const struct flag_set *set, size_t used, FILE *out)
                 continue;
             snprintf(text, sizeof text, "%s--%s%s%s%s", optional ? "[" : "", f->name,
                      f->value ? " " : "", f->value ? f->value : "", optional ? "]" : "");
-            bool fits = used + 1 + strlen(text) <= ARGS_HELP_WIDTH;
+            size_t width = table_width(text, strlen(text));
+            bool fits = used + 1 + width <= ARGS_HELP_WIDTH;
             fprintf(out, "%s%s", fits ? " " : "\n        ", text);
-            used = (fits ? used + 1 : 8) + strlen(text);
+            used = (fits ? used + 1 : 8) + width;
         }
 }
 
@@ -117,16 +119,16 @@ void args_wrap(const char *text, size_t len, size_t column, FILE *out)
         size_t word = at;
         while (word < len && text[word] != ' ')
             word++;
-        size_t word_len = word - at;
-        if (used > column && used + 1 + word_len > ARGS_HELP_WIDTH) {
+        size_t width = table_width(text + at, word - at);
+        if (used > column && used + 1 + width > ARGS_HELP_WIDTH) {
             fprintf(out, "\n%*s", (int)column, "");
             used = column;
         } else if (used > column) {
             fputc(' ', out);
             used++;
         }
-        fwrite(text + at, 1, word_len, out);
-        used += word_len;
+        fwrite(text + at, 1, word - at, out);
+        used += width;
         at = word + 1;
     }
     fputc('\n', out);
@@ -136,13 +138,15 @@ void args_help(const struct flag_set *set, FILE *out)
 {
     for (size_t i = 0; i < set->count; i++) {
         const struct flag *f = &set->flags[i];
-        int n = fprintf(out, "  --%s%s%s", f->name, f->value ? " " : "", f->value ? f->value : "");
-        if (n >= ARGS_HELP_INDENT)
-            n = fprintf(out, "\n") - 1;
-        fprintf(out, "%*s", ARGS_HELP_INDENT - n, "");
         char text[256];
-        int len = snprintf(text, sizeof text, "%s%s%s%s", f->help, f->fallback ? " (default " : "",
-                           f->fallback ? f->fallback : "", f->fallback ? ")" : "");
+        int len = snprintf(text, sizeof text, "  --%s%s%s", f->name, f->value ? " " : "",
+                           f->value ? f->value : "");
+        size_t width = table_width(text, (size_t)len);
+        bool fits = width < ARGS_HELP_INDENT;
+        fprintf(out, "%s%s%*s", text, fits ? "" : "\n", ARGS_HELP_INDENT - (fits ? (int)width : 0),
+                "");
+        len = snprintf(text, sizeof text, "%s%s%s%s", f->help, f->fallback ? " (default " : "",
+                       f->fallback ? f->fallback : "", f->fallback ? ")" : "");
         args_wrap(text, (size_t)len, ARGS_HELP_INDENT, out);
     }
 }

@@ -488,11 +488,11 @@ static int report(struct pushing *p, const struct manifest *m, json_t *answer)
         return cli_print_json(p->cli, json);
     }
     json_decref(answer);
-    printf("%s %s@%s: %s, %s in %s; %s, %s sent\n",
+    printf("%s %s@%s: %s, %s in %s and %s of them; %s, %s sent\n",
            fresh ? "pushed" : "was there already:", m->name, m->version,
            units_count(m->files, "file").text, units_bytes(m->bytes).text,
-           units_count(m->chunks, "chunk").text, units_count(p->new_chunks, "new chunk").text,
-           units_bytes(p->sent_bytes).text);
+           units_count(m->chunks, "chunk").text, units_count(m->index_count, "list").text,
+           units_count(p->new_chunks, "new chunk").text, units_bytes(p->sent_bytes).text);
     return 0;
 }
 

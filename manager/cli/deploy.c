@@ -8,18 +8,20 @@
 #include "manager/core/manager.h"
 
 #include <inttypes.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 static int deploy(struct cli *cli);
 static bool is_file(const char *word);
 static int from_flags(struct cli *cli, struct deployment_file *d);
+static bool is_placed(const struct args *a);
+static int read_placement(struct cli *cli, struct deployment_file *d);
 static int read_selector(struct cli *cli, struct deployment_file *d);
 static int read_agents(struct cli *cli, const char *text, struct deployment_file *d);
 static int read_pick(struct cli *cli, struct deployment_file *d);
 static int read_conditions(struct cli *cli, struct deployment_file *d);
 static int from_file(struct cli *cli, struct deployment_file *d);
 static int read_file(struct cli *cli, const char *path, struct deployment_file *d);
-static int keep_placement(struct cli *cli, const char *path, struct deployment_file *d);
+static int keep_placement(struct cli *cli, struct deployment_file *d, const char *if_new);
 static json_t *body_of(const struct deployment_file *d);
 static int send(struct cli *cli, const struct deployment_file *d);
 static void print_budgets(const json_t *budgets);
@@ -95,8 +97,8 @@ const struct verb deploy_verbs[2] = {
             "replaced.\n"
             "Facts are asked for as labels are, and as numbers: KEY=V, KEY!=V, KEY in (V,W), KEY "
             "notin (V,W), KEY, !KEY, KEY>N, KEY>=N, KEY<N, KEY<=N, with commas between.\n"
-            "A file says the same, and can be kept under version control. Without a placement, "
-            "the deployment stays where it is:\n"
+            "Without a word of who, a deployment stays where it is.\n"
+            "A file says the same, and can be kept under version control:\n"
             "  deployment: app\n"
             "  bundle: app@2\n"
             "  placement:                     # or {all: true}\n"
@@ -137,7 +139,8 @@ const struct verb deploy_verbs[2] = {
             "goes.\n"
             "What would touch more than half of a fleet (see dunlin-manager --confirm-over), or "
             "leave a deployment without agents, takes --confirm.\n",
-        .examples = "  dunlin deploy app@2 --select env=prod\n"
+        .examples = "  dunlin deploy app@1 --select env=prod\n"
+                    "  dunlin deploy app@2\n"
                     "  dunlin deploy app@2 --as app-lab --select 'lab,region in (eu,us)'\n"
                     "  dunlin deploy app.yaml --dry-run\n"
                     "  dunlin deploy app.yaml && dunlin wait app --timeout 2h\n",
@@ -169,12 +172,14 @@ static int deploy(struct cli *cli)
     return args_has(&cli->args, "dry-run") ? try(cli, &d, preview_print) : send(cli, &d);
 }
 
+/* A folder of that name is what the bundle was pushed from. */
 static bool is_file(const char *word)
 {
     const char *dot = strrchr(word, '.');
     if (dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0))
         return true;
-    return strchr(word, '/') || access(word, F_OK) == 0;
+    struct stat st;
+    return strchr(word, '/') || (stat(word, &st) == 0 && !S_ISDIR(st.st_mode));
 }
 
 static int from_flags(struct cli *cli, struct deployment_file *d)
@@ -184,14 +189,13 @@ static int from_flags(struct cli *cli, struct deployment_file *d)
     int rv = bundle_name_parse(&d->bundle, cli_word(cli, 0), &cli->em);
     if (rv == 0 && as)
         rv = bundle_name_check("deployment", as, &cli->em);
-    if (rv == 0)
-        rv = read_selector(cli, d);
     if (rv < 0)
         return rv;
     snprintf(d->deployment, sizeof d->deployment, "%s", as ? as : d->bundle.name);
-    rv = read_pick(cli, d);
-    if (rv == 0)
-        rv = read_conditions(cli, d);
+    rv = is_placed(a) ? read_placement(cli, d)
+                      : keep_placement(cli, d,
+                                       "is new: on which agents? Say --select EXPR, --agents ID,…, "
+                                       "or --all for every agent");
     if (rv < 0)
         return rv;
     d->priority = (uint32_t)args_number(a, "priority");
@@ -199,6 +203,24 @@ static int from_flags(struct cli *cli, struct deployment_file *d)
     d->paused = args_has(a, "paused");
     d->keep = args_has(a, "keep");
     return 0;
+}
+
+static bool is_placed(const struct args *a)
+{
+    static const char *const flags[] = {"select", "all",      "agents", "facts",
+                                        "pick",   "tolerate", "sort"};
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+        if (args_has(a, flags[i]))
+            return true;
+    return false;
+}
+
+static int read_placement(struct cli *cli, struct deployment_file *d)
+{
+    int rv = read_selector(cli, d);
+    if (rv == 0)
+        rv = read_pick(cli, d);
+    return rv < 0 ? rv : read_conditions(cli, d);
 }
 
 static int read_selector(struct cli *cli, struct deployment_file *d)
@@ -300,13 +322,16 @@ static int read_file(struct cli *cli, const char *path, struct deployment_file *
     int rv = file_read(path, &text, &cli->em);
     if (rv == 0)
         rv = deployment_file_read(d, path, span_buffer(&text), &cli->em);
-    if (rv == 0 && !d->placed)
-        rv = keep_placement(cli, path, d);
-    return rv;
+    if (rv < 0 || d->placed)
+        return rv;
+    rv = keep_placement(cli, d,
+                        "is new, so say where it goes: \"placement: {select: …}\", or "
+                        "\"placement: {all: true}\" for every agent");
+    return rv == ERR_USAGE ? errmsg_wrap(&cli->em, rv, "%.200s", path) : rv;
 }
 
 /* The file says no placement: what the deployment has stays. */
-static int keep_placement(struct cli *cli, const char *path, struct deployment_file *d)
+static int keep_placement(struct cli *cli, struct deployment_file *d, const char *if_new)
 {
     char route[CLIENT_ROUTE_MAX];
     json_t *answer = NULL;
@@ -314,10 +339,7 @@ static int keep_placement(struct cli *cli, const char *path, struct deployment_f
     if (rv == 0)
         rv = cli_ask(cli, "GET", route, NULL, &answer);
     if (rv == ERR_NOT_FOUND)
-        return errmsg_set(&cli->em, ERR_USAGE,
-                          "%.200s: deployment %s is new, so say where it goes: \"placement: "
-                          "{select: …}\", or \"placement: {all: true}\" for every agent",
-                          path, d->deployment);
+        return errmsg_set(&cli->em, ERR_USAGE, "deployment %s %s", d->deployment, if_new);
     if (rv < 0)
         return rv;
     snprintf(d->select, sizeof d->select, "%s", field_text(answer, "select"));

@@ -29,7 +29,6 @@ struct table {
 
 static void print_row(const struct table *t, const struct cell *row, const size_t widths[],
                       FILE *out, bool colour);
-static size_t width(const struct table *t, const struct cell *c);
 static bool is_control(const char *at, size_t left);
 
 static const char *const paint_codes[] = {
@@ -103,7 +102,7 @@ int table_print(struct table *t, FILE *out, bool colour)
     assert(t->count % t->columns == 0);
     size_t widths[TABLE_COLUMNS_MAX] = {0};
     for (size_t i = 0; i < t->count; i++) {
-        size_t w = width(t, &t->cells[i]);
+        size_t w = table_width(t->text + t->cells[i].start, t->cells[i].len);
         if (w > widths[i % t->columns])
             widths[i % t->columns] = w;
     }
@@ -118,6 +117,15 @@ bool table_colour(FILE *out)
     const char *no = getenv("NO_COLOR");
     const char *term = getenv("TERM");
     return isatty(fileno(out)) && !(no && *no) && !(term && strcmp(term, "dumb") == 0);
+}
+
+/* Bytes that continue a character don't count. */
+size_t table_width(const char *text, size_t len)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++)
+        n += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return n;
 }
 
 void table_clean(const char *text, size_t len, FILE *out)
@@ -166,18 +174,10 @@ static void print_row(const struct table *t, const struct cell *row, const size_
         if (painted)
             fputs("\033[0m", out);
         if (i + 1 < used)
-            fprintf(out, "%*s", (int)(widths[i] - width(t, &row[i]) + GAP), "");
+            fprintf(out, "%*s",
+                    (int)(widths[i] - table_width(t->text + row[i].start, row[i].len) + GAP), "");
     }
     fputc('\n', out);
-}
-
-/* Characters, as far as UTF-8 tells: bytes that continue one don't count. */
-static size_t width(const struct table *t, const struct cell *c)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < c->len; i++)
-        n += ((unsigned char)t->text[c->start + i] & 0xc0) != 0x80;
-    return n;
 }
 
 /* C0, DEL, and C1 as UTF-8 writes it: each can start an escape sequence. */

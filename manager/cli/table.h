@@ -34,6 +34,9 @@ int table_print(struct table *t, FILE *out, bool colour);
 /* Colour is for terminals whose user hasn't set NO_COLOR (no-color.org). */
 bool table_colour(FILE *out);
 
+/* The columns that a text takes: characters, as far as UTF-8 tells. */
+size_t table_width(const char *text, size_t len);
+
 /* Writes a text with every control character replaced by '?'. */
 void table_clean(const char *text, size_t len, FILE *out);
 

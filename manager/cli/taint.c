@@ -106,6 +106,10 @@ static int taint(struct cli *cli)
 {
     struct taint parsed;
     const char *text = cli_word(cli, cli->args.word_count - 1);
+    size_t len = strlen(text);
+    if (len > 1 && text[len - 1] == '-' && !strchr(text, ':'))
+        return errmsg_set(&cli->em, ERR_USAGE, "%s: `dunlin agent untaint` takes taints away",
+                          text);
     if (taint_parse(span_text(text), &parsed, &cli->em) < 0)
         return ERR_USAGE;
     return change(cli, "set");

@@ -268,6 +268,8 @@ names()
     done
     wrong 1 "app@1 exists with other content: a version never changes, choose a new one" push "$WORK/odd" app 1
     wrong 2 "write NAME@VERSION" dunlin deploy app --all
+    mkdir "$WORK/here" "$WORK/here/app" # the folder that it was pushed from is no file
+    (cd "$WORK/here" && wrong 2 "write NAME@VERSION" dunlin deploy app --all)
     wrong 2 "write NAME@VERSION" dunlin deploy @1 --all
     wrong 2 "name" dunlin deploy app@1@2 --all
     wrong 1 "there is no bundle app@9" dunlin deploy app@9 --all

@@ -234,6 +234,10 @@ test_deployments()
     expect 0 deploy app@1 --select env=prod --json
     json '.name == "app" and .version == "1" and .generation == 1 and .targets == 0 and .changed'
     expect 0 deploy app@1 --select env=prod && says "nothing to change"
+    expect 0 deploy app@1 --as still --select 'env in (prod,test)' && expect 0 deploy app@2 --as still
+    expect 0 deployment show still --json # without a word of where, it stays where it is
+    json '.version == "2" and .select == "env in (prod,test)"'
+    expect 0 deployment remove still
     expect 0 deploy app@2 --as lab --all --priority 3 --paused --keep
     expect 0 deployment list && says "env=prod" && says "every agent" && says "paused"
     expect 0 deployment list --json && json '[.deployments[].name] == ["app", "lab"]'

@@ -129,6 +129,7 @@ step "a taint lets nothing come, or takes off what is there"
 dunlin deploy app@1 --as base --all >/dev/null || fail "no base"
 within 30 only base 1 2 3 4 5 6 || fail "$(dunlin deployment show base)"
 refused "no taint" dunlin agent taint 4 gpu
+refused "agent untaint" dunlin agent taint 4 gpu-
 dunlin agent taint 4 gpu=yes:NoSchedule >"$WORK/out" || fail "no taint"
 grep -qF "gpu=yes:NoSchedule" "$WORK/out" || fail "$(cat "$WORK/out")"
 [ "$(dunlin agent taint --select site=harbour storm:NoExecute --json | jq .agents)" = 3 ] || fail "no taints by selector"

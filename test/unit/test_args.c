@@ -211,6 +211,27 @@ static void test_help_is_made_from_the_table(void)
     free(text);
 }
 
+static void test_help_counts_characters(void)
+{
+    static const struct flag flags[] = {
+        {.name = "agents", .value = "ID,…", .kind = FLAG_TEXT, .help = "on these …"},
+        {.name = "all", .kind = FLAG_SWITCH, .help = "on all"},
+    };
+    const struct flag_set set = {.flags = flags, .count = 2};
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+    args_usage(&set, 54, out); /* both fit into the line, to the last column */
+    fputc('\n', out);
+    args_help(&set, out);
+    fclose(out);
+    CU_ASSERT_STRING_EQUAL(text, " [--agents ID,…] [--all]\n"
+                                 "  --agents ID,…           on these …\n"
+                                 "  --all                   on all\n");
+    free(text);
+}
+
 static void test_suggestions_count_slips(void)
 {
     CU_ASSERT_EQUAL(suggest_distance("", ""), 0);
@@ -243,6 +264,7 @@ static const struct suite_test tests[] = {
     TEST(test_too_many_words_are_refused),
     TEST(test_skimming_finds_the_words_whatever_is_wrong),
     TEST(test_help_is_made_from_the_table),
+    TEST(test_help_counts_characters),
     TEST(test_suggestions_count_slips),
 };
 
