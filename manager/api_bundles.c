@@ -12,6 +12,7 @@ struct census {
 static int open_manifest(struct request *r, struct errmsg *em);
 static int say_who_is_missing(const struct trust *trust, const struct envelope *e,
                               struct errmsg *em);
+static uint32_t count_publishers(const struct trust_keys *k, const struct envelope *e);
 static bool is_publisher(const struct trust_keys *k, const struct key_id *id);
 static int check_content(struct request *r, struct errmsg *em);
 static int count_index_chunk(struct request *r, const struct chunk_ref *ref, struct census *c,
@@ -79,6 +80,22 @@ void api_bundles_remove(struct request *r)
         request_command(r, &command, request_finish_empty);
 }
 
+/* The signatures held when it was pushed, and its digest names it: who signed it is enough. */
+bool api_bundle_trusted(struct request *r, const struct bundle_row *row)
+{
+    const struct trust *trust = manager_trust(daemon_core(r->daemon));
+    const struct trust_keys *publishers = &trust->roles[TRUST_PUBLISHERS];
+    struct envelope e;
+    struct errmsg em;
+    if (load_manifest(r, &row->digest, &e) < 0 ||
+        count_publishers(publishers, &e) >= publishers->threshold)
+        return true;
+    int rv = say_who_is_missing(trust, &e, &em);
+    errmsg_wrap(&em, rv, "devices would refuse %s@%s", row->name, row->version);
+    request_reply_failure(r, rv, &em);
+    return false;
+}
+
 /* Into the tools' manifest. */
 static int open_manifest(struct request *r, struct errmsg *em)
 {
@@ -102,14 +119,11 @@ static int say_who_is_missing(const struct trust *trust, const struct envelope *
     const struct trust_keys *k = &trust->roles[TRUST_PUBLISHERS];
     char strangers[SIGNATURES_MAX * (2 * KEY_ID_LEN + 2) + 1] = "";
     size_t len = 0;
-    uint32_t known = 0;
-    for (uint32_t i = 0; i < e->count; i++) {
-        if (is_publisher(k, &e->list[i].signer))
-            known++;
-        else
+    uint32_t known = count_publishers(k, e);
+    for (uint32_t i = 0; i < e->count; i++)
+        if (!is_publisher(k, &e->list[i].signer))
             len += (size_t)snprintf(strangers + len, sizeof strangers - len, "%s%s",
                                     len ? ", " : "", key_id_hex(&e->list[i].signer).text);
-    }
     if (known == 0 && e->count > 0)
         return errmsg_set(em, ERR_UNTRUSTED,
                           "the manifest is signed by key %s, which this fleet does not trust: see "
@@ -120,6 +134,14 @@ static int say_who_is_missing(const struct trust *trust, const struct envelope *
                       "has %u: %u more must sign it%s%s",
                       k->threshold, k->count, known, k->threshold - known,
                       len ? "; not trusted: " : "", strangers);
+}
+
+static uint32_t count_publishers(const struct trust_keys *k, const struct envelope *e)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < e->count; i++)
+        count += is_publisher(k, &e->list[i].signer);
+    return count;
 }
 
 static bool is_publisher(const struct trust_keys *k, const struct key_id *id)

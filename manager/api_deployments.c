@@ -15,6 +15,7 @@ struct deploy_request;
 
 static bool split_bundle(struct request *r, const char *text, char name[static API_NAME_MAX + 1],
                          const char **version);
+static bool may_come(struct request *r, const struct command *c);
 static bool read_deploy(struct request *r, struct deploy_request *q);
 static bool read_plan(struct request *r, const json_t *json, struct plan *p);
 static bool read_pick(struct request *r, const char *text, struct pick *p);
@@ -46,12 +47,25 @@ struct deploy_request {
 void api_deployments_create(struct request *r)
 {
     struct deploy_request q = {.command = {.type = COMMAND_DEPLOY}};
-    if (!read_deploy(r, &q))
+    if (!read_deploy(r, &q) || !may_come(r, &q.command))
         return;
     if (q.command.deploy.dry_run)
         api_preview(r, &q.command);
     else
         request_command(r, &q.command, finish_create);
+}
+
+/* What devices would refuse comes to none, but where it is already it may be placed otherwise.
+ * False: answered. */
+static bool may_come(struct request *r, const struct command *c)
+{
+    const struct manager *m = daemon_core(r->daemon);
+    int64_t index = manager_find_deployment(m, c->deploy.name);
+    int64_t bundle = manager_find_bundle(m, c->deploy.bundle, c->deploy.version);
+    bool is_there =
+        index >= 0 && bundle >= 0 &&
+        api_deployment_bundle(m, (uint32_t)index) == manager_bundle(m, (uint32_t)bundle);
+    return bundle < 0 || is_there || api_bundle_trusted(r, manager_bundle(m, (uint32_t)bundle));
 }
 
 /* False: answered. */

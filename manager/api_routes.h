@@ -63,6 +63,9 @@ request_handler api_chunks_missing;
 request_handler api_chunks_put;
 request_handler api_chunks_get;
 
+/* Whether devices would take that bundle: publishers may have been revoked since it was pushed.
+ * False: answered. */
+bool api_bundle_trusted(struct request *r, const struct bundle_row *row);
 request_handler api_bundles_add;
 request_handler api_bundles_list;
 request_handler api_bundles_show;

@@ -285,6 +285,11 @@ static int list_templates(struct pushing *p)
 /* What is forgotten here would fail on every device. */
 static int check_content(const char *path, enum bundle_kind kind, struct errmsg *em)
 {
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return errmsg_set(em, ERR_NOT_FOUND, "%s: there is no such folder", path);
+    if (!S_ISDIR(st.st_mode))
+        return errmsg_set(em, ERR_REFUSED, "%s: isn't a folder; a bundle is made from one", path);
     return kind == BUNDLE_AGENT ? check_agents(path, em) : check_hooks(path, em);
 }
 

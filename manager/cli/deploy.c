@@ -424,9 +424,10 @@ static int send(struct cli *cli, const struct deployment_file *d)
         printf("%s: version %s comes when the rollout of %s is over\n", d->deployment, queued,
                field_text(answer, "version"));
     else if (json_is_true(json_object_get(answer, "changed")))
-        printf("%s: %s@%s for %s%s\n", d->deployment, d->bundle.name, d->bundle.version,
-               units_count(field_number(answer, "targets"), "agent").text,
-               d->paused ? ", paused" : "");
+        printf(
+            "%s: %s@%s for %s%s%s\n", d->deployment, d->bundle.name, d->bundle.version,
+            units_count(field_number(answer, "targets"), "agent").text, d->paused ? ", paused" : "",
+            field_number(answer, "targets") ? "" : ": none matches now, see `dunlin agent list`");
     else
         printf("%s: nothing to change\n", d->deployment);
     if (json_is_true(json_object_get(answer, "implied")))

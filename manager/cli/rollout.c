@@ -314,8 +314,11 @@ static int steer(struct cli *cli, const char *action, json_t *body)
     if (rv < 0 || !rollout)
         return rv;
     const char *next = field_text(rollout, "next");
+    const char *state = json_is_true(json_object_get(rollout, "paused"))
+                            ? "paused" /* also when it is done, without stages */
+                            : field_text(rollout, "state");
     printf("%s version %s: %s\n", field_text(rollout, "name"), field_text(rollout, "version"),
-           *next ? next : field_text(rollout, "state"));
+           *next ? next : state);
     json_decref(rollout);
     return 0;
 }

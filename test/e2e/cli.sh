@@ -169,6 +169,8 @@ test_bundles()
 {
     make_tree "$WORK/v1" 1
     make_tree "$WORK/v2" 2
+    expect 1 bundle push "$WORK/nowhere" --name app --version 1 && complains "there is no such folder"
+    must test ! -e "$FLEET/publisher.key"
     expect 0 bundle push "$WORK/v1" --name app --version 1
     says "pushed app@1: 305 files" && says " sent"
     complains "made the publisher key $FLEET/publisher.key"
@@ -234,9 +236,11 @@ test_deployments()
     expect 0 deploy app@1 --select env=prod --json
     json '.name == "app" and .version == "1" and .generation == 1 and .targets == 0 and .changed'
     expect 0 deploy app@1 --select env=prod && says "nothing to change"
+    expect 0 rollout pause app && says "app version 1: paused" && expect 0 rollout resume app
     expect 0 deploy app@1 --as still --select 'env in (prod,test)' && expect 0 deploy app@2 --as still
     expect 0 deployment show still --json # without a word of where, it stays where it is
     json '.version == "2" and .select == "env in (prod,test)"'
+    expect 0 deploy app@1 --as still --select never=1 --confirm && says "none matches now"
     expect 0 deployment remove still
     expect 0 deploy app@2 --as lab --all --priority 3 --paused --keep
     expect 0 deployment list && says "env=prod" && says "every agent" && says "paused"

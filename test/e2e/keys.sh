@@ -159,6 +159,8 @@ dunlin bundle push "$WORK/app@4" --name app --version 4 --output "$WORK/app.draf
 DUNLIN_DIR=$WORK/nowhere dunlin key sign "$WORK/app.draft" --key "$KEYS/carol.key" >/dev/null ||
     fail "carol can't sign offline"
 wrong 1 "and has 1: 1 more must sign it; not trusted: " dunlin key submit "$WORK/app.draft"
+wrong 1 "devices would refuse app@3: .* and has 1: 1 more must sign it; not trusted: " \
+    dunlin deploy app@3 --as again --select env=prod
 push 4 alice bob >/dev/null || fail "the two that are left are not enough"
 start_agent 1
 deploys 4
