@@ -140,28 +140,13 @@ static enum outage let_in_outage(const struct manager *m, uint32_t number,
                                                                              : OUTAGE_WORK;
 }
 
-/* By its last word all is as it should be, and no gate may have moved since. */
-static bool is_plainly_ready(const struct manager *m, const struct agent_row *row)
-{
-    const struct cohort *c = &m->cohorts[row->cohort];
-    if (!fleet_is_settled(m, row))
-        return false;
-    for (uint32_t i = 0; i < c->placement_count; i++)
-        if (c->placements[i].next)
-            return false;
-    return true;
-}
-
 /* `worst` is the deployment that it is in. */
 static enum outage outage_of(const struct manager *m, uint32_t number,
                              struct agent_deployment *worst)
 {
     struct agent_deployment list[RECORDS_MAX];
-    const struct agent_row *row = manager_agent(m, number);
     enum outage most = OUTAGE_NONE;
-    if (is_plainly_ready(m, row))
-        return most;
-    size_t count = manager_agent_deployments(m, number, list);
+    size_t count = fleet_unclear(m, number, list);
     for (size_t i = 0; i < count; i++) {
         const struct agent_deployment *d = &list[i];
         enum outage now = OUTAGE_NONE;
@@ -246,6 +231,7 @@ bool budget_count(struct turn *t)
     if (m->dirty_count > 0)
         return false;
     *tally = (struct budget_tally){.news = m->news, .settled = m->settled, .until_s = UINT64_MAX};
+    fleet_sum_up(m);
     for (uint32_t n = 1; n <= m->agent_count; n++) {
         uint32_t budgets = budgets_at(m, n);
         if (budgets)
@@ -457,6 +443,7 @@ void manager_budget_use(const struct manager *m, uint32_t index, uint64_t now_s,
 {
     assert(index < m->budget_count);
     *out = (struct budget_use){0};
+    fleet_sum_up(m);
     for (uint32_t n = 1; n <= m->agent_count; n++)
         if (budgets_at(m, n) >> index & 1)
             use_agent(m, n, now_s, out, held);

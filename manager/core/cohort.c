@@ -121,10 +121,16 @@ uint32_t cohort_records(const struct manager *m, const struct labels *labels, ui
 
 const struct placement *cohort_placement(const struct cohort *c, uint32_t deployment)
 {
-    for (uint32_t i = 0; i < c->placement_count; i++)
-        if (c->placements[i].deployment == deployment)
-            return &c->placements[i];
-    return NULL;
+    uint32_t first = 0, end = c->placement_count;
+    while (first < end) {
+        uint32_t middle = (first + end) / 2;
+        if (c->placements[middle].deployment < deployment)
+            first = middle + 1;
+        else
+            end = middle;
+    }
+    bool found = first < c->placement_count && c->placements[first].deployment == deployment;
+    return found ? &c->placements[first] : NULL;
 }
 
 /* ---- documents ---- */

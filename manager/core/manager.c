@@ -55,7 +55,7 @@ static size_t lay_out(struct manager *m, uint8_t *memory, const struct manager_l
     m->replaced = next_table(memory, &used, BLOCKED_MAX, sizeof *m->replaced);
     m->successors = next_table(memory, &used, SUCCESSORS_MAX, sizeof *m->successors);
     m->cohorts = next_table(memory, &used, limits->cohorts, sizeof *m->cohorts);
-    m->tallies = next_table(memory, &used, limits->cohorts, sizeof *m->tallies);
+    m->summaries = next_table(memory, &used, limits->cohorts, sizeof *m->summaries);
     m->deployments = next_table(memory, &used, limits->deployments, sizeof *m->deployments);
     m->bundles = next_table(memory, &used, limits->bundles, sizeof *m->bundles);
     m->looks = next_table(memory, &used, limits->deployments, sizeof *m->looks);
@@ -145,7 +145,8 @@ int manager_load_cohort(struct manager *m, const struct cohort *row)
     if (row->placement_count > RECORDS_MAX)
         return ERR_DAMAGED;
     for (uint32_t i = 0; i < row->placement_count; i++)
-        if (row->placements[i].deployment - 1 >= m->deployment_count) /* 0 wraps */
+        if (row->placements[i].deployment - 1 >= m->deployment_count || /* 0 wraps */
+            (i > 0 && row->placements[i].deployment <= row->placements[i - 1].deployment))
             return ERR_DAMAGED;
     uint32_t index = m->cohort_count++;
     m->cohorts[index] = *row;

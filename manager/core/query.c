@@ -250,13 +250,10 @@ size_t manager_agent_deployments(const struct manager *m, uint32_t number,
     return count;
 }
 
-bool fleet_is_settled(const struct manager *m, const struct agent_row *row)
-{
-    return row->exceptions == 0 && row->flags & AGENT_ASSIGNED && !(row->flags & AGENT_TRUNCATED) &&
-           revision_compare(row->document, m->cohorts[row->cohort].revision) == 0;
-}
+/* ---- what a cohort says of all its agents at once ---- */
 
-/* One that is for all of a cohort alike: who has settled is ready in it. */
+/* One that is for all of a cohort alike: who holds the document that asked for it, and doesn't name
+ * it, is Ready in it. */
 static bool is_for_all(const struct manager *m, const struct cohort *c, const struct placement *p)
 {
     const struct deployment_row *d = &m->deployments[p->deployment - 1];
@@ -265,6 +262,67 @@ static bool is_for_all(const struct manager *m, const struct cohort *c, const st
            pick_is_all(&d->pick) && !(d->flags & RECORD_LISTED) &&
            revision_compare(c->revision, since) >= 0;
 }
+
+void fleet_sum_up(const struct manager *m)
+{
+    for (uint32_t i = 0; i < m->cohort_count; i++) {
+        const struct cohort *c = &m->cohorts[i];
+        struct summary *s = &m->summaries[i];
+        s->since = s->clear = s->mixed_count = 0;
+        for (uint32_t k = 0; k < c->placement_count; k++) {
+            const struct placement *p = &c->placements[k];
+            if (!is_for_all(m, c, p))
+                s->mixed[s->mixed_count++] = (uint8_t)k;
+            else if (p->since > s->since)
+                s->since = p->since;
+        }
+    }
+}
+
+/* It is Ready in all that is for all of its cohort, but for what it names. */
+static bool is_clear(const struct manager *m, const struct agent_row *row)
+{
+    return !(row->flags & (AGENT_TRUNCATED | AGENT_TAINTED)) &&
+           holds(m, row, m->summaries[row->cohort].since);
+}
+
+/* The places of those placements that have to be asked for one by one, the mixed ones first. */
+static uint32_t find_unclear(const struct manager *m, const struct agent_row *row,
+                             uint8_t places[static RECORDS_MAX])
+{
+    const struct cohort *c = &m->cohorts[row->cohort];
+    const struct summary *s = &m->summaries[row->cohort];
+    uint32_t count = 0;
+    if (!is_clear(m, row)) {
+        for (; count < c->placement_count; count++)
+            places[count] = (uint8_t)count;
+        return count;
+    }
+    for (; count < s->mixed_count; count++)
+        places[count] = s->mixed[count];
+    for (uint32_t link = row->exceptions; link; link = m->nodes[link - 1].next) {
+        const struct exception *e = &m->nodes[link - 1].exception;
+        const struct placement *p = cohort_placement(c, e->deployment);
+        bool first = fleet_exception(m, row, e->deployment) == e; /* of what it names twice */
+        if (p && first && is_for_all(m, c, p))
+            places[count++] = (uint8_t)(p - c->placements);
+    }
+    return count;
+}
+
+size_t fleet_unclear(const struct manager *m, uint32_t number,
+                     struct agent_deployment out[static RECORDS_MAX])
+{
+    uint8_t places[RECORDS_MAX];
+    const struct agent_row *row = manager_agent(m, number);
+    uint32_t unclear = find_unclear(m, row, places);
+    size_t count = 0;
+    for (uint32_t i = 0; i < unclear; i++)
+        count += judge(m, number, &m->cohorts[row->cohort].placements[places[i]], &out[count]);
+    return count;
+}
+
+/* ---- counts ---- */
 
 static void count_one(const struct manager *m, uint32_t number, const struct placement *p,
                       struct deployment_counts *out)
@@ -278,49 +336,53 @@ static void count_one(const struct manager *m, uint32_t number, const struct pla
     out[d.deployment].states[d.held && d.state == STATE_READY ? STATE_PENDING : d.state]++;
 }
 
-/* What nobody can say of all its agents at once. */
-static void find_mixed(const struct manager *m)
+/* So many more, or fewer, that are Ready in what is for all. */
+static void add_ready(const struct placement *p, uint32_t agents, struct deployment_counts *out)
 {
-    for (uint32_t i = 0; i < m->cohort_count; i++) {
-        const struct cohort *c = &m->cohorts[i];
-        m->tallies[i] = (struct cohort_tally){0};
-        for (uint32_t k = 0; k < c->placement_count && !m->tallies[i].mixed; k++)
-            m->tallies[i].mixed = !is_for_all(m, c, &c->placements[k]);
+    out[p->deployment - 1].targets += agents;
+    out[p->deployment - 1].states[STATE_READY] += agents;
+}
+
+static void count_agent(const struct manager *m, uint32_t number, struct deployment_counts *out)
+{
+    uint8_t places[RECORDS_MAX];
+    const struct agent_row *row = manager_agent(m, number);
+    const struct cohort *c = &m->cohorts[row->cohort];
+    struct summary *s = &m->summaries[row->cohort];
+    bool clear = is_clear(m, row);
+    uint32_t unclear = find_unclear(m, row, places);
+    s->clear += clear;
+    for (uint32_t i = 0; i < unclear; i++) {
+        const struct placement *p = &c->placements[places[i]];
+        if (clear && i >= s->mixed_count)
+            add_ready(p, UINT32_MAX, out); /* one fewer: it is counted with the clear ones */
+        count_one(m, number, p, out);
     }
 }
 
-static void add_settled(const struct manager *m, struct deployment_counts *out)
+static void add_clear(const struct manager *m, struct deployment_counts *out)
 {
     for (uint32_t i = 0; i < m->cohort_count; i++) {
         const struct cohort *c = &m->cohorts[i];
-        const struct cohort_tally *tally = &m->tallies[i];
-        for (uint32_t k = 0; k < c->placement_count && tally->settled > 0; k++) {
-            if (tally->mixed && !is_for_all(m, c, &c->placements[k]))
-                continue;
-            out[c->placements[k].deployment - 1].targets += tally->settled;
-            out[c->placements[k].deployment - 1].states[STATE_READY] += tally->settled;
-        }
+        const struct summary *s = &m->summaries[i];
+        for (uint32_t k = 0, mixed = 0; k < c->placement_count; k++)
+            if (mixed < s->mixed_count && s->mixed[mixed] == k)
+                mixed++;
+            else
+                add_ready(&c->placements[k], s->clear, out);
     }
 }
 
-/* Most agents have settled: they are counted, and what that means is added up by cohorts. */
+/* Most of what agents run follows from their cohorts: it is added up there, and only the rest is
+ * asked of each. */
 void manager_count_deployments(const struct manager *m, struct deployment_counts *out)
 {
     memset(out, 0, m->deployment_count * sizeof *out);
-    find_mixed(m);
-    for (uint32_t i = 0; i < m->agent_count; i++) {
-        const struct agent_row *row = &m->agents[i];
-        const struct cohort *c = &m->cohorts[row->cohort];
-        struct cohort_tally *tally = &m->tallies[row->cohort];
-        if (!agent_in_fleet(row))
-            continue;
-        bool settled = fleet_is_settled(m, row) && !(row->flags & AGENT_TAINTED);
-        tally->settled += settled;
-        for (uint32_t k = 0; k < c->placement_count && (!settled || tally->mixed); k++)
-            if (!settled || !is_for_all(m, c, &c->placements[k]))
-                count_one(m, i + 1, &c->placements[k], out);
-    }
-    add_settled(m, out);
+    fleet_sum_up(m);
+    for (uint32_t n = 1; n <= m->agent_count; n++)
+        if (agent_in_fleet(&m->agents[n - 1]))
+            count_agent(m, n, out);
+    add_clear(m, out);
 }
 
 void manager_count_agents(const struct manager *m, struct fleet_counts *out)

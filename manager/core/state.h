@@ -117,11 +117,15 @@ struct list {
     struct ranking ranking; /* of one that is sorted, as this look at it began */
 };
 
-/* Of one count of deployments. */
-struct cohort_tally {
-    uint32_t settled; /* agents that hold the newest document and name nothing */
-    bool mixed;       /* it has a placement that isn't for all its agents alike */
+/* What a cohort's document says of all its agents at once. */
+struct summary {
+    uint32_t since; /* who holds this revision is Ready in what is for all alike, and not named */
+    uint32_t clear; /* agents that do, as counted last */
+    uint32_t mixed_count;
+    uint8_t mixed[RECORDS_MAX]; /* places of the placements that aren't for all alike */
 };
+
+_Static_assert(RECORDS_MAX <= UINT8_MAX + 1, "a placement's place fits into a byte");
 
 struct manager {
     struct manager_options options;
@@ -152,7 +156,7 @@ struct manager {
     uint64_t blocked_changes;
 
     struct cohort *cohorts;
-    struct cohort_tally *tallies; /* room for counting, by cohort */
+    struct summary *summaries; /* by cohort, as of the last fleet_sum_up */
     uint32_t cohort_count;
     uint32_t dirty_count;
     uint32_t dirty_cursor;
@@ -280,8 +284,12 @@ bool cohort_is_placed(const struct manager *m, uint32_t deployment, uint32_t coh
 const struct exception *fleet_exception(const struct manager *m, const struct agent_row *row,
                                         uint32_t deployment);
 
-/* It holds its cohort's newest document, and names nothing that is otherwise. */
-bool fleet_is_settled(const struct manager *m, const struct agent_row *row);
+/* Before many agents are asked one after another, and no command comes in between: what follows
+ * from their cohorts. */
+void fleet_sum_up(const struct manager *m);
+/* Right after that, those of an agent's deployments that it may be otherwise than Ready in. */
+size_t fleet_unclear(const struct manager *m, uint32_t number,
+                     struct agent_deployment out[static RECORDS_MAX]);
 
 /* What one agent has of a deployment; false: it isn't for it. */
 bool fleet_judge(const struct manager *m, uint32_t number, uint32_t deployment,
