@@ -261,11 +261,8 @@ uint32_t budget_asks(const struct manager *m, uint32_t number, uint64_t now_s)
     return counted ? 0 : budgets;
 }
 
-void budget_charge(struct manager *m, uint32_t number, uint64_t now_s)
+void budget_charge(struct manager *m, uint32_t number, uint32_t budgets)
 {
-    uint32_t budgets = budget_asks(m, number, now_s);
-    if (!budgets)
-        return;
     bits_set(m->apart, number, false);
     bits_set(m->out, number, true);
     bits_set(m->free, number, true);

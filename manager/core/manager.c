@@ -16,6 +16,7 @@ size_t manager_size(const struct manager_limits *limits)
 struct manager *manager_init(void *memory, const struct manager_options *options)
 {
     struct manager *m = memory;
+    assert(options->limits.agents <= IN_LINE_MAX);
     m->options = *options;
     lay_out(m, memory, &options->limits);
     m->news = 1;
@@ -64,7 +65,7 @@ static size_t lay_out(struct manager *m, uint8_t *memory, const struct manager_l
     m->list_places = next_table(memory, &used, limits->deployments, sizeof *m->list_places);
     m->list_bits = next_table(memory, &used, 2 * LISTS_MAX, limits->agents / 8 + 1);
     m->list_cohorts = next_table(memory, &used, LISTS_MAX, limits->cohorts / 8 + 1);
-    m->hashes = next_table(memory, &used, limits->agents, sizeof *m->hashes);
+    m->line = next_table(memory, &used, limits->agents, sizeof *m->line);
     m->column_numbers =
         next_table(memory, &used, COLUMNS_MAX * sizeof *m->column_numbers, limits->agents);
     m->in_flight = next_table(memory, &used, ROLLOUTS_MAX, limits->agents / 8 + 1);

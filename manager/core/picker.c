@@ -15,7 +15,7 @@ struct picking {
     uint8_t *groups;    /* of each cohort */
     struct rank *ranks; /* of those that are next in line, and of those that are in */
     uint32_t next;      /* the number that is looked at next */
-    uint32_t hashed; /* of a single group, those enrolled: their hashes are in the core's table */
+    uint32_t lined_up;  /* of a single group, those enrolled: in the core's line */
 };
 
 /* What is in a group, before anything is changed. */
@@ -161,8 +161,7 @@ static bool is_ranked(const struct gate *gate, const struct candidate *c, bool i
     return c->number < gate->enrolled_before && (c->hash <= gate->threshold) == in;
 }
 
-/* Of a single group the ranks see everybody right away, and the hashes are kept for another look.
- */
+/* Of a single group the ranks see everybody right away, and they stay in line for another look. */
 static void count(struct picking *p, struct group_count counts[static GROUPS_MAX])
 {
     struct candidate c;
@@ -179,7 +178,7 @@ static void count(struct picking *p, struct group_count counts[static GROUPS_MAX
         if (p->d->picked.count > 1 || !is_ranked(gate, &c, in))
             continue;
         rank_see(&p->ranks[in], c.hash);
-        p->m->hashes[p->hashed++] = c.hash;
+        p->m->line[p->lined_up++].hash = c.hash;
     }
 }
 
@@ -199,9 +198,9 @@ static void see_group(struct picking *p, uint32_t group, bool in)
 static void see_again(struct picking *p, uint32_t group, bool in)
 {
     uint64_t threshold = p->d->picked.groups[group].gate.threshold;
-    for (uint32_t i = 0; i < p->hashed; i++)
-        if ((p->m->hashes[i] <= threshold) == in)
-            rank_see(&p->ranks[in], p->m->hashes[i]);
+    for (uint32_t i = 0; i < p->lined_up; i++)
+        if ((p->m->line[i].hash <= threshold) == in)
+            rank_see(&p->ranks[in], p->m->line[i].hash);
 }
 
 /* The hash up to which exactly `k` of the group are: of those that are in, or that are next. */

@@ -32,14 +32,16 @@ struct tending {
     struct survey survey;
     struct rank *rank;
     struct frontier *frontier;
-    struct stage_count count; /* of the stage */
-    uint32_t hashed;          /* of those that wait for a slot, hashes in the core's table */
-    uint32_t having;          /* of those that wait: they need no slot */
-    uint32_t reachable;       /* of the stage, */
-    uint32_t behind;          /* and of these: they have an older document than their cohort's */
-    bool changed;             /* the row is to be persisted */
-    uint64_t told_s;          /* when the gate may move again */
-    uint32_t budget;          /* index + 1 of the one that holds it */
+    struct stage_count count;   /* of the stage */
+    const struct in_line *line; /* those of it that aren't let in yet, */
+    uint32_t line_count;
+    uint32_t having;    /* and of these, in reach, those that need no slot */
+    uint32_t reachable; /* of the stage, */
+    uint32_t behind;    /* and of these: they have an older document than their cohort's */
+    bool fresh;         /* nobody knows yet who is in flight */
+    bool changed;       /* the row is to be persisted */
+    uint64_t told_s;    /* when the gate may move again */
+    uint32_t budget;    /* index + 1 of the one that holds it */
 };
 
 static bool open_stage(struct tending *w);
@@ -58,23 +60,19 @@ static bool make_way(struct tending *w)
     return waiter >= 0;
 }
 
-/* NULL when too many others are on their way. After a restart everybody at work is in it. */
+/* NULL when too many others are on their way. */
 static struct flight *take_flight(struct tending *w)
 {
     struct manager *m = w->t->m;
-    struct member member;
     struct flight *f = flight_find(m, w->index);
     if (f)
         return f;
     f = flight_begin(m, w->index);
     if (!f && make_way(w))
         f = flight_begin(m, w->index);
-    survey_rewind(&w->survey);
-    while (f && survey_next(&w->survey, &member))
-        if (member_is_at_work(&member))
-            flight_set(f, member.number, true);
     if (f)
         flight_wind_back(f, w->r->reached[w->r->stage], w->t->ev->now_s);
+    w->fresh = f != NULL;
     return f;
 }
 
@@ -147,55 +145,52 @@ static void take_back(struct tending *w)
 
 /* ---- one look at one rollout ---- */
 
-static bool is_candidate(const struct tending *w, const struct member *m)
-{
-    return m->stage == w->r->stage && !m->admitted && m->reachable;
-}
-
-/* Who runs the bundle already needs no slot, and who is still at work has one. */
-static bool needs_slot(const struct tending *w, const struct member *m)
-{
-    return is_candidate(w, m) && !m->has && !m->in_flight;
-}
-
 static bool is_behind(const struct tending *w, uint32_t number)
 {
     const struct agent_row *row = manager_agent(w->t->m, number);
     return revision_compare(row->document, w->t->m->cohorts[row->cohort].revision) < 0;
 }
 
-/* The budgets, as bits, that it takes of when it is let in. */
-static uint32_t asks(const struct tending *w, const struct member *m)
+/* Who became Ready, failed or went out of reach holds no slot any more. After a restart everybody
+ * at work has one. */
+static void note_flight(struct tending *w, struct member *m)
 {
-    bool comes = m->stage == w->r->stage && !m->admitted && !m->has;
-    return comes ? budget_asks(w->t->m, m->number, w->t->ev->now_s) : 0;
+    bool before = m->in_flight;
+    m->in_flight = member_is_at_work(m) && (before || w->fresh);
+    if (w->flight && m->in_flight != before)
+        flight_set(w->flight, m->number, m->in_flight);
 }
 
-/* Who became Ready, failed or went out of reach holds no slot any more. Those that wait for one are
- * ranked right away, and their hashes kept for another look. */
+/* Who runs the bundle already needs no slot, and who is still at work has one. */
+static void line_up(struct tending *w, const struct member *m)
+{
+    struct in_line *one = &w->t->m->line[w->line_count++];
+    *one = (struct in_line){.hash = m->hash, .number = m->number & IN_LINE_MAX, .has = m->has};
+    one->slot = m->reachable && !m->has && !m->in_flight;
+    w->having += m->reachable && m->has;
+    if (one->slot)
+        rank_see(w->rank, m->hash);
+}
+
+/* Those that wait for a slot are ranked right away. */
 static void count_stage(struct tending *w)
 {
     struct member m;
     w->count = (struct stage_count){0};
-    w->hashed = w->having = w->reachable = w->behind = 0;
+    w->line_count = w->having = w->reachable = w->behind = 0;
     rank_begin(w->rank, 1);
     survey_rewind(&w->survey);
     while (survey_next(&w->survey, &m)) {
-        if (m.in_flight && !member_is_at_work(&m) && w->flight) {
-            flight_set(w->flight, m.number, false);
-            m.in_flight = false;
-        }
+        note_flight(w, &m);
         if (m.stage != w->r->stage)
             continue;
         survey_count(&w->count, &m);
         w->reachable += m.reachable;
         w->behind += m.reachable && is_behind(w, m.number);
-        w->having += is_candidate(w, &m) && m.has;
-        if (!needs_slot(w, &m))
-            continue;
-        rank_see(w->rank, m.hash);
-        w->t->m->hashes[w->hashed++] = m.hash;
+        if (!m.admitted)
+            line_up(w, &m);
     }
+    w->fresh = false;
 }
 
 static struct tending look_at(struct turn *t, uint32_t index)
@@ -210,6 +205,7 @@ static struct tending look_at(struct turn *t, uint32_t index)
         .survey = survey_begin(t->m, index, t->ev->now_s, t->scratch),
         .rank = arena_alloc(t->scratch, sizeof(struct rank)),
         .frontier = arena_alloc(t->scratch, sizeof(struct frontier)),
+        .line = t->m->line,
         .budget = t->m->looks[index].budget,
     };
     assert(w.rank && w.frontier);
@@ -281,18 +277,15 @@ static void begin_stage(struct tending *w)
         return;
     count_stage(w);
     uint32_t share = amount_of(w->stage->share, w->count.members);
-    struct member m;
     if (share == 0) {
         r->end = 0; /* who comes later is of a later stage */
         return;
     }
     rank_begin(w->rank, share);
-    do {
-        survey_rewind(&w->survey);
-        while (survey_next(&w->survey, &m))
-            if (m.stage == r->stage)
-                rank_see(w->rank, m.hash);
-    } while (rank_next(w->rank));
+    do
+        for (uint32_t i = 0; i < w->line_count; i++) /* nobody of it is let in yet */
+            rank_see(w->rank, w->line[i].hash);
+    while (rank_next(w->rank));
     r->end = w->rank->value;
 }
 
@@ -319,20 +312,22 @@ static uint64_t next_reach(struct tending *w, uint32_t slots)
 {
     rank_aim(w->rank, slots);
     while (rank_next(w->rank))
-        for (uint32_t i = 0; i < w->hashed; i++)
-            rank_see(w->rank, w->t->m->hashes[i]);
+        for (uint32_t i = 0; i < w->line_count; i++)
+            if (w->line[i].slot)
+                rank_see(w->rank, w->line[i].hash);
     return w->rank->value;
 }
 
 static void admit(struct tending *w, uint64_t reach)
 {
-    struct member m;
-    survey_rewind(&w->survey);
-    while (survey_next(&w->survey, &m)) {
-        if (needs_slot(w, &m) && m.hash <= reach)
-            flight_set(w->flight, m.number, true);
-        if (asks(w, &m) && m.hash <= reach)
-            budget_charge(w->t->m, m.number, w->t->ev->now_s);
+    for (uint32_t i = 0; i < w->line_count; i++) {
+        const struct in_line *one = &w->line[i];
+        if (one->hash > reach)
+            continue;
+        if (one->slot)
+            flight_set(w->flight, one->number, true);
+        if (one->budgets)
+            budget_charge(w->t->m, one->number, one->budgets);
     }
     w->r->reached[w->r->stage] = reach;
     flight_depart(w->flight, reach, w->t->ev->now_s, w->d->plan.deadline_s);
@@ -360,34 +355,36 @@ static bool is_budgeted(const struct tending *w)
     return false;
 }
 
+static void ask_budgets(struct tending *w)
+{
+    struct manager *m = w->t->m;
+    for (uint32_t i = 0; i < w->line_count; i++)
+        if (!m->line[i].has)
+            m->line[i].budgets = budget_asks(m, m->line[i].number, w->t->ev->now_s);
+}
+
 /* How far the gate may go until some budget has one agent too many. */
 static uint64_t budgeted_reach(struct tending *w)
 {
-    struct manager *m = w->t->m;
-    struct member member;
+    const struct manager *m = w->t->m;
     frontier_begin(w->frontier);
     for (uint32_t b = 0; b < m->budget_count; b++)
         w->frontier->room[b] = budget_room(m, b);
-    do {
-        survey_rewind(&w->survey);
-        while (survey_next(&w->survey, &member)) {
-            uint32_t budgets = asks(w, &member);
-            if (budgets || needs_slot(w, &member))
-                frontier_see(w->frontier, member.hash, budgets);
-        }
-    } while (frontier_next(w->frontier));
+    do
+        for (uint32_t i = 0; i < w->line_count; i++)
+            if (w->line[i].slot || w->line[i].budgets)
+                frontier_see(w->frontier, w->line[i].hash, w->line[i].budgets);
+    while (frontier_next(w->frontier));
     if (w->frontier->group != FRONTIER_NO_GROUP)
         w->budget = w->frontier->group + 1;
     return w->frontier->value;
 }
 
-static uint32_t count_let_in(struct tending *w, uint64_t reach)
+static uint32_t count_let_in(const struct tending *w, uint64_t reach)
 {
-    struct member m;
     uint32_t count = 0;
-    survey_rewind(&w->survey);
-    while (survey_next(&w->survey, &m))
-        count += m.hash <= reach && (needs_slot(w, &m) || asks(w, &m));
+    for (uint32_t i = 0; i < w->line_count; i++)
+        count += w->line[i].hash <= reach && (w->line[i].slot || w->line[i].budgets);
     return count;
 }
 
@@ -401,6 +398,7 @@ static bool keep_budgets(struct tending *w, uint64_t *reach)
         w->told_s = w->t->ev->now_s + 1;
         return false;
     }
+    ask_budgets(w);
     uint64_t most = budgeted_reach(w);
     if (*reach <= most)
         w->budget = 0;

@@ -86,6 +86,19 @@ struct budget_tally {
     uint32_t out[BUDGETS_MAX];
 };
 
+/* Agents that fit in line. */
+#define IN_LINE_MAX ((1u << 30) - 1)
+
+/* One of many in the order of their hashes, as the walk that counts them leaves it for what
+ * follows: none of that has to go through the fleet once more. */
+struct in_line {
+    uint64_t hash;
+    uint32_t budgets;     /* that take one more when it is let in, as bits */
+    uint32_t number : 30; /* of the agent */
+    uint32_t has : 1;     /* it runs the bundle already, and takes only its number */
+    uint32_t slot : 1;    /* it needs one */
+};
+
 /* How far a ranking goes: who has a lower place is in, or the same and no higher hash. */
 struct cut {
     bool some; /* false: nobody is */
@@ -195,7 +208,7 @@ struct manager {
     uint32_t list_cursor;              /* the list that is looked at, */
     uint32_t list_number;              /* and the agent */
 
-    uint64_t *hashes; /* of agents, as one walk leaves them for the next */
+    struct in_line *line; /* room for all agents; whose it is, each walk says anew */
 
     struct column columns[COLUMNS_MAX];
     uint64_t *column_numbers;
@@ -550,9 +563,9 @@ bool budget_count(struct turn *t);
 /* Right after counting: how many more may be out, and how many in all. */
 uint32_t budget_room(const struct manager *m, uint32_t budget);
 uint32_t budget_max(const struct manager *m, uint32_t budget);
-/* The budgets, as bits, of which one more agent is out when this one is let in; and it is. */
+/* The budgets, as bits, of which one more agent is out when this one is let in; and now it is. */
 uint32_t budget_asks(const struct manager *m, uint32_t number, uint64_t now_s);
-void budget_charge(struct manager *m, uint32_t number, uint64_t now_s);
+void budget_charge(struct manager *m, uint32_t number, uint32_t budgets);
 void budget_set(struct turn *t);
 void budget_remove(struct turn *t);
 
