@@ -14,6 +14,8 @@
 
 #define COHORTS 30
 #define DEPLOYMENTS 1000
+/* Besides those that are measured. */
+#define MEASURED_MAX 300
 /* Each is measured so often, in time of the processor, and the best counts: other work on the
  * machine only delays. */
 #define ROUNDS 5
@@ -86,6 +88,11 @@ static inline void deploy(struct bench *b, const char *name, const char *version
     run(b, &c);
 }
 
+static inline void drop(struct bench *b, const char *name)
+{
+    run(b, &(struct command){.type = COMMAND_DEPLOYMENT_REMOVE, .deployment = {.name = name}});
+}
+
 static inline void add_agents(struct bench *b, uint32_t agents)
 {
     for (uint32_t i = 0; i < COHORTS; i++) {
@@ -109,7 +116,7 @@ static inline struct bench *bench_new(uint32_t agents)
     struct manager_options options = {
         .limits = {.agents = agents,
                    .cohorts = COHORTS,
-                   .deployments = DEPLOYMENTS + 16 * ROUNDS + ROLLOUTS_MAX,
+                   .deployments = DEPLOYMENTS + MEASURED_MAX,
                    .bundles = 64,
                    .batches = 1},
         .epoch = 1,
