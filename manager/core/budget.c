@@ -27,7 +27,6 @@ void budget_place(struct manager *m, uint32_t cohort)
 void budget_place_all(struct manager *m)
 {
     place(m, 0, m->cohort_count);
-    m->tally.news = 0;
 }
 
 /* Agents of two groups are under both. */
@@ -193,16 +192,9 @@ static bool counts_as_out(const struct manager *m, uint32_t number, enum outage 
     return outage == OUTAGE_BAD || (outage >= OUTAGE_DOUBT && !bits_have(m->apart, number));
 }
 
-/* One more of each of these budgets. */
-static void add_one(uint32_t counts[static BUDGETS_MAX], uint32_t budgets)
-{
-    for (uint32_t b = 0; b < BUDGETS_MAX && budgets >> b; b++)
-        counts[b] += budgets >> b & 1;
-}
-
 /* Who was out of reach, or waits for what may never come, begins when it likes: apart, until it is
  * Ready. */
-static void count_agent(struct turn *t, uint32_t number, uint32_t budgets)
+static void count_agent(struct turn *t, uint32_t number, struct budget_tally *tally)
 {
     struct manager *m = t->m;
     const struct agent_row *row = &m->agents[number - 1];
@@ -214,43 +206,80 @@ static void count_agent(struct turn *t, uint32_t number, uint32_t budgets)
     bool out = counts_as_out(m, number, outage);
     bits_set(m->out, number, out);
     bits_set(m->free, number, out && outage >= OUTAGE_WORK);
-    add_one(m->tally.agents, budgets);
-    if (out)
-        add_one(m->tally.out, budgets);
+    tally->agents++;
+    tally->out += out;
     uint64_t until_s = (uint64_t)row->last_seen_s + BUDGET_REACH_S;
-    if (reaches && !(row->flags & AGENT_ONLINE) && until_s < m->tally.until_s)
-        m->tally.until_s = until_s;
+    if (reaches && !(row->flags & AGENT_ONLINE) && until_s < tally->until_s)
+        tally->until_s = until_s;
+}
+
+static void count_cohort(struct turn *t, uint32_t cohort)
+{
+    struct manager *m = t->m;
+    const struct cohort *c = &m->cohorts[cohort];
+    const uint32_t *numbers = muster_of(m, cohort);
+    struct budget_tally tally = {
+        .news = m->news, .revision = c->revision.number, .until_s = UINT64_MAX};
+    fleet_sum_up(m, cohort);
+    for (uint32_t i = 0; i < c->agents; i++)
+        if (budgets_at(m, numbers[i]))
+            count_agent(t, numbers[i], &tally);
+    m->tallies[cohort] = tally;
+    m->walked += c->agents;
+}
+
+/* Nothing of the cohort is otherwise than when it was counted. */
+static bool is_counted(const struct turn *t, uint32_t cohort)
+{
+    const struct manager *m = t->m;
+    const struct budget_tally *tally = &m->tallies[cohort];
+    return tally->news >= m->heard && tally->news >= m->heard_of[cohort] &&
+           tally->revision == m->cohorts[cohort].revision.number && t->ev->now_s < tally->until_s;
 }
 
 bool budget_count(struct turn *t)
 {
-    struct manager *m = t->m;
-    struct budget_tally *tally = &m->tally;
-    if (tally->news == m->news && tally->settled == m->settled && t->ev->now_s < tally->until_s)
-        return true;
-    if (m->dirty_count > 0)
-        return false;
-    *tally = (struct budget_tally){.news = m->news, .settled = m->settled, .until_s = UINT64_MAX};
-    fleet_sum_up(m);
-    for (uint32_t n = 1; n <= m->agent_count; n++) {
-        uint32_t budgets = budgets_at(m, n);
-        if (budgets)
-            count_agent(t, n, budgets);
+    for (uint32_t i = 0; i < t->m->cohort_count; i++) {
+        if (t->m->cohort_budgets[i] == 0 || is_counted(t, i))
+            continue;
+        if (t->m->dirty_count > 0)
+            return false;
+        count_cohort(t, i);
     }
-    m->walked += m->agent_count;
     return true;
+}
+
+uint64_t budget_until_s(const struct manager *m)
+{
+    uint64_t until_s = UINT64_MAX;
+    for (uint32_t i = 0; i < m->cohort_count; i++)
+        if (m->cohort_budgets[i] && m->tallies[i].until_s < until_s)
+            until_s = m->tallies[i].until_s;
+    return until_s;
 }
 
 /* ---- letting in ---- */
 
+static struct budget_tally sum_of(const struct manager *m, uint32_t budget)
+{
+    struct budget_tally sum = {0};
+    for (uint32_t i = 0; i < m->cohort_count; i++) {
+        if (!(m->cohort_budgets[i] >> budget & 1))
+            continue;
+        sum.agents += m->tallies[i].agents;
+        sum.out += m->tallies[i].out;
+    }
+    return sum;
+}
+
 uint32_t budget_max(const struct manager *m, uint32_t budget)
 {
-    return amount_of(m->budgets[budget].max, m->tally.agents[budget]);
+    return amount_of(m->budgets[budget].max, sum_of(m, budget).agents);
 }
 
 uint32_t budget_room(const struct manager *m, uint32_t budget)
 {
-    uint32_t max = budget_max(m, budget), out = m->tally.out[budget];
+    uint32_t max = budget_max(m, budget), out = sum_of(m, budget).out;
     return out < max ? max - out : 0;
 }
 
@@ -261,12 +290,12 @@ uint32_t budget_asks(const struct manager *m, uint32_t number, uint64_t now_s)
     return counted ? 0 : budgets;
 }
 
-void budget_charge(struct manager *m, uint32_t number, uint32_t budgets)
+void budget_charge(struct manager *m, uint32_t number)
 {
     bits_set(m->apart, number, false);
     bits_set(m->out, number, true);
     bits_set(m->free, number, true);
-    add_one(m->tally.out, budgets);
+    m->tallies[m->agents[number - 1].cohort].out++;
 }
 
 /* ---- what operators say ---- */
@@ -440,9 +469,14 @@ void manager_budget_use(const struct manager *m, uint32_t index, uint64_t now_s,
 {
     assert(index < m->budget_count);
     *out = (struct budget_use){0};
-    fleet_sum_up(m);
-    for (uint32_t n = 1; n <= m->agent_count; n++)
-        if (budgets_at(m, n) >> index & 1)
-            use_agent(m, n, now_s, out, held);
+    for (uint32_t i = 0; i < m->cohort_count; i++) {
+        const uint32_t *numbers = muster_of(m, i);
+        if (!(m->cohort_budgets[i] >> index & 1))
+            continue;
+        fleet_sum_up(m, i);
+        for (uint32_t k = 0; k < m->cohorts[i].agents; k++)
+            if (budgets_at(m, numbers[k]))
+                use_agent(m, numbers[k], now_s, out, held);
+    }
     out->allowed = amount_of(m->budgets[index].max, out->agents);
 }

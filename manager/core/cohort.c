@@ -40,6 +40,7 @@ int64_t cohort_find_or_add(struct turn *t, const struct labels *labels)
 void cohort_enter(struct manager *m, uint32_t cohort)
 {
     m->stirred = true;
+    m->is_mustered = false;
     if (m->cohorts[cohort].agents++ == 0)
         cohort_mark(m, cohort);
 }
@@ -48,6 +49,7 @@ void cohort_leave(struct manager *m, uint32_t cohort)
 {
     assert(m->cohorts[cohort].agents > 0);
     m->stirred = true;
+    m->is_mustered = false;
     m->cohorts[cohort].agents--;
 }
 
@@ -135,7 +137,9 @@ const struct placement *cohort_placement(const struct cohort *c, uint32_t deploy
 
 /* ---- documents ---- */
 
-bool cohort_is_placed(const struct manager *m, uint32_t deployment, uint32_t cohort)
+/* With the deployment's selector: whoever asks for many cohorts reads it once. */
+static bool is_placed(const struct manager *m, uint32_t deployment, const struct selector *selector,
+                      uint32_t cohort)
 {
     const struct deployment_row *d = &m->deployments[deployment];
     bool listed = d->flags & RECORD_LISTED;
@@ -143,8 +147,35 @@ bool cohort_is_placed(const struct manager *m, uint32_t deployment, uint32_t coh
         return false;
     if (listed && d->roster.named_count > 0)
         return true; /* whatever its labels are */
+    return selector_matches(selector, &m->cohorts[cohort].labels);
+}
+
+bool cohort_is_placed(const struct manager *m, uint32_t deployment, uint32_t cohort)
+{
+    const struct deployment_row *d = &m->deployments[deployment];
+    if (d->removed)
+        return false;
     struct selector selector = group_selector(m, d->selector);
-    return selector_matches(&selector, &m->cohorts[cohort].labels);
+    return is_placed(m, deployment, &selector, cohort);
+}
+
+void cohort_find_placed(const struct manager *m, uint32_t deployment, uint8_t *placed)
+{
+    struct selector selector = group_selector(m, m->deployments[deployment].selector);
+    for (uint32_t i = 0; i < m->cohort_count; i++)
+        placed[i] = is_placed(m, deployment, &selector, i);
+}
+
+bool cohort_is_heard_of(const struct manager *m, uint32_t deployment, const char *text,
+                        uint64_t news)
+{
+    struct selector whole = group_selector(m, m->deployments[deployment].selector);
+    struct selector part = group_selector(m, text);
+    for (uint32_t i = 0; i < m->cohort_count; i++)
+        if (m->heard_of[i] > news && is_placed(m, deployment, &whole, i) &&
+            selector_matches(&part, &m->cohorts[i].labels))
+            return true;
+    return false;
 }
 
 /* Those that a rollout has not let in yet run what ran before it. */
@@ -292,7 +323,6 @@ static void settle(struct turn *t, uint32_t index)
         c->revision = epoch_next(m, c->revision);
         c->issued_s = t->ev->now_s;
         place(c, d);
-        m->settled++;
         persist(t, PERSIST_DOCUMENT, index);
         if (crowded && !same && t->out->alarm_count < MANAGER_ALARMS_MAX)
             raise_alarm(t, ALARM_CROWDED)->index = index;

@@ -17,7 +17,36 @@ bool lookout_waits(const struct manager *m)
 
 void lookout_hear(struct manager *m)
 {
-    m->news++;
+    m->heard = ++m->news;
+}
+
+void lookout_hear_of(struct manager *m, uint32_t cohort)
+{
+    m->heard_of[cohort] = ++m->news;
+}
+
+/* Who is under the budget that holds it may make room. */
+static bool is_budget_heard_of(const struct manager *m, const struct look *look)
+{
+    for (uint32_t i = 0; i < m->cohort_count && look->budget; i++)
+        if (m->heard_of[i] > look->news && m->cohort_budgets[i] >> (look->budget - 1) & 1)
+            return true;
+    return false;
+}
+
+/* What was heard of others than those of its stage needs no second thought. */
+static bool has_news(struct manager *m, uint32_t deployment)
+{
+    struct look *look = &m->looks[deployment];
+    const struct deployment_row *d = &m->deployments[deployment];
+    const char *stage = d->plan.stages[d->rollout.stage].selector;
+    if (look->news == m->news)
+        return false;
+    if (look->news < m->heard || cohort_is_heard_of(m, deployment, stage, look->news) ||
+        is_budget_heard_of(m, look))
+        return true;
+    look->news = m->news;
+    return false;
 }
 
 static bool is_due(const struct turn *t, uint32_t deployment)
@@ -29,14 +58,13 @@ static bool is_due(const struct turn *t, uint32_t deployment)
     /* A stage without members would be over at once. */
     if (list_is_unready(t->m, deployment))
         return false;
-    return look->news != t->m->news || t->ev->now_s >= look->again_s;
+    return t->ev->now_s >= look->again_s || has_news(t->m, deployment);
 }
 
 static void look_at(struct turn *t, uint32_t deployment)
 {
     struct look look = {.news = t->m->news};
-    uint32_t walks = rollout_tend(t, deployment, &look);
-    t->m->walked += (uint64_t)walks * t->m->agent_count;
+    t->m->walked += rollout_tend(t, deployment, &look);
     t->m->looks[deployment] = look;
     arena_reset(t->scratch);
 }

@@ -19,7 +19,7 @@ struct manager *manager_init(void *memory, const struct manager_options *options
     assert(options->limits.agents <= IN_LINE_MAX);
     m->options = *options;
     lay_out(m, memory, &options->limits);
-    m->news = 1;
+    m->news = m->heard = 1;
     list_begin(m);
     group_open(m);
     return m;
@@ -57,6 +57,10 @@ static size_t lay_out(struct manager *m, uint8_t *memory, const struct manager_l
     m->successors = next_table(memory, &used, SUCCESSORS_MAX, sizeof *m->successors);
     m->cohorts = next_table(memory, &used, limits->cohorts, sizeof *m->cohorts);
     m->summaries = next_table(memory, &used, limits->cohorts, sizeof *m->summaries);
+    m->mustered = next_table(memory, &used, limits->agents, sizeof *m->mustered);
+    m->muster_ends = next_table(memory, &used, limits->cohorts, sizeof *m->muster_ends);
+    m->heard_of = next_table(memory, &used, limits->cohorts, sizeof *m->heard_of);
+    m->tallies = next_table(memory, &used, limits->cohorts, sizeof *m->tallies);
     m->deployments = next_table(memory, &used, limits->deployments, sizeof *m->deployments);
     m->bundles = next_table(memory, &used, limits->bundles, sizeof *m->bundles);
     m->looks = next_table(memory, &used, limits->deployments, sizeof *m->looks);
@@ -196,7 +200,9 @@ void persist(struct turn *t, enum persist_type type, uint32_t index)
 {
     assert(t->out->persist_count < MANAGER_PERSIST_MAX);
     t->out->persist[t->out->persist_count++] = (struct persist){.type = type, .index = index};
-    if (type == PERSIST_AGENT || type == PERSIST_EPOCH)
+    if (type == PERSIST_AGENT)
+        lookout_hear_of(t->m, t->m->agents[index - 1].cohort);
+    else if (type == PERSIST_EPOCH)
         lookout_hear(t->m);
 }
 

@@ -51,7 +51,7 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
     }
     bool same = says_the_same(t->m, row, s), heartbeat = is_heartbeat(row, s, same);
     if (!same)
-        lookout_hear(t->m);
+        lookout_hear_of(t->m, row->cohort);
     if (!budget_reaches(row, t->ev->now_s))
         budget_set_apart(t->m, s->number);
     row->seq = s->seq;
@@ -87,7 +87,7 @@ static void on_will(struct turn *t, struct agent_row *row, const struct will *w)
     }
     row->flags &= (uint16_t)~AGENT_ONLINE;
     t->m->counters.wills++;
-    lookout_hear(t->m);
+    lookout_hear_of(t->m, row->cohort);
     persist(t, PERSIST_STATUS, w->number);
 }
 
@@ -135,7 +135,7 @@ void presence_look(struct turn *t)
             continue;
         row->flags &= (uint16_t)~AGENT_ONLINE;
         persist(t, PERSIST_STATUS, number);
-        lookout_hear(m);
+        lookout_hear_of(m, row->cohort);
     }
 }
 

@@ -263,19 +263,17 @@ static bool is_for_all(const struct manager *m, const struct cohort *c, const st
            revision_compare(c->revision, since) >= 0;
 }
 
-void fleet_sum_up(const struct manager *m)
+void fleet_sum_up(const struct manager *m, uint32_t cohort)
 {
-    for (uint32_t i = 0; i < m->cohort_count; i++) {
-        const struct cohort *c = &m->cohorts[i];
-        struct summary *s = &m->summaries[i];
-        s->since = s->clear = s->mixed_count = 0;
-        for (uint32_t k = 0; k < c->placement_count; k++) {
-            const struct placement *p = &c->placements[k];
-            if (!is_for_all(m, c, p))
-                s->mixed[s->mixed_count++] = (uint8_t)k;
-            else if (p->since > s->since)
-                s->since = p->since;
-        }
+    const struct cohort *c = &m->cohorts[cohort];
+    struct summary *s = &m->summaries[cohort];
+    s->since = s->clear = s->mixed_count = 0;
+    for (uint32_t i = 0; i < c->placement_count; i++) {
+        const struct placement *p = &c->placements[i];
+        if (!is_for_all(m, c, p))
+            s->mixed[s->mixed_count++] = (uint8_t)i;
+        else if (p->since > s->since)
+            s->since = p->since;
     }
 }
 
@@ -378,7 +376,8 @@ static void add_clear(const struct manager *m, struct deployment_counts *out)
 void manager_count_deployments(const struct manager *m, struct deployment_counts *out)
 {
     memset(out, 0, m->deployment_count * sizeof *out);
-    fleet_sum_up(m);
+    for (uint32_t i = 0; i < m->cohort_count; i++)
+        fleet_sum_up(m, i);
     for (uint32_t n = 1; n <= m->agent_count; n++)
         if (agent_in_fleet(&m->agents[n - 1]))
             count_agent(m, n, out);

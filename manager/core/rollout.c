@@ -111,13 +111,14 @@ void rollout_end(struct manager *m, uint32_t deployment, enum rollout_state stat
 static void set_late_apart(const struct tending *w)
 {
     struct manager *m = w->t->m;
-    for (uint32_t n = 1; n <= m->agent_count && m->budget_count > 0; n++) {
-        uint16_t stages = w->survey.stages[m->agents[n - 1].cohort];
-        if (!stages)
-            continue;
-        uint64_t hash = gate_hash(w->d->salt, w->index + 1, &m->agents[n - 1].id);
-        if (survey_stand(w->d, stages, hash, n).late)
-            budget_set_apart(m, n);
+    for (uint32_t i = 0; i < m->cohort_count; i++) {
+        uint16_t stages = w->survey.stages[i];
+        const uint32_t *numbers = muster_of(m, i);
+        for (uint32_t k = 0; k < m->cohorts[i].agents && stages && m->cohort_budgets[i]; k++) {
+            uint64_t hash = gate_hash(w->d->salt, w->index + 1, &m->agents[numbers[k] - 1].id);
+            if (survey_stand(w->d, stages, hash, numbers[k]).late)
+                budget_set_apart(m, numbers[k]);
+        }
     }
 }
 
@@ -179,7 +180,7 @@ static void count_stage(struct tending *w)
     w->count = (struct stage_count){0};
     w->line_count = w->having = w->reachable = w->behind = 0;
     rank_begin(w->rank, 1);
-    survey_rewind(&w->survey);
+    survey_rewind(&w->survey, (uint16_t)(1u << w->r->stage));
     while (survey_next(&w->survey, &m)) {
         note_flight(w, &m);
         if (m.stage != w->r->stage)
@@ -226,13 +227,13 @@ static uint64_t next_look(const struct tending *w)
     uint64_t overdue_s =
         w->flight ? flight_overdue_s(w->flight, now_s, w->d->plan.deadline_s) : UINT64_MAX;
     until_s = overdue_s < until_s ? overdue_s : until_s;
-    if (w->budget && w->t->m->tally.until_s < until_s)
-        until_s = w->t->m->tally.until_s;
+    uint64_t budget_s = w->budget ? budget_until_s(w->t->m) : UINT64_MAX;
+    until_s = budget_s < until_s ? budget_s : until_s;
     return w->survey.until_s < until_s ? w->survey.until_s : until_s;
 }
 
 /* Each stage that has nothing to do is passed at once. */
-uint32_t rollout_tend(struct turn *t, uint32_t deployment, struct look *look)
+uint64_t rollout_tend(struct turn *t, uint32_t deployment, struct look *look)
 {
     static bool (*const steps[])(struct tending *) = {
         [ROLLOUT_OPENING] = open_stage,
@@ -249,7 +250,7 @@ uint32_t rollout_tend(struct turn *t, uint32_t deployment, struct look *look)
     look->again_s = next_look(&w);
     look->budget = w.budget;
     look->idle = w.count.in_flight == 0;
-    return w.survey.walks;
+    return w.survey.passed;
 }
 
 static bool is_past(const struct tending *w, const struct threshold *what, uint64_t since_s)
@@ -327,7 +328,7 @@ static void admit(struct tending *w, uint64_t reach)
         if (one->slot)
             flight_set(w->flight, one->number, true);
         if (one->budgets)
-            budget_charge(w->t->m, one->number, one->budgets);
+            budget_charge(w->t->m, one->number);
     }
     w->r->reached[w->r->stage] = reach;
     flight_depart(w->flight, reach, w->t->ev->now_s, w->d->plan.deadline_s);

@@ -70,20 +70,22 @@ struct flight {
  * rollouts have their turn in the next one: a tenth of a second's work. */
 #define WALKED_PER_TICK (2u << 20)
 
-/* When a rollout is to be looked at again: after news, or at a moment. */
+/* When a rollout is to be looked at again: after news that concern it, or at a moment. */
 struct look {
-    uint64_t news; /* as many as there were when it was looked at */
+    uint64_t news; /* as many as there were when nothing was left to be looked at */
     uint64_t again_s;
     uint32_t budget; /* index + 1 of the one that kept it from letting more in; 0: none did */
     bool idle;       /* and nobody of its own is at work */
 };
 
-/* How many of each budget's agents are out of Ready, as long as nothing is heard. */
+/* How many of a cohort's agents are out of Ready, as far as budgets go: all of them are under the
+ * same ones. */
 struct budget_tally {
-    uint64_t news, settled; /* as many as there were when it was counted */
-    uint64_t until_s;       /* when somebody is out of reach */
-    uint32_t agents[BUDGETS_MAX];
-    uint32_t out[BUDGETS_MAX];
+    uint64_t news;     /* as many as there were when it was counted, */
+    uint32_t revision; /* and the document of then */
+    uint64_t until_s;  /* when somebody is out of reach */
+    uint32_t agents;
+    uint32_t out;
 };
 
 /* Agents that fit in line. */
@@ -170,6 +172,9 @@ struct manager {
 
     struct cohort *cohorts;
     struct summary *summaries; /* by cohort, as of the last fleet_sum_up */
+    uint32_t *mustered;        /* the agents of the fleet, cohort by cohort, */
+    uint32_t *muster_ends;     /* and where each cohort's end */
+    bool is_mustered;          /* since nobody has come, gone or moved */
     uint32_t cohort_count;
     uint32_t dirty_count;
     uint32_t dirty_cursor;
@@ -184,14 +189,13 @@ struct manager {
     struct selector_book book;
 
     struct budget_row budgets[BUDGETS_MAX];
-    uint32_t budget_count;    /* places ever used */
-    uint32_t *cohort_budgets; /* by cohort, as bits */
-    struct budget_tally tally;
-    uint64_t settled; /* documents that were made */
-    uint8_t *out;     /* bits by number: it counts as out, as of the tally; */
-    uint8_t *free;    /* without doubt, so that letting it into more makes nobody else out; */
-    uint8_t *apart;   /* what it is at, it came to by itself. Not durable: after a restart whoever
-                         is out counts */
+    uint32_t budget_count;        /* places ever used */
+    uint32_t *cohort_budgets;     /* by cohort, as bits */
+    struct budget_tally *tallies; /* by cohort, of those that are under some */
+    uint8_t *out;                 /* bits by number: it counts as out, as of the tally; */
+    uint8_t *free;  /* without doubt, so that letting it into more makes nobody else out; */
+    uint8_t *apart; /* what it is at, it came to by itself. Not durable: after a restart whoever
+                       is out counts */
 
     uint32_t facts_wanted; /* the next agent whose facts are to be heard; 0: all were */
 
@@ -219,6 +223,8 @@ struct manager {
     uint32_t pick_cursor; /* as the next one */
 
     uint64_t news;        /* grows whenever something may make a difference to a rollout; from 1 */
+    uint64_t heard;       /* as it was when that was something of all agents; */
+    uint64_t *heard_of;   /* by cohort, of one of its agents */
     struct look *looks;   /* by deployment */
     uint32_t look_cursor; /* the deployment whose turn it is */
     uint32_t looks_left;  /* deployments still to be passed by in this tick */
@@ -291,15 +297,24 @@ uint32_t cohort_records(const struct manager *m, const struct labels *labels, ui
 
 /* True where the cohort's document has a record of it. */
 bool cohort_is_placed(const struct manager *m, uint32_t deployment, uint32_t cohort);
+/* The same of all at once, into a byte for each. */
+void cohort_find_placed(const struct manager *m, uint32_t deployment, uint8_t *placed);
+/* Of a cohort where it is placed, and that the selector matches, something was heard behind so many
+ * news. */
+bool cohort_is_heard_of(const struct manager *m, uint32_t deployment, const char *text,
+                        uint64_t news);
+
+/* muster.c: the numbers of a cohort's agents, rising; there are as many as it counts. They are
+ * found anew by a walk over the fleet when somebody has come, gone or moved. */
+const uint32_t *muster_of(const struct manager *m, uint32_t cohort);
 
 /* query.c */
 /* What an agent says of one deployment, or NULL. */
 const struct exception *fleet_exception(const struct manager *m, const struct agent_row *row,
                                         uint32_t deployment);
 
-/* Before many agents are asked one after another, and no command comes in between: what follows
- * from their cohorts. */
-void fleet_sum_up(const struct manager *m);
+/* Before a cohort's agents are asked one after another: what is the same for all of them. */
+void fleet_sum_up(const struct manager *m, uint32_t cohort);
 /* Right after that, those of an agent's deployments that it may be otherwise than Ready in. */
 size_t fleet_unclear(const struct manager *m, uint32_t number,
                      struct agent_deployment out[static RECORDS_MAX]);
@@ -362,20 +377,24 @@ struct survey {
     const struct deployment_row *deployment;
     uint32_t index;
     uint64_t now_s;
-    uint32_t next;               /* the number that is looked at next */
-    uint32_t walks;              /* begun */
-    uint64_t until_s;            /* nobody who was met changes by mere time before */
-    bool again;                  /* it is tried again: some may run its bundle already */
+    uint16_t only;              /* agents of cohorts that match one of these stages, as bits */
+    uint32_t cohort;            /* the next one, */
+    const uint32_t *next, *end; /* and those agents that are left of the one before; of that one: */
+    struct gate picked;         /* whom it is for at all, */
+    struct gate gate;           /* who is let in, */
+    uint32_t enrolled_before;   /* and who may be */
+    uint64_t passed;            /* agents that were looked at */
+    uint64_t until_s;           /* nobody who was met changes by mere time before */
+    bool again;                 /* it is tried again: some may run its bundle already */
     const struct flight *flight; /* NULL: nobody is in flight */
-    const uint8_t *groups;       /* for each cohort, of its pick; NULL: everybody */
     const uint16_t *stages;      /* for each cohort the stages whose selectors match it, as bits */
 };
 
 /* Begins; `scratch` holds up to three bytes a cohort. */
 struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_t now_s,
                            struct arena *scratch);
-/* Before each walk but the first. */
-void survey_rewind(struct survey *s);
+/* Begins anew, with agents whose cohorts match one of these stages; at first it is any. */
+void survey_rewind(struct survey *s, uint16_t only);
 bool survey_next(struct survey *s, struct member *out);
 /* Who of a cohort with these stages is in. */
 struct gate survey_gate(const struct deployment_row *d, uint16_t stages);
@@ -503,8 +522,8 @@ bool ranking_has(const struct ranking *r, const struct whom *whom, const struct 
 /* The newest generation is to go its way; everybody runs `stable` of `bundle` until then. */
 void rollout_begin(struct turn *t, uint32_t deployment, uint32_t stable, uint32_t bundle);
 /* Looks at one that is running, and says when it is to be looked at again though nothing is heard,
- * and which budget holds it. Returns how often it went through the fleet. */
-uint32_t rollout_tend(struct turn *t, uint32_t deployment, struct look *look);
+ * and which budget holds it. Returns how many agents it looked at. */
+uint64_t rollout_tend(struct turn *t, uint32_t deployment, struct look *look);
 void rollout_approve(struct turn *t, uint32_t deployment, const char *stage);
 void rollout_abort(struct turn *t, uint32_t deployment);
 void rollout_retry(struct turn *t, uint32_t deployment);
@@ -519,9 +538,10 @@ void rollout_end(struct manager *m, uint32_t deployment, enum rollout_state stat
 void lookout_tick(struct turn *t);
 void lookout_tend(struct turn *t); /* MANAGER_CONTINUE: those of this tick that are left */
 bool lookout_waits(const struct manager *m);
-/* An agent, or something an operator says, is not as it was. What rows are persisted for says so by
- * itself, but for reports: most of them say nothing new. */
+/* Something that an operator says is not as it was; or an agent of the cohort. What rows are
+ * persisted for says so by itself, but for reports: most of them say nothing new. */
 void lookout_hear(struct manager *m);
+void lookout_hear_of(struct manager *m, uint32_t cohort);
 
 /* inquiry.c: whose facts fit */
 /* Everybody's facts are to be heard once more. Until then no list by facts is touched. */
@@ -563,9 +583,11 @@ bool budget_count(struct turn *t);
 /* Right after counting: how many more may be out, and how many in all. */
 uint32_t budget_room(const struct manager *m, uint32_t budget);
 uint32_t budget_max(const struct manager *m, uint32_t budget);
+/* And when that changes by mere time. */
+uint64_t budget_until_s(const struct manager *m);
 /* The budgets, as bits, of which one more agent is out when this one is let in; and now it is. */
 uint32_t budget_asks(const struct manager *m, uint32_t number, uint64_t now_s);
-void budget_charge(struct manager *m, uint32_t number, uint32_t budgets);
+void budget_charge(struct manager *m, uint32_t number);
 void budget_set(struct turn *t);
 void budget_remove(struct turn *t);
 

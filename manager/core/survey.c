@@ -101,47 +101,59 @@ static uint32_t stage_of(const struct deployment_row *d, uint16_t stages, uint64
     return STAGES_MAX;
 }
 
+/* Behind the gate of its cohort. */
+static struct standing stand(const struct deployment_row *d, uint16_t stages,
+                             const struct gate *gate, uint32_t before, uint64_t hash,
+                             uint32_t number)
+{
+    bool admitted = gate_passes(gate, hash, number);
+    return (struct standing){.stage = stage_of(d, stages, hash),
+                             .admitted = admitted,
+                             .late = !admitted && number >= before};
+}
+
 struct standing survey_stand(const struct deployment_row *d, uint16_t stages, uint64_t hash,
                              uint32_t number)
 {
     struct gate gate = survey_gate(d, stages);
-    bool admitted = gate_passes(&gate, hash, number);
-    return (struct standing){.stage = stage_of(d, stages, hash),
-                             .admitted = admitted,
-                             .late = !admitted && number >= enrolled_before(d, stages)};
+    return stand(d, stages, &gate, enrolled_before(d, stages), hash, number);
 }
 
 /* ---- the walk ---- */
+
+static const uint16_t *find_stages(const struct manager *m, uint32_t deployment,
+                                   struct arena *scratch)
+{
+    const struct plan *plan = &m->deployments[deployment].plan;
+    uint16_t *stages = arena_alloc(scratch, (m->cohort_count + 1) * sizeof *stages);
+    uint8_t *placed = arena_alloc(scratch, m->cohort_count + 1);
+    assert(stages && placed);
+    memset(stages, 0, m->cohort_count * sizeof *stages);
+    cohort_find_placed(m, deployment, placed);
+    for (uint32_t k = 0; k < plan->count; k++) {
+        struct selector selector = group_selector(m, plan->stages[k].selector);
+        for (uint32_t i = 0; i < m->cohort_count; i++)
+            if (placed[i] && m->cohorts[i].agents > 0 &&
+                selector_matches(&selector, &m->cohorts[i].labels))
+                stages[i] |= (uint16_t)(1u << k);
+    }
+    return stages;
+}
 
 struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_t now_s,
                            struct arena *scratch)
 {
     const struct deployment_row *d = &m->deployments[deployment];
-    uint16_t *stages = arena_alloc(scratch, (m->cohort_count + 1) * sizeof *stages);
-    assert(stages);
-    for (uint32_t i = 0; i < m->cohort_count; i++) {
-        const struct cohort *c = &m->cohorts[i];
-        bool placed = c->agents > 0 && cohort_is_placed(m, deployment, i);
-        stages[i] = placed ? survey_stages(m, d, &c->labels) : 0;
-    }
-    uint8_t *groups = NULL;
-    if (pick_is_gated(d)) {
-        groups = arena_alloc(scratch, m->cohort_count + 1);
-        assert(groups);
-        for (uint32_t i = 0; i < m->cohort_count; i++)
-            groups[i] = pick_group(d, &m->cohorts[i].labels);
-    }
     return (struct survey){.m = m,
                            .deployment = d,
                            .index = deployment,
                            .now_s = now_s,
-                           .next = 1,
+                           .only = UINT16_MAX,
                            .until_s = UINT64_MAX,
                            .again = deployment_rolls(d) &&
                                     d->rollout.first < manager_generation(m, deployment),
                            .flight = flight_of(m, deployment),
-                           .groups = groups,
-                           .stages = stages};
+                           .stages = find_stages(m, deployment, scratch)};
 }
 
 /*
@@ -210,53 +222,66 @@ static bool is_reachable(struct survey *s, const struct agent_row *row)
     return true;
 }
 
-static bool is_picked(const struct survey *s, uint32_t cohort, uint64_t hash, uint32_t number)
+void survey_rewind(struct survey *s, uint16_t only)
 {
-    if (!s->groups)
-        return true;
-    uint8_t group = s->groups[cohort];
-    return group != PICK_NO_GROUP &&
-           gate_passes(&s->deployment->picked.groups[group].gate, hash, number);
+    s->only = only;
+    s->cohort = 0;
+    s->next = s->end = NULL;
 }
 
-void survey_rewind(struct survey *s)
+/* False: there is no further cohort. */
+static bool enter_next(struct survey *s)
 {
-    s->walks++;
-    s->next = 1;
+    const struct manager *m = s->m;
+    while (s->cohort < m->cohort_count && !(s->stages[s->cohort] & s->only))
+        s->cohort++;
+    if (s->cohort == m->cohort_count)
+        return false;
+    const struct cohort *c = &m->cohorts[s->cohort];
+    s->gate = survey_gate(s->deployment, s->stages[s->cohort]);
+    s->enrolled_before = enrolled_before(s->deployment, s->stages[s->cohort]);
+    s->picked = pick_gate(s->deployment, &c->labels);
+    s->next = muster_of(m, s->cohort++);
+    s->end = s->next + c->agents;
+    s->passed += c->agents;
+    return true;
+}
+
+/* False: it is no member of any stage. */
+static bool meet(struct survey *s, uint32_t number, struct member *out)
+{
+    const struct deployment_row *d = s->deployment;
+    const struct agent_row *row = &s->m->agents[number - 1];
+    if (row->flags & AGENT_CORDONED || !list_admits(s->m, s->index, number))
+        return false;
+    uint64_t hash = gate_hash(d->salt, s->index + 1, &row->id);
+    struct standing stands =
+        stand(d, s->stages[row->cohort], &s->gate, s->enrolled_before, hash, number);
+    if (stands.stage == STAGES_MAX || stands.late || !gate_passes(&s->picked, hash, number))
+        return false;
+    *out = (struct member){
+        .number = number,
+        .stage = stands.stage,
+        .hash = hash,
+        .admitted = stands.admitted,
+        .reachable = is_reachable(s, row),
+        .in_flight = s->flight && flight_has(s->flight, number),
+        .result = stands.admitted ? ask(s, number) : MEMBER_OPEN,
+    };
+    out->overdue = out->in_flight && out->admitted && !(d->flags & RECORD_PAUSED) &&
+                   flight_is_overdue(s->flight, hash, s->now_s, d->plan.deadline_s);
+    if (s->again && !out->admitted)
+        look_back(s, out);
+    return true;
 }
 
 bool survey_next(struct survey *s, struct member *out)
 {
-    const struct deployment_row *d = s->deployment;
-    while (s->next <= s->m->agent_count) {
-        uint32_t number = s->next++;
-        const struct agent_row *row = &s->m->agents[number - 1];
-        uint16_t stages = s->stages[row->cohort];
-        if (stages == 0 || !agent_in_fleet(row) || row->flags & AGENT_CORDONED)
-            continue;
-        if (!list_admits(s->m, s->index, number))
-            continue;
-        uint64_t hash = gate_hash(d->salt, s->index + 1, &row->id);
-        if (!is_picked(s, row->cohort, hash, number))
-            continue;
-        struct standing stands = survey_stand(d, stages, hash, number);
-        if (stands.stage == STAGES_MAX || stands.late)
-            continue;
-        *out = (struct member){
-            .number = number,
-            .stage = stands.stage,
-            .hash = hash,
-            .admitted = stands.admitted,
-            .reachable = is_reachable(s, row),
-            .in_flight = s->flight && flight_has(s->flight, number),
-            .result = stands.admitted ? ask(s, number) : MEMBER_OPEN,
-        };
-        out->overdue = out->in_flight && out->admitted && !(d->flags & RECORD_PAUSED) &&
-                       flight_is_overdue(s->flight, hash, s->now_s, d->plan.deadline_s);
-        if (s->again && !out->admitted)
-            look_back(s, out);
-        return true;
-    }
+    do
+        while (s->next < s->end)
+            if (meet(s, *s->next++, out))
+                return true;
+    while (enter_next(s));
     return false;
 }
 

@@ -16,8 +16,7 @@ static uint8_t *cohorts_of(const struct manager *m, struct arena *scratch)
 struct whom whom_is(const struct manager *m, uint32_t deployment, struct arena *scratch)
 {
     uint8_t *cohorts = cohorts_of(m, scratch);
-    for (uint32_t i = 0; i < m->cohort_count; i++)
-        cohorts[i] = cohort_is_placed(m, deployment, i);
+    cohort_find_placed(m, deployment, cohorts);
     return (struct whom){
         .m = m, .d = &m->deployments[deployment], .index = deployment, .cohorts = cohorts};
 }

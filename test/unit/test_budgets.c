@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "manager/core/state.h"
 #include "manager/core/why.h"
+#include "test/counts.h"
 #include "test/suite.h"
 
 #include <stdio.h>
@@ -273,6 +274,8 @@ static void second(struct fleet *f)
     while (f->out.more)
         step(f, &(struct manager_event){.type = MANAGER_CONTINUE});
     check(f);
+    if (!counts_agree(f->m) && !f->why[0])
+        snprintf(f->why, sizeof f->why, "counted otherwise than one by one");
 }
 
 static void seconds(struct fleet *f, unsigned count)

@@ -6,6 +6,7 @@
 #include "base/rng.h"
 #include "base/siphash.h"
 #include "manager/core/state.h"
+#include "test/counts.h"
 #include "test/plans.h"
 #include "test/suite.h"
 
@@ -579,6 +580,8 @@ static void second(struct fleet *f)
         step(f, &(struct manager_event){.type = MANAGER_CONTINUE});
     if (f->story)
         tell(f, f->story);
+    if (!counts_agree(f->m))
+        broken(f, "counted otherwise than one by one", 0, 0);
     if (manager_deployment_count(f->m) > 0)
         check_slots(f);
 }
@@ -1476,11 +1479,26 @@ static void test_quiet_rollout_costs_no_walk(void)
     CU_ASSERT_EQUAL(walked_in(f, 60), 0);
     say(f, &f->agents[2], 0);
     go_offline(f, &f->agents[2]);
-    CU_ASSERT_EQUAL(walked_in(f, 1), f->count);
+    CU_ASSERT_EQUAL(walked_in(f, 1), usual[0]);
     CU_ASSERT_EQUAL(walked_in(f, p.reachable_within_s - 2), 0);
     CU_ASSERT_EQUAL(rollout_of(f)->stage, 0);
     CU_ASSERT_TRUE(walked_in(f, 3) > 0);
     CU_ASSERT_EQUAL(rollout_of(f)->stage, 1);
+    end(f);
+}
+
+static void test_news_of_other_stages_cost_no_walk(void)
+{
+    struct plan p = three_stages();
+    struct fleet *f = with_v1(32, &p);
+    deploy(f, "2", NULL);
+    f->agents[2].busy_s = 1000000;
+    seconds(f, 40);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 0);
+    go_offline(f, &f->agents[40]);
+    CU_ASSERT_EQUAL(walked_in(f, 3), 0);
+    go_offline(f, &f->agents[1]);
+    CU_ASSERT_EQUAL(walked_in(f, 1), usual[0]);
     end(f);
 }
 
@@ -1731,6 +1749,7 @@ static const struct suite_test tests[] = {
     TEST(test_few_free_slots_wait_for_others_but_not_for_long),
     TEST(test_gate_of_a_large_stage_moves_no_faster_than_brokers_can_tell),
     TEST(test_quiet_rollout_costs_no_walk),
+    TEST(test_news_of_other_stages_cost_no_walk),
     TEST(test_many_rollouts_over_a_restless_fleet_take_turns),
     TEST(test_random_rollouts_keep_the_rules_and_end),
     TEST(test_passing_by_what_is_quiet_changes_nothing),
