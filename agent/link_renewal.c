@@ -31,7 +31,7 @@ static void ask(struct link *l, const struct topic_name *answer, const struct to
     const struct identity *id = &l->store->identity;
     struct topic heard = topic_make(answer), said = topic_make(question);
     random_bytes(&l->nonce, sizeof l->nonce);
-    struct renewal r = {.number = id->number, .id = id->id, .nonce = l->nonce};
+    struct renewal r = {.number = id->number, .key = id->key, .nonce = l->nonce};
     int rv = renewal_write(&r, &id->mac, &out);
     if (rv == 0)
         rv = mqtt_subscribe(l->mqtt, &(const char *){heard.text}, 1, 0);

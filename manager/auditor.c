@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Batches whose joins are gathered at a time; one more makes the oldest an entry. */
-#define GATHERED_MAX 16
+/* Batches whose joins are gathered at a time; one more makes entries of them all. */
+#define GATHERED_MAX 64
 /* Kinds of entries whose last time is known. A stranger who pushes others out gains an entry, and
  * the bucket bounds that. */
 #define KINDS_MAX 256
@@ -21,6 +21,10 @@ struct kind {
 
 struct auditor {
     struct ledger *ledger;
+    uint32_t told;      /* up to this number agents' joins are in the log */
+    uint32_t newest;    /* number that was gathered since */
+    bool again;         /* so was one that had another device before */
+    uint64_t settled_s; /* when joins were written last */
     struct audit_joins joins[GATHERED_MAX];
     size_t join_count;
     struct kind kinds[KINDS_MAX];
@@ -28,16 +32,18 @@ struct auditor {
     uint64_t filled_s; /* the bucket would be full at this time */
 };
 
-static int write_joins(struct auditor *a, const struct manager *m, const struct audit_joins *joins,
-                       uint64_t now_s, struct errmsg *em);
+static int append(struct auditor *a, struct audit_entry *e, uint64_t now_s, struct errmsg *em);
+static int write_joins(struct auditor *a, uint64_t now_s, struct errmsg *em);
 static struct kind *kind_of(struct auditor *a, const struct audit_entry *e);
 static bool take_one(struct auditor *a, uint64_t now_s);
 
 struct auditor *auditor_new(struct ledger *ledger)
 {
     struct auditor *a = calloc(1, sizeof *a);
-    if (a)
-        a->ledger = ledger;
+    if (!a)
+        return NULL;
+    a->ledger = ledger;
+    a->told = (uint32_t)ledger_setting(ledger, LEDGER_JOINS_TOLD);
     return a;
 }
 
@@ -46,7 +52,14 @@ void auditor_free(struct auditor *a)
     free(a);
 }
 
+/* Who has joined by now may be whom it is about. */
 int auditor_add(struct auditor *a, struct audit_entry *e, uint64_t now_s, struct errmsg *em)
+{
+    int rv = write_joins(a, now_s, em);
+    return rv < 0 ? rv : append(a, e, now_s, em);
+}
+
+static int append(struct auditor *a, struct audit_entry *e, uint64_t now_s, struct errmsg *em)
 {
     struct digest before;
     int rv = ledger_audit_last(a->ledger, &e->number, &before, em);
@@ -104,45 +117,77 @@ static bool take_one(struct auditor *a, uint64_t now_s)
 
 /* ---- joins ---- */
 
+static struct audit_joins *joins_of(struct auditor *a, uint32_t batch, bool waiting)
+{
+    for (size_t i = 0; i < a->join_count; i++)
+        if (a->joins[i].batch == batch && a->joins[i].waiting == waiting)
+            return &a->joins[i];
+    return NULL;
+}
+
 int auditor_join(struct auditor *a, const struct manager *m, uint32_t number, uint64_t now_s,
                  struct errmsg *em)
 {
-    uint32_t batch = manager_agent(m, number)->batch;
-    for (size_t i = 0; i < a->join_count; i++)
-        if (a->joins[i].batch == batch) {
-            a->joins[i].count++;
-            a->joins[i].last = number;
-            return 0;
-        }
-    if (a->join_count == GATHERED_MAX) {
-        int rv = auditor_settle(a, m, now_s, em);
-        if (rv < 0)
-            return rv;
+    const struct agent_row *row = manager_agent(m, number);
+    bool waiting = row->flags & AGENT_WAITING, again = number <= a->told;
+    bool full = a->join_count == GATHERED_MAX && !joins_of(a, row->batch, waiting);
+    int rv = full || again ? write_joins(a, now_s, em) : 0;
+    if (rv < 0)
+        return rv;
+    struct audit_joins *joins = joins_of(a, row->batch, waiting);
+    if (!joins) {
+        joins = &a->joins[a->join_count++];
+        *joins = (struct audit_joins){
+            .batch = row->batch, .first = number, .id = row->id, .waiting = waiting};
     }
-    a->joins[a->join_count++] =
-        (struct audit_joins){.batch = batch, .count = 1, .first = number, .last = number};
+    joins->count++;
+    joins->last = number;
+    a->again |= again;
+    a->newest = number > a->newest ? number : a->newest;
     return 0;
 }
 
-int auditor_settle(struct auditor *a, const struct manager *m, uint64_t now_s, struct errmsg *em)
+/* Numbers only rise, so that the highest one that was told of says whom a manager that was killed
+ * before owes the log. */
+static int write_joins(struct auditor *a, uint64_t now_s, struct errmsg *em)
 {
     int rv = 0;
-    for (size_t i = 0; rv == 0 && i < a->join_count; i++)
-        rv = write_joins(a, m, &a->joins[i], now_s, em);
+    for (size_t i = 0; rv == 0 && i < a->join_count; i++) {
+        struct audit_entry e = {0};
+        audit_join(&e, &a->joins[i]);
+        rv = append(a, &e, now_s, em);
+    }
+    if (rv == 0 && a->newest > a->told)
+        rv = ledger_set(a->ledger, LEDGER_JOINS_TOLD, a->newest, em);
+    if (rv < 0)
+        return rv;
+    a->told = a->newest > a->told ? a->newest : a->told;
+    a->settled_s = a->join_count > 0 ? now_s : a->settled_s;
     a->join_count = 0;
-    return rv;
+    a->again = false;
+    return 0;
 }
 
-static int write_joins(struct auditor *a, const struct manager *m, const struct audit_joins *joins,
-                       uint64_t now_s, struct errmsg *em)
+int auditor_settle(struct auditor *a, uint64_t now_s, struct errmsg *em)
 {
-    struct audit_entry e = {0};
-    audit_join(&e, m, joins);
-    return auditor_add(a, &e, now_s, em);
+    bool now = a->again || now_s != a->settled_s;
+    return a->join_count > 0 && now ? write_joins(a, now_s, em) : 0;
+}
+
+int auditor_resume(struct auditor *a, const struct manager *m, uint64_t now_s, struct errmsg *em)
+{
+    int rv = 0;
+    for (uint32_t n = a->told + 1; rv == 0 && n <= manager_agent_count(m); n++)
+        rv = auditor_join(a, m, n, now_s, em);
+    return rv;
 }
 
 void auditor_rolled_back(struct auditor *a)
 {
+    a->told = (uint32_t)ledger_setting(a->ledger, LEDGER_JOINS_TOLD);
+    a->newest = 0;
+    a->again = false;
+    a->settled_s = 0;
     a->join_count = 0;
     memset(a->kinds, 0, sizeof a->kinds);
 }

@@ -1,7 +1,8 @@
 /*
  * auditor: writes the audit log: gives each entry its number, time and place in the chain, within
- * the ledger's open transaction and so together with the change that it tells of.
- * It decides nothing, but bounds what strangers can make it write.
+ * the ledger's open transaction and so together with the change that it tells of. Of joins there
+ * may be thousands in a second: these are told of once a second, and after a kill at the next
+ * start. It decides nothing, but bounds what strangers can make it write.
  */
 #ifndef DUNLIN_MANAGER_AUDITOR_H
 #define DUNLIN_MANAGER_AUDITOR_H
@@ -29,12 +30,16 @@ int auditor_add(struct auditor *a, struct audit_entry *e, uint64_t now_s, struct
 int auditor_add_bounded(struct auditor *a, struct audit_entry *e, uint64_t now_s,
                         struct errmsg *em);
 
-/* An agent is new. Those of one batch become one entry when auditor_settle is called. */
+/* A device has joined as this agent. Those of one batch become one entry: at once, when there was
+ * none in this second yet, and before any other entry. */
 int auditor_join(struct auditor *a, const struct manager *m, uint32_t number, uint64_t now_s,
                  struct errmsg *em);
 /* Before the commit. */
-int auditor_settle(struct auditor *a, const struct manager *m, uint64_t now_s, struct errmsg *em);
-/* After a rollback: what was gathered hasn't happened. */
+int auditor_settle(struct auditor *a, uint64_t now_s, struct errmsg *em);
+/* The core was loaded: who has joined, and was not told of, is gathered. */
+int auditor_resume(struct auditor *a, const struct manager *m, uint64_t now_s, struct errmsg *em);
+/* After the ledger's rollback: what was gathered since its last commit hasn't happened, and the
+ * rest is gathered again by auditor_resume. */
 void auditor_rolled_back(struct auditor *a);
 
 #endif

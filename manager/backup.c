@@ -168,7 +168,9 @@ static int begin_epoch(const char *dir, const char *from, bool keep_tokens, uint
     explicit_bzero(&unused, sizeof unused);
     if (!l)
         return ERR_IO;
-    int rv = write_epoch(l, keep_tokens, now_s, restored, em);
+    int rv = ledger_checked(l, em);
+    if (rv == 0)
+        rv = write_epoch(l, keep_tokens, now_s, restored, em);
     if (rv == 0)
         rv = write_entry(l, from, keep_tokens, now_s, restored, em);
     if (rv == 0)

@@ -85,7 +85,7 @@ static void turn(struct daemon *d, const struct pollfd *fds)
     api_service(d->api);
     if (tick) {
         d->next_tick_ms = now_ms + TICK_MS;
-        daemon_step(d, &(struct manager_event){.type = MANAGER_TICK}, NULL, &out);
+        daemon_step(d, &(struct manager_event){.type = MANAGER_TICK}, &out);
         retire_authority(d);
         daemon_catch_up(d, BEHIND_PER_TICK);
         if (d->reblock)
@@ -98,8 +98,7 @@ static void turn(struct daemon *d, const struct pollfd *fds)
     d->news = false;
 }
 
-void daemon_step(struct daemon *d, struct manager_event *ev, const struct newcomer *newcomer,
-                 struct manager_out *out)
+void daemon_step(struct daemon *d, struct manager_event *ev, struct manager_out *out)
 {
     ev->now_s = d->now_s;
     arena_reset(&d->scratch);
@@ -108,7 +107,7 @@ void daemon_step(struct daemon *d, struct manager_event *ev, const struct newcom
     d->reblock |= manager_blocked_changes(d->core) != d->blocked_changes;
     d->blocked_changes = manager_blocked_changes(d->core);
     for (uint32_t i = 0; i < out->persist_count && d->broken == 0; i++)
-        d->broken = scribe_persist(d->scribe, d->core, &out->persist[i], ev, newcomer, &d->why);
+        d->broken = scribe_persist(d->scribe, d->core, &out->persist[i], ev, &d->why);
     audit_alarms(d, out);
     if (ev->type == MANAGER_JOIN)
         audit_joins(d, out);
@@ -150,7 +149,7 @@ static void feed_facts(struct daemon *d, uint64_t until_ms)
         }
         if (rv == 0)
             ev.facts.facts = &facts;
-        daemon_step(d, &ev, NULL, &out);
+        daemon_step(d, &ev, &out);
         if (clock_monotonic_ms() >= until_ms)
             return;
     }
@@ -160,7 +159,7 @@ static void step_on(struct daemon *d, uint64_t until_ms)
 {
     struct manager_out out;
     while (d->more && d->broken == 0) {
-        daemon_step(d, &(struct manager_event){.type = MANAGER_CONTINUE}, NULL, &out);
+        daemon_step(d, &(struct manager_event){.type = MANAGER_CONTINUE}, &out);
         if (clock_monotonic_ms() >= until_ms)
             return;
     }
@@ -196,7 +195,7 @@ void daemon_finish(struct daemon *d)
     if (rv == 0)
         rv = scribe_settle(d->scribe, &d->why);
     if (rv == 0)
-        rv = auditor_settle(d->auditor, d->core, d->now_s, &d->why);
+        rv = auditor_settle(d->auditor, d->now_s, &d->why);
     if (rv == 0)
         begin_answers(d);
     bool dirty = ledger_dirty(d->ledger);

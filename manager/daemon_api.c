@@ -86,7 +86,7 @@ void daemon_command(struct daemon *d, const char *actor, const struct command *c
                     daemon_reply *reply, void *context)
 {
     struct manager_out *out = owe_reply(d, reply, context);
-    daemon_step(d, &(struct manager_event){.type = MANAGER_COMMAND, .command = command}, NULL, out);
+    daemon_step(d, &(struct manager_event){.type = MANAGER_COMMAND, .command = command}, out);
     if (out->rv != 0)
         return; /* it has changed nothing */
     struct audit_entry e = {0};

@@ -33,7 +33,7 @@ static bool accept_agent(struct daemon *d, const struct join_id *id, uint32_t nu
 static struct acceptance *compose_acceptance(struct daemon *d, uint32_t number,
                                              const struct certificate *c);
 static void fill_joined(struct daemon *d, uint32_t number, struct joined *j);
-static void put_certificate(struct daemon *d, uint32_t number, const struct key_id *id,
+static void put_certificate(struct daemon *d, const struct renewal *r, const struct key_id *id,
                             struct buffer *der, enum joined_code *code);
 static bool knocks_too_often(struct daemon *d, const struct key_id *id);
 static void on_renewal(struct daemon *d, size_t cell, const struct topic_name *answer,
@@ -105,7 +105,7 @@ static void on_join(struct daemon *d, const struct join_id *id, struct span payl
     if (rv < 0 || (rv == 0 ? guesses_too_often(d) : asks_too_often(d, &ev)))
         return;
     if (rv == 1) {
-        daemon_step(d, &ev, &d->visit.newcomer, &out);
+        daemon_step(d, &ev, &out);
         answer.code = out.joined;
     }
     if (rv == 1 && answer.code == JOINED_ACCEPTED && accept_agent(d, id, out.number, &answer.code))
@@ -212,23 +212,20 @@ static void fill_joined(struct daemon *d, uint32_t number, struct joined *j)
                  cells_url(d->cells, spread_cell(cells, number, i)));
 }
 
-/* The agent's certificate as of now, for the key that it joined with. */
-static void put_certificate(struct daemon *d, uint32_t number, const struct key_id *id,
+/* The agent's certificate as of now, for the key that it joined with: no other one has this id. */
+static void put_certificate(struct daemon *d, const struct renewal *r, const struct key_id *id,
                             struct buffer *der, enum joined_code *code)
 {
     struct certificate c;
-    struct errmsg em = {.text = ""};
-    *code = manager_certificate(d->core, number, id, d->now_s, &c);
+    *code = manager_certificate(d->core, r->number, id, d->now_s, &c);
     if (*code != JOINED_ACCEPTED)
         return;
-    int rv = ledger_key(d->ledger, number, &c.key, &em);
-    if (rv == 0)
-        rv = keyring_certificate(&d->keys, &c, der);
+    c.key = r->key;
+    int rv = keyring_certificate(&d->keys, &c, der);
     if (rv == 0)
         return;
     *code = JOINED_UNKNOWN;
-    log_event(LOG_ERROR, "certificate-not-made", "agent=%u error=%s what=\"%s\"", number,
-              err_name(rv), em.text);
+    log_event(LOG_ERROR, "certificate-not-made", "agent=%u error=%s", r->number, err_name(rv));
 }
 
 /* Each answer costs a signature. On cells an agent's messages are counted by their topic; here it
@@ -249,11 +246,13 @@ static void on_renewal(struct daemon *d, size_t cell, const struct topic_name *a
     struct renewed renewed;
     struct buffer certificate = buffer_on(d->certificate, sizeof d->certificate);
     struct buffer written = buffer_on(d->written, sizeof d->written);
-    if (reception_renewal(&d->keys, d->core, payload, &r) < 0 ||
-        (cell == BY_DOOR && knocks_too_often(d, &r.id)))
+    if (reception_renewal(&d->keys, d->core, payload, &r) < 0)
         return;
-    struct mac_key key = keyring_status(&d->keys, r.number, &r.id);
-    put_certificate(d, r.number, &r.id, &certificate, &renewed.code);
+    struct key_id id = key_id_of(&r.key);
+    if (cell == BY_DOOR && knocks_too_often(d, &id))
+        return;
+    struct mac_key key = keyring_status(&d->keys, r.number, &id);
+    put_certificate(d, &r, &id, &certificate, &renewed.code);
     renewed.certificate = span_buffer(&certificate);
     if (renewed_write(&renewed, r.nonce, &key, &written) == 0)
         queue_answer(d, cell, answer, span_buffer(&written));
@@ -275,7 +274,7 @@ static void on_report(struct daemon *d, const struct key_id *id, struct span pay
     struct manager_event ev = {.type = MANAGER_REPORT};
     struct manager_out out;
     if (reception_report(&d->keys, d->core, id, payload, &d->report, &ev) == 1)
-        daemon_step(d, &ev, NULL, &out);
+        daemon_step(d, &ev, &out);
 }
 
 /* Who is for what, by facts, is looked at with the next tick. */
@@ -289,7 +288,7 @@ static void on_telling(struct daemon *d, const struct key_id *id, struct span pa
     struct manager_event ev = {.type = MANAGER_FACTS,
                                .facts = {.number = t.number, .facts = &t.facts}};
     if (rv == 1)
-        daemon_step(d, &ev, NULL, &out);
+        daemon_step(d, &ev, &out);
     else if (rv < 0)
         d->broken = rv;
 }

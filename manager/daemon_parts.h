@@ -102,8 +102,7 @@ struct daemon {
 /* ---- daemon.c: the loop ---- */
 
 /* Steps the core, and writes what it makes durable into the open transaction. */
-void daemon_step(struct daemon *d, struct manager_event *ev, const struct newcomer *newcomer,
-                 struct manager_out *out);
+void daemon_step(struct daemon *d, struct manager_event *ev, struct manager_out *out);
 /* Says `a`, which it takes over, to a device once all before it is committed. */
 void daemon_answer(struct daemon *d, struct answer *a);
 void daemon_audit(struct daemon *d, struct audit_entry *e);

@@ -178,7 +178,9 @@ static int open_files(struct daemon *d, struct errmsg *em)
     if (rv < 0)
         return rv;
     bool founded = ledger_setting(d->ledger, LEDGER_EPOCH) > 0;
-    rv = vault_open(d->dir, !founded, &d->secrets, em);
+    rv = founded ? 0 : ledger_checked(d->ledger, em);
+    if (rv == 0)
+        rv = vault_open(d->dir, !founded, &d->secrets, em);
     if (rv == 0)
         rv = ledger_unlock(d->ledger, &d->secrets, !founded, em);
     if (rv < 0)
@@ -226,8 +228,9 @@ static int look_for_database(const struct daemon *d, struct errmsg *em)
 
 static bool is_needed(void *context, const struct digest *chunk)
 {
+/* On damaged pages everything may be. */
     struct daemon *d = context;
-    return ledger_chunk_needed(d->ledger, chunk);
+    return ledger_checked(d->ledger, NULL) < 0 || ledger_chunk_needed(d->ledger, chunk);
 }
 
 /* Room for the whole fleet's limit is only promised; memory comes with what is touched. */
@@ -261,7 +264,8 @@ int daemon_load_core(struct daemon *d, struct errmsg *em)
     };
     manager_init(d->core, &options);
     d->more = true; /* a first look at every cohort */
-    return ledger_load(d->ledger, d->core, em);
+    int rv = ledger_load(d->ledger, d->core, em);
+    return rv < 0 ? rv : auditor_resume(d->auditor, d->core, d->now_s, em);
 }
 
 static int open_outside(struct daemon *d, struct errmsg *em)

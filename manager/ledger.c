@@ -3,6 +3,7 @@
 #include "base/endian.h"
 #include "base/file.h"
 #include "bundles/chunk.h"
+#include "manager/ledger_check.h"
 #include "sync/secret.h"
 #include "sync/wire.h"
 
@@ -22,11 +23,11 @@
 #define BUSY_MS 5000
 
 /* With WAL and FULL a commit is one sync, and survives a power cut. Old keys must not stay in what
- * is free. */
+ * is free. The log is copied back at every thousandth page, and is then cut to about these. */
 #define PRAGMAS                                                                                    \
     "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"                  \
     "PRAGMA secure_delete=ON;"                                                                     \
-    "PRAGMA cache_size=-16384; PRAGMA journal_size_limit=67108864;"
+    "PRAGMA cache_size=-16384; PRAGMA journal_size_limit=4194304;"
 
 /*
  * The audit log only grows, by one number after the other: SQLite itself refuses anything else, so
@@ -51,10 +52,12 @@
 
 /*
  * What is named by a dense number has it as its row id: random keys are inserted many times slower.
- * The key and facts of a newcomer are seldom read, so they stand apart from what is loaded. What is
- * loaded for each agent is one blob of fixed layout: reading twenty columns a million times takes
- * longer than a restart may.
- * `control` keeps one row a topic, the newest; AUTOINCREMENT never gives a serial again.
+ * An agent is one blob of fixed layout, since reading twenty columns a million times takes longer
+ * than a restart may; and of fixed length, so that it is written over in its place: pages whose
+ * rows grow are split, and stay half empty. What only few have, or what is seldom read, therefore
+ * stands apart: exceptions, and facts.
+ * `control` keeps one row a topic, the newest; AUTOINCREMENT never gives a serial again. A topic is
+ * a text or, when it is one agent's own, a blob (put_topic).
  * A chunk's `serial` moves on when it is published or erased; it is erased when no bundle has it.
  */
 #define SCHEMA                                                                                     \
@@ -74,8 +77,8 @@
     "CREATE TABLE cohort(n INTEGER PRIMARY KEY, key BLOB, labels TEXT, epoch INTEGER,"             \
     " revision INTEGER, fingerprint BLOB, issued INTEGER, trust INTEGER, placements BLOB);"        \
     "CREATE TABLE agent(n INTEGER PRIMARY KEY, row BLOB);"                                         \
-    "CREATE TABLE newcomer(n INTEGER PRIMARY KEY, key BLOB, facts BLOB, told INTEGER DEFAULT 0);"  \
-    "CREATE TABLE status(n INTEGER PRIMARY KEY, row BLOB);"                                        \
+    "CREATE TABLE exceptions(n INTEGER PRIMARY KEY, list BLOB);"                                   \
+    "CREATE TABLE facts(n INTEGER PRIMARY KEY, told INTEGER, list BLOB);"                          \
     "CREATE TABLE saved(n INTEGER PRIMARY KEY, name TEXT, selector TEXT);"                         \
     "CREATE TABLE budget(n INTEGER PRIMARY KEY, name TEXT, selector TEXT, max INTEGER,"            \
     " percent INTEGER);"                                                                           \
@@ -86,7 +89,7 @@
     "CREATE TABLE successor(n INTEGER PRIMARY KEY, number INTEGER, batch INTEGER, token INTEGER);" \
     "CREATE TABLE variable(n INTEGER PRIMARY KEY, name TEXT, scope INTEGER, secret INTEGER,"       \
     " owner INTEGER, place INTEGER, since INTEGER, selector TEXT, value BLOB);"                    \
-    "CREATE TABLE control(serial INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL UNIQUE,"   \
+    "CREATE TABLE control(serial INTEGER PRIMARY KEY AUTOINCREMENT, topic NOT NULL UNIQUE,"        \
     " payload BLOB NOT NULL);"                                                                     \
     "CREATE TABLE chunk(n INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,"                       \
     " bundles INTEGER NOT NULL, serial INTEGER NOT NULL UNIQUE);"                                  \
@@ -112,9 +115,10 @@ enum statement {
     PUT_DEPLOYMENT,
     PUT_COHORT,
     PUT_AGENT,
-    PUT_NEWCOMER,
+    PUT_EXCEPTIONS,
+    DROP_EXCEPTIONS,
+    PUT_FACTS,
     TELL_FACTS,
-    PUT_STATUS,
     PUT_GROUP,
     PUT_BUDGET,
     PUT_TAINT,
@@ -139,7 +143,6 @@ enum statement {
     DROP_NOTES,
     GET_NOTE,
     GET_FACTS,
-    GET_KEY,
     ADD_AUDIT,
     LAST_AUDIT,
     NEXT_AUDIT,
@@ -161,9 +164,10 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [PUT_COHORT] = "REPLACE INTO cohort VALUES(?,?,?,?,?,?,?,?,?)",
     [PUT_AGENT] = "REPLACE INTO agent VALUES(?,?)",
-    [PUT_NEWCOMER] = "REPLACE INTO newcomer(n, key, facts) VALUES(?,?,?)",
-    [TELL_FACTS] = "UPDATE newcomer SET facts=?, told=? WHERE n=? AND told<=?",
-    [PUT_STATUS] = "REPLACE INTO status VALUES(?,?)",
+    [PUT_EXCEPTIONS] = "REPLACE INTO exceptions VALUES(?,?)",
+    [DROP_EXCEPTIONS] = "DELETE FROM exceptions WHERE n=?",
+    [PUT_FACTS] = "REPLACE INTO facts VALUES(?,0,?)",
+    [TELL_FACTS] = "UPDATE facts SET list=?, told=? WHERE n=? AND told<=?",
     [PUT_GROUP] = "REPLACE INTO saved VALUES(?,?,?)",
     [PUT_BUDGET] = "REPLACE INTO budget VALUES(?,?,?,?,?)",
     [PUT_TAINT] = "REPLACE INTO taint VALUES(?,?,?,?)",
@@ -195,8 +199,7 @@ static const char *const STATEMENTS[STATEMENT_COUNT] = {
     [DROP_NOTES] = "DELETE FROM note WHERE n<=(SELECT max(n) FROM note)-?",
     [GET_NOTE] = ("SELECT generation, cause, time, text FROM note"
                   " WHERE agent=? AND deployment=? AND id=?"),
-    [GET_FACTS] = "SELECT facts FROM newcomer WHERE n=?",
-    [GET_KEY] = "SELECT key FROM newcomer WHERE n=?",
+    [GET_FACTS] = "SELECT list FROM facts WHERE n=?",
     [ADD_AUDIT] = "INSERT INTO audit VALUES(?,?,?,?,?,?,?)",
     [LAST_AUDIT] = "SELECT n, chain FROM audit ORDER BY n DESC LIMIT 1",
     [NEXT_AUDIT] = "SELECT * FROM audit WHERE n>? AND time>=? ORDER BY n LIMIT 1",
@@ -218,11 +221,11 @@ enum meta {
     META_SETTINGS = 16
 };
 
-/* Little-endian, in this order. An agent: id, cohort, batch, token, facts, assigned, joined,
- * kept flags. A status: seq, session, boot, boot before, facts, document, seen, flags; then
- * exceptions. */
-#define AGENT_LEN (KEY_ID_LEN + 30)
-#define STATUS_LEN 34
+/* An agent, little-endian, in this order: id, cohort, batch, token, facts, assigned, joined, flags;
+ * seq, session, boot, boot before, document, seen. */
+#define AGENT_LEN (KEY_ID_LEN + 30 + 28)
+#define OWN_LEN (1 + KEY_ID_LEN) /* a topic of one agent's own: one of these, and the id */
+enum { OWN_HEAD = 1, OWN_DOC };
 #define LISTED_LEN 4      /* a deployment */
 #define HISTORY_LEN 16    /* generation, bundle, since */
 #define PLACEMENT_LEN 57  /* as get_placements reads them */
@@ -233,11 +236,12 @@ enum meta {
 #define SEALED_WORD "dunlin"
 #define SEAL_LEN (sizeof SEALED_WORD - 1 + VARIABLE_SEALED_MORE)
 #define AFTER_LEN_MAX (4 * (size_t)DEPENDENCIES_MAX)
-#define EXCEPTION_LEN 14 /* deployment, generation, running, state, cause */
+#define EXCEPTION_LEN 14 /* deployment, generation, running, state, cause; the same way */
 
 struct ledger {
     sqlite3 *db;
     char path[FILE_PATH_MAX];
+    struct ledger_check check; /* begun when it is opened, awaited before the first commit */
     struct fleet_keys keys;
     struct seal_secret secrets; /* seals variables' rows */
     struct mac_key fleet;
@@ -245,6 +249,7 @@ struct ledger {
     bool writing; /* a transaction is open */
     bool spoilt;  /* a write in it failed */
     bool unwiped; /* the log, or what is free, may hold keys that are no more */
+    uint8_t own[OWN_LEN];
     char topic[TOPIC_MAX];
     uint8_t payload[DOCUMENT_MAX + ENVELOPE_OVERHEAD];
 };
@@ -263,7 +268,6 @@ static int open_database(struct ledger *l, const char *dir, const struct fleet_k
                          struct errmsg *em);
 static int create_file(const char *path, struct errmsg *em);
 static int check_version(struct ledger *l, bool *empty, struct errmsg *em);
-static int check_pages(struct ledger *l);
 static int make_tables(struct ledger *l, const struct fleet_keys *fresh);
 static int put_keys(struct ledger *l, const struct fleet_keys *keys);
 static int put_elders(struct ledger *l, const struct fleet_keys *keys);
@@ -340,6 +344,7 @@ void ledger_close(struct ledger *l)
         return;
     for (int i = 0; i < STATEMENT_COUNT; i++)
         sqlite3_finalize(l->statements[i]);
+    ledger_check_end(&l->check);
     sqlite3_close(l->db);
     explicit_bzero(&l->keys, sizeof l->keys);
     explicit_bzero(&l->secrets, sizeof l->secrets);
@@ -366,8 +371,8 @@ static int open_database(struct ledger *l, const char *dir, const struct fleet_k
         return fail(l, rv, "open it", em);
     if ((rv = check_version(l, &empty, em)) < 0)
         return rv;
-    if (!empty && (rv = check_pages(l)) < 0)
-        return fail(l, rv, "trust its pages", em);
+    if (!empty)
+        ledger_check_begin(&l->check, l->path);
     if (empty && (rv = make_tables(l, fresh)) < 0)
         return fail(l, rv, "make its tables", em);
     if ((rv = prepare_all(l, em)) < 0)
@@ -410,14 +415,13 @@ static int check_version(struct ledger *l, bool *empty, struct errmsg *em)
     return 0;
 }
 
-/* A second for a million agents. Writing on where pages are damaged would damage more. */
-static int check_pages(struct ledger *l)
+/* Writing on where pages are damaged would damage more. */
+int ledger_checked(struct ledger *l, struct errmsg *em)
 {
-    struct query q = query_sql(l, "PRAGMA quick_check(1)");
-    const unsigned char *answer = next_row(&q) ? sqlite3_column_text(q.stmt, 0) : NULL;
-    bool good = answer && strcmp((const char *)answer, "ok") == 0;
-    int rv = end_sql(&q);
-    return rv == 0 && !good ? ERR_DAMAGED : rv;
+    int rv = ledger_check_end(&l->check);
+    if (rv == ERR_DAMAGED)
+        return fail(l, rv, "trust its pages", em);
+    return rv < 0 ? errmsg_set(em, rv, "%s: cannot check its pages: %s", l->path, err_name(rv)) : 0;
 }
 
 /* Tables and keys come in one transaction: a database without keys is never seen. */
@@ -729,7 +733,7 @@ int ledger_load(struct ledger *l, struct manager *m, struct errmsg *em)
         if (rv < 0)
             return rv;
     }
-    return 0;
+    return ledger_checked(l, em);
 }
 
 static int load_batches(struct ledger *l, struct manager *m, struct errmsg *em)
@@ -1069,28 +1073,22 @@ static void get_agent(struct query *q, uint32_t number, struct agent_row *row)
     row->facts = take_32(&at);
     row->assigned = take_revision(&at);
     row->joined_s = take_32(&at);
-    row->flags = take_flags(&at) & AGENT_FLAGS_KEPT;
-}
-
-/* Reads the status where the query stands; returns how many exceptions it has. */
-static size_t get_status(struct query *q, struct agent_row *row,
-                         struct exception exceptions[static EXCEPTIONS_MAX])
-{
-    struct span b = get_blob(q, STATUS_LEN + (size_t)EXCEPTIONS_MAX * EXCEPTION_LEN);
-    bool odd = b.len < STATUS_LEN || (b.len - STATUS_LEN) % EXCEPTION_LEN != 0;
-    q->odd |= odd;
-    if (odd)
-        return 0;
-    const uint8_t *at = b.data;
+    row->flags = take_flags(&at);
     row->seq = take_32(&at);
     row->session = take_32(&at);
     row->boot = take_32(&at);
     row->boot_before = take_32(&at);
-    row->facts = take_32(&at);
     row->document = take_revision(&at);
     row->last_seen_s = take_32(&at);
-    row->flags |= take_flags(&at) & (uint16_t)~AGENT_FLAGS_KEPT;
-    size_t count = (b.len - STATUS_LEN) / EXCEPTION_LEN;
+}
+
+/* Reads the list where the query stands; returns how many there are. */
+static size_t get_exceptions(struct query *q, struct exception exceptions[static EXCEPTIONS_MAX])
+{
+    struct span b = get_blob(q, (size_t)EXCEPTIONS_MAX * EXCEPTION_LEN);
+    q->odd |= b.len == 0 || b.len % EXCEPTION_LEN != 0;
+    const uint8_t *at = b.data;
+    size_t count = b.len / EXCEPTION_LEN;
     for (size_t i = 0; i < count; i++) {
         exceptions[i].deployment = take_32(&at);
         exceptions[i].generation = take_32(&at);
@@ -1101,29 +1099,29 @@ static size_t get_status(struct query *q, struct agent_row *row,
     return count;
 }
 
-/* Both tables are read side by side in one order; not every agent has a status yet. */
+/* Both tables are read side by side in one order; few agents have exceptions. */
 static int load_agents(struct ledger *l, struct manager *m, struct errmsg *em)
 {
     int rv = 0;
-    struct exception exceptions[EXCEPTIONS_MAX];
+    struct exception list[EXCEPTIONS_MAX];
     struct query agents = query_sql(l, "SELECT * FROM agent ORDER BY n");
-    struct query statuses = query_sql(l, "SELECT * FROM status ORDER BY n");
-    uint64_t reported = next_row(&statuses) ? get_int(&statuses, UINT32_MAX) : 0;
+    struct query exceptions = query_sql(l, "SELECT * FROM exceptions ORDER BY n");
+    uint64_t next = next_row(&exceptions) ? get_int(&exceptions, UINT32_MAX) : 0;
     for (uint32_t n = 1; rv == 0 && next_row(&agents); n++) {
         struct agent_row row = {0};
         size_t count = 0;
         get_agent(&agents, n, &row);
-        if (reported == n) {
-            count = get_status(&statuses, &row, exceptions);
-            reported = next_row(&statuses) ? get_int(&statuses, UINT32_MAX) : 0;
+        if (next == n) {
+            count = get_exceptions(&exceptions, list);
+            next = next_row(&exceptions) ? get_int(&exceptions, UINT32_MAX) : 0;
         }
-        rv = agents.odd || statuses.odd ? ERR_DAMAGED
-                                        : manager_load_agent(m, n, &row, exceptions, count);
+        bool odd = agents.odd || exceptions.odd;
+        rv = odd ? ERR_DAMAGED : manager_load_agent(m, n, &row, list, count);
     }
-    if (rv == 0 && reported != 0)
-        rv = ERR_DAMAGED; /* the status of nobody */
+    if (rv == 0 && next != 0)
+        rv = ERR_DAMAGED; /* nobody's */
     rv = end_load(&agents, rv, "load its agents", em);
-    int second = end_load(&statuses, rv, "load its statuses", rv < 0 ? NULL : em);
+    int second = end_load(&exceptions, rv, "load its agents' exceptions", rv < 0 ? NULL : em);
     return rv < 0 ? rv : second;
 }
 
@@ -1265,44 +1263,20 @@ static struct span pack_agent(const struct agent_row *row, uint8_t out[static AG
     give_32(&at, row->facts);
     give_revision(&at, row->assigned);
     give_32(&at, row->joined_s);
-    give_flags(&at, row->flags & AGENT_FLAGS_KEPT);
-    assert(at == out + AGENT_LEN);
-    return span_of(out, AGENT_LEN);
-}
-
-int ledger_agent(struct ledger *l, uint32_t number, const struct agent_row *row,
-                 const struct newcomer *newcomer, struct errmsg *em)
-{
-    struct query q;
-    uint8_t packed[AGENT_LEN];
-    int rv = start_row(l, PUT_AGENT, &q, em);
-    if (rv < 0)
-        return rv;
-    put_int(&q, number);
-    put_blob(&q, pack_agent(row, packed));
-    rv = end_write(&q, em);
-    if (rv < 0 || !newcomer)
-        return rv;
-    q = query_on(l, l->statements[PUT_NEWCOMER]);
-    put_int(&q, number);
-    put_blob(&q, span_of(newcomer->key.bytes, PUBLIC_KEY_LEN));
-    put_blob(&q, newcomer->facts);
-    return end_write(&q, em);
-}
-
-static struct span pack_status(const struct agent_row *row, const struct exception *list,
-                               size_t count, uint8_t *out)
-{
-    uint8_t *at = out;
+    give_flags(&at, row->flags);
     give_32(&at, row->seq);
     give_32(&at, row->session);
     give_32(&at, row->boot);
     give_32(&at, row->boot_before);
-    give_32(&at, row->facts);
     give_revision(&at, row->document);
     give_32(&at, row->last_seen_s);
-    give_flags(&at, row->flags);
-    assert(at == out + STATUS_LEN);
+    assert(at == out + AGENT_LEN);
+    return span_of(out, AGENT_LEN);
+}
+
+static struct span pack_exceptions(const struct exception *list, size_t count, uint8_t *out)
+{
+    uint8_t *at = out;
     for (size_t i = 0; i < count; i++) {
         give_32(&at, list[i].deployment);
         give_32(&at, list[i].generation);
@@ -1313,17 +1287,39 @@ static struct span pack_status(const struct agent_row *row, const struct excepti
     return span_of(out, (size_t)(at - out));
 }
 
-int ledger_status(struct ledger *l, uint32_t number, const struct agent_row *row,
-                  const struct exception *exceptions, size_t count, struct errmsg *em)
+int ledger_agent(struct ledger *l, uint32_t number, const struct agent_row *row,
+                 const struct exception *exceptions, size_t count, struct errmsg *em)
 {
     struct query q;
-    uint8_t packed[STATUS_LEN + EXCEPTIONS_MAX * EXCEPTION_LEN];
+    uint8_t packed[AGENT_LEN], listed[EXCEPTIONS_MAX * EXCEPTION_LEN];
     assert(count <= EXCEPTIONS_MAX);
-    int rv = start_row(l, PUT_STATUS, &q, em);
+    int rv = start_row(l, PUT_AGENT, &q, em);
     if (rv < 0)
         return rv;
     put_int(&q, number);
-    put_blob(&q, pack_status(row, exceptions, count, packed));
+    put_blob(&q, pack_agent(row, packed));
+    rv = end_write(&q, em);
+    if (rv < 0)
+        return rv;
+    q = query_on(l, l->statements[count > 0 ? PUT_EXCEPTIONS : DROP_EXCEPTIONS]);
+    put_int(&q, number);
+    if (count > 0)
+        put_blob(&q, pack_exceptions(exceptions, count, listed));
+    return end_write(&q, em);
+}
+
+int ledger_newcomer(struct ledger *l, uint32_t number, const struct facts *facts, struct errmsg *em)
+{
+    struct query q;
+    uint8_t room[JOIN_MAX];
+    struct buffer told = buffer_on(room, sizeof room);
+    int rv = facts_write(facts, &told);
+    if (rv == 0)
+        rv = start_row(l, PUT_FACTS, &q, em);
+    if (rv < 0)
+        return rv;
+    put_int(&q, number);
+    put_blob(&q, span_buffer(&told));
     return end_write(&q, em);
 }
 
@@ -1646,7 +1642,12 @@ int ledger_commit(struct ledger *l, struct errmsg *em)
         return errmsg_set(em, ERR_IO, "%s: a write before the commit failed", l->path);
     if (!l->writing)
         return 0;
-    int rv = execute(l, "COMMIT");
+    int rv = ledger_checked(l, em);
+    if (rv < 0) {
+        l->spoilt = true;
+        return rv;
+    }
+    rv = execute(l, "COMMIT");
     if (rv < 0) {
         l->spoilt = true;
         return fail(l, rv, "commit", em);
@@ -1669,6 +1670,36 @@ void ledger_rollback(struct ledger *l)
 
 /* ---- what cells retain ---- */
 
+/* Of the topics that one agent has to itself there are more than of all others. */
+static void put_topic(struct query *q, const char *topic)
+{
+    struct topic_name name = topic_read(topic);
+    uint8_t *own = q->l->own;
+    if (name.kind != TOPIC_AGENT_HEAD && name.kind != TOPIC_AGENT_DOC) {
+        put_text(q, topic);
+        return;
+    }
+    own[0] = name.kind == TOPIC_AGENT_HEAD ? OWN_HEAD : OWN_DOC;
+    memcpy(own + 1, name.agent.bytes, KEY_ID_LEN);
+    put_blob(q, span_of(own, OWN_LEN));
+}
+
+static void get_topic(struct query *q, char out[static TOPIC_MAX])
+{
+    struct topic_name name = {.kind = TOPIC_AGENT_HEAD};
+    uint8_t own[OWN_LEN];
+    if (sqlite3_column_type(q->stmt, q->column) != SQLITE_BLOB) {
+        get_text(q, out, TOPIC_MAX);
+        return;
+    }
+    get_bytes(q, own, OWN_LEN);
+    q->odd |= own[0] != OWN_HEAD && own[0] != OWN_DOC;
+    if (own[0] == OWN_DOC)
+        name.kind = TOPIC_AGENT_DOC;
+    memcpy(name.agent.bytes, own + 1, KEY_ID_LEN);
+    memcpy(out, topic_make(&name).text, TOPIC_MAX);
+}
+
 int ledger_publish(struct ledger *l, const char *topic, struct span payload, struct errmsg *em)
 {
     struct query q;
@@ -1676,7 +1707,7 @@ int ledger_publish(struct ledger *l, const char *topic, struct span payload, str
     int rv = start_row(l, PUT_CONTROL, &q, em);
     if (rv < 0)
         return rv;
-    put_text(&q, topic);
+    put_topic(&q, topic);
     put_blob(&q, payload);
     return end_write(&q, em);
 }
@@ -1786,7 +1817,7 @@ int ledger_next_control(struct ledger *l, uint64_t after, struct control_row *ro
     bool found = next_row(&q);
     if (found) {
         row->serial = get_int(&q, INT64_MAX);
-        get_text(&q, l->topic, sizeof l->topic);
+        get_topic(&q, l->topic);
         struct span payload = get_blob(&q, sizeof l->payload);
         if (payload.len > 0)
             memcpy(l->payload, payload.data, payload.len);
@@ -1814,7 +1845,7 @@ int ledger_next_bulk(struct ledger *l, uint64_t after, struct bulk_row *row, str
 int ledger_published(struct ledger *l, const char *topic, struct buffer *out, struct errmsg *em)
 {
     struct query q = query_on(l, l->statements[GET_CONTROL]);
-    put_text(&q, topic);
+    put_topic(&q, topic);
     bool found = next_row(&q);
     if (found) {
         struct span payload = get_blob(&q, out->cap - out->len);
@@ -1917,20 +1948,6 @@ int ledger_facts(struct ledger *l, uint32_t number, struct facts *out, struct er
         return errmsg_set(em, ERR_NOT_FOUND, "there is no agent %u", number);
     return rv < 0 || parsed < 0 ? fail(l, rv < 0 ? rv : ERR_DAMAGED, "read an agent's facts", em)
                                 : 0;
-}
-
-int ledger_key(struct ledger *l, uint32_t number, struct public_key *out, struct errmsg *em)
-{
-    struct query q = query_on(l, l->statements[GET_KEY]);
-    put_int(&q, number);
-    bool found = next_row(&q);
-    if (found)
-        get_bytes(&q, out->bytes, PUBLIC_KEY_LEN);
-    bool odd = q.odd;
-    int rv = end_query(&q);
-    if (!found && rv == 0)
-        return errmsg_set(em, ERR_NOT_FOUND, "there is no agent %u", number);
-    return rv < 0 || odd ? fail(l, rv < 0 ? rv : ERR_DAMAGED, "read an agent's key", em) : 0;
 }
 
 /* ---- the audit log ---- */

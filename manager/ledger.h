@@ -58,6 +58,9 @@ struct fleet_keys {
  */
 struct ledger *ledger_open(const char *dir, const struct fleet_keys *fresh, struct errmsg *em);
 void ledger_close(struct ledger *l);
+/* All pages are looked at meanwhile. Waits for that, as the end of loading and each commit do: 0,
+ * ERR_DAMAGED, or why it can't be said. Before it what isn't there may only be lost. */
+int ledger_checked(struct ledger *l, struct errmsg *em);
 
 /* ---- DIR as others see it, also while a manager works there ---- */
 
@@ -98,28 +101,24 @@ enum ledger_setting {
     LEDGER_RESTORED,       /* when this database was put back from a backup, … */
     LEDGER_RESTORED_EPOCH, /* … with which epoch, … */
     LEDGER_RESTORED_BASE,  /* … and where its revisions begin */
-    LEDGER_LINEAGE,   /* random: drawn anew with each restore, so that no mark counts any more */
-    LEDGER_CELLS,     /* of our own */
-    LEDGER_SPREAD,    /* so many cells there were whenever an agent joined; -1: it varied */
-    LEDGER_JOIN_PORT, /* where devices join */
-    LEDGER_PORT,      /* + i: of the i-th cell of our own */
+    LEDGER_LINEAGE,    /* random: drawn anew with each restore, so that no mark counts any more */
+    LEDGER_CELLS,      /* of our own */
+    LEDGER_SPREAD,     /* so many cells there were whenever an agent joined; -1: it varied */
+    LEDGER_JOIN_PORT,  /* where devices join */
+    LEDGER_JOINS_TOLD, /* the joins of agents up to this number are in the audit log */
+    LEDGER_PORT,       /* + i: of the i-th cell of our own */
 };
 int64_t ledger_setting(struct ledger *l, unsigned setting);
 int ledger_set(struct ledger *l, unsigned setting, int64_t value, struct errmsg *em);
 
 /* ---- rows, within the open transaction ---- */
 
-/* What a device brought when it joined. */
-struct newcomer {
-    struct public_key key;
-    struct span facts; /* as on the wire */
-};
-
-/* `newcomer` is NULL for an agent that is there already. */
+/* All that is known of an agent, but for its facts. */
 int ledger_agent(struct ledger *l, uint32_t number, const struct agent_row *row,
-                 const struct newcomer *newcomer, struct errmsg *em);
-int ledger_status(struct ledger *l, uint32_t number, const struct agent_row *row,
-                  const struct exception *exceptions, size_t count, struct errmsg *em);
+                 const struct exception *exceptions, size_t count, struct errmsg *em);
+/* A device has joined as this agent, and brought these facts. */
+int ledger_newcomer(struct ledger *l, uint32_t number, const struct facts *facts,
+                    struct errmsg *em);
 /* Its taints, and the deployments (from 1) whose lists it is on; neither: its row goes. */
 int ledger_lists(struct ledger *l, uint32_t number, uint64_t taints, const uint32_t *lists,
                  uint32_t count, struct errmsg *em);
@@ -216,9 +215,6 @@ int ledger_tell(struct ledger *l, uint32_t number, uint32_t seq, const struct fa
                 struct errmsg *em);
 /* As told last; ERR_NOT_FOUND. */
 int ledger_facts(struct ledger *l, uint32_t number, struct facts *out, struct errmsg *em);
-
-/* The agent's public key; ERR_NOT_FOUND. */
-int ledger_key(struct ledger *l, uint32_t number, struct public_key *out, struct errmsg *em);
 
 /* ---- the audit log: entries come, and never change or go ---- */
 

@@ -29,10 +29,6 @@ int reception_join(const struct keyring *k, struct manager *m, const struct join
     if (rv < 0)
         return rv == ERR_SIGNATURE ? drop(&counters->forged, 0) : drop(&counters->malformed, rv);
     v->sealed = true;
-    struct buffer facts = buffer_on(v->facts, sizeof v->facts);
-    if (facts_write(&v->join.facts, &facts) < 0)
-        return drop(&counters->malformed, ERR_RANGE);
-    v->newcomer = (struct newcomer){.key = v->join.key, .facts = span_buffer(&facts)};
     ev->type = MANAGER_JOIN;
     ev->join.batch = outer.batch - 1;
     ev->join.index = outer.index;
@@ -89,7 +85,8 @@ int reception_renewal(const struct keyring *k, struct manager *m, struct span pa
     struct manager_counters *counters = manager_counters(m);
     if (renewal_read(payload, r) < 0)
         return drop(&counters->malformed, ERR_FORMAT);
-    struct mac_key key = keyring_status(k, r->number, &r->id);
+    struct key_id id = key_id_of(&r->key);
+    struct mac_key key = keyring_status(k, r->number, &id);
     return renewal_check(payload, &key) < 0 ? drop(&counters->forged, ERR_SIGNATURE) : 1;
 }
 

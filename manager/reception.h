@@ -17,8 +17,6 @@ struct visit {
     bool sealed;           /* the secret is known, and it opened the request */
     enum joined_code hint; /* what to answer otherwise */
     struct join join;
-    uint8_t facts[JOIN_MAX]; /* as on the wire */
-    struct newcomer newcomer;
 };
 
 /*

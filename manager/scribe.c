@@ -55,9 +55,7 @@ struct scribe {
 };
 
 static int persist_agent(struct scribe *s, const struct manager *m, uint32_t number,
-                         const struct newcomer *newcomer, struct errmsg *em);
-static int persist_status(struct scribe *s, const struct manager *m, uint32_t number,
-                          struct errmsg *em);
+                         struct errmsg *em);
 static int persist_replaced(struct scribe *s, const struct manager *m, uint32_t index,
                             struct errmsg *em);
 static int wait_for_others(struct scribe *s, const struct waiting *w, struct errmsg *em);
@@ -119,19 +117,19 @@ static bool waits_for_assignments(enum persist_type type)
 }
 
 int scribe_persist(struct scribe *s, const struct manager *m, const struct persist *p,
-                   const struct manager_event *ev, const struct newcomer *newcomer,
-                   struct errmsg *em)
+                   const struct manager_event *ev, struct errmsg *em)
 {
     int rv = waits_for_assignments(p->type) ? scribe_settle(s, em) : 0;
+    if (rv == 0 && p->type == PERSIST_AGENT && ev->type == MANAGER_JOIN)
+        rv = ledger_newcomer(s->ledger, p->index, ev->join.told, em);
     if (rv < 0)
         return rv;
     switch (p->type) {
     case PERSIST_AGENT:
-        return persist_agent(s, m, p->index, newcomer, em);
     case PERSIST_STATUS:
-        return persist_status(s, m, p->index, em);
+        return persist_agent(s, m, p->index, em);
     case PERSIST_HEARTBEAT:
-        return arrears_add(&s->behind, p->index) ? 0 : persist_status(s, m, p->index, em);
+        return arrears_add(&s->behind, p->index) ? 0 : persist_agent(s, m, p->index, em);
     case PERSIST_COHORT:
         return ledger_cohort(s->ledger, p->index, manager_cohort(m, p->index), em);
     case PERSIST_DOCUMENT:
@@ -172,25 +170,19 @@ int scribe_persist(struct scribe *s, const struct manager *m, const struct persi
 /* ---- agents ---- */
 
 static int persist_agent(struct scribe *s, const struct manager *m, uint32_t number,
-                         const struct newcomer *newcomer, struct errmsg *em)
-{
-    return ledger_agent(s->ledger, number, manager_agent(m, number), newcomer, em);
-}
-
-static int persist_status(struct scribe *s, const struct manager *m, uint32_t number,
-                          struct errmsg *em)
+                         struct errmsg *em)
 {
     struct exception exceptions[EXCEPTIONS_MAX];
     size_t count = manager_exceptions(m, number, exceptions);
     arrears_remove(&s->behind, number);
-    return ledger_status(s->ledger, number, manager_agent(m, number), exceptions, count, em);
+    return ledger_agent(s->ledger, number, manager_agent(m, number), exceptions, count, em);
 }
 
 int scribe_catch_up(struct scribe *s, const struct manager *m, uint32_t max, struct errmsg *em)
 {
     int rv = 0;
     for (uint32_t i = 0; rv == 0 && i < max && s->behind.count > 0; i++)
-        rv = persist_status(s, m, arrears_take(&s->behind), em);
+        rv = persist_agent(s, m, arrears_take(&s->behind), em);
     return rv < 0 ? rv : s->behind.count > 0;
 }
 

@@ -14,11 +14,10 @@ struct scribe;
 struct scribe *scribe_new(struct keyring *keys, struct ledger *ledger, struct depot *depot);
 void scribe_free(struct scribe *s);
 
-/* `ev` is what the core was stepped with, `newcomer` what the joining device brought when `p` is
- * its PERSIST_AGENT. After an error the ledger's transaction is spoilt, or must be rolled back. */
+/* `ev` is what the core was stepped with. After an error the ledger's transaction is spoilt, or
+ * must be rolled back. */
 int scribe_persist(struct scribe *s, const struct manager *m, const struct persist *p,
-                   const struct manager_event *ev, const struct newcomer *newcomer,
-                   struct errmsg *em);
+                   const struct manager_event *ev, struct errmsg *em);
 
 /* Writes rows of agents that were only heard again, `max` at most: those of PERSIST_HEARTBEAT,
  * which may be behind. 1: there are more. */

@@ -61,7 +61,7 @@ int renewal_write(const struct renewal *r, const struct mac_key *key, struct buf
     struct wire_writer w = wire_writer_on(out);
     message_begin(&w, MESSAGE_RENEWAL, RENEWAL_FIELDS);
     wire_put_u64(&w, r->number);
-    wire_put_bytes(&w, span_of(r->id.bytes, KEY_ID_LEN));
+    wire_put_bytes(&w, span_of(r->key.bytes, PUBLIC_KEY_LEN));
     wire_put_u64(&w, r->nonce);
     return end_with_mac(&w, key, SPAN_NONE);
 }
@@ -71,7 +71,7 @@ int renewal_read(struct span bytes, struct renewal *r)
     struct wire_reader reader = wire_reader_on(without_mac(bytes, RENEWAL_MAX));
     uint32_t extra = message_enter(&reader, MESSAGE_RENEWAL, RENEWAL_FIELDS);
     *r = (struct renewal){.number = (uint32_t)wire_get_u64(&reader, UINT32_MAX)};
-    wire_get_bytes_into(&reader, r->id.bytes, KEY_ID_LEN);
+    wire_get_bytes_into(&reader, r->key.bytes, PUBLIC_KEY_LEN);
     r->nonce = wire_get_u64(&reader, UINT64_MAX);
     wire_skip(&reader, extra);
     if (r->number == 0)

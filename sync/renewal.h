@@ -1,6 +1,8 @@
 /*
  * renewal: an agent's request for its next certificate, and the manager's answer, both under the
  * agent's MAC key. It knows nothing of certificates; the agent checks the one it gets by itself.
+ * The request brings the public key that is to be certified: the id follows from it, so that nobody
+ * has to keep a million keys.
  */
 #ifndef DUNLIN_SYNC_RENEWAL_H
 #define DUNLIN_SYNC_RENEWAL_H
@@ -9,7 +11,7 @@
 #include "crypto/mac.h"
 #include "sync/join.h"
 
-#define RENEWAL_MAX 64
+#define RENEWAL_MAX 128
 /* The answer: a certificate and its frame. */
 #define RENEWED_MAX (CERTIFICATE_MAX + 64)
 /* Both end with as many bytes of a MAC as a status does. */
@@ -17,11 +19,11 @@
 
 struct renewal {
     uint32_t number;
-    struct key_id id;
+    struct public_key key;
     uint64_t nonce; /* random: what binds the answer to the request */
 };
 
-/* Appends [type, version, number, id, nonce] and the MAC. */
+/* Appends [type, version, number, key, nonce] and the MAC. */
 int renewal_write(const struct renewal *r, const struct mac_key *key, struct buffer *out);
 /* Reads without checking the MAC: whose key to check it with stands in the message. */
 int renewal_read(struct span bytes, struct renewal *r);

@@ -114,7 +114,8 @@ static inline struct will sample_will(void)
 
 static inline struct renewal sample_renewal(void)
 {
-    return (struct renewal){.number = 1234567, .id = sample_agent(), .nonce = SAMPLE_RENEWAL_NONCE};
+    return (struct renewal){
+        .number = 1234567, .key = sample_public(1), .nonce = SAMPLE_RENEWAL_NONCE};
 }
 
 static inline struct note sample_note(void)

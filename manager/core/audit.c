@@ -26,6 +26,7 @@ static void describe_variable(struct audit_entry *e, const struct manager *m,
 static void describe_successor(struct audit_entry *e, const struct manager *m,
                                const struct successor_row *s);
 static void name_agent(struct audit_entry *e, const struct manager *m, uint32_t number);
+static void name_device(struct audit_entry *e, uint32_t number, const struct key_id *id);
 
 struct digest audit_chain(const struct digest *before, const struct audit_entry *e)
 {
@@ -237,15 +238,19 @@ static void describe_successor(struct audit_entry *e, const struct manager *m,
 
 static void name_agent(struct audit_entry *e, const struct manager *m, uint32_t number)
 {
-    OBJECT(e, "agent %u (%.*s)", number, SHORT_ID, key_id_hex(&manager_agent(m, number)->id).text);
+    name_device(e, number, &manager_agent(m, number)->id);
+}
+
+static void name_device(struct audit_entry *e, uint32_t number, const struct key_id *id)
+{
+    OBJECT(e, "agent %u (%.*s)", number, SHORT_ID, key_id_hex(id).text);
 }
 
 /* ---- what devices caused ---- */
 
-static void device_actor(struct audit_entry *e, const struct manager *m, uint32_t number)
+static void device_actor(struct audit_entry *e, const struct key_id *id)
 {
-    audit_text(e->actor, sizeof e->actor, "device:%.*s", SHORT_ID,
-               key_id_hex(&manager_agent(m, number)->id).text);
+    audit_text(e->actor, sizeof e->actor, "device:%.*s", SHORT_ID, key_id_hex(id).text);
 }
 
 static void describe_stop(struct audit_entry *e, const struct manager *m, uint32_t deployment)
@@ -260,7 +265,7 @@ void audit_alarm(struct audit_entry *e, const struct manager *m, const struct al
     ACTION(e, "alarm-%s", alarm_name(alarm->type));
     audit_text(e->actor, sizeof e->actor, "manager");
     if (alarm->number > 0) {
-        device_actor(e, m, alarm->number);
+        device_actor(e, &manager_agent(m, alarm->number)->id);
         name_agent(e, m, alarm->number);
     }
     if (alarm->type == ALARM_ROLLOUT_STOPPED)
@@ -288,13 +293,12 @@ void audit_alarm(struct audit_entry *e, const struct manager *m, const struct al
         OBJECT(e, "batch %u, token %u", alarm->batch + 1, alarm->index + 1);
 }
 
-void audit_join(struct audit_entry *e, const struct manager *m, const struct audit_joins *joins)
+void audit_join(struct audit_entry *e, const struct audit_joins *joins)
 {
-    const struct agent_row *first = manager_agent(m, joins->first);
-    ACTION(e, first->flags & AGENT_WAITING ? "join-asked" : "join");
+    ACTION(e, joins->waiting ? "join-asked" : "join");
     if (joins->count == 1) {
-        device_actor(e, m, joins->first);
-        name_agent(e, m, joins->first);
+        device_actor(e, &joins->id);
+        name_device(e, joins->first, &joins->id);
     } else {
         audit_text(e->actor, sizeof e->actor, "devices");
         OBJECT(e, "%u agents, numbers %u-%u", joins->count, joins->first, joins->last);

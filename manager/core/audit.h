@@ -27,11 +27,13 @@ struct audit_entry {
     struct digest chain;
 };
 
-/* New devices that one batch of tokens let in with one commit. */
+/* New devices that one batch of tokens let in within a second. */
 struct audit_joins {
     uint32_t batch; /* index */
     uint32_t count;
     uint32_t first, last; /* numbers; between them may be others' */
+    struct key_id id;     /* of the first */
+    bool waiting;         /* they have only asked */
 };
 
 /*
@@ -48,6 +50,6 @@ void audit_text(char *out, size_t cap, const char *fmt, ...) __attribute__((form
 void audit_command(struct audit_entry *e, const struct manager *m, const struct command *c,
                    const struct manager_out *out);
 void audit_alarm(struct audit_entry *e, const struct manager *m, const struct alarm *alarm);
-void audit_join(struct audit_entry *e, const struct manager *m, const struct audit_joins *joins);
+void audit_join(struct audit_entry *e, const struct audit_joins *joins);
 
 #endif

@@ -263,7 +263,8 @@ static void take_renewal(struct control *c, const struct topic_name *answer, str
         manager_counters(c->core)->malformed++;
         return;
     }
-    struct mac_key key = control_status_key(c, r.number, &r.id);
+    struct key_id id = key_id_of(&r.key);
+    struct mac_key key = control_status_key(c, r.number, &id);
     if (renewal_check(payload, &key) < 0)
         manager_counters(c->core)->forged++;
     else
@@ -304,10 +305,9 @@ static void take_join(struct control *c, const struct join_id *id, struct span p
     ev.join.told = &join.facts;
     if (control_turn(c, &ev, &out) < 0)
         return;
-    if (out.joined == JOINED_ACCEPTED) {
-        c->device_keys[out.number] = join.key;
+    if (out.joined == JOINED_ACCEPTED)
         c->facts[out.number] = join.facts;
-    }
+    request.key = join.key;
     control_answer(c, &request, out.joined, out.number);
 }
 

@@ -38,6 +38,7 @@ struct request {
     struct join_id id;
     uint32_t batch;
     uint32_t index;
+    struct public_key key;
     bool sealed; /* there is such a token */
 };
 
@@ -64,8 +65,7 @@ struct control {
     struct manager *core; /* NULL while it doesn't run */
     struct arena scratch;
     uint8_t *memory;
-    struct public_key device_keys[CONTROL_DEVICES_MAX + 1]; /* durable, by agent number; */
-    struct facts facts[CONTROL_DEVICES_MAX + 1];            /* the same */
+    struct facts facts[CONTROL_DEVICES_MAX + 1]; /* durable, by agent number */
     uint32_t restores;
     uint64_t cursor; /* publications up to this serial are with the broker */
 

@@ -321,15 +321,16 @@ struct mac_key control_status_key(const struct control *c, uint32_t number,
 }
 
 /* Appends the agent's certificate as of now; nothing when it may have none. */
-static enum joined_code put_certificate(struct control *c, uint32_t number, const struct key_id *id,
-                                        struct buffer *out)
+static enum joined_code put_certificate(struct control *c, uint32_t number,
+                                        const struct public_key *key, struct buffer *out)
 {
     struct certificate certificate;
+    struct key_id id = key_id_of(key);
     enum joined_code code =
-        manager_certificate(c->core, number, id, stage_wall_s(c->stage), &certificate);
+        manager_certificate(c->core, number, &id, stage_wall_s(c->stage), &certificate);
     if (code != JOINED_ACCEPTED)
         return code;
-    certificate.key = c->device_keys[number];
+    certificate.key = *key;
     int rv = notary_certificate(&certificate, &c->authority, out);
     assert(rv == 0);
     (void)rv;
@@ -341,8 +342,9 @@ void control_renew(struct control *c, const struct renewal *r, const struct topi
     uint8_t memory[CERTIFICATE_MAX], written[RENEWED_MAX];
     struct buffer certificate = buffer_on(memory, sizeof memory);
     struct buffer out = buffer_on(written, sizeof written);
-    struct mac_key key = control_status_key(c, r->number, &r->id);
-    struct renewed renewed = {.code = put_certificate(c, r->number, &r->id, &certificate)};
+    struct key_id id = key_id_of(&r->key);
+    struct mac_key key = control_status_key(c, r->number, &id);
+    struct renewed renewed = {.code = put_certificate(c, r->number, &r->key, &certificate)};
     renewed.certificate = span_buffer(&certificate);
     int rv = renewed_write(&renewed, r->nonce, &key, &out);
     assert(rv == 0);
@@ -362,14 +364,15 @@ static void fill_trust(const struct control *c, struct joined *j)
     }
 }
 
-static void fill_joined(struct control *c, uint32_t number, struct joined *j, struct buffer *memory)
+static void fill_joined(struct control *c, uint32_t number, const struct public_key *key,
+                        struct joined *j, struct buffer *memory)
 {
     uint8_t body_memory[ASSIGNMENT_MAX];
     struct buffer body = assignment_body(c, number, body_memory);
     int rv = notary_seal(MESSAGE_ASSIGNMENT, span_buffer(&body), &c->signing, memory);
     assert(rv == 0);
     j->assignment = span_buffer(memory);
-    put_certificate(c, number, &manager_agent(c->core, number)->id, memory);
+    put_certificate(c, number, key, memory);
     j->certificate = span_of(memory->data + j->assignment.len, memory->len - j->assignment.len);
     fill_trust(c, j);
     j->number = number;
@@ -394,7 +397,7 @@ void control_answer(struct control *c, const struct request *request, enum joine
     for (size_t i = 0; i < sizeof nonce.bytes; i++)
         nonce.bytes[i] = (uint8_t)rng_next(&c->stage->rng);
     if (code == JOINED_ACCEPTED)
-        fill_joined(c, number, &joined, &parts);
+        fill_joined(c, number, &request->key, &joined, &parts);
     int rv =
         joined_write(&joined, request->sealed ? &token.secret : NULL, &request->id, &nonce, &out);
     assert(rv == 0);

@@ -70,7 +70,7 @@ static void send_request(struct device *d, const struct topic_name *ask,
     uint8_t memory[RENEWAL_MAX];
     struct buffer out = buffer_on(memory, sizeof memory);
     d->renewal_nonce = rng_next(&d->stage->rng);
-    struct renewal r = {.number = d->disk.number, .id = d->disk.id, .nonce = d->renewal_nonce};
+    struct renewal r = {.number = d->disk.number, .key = d->disk.key, .nonce = d->renewal_nonce};
     int rv = renewal_write(&r, &d->disk.mac, &out);
     assert(rv == 0);
     (void)rv;

@@ -52,7 +52,7 @@ static struct cost run(const struct manager *m, uint32_t turn, bool audited)
     struct tree_path dir = tree_new();
     struct tree_path db = tree_join(&dir, "manager.db");
     struct fleet_keys keys = {.signing = sample_secret(1), .authority = sample_secret(2)};
-    struct newcomer newcomer = {.key = sample_public(1), .facts = span_text("facts")};
+    const struct facts facts = {.count = 1, .list = {{.key = "arch", .value = "x86_64"}}};
     struct ledger *l = ledger_open(dir.text, &keys, NULL);
     struct auditor *a = auditor_new(l);
     struct stat st;
@@ -61,11 +61,13 @@ static struct cost run(const struct manager *m, uint32_t turn, bool audited)
     clock_t cpu = clock();
     for (uint32_t n = 1; n <= COMMITS * turn; n++) {
         struct agent_row row = agent(n);
-        int rv = ledger_agent(l, n, &row, &newcomer, NULL);
+        int rv = ledger_newcomer(l, n, &facts, NULL);
+        if (rv == 0)
+            rv = ledger_agent(l, n, &row, NULL, 0, NULL);
         if (rv == 0 && audited)
             rv = auditor_join(a, m, n, 1700000000, NULL);
         if (rv == 0 && n % turn == 0 && audited)
-            rv = auditor_settle(a, m, 1700000000, NULL);
+            rv = auditor_settle(a, n, NULL); /* as if a second had passed */
         if (rv == 0 && n % turn == 0)
             rv = ledger_commit(l, NULL);
         tree_must(rv == 0, "join");

@@ -22,7 +22,7 @@ matching()
 # How many different ones stand under what is retained for single agents.
 signatures()
 {
-    sqlite3 "$WORK/fleet/manager.db" "SELECT hex(payload) FROM control WHERE topic LIKE 'dl1/agent/%/doc'" |
+    sqlite3 "$WORK/fleet/manager.db" "SELECT hex(payload) FROM control WHERE substr(topic, 1, 1) = x'02'" |
         grep -o 'C440[0-9A-F]\{128\}' | sort -u | wc -l
 }
 

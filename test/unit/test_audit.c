@@ -125,15 +125,16 @@ static void test_trust_and_bundles_are_named_by_version_and_digest(void)
 
 static void test_joins_are_one_device_or_a_count(void)
 {
-    struct manager *m = fleet();
-    struct audit_entry one = {0}, many = {0};
-    audit_join(&one, m, &(struct audit_joins){.batch = 0, .count = 1, .first = 1, .last = 1});
+    struct audit_entry one = {0}, many = {0}, asked = {0};
+    struct key_id id = sample_agent();
+    audit_join(&one, &(struct audit_joins){.count = 1, .first = 1, .last = 1, .id = id});
     CU_ASSERT_STRING_EQUAL(one.actor, "device:a0a1a2a3a4a5");
     check_words(&one, "join", "agent 1 (a0a1a2a3a4a5)", "batch=1");
-    audit_join(&many, m, &(struct audit_joins){.batch = 2, .count = 37, .first = 1, .last = 41});
+    audit_join(&many, &(struct audit_joins){.batch = 2, .count = 37, .first = 1, .last = 41});
     CU_ASSERT_STRING_EQUAL(many.actor, "devices");
     check_words(&many, "join", "37 agents, numbers 1-41", "batch=3");
-    free(m);
+    audit_join(&asked, &(struct audit_joins){.count = 2, .first = 1, .last = 2, .waiting = true});
+    check_words(&asked, "join-asked", "2 agents, numbers 1-2", "batch=1");
 }
 
 static void test_alarms_say_whom_they_concern(void)

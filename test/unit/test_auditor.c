@@ -6,7 +6,7 @@
 #include "test/tree.h"
 
 static const struct manager_limits LIMITS = {
-    .agents = 64, .cohorts = 2, .deployments = 2, .bundles = 2, .batches = 32};
+    .agents = 128, .cohorts = 2, .deployments = 2, .bundles = 2, .batches = 128};
 
 struct log {
     struct tree_path dir;
@@ -189,38 +189,105 @@ static struct manager *fleet(const uint32_t *batches, uint32_t agents)
     return m;
 }
 
+static void join(struct log *log, const struct manager *m, uint32_t first, uint32_t last)
+{
+    for (uint32_t n = first; n <= last; n++)
+        CU_ASSERT_EQUAL(auditor_join(log->auditor, m, n, 10, NULL), 0);
+}
+
+static void settle(struct log *log, uint64_t now_s)
+{
+    CU_ASSERT_EQUAL(auditor_settle(log->auditor, now_s, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_commit(log->ledger, NULL), 0);
+}
+
 static void test_joins_of_one_commit_are_one_entry_a_batch(void)
 {
     const uint32_t batches[] = {3, 3, 5, 3, 5};
     struct log log = log_new();
     struct manager *m = fleet(batches, 5);
-    for (uint32_t n = 1; n <= 5; n++)
-        CU_ASSERT_EQUAL(auditor_join(log.auditor, m, n, 10, NULL), 0);
+    join(&log, m, 1, 5);
     CU_ASSERT_EQUAL(count(&log), 0);
-    CU_ASSERT_EQUAL(auditor_settle(log.auditor, m, 10, NULL), 0);
+    settle(&log, 10);
     CU_ASSERT_EQUAL(count(&log), 2);
     CU_ASSERT_STRING_EQUAL(entry(&log, 1).object, "3 agents, numbers 1-4");
     CU_ASSERT_STRING_EQUAL(entry(&log, 1).detail, "batch=4");
     CU_ASSERT_STRING_EQUAL(entry(&log, 2).object, "2 agents, numbers 3-5");
-    CU_ASSERT_EQUAL(auditor_settle(log.auditor, m, 10, NULL), 0);
+    settle(&log, 11);
     CU_ASSERT_EQUAL(count(&log), 2);
+    free(m);
+    log_free(&log);
+}
+
+static void test_joins_are_told_of_once_a_second_and_before_all_else(void)
+{
+    const uint32_t batches[] = {1, 1, 1, 1, 1};
+    struct log log = log_new();
+    struct manager *m = fleet(batches, 5);
+    join(&log, m, 1, 1);
+    settle(&log, 10);
+    CU_ASSERT_EQUAL(count(&log), 1); /* at once */
+    join(&log, m, 2, 2);
+    settle(&log, 10);
+    join(&log, m, 3, 3);
+    settle(&log, 10);
+    CU_ASSERT_EQUAL(count(&log), 1);
+    settle(&log, 11);
+    CU_ASSERT_EQUAL(count(&log), 2);
+    CU_ASSERT_STRING_EQUAL(entry(&log, 2).object, "2 agents, numbers 2-3");
+    join(&log, m, 4, 4);
+    add(&log, "agent-remove", 11);
+    CU_ASSERT_STRING_EQUAL(entry(&log, 3).action, "join");
+    CU_ASSERT_STRING_EQUAL(entry(&log, 4).action, "agent-remove");
+    join(&log, m, 5, 5);
+    settle(&log, 11);
+    CU_ASSERT_EQUAL(count(&log), 4);
+    join(&log, m, 2, 2); /* another device in its place: nothing but the log would say so later */
+    settle(&log, 11);
+    CU_ASSERT_EQUAL(count(&log), 6);
+    CU_ASSERT_STRING_EQUAL(entry(&log, 5).object, "agent 5 (050000000000)");
+    CU_ASSERT_STRING_EQUAL(entry(&log, 6).object, "agent 2 (020000000000)");
+    free(m);
+    log_free(&log);
+}
+
+static void test_joins_that_a_kill_kept_out_of_the_log_are_told_of_at_the_next_start(void)
+{
+    const uint32_t batches[] = {1, 1, 2, 1};
+    struct log log = log_new();
+    struct manager *m = fleet(batches, 4);
+    join(&log, m, 1, 1);
+    settle(&log, 10);
+    join(&log, m, 2, 4);
+    settle(&log, 10);
+    CU_ASSERT_EQUAL(count(&log), 1);
+    auditor_free(log.auditor);
+    log.auditor = auditor_new(log.ledger);
+    CU_ASSERT_EQUAL(auditor_resume(log.auditor, m, 20, NULL), 0);
+    settle(&log, 20);
+    CU_ASSERT_EQUAL(count(&log), 3);
+    CU_ASSERT_STRING_EQUAL(entry(&log, 2).object, "2 agents, numbers 2-4");
+    CU_ASSERT_STRING_EQUAL(entry(&log, 3).detail, "batch=3");
+    auditor_free(log.auditor);
+    log.auditor = auditor_new(log.ledger);
+    CU_ASSERT_EQUAL(auditor_resume(log.auditor, m, 30, NULL), 0);
+    settle(&log, 30);
+    CU_ASSERT_EQUAL(count(&log), 3);
     free(m);
     log_free(&log);
 }
 
 static void test_joins_of_many_batches_are_all_told_of(void)
 {
-    uint32_t batches[32];
-    uint64_t told = 0;
+    uint32_t batches[100];
     struct log log = log_new();
-    for (uint32_t i = 0; i < 32; i++)
+    for (uint32_t i = 0; i < 100; i++)
         batches[i] = i;
-    struct manager *m = fleet(batches, 32);
-    for (uint32_t n = 1; n <= 32; n++)
-        CU_ASSERT_EQUAL(auditor_join(log.auditor, m, n, 10, NULL), 0);
-    CU_ASSERT_EQUAL(auditor_settle(log.auditor, m, 10, NULL), 0);
-    told = count(&log);
-    CU_ASSERT_EQUAL(told, 32);
+    struct manager *m = fleet(batches, 100);
+    join(&log, m, 1, 100);
+    settle(&log, 10);
+    settle(&log, 11);
+    CU_ASSERT_EQUAL(count(&log), 100);
     free(m);
     log_free(&log);
 }
@@ -230,10 +297,15 @@ static void test_joins_that_were_rolled_back_are_not_told_of(void)
     const uint32_t batches[] = {1};
     struct log log = log_new();
     struct manager *m = fleet(batches, 1);
-    CU_ASSERT_EQUAL(auditor_join(log.auditor, m, 1, 10, NULL), 0);
+    join(&log, m, 1, 1);
+    CU_ASSERT_EQUAL(auditor_settle(log.auditor, 10, NULL), 0);
+    ledger_rollback(log.ledger);
     auditor_rolled_back(log.auditor);
-    CU_ASSERT_EQUAL(auditor_settle(log.auditor, m, 10, NULL), 0);
+    settle(&log, 11);
     CU_ASSERT_EQUAL(count(&log), 0);
+    join(&log, m, 1, 1); /* it asks again */
+    settle(&log, 12);
+    CU_ASSERT_EQUAL(count(&log), 1);
     free(m);
     log_free(&log);
 }
@@ -260,6 +332,8 @@ static const struct suite_test tests[] = {
     TEST(test_strangers_fill_no_disk),
     TEST(test_newest_alarms_are_found_and_counted),
     TEST(test_joins_of_one_commit_are_one_entry_a_batch),
+    TEST(test_joins_are_told_of_once_a_second_and_before_all_else),
+    TEST(test_joins_that_a_kill_kept_out_of_the_log_are_told_of_at_the_next_start),
     TEST(test_joins_of_many_batches_are_all_told_of),
     TEST(test_joins_that_were_rolled_back_are_not_told_of),
     TEST(test_alarm_that_was_rolled_back_is_told_of_with_the_next_try),

@@ -199,8 +199,8 @@ static void write_fleet(struct ledger *l)
     struct trust trust = sample_trust();
     uint8_t room[TRUST_MAX + ENVELOPE_OVERHEAD_MAX];
     struct buffer envelope = buffer_on(room, sizeof room);
-    struct agent_row one = sample_row(1), two = sample_row(2), two_reported = sample_reported(2);
-    struct newcomer newcomer = {.key = sample_public(1), .facts = span_text("\x91\x92\xa1k\xa1v")};
+    struct agent_row one = sample_row(1), two = sample_row(2), reported = sample_reported(2);
+    const struct facts facts = {.count = 1, .list = {{.key = "k", .value = "v"}}};
     CU_ASSERT_EQUAL(ledger_batch(l, 0, &batch, NULL), 0);
     CU_ASSERT_EQUAL(ledger_bundle(l, 0, &bundle, NULL), 0);
     CU_ASSERT_EQUAL(ledger_deployment(l, 0, &deployment, NULL), 0);
@@ -208,9 +208,11 @@ static void write_fleet(struct ledger *l)
     sample_trust_sealed(&trust, &envelope);
     CU_ASSERT_EQUAL(ledger_publish(l, "dl1/trust/3", span_buffer(&envelope), NULL), 0);
     CU_ASSERT_EQUAL(ledger_trust(l, 3, NULL), 0);
-    CU_ASSERT_EQUAL(ledger_agent(l, 1, &one, &newcomer, NULL), 0);
-    CU_ASSERT_EQUAL(ledger_agent(l, 2, &two, NULL, NULL), 0);
-    CU_ASSERT_EQUAL(ledger_status(l, 2, &two_reported, EXCEPTIONS, 2, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_newcomer(l, 1, &facts, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_agent(l, 1, &one, EXCEPTIONS, 1, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_agent(l, 1, &one, NULL, 0, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_agent(l, 2, &two, NULL, 0, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_agent(l, 2, &reported, EXCEPTIONS, 2, NULL), 0);
     CU_ASSERT_EQUAL(ledger_replaced(l, 0, &REPLACED, NULL), 0);
     CU_ASSERT_EQUAL(ledger_successor(l, 0, &SUCCESSOR, NULL), 0);
     CU_ASSERT_TRUE(ledger_dirty(l));
@@ -361,7 +363,7 @@ static void test_removed_agents_stay_removed(void)
     write_fleet(l);
     struct agent_row row = sample_reported(2);
     row.flags = AGENT_REMOVED | AGENT_ONLINE;
-    CU_ASSERT_EQUAL(ledger_agent(l, 2, &row, NULL, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_agent(l, 2, &row, EXCEPTIONS, 2, NULL), 0);
     commit(l);
     struct manager *m = fresh_core();
     CU_ASSERT_EQUAL(ledger_load(l, m, NULL), 0);
@@ -489,6 +491,34 @@ static void test_newer_publication_replaces_the_older_at_the_end_of_the_log(void
     CU_ASSERT_EQUAL(ledger_published(l, "a", &out, NULL), 0);
     CU_ASSERT_TRUE(span_equal(span_buffer(&out), span_text("3")));
     CU_ASSERT_EQUAL(ledger_published(l, "z", &out, NULL), ERR_NOT_FOUND);
+    ledger_close(l);
+    tree_free(&dir);
+}
+
+/* They are kept in another form than all others. */
+static void test_topics_of_single_agents_come_back(void)
+{
+    struct tree_path dir = tree_new();
+    struct ledger *l = open_well(&dir);
+    struct topic_name name = {.kind = TOPIC_AGENT_HEAD, .agent = sample_agent()};
+    struct topic head = topic_make(&name);
+    name.kind = TOPIC_AGENT_DOC;
+    struct topic doc = topic_make(&name);
+    uint8_t memory[8];
+    struct buffer out = buffer_on(memory, sizeof memory);
+    uint64_t at = 0;
+    publish(l, doc.text, "old");
+    publish(l, head.text, "head");
+    publish(l, doc.text, "new");
+    commit(l);
+    ledger_close(l);
+    l = open_well(&dir);
+    expect_control(l, &at, head.text, "head");
+    expect_control(l, &at, doc.text, "new");
+    CU_ASSERT_EQUAL(ledger_published(l, doc.text, &out, NULL), 0);
+    CU_ASSERT_TRUE(span_equal(span_buffer(&out), span_text("new")));
+    name.agent.bytes[KEY_ID_LEN - 1] ^= 1;
+    CU_ASSERT_EQUAL(ledger_published(l, topic_make(&name).text, &out, NULL), ERR_NOT_FOUND);
     ledger_close(l);
     tree_free(&dir);
 }
@@ -706,7 +736,7 @@ static void test_rows_that_contradict_each_other_are_damage(void)
     struct errmsg em = {.text = ""};
     struct agent_row row = sample_row(4);
     write_fleet(l);
-    CU_ASSERT_EQUAL(ledger_agent(l, 4, &row, NULL, NULL), 0); /* without a third */
+    CU_ASSERT_EQUAL(ledger_agent(l, 4, &row, NULL, 0, NULL), 0); /* without a third */
     commit(l);
     struct manager *m = fresh_core();
     CU_ASSERT_EQUAL(ledger_load(l, m, &em), ERR_DAMAGED);
@@ -844,6 +874,7 @@ static const struct suite_test tests[] = {
     TEST(test_newest_words_of_an_agent_and_deployment_are_kept),
     TEST(test_oldest_words_go_when_there_are_too_many),
     TEST(test_newer_publication_replaces_the_older_at_the_end_of_the_log),
+    TEST(test_topics_of_single_agents_come_back),
     TEST(test_shared_chunk_is_published_once_and_erased_with_its_last_bundle),
     TEST(test_lost_chunk_that_is_back_is_published_again),
     TEST(test_full_disk_keeps_what_was_committed_and_loses_nothing_later),
