@@ -11,6 +11,9 @@
  * asleep. */
 uint64_t clock_monotonic_ms(void);
 
+/* The same in microseconds: for measuring. */
+uint64_t clock_monotonic_us(void);
+
 /* Seconds since 1970 by the machine's calendar clock, which may be wrong or jump. */
 uint64_t clock_wall_s(void);
 /* How much more than UTC the machine's clocks show at that time, in seconds, by its time zone as it

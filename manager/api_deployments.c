@@ -6,8 +6,6 @@
 #include "manager/api_routes.h"
 #include "manager/common/plan_json.h"
 
-#include <stdlib.h>
-
 /* Agents that one deployment's page names; a list of all is asked for by selector. */
 #define SHOWN_MAX 1000
 
@@ -235,14 +233,13 @@ void api_deployments_show(struct request *r)
     uint32_t index;
     if (!api_find_deployment(r, &index))
         return;
-    struct deployment_counts *counts = api_deployment_counts(m);
+    const struct deployment_counts *counts = daemon_counts(r->daemon);
     json_t *agents = counts ? agents_json(m, index) : NULL;
     json_t *json = agents ? api_json_deployment(r->daemon, index, &counts[index], true) : NULL;
     json_object_set_new(json, "history", history_json(m, manager_deployment(m, index)));
     json_int_t more = counts ? counts[index].targets - (json_int_t)json_array_size(agents) : 0;
     json_object_set_new(json, "agents", agents);
     json_object_set_new(json, "more", json_integer(more));
-    free(counts);
     request_reply(r, MHD_HTTP_OK, json);
 }
 
@@ -294,11 +291,10 @@ static void finish_create(struct request *r, const struct manager_out *out)
 {
     const struct manager *m = daemon_core(r->daemon);
     const struct deployment_row *d = manager_deployment(m, out->index);
-    struct deployment_counts *counts = api_deployment_counts(m);
+    const struct deployment_counts *counts = daemon_counts(r->daemon);
     json_int_t targets = counts ? counts[out->index].targets : 0;
     const char *queued =
         d->rollout.queued ? manager_bundle(m, d->rollout.queued - 1)->version : NULL;
-    free(counts);
     json_t *json = json_pack("{s:s, s:s, s:s?, s:I, s:I, s:b}", "name", d->name, "version",
                              api_deployment_bundle(m, out->index)->version, "queued", queued,
                              "generation", (json_int_t)manager_generation(m, out->index), "targets",
@@ -312,12 +308,10 @@ static void finish_create(struct request *r, const struct manager_out *out)
 
 static void finish_change(struct request *r, const struct manager_out *out)
 {
-    const struct manager *m = daemon_core(r->daemon);
-    struct deployment_counts *counts = api_deployment_counts(m);
+    const struct deployment_counts *counts = daemon_counts(r->daemon);
     request_reply(r, MHD_HTTP_OK,
                   counts ? api_json_deployment(r->daemon, out->index, &counts[out->index], true)
                          : NULL);
-    free(counts);
 }
 
 static void command_named(struct request *r, enum command_type type, const char *version)

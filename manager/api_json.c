@@ -172,27 +172,17 @@ static json_t *depends_json(const struct manager *m, uint32_t index)
 json_t *api_json_deployments(const struct daemon *daemon, bool full)
 {
     const struct manager *m = daemon_core(daemon);
-    struct deployment_counts *counts = api_deployment_counts(m);
+    const struct deployment_counts *counts = daemon_counts(daemon);
     json_t *list = counts ? json_array() : NULL;
     for (uint32_t i = 0; list && i < manager_deployment_count(m); i++)
         if (!manager_deployment(m, i)->removed)
             json_array_append_new(list, api_json_deployment(daemon, i, &counts[i], full));
-    free(counts);
     return list;
 }
 
 const struct bundle_row *api_deployment_bundle(const struct manager *m, uint32_t index)
 {
     return manager_bundle(m, manager_deployment(m, index)->history[0].bundle);
-}
-
-struct deployment_counts *api_deployment_counts(const struct manager *m)
-{
-    /* One more, so that a fleet without deployments isn't taken for one without memory. */
-    struct deployment_counts *counts = calloc(manager_deployment_count(m) + 1u, sizeof *counts);
-    if (counts)
-        manager_count_deployments(m, counts);
-    return counts;
 }
 
 void api_counters(const struct manager *m, struct api_counter out[static API_COUNTERS])

@@ -34,8 +34,6 @@ json_t *api_json_deployments(const struct daemon *daemon, bool full);
 
 /* What a deployment asks for now. */
 const struct bundle_row *api_deployment_bundle(const struct manager *m, uint32_t index);
-/* Counts of all deployments, to be freed. */
-struct deployment_counts *api_deployment_counts(const struct manager *m);
 
 /* `chain` adds its digest in the chain. */
 json_t *api_json_audit(const struct audit_entry *e, bool chain);

@@ -23,7 +23,7 @@ void api_metrics_show(struct request *r)
 {
     char *text = NULL;
     size_t len;
-    struct deployment_counts *counts = api_deployment_counts(daemon_core(r->daemon));
+    const struct deployment_counts *counts = daemon_counts(r->daemon);
     FILE *out = counts ? open_memstream(&text, &len) : NULL;
     if (out) {
         write_all(r->daemon, counts, out);
@@ -37,7 +37,6 @@ void api_metrics_show(struct request *r)
     else
         request_reply(r, MHD_HTTP_INTERNAL_SERVER_ERROR, NULL);
     free(text);
-    free(counts);
 }
 
 static void write_all(struct daemon *d, const struct deployment_counts *counts, FILE *out)

@@ -7,7 +7,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 static request_finish finish_steering;
 static void steer(struct request *r, enum command_type type);
@@ -102,13 +101,11 @@ static json_t *rollout_json(struct request *r, uint32_t index)
 {
     const struct manager *m = daemon_core(r->daemon);
     const struct deployment_row *d = manager_deployment(m, index);
-    struct deployment_counts *counts = api_deployment_counts(m);
+    const struct deployment_counts *counts = daemon_counts(r->daemon);
     if (!counts)
         return NULL;
-    json_t *json = d->plan.count > 0 ? staged_json(r, index, counts[index].targets)
-                                     : whole_json(m, index, &counts[index]);
-    free(counts);
-    return json;
+    return d->plan.count > 0 ? staged_json(r, index, counts[index].targets)
+                             : whole_json(m, index, &counts[index]);
 }
 
 /* Without a plan everybody gets the version at once: one stage. */

@@ -17,6 +17,8 @@
 /* What agents say is heard for about so long in a turn: then the disk and operators get theirs.
  * What was not heard waits in the brokers, which keep only so much of it. */
 #define HEAR_MS_MAX 20
+/* Meanwhile the handler gets a pause at about these intervals. */
+#define PAUSE_MS 4
 
 struct slot {
     struct cells *cells;
@@ -251,7 +253,8 @@ static int start_own(struct slot *s, const struct cells_options *options, struct
         rv = ledger_set(ledger, setting, b.port, em);
     if (rv < 0)
         return rv;
-    if (broker_adopted(s->broker))
+    /* A plain one has no papers: nothing in its files is new, and it would go through all links. */
+    if (broker_adopted(s->broker) && !o->plain)
         broker_reload(s->broker);
     address_write(o->plain ? "mqtt" : "mqtts", address_public(o), b.port, s->url, sizeof s->url);
     snprintf(url, sizeof url, "unix://%.230s/" BROKER_SOCKET, s->folder);
@@ -473,14 +476,20 @@ void cells_watch(const struct cells *c, struct pollfd *fds)
 
 void cells_service(struct cells *c, const struct pollfd *fds, bool all, uint64_t now_ms)
 {
-    uint64_t until_ms = clock_monotonic_ms() + HEAR_MS_MAX;
+    uint64_t clock_ms = clock_monotonic_ms();
+    uint64_t until_ms = clock_ms + HEAR_MS_MAX, pause_ms = clock_ms + PAUSE_MS;
     size_t first = c->first, late = c->count;
     for (size_t i = 0; i < c->count; i++) {
         size_t at = (first + i) % c->count;
-        bool hears = i == 0 || clock_monotonic_ms() < until_ms;
+        if (clock_ms >= pause_ms) {
+            c->handler.pause(c->handler.context);
+            pause_ms = clock_ms + PAUSE_MS;
+        }
+        bool hears = i == 0 || clock_ms < until_ms;
         if (!hears && late == c->count)
             late = at;
         service_slot(&c->slots[at], fds + at * CELLS_FDS_EACH, hears, all, now_ms);
+        clock_ms = clock_monotonic_ms();
     }
     c->first = late < c->count ? late : 0;
 }

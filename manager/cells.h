@@ -22,6 +22,8 @@ struct cells_handler {
     void (*message)(void *context, size_t cell, const char *topic, struct span payload);
     int (*next)(void *context, size_t cell, enum cell_lane lane, uint64_t after,
                 struct cell_publication *out);
+    /* Between two cells that are heard, every few milliseconds: for who can't wait for all. */
+    void (*pause)(void *context);
 };
 
 struct cells;

@@ -64,7 +64,8 @@ static void wait_for_events(struct daemon *d, struct pollfd *fds, size_t count)
         until_ms = d->next_tick_ms;
     if (api_ms >= 0 && now_ms + (uint64_t)api_ms < until_ms)
         until_ms = now_ms + (uint64_t)api_ms;
-    bool busy = manager_facts_wanted(d->core) != 0 || d->more || d->spoke || d->reply_count > 0;
+    bool busy = manager_facts_wanted(d->core) != 0 || d->more || d->counts || d->spoke ||
+                d->reply_count > 0;
     int wait_ms = busy || until_ms <= now_ms ? 0 : (int)(until_ms - now_ms);
     d->spoke = false;
     if (poll(fds, (nfds_t)count, wait_ms) <= 0)
@@ -94,8 +95,16 @@ static void turn(struct daemon *d, const struct pollfd *fds)
     feed_facts(d, now_ms + TURN_MS_MAX);
     step_on(d, now_ms + TURN_MS_MAX);
     daemon_finish(d);
+    d->counts = census_go_on(d->census, d->core);
     cells_feed(d->cells, d->news || tick);
     d->news = false;
+}
+
+/* What operators ask is answered in a few exchanges, each of which would wait for a whole turn. */
+void daemon_pause(void *context)
+{
+    struct daemon *d = context;
+    api_service(d->api);
 }
 
 void daemon_step(struct daemon *d, struct manager_event *ev, struct manager_out *out)
@@ -259,6 +268,7 @@ static void recover(struct daemon *d, int rv)
     ledger_rollback(d->ledger);
     scribe_rolled_back(d->scribe);
     auditor_rolled_back(d->auditor);
+    census_forget(d->census);
     cells_drop(d->cells, clock_monotonic_ms());
     madvise(d->core, d->core_size, MADV_DONTNEED); /* zeroes it */
     struct errmsg why = d->why;

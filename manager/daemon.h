@@ -69,6 +69,9 @@ const struct manager *daemon_core(const struct daemon *d);
 struct ledger *daemon_ledger(const struct daemon *d);
 struct depot *daemon_depot(const struct daemon *d);
 uint64_t daemon_now_s(const struct daemon *d);
+/* By deployment, after each command anew; of a large fleet they may be a moment old (census). NULL
+ * when there is no memory. */
+const struct deployment_counts *daemon_counts(const struct daemon *d);
 uint32_t daemon_epoch(const struct daemon *d);
 /* What `dunlin-agent join` takes. */
 const char *daemon_join_url(const struct daemon *d);

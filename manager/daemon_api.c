@@ -30,6 +30,11 @@ struct depot *daemon_depot(const struct daemon *d)
     return d->depot;
 }
 
+const struct deployment_counts *daemon_counts(const struct daemon *d)
+{
+    return census_counts(d->census, d->core);
+}
+
 uint64_t daemon_now_s(const struct daemon *d)
 {
     return d->now_s;
@@ -87,6 +92,7 @@ void daemon_command(struct daemon *d, const char *actor, const struct command *c
 {
     struct manager_out *out = owe_reply(d, reply, context);
     daemon_step(d, &(struct manager_event){.type = MANAGER_COMMAND, .command = command}, out);
+    census_forget(d->census);
     if (out->rv != 0)
         return; /* it has changed nothing */
     struct audit_entry e = {0};

@@ -12,6 +12,7 @@
 #include "manager/auditor.h"
 #include "manager/bench.h"
 #include "manager/cells.h"
+#include "manager/census.h"
 #include "manager/daemon.h"
 #include "manager/door.h"
 #include "manager/flood.h"
@@ -53,6 +54,7 @@ struct daemon {
     struct scribe *scribe;
     struct auditor *auditor;
     struct admins *admins;
+    struct census *census;
     struct door *door;
     struct cells *cells;
     struct api *api;
@@ -66,6 +68,7 @@ struct daemon {
     uint64_t next_tick_ms;
     bool more;    /* the core has documents to make */
     bool spoke;   /* the API has replies to write */
+    bool counts;  /* the census is at work */
     bool news;    /* rows were committed: the cells may have something to publish */
     bool reblock; /* others are blocked than the cells know */
     uint64_t blocked_changes;
@@ -103,6 +106,8 @@ struct daemon {
 
 /* Steps the core, and writes what it makes durable into the open transaction. */
 void daemon_step(struct daemon *d, struct manager_event *ev, struct manager_out *out);
+/* While agents are heard (struct cells_handler): operators are served. */
+void daemon_pause(void *context);
 /* Says `a`, which it takes over, to a device once all before it is committed. */
 void daemon_answer(struct daemon *d, struct answer *a);
 void daemon_audit(struct daemon *d, struct audit_entry *e);

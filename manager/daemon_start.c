@@ -98,6 +98,7 @@ void daemon_free(struct daemon *d)
     bench_free(d->bench);
     scribe_free(d->scribe);
     admins_free(d->admins);
+    census_free(d->census);
     auditor_free(d->auditor);
     depot_close(d->depot);
     ledger_close(d->ledger);
@@ -171,8 +172,9 @@ static int open_files(struct daemon *d, struct errmsg *em)
     d->scribe = scribe_new(&d->keys, d->ledger, d->depot);
     d->auditor = auditor_new(d->ledger);
     d->admins = admins_new();
+    d->census = census_new(clock_monotonic_us);
     d->bench = bench_new((unsigned)sysconf(_SC_NPROCESSORS_ONLN));
-    if (!d->scribe || !d->auditor || !d->admins || !d->bench)
+    if (!d->scribe || !d->auditor || !d->admins || !d->census || !d->bench)
         return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
     rv = admins_load(d->admins, d->ledger, em);
     if (rv < 0)
@@ -226,9 +228,9 @@ static int look_for_database(const struct daemon *d, struct errmsg *em)
                       path);
 }
 
+/* On damaged pages everything may be. */
 static bool is_needed(void *context, const struct digest *chunk)
 {
-/* On damaged pages everything may be. */
     struct daemon *d = context;
     return ledger_checked(d->ledger, NULL) < 0 || ledger_chunk_needed(d->ledger, chunk);
 }
@@ -317,7 +319,7 @@ static int open_brokers(struct daemon *d, struct errmsg *em)
 {
     struct door_handler visitors = {.context = d, .message = daemon_hear_visitor};
     struct cells_handler agents = {
-        .context = d, .message = daemon_hear_agent, .next = daemon_retained};
+        .context = d, .message = daemon_hear_agent, .next = daemon_retained, .pause = daemon_pause};
     struct door_options door = {
         .dir = d->dir, .daemon = &d->options, .keys = &d->keys, .now_s = d->now_s};
     struct cells_options cells = {.dir = d->dir,

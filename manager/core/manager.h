@@ -858,6 +858,9 @@ struct deployment_counts {
 /* Counts for all deployments in one pass over the fleet; `out` has manager_deployment_count()
  * elements. */
 void manager_count_deployments(const struct manager *m, struct deployment_counts *out);
+/* Adds those of `count` agents from number `first` on. */
+void manager_count_some(const struct manager *m, uint32_t first, uint32_t count,
+                        struct deployment_counts *out);
 
 struct fleet_counts {
     uint32_t waiting; /* for an operator; not in the total */

@@ -371,14 +371,21 @@ static void add_clear(const struct manager *m, struct deployment_counts *out)
     }
 }
 
-/* Most of what agents run follows from their cohorts: it is added up there, and only the rest is
- * asked of each. */
 void manager_count_deployments(const struct manager *m, struct deployment_counts *out)
 {
     memset(out, 0, m->deployment_count * sizeof *out);
+    manager_count_some(m, 1, m->agent_count, out);
+}
+
+/* Most of what agents run follows from their cohorts: it is added up there, and only the rest is
+ * asked of each. */
+void manager_count_some(const struct manager *m, uint32_t first, uint32_t count,
+                        struct deployment_counts *out)
+{
+    assert(first >= 1 && count <= m->agent_count - (first - 1));
     for (uint32_t i = 0; i < m->cohort_count; i++)
         fleet_sum_up(m, i);
-    for (uint32_t n = 1; n <= m->agent_count; n++)
+    for (uint32_t n = first; n < first + count; n++)
         if (agent_in_fleet(&m->agents[n - 1]))
             count_agent(m, n, out);
     add_clear(m, out);

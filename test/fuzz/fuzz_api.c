@@ -19,8 +19,10 @@
 #define NOW_S 1800000000
 #define AGENT "0b000000000000000000000000000000"
 
+#define DEPLOYMENTS_MAX 4
+
 static const struct manager_limits small = {
-    .agents = 4, .cohorts = 4, .deployments = 4, .bundles = 4, .batches = 4};
+    .agents = 4, .cohorts = 4, .deployments = DEPLOYMENTS_MAX, .bundles = 4, .batches = 4};
 
 /* All that a request can reach. */
 struct daemon {
@@ -113,6 +115,13 @@ struct cell_info daemon_cell_info(const struct daemon *d, size_t i)
     (void)d;
     assert(i == 0);
     return (struct cell_info){.url = "mqtts://127.0.0.1:8883", .state = CELL_UP};
+}
+
+const struct deployment_counts *daemon_counts(const struct daemon *d)
+{
+    static struct deployment_counts counts[DEPLOYMENTS_MAX];
+    manager_count_deployments(d->core, counts);
+    return counts;
 }
 
 #define DAEMON_SAYS(type, name, value)                                                             \

@@ -61,10 +61,16 @@ static int on_next(void *context, size_t cell, enum cell_lane lane, uint64_t aft
     return 0;
 }
 
+static void on_pause(void *context)
+{
+    (void)context;
+}
+
 static void open_cells(struct bench *b, const struct blocked_agent *blocked, size_t count)
 {
     struct errmsg em = {.text = ""};
-    struct cells_handler handler = {.context = b, .message = on_message, .next = on_next};
+    struct cells_handler handler = {
+        .context = b, .message = on_message, .next = on_next, .pause = on_pause};
     struct cells_options options = {.dir = b->dir.text,
                                     .daemon = &b->options,
                                     .keys = &b->keys,
