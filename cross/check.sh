@@ -42,6 +42,7 @@ look()
     has_not "$("$triplet-nm" "$agent" 2>&1)" ' [Tt] ' 'it is not stripped'
     names=$("$triplet-nm" "$out/$target/build/dunlin-agent" | sed 's/.* //')
     has "$names" '^__stack_chk_fail$' 'its stack is not protected'
+    has "$names" '^seal_relocated$' 'nobody makes its relocated data read-only'
     for one in $foreign; do
         has_not "$names" "^($one)\$" 'it holds what it does not use'
     done

@@ -23,6 +23,7 @@ main()
     mkdir -p "$work" "$prefix/bin" "$prefix/include" "$prefix/lib/pkgconfig"
     build_musl
     write_compiler
+    ! hardened relro || build_relro
     for one in mbedtls sqlite3 libzstd mosquitto msgpack-c cunit; do
         say "$target: $one"
         (unpack "$one" && cd "$work/$one" && "build_$(echo "$one" | tr -c 'a-z0-9\n' _)")
@@ -100,8 +101,9 @@ build_musl()
 # As musl's own specs, but for static programs that may be loaded anywhere.
 write_compiler()
 {
-    start=crt1.o begin=crtbeginT.o end=crtend.o
+    start=crt1.o begin=crtbeginT.o end=crtend.o relro=
     ! hardened pie || { start=rcrt1.o && begin=crtbeginS.o && end=crtendS.o; }
+    ! hardened relro || relro=$prefix/lib/relro.o
     cat >"$prefix/lib/musl.specs" <<END
 %rename cpp_options old_cpp_options
 
@@ -118,7 +120,7 @@ write_compiler()
 libgcc.a%s
 
 *startfile:
-$prefix/lib/$start $prefix/lib/crti.o $begin%s
+$prefix/lib/$start $prefix/lib/crti.o $begin%s $relro
 
 *endfile:
 $end%s $prefix/lib/crtn.o
@@ -152,6 +154,11 @@ END
 flags()
 {
     echo "$common -ffile-prefix-map=$work=."
+}
+
+build_relro()
+{
+    "$prefix/bin/cc" -c "-ffile-prefix-map=$cross=." -o "$prefix/lib/relro.o" "$cross/relro.c"
 }
 
 # archive NAME FLAGS FILE...: one library of these files, in this order.

@@ -14,6 +14,18 @@ in_memory()
     echo $(($(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(cat "$WORK/agent1.pid")/status") * 1024))
 }
 
+# sealed: the page where relocated data begin can't be written to, now that it has started.
+sealed()
+{
+    maps=/proc/$(cat "$WORK/agent1.pid")/maps
+    first=0x$(grep -m 1 'dunlin-agent$' "$maps" | cut -d - -f 1)
+    at=$((first + $(readelf -lW "$built/dunlin-agent" | awk '$1 == "GNU_RELRO" { print $3 }')))
+    while read -r range rights _; do
+        [ $((0x${range%-*})) -gt "$at" ] || [ $((0x${range#*-})) -le "$at" ] || [ "$rights" != r--p ] || return 0
+    done <"$maps"
+    return 1
+}
+
 start_manager "$@"
 step "it joins over mutual TLS"
 join_agent 1 env=test
@@ -21,6 +33,7 @@ join_agent 1 env=test
 (ulimit -v 32768 && exec dunlin-agent run --dir "$WORK/agent1" >>"$WORK/agent1.log" 2>&1) &
 echo $! >"$WORK/agent1.pid"
 within 30 online 1 || fail "it does not come online"
+sealed || fail "its relocated data can be written to: $(cat "/proc/$(cat "$WORK/agent1.pid")/maps")"
 sleep 5
 bytes=$(in_memory)
 step "$bytes bytes are in memory when it has nothing to do"
