@@ -2,6 +2,7 @@
 # Brings the tarballs that cross/sources names into the cache, and believes none whose digest is
 # another. They come from Debian's mirrors, or from a folder of tarballs.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/apt.sh"
 
 usage='usage: sh cross/fetch.sh [--cache DIR] [--sources DIR]
 Brings the pinned sources into the cache. It does nothing when they are there.
@@ -10,8 +11,7 @@ Brings the pinned sources into the cache. It does nothing when they are there.
   --help         this text
 DUNLIN_MIRROR names another mirror than http://deb.debian.org.'
 
-mirror=${DUNLIN_MIRROR:-http://deb.debian.org}
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+hint='or see --sources'
 
 main()
 {
@@ -58,37 +58,15 @@ check()
 Remove it and try again; if that is no help, whoever it came from has another file"
 }
 
-# An apt of its own, so that this machine's lists and sources stay as they are. apt may fetch
-# another revision than the one that was asked for: the digests tell.
+# apt may fetch another revision than the one that was asked for: the digests tell.
 from_debian()
 {
-    needs apt-get dpkg-source
-    [ -e "$keyring" ] || fail 1 "$keyring is missing: install debian-archive-keyring, or see --sources"
-    apt="$cache/apt"
-    mkdir -p "$apt/lists/partial" "$apt/archives/partial"
-    : >"$apt/status"
-    for suite in 'debian bookworm' 'debian bookworm-updates' 'debian-security bookworm-security'; do
-        echo "deb-src [signed-by=$keyring] $mirror/$suite main"
-    done >"$apt/sources.list"
-    [ -n "$(find "$apt/updated" -mmin -60 2>/dev/null)" ] || update
+    needs dpkg-source
+    open_apt "$cache/apt" deb-src "$(dpkg --print-architecture)"
     say "fetching $1 $2"
-    (cd "$cache/sources" && ours apt-get -qq source --download-only "$1=$2" >/dev/null) ||
+    (cd "$cache/sources" && own apt-get -qq source --download-only "$1=$2" >/dev/null) ||
         fail 1 "Debian has no $1 $2 any more; get its files from \
 https://snapshot.debian.org/package/$1/$2/ and name their folder with --sources"
-}
-
-update()
-{
-    ours apt-get -qq update || fail 1 "$mirror can't be read; is there a network? (see also --sources)"
-    touch "$apt/updated"
-}
-
-ours()
-{
-    command=$1 && shift
-    "$command" -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts=- \
-        -o Dir::State="$apt" -o Dir::State::lists="$apt/lists" -o Dir::State::status="$apt/status" \
-        -o Dir::Cache="$apt" -o APT::Sandbox::User=root "$@"
 }
 
 main "$@"

@@ -9,6 +9,7 @@ Makes packages in build/cross/packages. WHAT is
              of what cross/build.sh made; targets: $(target_names)
   manager    dunlin-manager_VERSION_ARCH.deb, manager and operator's command line for this
              machine's kind, of build/release (cmake --workflow --preset release)
+  manager-TARGET   the same of what cross/manager.sh made
   --out DIR  where TARGET/dunlin-agent is, and packages/ goes (build/cross)"
 
 out=$source_dir/build/cross
@@ -24,10 +25,18 @@ main()
     tree=$(mktemp -d)
     trap 'rm -rf "$tree"' EXIT
     for one; do
-        if [ "$one" = manager ]; then
-            package_manager
+        case $one in
+        manager)
+            choose "$(uname -m)"
+            package_manager "$source_dir/build/release" "cmake --preset release && cmake --build --preset release"
             continue
-        fi
+            ;;
+        manager-*)
+            choose "${one#manager-}"
+            package_manager "$out/$target/manager" "sh cross/manager.sh $target"
+            continue
+            ;;
+        esac
         choose "$one"
         [ -e "$out/$target/dunlin-agent" ] || fail 1 "$target is not built: sh cross/build.sh $target"
         package_agent
@@ -51,19 +60,19 @@ package_agent()
     build_deb
 }
 
+# package_manager FOLDER COMMAND: of what COMMAND leaves in FOLDER.
 package_manager()
 {
-    bin=$source_dir/build/release
-    arch=$(dpkg --print-architecture)
-    [ -x "$bin/dunlin-manager" ] || fail 1 "$bin/dunlin-manager is missing: cmake --preset release && cmake --build --preset release"
+    bin=$1
+    [ -x "$bin/dunlin-manager" ] || fail 1 "$bin/dunlin-manager is missing: $2"
     clear_tree
     for program in dunlin-manager dunlin; do
         put "$bin/$program" "usr/bin/$program" 755
-        strip -s -R .comment "$tree/root/usr/bin/$program"
+        "$triplet-strip" -s -R .comment "$tree/root/usr/bin/$program"
     done
     put "$cross/package/dunlin-manager.service" lib/systemd/system/dunlin-manager.service 644
     put "$cross/package/manager.conf" etc/dunlin/manager.conf 644
-    "$bin/dunlin-manager" --help | manual dunlin-manager 'decide what a fleet of devices runs'
+    run "$bin/dunlin-manager" --help | manual dunlin-manager 'decide what a fleet of devices runs'
     operator_help | manual dunlin 'run software on a fleet of devices'
     control dunlin-manager "$(libraries_of), passwd, mosquitto" '' "manager of a fleet of edge devices, and its command line
  Decides, signs and publishes what each device of a fleet runs. Devices run
@@ -93,32 +102,40 @@ manual()
     put "$tree/page" "usr/share/man/man1/$page" 644
 }
 
-# Devices' programs run under an emulator here, to say how they are used.
+# run PROGRAM ARGUMENT...: those of other kinds of machines under an emulator, to say how they are used.
+run()
+{
+    [ "$target" = "$(uname -m)" ] ||
+        set -- "qemu-$(echo "$target" | sed 's/armv7/arm/')-static" -L "$out/$target/manager/debian" "$@"
+    "$@"
+}
+
 agent_help()
 {
-    emulator=''
-    [ "$target" = "$(uname -m)" ] || emulator=qemu-$(echo "$target" | sed 's/armv7/arm/')-static
     for verb in '' join run status; do
         # shellcheck disable=SC2086
-        $emulator "$out/$target/dunlin-agent" $verb --help
+        run "$out/$target/dunlin-agent" $verb --help
         echo
     done
 }
 
 operator_help()
 {
-    "$bin/dunlin" --help
-    "$bin/dunlin" --help | sed -n 's/^  \([a-z]* \{0,1\}[a-z]*\)   *[a-z].*/\1/p' | while read -r verb; do
+    run "$bin/dunlin" --help
+    run "$bin/dunlin" --help | sed -n 's/^  \([a-z]* \{0,1\}[a-z]*\)   *[a-z].*/\1/p' | while read -r verb; do
         # shellcheck disable=SC2086
-        echo && "$bin/dunlin" help $verb
+        echo && run "$bin/dunlin" help $verb
     done
 }
 
+# What cross/manager.sh has of Debian is asked first, where it has it.
 libraries_of()
 {
     mkdir -p "$tree/debian"
     echo 'Source: dunlin' >"$tree/debian/control"
-    (cd "$tree" && dpkg-shlibdeps -O root/usr/bin/dunlin-manager root/usr/bin/dunlin 2>/dev/null) | sed 's/^shlibs:Depends=//'
+    set -- root/usr/bin/dunlin-manager root/usr/bin/dunlin
+    [ ! -e "$bin/debian" ] || set -- "-S$bin/debian" "$@"
+    (cd "$tree" && DEB_HOST_ARCH=$arch dpkg-shlibdeps -O "$@" 2>/dev/null) | sed 's/^shlibs:Depends=//'
 }
 
 control()
