@@ -1,6 +1,7 @@
 #!/bin/sh
 # Usage: boot.sh TARGET [--memory MIB] [--record FILE]. A device as an operator has one: an image, provisioned with a
-# token, booted by an emulator, that joins over mutual TLS and takes its first version.
+# token, booted by an emulator, that joins over mutual TLS and takes its first version; what of its agent is in memory
+# then is kept for cross/sizes.sh.
 # shellcheck disable=SC2015,SC2016 # tests that must hold, and what others are to expand
 # shellcheck source=../e2e/lib.sh
 . "$(dirname "$0")/../e2e/lib.sh"
@@ -19,11 +20,17 @@ show()
     sed "s,$WORK/*,,g; s,$ROOT/,,g" >>"$WORK/session"
 }
 
+at_rest()
+{
+    [ -n "$(in_memory "$lines")" ]
+}
+
 start_manager --advertise 10.0.2.2
 step "an image gets host and token"
 provision env=test
 conf | sed 's/^token=.*/token=…/' |
     show "cross/provision.sh dunlin.img --host $(join_url) --count 1 -- --label env=test; mtype -i device-0001.img@@1M ::dunlin.conf"
+watch_memory
 
 step "the first boot joins"
 booted=$(date +%s)
@@ -33,6 +40,13 @@ within 30 console_says 'the token is erased' || fail "the token is not erased"
 step "joined: $(($(date +%s) - booted)) s after power-on, $(processor_s) s of processor, $(sed -n 's/^dunlin: up for //p' "$WORK/console") by its own clock"
 grep -E '^(udhcpc: lease|join:|dunlin:)' "$WORK/console" | tr -d '\r' | show "dd if=device-0001.img of=/dev/sdX bs=1M   # and switched on"
 dunlin agent list | show "dunlin agent list"
+
+step "it has nothing to do"
+lines=$(wc -l <"$WORK/console")
+within 120 at_rest || fail "nobody measures its memory: $(tail -n 5 "$WORK/console")"
+idle=$(in_memory "$lines")
+echo $((idle * 1024)) >"$built/resident"
+step "$idle KiB of the agent are in memory"
 
 step "the first deployment"
 make_app 0

@@ -1,31 +1,64 @@
 # For the tests with emulated boards: choosing one, switching it on and off, and looking at its card meanwhile.
 # Whoever reads this has read ../e2e/lib.sh.
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034 # what is set here is for whoever reads this
 
 # What is lost with the power is what the machine had in its memory: the card keeps what was written, in its order.
 card='cache=writethrough'
 memory=256 # MiB
 
-# choose_board TARGET: sets $board and $built, makes the image anew when all that it takes is here, or skips the test.
+# choose_board TARGET: sets $board, $machine and $built, makes the image anew when all that it takes is here, or skips
+# the test.
 choose_board()
 {
     target=$1
     built=$ROOT/build/cross/$target
     case $target in
-    aarch64) board='qemu-system-aarch64 -M virt -cpu cortex-a53' ;;
-    armv7) board='qemu-system-arm -M virt -cpu cortex-a15' ;;
+    aarch64) board='qemu-system-aarch64 -M virt -cpu cortex-a53' machine=aarch64 ;;
+    armv7) board='qemu-system-arm -M virt -cpu cortex-a15' machine=armv7l ;;
     *) echo "there is no board for $target" && exit 2 ;;
     esac
     command -v "${board%% *}" mcopy >/dev/null || skip_board "the emulator is missing: sh setup.sh --cross"
     sh "$ROOT/cross/build.sh" --if-cached "$target" || fail "it can't be built"
     sh "$ROOT/cross/image.sh" --if-cached "$target" || fail "there is no image"
     [ -e "$built/dunlin.img" ] || skip_board "no image: sh cross/build.sh $target && sh cross/image.sh $target"
+    initramfs=$built/initramfs.img
 }
 
 skip_board()
 {
     echo "skipped: $1"
     exit 77
+}
+
+# another_agent NAME FILE: one of ../agents, made as the board's own is.
+another_agent()
+{
+    cmake --build "$built/build" --target "$1" >"$WORK/build.out" 2>&1 || fail "no $1: $(cat "$WORK/build.out")"
+    "$(cat "$built/build/device")/bin/strip" -s -R .comment -R '.note*' -o "$2" "$built/build/test/$1"
+}
+
+# watch_memory: the machine's console will tell every few seconds how much of its agent is in memory.
+watch_memory()
+{
+    overlay=$WORK/overlay
+    mkdir -p "$overlay/etc" "$overlay/watch"
+    { cat "$ROOT/cross/board/inittab" && echo '::respawn:/watch/memory'; } >"$overlay/etc/inittab"
+    cat >"$overlay/watch/memory" <<'END'
+#!/bin/sh
+exec </dev/null >/dev/console 2>/dev/null
+while sleep 3; do
+    sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/agent in memory: \1 KiB/p' "/proc/$(pidof dunlin-agent)/status"
+done
+END
+    chmod 755 "$overlay/watch" "$overlay/watch/memory"
+    { cat "$initramfs" && (cd "$overlay" && find . | cpio --quiet -o -H newc -R 0:0 | gzip -n); } >"$WORK/initramfs.img"
+    initramfs=$WORK/initramfs.img
+}
+
+# in_memory LINES: how many KiB, by the console behind its first so many LINES; empty unless it was the same twice.
+in_memory()
+{
+    tail -n "+$(($1 + 1))" "$WORK/console" | sed -n 's/^agent in memory: \([0-9]*\) KiB.*/\1/p' | tail -n 2 | uniq -d
 }
 
 # provision LABEL: $WORK/device-0001.img, with host and a token.
@@ -41,10 +74,16 @@ power_on()
     : >"$WORK/console"
     # shellcheck disable=SC2086
     $board -m "$memory" -display none -no-reboot -serial "file:$WORK/console" -monitor none \
-        -kernel "$built/vmlinuz" -initrd "$built/initramfs.img" -append 'console=ttyAMA0 quiet panic=10' \
+        -kernel "$built/vmlinuz" -initrd "$initramfs" -append 'console=ttyAMA0 quiet panic=10' \
         -drive "file=$WORK/device-0001.img,format=raw,if=none,id=card,$card" -device virtio-blk-device,drive=card \
         -netdev user,id=net -device virtio-net-device,netdev=net >>"$WORK/qemu.log" 2>&1 &
     echo $! >"$WORK/qemu.pid"
+}
+
+# Since it was switched on; what the manager thinks may be of before.
+has_link()
+{
+    console_says ' link-up '
 }
 
 power_off()

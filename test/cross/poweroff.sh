@@ -58,6 +58,7 @@ while [ "$version" -le "$times" ]; do
     whole "$old" "$version"
     [ "$has" -eq "$version" ] || olds=$((olds + 1))
     power_on
+    within 300 has_link || fail "after cut $old it does not come back: $(tail -n 20 "$WORK/console")"
     within 300 agent_has 1 app "$version" || fail "after cut $old it does not converge: $(dunlin deployment show app)"
     step "cut $old after $rnd ms: version $has is on the card; it came back, and runs version $version"
 done
