@@ -17,6 +17,7 @@
 #include "manager/door.h"
 #include "manager/flood.h"
 #include "manager/keyring.h"
+#include "manager/recent.h"
 #include "manager/reception.h"
 #include "manager/scribe.h"
 
@@ -52,6 +53,7 @@ struct daemon {
     struct ledger *ledger;
     struct depot *depot;
     struct scribe *scribe;
+    struct recent *recent;
     struct auditor *auditor;
     struct admins *admins;
     struct census *census;

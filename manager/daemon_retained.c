@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-static bool concerns(const struct daemon *d, size_t cell, const char *topic);
+static bool concerns(const struct daemon *d, size_t cell, const struct topic_name *name);
 static int next_chunk(struct daemon *d, uint64_t after, struct cell_publication *out,
                       struct errmsg *em);
 static bool read_chunk(struct daemon *d, const struct bulk_row *row, struct span *frame);
@@ -17,16 +17,16 @@ int daemon_retained(void *context, size_t cell, enum cell_lane lane, uint64_t af
 {
     struct daemon *d = context;
     struct errmsg em;
-    struct control_row row;
+    struct recent_row row;
     int rv;
     if (lane == CELL_BULK) {
         rv = next_chunk(d, after, out, &em);
     } else {
-        rv = ledger_next_control(d->ledger, after, &row, &em);
+        rv = recent_next(d->recent, after, &row, &em);
         if (rv == 1)
             *out =
                 (struct cell_publication){.serial = row.serial,
-                                          .topic = concerns(d, cell, row.topic) ? row.topic : NULL,
+                                          .topic = concerns(d, cell, &row.name) ? row.topic : NULL,
                                           .payload = row.payload};
     }
     if (rv < 0 && !d->unreadable[lane])
@@ -36,11 +36,10 @@ int daemon_retained(void *context, size_t cell, enum cell_lane lane, uint64_t af
 }
 
 /* What is one agent's own is kept where it may come. */
-static bool concerns(const struct daemon *d, size_t cell, const char *topic)
+static bool concerns(const struct daemon *d, size_t cell, const struct topic_name *name)
 {
-    struct topic_name name = topic_read(topic);
-    bool own = name.kind == TOPIC_AGENT_HEAD || name.kind == TOPIC_AGENT_DOC;
-    uint32_t number = own ? manager_find_any_agent(d->core, &name.agent) : 0;
+    bool own = name->kind == TOPIC_AGENT_HEAD || name->kind == TOPIC_AGENT_DOC;
+    uint32_t number = own ? manager_find_any_agent(d->core, &name->agent) : 0;
     return number == 0 || cells_serves(d->cells, cell, number);
 }
 

@@ -97,6 +97,7 @@ void daemon_free(struct daemon *d)
     cells_close(d->cells);
     bench_free(d->bench);
     scribe_free(d->scribe);
+    recent_free(d->recent);
     admins_free(d->admins);
     census_free(d->census);
     auditor_free(d->auditor);
@@ -170,11 +171,12 @@ static int open_files(struct daemon *d, struct errmsg *em)
     if (!d->depot)
         return ERR_IO;
     d->scribe = scribe_new(&d->keys, d->ledger, d->depot);
+    d->recent = recent_new(d->ledger);
     d->auditor = auditor_new(d->ledger);
     d->admins = admins_new();
     d->census = census_new(clock_monotonic_us);
     d->bench = bench_new((unsigned)sysconf(_SC_NPROCESSORS_ONLN));
-    if (!d->scribe || !d->auditor || !d->admins || !d->census || !d->bench)
+    if (!d->scribe || !d->recent || !d->auditor || !d->admins || !d->census || !d->bench)
         return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
     rv = admins_load(d->admins, d->ledger, em);
     if (rv < 0)

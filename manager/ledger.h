@@ -177,6 +177,10 @@ struct control_row {
 };
 int ledger_next_control(struct ledger *l, uint64_t after, struct control_row *row,
                         struct errmsg *em);
+/* As many as `max` of them, in one read; how many, or a negative code. */
+typedef void ledger_take(void *context, const struct control_row *row);
+int ledger_next_controls(struct ledger *l, uint64_t after, uint32_t max, ledger_take *take,
+                         void *context, struct errmsg *em);
 
 struct bulk_row {
     uint64_t serial;

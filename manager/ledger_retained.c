@@ -24,23 +24,35 @@ int ledger_publish(struct ledger *l, const char *topic, struct span payload, str
     return query_end_write(&q, em);
 }
 
+static void take_control(void *context, const struct control_row *row)
+{
+    *(struct control_row *)context = *row;
+}
+
 int ledger_next_control(struct ledger *l, uint64_t after, struct control_row *row,
                         struct errmsg *em)
 {
+    return ledger_next_controls(l, after, 1, take_control, row, em);
+}
+
+int ledger_next_controls(struct ledger *l, uint64_t after, uint32_t max, ledger_take *take,
+                         void *context, struct errmsg *em)
+{
     struct query q = query_on(l, l->statements[NEXT_CONTROL]);
+    int count = 0;
     query_put_int(&q, after);
-    bool found = query_next(&q);
-    if (found) {
-        row->serial = query_get_int(&q, INT64_MAX);
+    query_put_int(&q, max);
+    for (; query_next(&q); count++) {
+        struct control_row row = {.serial = query_get_int(&q, INT64_MAX), .topic = l->topic};
         get_topic(&q, l->topic);
         struct span payload = query_get_blob(&q, sizeof l->payload);
         if (payload.len > 0)
             memcpy(l->payload, payload.data, payload.len);
-        row->topic = l->topic;
-        row->payload = span_of(l->payload, payload.len);
+        row.payload = span_of(l->payload, payload.len);
+        take(context, &row);
     }
     int rv = query_end(&q);
-    return rv < 0 ? ledger_fail(l, rv, "read what to publish", em) : found;
+    return rv < 0 ? ledger_fail(l, rv, "read what to publish", em) : count;
 }
 
 int ledger_published(struct ledger *l, const char *topic, struct buffer *out, struct errmsg *em)

@@ -109,7 +109,7 @@ const char *const ledger_statements[STATEMENT_COUNT] = {
     [PUT_CONTROL] = "REPLACE INTO control(topic, payload) VALUES(?,?)",
     [GET_CONTROL] = "SELECT payload FROM control WHERE topic=?",
     [NEXT_CONTROL] =
-        "SELECT serial, topic, payload FROM control WHERE serial>? ORDER BY serial LIMIT 1",
+        "SELECT serial, topic, payload FROM control WHERE serial>? ORDER BY serial LIMIT ?",
     [FIND_CHUNK] = "SELECT n, bundles FROM chunk WHERE digest=?",
     [ADD_CHUNK] = "INSERT INTO chunk(digest, bundles, serial) VALUES(?, 0, 0)",
     [PUT_BUNDLE_CHUNK] = "INSERT OR IGNORE INTO bundle_chunk VALUES(?,?)",
@@ -119,7 +119,7 @@ const char *const ledger_statements[STATEMENT_COUNT] = {
     [LAST_BUNDLE_CHUNKS] = ("SELECT n, digest FROM chunk WHERE bundles=0 AND n IN " CHUNKS_OF),
     [DROP_BUNDLE_CHUNKS] = "DELETE FROM bundle_chunk WHERE bundle=?",
     [NEXT_CHUNK] =
-        "SELECT serial, digest, bundles FROM chunk WHERE serial>? ORDER BY serial LIMIT 1",
+        "SELECT serial, digest, bundles FROM chunk WHERE serial>? ORDER BY serial LIMIT ?",
     /* In its place, so that one agent's many words push out nobody else's. */
     [PUT_NOTE] =
         ("INSERT INTO note(agent, deployment, id, generation, cause, time, text)"
