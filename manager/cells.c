@@ -366,6 +366,12 @@ static int on_next(void *context, enum cell_lane lane, uint64_t after, struct ce
 
 /* ---- what there is ---- */
 
+size_t cells_wanted(const struct daemon_options *o, struct ledger *ledger)
+{
+    size_t wanted = own_cells(o, (unsigned)ledger_setting(ledger, LEDGER_CELLS)) + o->broker_count;
+    return wanted > 0 ? wanted : 1;
+}
+
 size_t cells_count(const struct cells *c)
 {
     return c->count;

@@ -48,6 +48,8 @@ struct cells *cells_open(const struct cells_options *options, struct ledger *led
 /* Says good-bye to all, and stops our own brokers. */
 void cells_close(struct cells *c);
 
+/* So many cells_open would open, at least one. */
+size_t cells_wanted(const struct daemon_options *o, struct ledger *ledger);
 size_t cells_count(const struct cells *c);
 /* The URL for devices. */
 const char *cells_url(const struct cells *c, size_t i);

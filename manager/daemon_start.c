@@ -19,6 +19,9 @@
 
 /* A document is good for a week, and made anew at half of it. */
 #define DOCUMENT_LIFE_S (7 * 86400)
+/* Subscribers of one topic on one broker. Mosquitto pays for each of them when one comes or goes:
+ * `sh test/bench/run.sh lanes` shows how much. */
+#define LANE_AGENTS_MAX 1000
 
 static int start(struct daemon *d, const struct daemon_options *options, struct errmsg *em);
 static void warn_of_trust(const struct daemon *d);
@@ -265,6 +268,7 @@ int daemon_load_core(struct daemon *d, struct errmsg *em)
         .secrets = d->secrets,
         .policy = d->options.policy,
         .document_life_s = DOCUMENT_LIFE_S,
+        .lane_agents_max = LANE_AGENTS_MAX * (uint32_t)cells_wanted(&d->options, d->ledger),
     };
     manager_init(d->core, &options);
     d->more = true; /* a first look at every cohort */

@@ -247,6 +247,7 @@ int ledger_load_cohorts(struct ledger *l, struct manager *m, struct errmsg *em)
         row.issued_s = query_get_int(&q, UINT64_MAX);
         row.trust_version = (uint32_t)query_get_int(&q, UINT32_MAX);
         get_placements(&q, &row);
+        row.lanes_log2 = (uint8_t)query_get_int(&q, LANES_LOG2_MAX);
         rv = q.odd ? ERR_DAMAGED : manager_load_cohort(m, &row);
     }
     return query_end_load(&q, rv, "load its cohorts", em);
@@ -306,5 +307,6 @@ int ledger_cohort(struct ledger *l, uint32_t index, const struct cohort *row, st
     query_put_int(&q, row->issued_s);
     query_put_int(&q, row->trust_version);
     query_put_blob(&q, span_of(packed, (size_t)row->placement_count * PLACEMENT_LEN));
+    query_put_int(&q, row->lanes_log2);
     return query_end_write(&q, em);
 }

@@ -51,7 +51,8 @@
     " priority INTEGER, salt INTEGER, removed INTEGER, created INTEGER, kept INTEGER,"             \
     " history BLOB, pick BLOB, plan BLOB, rollout BLOB, after BLOB, roster BLOB);"                 \
     "CREATE TABLE cohort(n INTEGER PRIMARY KEY, key BLOB, labels TEXT, epoch INTEGER,"             \
-    " revision INTEGER, fingerprint BLOB, issued INTEGER, trust INTEGER, placements BLOB);"        \
+    " revision INTEGER, fingerprint BLOB, issued INTEGER, trust INTEGER, placements BLOB,"         \
+    " lanes INTEGER);"                                                                             \
     "CREATE TABLE agent(n INTEGER PRIMARY KEY, row BLOB);"                                         \
     "CREATE TABLE exceptions(n INTEGER PRIMARY KEY, list BLOB);"                                   \
     "CREATE TABLE facts(n INTEGER PRIMARY KEY, told INTEGER, list BLOB);"                          \
@@ -92,7 +93,7 @@ const char *const ledger_statements[STATEMENT_COUNT] = {
     [REVOKE_BATCHES] = "UPDATE batch SET revoked=1 WHERE revoked=0",
     [PUT_BUNDLE] = "REPLACE INTO bundle VALUES(?,?,?,?,?,?,?,?,?,?)",
     [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    [PUT_COHORT] = "REPLACE INTO cohort VALUES(?,?,?,?,?,?,?,?,?)",
+    [PUT_COHORT] = "REPLACE INTO cohort VALUES(?,?,?,?,?,?,?,?,?,?)",
     [PUT_AGENT] = "REPLACE INTO agent VALUES(?,?)",
     [PUT_EXCEPTIONS] = "REPLACE INTO exceptions VALUES(?,?)",
     [DROP_EXCEPTIONS] = "DELETE FROM exceptions WHERE n=?",
@@ -119,7 +120,7 @@ const char *const ledger_statements[STATEMENT_COUNT] = {
     [LAST_BUNDLE_CHUNKS] = ("SELECT n, digest FROM chunk WHERE bundles=0 AND n IN " CHUNKS_OF),
     [DROP_BUNDLE_CHUNKS] = "DELETE FROM bundle_chunk WHERE bundle=?",
     [NEXT_CHUNK] =
-        "SELECT serial, digest, bundles FROM chunk WHERE serial>? ORDER BY serial LIMIT ?",
+        "SELECT serial, digest, bundles FROM chunk WHERE serial>? ORDER BY serial LIMIT 1",
     /* In its place, so that one agent's many words push out nobody else's. */
     [PUT_NOTE] =
         ("INSERT INTO note(agent, deployment, id, generation, cause, time, text)"

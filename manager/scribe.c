@@ -306,17 +306,16 @@ static int persist_document(struct scribe *s, const struct manager *m, uint32_t 
     return rv < 0 ? rv : persist_head(s, m, index, em);
 }
 
-/* One lane for now. */
 static int persist_head(struct scribe *s, const struct manager *m, uint32_t index,
                         struct errmsg *em)
 {
     const struct cohort *c = manager_cohort(m, index);
     int rv = ledger_cohort(s->ledger, index, c, em);
-    if (rv < 0)
-        return rv;
-    return publish_head(s, &(struct topic_name){.kind = TOPIC_COHORT_HEAD, .cohort = c->key},
-                        &(struct head){.revision = c->revision, .trust_version = c->trust_version},
-                        em);
+    for (uint32_t lane = 0; rv == 0 && lane < manager_lanes(m, index); lane++)
+        rv = publish_head(
+            s, &(struct topic_name){.kind = TOPIC_COHORT_HEAD, .cohort = c->key, .lane = lane},
+            &(struct head){.revision = c->revision, .trust_version = c->trust_version}, em);
+    return rv;
 }
 
 static int publish_head(struct scribe *s, const struct topic_name *name, const struct head *head,

@@ -4,9 +4,9 @@
 
 #include <assert.h>
 
-/* agent, epoch, number, issued, cohort, lanes, removed, labels, cordoned, reserved, listed,
- * cohort secret, variables */
-#define ASSIGNMENT_FIELDS 13
+/* agent, epoch, number, issued, cohort, removed, labels, cordoned, reserved, listed, cohort secret,
+ * variables */
+#define ASSIGNMENT_FIELDS 12
 
 static void put_listed(struct wire_writer *w, const struct assignment *a)
 {
@@ -44,7 +44,6 @@ int assignment_write(const struct assignment *a, struct buffer *out)
     message_put_revision(&w, a->revision);
     wire_put_u64(&w, a->issued_s);
     wire_put_bytes(&w, span_of(a->cohort.bytes, COHORT_KEY_LEN));
-    wire_put_u64(&w, a->lanes_log2);
     wire_put_bool(&w, a->removed);
     wire_put_text(&w, span_text(a->labels.text));
     wire_put_bool(&w, a->cordoned);
@@ -88,7 +87,6 @@ int assignment_read(struct span body, struct assignment *a)
     a->revision = message_get_revision(&r);
     a->issued_s = wire_get_u64(&r, UINT64_MAX);
     wire_get_bytes_into(&r, a->cohort.bytes, COHORT_KEY_LEN);
-    a->lanes_log2 = (uint8_t)wire_get_u64(&r, LANES_LOG2_MAX);
     a->removed = wire_get_bool(&r);
     get_labels(&r, &a->labels);
     a->cordoned = wire_get_bool(&r);

@@ -23,7 +23,6 @@ struct assignment {
     struct revision revision; /* the agent's own count */
     uint64_t issued_s;
     struct cohort_key cohort;
-    uint8_t lanes_log2;
     bool removed; /* the operator took the agent out of the fleet: it stops syncing and keeps what
                      it has */
     struct labels labels;

@@ -5,7 +5,7 @@
 #include <assert.h>
 
 /* Elements of the arrays below, in the order in which they are written. */
-#define DESIRED_FIELDS 7 /* cohort, epoch, number, issued, not after, policy, records */
+#define DESIRED_FIELDS 8 /* cohort, epoch, number, issued, not after, policy, records, lanes */
 #define POLICY_FIELDS 4
 /* deployment, name, flags, priority, salt, gate, stable, next, rules, variables */
 #define RECORD_FIELDS 10
@@ -144,6 +144,7 @@ int desired_write(const struct desired *d, struct buffer *out)
     wire_put_array(&w, d->count);
     for (uint32_t i = 0; i < d->count; i++)
         put_record(&w, d, &d->records[i]);
+    wire_put_u64(&w, d->lanes_log2);
     return wire_end(&w);
 }
 
@@ -160,6 +161,7 @@ int desired_read(struct span body, struct desired *d)
     d->count = wire_get_array(&r, 0, RECORDS_MAX);
     for (uint32_t i = 0; i < d->count && !r.error; i++)
         get_record(&r, d, &d->records[i], i ? d->records[i - 1].deployment : 0);
+    d->lanes_log2 = (uint8_t)wire_get_u64(&r, LANES_LOG2_MAX);
     wire_skip(&r, extra);
     return wire_done(&r);
 }

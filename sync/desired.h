@@ -67,6 +67,7 @@ struct desired {
     uint64_t issued_s;    /* seconds since 1970, by the manager */
     uint64_t not_after_s; /* past this the agent says it is stale and keeps running what it has */
     struct policy policy;
+    uint8_t lanes_log2; /* the cohort's heads stand on so many topics, as a power of two */
     uint32_t count;
     struct record records[RECORDS_MAX]; /* by rising deployment number */
     uint32_t variables_len;

@@ -5,20 +5,18 @@
 int head_write(const struct head *h, struct buffer *out)
 {
     struct wire_writer w = wire_writer_on(out);
-    message_begin(&w, MESSAGE_HEAD, 4);
+    message_begin(&w, MESSAGE_HEAD, 3);
     message_put_revision(&w, h->revision);
     wire_put_u64(&w, h->trust_version);
-    wire_put_u64(&w, h->lanes_log2);
     return wire_end(&w);
 }
 
 int head_read(struct span bytes, struct head *h)
 {
     struct wire_reader r = wire_reader_on(bytes);
-    uint32_t extra = message_enter(&r, MESSAGE_HEAD, 4);
+    uint32_t extra = message_enter(&r, MESSAGE_HEAD, 3);
     h->revision = message_get_revision(&r);
     h->trust_version = (uint32_t)wire_get_u64(&r, UINT32_MAX);
-    h->lanes_log2 = (uint8_t)wire_get_u64(&r, LANES_LOG2_MAX);
     wire_skip(&r, extra);
     return wire_done(&r);
 }

@@ -14,7 +14,6 @@
 struct head {
     struct revision revision; /* of the document */
     uint32_t trust_version;   /* of the newest trust document */
-    uint8_t lanes_log2;       /* 0 in an agent's own head */
 };
 
 int head_write(const struct head *h, struct buffer *out);

@@ -101,8 +101,7 @@ static inline struct mac_key sample_mac_key(void)
 
 static inline struct head sample_head(void)
 {
-    return (struct head){
-        .revision = {.epoch = 1, .number = 41}, .trust_version = 3, .lanes_log2 = 2};
+    return (struct head){.revision = {.epoch = 1, .number = 41}, .trust_version = 3};
 }
 
 static inline struct will sample_will(void)
@@ -209,7 +208,6 @@ static inline struct assignment sample_assignment(void)
         .revision = {.epoch = 1, .number = 3},
         .issued_s = 1700000000,
         .cohort = sample_cohort(),
-        .lanes_log2 = 2,
         .labels = {.text = "env=prod,region=eu"},
         .reserved = true,
         .listed_count = 3,
@@ -265,6 +263,7 @@ static inline void sample_desired(struct desired *d)
     d->issued_s = 1700000000;
     d->not_after_s = 1700604800;
     d->policy = POLICY_DEFAULT;
+    d->lanes_log2 = 2;
     d->count = 3;
     d->records[0] = (struct record){
         .deployment = 1,

@@ -12,6 +12,7 @@ static void on_document(struct turn *t);
 static void on_assignment(struct turn *t);
 static void on_trust(struct turn *t);
 static void tend_link(struct turn *t);
+static void tend_lane(struct turn *t);
 static void tend_asks(struct turn *t);
 static uint64_t next_deadline(const struct turn *t);
 
@@ -96,6 +97,7 @@ void agent_step(struct agent *a, const struct agent_event *ev, struct arena *scr
     renewal_tend(&t);
     work_tend(&t);
     report_tend(&t);
+    tend_lane(&t);
     out->deadline_ms = next_deadline(&t);
 }
 
@@ -106,7 +108,6 @@ static void on_boot(struct turn *t)
     struct agent *a = t->a;
     a->link = t->view->assignment->removed ? LINK_LEFT : LINK_DOWN;
     a->link_due_ms = t->ev->now_ms;
-    a->lanes_log2 = t->view->assignment->lanes_log2;
     if (a->link == LINK_LEFT)
         turn_act(t, AGENT_LEAVE);
     else
@@ -140,6 +141,28 @@ static void tend_link(struct turn *t)
     action->time = turn_time(t);
 }
 
+/* [topic-4] Lane 0 is always there: for whoever has no document of its cohort, and for whoever has
+ * heard nothing for so long that lanes may have been given up. */
+static uint8_t lanes_log2(const struct turn *t)
+{
+    bool counts = view_has_document(t->view) && !t->a->stale;
+    return counts ? t->view->document->lanes_log2 : 0;
+}
+
+static void hear_heads(struct turn *t)
+{
+    t->a->lanes_log2 = lanes_log2(t);
+    turn_act(t, AGENT_SUBSCRIBE)->lanes_log2 = t->a->lanes_log2;
+}
+
+/* Each agent moves with the document that says so, so that all of them do as spread as they take
+ * it. What the other lane retains, it holds already. */
+static void tend_lane(struct turn *t)
+{
+    if (t->a->link == LINK_UP && t->a->lanes_log2 != lanes_log2(t))
+        hear_heads(t);
+}
+
 static void on_link_up(struct turn *t)
 {
     struct agent *a = t->a;
@@ -153,9 +176,7 @@ static void on_link_up(struct turn *t)
         a->asks[i].subscribed = false;
         a->asks[i].due_ms = t->ev->now_ms;
     }
-    /* A head may have led us to a lane where nobody publishes; the assignment is signed. */
-    a->lanes_log2 = t->view->assignment->lanes_log2;
-    turn_act(t, AGENT_SUBSCRIBE)->lanes_log2 = a->lanes_log2;
+    hear_heads(t);
 }
 
 /* Full jitter (Brooker, "Exponential Backoff And Jitter", 2015): anywhere between now and a growing
@@ -223,10 +244,6 @@ static void on_head(struct turn *t)
         if (revision_compare(h->revision, view_assignment_floor(t->view)) > 0)
             want(t, AGENT_TOPIC_ASSIGNMENT, h->revision, now);
         return;
-    }
-    if (h->lanes_log2 != a->lanes_log2) {
-        a->lanes_log2 = h->lanes_log2;
-        turn_act(t, AGENT_SUBSCRIBE)->lanes_log2 = a->lanes_log2;
     }
     uint64_t spread_ms = (uint64_t)t->view->document->policy.fetch_spread_s * 1000;
     if (revision_compare(h->revision, view_document_floor(t->view)) > 0)
@@ -367,8 +384,7 @@ static void assignment_stored(struct turn *t)
         turn_act(t, AGENT_LEAVE);
         return;
     }
-    a->lanes_log2 = t->view->assignment->lanes_log2;
-    turn_act(t, AGENT_SUBSCRIBE)->lanes_log2 = a->lanes_log2;
+    hear_heads(t);
     if (!view_has_document(t->view))
         end_ask(t, AGENT_TOPIC_DOCUMENT);
 }
@@ -394,7 +410,7 @@ static void trust_stored(struct turn *t)
     ask_again(t, AGENT_TOPIC_ASSIGNMENT);
     if (!trust_knows(view->trust, TRUST_ONLINE, &view->document_signer) ||
         !trust_knows(view->trust, TRUST_ONLINE, &view->assignment_signer))
-        turn_act(t, AGENT_SUBSCRIBE)->lanes_log2 = a->lanes_log2;
+        hear_heads(t);
 }
 
 static void on_stored(struct turn *t)

@@ -2,6 +2,12 @@
 
 #include <assert.h>
 
+/* Lanes that come late by so many doublings are worth a document. */
+#define COHORT_LANES_LATE 2
+/* A cohort may have grown so many times over since the backup that a manager was put back from: its
+ * agents listen on lanes that this one never made. */
+#define COHORT_GROWN_SINCE 16
+
 static struct cohort_key key_of(const struct manager *m, const struct labels *labels)
 {
     struct digest mac = mac_of(&m->options.cohort_secret, span_text(labels->text));
@@ -36,12 +42,39 @@ int64_t cohort_find_or_add(struct turn *t, const struct labels *labels)
     return index;
 }
 
+/* As many as so many agents need, but no fewer than there are: one that has shrunk keeps them,
+ * since agents that were away come back to them, and each costs a broker nine bytes. */
+static uint8_t lanes_for(const struct manager *m, const struct cohort *c, uint64_t agents)
+{
+    uint64_t max = m->options.lane_agents_max;
+    uint8_t log2 = c->lanes_log2;
+    while (max > 0 && log2 < LANES_LOG2_MAX && agents > max << log2)
+        log2++;
+    return log2;
+}
+
+/* More lanes come with the next document, whatever makes that; for them alone one is made, which
+ * all have to fetch, when there are far too few. */
+static bool lanes_outgrown(const struct manager *m, const struct cohort *c)
+{
+    return lanes_for(m, c, c->agents) >= c->lanes_log2 + COHORT_LANES_LATE;
+}
+
+uint32_t manager_lanes(const struct manager *m, uint32_t cohort)
+{
+    const struct cohort *c = &m->cohorts[cohort];
+    if (!m->options.restored_s)
+        return 1u << c->lanes_log2;
+    return 1u << lanes_for(m, c, (uint64_t)c->agents * COHORT_GROWN_SINCE);
+}
+
 /* A cohort without agents is left alone, so the first one that enters has its document made. */
 void cohort_enter(struct manager *m, uint32_t cohort)
 {
+    struct cohort *c = &m->cohorts[cohort];
     m->stirred = true;
     m->is_mustered = false;
-    if (m->cohorts[cohort].agents++ == 0)
+    if (c->agents++ == 0 || lanes_outgrown(m, c))
         cohort_mark(m, cohort);
 }
 
@@ -226,8 +259,8 @@ static void fill_record(const struct manager *m, uint32_t index, const struct co
     variable_fill(m, c, index, r, out);
 }
 
-/* What the document says, without revision and times: those must not make it look changed. True
- * when one more would be in it than agents take. */
+/* What the document says, without revision, times and lanes: those must not make it look changed.
+ * True when one more would be in it than agents take. */
 static bool fill_records(const struct manager *m, uint32_t cohort, struct desired *out)
 {
     const struct cohort *c = &m->cohorts[cohort];
@@ -246,6 +279,7 @@ void manager_document(const struct manager *m, uint32_t cohort, struct desired *
 {
     const struct cohort *c = &m->cohorts[cohort];
     fill_records(m, cohort, out);
+    out->lanes_log2 = c->lanes_log2;
     out->revision = c->revision;
     out->issued_s = c->issued_s;
     out->not_after_s = c->issued_s + m->options.document_life_s;
@@ -318,8 +352,9 @@ static void settle(struct turn *t, uint32_t index)
     struct digest fingerprint = fingerprint_of(d, t->scratch);
     bool same =
         c->revision.epoch == m->options.epoch && digest_equal(&fingerprint, &c->fingerprint);
-    if (!same || past_half_life(t, c)) {
+    if (!same || past_half_life(t, c) || lanes_outgrown(m, c)) {
         c->fingerprint = fingerprint;
+        c->lanes_log2 = lanes_for(m, c, c->agents);
         c->revision = epoch_next(m, c->revision);
         c->issued_s = t->ev->now_s;
         place(c, d);

@@ -91,6 +91,7 @@ struct manager_options {
                                      confirmed; 0: nothing has to */
     struct policy policy;
     uint32_t document_life_s; /* not-after = issued + this; documents are made anew at half of it */
+    uint32_t lane_agents_max; /* of a cohort, that hear its head on one topic; 0: any number */
 };
 
 enum agent_flag {
@@ -202,6 +203,7 @@ struct cohort {
     struct digest fingerprint; /* of what the document says, without revision and times */
     uint64_t issued_s;
     uint32_t trust_version; /* in its head */
+    uint8_t lanes_log2;     /* in its document */
     uint32_t agents;
     bool dirty;
     uint32_t placement_count;
@@ -620,6 +622,8 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
 
 /* The cohort's desired document as it stands, revision and times included. */
 void manager_document(const struct manager *m, uint32_t cohort, struct desired *out);
+/* So many topics the head of that document is to stand on: lane 0 and those behind it. */
+uint32_t manager_lanes(const struct manager *m, uint32_t cohort);
 void manager_assignment(const struct manager *m, uint32_t number, uint64_t now_s,
                         struct assignment *out);
 

@@ -189,7 +189,6 @@ static struct lore_place *find_place(struct lore *l, const struct assignment *a)
             return p;
         }
         if (memcmp(&p->assignment.cohort, &a->cohort, sizeof a->cohort) == 0 &&
-            p->assignment.lanes_log2 == a->lanes_log2 &&
             strcmp(p->assignment.labels.text, a->labels.text) == 0)
             return p;
     }

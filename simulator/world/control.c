@@ -34,6 +34,7 @@ struct control *control_new(struct stage *stage, struct broker *broker, const st
     c->shelf = shelf;
     c->policy = options->policy;
     c->document_life_s = options->document_life_s;
+    c->lane_agents_max = options->lane_agents_max;
     c->tick_ms = CONTROL_TICK_MS;
     c->signing = notary_secret(CONTROL_ONLINE);
     c->authority = notary_secret(2);
@@ -100,6 +101,7 @@ void control_build_core(struct control *c)
         .secrets = mac_derive(&c->master, "dunlin secrets", 0),
         .policy = c->policy,
         .document_life_s = c->document_life_s,
+        .lane_agents_max = c->lane_agents_max,
     };
     free(c->core);
     void *memory = calloc(1, manager_size(&options.limits));

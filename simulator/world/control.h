@@ -57,6 +57,7 @@ struct control {
     struct mac_key master;
     struct policy policy;
     uint32_t document_life_s;
+    uint32_t lane_agents_max;
     uint64_t tick_ms;  /* CONTROL_TICK_MS, unless a test passes months */
     struct rows *rows; /* durable */
 
@@ -92,6 +93,7 @@ struct control {
 struct control_options {
     struct policy policy;
     uint32_t document_life_s;
+    uint32_t lane_agents_max;
 };
 
 /* The heap holds it. It runs, with no rows yet. */

@@ -138,6 +138,15 @@ static void say_head(struct control *c, const struct topic_name *name, struct re
     rows_publish(c->rows, &topic, span_buffer(&out));
 }
 
+static void say_heads(struct control *c, uint32_t index)
+{
+    const struct cohort *cohort = manager_cohort(c->core, index);
+    for (uint32_t lane = 0; lane < manager_lanes(c->core, index); lane++)
+        say_head(
+            c, &(struct topic_name){.kind = TOPIC_COHORT_HEAD, .cohort = cohort->key, .lane = lane},
+            cohort->revision);
+}
+
 static void say_document(struct control *c, uint32_t cohort)
 {
     static struct desired d;
@@ -151,7 +160,7 @@ static void say_document(struct control *c, uint32_t cohort)
                 (unsigned)d.revision.epoch, (unsigned)d.revision.number);
     say_signed(c, &(struct topic_name){.kind = TOPIC_COHORT_DOC, .cohort = d.cohort}, d.revision,
                MESSAGE_DESIRED, span_buffer(&body));
-    say_head(c, &(struct topic_name){.kind = TOPIC_COHORT_HEAD, .cohort = d.cohort}, d.revision);
+    say_heads(c, cohort);
 }
 
 static struct buffer assignment_body(struct control *c, uint32_t number, uint8_t *memory)
@@ -298,9 +307,7 @@ static void say(struct control *c, const struct persist *p)
     if (p->type == PERSIST_DOCUMENT) {
         say_document(c, p->index);
     } else if (p->type == PERSIST_HEAD) {
-        const struct cohort *cohort = manager_cohort(c->core, p->index);
-        say_head(c, &(struct topic_name){.kind = TOPIC_COHORT_HEAD, .cohort = cohort->key},
-                 cohort->revision);
+        say_heads(c, p->index);
     } else if (p->type == PERSIST_ASSIGNMENT) {
         say_assignment(c, p->index);
     } else if (p->type == PERSIST_REPLACED) {

@@ -23,6 +23,7 @@ struct world *world_new(const struct world_options *options)
                     &(struct control_options){
                         .policy = o->policy.heartbeat_s ? o->policy : quick_policy,
                         .document_life_s = o->document_life_s ? o->document_life_s : 7 * 86400,
+                        .lane_agents_max = o->lane_agents_max,
                     });
     world_run(w, 500);
     return w;

@@ -16,6 +16,7 @@ struct world_options {
     struct broker_options links; /* zero: 5 to 40 ms, nothing lost */
     struct policy policy;        /* zero: a heartbeat a minute, reconnects within 10 s */
     uint32_t document_life_s;    /* zero: a week */
+    uint32_t lane_agents_max;    /* zero: all on one lane */
 };
 
 struct world {

@@ -92,7 +92,7 @@ static void boot(uint32_t cells)
     memset(&b, 0, sizeof b);
     b.document.policy =
         (struct policy){.heartbeat_s = 900, .keepalive_s = 60, .reconnect_spread_s = 60};
-    b.assignment = (struct assignment){.revision = {1, 1}, .lanes_log2 = 2};
+    b.assignment = (struct assignment){.revision = {1, 1}};
     const struct public_key online = {.bytes = {1}};
     b.trust = (struct trust){.version = 1};
     CU_ASSERT_EQUAL(trust_add(&b.trust, TRUST_ONLINE, &online), 0);
@@ -165,7 +165,7 @@ static void test_first_connection_waits_for_a_reserved_number(void)
     CU_ASSERT_EQUAL(b.a.seq_ceiling, AGENT_SEQ_BLOCK);
     feed_type(AGENT_LINK_UP);
     CU_ASSERT_PTR_NOT_NULL(find(AGENT_SEND));
-    CU_ASSERT_EQUAL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_HEADS)->lanes_log2, 2);
+    CU_ASSERT_EQUAL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_HEADS)->lanes_log2, 0);
 }
 
 static void test_back_off_doubles_up_to_the_policy_s_spread_and_tries_each_broker(void)
@@ -248,21 +248,43 @@ static void test_new_network_leaves_a_link_that_is_up_alone(void)
     CU_ASSERT_PTR_NULL(find(AGENT_CONNECT));
 }
 
-static void test_head_with_other_lanes_moves_the_subscription(void)
+static void test_document_with_other_lanes_moves_the_subscription(void)
 {
     boot_and_connect();
-    head(AGENT_TOPIC_DOCUMENT, (struct head){.lanes_log2 = 5});
+    struct desired *d = document(3, 0);
+    d->lanes_log2 = 5;
+    take(d);
     CU_ASSERT_EQUAL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_HEADS)->lanes_log2, 5);
-    head(AGENT_TOPIC_DOCUMENT, (struct head){.lanes_log2 = 5});
+    head(AGENT_TOPIC_DOCUMENT,
+         (struct head){.revision = {1, 3}}); /* which the other lane retains */
     CU_ASSERT_PTR_NULL(find(AGENT_SUBSCRIBE));
-    head(AGENT_TOPIC_ASSIGNMENT, (struct head){.lanes_log2 = 0}); /* an own head has no lanes */
+    feed_type(AGENT_LINK_DOWN);
+    feed_type(AGENT_LINK_UP);
+    CU_ASSERT_EQUAL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_HEADS)->lanes_log2, 5);
+}
+
+static void test_who_has_no_document_that_counts_is_in_lane_0(void)
+{
+    boot_and_connect();
+    struct desired *d = document(3, 0);
+    d->lanes_log2 = 5;
+    take(d);
+    b.wall_s = d->not_after_s + 1;
+    feed_type(AGENT_TICK);
+    CU_ASSERT_EQUAL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_HEADS)->lanes_log2, 0);
+    feed_type(AGENT_LINK_DOWN);
+    feed_type(AGENT_LINK_UP);
+    CU_ASSERT_EQUAL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_HEADS)->lanes_log2, 0);
+    b.document.revision = (struct revision){0}; /* none of its cohort */
+    b.wall_s = 1000;
+    feed_type(AGENT_TICK);
     CU_ASSERT_PTR_NULL(find(AGENT_SUBSCRIBE));
 }
 
 static void test_document_that_does_not_come_is_asked_for_again(void)
 {
     boot_and_connect();
-    head(AGENT_TOPIC_DOCUMENT, (struct head){.revision = {1, 4}, .lanes_log2 = 2});
+    head(AGENT_TOPIC_DOCUMENT, (struct head){.revision = {1, 4}});
     CU_ASSERT_PTR_NOT_NULL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_DOCUMENT));
     b.now_ms += AGENT_ASK_AGAIN_MS - 1;
     feed_type(AGENT_TICK);
@@ -284,7 +306,7 @@ static void test_fetches_are_spread_as_the_policy_says(void)
         boot_and_connect();
         b.a.rng.state = i;
         b.document.policy.fetch_spread_s = 100;
-        head(AGENT_TOPIC_DOCUMENT, (struct head){.revision = {1, 4}, .lanes_log2 = 2});
+        head(AGENT_TOPIC_DOCUMENT, (struct head){.revision = {1, 4}});
         uint64_t wait = b.a.asks[AGENT_TOPIC_DOCUMENT].due_ms - b.now_ms;
         least = wait < least ? wait : least;
         most = wait > most ? wait : most;
@@ -932,7 +954,8 @@ static const struct suite_test tests[] = {
     TEST(test_broker_that_hangs_up_at_once_is_met_ever_more_seldom),
     TEST(test_new_network_is_tried_soon_and_by_no_two_agents_at_once),
     TEST(test_new_network_leaves_a_link_that_is_up_alone),
-    TEST(test_head_with_other_lanes_moves_the_subscription),
+    TEST(test_document_with_other_lanes_moves_the_subscription),
+    TEST(test_who_has_no_document_that_counts_is_in_lane_0),
     TEST(test_document_that_does_not_come_is_asked_for_again),
     TEST(test_fetches_are_spread_as_the_policy_says),
     TEST(test_changes_in_quick_succession_make_one_status),

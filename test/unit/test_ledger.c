@@ -143,6 +143,7 @@ static struct cohort sample_cohort_row(void)
         .fingerprint = sample_digest(50),
         .issued_s = 5000,
         .trust_version = 2,
+        .lanes_log2 = 3,
         .placement_count = 1,
         .placements = {{.deployment = 1,
                         .generation = 2,
@@ -261,6 +262,7 @@ static void check_cohort(const struct manager *m)
     CU_ASSERT_TRUE(digest_equal(&c->fingerprint, &want.fingerprint));
     CU_ASSERT_EQUAL(c->issued_s, want.issued_s);
     CU_ASSERT_EQUAL(c->trust_version, want.trust_version);
+    CU_ASSERT_EQUAL(c->lanes_log2, want.lanes_log2);
     CU_ASSERT_EQUAL_FATAL(c->placement_count, 1);
     CU_ASSERT_EQUAL(memcmp(c->placements, want.placements, sizeof want.placements[0]), 0);
 }
