@@ -39,9 +39,13 @@ static const char HELP[] =
     "others\n"
     "                         are taken to have it. Default: 10; 1000 is all.\n"
     "  --deployments N        so many the manager has; all but one select nobody. Default: 1000.\n"
+    "  --connections C        agents share so many sessions, for a machine with little memory: "
+    "one\n"
+    "                         for each 10000 at least. Each still says and asks for the same; its\n"
+    "                         last will is said by the next session. Default: one each.\n"
     "  --keys FILE            the devices' keys, made once. Default: in the user's cache.\n"
     "  --tls                  links with TLS and certificates of both ends, as in the field: some\n"
-    "                         milliseconds of processor and 100 KiB each, and no floors\n"
+    "                         milliseconds of processor and 100 KiB each\n"
     "  --json                 the report as one JSON document\n"
     "\n"
     "Everything stays on 127.0.0.0/8. Ctrl-C ends it and leaves nothing.\n"
@@ -53,6 +57,7 @@ static int run_load(int argc, char **argv);
 static int help(int argc, char **argv);
 static int version(int argc, char **argv);
 static int parse(int argc, char **argv, struct load_options *o, struct errmsg *em);
+static int check_shared(const struct load_options *o, struct errmsg *em);
 static int take(struct load_options *o, int id, const char *value, struct errmsg *em);
 static int take_number(const char *what, const char *value, unsigned long min, unsigned long max,
                        uint32_t *out, struct errmsg *em);
@@ -121,6 +126,7 @@ enum option_id {
     OPTION_FAIL,
     OPTION_FETCH,
     OPTION_DEPLOYMENTS,
+    OPTION_CONNECTIONS,
     OPTION_KEYS,
     OPTION_TLS,
     OPTION_JSON,
@@ -136,6 +142,7 @@ static int parse(int argc, char **argv, struct load_options *o, struct errmsg *e
         {"fail", required_argument, NULL, OPTION_FAIL},
         {"fetch", required_argument, NULL, OPTION_FETCH},
         {"deployments", required_argument, NULL, OPTION_DEPLOYMENTS},
+        {"connections", required_argument, NULL, OPTION_CONNECTIONS},
         {"keys", required_argument, NULL, OPTION_KEYS},
         {"tls", no_argument, NULL, OPTION_TLS},
         {"json", no_argument, NULL, OPTION_JSON},
@@ -158,7 +165,21 @@ static int parse(int argc, char **argv, struct load_options *o, struct errmsg *e
                         argv[optind]);
     if (rv == 0 && o->agents == 0)
         rv = errmsg_set(em, ERR_USAGE, "load: say how many with --agents N");
-    return rv;
+    return rv == 0 ? check_shared(o, em) : rv;
+}
+
+/* A certificate lets a session speak for the one agent that it names. */
+static int check_shared(const struct load_options *o, struct errmsg *em)
+{
+    uint32_t needed = (o->agents + TRUNK_SEATS_MAX - 1) / TRUNK_SEATS_MAX;
+    if (o->connections > 0 && o->tls)
+        return errmsg_set(em, ERR_USAGE,
+                          "--connections with --tls: a certificate is one agent's, so that agents "
+                          "with TLS can't share: leave one of them out");
+    if (o->connections > 0 && (o->connections < needed || o->connections > o->agents))
+        return errmsg_set(em, ERR_USAGE, "--connections %u: %u agents can share from %u to %u",
+                          o->connections, o->agents, needed, o->agents);
+    return 0;
 }
 
 static int take(struct load_options *o, int id, const char *value, struct errmsg *em)
@@ -175,6 +196,8 @@ static int take(struct load_options *o, int id, const char *value, struct errmsg
         return take_number("--fetch", value, 0, 1000, &o->fetch_per_mille, em);
     case OPTION_DEPLOYMENTS:
         return take_number("--deployments", value, 1, LOAD_DEPLOYMENTS_MAX, &o->deployments, em);
+    case OPTION_CONNECTIONS:
+        return take_number("--connections", value, 1, LOAD_CONNECTIONS_MAX, &o->connections, em);
     case OPTION_KEYS:
         o->keys = value;
         return value[0] ? 0 : errmsg_set(em, ERR_USAGE, "--keys: the name is empty");

@@ -76,7 +76,7 @@ struct board {
     uint32_t orders; /* carried out */
     uint32_t met;    /* agents that have come to the goal */
     uint32_t joined;
-    uint32_t up;
+    uint32_t trunks;    /* connections that its agents share */
     uint64_t statuses;  /* sent by agents */
     uint64_t chunks;    /* that came and hold */
     uint64_t documents; /* desired documents and assignments that came and hold */

@@ -61,8 +61,9 @@ static int set_up(struct crowd *c, struct errmsg *em)
     c->scratch = arena_on(c->scratch_room, sizeof c->scratch_room);
     c->members = calloc(c->options.count, sizeof *c->members);
     c->heap = calloc((size_t)c->options.count + 1, sizeof *c->heap);
+    c->trunks = calloc((size_t)c->options.trunks + 1, sizeof *c->trunks);
     c->opener = chunk_opener_new();
-    if (!c->members || !c->heap || !c->opener)
+    if (!c->members || !c->heap || !c->trunks || !c->opener)
         return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
     read_clocks(c);
     for (uint32_t i = 0; i < c->options.count; i++)
@@ -74,10 +75,15 @@ void crowd_free(struct crowd *c)
 {
     for (uint32_t i = 0; c->members && i < c->options.count; i++)
         member_free(c, &c->members[i]);
+    for (uint32_t i = 0; c->trunks && i < c->options.trunks; i++) {
+        line_cut(&c->hub, &c->trunks[i].line);
+        trunk_free(&c->trunks[i]);
+    }
     hub_close(&c->hub);
     lore_free(&c->lore);
     chunk_opener_free(c->opener);
     free(c->heap);
+    free(c->trunks);
     free(c->members);
     free(c);
 }
@@ -166,6 +172,8 @@ void crowd_obey(struct crowd *c, const struct order *o)
         c->floor = o->floor;
     if (o->type == ORDER_FLOOR && o->floor == FLOOR_JOIN)
         c->cells[CROWD_DOOR].at = o->at;
+    if (o->type == ORDER_CUT || (o->type == ORDER_FLOOR && o->floor >= FLOOR_RETURN))
+        trunks_cut(c);
     for (uint32_t i = 0; i < c->options.count; i++) {
         struct member *m = &c->members[i];
         if (o->type == ORDER_JOIN && m->state == MEMBER_BLANK)
@@ -209,12 +217,12 @@ void crowd_look(struct crowd *c, struct member *m)
 
 static bool reached(const struct crowd *c, const struct member *m)
 {
-    bool acknowledged = m->line.state == LINE_UP && m->line.open == 0;
+    bool acknowledged = seat_is_settled(m);
     switch (c->order.goal) {
     case GOAL_NONE:
         return false;
     case GOAL_ECHO:
-        return m->bare == BARE_DONE && m->line.open == 0;
+        return m->bare == BARE_DONE && m->line.open == 0 && m->open == 0;
     case GOAL_JOINED:
         return m->state >= MEMBER_JOINED;
     case GOAL_UP:
@@ -268,7 +276,7 @@ static void check_one(struct crowd *c, const struct member *m, const struct orde
     bool fails = script_fails(&c->options.script, agent);
     struct labels labels = script_labels(script_group(agent), script_moves(agent));
     const struct held *h = m->held;
-    if (m->line.state != LINE_UP || m->core.link != LINK_UP)
+    if (!seat_is_up(m) || m->core.link != LINK_UP)
         crowd_fault(c, m, "it is not connected");
     if (strcmp(m->place->assignment.labels.text, labels.text) != 0)
         crowd_fault(c, m, "its labels are %s, not %s", m->place->assignment.labels.text,
@@ -376,16 +384,24 @@ static struct member *member_of(struct line *l)
     return (struct member *)((char *)l - offsetof(struct member, line));
 }
 
+/* NULL: it is a member's own. */
+static struct trunk *trunk_of(struct crowd *c, struct line *l)
+{
+    uintptr_t at = (uintptr_t)l, first = (uintptr_t)c->trunks;
+    bool shared = at >= first && at < first + c->options.trunks * sizeof *c->trunks;
+    return shared ? (struct trunk *)((char *)l - offsetof(struct trunk, line)) : NULL;
+}
+
 /* At the door a device has no certificate yet. */
 static const struct tls_options *on_secure(void *context, struct line *l)
 {
     static struct tls_options o;
     static struct key_id authority;
     const struct crowd *c = context;
-    const struct member *m = member_of(l);
-    bool door = m->cell == CROWD_DOOR;
     if (!c->options.keys)
         return NULL;
+    const struct member *m = member_of(l);
+    bool door = m->cell == CROWD_DOOR;
     memcpy(authority.bytes, crowd_seed(c, m)->token.authority, sizeof authority.bytes);
     o = (struct tls_options){
         .authorities = &authority,
@@ -399,18 +415,30 @@ static const struct tls_options *on_secure(void *context, struct line *l)
 
 static void on_opened(void *context, struct line *l)
 {
-    member_opened(context, member_of(l));
+    struct trunk *t = trunk_of(context, l);
+    if (t)
+        trunks_opened(context, t);
+    else
+        member_opened(context, member_of(l));
 }
 
 static void on_packet(void *context, struct line *l, const struct packet *p)
 {
-    member_packet(context, member_of(l), p);
+    struct trunk *t = trunk_of(context, l);
+    if (t)
+        trunks_packet(context, t, p);
+    else
+        member_packet(context, member_of(l), p);
 }
 
 static void on_down(void *context, struct line *l, const char *reason)
 {
+    struct trunk *t = trunk_of(context, l);
     (void)reason; /* brokers may close, and the core tries again */
-    member_down(context, member_of(l));
+    if (t)
+        trunks_down(context, t);
+    else
+        member_down(context, member_of(l));
 }
 
 /* ---- timers: a binary heap whose entries know where they are ---- */

@@ -28,7 +28,9 @@ struct crowd_options {
     const struct device_seed *seeds; /* of the whole fleet; borrowed */
     const struct device_key *keys;   /* the same; NULL: links are plain */
     uint32_t first, count;           /* of this crowd */
-    uint32_t greetings_max;          /* of this crowd at one broker, and at the door, at a time */
+    uint32_t trunks; /* connections that it shares; 0: each agent has its own, but for TLS's sake */
+    uint32_t cells;  /* among which these are dealt out: there are at least as many */
+    uint32_t greetings_max; /* of this crowd at one broker, and at the door, at a time */
     uint32_t joins_max;
     in_addr_t from; /* where its connections come from */
     uint64_t seed;
@@ -59,6 +61,7 @@ struct crowd {
     uint32_t heap_count;
     uint32_t *heap;
     struct member *members;
+    struct trunk *trunks;
     struct arena scratch;
     uint64_t scratch_room[AGENT_SCRATCH_MAX / sizeof(uint64_t)];
     struct chunk_opener *opener;

@@ -22,12 +22,14 @@ struct ears {
     struct ear_board *board;
     uint32_t count;
     bool door;
+    const struct floor_topics *topics;
     struct line lines[EAR_CELLS_MAX + 1];
 };
 
 static int work(const struct ear_options *o, struct ear_board *board, int orders);
 static int open_lines(struct ears *e, const struct ear_options *o);
-static int open_door(void *context);
+static int open_socket(void *context);
+static int open_inside(struct ears *e, const char *dir, const char *folder);
 static int finish(struct ears *e);
 static void speak(struct ears *e, bool document);
 static void on_opened(void *context, struct line *l);
@@ -87,6 +89,7 @@ static int work(const struct ear_options *o, struct ear_board *board, int orders
     if (!e || hub_init(&e->hub, &handler, NULL) < 0 || hub_listen(&e->hub, orders) < 0)
         return 1;
     e->board = board;
+    e->topics = o->tls ? &FLOOR_TLS : &FLOOR_PLAIN;
     if (open_lines(e, o) < 0)
         return 1;
     for (;;) {
@@ -111,17 +114,33 @@ static int finish(struct ears *e)
     return 0;
 }
 
+/* Those of TLS only by their sockets, since this one has no certificate. */
 static int open_lines(struct ears *e, const struct ear_options *o)
 {
-    struct errmsg em;
-    for (; e->count < o->cells; e->count++)
-        line_open(&e->hub, &e->lines[e->count], &o->at[e->count], 0);
-    e->door = o->door != NULL;
-    /* Its path may be longer than a socket's name. */
-    return e->door ? file_inside(o->door, open_door, e, &em) : 0;
+    char folder[32];
+    int rv = 0;
+    for (uint32_t i = 0; rv == 0 && i < o->cells; i++) {
+        snprintf(folder, sizeof folder, "cells/%u", i);
+        if (o->tls)
+            rv = open_inside(e, o->dir, folder);
+        else
+            line_open(&e->hub, &e->lines[e->count], &o->at[i], 0);
+        e->count++;
+    }
+    e->door = o->dir != NULL;
+    return rv == 0 && e->door ? open_inside(e, o->dir, "door") : rv;
 }
 
-static int open_door(void *context)
+/* Its path may be longer than a socket's name. */
+static int open_inside(struct ears *e, const char *dir, const char *folder)
+{
+    char path[FILE_PATH_MAX];
+    struct errmsg em;
+    int rv = file_path(path, &em, "%s/%s", dir, folder);
+    return rv < 0 ? rv : file_inside(path, open_socket, e, &em);
+}
+
+static int open_socket(void *context)
 {
     struct ears *e = context;
     line_open_path(&e->hub, &e->lines[e->count], SOCKET);
@@ -140,10 +159,11 @@ static void on_packet(void *context, struct line *l, const struct packet *p)
 {
     struct ears *e = context;
     bool door = e->door && l == &e->lines[e->count];
-    const char *topic = door ? FLOOR_TOPIC_JOIN : FLOOR_TOPIC_UP;
-    const char *all = door ? "dl1/join/+" : FLOOR_TOPIC_UP "+";
+    const char *topic = door ? FLOOR_TOPIC_JOIN : e->topics->up;
+    char all[32];
+    snprintf(all, sizeof all, "%s+", door ? "dl1/join/" : topic);
     if (p->type == PACKET_CONNACK)
-        line_subscribe(&e->hub, l, &all, 1, 1);
+        line_subscribe(&e->hub, l, &(const char *){all}, 1, 1);
     e->board->ready += p->type == PACKET_SUBACK;
     if (p->type != PACKET_PUBLISH || p->topic.len < strlen(topic) ||
         memcmp(p->topic.data, topic, strlen(topic)) != 0)
@@ -173,7 +193,7 @@ static void speak(struct ears *e, bool document)
         for (unsigned k = 0; k < 2 * FLOOR_GROUPS; k++) {
             bool head = k >= FLOOR_GROUPS;
             size_t len = head ? FLOOR_HEAD_LEN : FLOOR_DOCUMENT_LEN;
-            snprintf(topic, sizeof topic, "%s%u", head ? FLOOR_TOPIC_HEAD : FLOOR_TOPIC_DOCUMENT,
+            snprintf(topic, sizeof topic, "%s%u/0", head ? e->topics->head : e->topics->document,
                      k % FLOOR_GROUPS);
             line_publish(&e->hub, &e->lines[i], topic, span_of(payload, document ? len : 0), true);
         }

@@ -14,7 +14,10 @@
 struct ear_options {
     uint32_t cells;
     struct sockaddr_in at[EAR_CELLS_MAX];
-    const char *door; /* the folder with the socket of the door's broker; NULL: there is none */
+    /* The manager's folder, where its own brokers have their sockets; NULL: cells are reached by
+     * `at`, without TLS, and the door isn't. */
+    const char *dir;
+    bool tls; /* agents' links have it */
 };
 
 /* Shared memory. */

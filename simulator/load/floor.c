@@ -6,6 +6,14 @@
 
 #define TOPIC_LEN 96
 
+const struct floor_topics FLOOR_PLAIN = {
+    .up = "floor/up/", .own = "floor/agent/", .head = "floor/head/", .document = "floor/doc/"};
+const struct floor_topics FLOOR_TLS = {.up = "dl1/up/",
+                                       .own = "dl1/agent/",
+                                       .head = "dl1/cohort/floor-head-",
+                                       .document = "dl1/cohort/floor-doc-"};
+
+static const struct floor_topics *topics_of(const struct crowd *c);
 static void say(struct crowd *c, struct member *m, const char *topic, size_t len);
 static void say_up(struct crowd *c, struct member *m, size_t len);
 static void hear(struct crowd *c, struct member *m, const struct packet *p);
@@ -32,12 +40,12 @@ void floor_play(struct crowd *c, struct member *m, enum floor_type what)
     case FLOOR_DOCUMENT:
         break; /* the head comes */
     case FLOOR_RETURN:
-        line_cut(&c->hub, &m->line);
+        seat_cut(c, m);
         crowd_want(c, m, m->cells[0]);
         break;
     case FLOOR_OVER:
     case FLOOR_COUNT:
-        line_cut(&c->hub, &m->line);
+        seat_cut(c, m);
         m->bare = BARE_NOT;
         break;
     }
@@ -49,7 +57,7 @@ void floor_opened(struct crowd *c, struct member *m)
     struct key_id_hex id = key_id_hex(&m->id);
     char topic[TOPIC_LEN];
     bool door = m->cell == CROWD_DOOR;
-    own_topic(m, FLOOR_TOPIC_UP, "", topic);
+    own_topic(m, topics_of(c)->up, "", topic);
     line_greet(&c->hub, &m->line,
                &(struct packet_connect){.client_id = id.text,
                                         .keepalive_s = 240,
@@ -66,9 +74,11 @@ void floor_packet(struct crowd *c, struct member *m, const struct packet *p)
         own_topic(m, FLOOR_TOPIC_JOINED, "", topics[0]);
         line_subscribe(&c->hub, &m->line, texts, 1, 1);
     } else if (p->type == PACKET_CONNACK) {
-        group_topic(c, m, FLOOR_TOPIC_HEAD, topics[0]);
-        own_topic(m, FLOOR_TOPIC_OWN, "/head", topics[1]);
-        line_subscribe(&c->hub, &m->line, texts, 2, 0);
+        group_topic(c, m, topics_of(c)->head, topics[0]);
+        own_topic(m, topics_of(c)->own, "/head", topics[1]);
+        if (m->trunk && c->floor == FLOOR_RETURN) /* as no broker does it */
+            say_up(c, m, FLOOR_WILL_LEN);
+        seat_subscribe(c, m, texts, 2);
         say_up(c, m, FLOOR_HELLO_LEN);
     } else if (p->type == PACKET_SUBACK && door) {
         own_topic(m, FLOOR_TOPIC_JOIN, "", topics[0]);
@@ -91,13 +101,14 @@ static void hear(struct crowd *c, struct member *m, const struct packet *p)
 {
     char topic[TOPIC_LEN];
     const char *text = topic;
-    group_topic(c, m, FLOOR_TOPIC_DOCUMENT, topic);
-    if (begins(p->topic, FLOOR_TOPIC_HEAD) && c->floor == FLOOR_RETURN) {
+    const struct floor_topics *t = topics_of(c);
+    group_topic(c, m, t->document, topic);
+    if (begins(p->topic, t->head) && c->floor == FLOOR_RETURN) {
         m->bare = BARE_DONE;
-    } else if (begins(p->topic, FLOOR_TOPIC_HEAD)) {
-        line_subscribe(&c->hub, &m->line, &text, 1, 0);
-    } else if (begins(p->topic, FLOOR_TOPIC_DOCUMENT)) {
-        line_unsubscribe(&c->hub, &m->line, &text, 1);
+    } else if (begins(p->topic, t->head)) {
+        seat_subscribe(c, m, &text, 1);
+    } else if (begins(p->topic, t->document)) {
+        seat_unsubscribe(c, m, &text, 1);
         if (c->floor == FLOOR_DOCUMENT)
             say_up(c, m, FLOOR_STATUS_LEN);
         m->bare = BARE_DONE;
@@ -106,6 +117,11 @@ static void hear(struct crowd *c, struct member *m, const struct packet *p)
         crowd_greeted(c, m);
         m->bare = BARE_DONE;
     }
+}
+
+static const struct floor_topics *topics_of(const struct crowd *c)
+{
+    return c->options.keys ? &FLOOR_TLS : &FLOOR_PLAIN;
 }
 
 static bool begins(struct span topic, const char *begin)
@@ -117,20 +133,20 @@ static bool begins(struct span topic, const char *begin)
 static void say_up(struct crowd *c, struct member *m, size_t len)
 {
     char topic[TOPIC_LEN];
-    own_topic(m, FLOOR_TOPIC_UP, "", topic);
+    own_topic(m, topics_of(c)->up, "", topic);
     say(c, m, topic, len);
 }
 
 static void say(struct crowd *c, struct member *m, const char *topic, size_t len)
 {
     static const uint8_t payload[FLOOR_ANSWER_LEN];
-    line_publish(&c->hub, &m->line, topic, span_of(payload, len), false);
+    seat_publish(c, m, topic, span_of(payload, len));
 }
 
 static void group_topic(const struct crowd *c, const struct member *m, const char *begin,
                         char out[static TOPIC_LEN])
 {
-    snprintf(out, TOPIC_LEN, "%s%u", begin, script_group(crowd_agent(c, m)) % FLOOR_GROUPS);
+    snprintf(out, TOPIC_LEN, "%s%u/0", begin, script_group(crowd_agent(c, m)) % FLOOR_GROUPS);
 }
 
 static void own_topic(const struct member *m, const char *begin, const char *end,

@@ -1,7 +1,8 @@
 /*
  * floor: what a phase's messages cost when nobody thinks about them: bare clients in the agents'
  * places, and one that hears and answers in the manager's, through the same brokers. Topics differ
- * from the fleet's, so that the manager hears none of it.
+ * from the fleet's, so that the manager hears none of it; but with TLS brokers let agents say
+ * things on their own topic alone, and the manager drops what it hears there.
  */
 #ifndef DUNLIN_SIMULATOR_LOAD_FLOOR_H
 #define DUNLIN_SIMULATOR_LOAD_FLOOR_H
@@ -18,10 +19,11 @@
 #define FLOOR_ANSWER_LEN 1150
 /* Topics that each stand for a cohort's. */
 #define FLOOR_GROUPS 20
-#define FLOOR_TOPIC_UP "floor/up/"
-#define FLOOR_TOPIC_HEAD "floor/head/"
-#define FLOOR_TOPIC_DOCUMENT "floor/doc/"
-#define FLOOR_TOPIC_OWN "floor/agent/"
+struct floor_topics {
+    const char *up, *own;        /* an agent's id comes behind them */
+    const char *head, *document; /* a group's number, and "/0" */
+};
+extern const struct floor_topics FLOOR_PLAIN, FLOOR_TLS;
 /* The door lets strangers write and hear nothing else; a name of the manager's has 16 digits. */
 #define FLOOR_TOPIC_JOIN "dl1/join/floor-"
 #define FLOOR_TOPIC_JOINED "dl1/joined/floor-"

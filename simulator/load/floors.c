@@ -15,12 +15,11 @@ static int wait_until(struct load *l, struct ear *e, uint32_t met, uint64_t hear
                       struct errmsg *em);
 
 /* Between joining and connecting: the agents have no links yet, so that bare clients can be in
- * their places. With TLS brokers let agents write to their own topics alone: there are no floors.
- */
+ * their places. With TLS only where the brokers' own sockets are at hand. */
 int floors_measure(struct load *l, struct errmsg *em)
 {
     struct ear ear = {0};
-    if (l->options.tls)
+    if (l->options.tls && !l->boss.ours)
         return 0;
     progress_begin(&l->progress, "floors");
     uint64_t from_us = measure_now_us();
@@ -42,8 +41,7 @@ int floors_measure(struct load *l, struct errmsg *em)
 
 static int open_ear(struct load *l, struct ear *e, struct errmsg *em)
 {
-    char door[FILE_PATH_MAX];
-    struct ear_options o = {.door = l->boss.ours ? door : NULL};
+    struct ear_options o = {.dir = l->boss.ours ? l->dir : NULL, .tls = l->options.tls};
     json_t *status = boss_ask(&l->boss, "GET", "/v1/status", NULL, em), *cell;
     size_t i;
     json_array_foreach(json_object_get(status, "cells"), i, cell)
@@ -53,11 +51,9 @@ static int open_ear(struct load *l, struct ear *e, struct errmsg *em)
             o.cells++;
     }
     json_decref(status);
-    int rv = file_path(door, em, "%s/door", l->dir);
-    if (rv == 0)
-        rv = ear_start(e, &o, em);
+    int rv = ear_start(e, &o, em);
     uint64_t until_us = measure_now_us() + PATIENCE_S * 1000000ull;
-    while (rv == 0 && e->board->ready < o.cells + (o.door != NULL)) {
+    while (rv == 0 && e->board->ready < o.cells + (o.dir != NULL)) {
         if (l->stop || measure_now_us() > until_us)
             rv = errmsg_set(em, ERR_TIMEOUT, "the floor's listener is not let in");
         poll(NULL, 0, LOOK_MS);

@@ -13,13 +13,19 @@
 static struct load *running; /* for the signal's handler alone */
 
 static int open_all(struct load *l, struct errmsg *em);
-static uint32_t processes_for(const struct load *l);
 static int check_limits(struct load *l, struct errmsg *em);
+static uint32_t processors(void);
+static int deal(struct load *l, struct errmsg *em);
 static int choose_folder(struct load *l, struct errmsg *em);
 static void hear_signals(struct load *l);
 static void on_signal(int number);
 static int judge(const struct load *l, int rv, struct errmsg *em);
 static void close_all(struct load *l);
+
+static uint32_t at_most(uint32_t number, uint32_t max)
+{
+    return number < max ? number : max;
+}
 
 int load_run(const struct load_options *options, struct errmsg *em)
 {
@@ -48,14 +54,13 @@ static int open_all(struct load *l, struct errmsg *em)
 {
     char path[FILE_PATH_MAX];
     uint32_t agents = l->options.agents;
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
     int rv = check_limits(l, em);
     if (rv == 0 && devices_path(path, sizeof path) < 0)
         rv = errmsg_set(em, ERR_RANGE, "the path to the cache is too long");
     progress_begin(&l->progress, "device keys");
     if (rv == 0)
         rv = devices_open(&l->devices, l->options.keys ? l->options.keys : path, agents,
-                          processors > 0 ? (unsigned)processors : 1, &l->stop, em);
+                          processors(), &l->stop, em);
     if (rv == 0)
         progress_end(&l->progress, l->devices.seconds);
     l->seeds = calloc(agents, sizeof *l->seeds);
@@ -66,42 +71,67 @@ static int open_all(struct load *l, struct errmsg *em)
     progress_begin(&l->progress, "manager");
     uint64_t from_us = measure_now_us();
     if (rv == 0)
-        rv = boss_open(&l->boss, l->dir, processes_for(l), l->options.tls, em);
+        rv = boss_open(&l->boss, l->dir, l->brokers, l->options.tls, em);
+    if (rv == 0)
+        rv = deal(l, em);
     if (rv == 0)
         progress_end(&l->progress, (double)(measure_now_us() - from_us) / 1e6);
     return rv;
 }
 
-/* Of the simulator, and as many brokers. */
-static uint32_t processes_for(const struct load *l)
+static uint32_t processors(void)
 {
-    return (l->options.agents + l->sockets_max - 1) / l->sockets_max;
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 ? (uint32_t)count : 1;
 }
 
 /* Each connection is a descriptor here and one in its broker, each of which is a process as well.
- */
+ * Agents that share connections have as many brokers all the same, as far as there is one for each
+ * and each process. */
 static int check_limits(struct load *l, struct errmsg *em)
 {
     struct rlimit files;
     const rlim_t needed = 256;
+    uint32_t agents = l->options.agents, shared = l->options.connections;
     if (getrlimit(RLIMIT_NOFILE, &files) < 0)
         return errmsg_set(em, ERR_IO, "cannot see how many files may be open: %s", strerror(errno));
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
     rlim_t usable = files.rlim_max > WORKER_FDS_SPARE ? files.rlim_max - WORKER_FDS_SPARE : 0;
-    l->sockets_max = usable < TEAM_SOCKETS_MAX ? (uint32_t)usable : TEAM_SOCKETS_MAX;
-    rlim_t each = l->options.agents / TEAM_WORKERS_MAX + needed;
-    struct machine_needs needs = {
-        .agents = l->options.agents, .processes = processes_for(l), .tls = l->options.tls};
+    uint32_t sockets_max = usable < TEAM_SOCKETS_MAX ? (uint32_t)usable : TEAM_SOCKETS_MAX;
+    uint32_t processes = shared ? at_most(processors(), shared) : TEAM_WORKERS_MAX;
+    rlim_t each = (shared ? shared + TEAM_JOINS_EACH_MAX : agents / processes) + needed;
+    l->workers = l->brokers = sockets_max ? (agents + sockets_max - 1) / sockets_max : 0;
+    if (shared)
+        l->brokers = at_most(l->brokers, shared / processes);
+    struct machine_needs needs = {.agents = agents,
+                                  .connections = shared ? shared : agents,
+                                  .processes = l->brokers,
+                                  .tls = l->options.tls};
     if (usable >= each)
         return machine_check("/proc", &needs, em);
     return errmsg_set(
         em, ERR_REFUSED,
-        "%u agents need %llu open files in each of %d processes, and %llu are "
+        "%u agents need %llu open files in each of %u processes, and %llu are "
         "allowed: run `ulimit -n %llu` first, and if that is refused, raise nofile in "
         "/etc/security/limits.conf",
-        l->options.agents, (unsigned long long)each + WORKER_FDS_SPARE, TEAM_WORKERS_MAX,
+        agents, (unsigned long long)each + WORKER_FDS_SPARE, processes,
         (unsigned long long)files.rlim_max, (unsigned long long)each + WORKER_FDS_SPARE);
+}
+
+/* Each process has a shared connection to each broker, of which a manager that runs already may
+ * have any number. */
+static int deal(struct load *l, struct errmsg *em)
+{
+    uint32_t shared = l->options.connections;
+    if (shared == 0)
+        return 0;
+    if (shared < l->boss.cells)
+        return errmsg_set(em, ERR_REFUSED,
+                          "--connections %u: the manager has %u brokers, and each needs one",
+                          shared, l->boss.cells);
+    l->workers = at_most(processors(), shared / l->boss.cells);
+    return 0;
 }
 
 static int choose_folder(struct load *l, struct errmsg *em)

@@ -12,6 +12,8 @@
 #define LOAD_AGENTS_MAX 1000000
 /* Well below what a manager has in its life. */
 #define LOAD_DEPLOYMENTS_MAX 10000
+/* Shared ones: one process holds them all. */
+#define LOAD_CONNECTIONS_MAX 10000
 
 struct load_options {
     uint32_t agents;
@@ -20,6 +22,7 @@ struct load_options {
     uint32_t fail_per_mille;
     uint32_t fetch_per_mille;
     uint32_t deployments; /* with the one that agents run; the others select nobody */
+    uint32_t connections; /* that agents share; 0: each has its own */
     bool tls;             /* mutual, on all links */
     bool json;
 };
@@ -29,8 +32,8 @@ struct load {
     struct script script;
     char dir[FILE_PATH_MAX]; /* the manager's folder */
     bool temporary;
-    volatile bool stop; /* Ctrl-C, or a fault that ends it */
-    uint32_t sockets_max;
+    volatile bool stop;        /* Ctrl-C, or a fault that ends it */
+    uint32_t workers, brokers; /* processes; brokers that a manager of ours gets */
     struct boss boss;
     struct devices devices;
     struct device_seed *seeds;

@@ -33,7 +33,7 @@ static const struct {
 static int check_settings(const char *proc, const struct machine_needs *n, struct errmsg *em)
 {
     for (size_t i = 0; i < sizeof SETTINGS / sizeof SETTINGS[0]; i++) {
-        uint64_t needed = n->agents * SETTINGS[i].each + SETTINGS[i].base;
+        uint64_t needed = n->connections * SETTINGS[i].each + SETTINGS[i].base;
         uint64_t allowed = read_number(proc, SETTINGS[i].file);
         if (allowed == 0 || allowed >= needed || read_number(proc, SETTINGS[i].counted) == 0)
             continue;
@@ -50,7 +50,7 @@ static int check_ports(const char *proc, const struct machine_needs *n, struct e
 {
     char text[4096];
     uint32_t first, last, pairs = n->processes * n->processes;
-    uint32_t needed = (n->agents + pairs - 1) / pairs + 1000;
+    uint32_t needed = (n->connections + pairs - 1) / pairs + 1000;
     if (!read_text(proc, "sys/net/ipv4/ip_local_port_range", text) ||
         sscanf(text, "%" SCNu32 " %" SCNu32, &first, &last) != 2 || last - first >= needed)
         return 0;
@@ -64,7 +64,9 @@ static int check_memory(const char *proc, const struct machine_needs *n, struct 
 {
     char text[4096];
     uint64_t available = 0;
-    uint64_t each = n->tls ? MACHINE_AGENT_TLS_KIB : MACHINE_AGENT_KIB;
+    uint64_t each = n->tls                       ? MACHINE_AGENT_TLS_KIB
+                    : n->connections < n->agents ? MACHINE_AGENT_SHARED_KIB
+                                                 : MACHINE_AGENT_KIB;
     uint64_t needed = n->agents * each + MACHINE_BASE_KIB;
     const char *line = read_text(proc, "meminfo", text) ? strstr(text, "MemAvailable:") : NULL;
     if (!line || sscanf(line, "MemAvailable: %" SCNu64, &available) != 1 || available >= needed)

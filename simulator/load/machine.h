@@ -14,12 +14,15 @@
  * TLS 13 KiB were measured, mostly of the kernel's; with it, two libraries' buffers come on top. */
 #define MACHINE_AGENT_KIB 14
 #define MACHINE_AGENT_TLS_KIB 110
+/* Where it shares its connection with others. */
+#define MACHINE_AGENT_SHARED_KIB 6
 /* And what is there before the first one. */
 #define MACHINE_BASE_KIB (400 << 10)
 
 struct machine_needs {
     uint32_t agents;
-    uint32_t processes; /* over which they are spread, and as many brokers */
+    uint32_t connections; /* as many, or fewer that they share */
+    uint32_t processes;   /* over which they are spread, and as many brokers */
     bool tls;
 };
 

@@ -50,10 +50,8 @@ void member_start(struct crowd *c, struct member *m)
 
 void member_cut(struct crowd *c, struct member *m)
 {
-    if (m->line.fd_plus == 0)
-        return;
-    line_cut(&c->hub, &m->line);
-    member_down(c, m);
+    if (seat_cut(c, m))
+        member_down(c, m);
 }
 
 void member_wake(struct crowd *c, struct member *m)
@@ -70,7 +68,7 @@ void member_wake(struct crowd *c, struct member *m)
     arm(c, m);
 }
 
-/* Half of the keep-alive, as clients do. */
+/* Half of the keep-alive, as clients do; trunks need none. */
 static uint64_t ping_due_ms(const struct member *m)
 {
     uint64_t keepalive_s = view_of((struct member *)m)->document->policy.keepalive_s;
@@ -82,7 +80,7 @@ static uint64_t ping_due_ms(const struct member *m)
 void member_connect(struct crowd *c, struct member *m)
 {
     m->since_us = c->now_us;
-    line_open(&c->hub, &m->line, &c->cells[m->cell].at, c->options.from);
+    seat_connect(c, m);
 }
 
 void member_opened(struct crowd *c, struct member *m)

@@ -1,7 +1,7 @@
 /*
- * member: one agent of many in a process: the real core, a connection of its own, and what a
- * device keeps, as small as can be. Its hooks are a script, its disk never fails. It knows nothing
- * of the others.
+ * member: one agent of many in a process: the real core, a connection of its own or a seat on a
+ * shared one, and what a device keeps, as small as can be. Its hooks are a script, its disk never
+ * fails. It knows nothing of the others.
  */
 #ifndef DUNLIN_SIMULATOR_LOAD_MEMBER_H
 #define DUNLIN_SIMULATOR_LOAD_MEMBER_H
@@ -10,6 +10,7 @@
 #include "crypto/token.h"
 #include "simulator/load/board.h"
 #include "simulator/load/lore.h"
+#include "simulator/load/trunk.h"
 
 /* A device that gets no answer asks again. */
 #define MEMBER_JOIN_AGAIN_MS 15000
@@ -37,9 +38,12 @@ struct member_job {
 struct member {
     struct agent core;
     struct line line;
-    uint32_t index;  /* in its crowd */
-    uint32_t number; /* 0: not joined */
-    uint8_t state;   /* enum member_state */
+    struct trunk *trunk; /* where it has its seat; NULL: its line is its own */
+    uint32_t open;       /* of what it said there, not acknowledged */
+    uint32_t will;       /* the session whose last will the next trunk has to say; 0: none */
+    uint32_t index;      /* in its crowd */
+    uint32_t number;     /* 0: not joined */
+    uint8_t state;       /* enum member_state */
     uint8_t cell_count;
     uint8_t cells[CELLS_MAX]; /* of the crowd's table */
     uint16_t cell;            /* of the newest connection */
@@ -129,6 +133,21 @@ void member_join_wake(struct crowd *c, struct member *m);
 void member_link_greet(struct crowd *c, struct member *m);
 void member_link_packet(struct crowd *c, struct member *m, const struct packet *p);
 void member_link_perform(struct crowd *c, struct member *m, const struct agent_action *a);
+
+/* member_seat.c: the connection, its own or a trunk that it shares. */
+bool seat_is_up(const struct member *m);
+bool seat_is_settled(const struct member *m); /* and all it said is acknowledged */
+void seat_connect(struct crowd *c, struct member *m);
+/* Without a word. Whether there was any; on a trunk the others stay. */
+bool seat_cut(struct crowd *c, struct member *m);
+void seat_publish(struct crowd *c, struct member *m, const char *topic, struct span payload);
+void seat_subscribe(struct crowd *c, struct member *m, const char *const *topics, size_t count);
+void seat_unsubscribe(struct crowd *c, struct member *m, const char *const *topics, size_t count);
+/* All trunks' links are lost; nobody is told. */
+void trunks_cut(struct crowd *c);
+void trunks_opened(struct crowd *c, struct trunk *t);
+void trunks_packet(struct crowd *c, struct trunk *t, const struct packet *p);
+void trunks_down(struct crowd *c, struct trunk *t);
 
 /* floor.c: the bare client in its place. */
 void floor_play(struct crowd *c, struct member *m, enum floor_type what);

@@ -64,7 +64,7 @@ static void ask(struct crowd *c, struct member *m)
     struct topic topics[WINDOW];
     const char *texts[WINDOW];
     size_t count = 0;
-    if (m->line.state != LINE_UP)
+    if (!seat_is_up(m))
         return;
     for (; f->asked < f->count && f->asked < WINDOW; f->asked++) {
         topics[count] = topic_for(&f->list[f->asked]);
@@ -72,7 +72,7 @@ static void ask(struct crowd *c, struct member *m)
         count++;
     }
     if (count > 0)
-        line_subscribe(&c->hub, &m->line, texts, count, 0);
+        seat_subscribe(c, m, texts, count);
 }
 
 void fetch_take(struct crowd *c, struct member *m, const struct digest *name, struct span frame)
@@ -90,7 +90,7 @@ void fetch_take(struct crowd *c, struct member *m, const struct digest *name, st
     }
     c->options.board->chunks++;
     struct topic topic = topic_for(name);
-    line_unsubscribe(&c->hub, &m->line, &(const char *){topic.text}, 1);
+    seat_unsubscribe(c, m, &(const char *){topic.text}, 1);
     f->list[i] = f->list[--f->asked];
     f->list[f->asked] = f->list[--f->count];
     int rv = learn(c, m, span_buffer(&plain));

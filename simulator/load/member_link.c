@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+static void write_will(const struct member *m, uint32_t session, struct buffer *out);
+static void say_will(struct crowd *c, struct member *m);
 static void take_head(struct crowd *c, struct member *m, const struct topic_name *name,
                       struct span payload);
 static void take_document(struct crowd *c, struct member *m, struct span payload);
@@ -23,14 +25,35 @@ void member_link_greet(struct crowd *c, struct member *m)
     struct topic up = topic_make(&(struct topic_name){.kind = TOPIC_UP, .agent = m->id});
     struct policy none = POLICY_DEFAULT;
     const struct policy *policy = m->document ? &m->document->document.policy : &none;
-    int rv = will_write(&(struct will){.number = m->number, .session = m->session}, &m->mac, &will);
-    assert(rv == 0);
-    (void)rv;
+    write_will(m, m->session, &will);
     line_greet(&c->hub, &m->line,
                &(struct packet_connect){.client_id = name.text,
                                         .keepalive_s = (uint16_t)policy->keepalive_s,
                                         .will_topic = up.text,
                                         .will = span_buffer(&will)});
+}
+
+static void write_will(const struct member *m, uint32_t session, struct buffer *out)
+{
+    int rv = will_write(&(struct will){.number = m->number, .session = session}, &m->mac, out);
+    assert(rv == 0);
+    (void)rv;
+}
+
+/* On a trunk, where no broker says it: that of the connection before, and this one's the next time.
+ */
+static void say_will(struct crowd *c, struct member *m)
+{
+    uint8_t room[STATUS_MAX];
+    struct buffer will = buffer_on(room, sizeof room);
+    struct topic up = topic_make(&(struct topic_name){.kind = TOPIC_UP, .agent = m->id});
+    if (!m->trunk)
+        return;
+    if (m->will != 0) {
+        write_will(m, m->will, &will);
+        seat_publish(c, m, up.text, span_buffer(&will));
+    }
+    m->will = m->session;
 }
 
 /* ---- what it hears ---- */
@@ -39,6 +62,7 @@ void member_link_packet(struct crowd *c, struct member *m, const struct packet *
 {
     char text[TOPIC_MAX] = "";
     if (p->type == PACKET_CONNACK) {
+        say_will(c, m);
         memset(m->subscribed, 0, sizeof m->subscribed);
         member_feed(c, m, &(struct agent_event){.type = AGENT_LINK_UP}, NULL);
         fetch_again(c, m);
@@ -135,7 +159,7 @@ static void refuse(struct crowd *c, struct member *m, const char *what)
 
 void member_link_perform(struct crowd *c, struct member *m, const struct agent_action *a)
 {
-    if (m->line.state != LINE_UP)
+    if (!seat_is_up(m))
         return;
     m->spoke_ms = c->now_ms;
     if (a->type == AGENT_SEND)
@@ -153,7 +177,7 @@ static void send_status(struct crowd *c, struct member *m, const struct status *
     struct topic up = topic_make(&(struct topic_name){.kind = TOPIC_UP, .agent = m->id});
     if (status_write(s, &m->mac, &out) < 0)
         crowd_fault(c, m, "its status can't be written");
-    line_publish(&c->hub, &m->line, up.text, span_buffer(&out), false);
+    seat_publish(c, m, up.text, span_buffer(&out));
     c->options.board->statuses++;
     m->told++;
 }
@@ -171,12 +195,12 @@ static void subscribe(struct crowd *c, struct member *m, const struct agent_acti
         struct topic_mark now = *mark;
         *mark = was;
         topics_of(m, a->topic, topics);
-        line_unsubscribe(&c->hub, &m->line, &(const char *){topics[0].text}, 1);
+        seat_unsubscribe(c, m, &(const char *){topics[0].text}, 1);
         *mark = now;
     }
     size_t count = topics_of(m, a->topic, topics);
     const char *texts[] = {topics[0].text, topics[1].text};
-    line_subscribe(&c->hub, &m->line, texts, count, 0);
+    seat_subscribe(c, m, texts, count);
     m->subscribed[a->topic] = true;
 }
 
@@ -186,7 +210,7 @@ static void unsubscribe(struct crowd *c, struct member *m, enum agent_topic topi
     size_t count = topics_of(m, topic, topics);
     const char *texts[] = {topics[0].text, topics[1].text};
     if (m->subscribed[topic])
-        line_unsubscribe(&c->hub, &m->line, texts, count);
+        seat_unsubscribe(c, m, texts, count);
     m->subscribed[topic] = false;
 }
 

@@ -272,8 +272,10 @@ static int make_tokens(struct load *l, struct errmsg *em)
     struct crowd_options crowd = {.script = l->script,
                                   .seeds = l->seeds,
                                   .keys = l->options.tls ? l->devices.keys : NULL,
+                                  .trunks = l->options.connections,
+                                  .cells = l->boss.cells,
                                   .seed = p.from.at_us};
-    return rv < 0 ? rv : team_open(&l->team, &crowd, l->sockets_max, em);
+    return rv < 0 ? rv : team_open(&l->team, &crowd, l->workers, em);
 }
 
 static bool knows_agents(struct load *l, uint64_t wanted)
@@ -465,6 +467,12 @@ static bool hears_statuses(struct load *l, uint64_t wanted)
     return ask_number(l, "/v1/status", "counters", "statuses") >= (int64_t)wanted;
 }
 
+/* Last wills that were not heard yet make nobody offline. */
+static bool hears_hellos(struct load *l, uint64_t wanted)
+{
+    return hears_statuses(l, wanted) && sees_online(l, l->options.agents);
+}
+
 /* A new document for everybody, with nothing to do. */
 static int change_document(struct act *p, bool paused, struct errmsg *em)
 {
@@ -521,11 +529,12 @@ static int quiet_hour(struct load *l, struct errmsg *em)
 static int cut_all(struct load *l, struct errmsg *em)
 {
     struct act p = begin(l, "reconnect", l->options.agents);
+    uint64_t before = (uint64_t)ask_number(l, "/v1/status", "counters", "statuses");
     int rv = order(l, &(struct order){.type = ORDER_CUT});
     if (rv == 0)
         rv = aim(&p, (struct order){.goal = GOAL_UP, .from_phase = true});
     if (rv == 0)
-        rv = wait_for(&p, l->options.agents, sees_online, l->options.agents, em);
+        rv = wait_for(&p, l->options.agents, hears_hellos, before + l->options.agents, em);
     end(&p, FLOOR_RETURN);
     return rv;
 }

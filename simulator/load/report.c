@@ -63,8 +63,12 @@ static double milliseconds(const struct measure *m, unsigned per_mille)
 
 static void print_table(const struct load *l, const struct snapshot *now)
 {
-    printf("%u agents, each with a connection of its own, in %u processes, on %u brokers\n\n",
-           l->options.agents, l->team.count, l->boss.cells);
+    printf("%u agents, ", l->options.agents);
+    if (l->options.connections)
+        printf("which share %u sessions with brokers, each joined by itself, ", now->sum.trunks);
+    else
+        printf("each with a connection of its own, ");
+    printf("in %u processes, on %u brokers\n\n", l->team.count, l->boss.cells);
     printf("%-12s %8s %8s %8s %6s %8s %8s %8s %8s %9s %9s %22s %19s %6s\n", "PHASE", "SECONDS",
            "RATE/S", "FLOOR S", "RATIO", "P50 MS", "P90 MS", "P99 MS", "MAX MS", "MESSAGES", "KIB",
            "CPU S: MAN  BROK SIMUL", "FLOOR'S", "RATIO");
@@ -128,13 +132,15 @@ static void print_totals(const struct load *l, const struct snapshot *now)
 static void print_json(const struct load *l, const struct snapshot *now)
 {
     const struct team_sum *sum = &now->sum;
+    bool shared = l->options.connections > 0;
     json_t *phases = json_array();
     for (uint32_t i = 0; i < l->measure_count; i++)
         json_array_append_new(phases, measure_json(l, &l->measures[i]));
     json_t *json = json_pack(
-        "{s:i, s:i, s:i, s:i, s:s, s:i, s:{s:I, s:f, s:f, s:f}, s:o, s:{s:o, s:o, s:o}, s:I, "
+        "{s:i, s:i, s:b, s:i, s:i, s:s, s:i, s:{s:I, s:f, s:f, s:f}, s:o, s:{s:o, s:o, s:o}, s:I, "
         "s:{s:I, s:I, s:I, s:I}, s:{s:i, s:f, s:I, s:f, s:I, s:i}}",
-        "agents", (int)l->options.agents, "connections", (int)l->options.agents, "processes",
+        "agents", (int)l->options.agents, "connections",
+        (int)(shared ? sum->trunks : l->options.agents), "shared", shared, "processes",
         (int)l->team.count, "brokers", (int)l->boss.cells, "links", links(l), "deployments",
         (int)l->options.deployments, "status_meanwhile", "asked", (json_int_t)l->asked.count,
         "p50_ms", (double)tally_at(&l->asked, 500) / 1000, "p99_ms",

@@ -7,17 +7,17 @@
 
 static void add(struct team_sum *sum, const struct board *b);
 
-int team_open(struct team *t, const struct crowd_options *options, uint32_t sockets_max,
+int team_open(struct team *t, const struct crowd_options *options, uint32_t count,
               struct errmsg *em)
 {
     uint32_t agents = options->script.agents;
-    uint32_t count = (agents + sockets_max - 1) / sockets_max;
     int rv = 0;
     *t = (struct team){0};
     for (uint32_t i = 0; rv == 0 && i < count; i++) {
         struct crowd_options own = *options;
         own.first = (uint32_t)((uint64_t)agents * i / count);
         own.count = (uint32_t)((uint64_t)agents * (i + 1) / count) - own.first;
+        own.trunks = options->trunks / count + (i < options->trunks % count);
         own.greetings_max = TEAM_GREETINGS_MAX / count > 0 ? TEAM_GREETINGS_MAX / count : 1;
         own.joins_max = TEAM_JOINS_MAX / count > 0 ? TEAM_JOINS_MAX / count : 1;
         own.joins_max = own.joins_max < TEAM_JOINS_EACH_MAX ? own.joins_max : TEAM_JOINS_EACH_MAX;
@@ -59,6 +59,7 @@ static void add(struct team_sum *sum, const struct board *b)
 {
     sum->met += b->met;
     sum->joined += b->joined;
+    sum->trunks += b->trunks;
     sum->statuses += b->statuses;
     sum->chunks += b->chunks;
     sum->documents += b->documents;

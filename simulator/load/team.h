@@ -25,7 +25,7 @@ struct team {
 
 /* What all boards say together. */
 struct team_sum {
-    uint32_t met, joined;
+    uint32_t met, joined, trunks;
     uint64_t statuses, chunks, documents, retries;
     struct hub_counters traffic;
     uint64_t checked, remembered, checked_us;
@@ -33,8 +33,9 @@ struct team_sum {
     uint32_t faults;
 };
 
-/* Splits the fleet evenly; `options` are those of each crowd, but for what differs. */
-int team_open(struct team *t, const struct crowd_options *options, uint32_t sockets_max,
+/* Splits the fleet evenly over so many; `options` are those of each crowd, but for what differs,
+ * and with the trunks of all. */
+int team_open(struct team *t, const struct crowd_options *options, uint32_t count,
               struct errmsg *em);
 void team_close(struct team *t);
 /* To all, and waits until all have begun, as long as they live and `stop` is false. */

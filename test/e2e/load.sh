@@ -32,6 +32,23 @@ done
 none_left || fail "these are left: $(pgrep -af "$WORK")"
 [ -z "$(find "$WORK" -name 'dunlin-load-*')" ] || fail "its folder is left"
 
+step "300 agents share seven sessions"
+load --agents 300 --connections 7 --fail 50 --fetch 200 --deployments 3 --json >"$WORK/report.json" 2>"$WORK/load.log" ||
+    fail "it ends with: $(tail -n 3 "$WORK/load.log")"
+[ "$(jq -c '[.agents, .connections, .shared]' "$WORK/report.json")" = '[300,7,true]' ] ||
+    fail "the report tells of other sessions: $(jq -c '[.agents, .connections, .shared]' "$WORK/report.json")"
+for name in connect rollout reconnect; do
+    [ "$(phase "$name" .count)" -eq 300 ] || fail "$name: $(phase "$name" .)"
+    [ "$(phase "$name" '.floor_seconds > 0 and .ratio > 0')" = true ] || fail "$name has no floor: $(phase "$name" .)"
+done
+
+step "30 agents with TLS, and floors over the same"
+load --agents 30 --tls --deployments 1 --json >"$WORK/report.json" 2>"$WORK/load.log" ||
+    fail "it ends with: $(tail -n 3 "$WORK/load.log")"
+for name in join connect document status reconnect; do
+    [ "$(phase "$name" '.floor_seconds > 0 and .ratio > 0')" = true ] || fail "$name has no floor: $(phase "$name" .)"
+done
+
 step "stopped in the middle, it leaves nothing"
 load --agents 200 --deployments 1 >"$WORK/report" 2>"$WORK/load.log" &
 pid=$!
@@ -53,6 +70,8 @@ kill_manager -TERM
 step "wrong words, and what the machine does not allow"
 wrong 2 "--agents 0: give a number from 1 to 1000000" load --agents 0
 wrong 2 "say how many" load
+wrong 2 "30000 agents can share from 3 to 30000" load --agents 30000 --connections 2
+wrong 2 "a certificate is one agent's" load --agents 10 --connections 2 --tls
 # shellcheck disable=SC3045
 few_files()
 {

@@ -3,7 +3,8 @@
 #include "test/suite.h"
 #include "test/tree.h"
 
-static const struct machine_needs million = {.agents = 1000000, .processes = 51};
+static const struct machine_needs million = {
+    .agents = 1000000, .connections = 1000000, .processes = 51};
 
 static struct tree_path proc;
 
@@ -70,7 +71,7 @@ static void test_tracked_connections_count_only_where_they_are_tracked(void)
 
 static void test_few_ports_are_named(void)
 {
-    const struct machine_needs n = {.agents = 19000, .processes = 1};
+    const struct machine_needs n = {.agents = 19000, .connections = 19000, .processes = 1};
     set_up();
     says("sys/net/ipv4/ip_local_port_range", "50000 60999\n");
     refused(&n, "19000 agents need 20000 ports from each address, and there are 11000");
@@ -78,9 +79,23 @@ static void test_few_ports_are_named(void)
 
 static void test_little_memory_is_named(void)
 {
-    const struct machine_needs n = {.agents = 300000, .processes = 16, .tls = true};
+    const struct machine_needs n = {
+        .agents = 300000, .connections = 300000, .processes = 16, .tls = true};
     set_up();
     refused(&n, "300000 agents need about 32626 MiB of memory, and 21484 are available");
+}
+
+static void test_agents_that_share_connections_need_less(void)
+{
+    struct machine_needs n = {.agents = 1000000, .connections = 1000000, .processes = 50};
+    set_up();
+    says("sys/fs/file-max", "1048576\n");
+    says("sys/net/ipv4/ip_local_port_range", "50000 60999\n");
+    says("meminfo", "MemAvailable: 7000000 kB\n");
+    n.connections = 100;
+    CU_ASSERT_EQUAL(machine_check(proc.text, &n, NULL), 0);
+    n.connections = n.agents;
+    refused(&n, "fs.file-max");
 }
 
 static const struct suite_test tests[] = {
@@ -90,6 +105,7 @@ static const struct suite_test tests[] = {
     TEST(test_tracked_connections_count_only_where_they_are_tracked),
     TEST(test_few_ports_are_named),
     TEST(test_little_memory_is_named),
+    TEST(test_agents_that_share_connections_need_less),
 };
 
 SUITE_MAIN("machine", tests)
