@@ -19,11 +19,11 @@ matching()
     dunlin agent list --select "$1" --json | jq '.agents | length'
 }
 
-# How many different ones stand under what is retained for single agents.
+# How many different ones stand under what is retained for single agents, each with its one signer before it.
 signatures()
 {
     sqlite3 "$WORK/fleet/manager.db" "SELECT hex(payload) FROM control WHERE substr(topic, 1, 1) = x'02'" |
-        grep -o 'C440[0-9A-F]\{128\}' | sort -u | wc -l
+        grep -o '9192C410[0-9A-F]\{32\}C440[0-9A-F]\{128\}' | sort -u | wc -l
 }
 
 # shellcheck disable=SC2119
