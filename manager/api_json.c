@@ -25,6 +25,12 @@ json_t *api_json_text(const char *text)
     return json;
 }
 
+json_t *api_json_returning(const struct returning_use *use)
+{
+    return json_pack("{s:I, s:I, s:I}", "places", (json_int_t)use->places, "taken",
+                     (json_int_t)use->taken, "waiting", (json_int_t)use->asking);
+}
+
 json_t *api_json_time(uint64_t seconds)
 {
     if (seconds == 0)
@@ -155,7 +161,8 @@ json_t *api_json_deployment(const struct daemon *daemon, uint32_t index,
     json_object_set_new(json, "history_kept", json_integer(deployment_history_kept(d)));
     json_object_set_new(json, "created", api_json_time(d->created_s));
     json_object_set_new(json, "depends_on", depends_json(m, index));
-    bool planned = d->plan.count > 0 || d->plan.window.cron[0] || d->plan.retries > 0;
+    bool planned = d->plan.count > 0 || d->plan.window.cron[0] || d->plan.retries > 0 ||
+                   d->plan.returning.value > 0;
     json_object_set_new(json, "rollout", planned ? plan_to_json(&d->plan) : json_null());
     return json;
 }

@@ -13,6 +13,8 @@
 json_t *api_json_text(const char *text);
 /* "2026-01-31T23:59:59Z", or null for 0. */
 json_t *api_json_time(uint64_t seconds);
+/* How many of those that come back are at work, may be, and wait. */
+json_t *api_json_returning(const struct returning_use *use);
 json_t *api_json_labels(const struct labels *labels);
 
 /* "Online", "Offline", "Stale", "Waiting", "Quarantined", "Removed" or "Revoked". */

@@ -13,6 +13,7 @@ static void steer(struct request *r, enum command_type type);
 static json_t *rollout_json(struct request *r, uint32_t index);
 static json_t *whole_json(const struct manager *m, uint32_t index,
                           const struct deployment_counts *c);
+static void add_returning(struct request *r, uint32_t index, json_t *json);
 static json_t *staged_json(struct request *r, uint32_t index, uint32_t targets);
 static json_t *stages_json(const struct deployment_row *d, enum rollout_hold hold,
                            const struct stage_count counts[static STAGES_MAX]);
@@ -104,8 +105,22 @@ static json_t *rollout_json(struct request *r, uint32_t index)
     const struct deployment_counts *counts = daemon_counts(r->daemon);
     if (!counts)
         return NULL;
-    return d->plan.count > 0 ? staged_json(r, index, counts[index].targets)
-                             : whole_json(m, index, &counts[index]);
+    json_t *json = d->plan.count > 0 ? staged_json(r, index, counts[index].targets)
+                                     : whole_json(m, index, &counts[index]);
+    add_returning(r, index, json);
+    return json;
+}
+
+/* Where the plan limits how many of those that come back are at work at a time. */
+static void add_returning(struct request *r, uint32_t index, json_t *json)
+{
+    const struct manager *m = daemon_core(r->daemon);
+    struct arena scratch = arena_on(r->tools->scratch, sizeof r->tools->scratch);
+    struct returning_use use;
+    if (!manager_deployment(m, index)->plan.returning.value)
+        return;
+    manager_returning(m, index, &scratch, &use);
+    json_object_set_new(json, "returning", api_json_returning(&use));
 }
 
 /* Without a plan everybody gets the version at once: one stage. */
@@ -178,6 +193,7 @@ static json_t *stages_json(const struct deployment_row *d, enum rollout_hold hol
             {"in_flight", c->in_flight}, {"returning", c->returning},
             {"waiting", c->waiting},     {"away", c->away},
             {"stuck", c->stuck},         {"overdue", c->overdue},
+            {"asking", c->asking},
         };
         json_object_set_new(stage, "state", json_string(stage_state(d, (uint32_t)i, hold)));
         for (size_t k = 0; k < sizeof fields / sizeof fields[0]; k++)
@@ -335,11 +351,12 @@ static void tell_slot(const struct telling *t)
 static void tell_agents(const struct telling *t)
 {
     uint32_t at_work = t->count->in_flight + t->count->returning;
+    uint32_t to_come = t->count->waiting + t->count->asking;
     const char *budget = budget_name(t->m, t->budget);
     TELL(t,
          "stage %s goes on: %" PRIu32 " of %" PRIu32 " ready, %" PRIu32 " at work, %" PRIu32
          " to come%s%s",
-         t->stage->name, t->count->ready, t->count->members, at_work, t->count->waiting,
+         t->stage->name, t->count->ready, t->count->members, at_work, to_come,
          budget ? " as budget lets them: " : "", budget ? budget : "");
 }
 

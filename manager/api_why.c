@@ -33,7 +33,7 @@ static teller tell_revoked, tell_removed, tell_unapproved, tell_quarantined, tel
     tell_offline, tell_stale, tell_applying, tell_verifying, tell_cordoned, tell_paused,
     tell_aborted, tell_stopped, tell_late, tell_held, tell_dependency, tell_stuck, tell_disk,
     tell_no_content, tell_no_value, tell_downloading, tell_modified, tell_not_heard, tell_not_told,
-    tell_queued, tell_window, tell_clock, tell_retrying, tell_budget, tell_ready;
+    tell_queued, tell_window, tell_clock, tell_retrying, tell_budget, tell_returning, tell_ready;
 static json_t *why_json(const struct telling *t);
 
 /* The names are what --json has: scripts rely on them. */
@@ -68,6 +68,7 @@ static const struct {
     [WHY_STUCK] = {"dependency-stuck", tell_stuck, true},
     [WHY_WINDOW] = {"window", tell_window, true},
     [WHY_CLOCK] = {"clock", tell_clock, true},
+    [WHY_RETURNING] = {"returning", tell_returning, true},
     [WHY_RETRYING] = {"retrying", tell_retrying, false},
     [WHY_DISK] = {"disk", tell_disk, false},
     [WHY_NO_CONTENT] = {"no-content", tell_no_content, false},
@@ -138,6 +139,8 @@ static json_t *why_json(const struct telling *t)
         "last_seen", api_json_time(w->heard_s), "overdue", w->overdue);
     if (is_told(w, WHY_BUDGET))
         json_object_set_new(json, "budget", json_string(manager_budget(t->m, w->budget)->name));
+    if (is_told(w, WHY_RETURNING))
+        json_object_set_new(json, "returning", api_json_returning(&w->returning));
     if (t->spoke)
         json_object_set_new(json, "output", api_json_note(&t->note));
     return json;
@@ -506,6 +509,23 @@ static void tell_clock(struct telling *t)
          "version %s waits for a window, and the device doesn't know the time: its calendar is "
          "behind; set its clock",
          t->wanted);
+    tell_running(t);
+}
+
+static void tell_returning(struct telling *t)
+{
+    const struct returning_use *use = &t->why->returning;
+    TELL(t, "it comes back behind an open gate; version %s ", t->wanted);
+    if (t->why->permitted)
+        TELL(t, "may begin there, and it has not said yet that it knows");
+    else if (use->places == 1)
+        TELL(t, "waits for the one place for those that come back; %" PRIu32 " %s", use->asking,
+             use->asking == 1 ? "waits" : "wait");
+    else
+        TELL(t, "waits for one of the %" PRIu32 " places for those that come back; %" PRIu32 " %s",
+             use->places, use->asking, use->asking == 1 ? "waits" : "wait");
+    if (t->d->rollout.state == ROLLOUT_STOPPED)
+        TELL(t, "; none is given while the rollout is stopped");
     tell_running(t);
 }
 

@@ -13,6 +13,7 @@
 #define AGENT_LEN (KEY_ID_LEN + 30 + 28)
 #define EXCEPTION_LEN 14 /* deployment, generation, running, state, cause; the same way */
 #define LISTED_LEN 4     /* a deployment */
+#define PERMIT_LEN 8     /* deployment, generation */
 
 static void get_agent(struct query *q, uint32_t number, struct agent_row *row);
 static size_t get_exceptions(struct query *q, struct exception exceptions[static EXCEPTIONS_MAX]);
@@ -241,35 +242,48 @@ int ledger_load_lists(struct ledger *l, struct manager *m, struct errmsg *em)
     struct query q = query_sql(l, "SELECT * FROM listed ORDER BY n");
     while (rv == 0 && query_next(&q)) {
         uint32_t lists[RECORDS_MAX];
+        struct permit permits[PERMITS_MAX];
         uint32_t number = (uint32_t)query_get_int(&q, UINT32_MAX);
         uint64_t taints = query_get_int(&q, UINT64_MAX);
         struct span b = query_get_blob(&q, sizeof lists);
         for (size_t i = 0; i < b.len / LISTED_LEN; i++)
             lists[i] = le32_read(b.data + i * LISTED_LEN);
-        bool odd = q.odd || b.len % LISTED_LEN != 0;
+        struct span p = query_get_blob(&q, PERMITS_MAX * PERMIT_LEN);
+        for (size_t i = 0; i < p.len / PERMIT_LEN; i++)
+            permits[i] = (struct permit){.deployment = le32_read(p.data + i * PERMIT_LEN),
+                                         .generation = le32_read(p.data + i * PERMIT_LEN + 4)};
+        bool odd = q.odd || b.len % LISTED_LEN != 0 || p.len % PERMIT_LEN != 0;
         rv = odd ? ERR_DAMAGED
                  : manager_load_lists(m, number, taints, lists, (uint32_t)(b.len / LISTED_LEN));
+        if (rv == 0)
+            rv = manager_load_permits(m, number, permits, (uint32_t)(p.len / PERMIT_LEN));
     }
     return query_end_load(&q, rv, "load whom deployments list", em);
 }
 
 int ledger_lists(struct ledger *l, uint32_t number, uint64_t taints, const uint32_t *lists,
-                 uint32_t count, struct errmsg *em)
+                 uint32_t count, const struct permit *permits, uint32_t permit_count,
+                 struct errmsg *em)
 {
     struct query q;
-    uint8_t packed[RECORDS_MAX * LISTED_LEN];
-    uint8_t *at = packed;
-    bool kept = taints || count;
-    assert(count <= RECORDS_MAX);
+    uint8_t packed[RECORDS_MAX * LISTED_LEN], packed_permits[PERMITS_MAX * PERMIT_LEN];
+    uint8_t *at = packed, *permits_at = packed_permits;
+    bool kept = taints || count || permit_count;
+    assert(count <= RECORDS_MAX && permit_count <= PERMITS_MAX);
     int rv = ledger_start_row(l, kept ? PUT_LISTED : DROP_LISTED, &q, em);
     if (rv < 0)
         return rv;
     for (uint32_t i = 0; i < count; i++)
         give_32(&at, lists[i]);
+    for (uint32_t i = 0; i < permit_count; i++) {
+        give_32(&permits_at, permits[i].deployment);
+        give_32(&permits_at, permits[i].generation);
+    }
     query_put_int(&q, number);
     if (kept) {
         query_put_int(&q, taints);
         query_put_blob(&q, span_of(packed, (size_t)(at - packed)));
+        query_put_blob(&q, span_of(packed_permits, (size_t)(permits_at - packed_permits)));
     }
     return query_end_write(&q, em);
 }

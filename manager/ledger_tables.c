@@ -60,7 +60,7 @@
     "CREATE TABLE budget(n INTEGER PRIMARY KEY, name TEXT, selector TEXT, max INTEGER,"            \
     " percent INTEGER);"                                                                           \
     "CREATE TABLE taint(n INTEGER PRIMARY KEY, key TEXT, value TEXT, effect INTEGER);"             \
-    "CREATE TABLE listed(n INTEGER PRIMARY KEY, taints INTEGER, deployments BLOB);"                \
+    "CREATE TABLE listed(n INTEGER PRIMARY KEY, taints INTEGER, deployments BLOB, permits BLOB);"  \
     "CREATE TABLE replaced(n INTEGER PRIMARY KEY, id BLOB, number INTEGER, batch INTEGER,"         \
     " token INTEGER, joined INTEGER, since INTEGER);"                                              \
     "CREATE TABLE successor(n INTEGER PRIMARY KEY, number INTEGER, batch INTEGER, token INTEGER);" \
@@ -102,7 +102,7 @@ const char *const ledger_statements[STATEMENT_COUNT] = {
     [PUT_GROUP] = "REPLACE INTO saved VALUES(?,?,?)",
     [PUT_BUDGET] = "REPLACE INTO budget VALUES(?,?,?,?,?)",
     [PUT_TAINT] = "REPLACE INTO taint VALUES(?,?,?,?)",
-    [PUT_LISTED] = "REPLACE INTO listed VALUES(?,?,?)",
+    [PUT_LISTED] = "REPLACE INTO listed VALUES(?,?,?,?)",
     [DROP_LISTED] = "DELETE FROM listed WHERE n=?",
     [PUT_REPLACED] = "REPLACE INTO replaced VALUES(?,?,?,?,?,?,?)",
     [PUT_SUCCESSOR] = "REPLACE INTO successor VALUES(?,?,?,?)",

@@ -190,8 +190,11 @@ static int persist_assignment(struct scribe *s, const struct manager *m, uint32_
                               uint64_t now_s, struct errmsg *em)
 {
     uint32_t lists[RECORDS_MAX];
+    struct permit permits[PERMITS_MAX];
     uint32_t count = manager_lists(m, number, lists);
-    int rv = ledger_lists(s->ledger, number, manager_agent_taints(m, number), lists, count, em);
+    uint32_t permit_count = manager_permits(m, number, permits);
+    int rv = ledger_lists(s->ledger, number, manager_agent_taints(m, number), lists, count, permits,
+                          permit_count, em);
     if (rv < 0)
         return rv;
     const struct agent_row *row = manager_agent(m, number);

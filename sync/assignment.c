@@ -5,7 +5,7 @@
 #include <assert.h>
 
 /* agent, epoch, number, issued, cohort, removed, labels, cordoned, reserved, listed, cohort secret,
- * variables */
+ * variables; and permits, where there are any */
 #define ASSIGNMENT_FIELDS 12
 
 static void put_listed(struct wire_writer *w, const struct assignment *a)
@@ -28,6 +28,40 @@ static void get_listed(struct wire_reader *r, struct assignment *a)
     }
 }
 
+static void put_permits(struct wire_writer *w, const struct assignment *a)
+{
+    assert(a->permit_count <= PERMITS_MAX);
+    wire_put_array(w, a->permit_count);
+    for (uint32_t i = 0; i < a->permit_count; i++) {
+        wire_put_array(w, 2);
+        wire_put_u64(w, a->permits[i].deployment);
+        wire_put_u64(w, a->permits[i].generation);
+    }
+}
+
+static void get_permits(struct wire_reader *r, struct assignment *a)
+{
+    uint32_t before = 0;
+    a->permit_count = wire_get_array(r, 1, PERMITS_MAX);
+    for (uint32_t i = 0; i < a->permit_count && !r->error; i++) {
+        struct permit *p = &a->permits[i];
+        wire_get_array(r, 2, 2);
+        p->deployment = (uint32_t)wire_get_u64(r, UINT32_MAX);
+        p->generation = (uint32_t)wire_get_u64(r, UINT32_MAX);
+        if (p->deployment <= before || p->generation == 0)
+            wire_fail(r, ERR_FORMAT);
+        before = p->deployment;
+    }
+}
+
+bool assignment_permits(const struct assignment *a, uint32_t deployment, uint32_t generation)
+{
+    for (uint32_t i = 0; i < a->permit_count; i++)
+        if (a->permits[i].deployment == deployment)
+            return a->permits[i].generation == generation;
+    return false;
+}
+
 bool assignment_lists(const struct assignment *a, uint32_t deployment)
 {
     for (uint32_t i = 0; i < a->listed_count; i++)
@@ -39,7 +73,7 @@ bool assignment_lists(const struct assignment *a, uint32_t deployment)
 int assignment_write(const struct assignment *a, struct buffer *out)
 {
     struct wire_writer w = wire_writer_on(out);
-    message_begin(&w, MESSAGE_ASSIGNMENT, ASSIGNMENT_FIELDS);
+    message_begin(&w, MESSAGE_ASSIGNMENT, ASSIGNMENT_FIELDS + (a->permit_count > 0));
     wire_put_bytes(&w, span_of(a->agent.bytes, KEY_ID_LEN));
     message_put_revision(&w, a->revision);
     wire_put_u64(&w, a->issued_s);
@@ -51,6 +85,8 @@ int assignment_write(const struct assignment *a, struct buffer *out)
     put_listed(&w, a);
     wire_put_bytes(&w, span_of(a->cohort_secret, SECRET_COHORT_LEN));
     variables_copy(&w, assignment_variables(a));
+    if (a->permit_count > 0)
+        put_permits(&w, a);
     return wire_end(&w);
 }
 
@@ -94,6 +130,11 @@ int assignment_read(struct span body, struct assignment *a)
     get_listed(&r, a);
     wire_get_bytes_into(&r, a->cohort_secret, SECRET_COHORT_LEN);
     get_variables(&r, a);
+    a->permit_count = 0;
+    if (extra > 0) {
+        get_permits(&r, a);
+        extra--;
+    }
     wire_skip(&r, extra);
     return wire_done(&r);
 }

@@ -15,8 +15,16 @@
 
 /* With the longest labels, RECORDS_MAX lists, and as many variables as one takes. */
 #define ASSIGNMENT_MAX 8192
+/* An agent asks for no more at a time than a status names. */
+#define PERMITS_MAX EXCEPTIONS_MAX
 /* And signed. */
 #define ASSIGNMENT_SIGNED_MAX (ASSIGNMENT_MAX + ENVELOPE_OVERHEAD_SHARED)
+
+/* It came back behind an open gate, and may begin this generation of a deployment now. */
+struct permit {
+    uint32_t deployment; /* from 1 */
+    uint32_t generation;
+};
 
 struct assignment {
     struct key_id agent;
@@ -33,10 +41,14 @@ struct assignment {
     uint8_t cohort_secret[SECRET_COHORT_LEN]; /* what opens the cohort's secrets, sealed */
     uint32_t variables_len;
     uint8_t variables[VARIABLES_OWN_MAX]; /* the agent's own: a list (sync/variables.h) */
+    uint32_t permit_count;
+    struct permit permits[PERMITS_MAX]; /* by rising deployment */
 };
 
 /* [gate-5] True when it may be for this agent as far as lists go; gates have their say besides. */
 bool assignment_lists(const struct assignment *a, uint32_t deployment);
+
+bool assignment_permits(const struct assignment *a, uint32_t deployment, uint32_t generation);
 
 struct span assignment_variables(const struct assignment *a);
 int assignment_write(const struct assignment *a, struct buffer *out);

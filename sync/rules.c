@@ -4,7 +4,7 @@
 
 #include <assert.h>
 
-#define RULES_FIELDS 4 /* after, window, retries, back-off */
+#define RULES_FIELDS 4 /* after, window, retries, back-off; and, where agents ask: after what */
 
 bool dependencies_equal(const struct dependencies *a, const struct dependencies *b)
 {
@@ -22,7 +22,8 @@ bool dependencies_have(const struct dependencies *d, uint32_t deployment)
 
 static bool are_none(const struct rules *rules)
 {
-    return rules->after.count == 0 && rules->window.length_s == 0 && rules->retries == 0;
+    return rules->after.count == 0 && rules->window.length_s == 0 && rules->retries == 0 &&
+           rules->asks_after_s == 0;
 }
 
 static void put_dependencies(struct wire_writer *w, const struct dependencies *d)
@@ -51,11 +52,13 @@ void rules_put(struct wire_writer *w, const struct rules *rules)
         wire_put_nil(w);
         return;
     }
-    wire_put_array(w, RULES_FIELDS);
+    wire_put_array(w, RULES_FIELDS + (rules->asks_after_s > 0));
     put_dependencies(w, &rules->after);
     window_put(w, &rules->window);
     wire_put_u64(w, rules->retries);
     wire_put_u64(w, rules->back_off_s);
+    if (rules->asks_after_s > 0)
+        wire_put_u64(w, rules->asks_after_s);
 }
 
 void rules_get(struct wire_reader *r, uint32_t deployment, struct rules *rules)
@@ -68,5 +71,11 @@ void rules_get(struct wire_reader *r, uint32_t deployment, struct rules *rules)
     window_get(r, &rules->window);
     rules->retries = (uint32_t)wire_get_u64(r, RETRIES_MAX);
     rules->back_off_s = (uint32_t)wire_get_u64(r, BACK_OFF_S_MAX);
+    if (extra > 0) {
+        rules->asks_after_s = (uint32_t)wire_get_u64(r, ASKS_AFTER_S_MAX);
+        if (rules->asks_after_s == 0)
+            wire_fail(r, ERR_FORMAT);
+        extra--;
+    }
     wire_skip(r, extra);
 }

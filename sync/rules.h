@@ -12,6 +12,8 @@
 #define RETRIES_MAX 10
 /* A day: a try is never further away. */
 #define BACK_OFF_S_MAX 86400
+/* Whoever was away for longer has come back. */
+#define ASKS_AFTER_S_MAX (90u * 86400)
 /* Deployments that one depends on; more is a sign that they belong into one bundle. */
 #define DEPENDENCIES_MAX 8
 
@@ -25,6 +27,9 @@ struct rules {
     struct window window;      /* begun only while it is open */
     uint32_t retries;          /* what failed is tried again so many times, */
     uint32_t back_off_s;       /* the first time after this, then after twice this, … */
+    /* Who was out of touch for so long when it was let in, asks first, and begins with a permit
+     * (sync/assignment.h); 0: nobody asks. */
+    uint32_t asks_after_s;
 };
 
 bool dependencies_equal(const struct dependencies *a, const struct dependencies *b);

@@ -45,6 +45,7 @@ const char *cause_text(enum cause c)
         [CAUSE_VARIABLE] = "a variable has no value",
         [CAUSE_WINDOW] = "its window is closed",
         [CAUSE_CLOCK] = "it waits for a window, and the device doesn't know the time",
+        [CAUSE_RETURNING] = "it came back, and waits for a place among those that come back",
     };
     return (unsigned)c < CAUSE_COUNT ? texts[c] : "a cause that this version doesn't know";
 }

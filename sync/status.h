@@ -42,16 +42,17 @@ enum cause {
     CAUSE_APPLY = 2,
     CAUSE_HEALTH = 3,
     CAUSE_REMOVE = 4,
-    CAUSE_DISK = 5,      /* no space or a failing disk */
-    CAUSE_UNTRUSTED = 6, /* the bundle's signature is not by a trusted publisher */
-    CAUSE_CONTENT = 7,   /* the bundle is not well-formed, or refused */
-    CAUSE_CRASHES = 8,   /* the device went down too often while applying */
-    CAUSE_FETCH = 9,     /* chunks don't come */
-    CAUSE_AFTER = 10,    /* another deployment has to be Ready first */
-    CAUSE_STUCK = 11,    /* that one failed, or is not for this device */
-    CAUSE_VARIABLE = 12, /* a variable that it needs has no value */
-    CAUSE_WINDOW = 13,   /* the window in which it may begin is closed, */
-    CAUSE_CLOCK = 14,    /* or nobody knows: the device doesn't know the time */
+    CAUSE_DISK = 5,       /* no space or a failing disk */
+    CAUSE_UNTRUSTED = 6,  /* the bundle's signature is not by a trusted publisher */
+    CAUSE_CONTENT = 7,    /* the bundle is not well-formed, or refused */
+    CAUSE_CRASHES = 8,    /* the device went down too often while applying */
+    CAUSE_FETCH = 9,      /* chunks don't come */
+    CAUSE_AFTER = 10,     /* another deployment has to be Ready first */
+    CAUSE_STUCK = 11,     /* that one failed, or is not for this device */
+    CAUSE_VARIABLE = 12,  /* a variable that it needs has no value */
+    CAUSE_WINDOW = 13,    /* the window in which it may begin is closed, */
+    CAUSE_CLOCK = 14,     /* or nobody knows: the device doesn't know the time */
+    CAUSE_RETURNING = 15, /* it came back behind an open gate, and has no permit to begin */
     CAUSE_COUNT,
 };
 

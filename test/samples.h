@@ -212,6 +212,8 @@ static inline struct assignment sample_assignment(void)
         .reserved = true,
         .listed_count = 3,
         .listed = {1, 7, 300},
+        .permit_count = 2,
+        .permits = {{.deployment = 7, .generation = 3}, {.deployment = 300, .generation = 1}},
     };
 }
 
@@ -229,7 +231,8 @@ static inline struct rules sample_rules(void)
                                      .east_s = 7200,
                                      .length_s = 7200},
                           .retries = 3,
-                          .back_off_s = 300};
+                          .back_off_s = 300,
+                          .asks_after_s = 600};
 }
 
 /* Of the second record: one of each kind. */

@@ -39,6 +39,7 @@ static void look_at_the_clock(struct turn *t)
     a->wall_s = turn_wall_s(t);
     a->east_s = t->ev->east_s;
     a->knows_time = t->ev->wall_s + AGENT_CLOCK_SLACK_S >= wall_floor_s(&a->wall, t->ev->now_ms);
+    a->known = a->link == LINK_UP && t->ev->now_ms >= a->link_up_ms + AGENT_KNOWN_MS;
 }
 
 void agent_step(struct agent *a, const struct agent_event *ev, struct arena *scratch,
@@ -177,6 +178,8 @@ static void on_link_up(struct turn *t)
         a->asks[i].due_ms = t->ev->now_ms;
     }
     hear_heads(t);
+    permit_link_up(t);
+    work_come_back(t);
 }
 
 /* Full jitter (Brooker, "Exponential Backoff And Jitter", 2015): anywhere between now and a growing
@@ -241,10 +244,12 @@ static void on_head(struct turn *t)
     if (h->trust_version > t->view->trust->version)
         want(t, AGENT_TOPIC_TRUST, (struct revision){.epoch = 1, .number = h->trust_version}, now);
     if (t->ev->topic == AGENT_TOPIC_ASSIGNMENT) {
+        a->own_head_came = true;
         if (revision_compare(h->revision, view_assignment_floor(t->view)) > 0)
             want(t, AGENT_TOPIC_ASSIGNMENT, h->revision, now);
         return;
     }
+    permit_head(t);
     uint64_t spread_ms = (uint64_t)t->view->document->policy.fetch_spread_s * 1000;
     if (revision_compare(h->revision, view_document_floor(t->view)) > 0)
         want(t, AGENT_TOPIC_DOCUMENT, h->revision, now + rng_below(&a->rng, spread_ms + 1));
@@ -292,6 +297,7 @@ static void on_document(struct turn *t)
         t->a->asks[AGENT_TOPIC_DOCUMENT].due_ms = t->ev->now_ms;
         return;
     }
+    permit_document(t);
     turn_store(t, AGENT_STORE_DOCUMENT);
     t->a->asks[AGENT_TOPIC_DOCUMENT].storing = true;
 }
@@ -336,6 +342,7 @@ static bool settle_ask(struct turn *t, enum agent_topic topic, struct revision n
     if (t->ev->rv < 0) {
         ask->wanted = true;
         ask->due_ms = t->ev->now_ms + AGENT_RETRY_MS;
+        permit_forget(t->a); /* what is remembered is about the document that didn't come */
         return false;
     }
     turn_tell(t);
@@ -384,9 +391,12 @@ static void assignment_stored(struct turn *t)
         turn_act(t, AGENT_LEAVE);
         return;
     }
+    a->own_came = true;
     hear_heads(t);
-    if (!view_has_document(t->view))
+    if (!view_has_document(t->view)) {
         end_ask(t, AGENT_TOPIC_DOCUMENT);
+        permit_move(a);
+    }
 }
 
 /* What came too early, signed by a key that we had not heard of, was refused. */

@@ -38,6 +38,8 @@
  * its memory acknowledges the hello although the manager has not subscribed again yet.
  */
 #define AGENT_HELLO_AGAIN_MS 5000
+/* By then a manager has heard the hello, or the heartbeat that follows. */
+#define AGENT_KNOWN_MS (2 * AGENT_HELLO_AGAIN_MS)
 /* A calendar that is further behind what is sure is none to open windows by. */
 #define AGENT_CLOCK_SLACK_S 300
 /* After a full disk or missing content: try again. */
@@ -310,6 +312,14 @@ struct agent {
     uint64_t heartbeat_due_ms;
 
     struct ask asks[AGENT_TOPIC_COUNT]; /* HEADS is not used */
+
+    uint32_t silent_s;  /* for how long, when this connection began */
+    bool head_came;     /* on it: of the cohort, */
+    bool own_head_came; /* and of the agent; */
+    bool own_came;      /* and its assignment */
+    bool known;         /* the manager has heard of it by now */
+    bool in_step;       /* it held what that names, and the manager knew that it was here */
+    uint8_t present[RECORDS_MAX / 8]; /* bits by record: so it was when it was let in (permit.c) */
 
     uint8_t step; /* enum step */
     uint8_t work_cause;

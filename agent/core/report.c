@@ -136,6 +136,21 @@ static void add_gated(const struct agent *a, const struct agent_view *view, bool
     }
 }
 
+/* Those that ask for a permit come first: nothing happens with them unless it is heard. */
+static void add_unready(const struct agent *a, const struct agent_view *view, bool asking,
+                        struct status *s)
+{
+    struct exception e;
+    for (uint32_t i = 0; i < view->document->count; i++) {
+        const struct record *r = &view->document->records[i];
+        if (asking && r->rules.asks_after_s == 0)
+            continue;
+        if (record_exception(a, view, r, &e) && e.state != STATE_READY &&
+            (e.cause == CAUSE_RETURNING) == asking)
+            add_exception(s, &e);
+    }
+}
+
 void agent_status(const struct agent *a, const struct agent_view *view, struct status *s)
 {
     *s = (struct status){
@@ -150,9 +165,8 @@ void agent_status(const struct agent *a, const struct agent_view *view, struct s
     if (!view_has_document(view))
         return;
     struct exception e;
-    for (uint32_t i = 0; i < view->document->count; i++)
-        if (record_exception(a, view, &view->document->records[i], &e) && e.state != STATE_READY)
-            add_exception(s, &e);
+    add_unready(a, view, true, s);
+    add_unready(a, view, false, s);
     for (uint32_t i = 0; i < view->held_count; i++)
         if (removal_exception(a, view, &view->held[i], &e))
             add_exception(s, &e);

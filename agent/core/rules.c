@@ -58,15 +58,24 @@ static enum cause hold_by_dependencies(const struct agent *a, const struct agent
     return some_never_come(&q, after) ? CAUSE_STUCK : CAUSE_AFTER;
 }
 
-enum cause rules_hold(const struct agent *a, const struct agent_view *view, const struct record *r)
+static enum cause hold_by_window(const struct agent *a, const struct window *w)
 {
-    const struct window *w = &r->rules.window;
-    enum cause cause = hold_by_dependencies(a, view, &r->rules.after);
-    if (cause != CAUSE_NONE || w->length_s == 0)
-        return cause;
+    if (w->length_s == 0)
+        return CAUSE_NONE;
     if (!a->knows_time)
         return CAUSE_CLOCK;
     return window_is_open(w, a->wall_s, a->east_s) ? CAUSE_NONE : CAUSE_WINDOW;
+}
+
+/* Who can't begin anyway asks for no permit, which others could use. */
+enum cause rules_hold(const struct agent *a, const struct agent_view *view, const struct record *r)
+{
+    enum cause cause = hold_by_dependencies(a, view, &r->rules.after);
+    if (cause == CAUSE_NONE)
+        cause = hold_by_window(a, &r->rules.window);
+    if (cause == CAUSE_NONE && permit_lacks(a, view, r))
+        cause = CAUSE_RETURNING;
+    return cause;
 }
 
 /* ---- trying again ---- */

@@ -60,6 +60,7 @@ const struct record *view_record(const struct agent_view *view, uint32_t deploym
 void work_done(struct turn *t);       /* AGENT_DONE */
 void work_stored(struct turn *t);     /* AGENT_STORED */
 void work_reconsider(struct turn *t); /* the document or the assignment has changed */
+void work_come_back(struct turn *t);  /* the link is up: it may have to ask again */
 void work_tend(struct turn *t);       /* begins what is needed most, when nothing is under way */
 
 /* rules.c: what the record tells the device to obey */
@@ -71,6 +72,15 @@ bool work_is_under_way(const struct held *row);
 bool rules_retry(const struct held *row, const struct record *r);
 /* So long from now; 0: it is time. */
 uint64_t rules_back_off_s(const struct agent *a, const struct held *row, const struct record *r);
+
+/* permit.c: who was out of touch when it was let in, may have to ask before it begins */
+void permit_link_up(struct turn *t);
+void permit_head(struct turn *t);     /* of the cohort, before anything is wanted of it */
+void permit_document(struct turn *t); /* one that is about to be stored */
+void permit_move(struct agent *a);    /* to another cohort */
+void permit_forget(struct agent *a);  /* it was in touch for nothing */
+/* It has to, and may not begin yet. */
+bool permit_lacks(const struct agent *a, const struct agent_view *view, const struct record *r);
 
 /* renewal.c: the next certificate, before this one's end or after it */
 bool renewal_by_door(const struct turn *t); /* no cell would let this agent in */

@@ -307,6 +307,13 @@ void work_reconsider(struct turn *t)
     t->a->step = STEP_NONE;
 }
 
+void work_come_back(struct turn *t)
+{
+    const struct record *r = view_record(t->view, t->a->work);
+    if (t->a->step == STEP_FETCH && r && permit_lacks(t->a, t->view, r))
+        work_reconsider(t);
+}
+
 /* ---- choosing the work ---- */
 
 /* What was begun is brought to an end, whatever the document says by then or whether there is one.
@@ -361,6 +368,8 @@ static bool is_held(const struct turn *t, const struct record *r)
     enum cause cause = rules_hold(t->a, t->view, r);
     if (cause == CAUSE_WINDOW || cause == CAUSE_CLOCK)
         look_again_in(t, 60 - t->a->wall_s % 60);
+    if (cause == CAUSE_RETURNING && t->a->link == LINK_UP && !t->a->known)
+        look_again_in(t, AGENT_KNOWN_MS / 1000);
     return cause != CAUSE_NONE;
 }
 

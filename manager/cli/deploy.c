@@ -123,6 +123,8 @@ const struct verb deploy_verbs[2] = {
             "    reachable_within: 5m         # who was heard of so lately is waited for\n"
             "    deadline: 30m                # who takes longer, in reach, counts as failed "
             "(none)\n"
+            "    returning: 10%               # or a number, at work of those that come back "
+            "(all)\n"
             "    window: {cron: \"0 2 * * 1-5\", for: 2h, zone: device}   # or UTC, +02:00\n"
             "    retries: 0                   # devices try again what failed,\n"
             "    back_off: 5m                 # after this, then after twice as long, …\n"

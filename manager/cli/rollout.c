@@ -42,7 +42,8 @@ const struct verb rollout_verbs[7] = {
         .summary = "show how far a deployment's newest version has come",
         .text = "A line for each stage, and then what happens next or what to do. AT WORK are "
                 "agents that were let in and not away since; RETURNING ones came back behind an "
-                "open gate; TO COME are in reach and wait for their turn.\n"
+                "open gate; TO COME are in reach and wait for their turn, also those that come "
+                "back, where the deployment's file limits how many are at work.\n"
                 "With --watch a terminal shows it live; elsewhere each change is a line. It ends "
                 "when the rollout is done (exit code 0), stopped or aborted (1). With --json the "
                 "document is the last state.\n",

@@ -5,6 +5,7 @@
 static void add_counts(struct table *t, const json_t *stage);
 static void add_members(struct table *t, const json_t *stage);
 static void add_failed(struct table *t, const json_t *stage);
+static void print_returning(const json_t *returning);
 
 bool rollout_shows(const json_t *stage)
 {
@@ -44,7 +45,20 @@ int rollout_print(struct cli *cli, const json_t *rollout)
     int rv = cli_print(cli, t);
     if (rv == 0 && *next)
         printf("\n%s\n", next);
+    if (rv == 0)
+        print_returning(json_object_get(rollout, "returning"));
     return rv;
+}
+
+/* Nothing as long as none waits. */
+static void print_returning(const json_t *returning)
+{
+    uint64_t waiting = field_number(returning, "waiting");
+    if (waiting > 0)
+        printf("%" PRIu64 " of %s for those that come back taken; %s %s for one\n",
+               field_number(returning, "taken"),
+               units_count(field_number(returning, "places"), "place").text,
+               units_count(waiting, "agent").text, waiting == 1 ? "waits" : "wait");
 }
 
 static void add_failed(struct table *t, const json_t *stage)
@@ -73,6 +87,8 @@ static void add_counts(struct table *t, const json_t *stage)
     static const char *const names[] = {"in_flight", "returning", "waiting", "away", "stuck"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         uint64_t n = field_number(stage, names[i]);
+        if (strcmp(names[i], "waiting") == 0)
+            n += field_number(stage, "asking");
         table_cell(t, n ? PAINT_NONE : PAINT_DIM, "%" PRIu64, n);
     }
 }

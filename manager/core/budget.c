@@ -93,12 +93,21 @@ static bool awaits_gate(const struct manager *m, uint32_t number, uint32_t deplo
     return d.held || (d.cause == CAUSE_AFTER && awaits_other(m, number, deployment, depth));
 }
 
+/* It came back, and may not begin yet. Who holds a slot of its rollout is about to. */
+static bool awaits_permit(const struct manager *m, uint32_t number, uint32_t deployment,
+                          const struct exception *e)
+{
+    return e->cause == CAUSE_RETURNING && !flight_holds(m, deployment, number) &&
+           !permit_has(m, number, deployment);
+}
+
 /* It waits for what doesn't come by itself. */
 static bool is_idle(const struct manager *m, uint32_t number, uint32_t deployment,
                     const struct exception *e)
 {
     return e && e->state == STATE_PENDING &&
            (e->cause == CAUSE_STUCK || e->cause == CAUSE_CLOCK ||
+            awaits_permit(m, number, deployment, e) ||
             (e->cause == CAUSE_AFTER && awaits_other(m, number, deployment, EXCEPTIONS_MAX)));
 }
 

@@ -233,6 +233,8 @@ static void fill_rules(const struct manager *m, uint32_t index, const struct lab
     rules->after = dependency_list(m, index);
     rules->retries = d->plan.retries;
     rules->back_off_s = d->plan.retries ? d->plan.back_off_s : 0;
+    if (d->plan.returning.value)
+        rules->asks_after_s = d->plan.reachable_within_s ? d->plan.reachable_within_s : 1;
     int rv = schedule_compile(survey_schedule(m, d, labels), &rules->window, NULL);
     assert(rv == 0); /* checked when it was submitted */
 }

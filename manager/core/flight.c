@@ -58,6 +58,18 @@ void flight_set(struct flight *f, uint32_t number, bool on)
     bits_set(f->in_flight, number, on);
 }
 
+void flight_miss(struct manager *m, uint32_t number, uint64_t now_s)
+{
+    uint64_t heard_s = m->agents[number - 1].last_seen_s;
+    for (uint32_t i = 0; i < ROLLOUTS_MAX; i++) {
+        if (!m->flights[i].deployment)
+            continue;
+        const struct plan *p = &m->deployments[m->flights[i].deployment - 1].plan;
+        if (p->returning.value && heard_s + p->reachable_within_s <= now_s)
+            flight_set(&m->flights[i], number, false);
+    }
+}
+
 void flight_leave(struct manager *m, uint32_t number)
 {
     for (uint32_t i = 0; i < ROLLOUTS_MAX; i++)
@@ -68,6 +80,12 @@ void flight_leave(struct manager *m, uint32_t number)
 bool flight_has(const struct flight *f, uint32_t number)
 {
     return bits_have(f->in_flight, number);
+}
+
+bool flight_holds(const struct manager *m, uint32_t deployment, uint32_t number)
+{
+    const struct flight *f = flight_of(m, deployment);
+    return f && !f->guessed && flight_has(f, number);
 }
 
 /* ---- when ---- */

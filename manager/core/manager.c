@@ -72,6 +72,9 @@ static size_t lay_out(struct manager *m, uint8_t *memory, const struct manager_l
     m->line = next_table(memory, &used, limits->agents, sizeof *m->line);
     m->column_numbers =
         next_table(memory, &used, COLUMNS_MAX * sizeof *m->column_numbers, limits->agents);
+    m->permits = next_table(memory, &used, PERMITTED_MAX, sizeof *m->permits);
+    m->asking = next_table(memory, &used, limits->agents / 8 + 1, 1);
+    m->permit_last = next_table(memory, &used, limits->deployments, sizeof *m->permit_last);
     m->in_flight = next_table(memory, &used, ROLLOUTS_MAX, limits->agents / 8 + 1);
     m->cohort_budgets = next_table(memory, &used, limits->cohorts, sizeof *m->cohort_budgets);
     m->out = next_table(memory, &used, limits->agents / 8 + 1, 1);
@@ -191,6 +194,7 @@ int manager_load_agent(struct manager *m, uint32_t number, const struct agent_ro
     cohort_enter(m, row->cohort);
     if (fleet_set_exceptions(m, mine, exceptions, count) < 0)
         mine->flags |= AGENT_TRUNCATED;
+    permit_hear(m, number);
     return 0;
 }
 
@@ -247,12 +251,14 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
         list_tick(&t);
         pick_tick(&t);
         lookout_tick(&t);
+        permit_tick(&t);
         break;
     case MANAGER_CONTINUE:
         presence_look(&t);
         list_tend(&t);
         pick_tend(&t);
         lookout_tend(&t);
+        permit_tend(&t);
         break;
     case MANAGER_JOIN:
         registration_join(&t);
@@ -270,7 +276,7 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
     }
     cohort_settle(&t);
     out->more = m->dirty_count > 0 || m->silent_left > 0 || list_waits(m) || pick_waits(m) ||
-                lookout_waits(m);
+                lookout_waits(m) || permit_waits(m);
 }
 
 /* ---- composing ---- */
@@ -291,6 +297,7 @@ void manager_assignment(const struct manager *m, uint32_t number, uint64_t now_s
     };
     out->reserved = (row->flags & AGENT_TAINTED) != 0;
     out->listed_count = manager_lists(m, number, out->listed);
+    out->permit_count = manager_permits(m, number, out->permits);
     int rv = variable_own(m, number, out);
     assert(rv == 0); /* what didn't fit was refused */
     (void)rv;

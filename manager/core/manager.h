@@ -18,6 +18,7 @@
 #include "manager/core/pick.h"
 #include "manager/core/roster.h"
 #include "manager/core/variable.h"
+#include "sync/assignment.h"
 #include "sync/desired.h"
 #include "sync/join.h"
 #include "sync/status.h"
@@ -608,6 +609,9 @@ int manager_load_agent(struct manager *m, uint32_t number, const struct agent_ro
  * assignment says. */
 int manager_load_lists(struct manager *m, uint32_t number, uint64_t taints, const uint32_t *lists,
                        uint32_t count);
+/* And has these permits. */
+int manager_load_permits(struct manager *m, uint32_t number, const struct permit *permits,
+                         uint32_t count);
 int manager_load_replaced(struct manager *m, const struct replaced_row *row);
 int manager_load_successor(struct manager *m, const struct successor_row *row);
 /* By rising index without gaps, behind all these. */
@@ -629,6 +633,9 @@ void manager_assignment(const struct manager *m, uint32_t number, uint64_t now_s
 
 /* The deployments (from 1, rising) that list this agent; returns how many. */
 uint32_t manager_lists(const struct manager *m, uint32_t number, uint32_t out[static RECORDS_MAX]);
+/* The permits in the agent's assignment; returns how many. */
+uint32_t manager_permits(const struct manager *m, uint32_t number,
+                         struct permit out[static PERMITS_MAX]);
 /* A variable that the deployment needs on this agent and that has no value; NULL: there is none. */
 const char *manager_missing(const struct manager *m, uint32_t number, uint32_t deployment);
 /* Rows by index, free ones included. */
@@ -822,7 +829,8 @@ struct stage_count {
     uint32_t waiting;   /* reachable, and not let in */
     uint32_t away;      /* out of reach, and not ready; most of them behind an open gate */
     uint32_t in_flight; /* at work; they were reachable all the time */
-    uint32_t returning; /* at work; they came back behind an open gate */
+    uint32_t returning; /* at work; they came back behind an open gate, */
+    uint32_t asking;    /* or wait for their turn to: the plan limits those */
     uint32_t ready;
     uint32_t failed;  /* or rolled back, or: */
     uint32_t overdue; /* these of the failed are at work for longer than their deadline */
@@ -833,6 +841,16 @@ struct stage_count {
  * share that has not begun nobody knows the members. */
 void manager_survey(const struct manager *m, uint32_t deployment, uint64_t now_s,
                     struct arena *scratch, struct stage_count out[static STAGES_MAX]);
+
+/* Of a deployment whose plan limits how many come back at a time. */
+struct returning_use {
+    uint32_t places; /* agents that may be at work at a time, */
+    uint32_t taken;  /* that are, or are told that they may; */
+    uint32_t asking; /* that wait for a place */
+};
+
+void manager_returning(const struct manager *m, uint32_t deployment, struct arena *scratch,
+                       struct returning_use *out);
 
 /* What a rollout waits for, when its stage is counted like this. */
 enum rollout_hold {

@@ -6,8 +6,8 @@
 #include <assert.h>
 
 /* version, max_failed, on_failure, overlap, quorum, reachable, deadline, window, retries, back-off,
- * stages, implied */
-#define PLAN_FIELDS 12
+ * stages, implied, returning */
+#define PLAN_FIELDS 13
 #define STAGE_FIELDS 7 /* name, selector, share, concurrency, before, after, window */
 #define PLAN_VERSION 1
 
@@ -204,6 +204,7 @@ int plan_write(const struct plan *p, struct buffer *out)
         put_schedule(&w, &s->window);
     }
     wire_put_bool(&w, p->implied);
+    put_amount(&w, p->returning);
     return wire_end(&w);
 }
 
@@ -239,5 +240,6 @@ int plan_read(struct span bytes, struct plan *p)
     for (uint32_t i = 0; i < p->count && !r.error; i++)
         get_stage(&r, &p->stages[i]);
     p->implied = wire_get_bool(&r);
+    get_amount(&r, &p->returning);
     return wire_done(&r);
 }

@@ -60,6 +60,8 @@ struct plan {
     struct schedule window; /* of the stages that have none */
     uint32_t retries;       /* of a version that failed on a device */
     uint32_t back_off_s;    /* before the first one; each is twice as long as the one before */
+    /* Of the deployment's agents, at work at a time of those that came back; 0: all of them. */
+    struct amount returning;
     bool implied; /* it was written without stages; a budget makes it go through one of everybody */
 };
 

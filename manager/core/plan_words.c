@@ -50,6 +50,7 @@ static const struct plan_key whole_keys[] = {
      .form = PLAN_TIME,
      .offset = offsetof(struct plan, reachable_within_s)},
     {.name = "deadline", .form = PLAN_TIME, .offset = offsetof(struct plan, deadline_s)},
+    {.name = "returning", .form = PLAN_AMOUNT, .offset = offsetof(struct plan, returning)},
     {.name = "window",
      .form = PLAN_BOTH,
      .offset = offsetof(struct plan, window),

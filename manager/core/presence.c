@@ -54,6 +54,8 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
         lookout_hear_of(t->m, row->cohort);
     if (!budget_reaches(row, t->ev->now_s))
         budget_set_apart(t->m, s->number);
+    if (!(row->flags & AGENT_ONLINE))
+        flight_miss(t->m, s->number, t->ev->now_s);
     row->seq = s->seq;
     if (s->flags & STATUS_HELLO) {
         row->session = s->seq;
@@ -73,6 +75,8 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
     if (!same && fleet_set_exceptions(t->m, row, s->exceptions, s->count) < 0)
         flags |= AGENT_TRUNCATED;
     row->flags = (uint16_t)flags;
+    if (!same)
+        permit_hear(t->m, s->number);
     t->m->counters.statuses++;
     persist(t, heartbeat ? PERSIST_HEARTBEAT : PERSIST_STATUS, s->number);
     epoch_hears(t, s);

@@ -153,13 +153,16 @@ static bool is_behind(const struct tending *w, uint32_t number)
 }
 
 /* Who became Ready, failed or went out of reach holds no slot any more. After a restart everybody
- * at work has one. */
+ * at work has one, but for those with a permit, which they have since they came back. */
 static void note_flight(struct tending *w, struct member *m)
 {
     bool before = m->in_flight;
-    m->in_flight = member_is_at_work(m) && (before || w->fresh);
-    if (w->flight && m->in_flight != before)
-        flight_set(w->flight, m->number, m->in_flight);
+    bool taken = w->fresh && !permit_has(w->t->m, m->number, w->index);
+    m->in_flight = member_is_at_work(m) && (before || taken);
+    if (!w->flight || m->in_flight == before)
+        return;
+    flight_set(w->flight, m->number, m->in_flight);
+    w->flight->guessed |= m->in_flight;
 }
 
 /* Who runs the bundle already needs no slot, and who is still at work has one. */
@@ -465,7 +468,7 @@ static void stop(struct tending *w)
 static bool is_done(const struct tending *w)
 {
     const struct stage_count *c = &w->count;
-    uint32_t at_work = c->in_flight + c->returning;
+    uint32_t at_work = c->in_flight + c->returning + c->asking;
     uint64_t present = (uint64_t)c->ready + c->failed + at_work;
     bool shown = c->ready > 0 || c->members == 0 || w->r->approved || rollout_has_passed(w->r);
     bool enough =

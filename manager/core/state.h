@@ -62,6 +62,7 @@ struct flight {
     uint32_t deployment; /* index + 1; 0: free */
     uint64_t moved_s;    /* when agents were let in last */
     uint8_t *in_flight;
+    bool guessed; /* of some it isn't known: they may have come back */
     uint32_t departure_count;
     struct departure departures[DEPARTURES_MAX]; /* the oldest first */
 };
@@ -76,6 +77,17 @@ struct look {
     uint64_t again_s;
     uint32_t budget; /* index + 1 of the one that kept it from letting more in; 0: none did */
     bool idle;       /* and nobody of its own is at work */
+};
+
+/* Permits at a time, over all deployments. */
+#define PERMITTED_MAX 65536
+
+/* The agent came back behind an open gate, and its assignment says that it may begin. */
+struct permitted {
+    uint32_t number;
+    uint32_t deployment; /* index */
+    uint32_t generation;
+    uint64_t since_s; /* 0: it was loaded */
 };
 
 /* How many of a cohort's agents are out of Ready, as far as budgets go: all of them are under the
@@ -217,6 +229,17 @@ struct manager {
     struct column columns[COLUMNS_MAX];
     uint64_t *column_numbers;
 
+    struct permitted *permits; /* by rising number, and then deployment */
+    uint32_t permit_count;
+    uint8_t *asking; /* bits by number: it asks for some that it may not have; see permit.c */
+    uint32_t asking_count;
+    uint32_t *permit_last;      /* by deployment: who had the last one */
+    uint64_t permits_news;      /* as many as there were when they were looked at, */
+    uint64_t permits_again_s;   /* and when they are looked at again without any */
+    bool permits_look;          /* they are being looked at, from */
+    uint32_t permit_cursor;     /* this one on, and then */
+    uint32_t permit_deployment; /* for this deployment */
+
     struct flight flights[ROLLOUTS_MAX];
     uint8_t *in_flight; /* the bits of all of them */
     bool stirred; /* somebody has joined, left, or moved: lists and picks are looked at again */
@@ -333,6 +356,11 @@ struct flight *flight_begin(struct manager *m, uint32_t deployment);
 void flight_end(struct manager *m, uint32_t deployment);
 void flight_set(struct flight *f, uint32_t number, bool on);
 bool flight_has(const struct flight *f, uint32_t number);
+/* The agent holds a slot of the deployment's rollout, for sure. */
+bool flight_holds(const struct manager *m, uint32_t deployment, uint32_t number);
+/* It is heard again, and its row says since when it wasn't: who was out of reach has lost its slot,
+ * also where nobody has looked since, if those that come back have places of their own. */
+void flight_miss(struct manager *m, uint32_t number, uint64_t now_s);
 /* Whatever the agent is at, it is of no flight any more. */
 void flight_leave(struct manager *m, uint32_t number);
 /* Agents up to this hash are let in now, behind those before. */
@@ -345,12 +373,21 @@ bool flight_is_overdue(const struct flight *f, uint64_t hash, uint64_t now_s, ui
 /* When the next ones have had theirs; UINT64_MAX: never. */
 uint64_t flight_overdue_s(const struct flight *f, uint64_t now_s, uint32_t deadline_s);
 
+/* permit.c: who may begin of those that come back */
+bool permit_has(const struct manager *m, uint32_t number, uint32_t deployment);
+/* The agent has other exceptions now. */
+void permit_hear(struct manager *m, uint32_t number);
+void permit_tick(struct turn *t);
+void permit_tend(struct turn *t); /* MANAGER_CONTINUE */
+bool permit_waits(const struct manager *m);
+
 /* survey.c: a walk over the agents of a deployment's stages */
 enum member_result {
     MEMBER_OPEN,
     MEMBER_READY,
     MEMBER_FAILED,
-    MEMBER_STUCK, /* it waits for what doesn't come by itself */
+    MEMBER_STUCK,  /* it waits for what doesn't come by itself */
+    MEMBER_ASKING, /* it came back, and waits for a permit */
 };
 
 struct member {
@@ -369,7 +406,8 @@ struct member {
 /* It holds a slot, if it was in reach all the time. */
 static inline bool member_is_at_work(const struct member *m)
 {
-    return m->reachable && (m->admitted ? m->result == MEMBER_OPEN : m->busy);
+    bool begins = m->result == MEMBER_OPEN || (m->result == MEMBER_ASKING && m->in_flight);
+    return m->reachable && (m->admitted ? begins : m->busy);
 }
 
 struct survey {

@@ -173,6 +173,8 @@ static enum member_result result_of(enum deployment_state state, enum cause caus
     if (state == STATE_FAILED || state == STATE_ROLLED_BACK)
         return MEMBER_FAILED;
     bool stuck = cause == CAUSE_STUCK || cause == CAUSE_CLOCK;
+    if (state == STATE_PENDING && cause == CAUSE_RETURNING)
+        return MEMBER_ASKING;
     return state == STATE_PENDING && stuck ? MEMBER_STUCK : MEMBER_OPEN;
 }
 
@@ -268,6 +270,8 @@ static bool meet(struct survey *s, uint32_t number, struct member *out)
         .in_flight = s->flight && flight_has(s->flight, number),
         .result = stands.admitted ? ask(s, number) : MEMBER_OPEN,
     };
+    if (out->result == MEMBER_ASKING && permit_has(s->m, number, s->index))
+        out->result = MEMBER_OPEN; /* it is about to hear so */
     out->overdue = out->in_flight && out->admitted && !(d->flags & RECORD_PAUSED) &&
                    flight_is_overdue(s->flight, hash, s->now_s, d->plan.deadline_s);
     if (s->again && !out->admitted)
@@ -300,6 +304,8 @@ void survey_count(struct stage_count *c, const struct member *m)
         c->in_flight++;
     else if (!m->admitted)
         c->waiting++;
+    else if (m->result == MEMBER_ASKING)
+        c->asking++;
     else
         c->returning++;
     c->overdue += m->overdue && m->reachable && m->result == MEMBER_OPEN;
@@ -346,7 +352,7 @@ static enum rollout_hold hold_while_admitting(const struct manager *m, uint32_t 
         return HOLD_BUDGET;
     if (!c || c->members == 0)
         return HOLD_NONE;
-    if (c->in_flight + c->returning + c->waiting > 0)
+    if (c->in_flight + c->returning + c->asking + c->waiting > 0)
         return HOLD_AGENTS;
     const struct rollout *r = &m->deployments[deployment].rollout;
     return c->ready == 0 && !r->approved && !rollout_has_passed(r) ? HOLD_REACH : HOLD_NONE;

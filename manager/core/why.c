@@ -63,6 +63,10 @@ void manager_why(const struct manager *m, uint32_t number, uint32_t deployment, 
         out->reason = WHY_STALE;
     else
         out->then = WHY_COUNT;
+    if (reason == WHY_RETURNING) {
+        out->permitted = permit_has(m, number, deployment);
+        manager_returning(m, deployment, scratch, &out->returning);
+    }
     if (reason != WHY_HELD)
         return;
     struct stage_count counts[STAGES_MAX];
@@ -238,6 +242,8 @@ static enum why_reason ruled(const struct asking *a)
         return WHY_WINDOW;
     if (cause == CAUSE_CLOCK)
         return WHY_CLOCK;
+    if (cause == CAUSE_RETURNING && a->d->plan.returning.value)
+        return WHY_RETURNING;
     bool by_hook = cause >= CAUSE_PRE_APPLY && cause <= CAUSE_HEALTH;
     return by_hook ? WHY_RETRYING : WHY_COUNT;
 }

@@ -28,15 +28,16 @@ enum why_reason {
     WHY_CORDONED,
     WHY_PAUSED, /* the deployment */
     WHY_ABORTED,
-    WHY_STOPPED,  /* too many agents failed */
-    WHY_LATE,     /* it joined when the rollout had begun */
-    WHY_HELD,     /* its stage, or its turn in it, has not come */
-    WHY_BUDGET,   /* as many agents are out of Ready as a budget allows */
-    WHY_AFTER,    /* another deployment has to be Ready on it first */
-    WHY_STUCK,    /* that one failed there, or is not for it */
-    WHY_WINDOW,   /* the window in which it may begin is closed */
-    WHY_CLOCK,    /* and the device doesn't know the time */
-    WHY_RETRYING, /* it failed, and is tried again */
+    WHY_STOPPED,   /* too many agents failed */
+    WHY_LATE,      /* it joined when the rollout had begun */
+    WHY_HELD,      /* its stage, or its turn in it, has not come */
+    WHY_BUDGET,    /* as many agents are out of Ready as a budget allows */
+    WHY_AFTER,     /* another deployment has to be Ready on it first */
+    WHY_STUCK,     /* that one failed there, or is not for it */
+    WHY_WINDOW,    /* the window in which it may begin is closed */
+    WHY_CLOCK,     /* and the device doesn't know the time */
+    WHY_RETURNING, /* it came back behind an open gate, and so many others are at work there */
+    WHY_RETRYING,  /* it failed, and is tried again */
     WHY_DISK,
     WHY_NO_CONTENT, /* chunks don't come */
     WHY_NO_VALUE,   /* a variable that it needs has none */
@@ -70,7 +71,9 @@ struct why {
      * WHY_QUEUED: what it is at, if it said so. */
     struct agent_deployment other;
     bool other_there;
-    const struct schedule *window; /* of WHY_WINDOW */
+    const struct schedule *window;  /* of WHY_WINDOW */
+    struct returning_use returning; /* of WHY_RETURNING, */
+    bool permitted;                 /* and whether it is told already that it may begin */
 };
 
 /* The number and index must be in range, and the deployment not removed. Goes once over the fleet

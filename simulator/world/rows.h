@@ -29,6 +29,8 @@ struct agent_copy {
     uint64_t taints;
     uint32_t list_count;
     uint32_t *lists; /* NULL: on none */
+    uint32_t permit_count;
+    struct permit permits[PERMITS_MAX];
 };
 
 /* The newest publication of a topic; no bytes: it is to be erased. */

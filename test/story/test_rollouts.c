@@ -287,6 +287,108 @@ static void test_manager_killed_at_any_point_goes_on_where_it_was(void)
     CU_ASSERT_TRUE(n > 30);
 }
 
+/* Of all times so far: how many were at work on v2 at once. */
+struct crowd {
+    const struct cast *cast;
+    unsigned *most;
+};
+
+static bool is_at_work(const struct device *d, uint32_t generation)
+{
+    for (uint32_t i = 0; i < d->disk.held_count; i++)
+        if (d->disk.held[i].wanted.generation == generation)
+            return d->disk.held[i].phase != PHASE_SETTLED;
+    return false;
+}
+
+static bool all_run_v2(const struct world *w, const void *context)
+{
+    const struct crowd *crowd = context;
+    unsigned at_work = 0;
+    (void)w;
+    for (int i = 0; i < AGENTS; i++)
+        at_work += is_at_work(crowd->cast->d[i], 2);
+    *crowd->most = at_work > *crowd->most ? at_work : *crowd->most;
+    return count_running(crowd->cast, "v2") == AGENTS;
+}
+
+/* Half of them were off while the others got v2; of those that come back one may be at work at a
+ * time. */
+static struct cast half_off(void)
+{
+    struct plan p = PLAN_DEFAULT;
+    p.count = 1;
+    p.reachable_within_s = 30;
+    p.returning = (struct amount){1, false};
+    p.stages[0] = (struct plan_stage){.name = "all"};
+    struct cast c = begin(&p, &(struct script){.name = "app", .version = "v2", .hook_ms = 3000});
+    for (int i = 0; i < AGENTS; i += 2)
+        device_cut_power(c.d[i], UINT64_MAX);
+    world_run(c.w, 60000);
+    CU_ASSERT_EQUAL(deploy(c.w, "v2", NULL), 0);
+    CU_ASSERT_TRUE(world_run_until(c.w, is_done, NULL, STORY_MS_MAX));
+    CU_ASSERT_EQUAL(count_running(&c, "v2"), AGENTS / 2);
+    return c;
+}
+
+static void test_those_in_touch_begin_together_and_cost_no_assignment(void)
+{
+    struct plan p = PLAN_DEFAULT;
+    unsigned most = 0;
+    p.count = 1;
+    p.returning = (struct amount){1, false};
+    p.stages[0] = (struct plan_stage){.name = "all"};
+    struct cast c = begin(&p, &(struct script){.name = "app", .version = "v2", .hook_ms = 3000});
+    struct revision assigned = manager_agent(c.w->control->core, 1)->assigned;
+    world_run(c.w, 60000);
+    CU_ASSERT_EQUAL(deploy(c.w, "v2", NULL), 0);
+    CU_ASSERT_TRUE(world_run_until(c.w, all_run_v2, &(struct crowd){&c, &most}, STORY_MS_MAX));
+    CU_ASSERT_EQUAL(most, AGENTS);
+    CU_ASSERT_TRUE(story_rest(c.w));
+    struct revision now = manager_agent(c.w->control->core, 1)->assigned;
+    CU_ASSERT_EQUAL(revision_compare(now, assigned), 0);
+    story_end(c.w);
+}
+
+/* Killed at the n-th commit or word since they came back. */
+static bool come_back_killed_at(uint64_t n)
+{
+    struct cast c = half_off();
+    struct control *control = c.w->control;
+    unsigned most = 0;
+    control->kill_at = control->points + n;
+    for (int i = 0; i < AGENTS; i += 2)
+        device_start(c.d[i]);
+    bool good = world_run_until(c.w, all_run_v2, &(struct crowd){&c, &most}, STORY_MS_MAX) &&
+                story_rest(c.w) && most == 1 && world_count(c.w, "hook apply app app@v2") == AGENTS;
+    bool killed = control->was_killed;
+    story_end_at(c.w, n, good);
+    return killed;
+}
+
+static void test_those_that_come_back_take_turns_whenever_the_manager_is_killed(void)
+{
+    uint64_t n = 1;
+    while (come_back_killed_at(n) && n < STORY_POINTS_MAX)
+        n++;
+    CU_ASSERT_TRUE(n > 10);
+}
+
+/* It was gone for a moment only, and nobody has taken it back. */
+static void test_one_that_loses_its_power_with_a_permit_goes_on_with_it(void)
+{
+    struct cast c = half_off();
+    unsigned most = 0;
+    for (int i = 0; i < AGENTS; i += 2) {
+        device_start(c.d[i]);
+        c.d[i]->cut_at = c.d[i]->points + 40;
+    }
+    CU_ASSERT_TRUE(world_run_until(c.w, all_run_v2, &(struct crowd){&c, &most}, STORY_MS_MAX));
+    CU_ASSERT_EQUAL(most, 1);
+    CU_ASSERT_TRUE(story_rest(c.w));
+    story_end(c.w);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_version_comes_to_one_stage_after_the_other),
     TEST(test_first_version_is_nowhere_before_its_stage),
@@ -299,6 +401,9 @@ static const struct suite_test tests[] = {
     TEST(test_device_that_joins_after_an_abort_runs_the_version_before),
     TEST(test_superseded_version_is_begun_nowhere_any_more),
     TEST(test_manager_killed_at_any_point_goes_on_where_it_was),
+    TEST(test_those_in_touch_begin_together_and_cost_no_assignment),
+    TEST(test_those_that_come_back_take_turns_whenever_the_manager_is_killed),
+    TEST(test_one_that_loses_its_power_with_a_permit_goes_on_with_it),
 };
 
 SUITE_MAIN("rollouts", tests)

@@ -61,6 +61,8 @@ static void feed(struct agent_event ev)
             adopt(&b.out.stores[i]);
             if (b.out.stores[i].type == AGENT_STORE_DOCUMENT)
                 b.document = *ev.document;
+            if (b.out.stores[i].type == AGENT_STORE_ASSIGNMENT)
+                b.assignment = *ev.assignment;
         }
         ev = (struct agent_event){.type = AGENT_STORED};
     }
@@ -775,6 +777,194 @@ static void test_device_that_does_not_know_the_time_waits_and_says_so(void)
     CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH));
 }
 
+/* ---- coming back ---- */
+
+/* Who was away for five minutes asks before it begins. */
+static struct desired *asking(uint32_t number, uint32_t generation)
+{
+    struct desired *d = document(number, 1);
+    d->records[0].stable.generation = generation;
+    d->records[0].stable.bundle.bytes[0] = (uint8_t)generation;
+    d->records[0].rules.asks_after_s = 300;
+    return d;
+}
+
+static void take_assignment(uint32_t number, uint32_t permitted)
+{
+    struct assignment mine = b.assignment;
+    mine.revision.number = number;
+    mine.permit_count = permitted > 0;
+    mine.permits[0] = (struct permit){.deployment = 1, .generation = permitted};
+    head(AGENT_TOPIC_ASSIGNMENT, (struct head){.revision = mine.revision});
+    feed((struct agent_event){.type = AGENT_ASSIGNMENT, .assignment = &mine});
+}
+
+static void hear_heads(uint32_t document_number)
+{
+    struct head h = {.revision = {1, document_number}, .trust_version = 1};
+    head(AGENT_TOPIC_DOCUMENT, h);
+    h.revision = b.assignment.revision;
+    head(AGENT_TOPIC_ASSIGNMENT, h);
+}
+
+/* Connected for long, and Ready with the first generation. */
+static void be_in_touch(void)
+{
+    boot_and_connect();
+    take(document(1, 1));
+    succeed();
+    hear_heads(1);
+    pass_time(AGENT_KNOWN_MS / 1000);
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_SETTLED);
+}
+
+static void test_who_was_away_asks_before_it_begins(void)
+{
+    boot_and_connect();
+    hear_heads(1);
+    take(asking(1, 1));
+    CU_ASSERT_PTR_NULL(find(AGENT_FETCH));
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_RETURNING);
+    take_assignment(2, 2); /* for another generation */
+    CU_ASSERT_PTR_NULL(find(AGENT_FETCH));
+    take_assignment(3, 1);
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH));
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_COUNT);
+    succeed();
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_SETTLED);
+}
+
+static void test_who_is_in_touch_when_it_is_let_in_begins_at_once(void)
+{
+    be_in_touch();
+    hear_heads(2);
+    take(asking(2, 2));
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH));
+    hear_heads(3); /* nothing else is asked of it */
+    take(asking(3, 2));
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_COUNT);
+}
+
+/* The manager may not have heard by then that it is here. */
+static void test_who_has_just_connected_asks(void)
+{
+    be_in_touch();
+    feed_type(AGENT_LINK_DOWN);
+    pass_time(300);
+    feed_type(AGENT_LINK_UP);
+    hear_heads(1);
+    pass_time(AGENT_KNOWN_MS / 1000 - 1);
+    hear_heads(2);
+    take(asking(2, 2));
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_RETURNING);
+    CU_ASSERT_PTR_NULL(find(AGENT_FETCH));
+}
+
+static void test_gate_that_moved_during_a_short_absence_lets_in_at_once(void)
+{
+    be_in_touch();
+    pass_time(900); /* and a heartbeat */
+    feed_type(AGENT_LINK_DOWN);
+    pass_time(100);
+    feed_type(AGENT_LINK_UP);
+    hear_heads(2);
+    take(asking(2, 2));
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH));
+}
+
+static void test_who_goes_away_for_long_before_it_begins_asks_again(void)
+{
+    be_in_touch();
+    hear_heads(2);
+    take(asking(2, 2));
+    CU_ASSERT_EQUAL(b.a.step, STEP_FETCH);
+    feed_type(AGENT_LINK_DOWN);
+    pass_time(300);
+    CU_ASSERT_EQUAL(b.a.step, STEP_FETCH);
+    feed_type(AGENT_LINK_UP);
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH_STOP));
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_RETURNING);
+}
+
+static void test_what_was_begun_is_ended_without_asking(void)
+{
+    be_in_touch();
+    hear_heads(2);
+    take(asking(2, 2));
+    done(AGENT_FETCH, 0);
+    done(AGENT_UNPACK, 0);
+    CU_ASSERT_EQUAL(b.a.step, STEP_PRE_APPLY);
+    feed_type(AGENT_LINK_DOWN);
+    pass_time(3000);
+    feed_type(AGENT_LINK_UP);
+    done(AGENT_HOOK, 0);
+    done(AGENT_SWITCH, 0);
+    done(AGENT_HOOK, 0);
+    done(AGENT_HOOK, 0);
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_SETTLED);
+}
+
+/* It may have been taken back meanwhile. */
+static void test_permit_of_before_counts_when_its_assignment_is_still_the_newest(void)
+{
+    boot_and_connect();
+    hear_heads(1);
+    take(asking(1, 1));
+    take_assignment(2, 1);
+    CU_ASSERT_EQUAL(b.a.step, STEP_FETCH);
+    feed_type(AGENT_LINK_DOWN);
+    pass_time(300);
+    feed_type(AGENT_LINK_UP);
+    CU_ASSERT_EQUAL(b.a.step, STEP_NONE);
+    hear_heads(1);
+    CU_ASSERT_EQUAL(b.a.step, STEP_NONE);
+    CU_ASSERT_TRUE(b.deadline_ms <= b.now_ms + AGENT_KNOWN_MS);
+    pass_time(AGENT_KNOWN_MS / 1000); /* nobody has taken it back */
+    CU_ASSERT_EQUAL(b.a.step, STEP_FETCH);
+    feed_type(AGENT_LINK_DOWN);
+    pass_time(300);
+    feed_type(AGENT_LINK_UP);
+    head(AGENT_TOPIC_ASSIGNMENT, (struct head){.revision = {1, 3}});
+    CU_ASSERT_EQUAL(b.a.step, STEP_NONE);
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_RETURNING);
+}
+
+static void test_permit_that_is_taken_back_stops_the_fetch(void)
+{
+    boot_and_connect();
+    hear_heads(1);
+    take(asking(1, 1));
+    take_assignment(2, 1);
+    CU_ASSERT_EQUAL(b.a.step, STEP_FETCH);
+    take_assignment(3, 0);
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH_STOP));
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_RETURNING);
+}
+
+/* What only its number is new of needs no permit. */
+static void test_who_runs_the_bundle_already_takes_the_number_without_asking(void)
+{
+    be_in_touch();
+    feed_type(AGENT_LINK_DOWN);
+    pass_time(300);
+    feed_type(AGENT_LINK_UP);
+    struct desired *d = asking(2, 2);
+    d->records[0].stable.bundle = b.held[0].running.bundle;
+    take(d);
+    CU_ASSERT_EQUAL(b.held[0].running.generation, 2);
+}
+
+/* The eight that a status has room for may all have failed. */
+static void test_who_asks_is_named_first(void)
+{
+    boot_and_connect();
+    hear_heads(1);
+    struct desired *d = document(1, 12);
+    d->records[11].rules.asks_after_s = 300;
+    take(d);
+    CU_ASSERT_EQUAL(cause_of(12), CAUSE_RETURNING);
+}
+
 /* ---- trying again ---- */
 
 static struct desired *tried_thrice(uint32_t number)
@@ -983,6 +1173,16 @@ static const struct suite_test tests[] = {
     TEST(test_window_that_closes_during_the_fetch_puts_the_change_off),
     TEST(test_what_is_begun_ends_outside_its_window),
     TEST(test_device_that_does_not_know_the_time_waits_and_says_so),
+    TEST(test_who_was_away_asks_before_it_begins),
+    TEST(test_who_is_in_touch_when_it_is_let_in_begins_at_once),
+    TEST(test_who_has_just_connected_asks),
+    TEST(test_gate_that_moved_during_a_short_absence_lets_in_at_once),
+    TEST(test_who_goes_away_for_long_before_it_begins_asks_again),
+    TEST(test_what_was_begun_is_ended_without_asking),
+    TEST(test_permit_of_before_counts_when_its_assignment_is_still_the_newest),
+    TEST(test_permit_that_is_taken_back_stops_the_fetch),
+    TEST(test_who_runs_the_bundle_already_takes_the_number_without_asking),
+    TEST(test_who_asks_is_named_first),
     TEST(test_what_failed_is_tried_again_after_twice_the_time),
     TEST(test_back_off_is_never_longer_than_it_is),
     TEST(test_refused_content_is_not_tried_again),

@@ -380,6 +380,21 @@ static void test_windows_and_tries_are_read(void)
             "app.yaml:3:1: rollout: back_off: is longer than a day");
 }
 
+static void test_how_many_come_back_at_a_time_is_read(void)
+{
+    CU_ASSERT_EQUAL(reads(HEAD "rollout: {stages: [], returning: 12%}\n"), 0);
+    CU_ASSERT_TRUE(d.plan.returning.value == 12 && d.plan.returning.percent);
+    CU_ASSERT_EQUAL(reads(HEAD "rollout: {stages: [], returning: 3}\n"), 0);
+    CU_ASSERT_TRUE(d.plan.returning.value == 3 && !d.plan.returning.percent);
+    CU_ASSERT_EQUAL(reads(HEAD "rollout: {stages: []}\n"), 0);
+    CU_ASSERT_EQUAL(d.plan.returning.value, 0);
+    refused(HEAD "rollout:\n  stages: []\n  returning: 0\n",
+            "app.yaml:5:14: returning: with none nobody ever gets the version; leave it out for "
+            "all");
+    refused(HEAD "rollout:\n  stages: []\n  returning: 101%\n",
+            "app.yaml:5:14: returning: 101% is more than all");
+}
+
 static void test_what_a_rollout_leaves_out_is_the_default(void)
 {
     CU_ASSERT_EQUAL(reads(HEAD "rollout: {stages: [{name: all}]}\n"), 0);
@@ -533,6 +548,7 @@ static const struct suite_test tests[] = {
     TEST(test_stages_of_the_design_are_read),
     TEST(test_every_key_of_a_rollout_is_read),
     TEST(test_windows_and_tries_are_read),
+    TEST(test_how_many_come_back_at_a_time_is_read),
     TEST(test_what_a_rollout_leaves_out_is_the_default),
     TEST(test_unknown_keys_of_a_rollout_are_refused_with_what_was_meant),
     TEST(test_wrong_shapes_of_a_rollout_are_refused),

@@ -40,11 +40,13 @@ static bool longer_is_read(rewrite_fn *rewrite, struct span bytes)
     static uint8_t longer_memory[REWRITE_MAX];
     struct buffer longer = buffer_on(longer_memory, sizeof longer_memory);
     /* The wider form of an array's head holds one more than any short one. */
+    bool wide = bytes.data[0] == 0xdc;
+    size_t head = wide ? 3 : 1;
     longer.data[0] = 0xdc;
     longer.data[1] = 0;
-    longer.data[2] = (uint8_t)((bytes.data[0] & 0x0f) + 1);
-    memcpy(longer.data + 3, bytes.data + 1, bytes.len - 1);
-    longer.len = bytes.len + 2;
+    longer.data[2] = (uint8_t)((wide ? bytes.data[2] : bytes.data[0] & 0x0f) + 1);
+    memcpy(longer.data + 3, bytes.data + head, bytes.len - head);
+    longer.len = bytes.len + 3 - head;
     struct wire_writer w = wire_writer_on(&longer);
     wire_put_array(&w, 1);
     wire_put_text(&w, span_text("what only newer readers know"));
@@ -99,6 +101,8 @@ static void test_assignment_comes_back(void)
     CU_ASSERT_FALSE(got.removed);
     CU_ASSERT_TRUE(got.reserved && got.listed_count == 3);
     CU_ASSERT_TRUE(assignment_lists(&got, 7) && !assignment_lists(&got, 8));
+    CU_ASSERT_TRUE(assignment_permits(&got, 7, 3) && assignment_permits(&got, 300, 1));
+    CU_ASSERT_FALSE(assignment_permits(&got, 7, 2) || assignment_permits(&got, 8, 3));
     a.removed = true;
     a.labels = (struct labels){0};
     CU_ASSERT_EQUAL(assignment_read(write_assignment(&a), &got), 0);
@@ -126,9 +130,40 @@ static void test_lists_that_do_not_rise_are_refused(void)
     CU_ASSERT_EQUAL(assignment_read(write_assignment(&a), &a), ERR_FORMAT);
 }
 
+/* [assignment-7] */
+static void test_permits_against_the_rules_are_refused(void)
+{
+    struct assignment a = sample_assignment();
+    a.permits[1].deployment = a.permits[0].deployment;
+    CU_ASSERT_EQUAL(assignment_read(write_assignment(&a), &a), ERR_FORMAT);
+    a = sample_assignment();
+    a.permits[0].deployment = 0;
+    CU_ASSERT_EQUAL(assignment_read(write_assignment(&a), &a), ERR_FORMAT);
+    a = sample_assignment();
+    a.permits[1].generation = 0;
+    CU_ASSERT_EQUAL(assignment_read(write_assignment(&a), &a), ERR_FORMAT);
+}
+
+/* Who needs none has no byte more in it. */
+static void test_assignment_without_permits_is_as_short_as_before_there_were_any(void)
+{
+    static struct assignment got;
+    struct assignment a = sample_assignment();
+    size_t with = write_assignment(&a).len;
+    a.permit_count = 0;
+    CU_ASSERT_EQUAL(write_assignment(&a).len, with - 9);
+    CU_ASSERT_TRUE(comes_back(rewrite_assignment, write_assignment(&a)));
+    got.permit_count = 2;
+    CU_ASSERT_EQUAL(assignment_read(write_assignment(&a), &got), 0);
+    CU_ASSERT_EQUAL(got.permit_count, 0);
+}
+
 static void test_longest_assignment_fits(void)
 {
     struct assignment a = sample_assignment();
+    a.permit_count = PERMITS_MAX;
+    for (uint32_t i = 0; i < PERMITS_MAX; i++)
+        a.permits[i] = (struct permit){UINT32_MAX - PERMITS_MAX + i, UINT32_MAX};
     a.listed_count = RECORDS_MAX;
     for (uint32_t i = 0; i < RECORDS_MAX; i++)
         a.listed[i] = UINT32_MAX - RECORDS_MAX + i;
@@ -177,6 +212,7 @@ static void test_desired_document_comes_back(void)
         CU_ASSERT_EQUAL(a->rules.window.length_s, b->rules.window.length_s);
         CU_ASSERT_EQUAL(a->rules.retries, b->rules.retries);
         CU_ASSERT_EQUAL(a->rules.back_off_s, b->rules.back_off_s);
+        CU_ASSERT_EQUAL(a->rules.asks_after_s, b->rules.asks_after_s);
     }
     CU_ASSERT_TRUE(comes_back(rewrite_desired, bytes));
 }
@@ -200,6 +236,7 @@ static void test_document_with_the_most_records_fits_its_limit(void)
                                      .length_s = WINDOW_LENGTH_S_MAX};
     r.rules.retries = RETRIES_MAX;
     r.rules.back_off_s = BACK_OFF_S_MAX;
+    r.rules.asks_after_s = ASKS_AFTER_S_MAX;
     r.rules.after.count = DEPENDENCIES_MAX;
     for (uint32_t i = 0; i < DEPENDENCIES_MAX; i++)
         r.rules.after.numbers[i] = UINT32_MAX - RECORDS_MAX - DEPENDENCIES_MAX + i;
@@ -291,8 +328,8 @@ static void test_dependencies_against_the_rules_are_refused(void)
 static void test_windows_and_tries_against_the_rules_are_refused(void)
 {
     static struct desired got;
-    struct rules good = sample_rules(), bad[12];
-    for (int i = 0; i < 12; i++)
+    struct rules good = sample_rules(), bad[13];
+    for (int i = 0; i < 13; i++)
         bad[i] = good;
     bad[0].window.minutes = 0;
     bad[1].window.minutes = UINT64_C(1) << 60;
@@ -306,7 +343,8 @@ static void test_windows_and_tries_against_the_rules_are_refused(void)
     bad[9].window.east_s = WINDOW_EAST_S_MAX + 1;
     bad[10].retries = RETRIES_MAX + 1;
     bad[11].back_off_s = BACK_OFF_S_MAX + 1;
-    for (int i = 0; i < 12; i++) {
+    bad[12].asks_after_s = ASKS_AFTER_S_MAX + 1;
+    for (int i = 0; i < 13; i++) {
         sample_desired(&d);
         d.records[2].rules = bad[i];
         CU_ASSERT_EQUAL(desired_read(write_desired(), &got), ERR_RANGE);
@@ -346,6 +384,8 @@ static const struct suite_test tests[] = {
     TEST(test_assignment_comes_back),
     TEST(test_labels_out_of_canonical_order_are_refused),
     TEST(test_lists_that_do_not_rise_are_refused),
+    TEST(test_permits_against_the_rules_are_refused),
+    TEST(test_assignment_without_permits_is_as_short_as_before_there_were_any),
     TEST(test_longest_assignment_fits),
     TEST(test_hostile_assignments_are_refused),
     TEST(test_desired_document_comes_back),

@@ -92,6 +92,7 @@ static void test_plan_survives_being_written_and_read(void)
     struct buffer out = buffer_on(memory, sizeof memory);
     struct buffer copy = buffer_on(again, sizeof again);
     struct plan p = sample(), back;
+    p.returning = (struct amount){7, true};
     CU_ASSERT_EQUAL(plan_write(&p, &out), 0);
     CU_ASSERT_EQUAL(plan_read(span_buffer(&out), &back), 0);
     CU_ASSERT_EQUAL(plan_write(&back, &copy), 0);
@@ -99,6 +100,7 @@ static void test_plan_survives_being_written_and_read(void)
     CU_ASSERT_STRING_EQUAL(back.stages[1].selector, "env=canary");
     CU_ASSERT_EQUAL(back.stages[1].share.value, 3);
     CU_ASSERT_TRUE(back.stages[0].concurrency.percent && back.stages[2].before.approval);
+    CU_ASSERT_TRUE(back.returning.value == 7 && back.returning.percent);
     CU_ASSERT_EQUAL(back.on_failure, REMEDY_ROLL_BACK);
     CU_ASSERT_EQUAL(back.overlap, OVERLAP_QUEUE);
     for (size_t len = 0; len < out.len; len++)

@@ -34,16 +34,22 @@ struct model {
     uint64_t busy_until_s;
     uint32_t seq, boot;
     bool cordoned;
-    bool broken;     /* every new version fails here */
-    uint8_t rule;    /* enum cause: a rule keeps it from beginning */
-    uint32_t busy_s; /* what it does takes so much longer */
-    unsigned works;  /* how often it began to */
+    bool broken;       /* every new version fails here */
+    uint8_t rule;      /* enum cause: a rule keeps it from beginning */
+    uint32_t busy_s;   /* what it does takes so much longer */
+    unsigned works;    /* how often it began to */
+    uint32_t aimed;    /* the generation that it is to run, as it heard last; */
+    uint32_t met;      /* and that it was in touch for when it was let in */
+    uint32_t permit;   /* the generation that its newest assignment lets it begin, */
+    uint64_t permit_s; /* which it has from then on */
 
     /* the checker's: */
     struct target admitted; /* what a gate let it in for */
     uint32_t stage;         /* in which stage; and it was of that stage when that began, */
     bool slot;              /* and reachable, and has been ever since */
     uint64_t let_in_s;
+    bool comes;         /* it came back, and is at work with a permit, and in reach */
+    uint64_t granted_s; /* which it was given then */
     bool charged; /* it is out of Ready since it was let in, and has been in reach ever since */
 };
 
@@ -67,6 +73,7 @@ struct fleet {
     uint32_t enrolled; /* agents when the newest version was deployed */
     bool admits;       /* slots were taken in this second */
     uint64_t moved_s;  /* somebody was let in last */
+    bool comes;        /* in this second somebody began with a permit */
     bool charges;      /* in this second somebody was who is under a budget */
     bool restarted;    /* who had come back by itself counts since */
     uint64_t told_s;   /* documents were made last: budgets are counted behind them */
@@ -375,8 +382,9 @@ static void free_budgets(struct fleet *f)
 {
     for (uint32_t n = 1; n <= f->count; n++) {
         struct model *a = &f->agents[n];
-        bool idle =
-            a->state == STATE_PENDING && (a->cause == CAUSE_STUCK || a->cause == CAUSE_CLOCK);
+        bool asks = a->cause == CAUSE_RETURNING && !a->permit;
+        bool idle = a->state == STATE_PENDING &&
+                    (a->cause == CAUSE_STUCK || a->cause == CAUSE_CLOCK || asks);
         a->charged &= !a->gone && is_near(f, a) && !is_at_rest(f, a) && !idle;
     }
 }
@@ -478,12 +486,75 @@ static void check_slots(struct fleet *f)
     uint32_t overdue = counted ? count_at_work(f, surely_s, UINT64_MAX) : 0;
     if (c->overdue < overdue || c->overdue > c->failed)
         broken(f, "too slow, and not counted as failed", c->overdue, overdue);
-    if (c->members !=
-        c->waiting + c->away + c->in_flight + c->returning + c->ready + c->failed + c->stuck)
+    if (c->members != c->waiting + c->away + c->in_flight + c->returning + c->asking + c->ready +
+                          c->failed + c->stuck)
         broken(f, "the counts do not add up", c->members, c->ready);
 }
 
+/* Who was out of reach, or has had its time, has given its place back. */
+static void free_places(struct fleet *f)
+{
+    for (uint32_t n = 1; n <= f->count; n++) {
+        struct model *a = &f->agents[n];
+        if (!a->comes)
+            continue;
+        uint32_t deadline_s = plan_of(f)->deadline_s;
+        bool overdue = deadline_s && f->now_s >= a->granted_s + deadline_s;
+        a->comes = !a->gone && !a->cordoned && is_reachable(f, a) && !overdue &&
+                   a->state == STATE_APPLYING && a->wanted == a->aimed;
+    }
+}
+
+static uint32_t count_coming(const struct fleet *f)
+{
+    uint32_t count = 0;
+    for (uint32_t n = 1; n <= f->count; n++)
+        count += f->agents[n].comes;
+    return count;
+}
+
+static uint32_t count_members(const struct fleet *f)
+{
+    uint32_t count = 0;
+    for (uint32_t n = 1; n <= f->count; n++)
+        count += !f->agents[n].gone;
+    return count;
+}
+
+/* Never more of those that came back at work than the plan allows, whatever the rollout is at. */
+static void check_places(struct fleet *f)
+{
+    struct amount limit = plan_of(f)->returning;
+    uint32_t most = amount_of(limit, count_members(f)), count = count_coming(f);
+    if (limit.value && f->comes && count > most)
+        broken(f, "more come back at a time than may", count, most);
+}
+
 /* ---- time ---- */
+
+/* Who is in touch knows that it is when it hears what it is to run. */
+static void aim(struct fleet *f, struct model *a, bool in_touch)
+{
+    const struct desired *d = &f->documents[manager_agent(f->m, a->number)->cohort];
+    struct target target =
+        d->count ? record_target(&d->records[0], &a->id, a->number) : (struct target){0};
+    if (target.generation != a->aimed && in_touch)
+        a->met = target.generation;
+    a->aimed = target.generation;
+}
+
+/* An assignment was published. */
+static void note_permit(struct fleet *f, uint32_t number)
+{
+    struct permit permits[PERMITS_MAX];
+    struct model *a = &f->agents[number];
+    uint32_t count = manager_permits(f->m, number, permits);
+    uint32_t generation = count ? permits[0].generation : 0;
+    if (generation && generation != a->permit)
+        a->granted_s = f->now_s;
+    a->permit = generation;
+    a->permit_s = f->now_s + number % 3;
+}
 
 static void step(struct fleet *f, struct manager_event *ev)
 {
@@ -491,16 +562,43 @@ static void step(struct fleet *f, struct manager_event *ev)
     ev->now_s = f->now_s;
     manager_step(f->m, ev, &scratch, &f->out);
     for (uint32_t i = 0; i < f->out.persist_count; i++) {
+        if (f->out.persist[i].type == PERSIST_ASSIGNMENT)
+            note_permit(f, f->out.persist[i].index);
         if (f->out.persist[i].type != PERSIST_DOCUMENT)
             continue;
         uint32_t cohort = f->out.persist[i].index;
         manager_document(f->m, cohort, &f->documents[cohort]);
         f->told_s = f->now_s;
         note_admissions(f, cohort);
-        for (uint32_t n = 1; n <= f->count; n++)
-            if (!f->agents[n].gone && manager_agent(f->m, n)->cohort == cohort)
-                f->agents[n].hears_s = f->now_s + rng_below(&f->rng, 3);
+        for (uint32_t n = 1; n <= f->count; n++) {
+            struct model *a = &f->agents[n];
+            if (a->gone || manager_agent(f->m, n)->cohort != cohort)
+                continue;
+            a->hears_s = f->now_s + rng_below(&f->rng, 3);
+            if (a->online)
+                aim(f, a, true);
+        }
     }
+}
+
+/* A rule that keeps it from beginning. */
+static enum cause rule_of(const struct fleet *f, const struct model *a, const struct record *r)
+{
+    bool asks = r && r->rules.asks_after_s > 0 && a->met != a->aimed;
+    bool permitted = a->permit == a->aimed && f->now_s >= a->permit_s;
+    if (a->rule)
+        return (enum cause)a->rule;
+    return asks && !permitted ? CAUSE_RETURNING : CAUSE_NONE;
+}
+
+static void begin(struct fleet *f, struct model *a, const struct record *r)
+{
+    a->state = STATE_APPLYING;
+    a->cause = CAUSE_NONE;
+    a->busy_until_s = f->now_s + 2 + rng_below(&f->rng, 9) + a->busy_s;
+    a->comes = r->rules.asks_after_s > 0 && a->met != a->aimed && !a->slot;
+    f->comes |= a->comes;
+    say(f, a, 0);
 }
 
 static void begin_or_end(struct fleet *f, struct model *a)
@@ -530,14 +628,12 @@ static void begin_or_end(struct fleet *f, struct model *a)
         a->cause = CAUSE_NONE;
     }
     bool waits = a->state == STATE_PENDING && a->wanted && !held;
-    if (waits && a->rule && a->cause != a->rule) {
-        a->cause = a->rule;
+    enum cause rule = rule_of(f, a, r);
+    if (waits && rule && a->cause != rule) {
+        a->cause = (uint8_t)rule;
         say(f, a, 0);
-    } else if (waits && !a->rule) {
-        a->state = STATE_APPLYING;
-        a->cause = CAUSE_NONE;
-        a->busy_until_s = f->now_s + 2 + rng_below(&f->rng, 9) + a->busy_s;
-        say(f, a, 0);
+    } else if (waits && !rule) {
+        begin(f, a, r);
     } else if (a->state == STATE_APPLYING && f->now_s >= a->busy_until_s) {
         enum deployment_state failed = a->running ? STATE_ROLLED_BACK : STATE_FAILED;
         a->state = a->broken ? (uint8_t)failed : STATE_READY;
@@ -563,6 +659,7 @@ static void tell(const struct fleet *f, struct story *s)
 static void second(struct fleet *f)
 {
     f->now_s++;
+    f->comes = false;
     for (uint32_t n = 1; n <= f->count; n++) {
         struct model *a = &f->agents[n];
         if (!a->gone && a->online && f->now_s >= a->hears_s)
@@ -572,6 +669,7 @@ static void second(struct fleet *f)
     }
     free_slots(f);
     free_budgets(f);
+    free_places(f);
     f->admits = f->charges = false;
     if (f->always_look)
         lookout_hear(f->m);
@@ -582,8 +680,10 @@ static void second(struct fleet *f)
         tell(f, f->story);
     if (!counts_agree(f->m))
         broken(f, "counted otherwise than one by one", 0, 0);
-    if (manager_deployment_count(f->m) > 0)
+    if (manager_deployment_count(f->m) > 0) {
         check_slots(f);
+        check_places(f);
+    }
 }
 
 static void seconds(struct fleet *f, unsigned count)
@@ -609,8 +709,16 @@ static void come_back(struct fleet *f, struct model *a)
 {
     if (a->online || a->gone)
         return;
+    bool known = manager_deployment_count(f->m) > 0;
+    uint32_t patience_s =
+        known && plan_of(f)->reachable_within_s ? plan_of(f)->reachable_within_s : 1;
+    bool missed = f->now_s >= a->away_since_s + patience_s;
     a->online = true;
     a->hears_s = f->now_s + 1;
+    aim(f, a, !missed);
+    if (missed)
+        a->met = 0;
+    a->permit_s = a->permit_s > f->now_s ? a->permit_s : f->now_s + 1;
     say(f, a, STATUS_HELLO);
 }
 
@@ -641,6 +749,12 @@ static void restart_in(struct fleet *f, uint32_t epoch)
         struct exception list[EXCEPTIONS_MAX];
         size_t count = manager_exceptions(old, n, list);
         CU_ASSERT_EQUAL(manager_load_agent(m, n, manager_agent(old, n), list, count), 0);
+        struct permit permits[PERMITS_MAX];
+        count = manager_permits(old, n, permits);
+        CU_ASSERT_EQUAL(manager_load_permits(m, n, permits, (uint32_t)count), 0);
+        f->agents[n].granted_s = f->now_s;
+        /* Who came back holds no slot from then on. */
+        f->agents[n].slot &= count == 0 && f->agents[n].cause != CAUSE_RETURNING;
     }
     free(old);
     f->m = m;
@@ -792,6 +906,144 @@ static void test_returning_agents_are_counted_apart(void)
     CU_ASSERT_TRUE(counts[0].returning > 0);
     CU_ASSERT_TRUE(counts[0].in_flight <= 5);
     until_done(f, 200);
+    CU_ASSERT_EQUAL(count_running(f, 1), 40);
+    end(f);
+}
+
+/* Half of them are away until the rollout is over. */
+static struct fleet *half_away(uint64_t seed, struct amount limit)
+{
+    struct fleet *f = fleet_new(seed, (const uint32_t[]){0, 0, 40, 0});
+    struct plan p = PLAN_DEFAULT;
+    p.count = 1;
+    p.reachable_within_s = 5;
+    p.returning = limit;
+    p.stages[0] = (struct plan_stage){.name = "all", .concurrency = {5, false}};
+    for (uint32_t n = 1; n <= 20; n++)
+        go_offline(f, &f->agents[n]);
+    seconds(f, 10);
+    CU_ASSERT_EQUAL(deploy(f, "1", &p), 0);
+    until_done(f, 200);
+    CU_ASSERT_EQUAL(count_running(f, 1), 20);
+    return f;
+}
+
+static void half_comes_back(struct fleet *f)
+{
+    for (uint32_t n = 1; n <= 20; n++)
+        come_back(f, &f->agents[n]);
+    seconds(f, 5);
+}
+
+static struct returning_use use_of(struct fleet *f)
+{
+    struct returning_use use;
+    struct arena scratch = arena_on((uint8_t *)f->scratch, sizeof f->scratch);
+    manager_returning(f->m, 0, &scratch, &use);
+    return use;
+}
+
+static void test_those_that_come_back_take_turns_also_when_the_rollout_is_over(void)
+{
+    struct fleet *f = half_away(41, (struct amount){3, false});
+    half_comes_back(f);
+    unsigned seconds_full = 0;
+    for (unsigned s = 0; s < 200 && count_running(f, 1) < 40; s++) {
+        second(f);
+        CU_ASSERT_TRUE(count_coming(f) <= 3);
+        CU_ASSERT_TRUE(counts_of(f, 0).returning <= 3);
+        seconds_full += count_coming(f) == 3;
+    }
+    CU_ASSERT_EQUAL(count_running(f, 1), 40);
+    CU_ASSERT_TRUE(seconds_full > 10);
+    seconds(f, 2);
+    CU_ASSERT_EQUAL(use_of(f).taken, 0); /* all of them were taken back */
+    for (uint32_t n = 1; n <= 20; n++)
+        CU_ASSERT_EQUAL(f->agents[n].permit, 0);
+    end(f);
+}
+
+static void test_returning_percent_is_of_all_that_the_deployment_is_for(void)
+{
+    struct fleet *f = half_away(42, (struct amount){11, true});
+    for (uint32_t n = 1; n <= 20; n++)
+        f->agents[n].busy_s = 100;
+    half_comes_back(f);
+    CU_ASSERT_EQUAL(use_of(f).places, 5); /* 11 of 40, rounded up */
+    CU_ASSERT_EQUAL(use_of(f).taken, 5);
+    CU_ASSERT_EQUAL(use_of(f).asking, 15);
+    CU_ASSERT_EQUAL(counts_of(f, 0).asking, 15);
+    end(f);
+}
+
+static void test_manager_that_starts_again_knows_who_has_a_place(void)
+{
+    struct fleet *f = half_away(43, (struct amount){2, false});
+    half_comes_back(f);
+    for (unsigned s = 0; s < 300 && count_running(f, 1) < 40; s++) {
+        second(f);
+        if (s % 4 == 0)
+            restart(f);
+        CU_ASSERT_TRUE(use_of(f).taken <= 2);
+    }
+    CU_ASSERT_EQUAL(count_running(f, 1), 40);
+    end(f);
+}
+
+static void test_place_of_one_that_goes_away_is_another_ones(void)
+{
+    struct fleet *f = half_away(44, (struct amount){1, false});
+    for (uint32_t n = 1; n <= 20; n++)
+        f->agents[n].busy_s = 100000;
+    half_comes_back(f);
+    for (unsigned i = 0; i < 20; i++) {
+        uint32_t n = 1;
+        while (n <= 20 && !f->agents[n].comes)
+            n++;
+        CU_ASSERT_TRUE_FATAL(n <= 20);
+        CU_ASSERT_EQUAL(count_coming(f), 1);
+        go_offline(f, &f->agents[n]);
+        seconds(f, 30);
+        CU_ASSERT_FALSE(f->agents[n].comes);
+        CU_ASSERT_EQUAL(f->agents[n].permit, 0);
+    }
+    CU_ASSERT_EQUAL(use_of(f).taken, 0);
+    end(f);
+}
+
+static void test_paused_deployment_gives_no_permits(void)
+{
+    struct fleet *f = half_away(45, (struct amount){2, false});
+    steer(f, COMMAND_PAUSE, NULL);
+    half_comes_back(f);
+    CU_ASSERT_EQUAL(use_of(f).taken, 0);
+    CU_ASSERT_EQUAL(count_running(f, 1), 20);
+    steer(f, COMMAND_RESUME, NULL);
+    seconds(f, 5);
+    CU_ASSERT_EQUAL(use_of(f).taken, 2);
+    seconds(f, 200);
+    CU_ASSERT_EQUAL(count_running(f, 1), 40);
+    end(f);
+}
+
+/* It was in touch when it was let in, or was gone for a moment only. */
+static void test_who_holds_a_slot_takes_no_place(void)
+{
+    struct fleet *f = fleet_new(46, (const uint32_t[]){0, 0, 40, 0});
+    struct plan p = PLAN_DEFAULT;
+    p.count = 1;
+    p.reachable_within_s = 20;
+    p.returning = (struct amount){1, false};
+    p.stages[0] = (struct plan_stage){.name = "all", .concurrency = {10, false}};
+    CU_ASSERT_EQUAL(deploy(f, "1", &p), 0);
+    second(f);
+    CU_ASSERT_EQUAL(slots_taken(f), 10);
+    for (uint32_t n = 1; n <= 40; n++)
+        f->agents[n].met = 0; /* they were started again */
+    seconds(f, 10);
+    CU_ASSERT_TRUE(count_running(f, 1) > 3);
+    CU_ASSERT_EQUAL(count_coming(f), 0);
+    until_done(f, 300);
     CU_ASSERT_EQUAL(count_running(f, 1), 40);
     end(f);
 }
@@ -1577,6 +1829,8 @@ static struct plan random_plan(struct rng *rng)
         p.deadline_s = 12 + (uint32_t)rng_below(rng, 60);
     if (rng_below(rng, 3) == 0)
         p.quorum = 50 + (uint32_t)rng_below(rng, 50);
+    if (rng_below(rng, 2) == 0)
+        p.returning = (struct amount){1 + (uint32_t)rng_below(rng, 4), rng_below(rng, 2)};
     return p;
 }
 
@@ -1721,6 +1975,12 @@ static const struct suite_test tests[] = {
     TEST(test_who_is_away_neither_takes_a_slot_nor_holds_up_the_stage),
     TEST(test_stage_of_which_nobody_is_reachable_waits_for_the_operator),
     TEST(test_returning_agents_are_counted_apart),
+    TEST(test_those_that_come_back_take_turns_also_when_the_rollout_is_over),
+    TEST(test_returning_percent_is_of_all_that_the_deployment_is_for),
+    TEST(test_manager_that_starts_again_knows_who_has_a_place),
+    TEST(test_place_of_one_that_goes_away_is_another_ones),
+    TEST(test_paused_deployment_gives_no_permits),
+    TEST(test_who_holds_a_slot_takes_no_place),
     TEST(test_too_many_failures_stop_it_and_resuming_forgives_them),
     TEST(test_retry_works_on_the_failed_ones_only),
     TEST(test_failures_within_the_allowance_do_not_stop_it),

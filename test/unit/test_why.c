@@ -319,6 +319,26 @@ static void depend(struct bench *b, const char *selector)
     CU_ASSERT_EQUAL(run(b, &c), 0);
 }
 
+/* Where the deployment says how many, and the agent has heard so. */
+static void test_one_that_comes_back_waits_for_a_place_with_others(void)
+{
+    struct bench *b = running();
+    struct plan p = PLAN_DEFAULT;
+    struct command c = deploy_command("2");
+    p.returning = (struct amount){1, false};
+    c.deploy.plan = &p;
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    says(b, 1, STATE_PENDING, CAUSE_RETURNING, 1);
+    is(b, 1, WHY_RETURNING);
+    struct why w = ask(b, 1);
+    CU_ASSERT_TRUE(w.returning.places == 1 && w.returning.taken == 0 && w.returning.asking == 1);
+    CU_ASSERT_FALSE(w.permitted);
+    step(b, &(struct manager_event){.type = MANAGER_TICK});
+    w = ask(b, 1);
+    CU_ASSERT_TRUE(w.permitted && w.returning.taken == 1 && w.returning.asking == 0);
+    bench_free(b);
+}
+
 static void test_what_it_depends_on_is_named(void)
 {
     struct bench *b = running();
@@ -494,6 +514,7 @@ static const struct suite_test tests[] = {
     TEST(test_agent_that_is_not_selected_knows_by_which_term),
     TEST(test_agent_that_others_are_picked_before_knows_it),
     TEST(test_what_an_agent_is_at_is_the_reason),
+    TEST(test_one_that_comes_back_waits_for_a_place_with_others),
     TEST(test_what_it_depends_on_is_named),
     TEST(test_agent_that_has_not_said_that_it_knows_is_not_heard),
     TEST(test_agent_with_too_much_to_tell_has_not_told),

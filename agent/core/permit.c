@@ -1,0 +1,91 @@
+/*
+ * permit: [rule-7] whether this agent has to ask before it begins, since it was out of touch when
+ * it was let in. It remembers so of the records of the document that it holds, and no longer than
+ * the process lives: who doesn't know, asks.
+ */
+#include "agent/core/turn.h"
+#include "base/bits.h"
+
+void permit_forget(struct agent *a)
+{
+    memset(a->present, 0, sizeof a->present);
+}
+
+/* Who was silent for longer counts as gone by now, and may have lost its place. What was said last
+ * may not have been heard. */
+void permit_link_up(struct turn *t)
+{
+    struct agent *a = t->a;
+    const struct desired *d = t->view->document;
+    uint64_t silent_s = (t->ev->now_ms - a->status_sent_ms + AGENT_KNOWN_MS) / 1000;
+    bool known = a->status_sent_ms != 0 && silent_s < UINT32_MAX;
+    a->silent_s = known ? (uint32_t)silent_s : UINT32_MAX;
+    a->head_came = a->own_head_came = a->own_came = a->in_step = a->known = false;
+    for (uint32_t i = 0; i < d->count; i++)
+        if (a->silent_s >= d->records[i].rules.asks_after_s)
+            bits_set(a->present, i, false);
+}
+
+void permit_move(struct agent *a)
+{
+    a->silent_s = UINT32_MAX;
+    a->head_came = a->in_step = false;
+    permit_forget(a);
+}
+
+/* A gate that moves from now on, moves while the manager knows that this agent is here. */
+void permit_head(struct turn *t)
+{
+    struct agent *a = t->a;
+    a->in_step |= a->known && a->head_came && !a->asks[AGENT_TOPIC_DOCUMENT].wanted;
+    a->head_came = true;
+}
+
+/* What is asked for as before, it was in touch for if it was then. */
+static bool was_present(const struct turn *t, const struct agent_view *next, const struct record *r)
+{
+    const struct agent *a = t->a;
+    const struct agent_view *view = t->view;
+    const struct record *old = view_has_document(view) ? view_record(view, r->deployment) : NULL;
+    if (old && old->rules.asks_after_s > 0) {
+        struct target before = view_target(a, view, old), now = view_target(a, next, r);
+        if (before.generation == now.generation && before.variables == now.variables)
+            return bits_have(a->present, (uint32_t)(old - view->document->records));
+    }
+    return a->in_step || a->silent_s < r->rules.asks_after_s;
+}
+
+void permit_document(struct turn *t)
+{
+    uint8_t present[sizeof t->a->present] = {0};
+    struct agent_view next = *t->view;
+    next.document = t->ev->document;
+    for (uint32_t i = 0; i < next.document->count; i++) {
+        const struct record *r = &next.document->records[i];
+        if (r->rules.asks_after_s > 0)
+            bits_set(present, i, was_present(t, &next, r));
+    }
+    memcpy(t->a->present, present, sizeof present);
+}
+
+/* An old one may have been taken back: it counts when this connection has said that it is the
+ * newest; and where it would be taken back since its agent was gone for so long, when the manager
+ * knows that it is here. */
+static bool has_permit(const struct agent *a, const struct agent_view *view, const struct record *r,
+                       const struct target *target)
+{
+    const struct ask *own = &a->asks[AGENT_TOPIC_ASSIGNMENT];
+    bool newest = a->link == LINK_UP && a->own_head_came && (!own->wanted || own->in_vain);
+    bool stays = a->own_came || a->known || a->silent_s < r->rules.asks_after_s;
+    return newest && stays &&
+           assignment_permits(view->assignment, r->deployment, target->generation);
+}
+
+bool permit_lacks(const struct agent *a, const struct agent_view *view, const struct record *r)
+{
+    uint32_t index = (uint32_t)(r - view->document->records);
+    if (r->rules.asks_after_s == 0 || bits_have(a->present, index))
+        return false;
+    struct target target = view_target(a, view, r);
+    return !view_lacks(view, r, &target) && !has_permit(a, view, r, &target);
+}

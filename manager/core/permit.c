@@ -1,0 +1,316 @@
+/*
+ * permit: who of those that come back behind an open gate may begin. Each asks by a report, and is
+ * told by its assignment; so many have a permit at a time as the deployment's plan says. A permit
+ * is taken back when what it was for has come to an end, or its agent goes out of reach.
+ */
+#include "base/bits.h"
+#include "manager/core/state.h"
+
+#include <assert.h>
+
+/* What of a step is left to others: documents, rollouts and picks. */
+#define PERSIST_LEFT (MANAGER_COHORTS_PER_STEP + 7)
+/* One agent's row, status and assignment. */
+#define PERSIST_EACH 3
+
+/* ---- who has one ---- */
+
+/* The first that isn't before this agent's of this deployment. */
+static uint32_t place_of(const struct manager *m, uint32_t number, uint32_t deployment)
+{
+    uint32_t from = 0, to = m->permit_count;
+    while (from < to) {
+        uint32_t middle = from + (to - from) / 2;
+        const struct permitted *p = &m->permits[middle];
+        bool before = p->number < number || (p->number == number && p->deployment < deployment);
+        from = before ? middle + 1 : from;
+        to = before ? to : middle;
+    }
+    return from;
+}
+
+bool permit_has(const struct manager *m, uint32_t number, uint32_t deployment)
+{
+    uint32_t at = place_of(m, number, deployment);
+    return at < m->permit_count && m->permits[at].number == number &&
+           m->permits[at].deployment == deployment;
+}
+
+uint32_t manager_permits(const struct manager *m, uint32_t number,
+                         struct permit out[static PERMITS_MAX])
+{
+    uint32_t count = 0, end = agent_in_fleet(manager_agent(m, number)) ? m->permit_count : 0;
+    for (uint32_t i = place_of(m, number, 0); i < end && count < PERMITS_MAX; i++) {
+        const struct permitted *p = &m->permits[i];
+        if (p->number != number)
+            break;
+        out[count++] =
+            (struct permit){.deployment = p->deployment + 1, .generation = p->generation};
+    }
+    return count;
+}
+
+static void add(struct manager *m, const struct permitted *p)
+{
+    uint32_t at = place_of(m, p->number, p->deployment);
+    assert(m->permit_count < PERMITTED_MAX);
+    memmove(&m->permits[at + 1], &m->permits[at], (m->permit_count - at) * sizeof *p);
+    m->permits[at] = *p;
+    m->permit_count++;
+}
+
+static void drop(struct manager *m, uint32_t at)
+{
+    m->permit_count--;
+    memmove(&m->permits[at], &m->permits[at + 1], (m->permit_count - at) * sizeof m->permits[0]);
+}
+
+int manager_load_permits(struct manager *m, uint32_t number, const struct permit *permits,
+                         uint32_t count)
+{
+    if (number < 1 || number > m->agent_count || count > PERMITS_MAX)
+        return ERR_DAMAGED;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t deployment = permits[i].deployment - 1; /* 0 wraps */
+        if (deployment >= m->deployment_count || permit_has(m, number, deployment))
+            return ERR_DAMAGED;
+        if (m->permit_count == PERMITTED_MAX)
+            return ERR_RANGE;
+        add(m, &(struct permitted){.number = number,
+                                   .deployment = deployment,
+                                   .generation = permits[i].generation});
+    }
+    return 0;
+}
+
+/* ---- who asks ---- */
+
+static bool asks(const struct exception *e)
+{
+    return e->state == STATE_PENDING && e->cause == CAUSE_RETURNING;
+}
+
+void permit_hear(struct manager *m, uint32_t number)
+{
+    bool some = false;
+    for (uint32_t i = m->agents[number - 1].exceptions; i && !some; i = m->nodes[i - 1].next)
+        some = asks(&m->nodes[i - 1].exception);
+    m->asking_count += (uint32_t)some - (uint32_t)bits_have(m->asking, number);
+    bits_set(m->asking, number, some);
+}
+
+/* What the agent asks for and has no permit for, or NULL. */
+static const struct exception *request_of(const struct manager *m, uint32_t number,
+                                          uint32_t deployment)
+{
+    const struct agent_row *row = &m->agents[number - 1];
+    const struct exception *e = fleet_exception(m, row, deployment + 1);
+    bool counts = agent_in_fleet(row) && !(row->flags & (AGENT_CORDONED | AGENT_QUARANTINED));
+    return counts && e && asks(e) && !permit_has(m, number, deployment) ? e : NULL;
+}
+
+static bool reaches(const struct manager *m, uint32_t number, uint32_t deployment, uint64_t now_s,
+                    uint64_t *until_s)
+{
+    const struct agent_row *row = &m->agents[number - 1];
+    uint64_t end_s =
+        (uint64_t)row->last_seen_s + m->deployments[deployment].plan.reachable_within_s;
+    if (row->flags & (AGENT_QUARANTINED | AGENT_ONLINE))
+        return !(row->flags & AGENT_QUARANTINED);
+    if (end_s > now_s && end_s < *until_s)
+        *until_s = end_s;
+    return end_s > now_s;
+}
+
+/* ---- how many ---- */
+
+static uint32_t places_of(const struct manager *m, uint32_t deployment, struct arena *scratch)
+{
+    struct amount limit = m->deployments[deployment].plan.returning;
+    if (!limit.percent)
+        return limit.value;
+    struct whom whom = whom_is(m, deployment, scratch);
+    uint32_t targets = 0;
+    for (uint32_t n = 1; n <= m->agent_count; n++)
+        targets += pick_has(&whom, n);
+    return amount_of(limit, targets);
+}
+
+/* Who holds a slot of the rollout takes no place of those that come back. */
+static uint32_t taken_of(const struct manager *m, uint32_t deployment)
+{
+    uint32_t taken = 0;
+    for (uint32_t i = 0; i < m->permit_count; i++)
+        if (m->permits[i].deployment == deployment)
+            taken += !flight_holds(m, deployment, m->permits[i].number);
+    return taken;
+}
+
+void manager_returning(const struct manager *m, uint32_t deployment, struct arena *scratch,
+                       struct returning_use *out)
+{
+    *out = (struct returning_use){.places = places_of(m, deployment, scratch),
+                                  .taken = taken_of(m, deployment)};
+    for (uint32_t n = 1; n <= m->agent_count; n++) {
+        if (!m->asking[n / 8])
+            n |= 7; /* none of these eight */
+        else
+            out->asking += bits_have(m->asking, n) && request_of(m, n, deployment);
+    }
+}
+
+/* ---- taking back ---- */
+
+/* It is at work with it, or about to be. */
+static bool is_used(const struct agent_deployment *has)
+{
+    if (has->state >= STATE_DOWNLOADING && has->state <= STATE_VERIFYING)
+        return true;
+    bool waits = has->cause == CAUSE_AFTER || has->cause == CAUSE_STUCK ||
+                 has->cause == CAUSE_WINDOW || has->cause == CAUSE_CLOCK ||
+                 has->cause == CAUSE_VARIABLE;
+    return has->state == STATE_PENDING && !waits;
+}
+
+/* Whoever was loaded has its whole deadline once more. */
+static bool is_overdue(struct turn *t, struct permitted *p)
+{
+    uint32_t deadline_s = t->m->deployments[p->deployment].plan.deadline_s;
+    uint64_t now_s = t->ev->now_s;
+    if (p->since_s == 0)
+        p->since_s = now_s;
+    uint64_t end_s = p->since_s + deadline_s;
+    if (deadline_s > 0 && end_s > now_s && end_s < t->m->permits_again_s)
+        t->m->permits_again_s = end_s;
+    return deadline_s > 0 && end_s <= now_s;
+}
+
+static bool stays(struct turn *t, struct permitted *p)
+{
+    struct manager *m = t->m;
+    const struct deployment_row *d = &m->deployments[p->deployment];
+    const struct agent_row *row = &m->agents[p->number - 1];
+    struct agent_deployment has;
+    return !d->removed && d->plan.returning.value && agent_in_fleet(row) &&
+           !(row->flags & AGENT_CORDONED) && !is_overdue(t, p) &&
+           reaches(m, p->number, p->deployment, t->ev->now_s, &m->permits_again_s) &&
+           fleet_judge(m, p->number, p->deployment, &has) && has.wanted == p->generation &&
+           is_used(&has);
+}
+
+static bool is_full(const struct turn *t)
+{
+    return t->out->persist_count + PERSIST_EACH + PERSIST_LEFT > MANAGER_PERSIST_MAX;
+}
+
+/* False: the step is full. */
+static bool take_back(struct turn *t)
+{
+    struct manager *m = t->m;
+    while (m->permit_cursor < m->permit_count) {
+        uint32_t number = m->permits[m->permit_cursor].number;
+        if (is_full(t))
+            return false;
+        if (stays(t, &m->permits[m->permit_cursor])) {
+            m->permit_cursor++;
+            continue;
+        }
+        drop(m, m->permit_cursor);
+        if (agent_in_fleet(&m->agents[number - 1]))
+            fleet_tell(t, number);
+    }
+    return true;
+}
+
+/* ---- handing out ---- */
+
+/* Of what was stopped since too many failed, nobody else begins. */
+static bool may_have(struct turn *t, uint32_t number, uint32_t deployment,
+                     const struct exception *e)
+{
+    struct manager *m = t->m;
+    const struct deployment_row *d = &m->deployments[deployment];
+    struct agent_deployment has;
+    struct permit already[PERMITS_MAX];
+    bool stopped =
+        d->rollout.state == ROLLOUT_STOPPED && e->generation == manager_generation(m, deployment);
+    return !stopped && reaches(m, number, deployment, t->ev->now_s, &m->permits_again_s) &&
+           fleet_judge(m, number, deployment, &has) && has.wanted == e->generation &&
+           m->permit_count < PERMITTED_MAX && manager_permits(m, number, already) < PERMITS_MAX;
+}
+
+/* Those behind the one that had the last permit come first, so that each has its turn. Who asks and
+ * holds a slot was gone for a moment only. False: the step is full. */
+static bool hand_out_to(struct turn *t, uint32_t deployment, uint32_t first, uint32_t last,
+                        uint32_t *places)
+{
+    struct manager *m = t->m;
+    for (uint32_t n = first; n <= last; n++) {
+        if (!m->asking[n / 8]) {
+            n |= 7; /* none of these eight */
+            continue;
+        }
+        const struct exception *e = request_of(m, n, deployment);
+        bool slot = e && flight_holds(m, deployment, n);
+        if (!e || (!slot && *places == 0) || !may_have(t, n, deployment, e))
+            continue;
+        if (is_full(t))
+            return false;
+        add(m, &(struct permitted){.number = n,
+                                   .deployment = deployment,
+                                   .generation = e->generation,
+                                   .since_s = t->ev->now_s});
+        *places -= !slot;
+        if (!slot)
+            m->permit_last[deployment] = n;
+        fleet_tell(t, n);
+    }
+    return true;
+}
+
+static bool hand_out(struct turn *t, uint32_t deployment)
+{
+    struct manager *m = t->m;
+    const struct deployment_row *d = &m->deployments[deployment];
+    if (d->removed || !d->plan.returning.value || d->flags & RECORD_PAUSED)
+        return true;
+    uint32_t places = places_of(m, deployment, t->scratch), taken = taken_of(m, deployment);
+    uint32_t last = m->permit_last[deployment];
+    arena_reset(t->scratch);
+    places = taken < places ? places - taken : 0;
+    return hand_out_to(t, deployment, last + 1, m->agent_count, &places) &&
+           hand_out_to(t, deployment, 1, last, &places);
+}
+
+/* ---- looking ---- */
+
+void permit_tick(struct turn *t)
+{
+    struct manager *m = t->m;
+    bool due = m->permits_news != m->news || t->ev->now_s >= m->permits_again_s;
+    if (due && !permit_waits(m)) {
+        m->permits_news = m->news;
+        m->permits_again_s = UINT64_MAX;
+        m->permit_cursor = 0;
+        m->permits_look = true;
+        m->permit_deployment = 0;
+    }
+    permit_tend(t);
+}
+
+bool permit_waits(const struct manager *m)
+{
+    return m->permits_look;
+}
+
+void permit_tend(struct turn *t)
+{
+    struct manager *m = t->m;
+    if (!m->permits_look || !take_back(t))
+        return;
+    for (; m->permit_deployment < m->deployment_count && m->asking_count > 0;
+         m->permit_deployment++)
+        if (!hand_out(t, m->permit_deployment))
+            return;
+    m->permits_look = false;
+}
