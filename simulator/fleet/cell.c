@@ -133,11 +133,14 @@ static void tell_slip(struct flock *f, uint32_t n)
 
 void cell_publish_slip(struct flock *f, uint32_t number)
 {
-    const struct agent_row *row = &f->rows->agents[number - 1].row;
-    f->slips[number - 1] = (struct slip){.revision = row->assigned,
-                                         .cohort = row->cohort,
-                                         .removed = !agent_in_fleet(row),
-                                         .cordoned = (row->flags & AGENT_CORDONED) != 0};
+    const struct agent_copy *copy = &f->rows->agents[number - 1];
+    const struct agent_row *row = &copy->row;
+    f->slips[number - 1] =
+        (struct slip){.revision = row->assigned,
+                      .cohort = row->cohort,
+                      .removed = !agent_in_fleet(row),
+                      .cordoned = (row->flags & AGENT_CORDONED) != 0,
+                      .permit = copy->permit_count ? copy->permits[0].generation : 0};
     for (uint32_t i = 0; i < f->cell_count; i++)
         if (f->cells[i].dead)
             f->cells[i].current = false;

@@ -90,6 +90,7 @@ static void clone(struct flock *f, uint32_t at)
                           .number = d->number,
                           .cohort = d->cohort,
                           .assigned = d->assigned,
+                          .permit = d->permit,
                           .document = d->document,
                           .trees = d->trees,
                           .content = d->content,
@@ -302,6 +303,8 @@ static void hear_slip(struct flock *f, uint32_t n)
         .cohort = f->rows->cohorts[slip->cohort].key,
         .removed = slip->removed,
         .cordoned = slip->cordoned,
+        .permit_count = slip->permit != 0,
+        .permits = {{.deployment = 1, .generation = slip->permit}},
     };
     node_feed(f, n, &(struct agent_event){.type = AGENT_ASSIGNMENT, .assignment = &assignment});
 }

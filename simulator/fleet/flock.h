@@ -55,6 +55,7 @@ struct flock_options {
     uint64_t bundle_bytes;
     uint32_t failing_per_mille; /* of devices, where the new version's health check fails */
     struct amount concurrency;
+    uint32_t returning; /* agents that come back, at work at a time; 0: all of them */
     struct flock_faults faults;
     uint32_t link_count;
     struct flock_link links[FLOCK_LINKS_MAX];

@@ -10,6 +10,8 @@
 struct slot {
     uint32_t generation;
     bool taken;
+    uint32_t
+        comes; /* it came back, and is at work on this generation with a permit, and in reach */
 };
 
 void gate_open(struct flock *f)
@@ -61,6 +63,7 @@ void gate_note(struct flock *f, uint32_t cohort)
                      scene_stage(n) == manager_deployment(f->core, 0)->rollout.stage;
         *s = (struct slot){
             .generation = t.generation,
+            .comes = s->comes,
             .taken = rolls && is_in_reach(f, manager_agent(f->core, d->number)),
         };
         f->lets_in |= s->taken;
@@ -82,6 +85,34 @@ static uint32_t count_taken(struct flock *f, uint32_t stage)
         taken += s->taken && scene_stage(n) == stage;
     }
     return taken;
+}
+
+/* Whose fetch is stopped since its permit was taken back is at work no more. */
+static bool is_coming(const struct flock *f, const struct node *d, uint32_t generation)
+{
+    for (uint32_t i = 0; i < d->held_count; i++)
+        if (d->held[i].phase == PHASE_DOWNLOADING && d->permit != generation)
+            return false;
+    return !is_through(d, generation) && is_in_reach(f, manager_agent(f->core, d->number));
+}
+
+void gate_begin(struct flock *f, const struct node *d, uint32_t generation)
+{
+    uint32_t coming = 0, most = f->o->returning;
+    struct slot *begins = f->slots ? &f->slots[d - f->nodes] : NULL;
+    if (!begins || !f->core || most == 0 || d->permit != generation || d->twin != NOBODY ||
+        (begins->taken && begins->generation == generation))
+        return;
+    begins->comes = generation;
+    for (uint32_t n = 0; n < f->o->agents; n++) {
+        struct slot *s = &f->slots[n];
+        if (s->comes && !is_coming(f, &f->nodes[n], s->comes))
+            s->comes = 0;
+        coming += s->comes != 0;
+    }
+    if (coming > most)
+        flock_fault(f, "%u that came back are at work, %u may be", (unsigned)coming,
+                    (unsigned)most);
 }
 
 void gate_check(struct flock *f)

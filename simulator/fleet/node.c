@@ -39,6 +39,8 @@ void node_view(const struct flock *f, const struct node *d, struct agent_view *o
     assignment.cohort = f->rows->cohorts[d->cohort].key;
     assignment.removed = d->removed;
     assignment.cordoned = d->cordoned;
+    assignment.permit_count = d->permit != 0;
+    assignment.permits[0] = (struct permit){.deployment = 1, .generation = d->permit};
     *out = (struct agent_view){
         .document = document,
         .assignment = &assignment,
@@ -266,6 +268,8 @@ static void keep(struct flock *f, struct node *d, const struct agent_event *ev,
         const struct agent_store *s = &out->stores[i];
         if (s->type == AGENT_STORE_HELD) {
             keep_row(f, d, s->held);
+            if (s->held->phase == PHASE_DOWNLOADING)
+                gate_begin(f, d, s->held->wanted.generation);
         } else if (s->type == AGENT_STORE_DROP) {
             drop_row(d, s->deployment);
         } else if (s->type == AGENT_STORE_DOCUMENT) {
@@ -274,6 +278,7 @@ static void keep(struct flock *f, struct node *d, const struct agent_event *ev,
             d->assigned = ev->assignment->revision;
             d->removed = ev->assignment->removed;
             d->cordoned = ev->assignment->cordoned;
+            d->permit = ev->assignment->permit_count ? ev->assignment->permits[0].generation : 0;
             d->cohort = cohort_of(f, &ev->assignment->cohort);
         } else if (s->type == AGENT_STORE_SEQ) {
             d->seq_ceiling = s->seq;

@@ -72,6 +72,7 @@ struct node {
     uint8_t content;   /* complete ones */
     bool removed;      /* its assignment says so; */
     bool cordoned;
+    uint32_t permit; /* the generation that its assignment lets it begin; 0: none */
     uint32_t number; /* 0: it has not joined */
     uint32_t cohort; /* of its assignment */
     struct revision assigned;
@@ -120,6 +121,7 @@ struct slip {
     uint32_t cohort;
     bool removed;
     bool cordoned;
+    uint32_t permit; /* the generation; 0: none */
 };
 
 struct cell {
@@ -280,6 +282,8 @@ void gate_close(struct flock *f);
 void gate_note(struct flock *f, uint32_t cohort);
 /* … and when all are said: are no more at work than the stage allows? */
 void gate_check(struct flock *f);
+/* A node begins this generation. */
+void gate_begin(struct flock *f, const struct node *d, uint32_t generation);
 
 /* ---- check.c ---- */
 

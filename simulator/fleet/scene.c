@@ -72,6 +72,7 @@ static struct plan three_stages(const struct flock *f)
     p.count = ENVIRONMENTS;
     p.quorum = f->o->failing_per_mille ? 1 : 100;
     p.max_failed = (struct amount){.value = 100, .percent = true};
+    p.returning.value = f->o->returning;
     for (uint32_t i = 0; i < p.count; i++) {
         struct plan_stage *s = &p.stages[i];
         snprintf(s->name, sizeof s->name, "%s", environments[i].name);

@@ -51,6 +51,7 @@ static struct flock_options draw_options(uint64_t seed)
     o.bundle_bytes = (1ull + draw(&r, 4096)) << 10;
     o.deploy_ms = (3600ull + draw(&r, 43200)) * 1000;
     o.concurrency = (struct amount){.value = 1 + draw(&r, 99), .percent = rng_below(&r, 2) == 0};
+    o.returning = sometimes(&r, 4);
     o.failing_per_mille = sometimes(&r, 400);
     o.policy.heartbeat_s = 60 + draw(&r, 3540);
 #define FAULT_DRAW(name, field, word, most, swarm_most, ...)                                       \
@@ -72,8 +73,12 @@ static bool fails(const struct flock_options *o, struct flock_result *r)
 static uint32_t *number_of(struct flock_options *o, size_t i)
 {
 #define FAULT_NUMBER(name, field, ...) &o->faults.field,
-    uint32_t *const numbers[] = {&o->agents, &o->cells, &o->sites, &o->link_count,
-                                 FLEET_FAULTS(FAULT_NUMBER) & o->failing_per_mille};
+    uint32_t *const numbers[] = {&o->agents,
+                                 &o->cells,
+                                 &o->sites,
+                                 &o->link_count,
+                                 FLEET_FAULTS(FAULT_NUMBER) & o->failing_per_mille,
+                                 &o->returning};
     return i < sizeof numbers / sizeof numbers[0] ? numbers[i] : NULL;
 }
 
