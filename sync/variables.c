@@ -9,6 +9,7 @@
 #define NONCE_LEN 12
 
 static void get_variable(struct wire_reader *r, struct variable *v);
+static bool follows(const struct variable *before, const struct variable *v);
 static struct variable effective(const struct variable *v, enum variable_use version,
                                  struct span own, bool *is_own);
 static uint64_t mix(uint64_t so_far, struct span bytes);
@@ -52,21 +53,33 @@ void variables_put(struct wire_writer *w, const struct variable *v)
 
 struct span variables_get(struct wire_reader *r, size_t max)
 {
-    struct span from = r->rest, before = SPAN_NONE;
-    struct variable v;
+    struct span from = r->rest;
+    struct variable v, before = {.name = SPAN_NONE};
     uint32_t count = wire_get_array(r, 0, VARIABLES_MAX);
     for (uint32_t i = 0; i < count && !r->error; i++) {
         get_variable(r, &v);
-        size_t shorter = before.len < v.name.len ? before.len : v.name.len;
-        int order = shorter ? memcmp(before.data, v.name.data, shorter) : 0;
-        if (!variable_name_valid(v.name) || order > 0 || (order == 0 && before.len >= v.name.len))
+        if (!variable_name_valid(v.name) || !follows(&before, &v))
             wire_fail(r, ERR_FORMAT);
-        before = v.name;
+        before = v;
     }
     struct span list = span_of(from.data, from.len - r->rest.len);
     if (list.len > max)
         wire_fail(r, ERR_RANGE);
     return r->error || count == 0 ? SPAN_NONE : list;
+}
+
+#define OF_STABLE (VARIABLE_STABLE | VARIABLE_TEMPLATE)
+#define OF_NEXT (VARIABLE_NEXT | VARIABLE_NEXT_TEMPLATE)
+
+/* By rising name; of one name that has another value in each version, the stable one's first. */
+static bool follows(const struct variable *before, const struct variable *v)
+{
+    size_t shorter = before->name.len < v->name.len ? before->name.len : v->name.len;
+    int order = shorter ? memcmp(before->name.data, v->name.data, shorter) : 0;
+    if (order != 0 || before->name.len != v->name.len)
+        return order < 0 || (order == 0 && before->name.len < v->name.len);
+    return before->uses & VARIABLE_STABLE && !(before->uses & OF_NEXT) && v->uses & VARIABLE_NEXT &&
+           !(v->uses & OF_STABLE);
 }
 
 static void get_variable(struct wire_reader *r, struct variable *v)

@@ -1,7 +1,8 @@
 /*
  * variables: named values that bundles need, as records and assignments carry them: lists by rising
- * name, kept as the bytes of the message. It knows nothing of who sets them, nor of what is done
- * with them.
+ * name, kept as the bytes of the message; where a name has another value in each of a record's
+ * versions, it stands there twice. It knows nothing of who sets them, nor of what is done with
+ * them.
  */
 #ifndef DUNLIN_SYNC_VARIABLES_H
 #define DUNLIN_SYNC_VARIABLES_H
@@ -38,7 +39,8 @@ bool variable_name_valid(struct span name);
 /* Clear values are any bytes that an environment can hold. */
 bool variable_value_valid(struct span value);
 
-/* Writes a list: its length, then as many of these, by rising name. */
+/* Writes a list: its length, then as many of these, by rising name; of two with one name the one
+ * that is of the stable version alone, then the one that is of the next alone. */
 void variables_begin(struct wire_writer *w, uint32_t count);
 void variables_put(struct wire_writer *w, const struct variable *v);
 /* The list as an element of a message, borrowed; SPAN_NONE when it is empty. */
@@ -54,7 +56,7 @@ struct variable_cursor {
 
 struct variable_cursor variables_on(struct span list);
 bool variables_next(struct variable_cursor *c, struct variable *out);
-/* The one with this name; false when it isn't there, or has no value. */
+/* The first with this name; false when it isn't there, or has no value. */
 bool variables_find(struct span list, struct span name, struct variable *out);
 
 /*

@@ -248,11 +248,15 @@ static inline void sample_list(struct desired *d)
          .value = span_of(sealed, sizeof sealed - 1),
          .given = true},
         {.name = span_text("port"),
+         .uses = VARIABLE_STABLE,
+         .value = span_text("80"),
+         .given = true},
+        {.name = span_text("port"),
          .uses = VARIABLE_NEXT | VARIABLE_NEXT_TEMPLATE,
          .value = span_text("8080"),
          .given = true}};
-    variables_begin(&w, 3);
-    for (size_t i = 0; i < 3; i++)
+    variables_begin(&w, sizeof values / sizeof values[0]);
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
         variables_put(&w, &values[i]);
     d->records[1].variables_len = d->variables_len = (uint32_t)list.len;
 }

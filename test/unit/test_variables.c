@@ -64,6 +64,10 @@ static void test_lists_out_of_order_or_with_bad_parts_are_refused(void)
     static const struct line bad[][2] = {
         {{"b", 0, "1"}, {"a", 0, "1"}},
         {{"a", 0, "1"}, {"a", 0, "1"}},
+        {{"a", VARIABLE_NEXT, "1"}, {"a", VARIABLE_STABLE, "2"}},
+        {{"a", VARIABLE_STABLE | VARIABLE_NEXT, "1"}, {"a", VARIABLE_NEXT, "2"}},
+        {{"a", VARIABLE_STABLE, "1"}, {"a", VARIABLE_NEXT | VARIABLE_TEMPLATE, "2"}},
+        {{"a", VARIABLE_STABLE | VARIABLE_NEXT_TEMPLATE, "1"}, {"a", VARIABLE_NEXT, "2"}},
         {{"ab", 0, "1"}, {"a", 0, "1"}},
         {{"A", 0, "1"}, {"b", 0, "1"}},
         {{"", 0, "1"}, {"b", 0, "1"}},
@@ -78,6 +82,33 @@ static void test_lists_out_of_order_or_with_bad_parts_are_refused(void)
     struct span bytes = LIST(memory, one);
     memory[bytes.len - 1] = '\0';
     CU_ASSERT_EQUAL(read_list(bytes, &list), ERR_FORMAT);
+}
+
+/* While a rollout is on its way, who isn't let in yet keeps what it has. */
+static void test_a_name_has_one_value_in_each_version(void)
+{
+    static const struct line lines[] = {{"a", VARIABLE_STABLE, "1"},
+                                        {"a", VARIABLE_NEXT | VARIABLE_NEXT_TEMPLATE, "2"},
+                                        {"b", VARIABLE_STABLE | VARIABLE_NEXT, "3"}};
+    static const struct line stable[] = {{"a", VARIABLE_STABLE, "1"}, {"b", VARIABLE_STABLE, "3"}};
+    static const struct line next[] = {{"a", VARIABLE_STABLE | VARIABLE_TEMPLATE, "2"},
+                                       {"b", VARIABLE_STABLE, "3"}};
+    static const struct line thrice[] = {
+        {"a", VARIABLE_STABLE, "1"}, {"a", VARIABLE_NEXT, "2"}, {"a", VARIABLE_NEXT, "3"}};
+    uint8_t room[512];
+    struct buffer out = buffer_on(room, sizeof room);
+    struct span list;
+    CU_ASSERT_EQUAL_FATAL(read_list(LIST(memory, lines), &list), 0);
+    CU_ASSERT_EQUAL(variables_resolve(list, VARIABLE_STABLE, SPAN_NONE, NULL, NULL, &out), 0);
+    CU_ASSERT_TRUE(span_equal(span_buffer(&out), LIST(other_memory, stable)));
+    CU_ASSERT_EQUAL(variables_digest(list, VARIABLE_STABLE, SPAN_NONE),
+                    variables_digest(span_buffer(&out), VARIABLE_STABLE, SPAN_NONE));
+    out.len = 0;
+    CU_ASSERT_EQUAL(variables_resolve(list, VARIABLE_NEXT, SPAN_NONE, NULL, NULL, &out), 0);
+    CU_ASSERT_TRUE(span_equal(span_buffer(&out), LIST(other_memory, next)));
+    CU_ASSERT_EQUAL(variables_digest(list, VARIABLE_NEXT, SPAN_NONE),
+                    variables_digest(span_buffer(&out), VARIABLE_STABLE, SPAN_NONE));
+    CU_ASSERT_EQUAL(read_list(LIST(memory, thrice), &list), ERR_FORMAT);
 }
 
 static void test_every_truncated_list_is_refused(void)
@@ -149,6 +180,7 @@ static void test_a_secret_sealed_to_others_is_the_same_secret(void)
 static const struct suite_test tests[] = {
     TEST(test_a_list_comes_back),
     TEST(test_lists_out_of_order_or_with_bad_parts_are_refused),
+    TEST(test_a_name_has_one_value_in_each_version),
     TEST(test_every_truncated_list_is_refused),
     TEST(test_an_agents_own_value_comes_first_and_fills_what_is_missing),
     TEST(test_the_digest_changes_with_what_a_version_gets_and_with_nothing_else),
