@@ -25,7 +25,7 @@ static bool read_named(struct request *r, const json_t *agents, struct roster *r
 static request_finish finish_create;
 static request_finish finish_change;
 static void command_named(struct request *r, enum command_type type, const char *version);
-static json_t *history_json(const struct manager *m, const struct deployment_row *d);
+static json_t *history_json(const struct manager *m, uint32_t index);
 static json_t *agents_json(const struct manager *m, uint32_t index);
 static void add_agents(const struct manager *m, uint32_t index, bool ready, json_t *list);
 static json_t *agent_json(const struct manager *m, uint32_t number,
@@ -236,7 +236,7 @@ void api_deployments_show(struct request *r)
     const struct deployment_counts *counts = daemon_counts(r->daemon);
     json_t *agents = counts ? agents_json(m, index) : NULL;
     json_t *json = agents ? api_json_deployment(r->daemon, index, &counts[index], true) : NULL;
-    json_object_set_new(json, "history", history_json(m, manager_deployment(m, index)));
+    json_object_set_new(json, "history", history_json(m, index));
     json_int_t more = counts ? counts[index].targets - (json_int_t)json_array_size(agents) : 0;
     json_object_set_new(json, "agents", agents);
     json_object_set_new(json, "more", json_integer(more));
@@ -320,14 +320,21 @@ static void command_named(struct request *r, enum command_type type, const char 
     request_command(r, &command, finish_change);
 }
 
-static json_t *history_json(const struct manager *m, const struct deployment_row *d)
+/* With the values that each one was the first to have; of the oldest that is not known. */
+static json_t *history_json(const struct manager *m, uint32_t index)
 {
+    static const struct generation_row none;
+    const struct deployment_row *d = manager_deployment(m, index);
     json_t *list = json_array();
-    for (uint32_t i = 0; i < d->history_count; i++)
-        json_array_append_new(list, json_pack("{s:I, s:s, s:o}", "generation",
-                                              (json_int_t)d->history[i].generation, "version",
-                                              manager_bundle(m, d->history[i].bundle)->version,
-                                              "since", api_json_time(d->history[i].since_s)));
+    for (uint32_t i = 0; i < d->history_count; i++) {
+        const struct generation_row *g = &d->history[i];
+        const struct generation_row *before = i + 1 < d->history_count ? g + 1 : &none;
+        json_array_append_new(list, json_pack("{s:I, s:s, s:o, s:o}", "generation",
+                                              (json_int_t)g->generation, "version",
+                                              manager_bundle(m, g->bundle)->version, "since",
+                                              api_json_time(g->since_s), "values",
+                                              api_json_values(m, index, before, g)));
+    }
     return list;
 }
 

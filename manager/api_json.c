@@ -187,6 +187,18 @@ json_t *api_json_deployments(const struct daemon *daemon, bool full)
     return list;
 }
 
+json_t *api_json_values(const struct manager *m, uint32_t index,
+                        const struct generation_row *before, const struct generation_row *after)
+{
+    const char *names[VARIABLES_NEEDED_MAX];
+    json_t *list = json_array();
+    uint32_t count =
+        before->generation ? manager_values_changed(m, index, before, after, names) : 0;
+    for (uint32_t i = 0; i < count; i++)
+        json_array_append_new(list, json_string(names[i]));
+    return list;
+}
+
 const struct bundle_row *api_deployment_bundle(const struct manager *m, uint32_t index)
 {
     return manager_bundle(m, manager_deployment(m, index)->history[0].bundle);

@@ -34,6 +34,10 @@ json_t *api_json_deployment(const struct daemon *daemon, uint32_t index,
 /* All that are not removed. */
 json_t *api_json_deployments(const struct daemon *daemon, bool full);
 
+/* The names whose values two versions of a deployment have each its own of. */
+json_t *api_json_values(const struct manager *m, uint32_t index,
+                        const struct generation_row *before, const struct generation_row *after);
+
 /* What a deployment asks for now. */
 const struct bundle_row *api_deployment_bundle(const struct manager *m, uint32_t index);
 

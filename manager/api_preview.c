@@ -16,6 +16,8 @@ static json_t *changes_json(const struct manager *m, const struct command *c,
 static void add_change(json_t *list, const char *what, const char *from, const char *to);
 static void add_dependencies(json_t *list, const struct manager *m, const struct preview *p);
 static void add_plan(json_t *list, const struct plan *from, const struct plan *to);
+static void add_settings(json_t *list, const struct manager *m, const struct command *c,
+                         int64_t deployment);
 static json_t *stages_json(const struct manager *m, const struct preview *p,
                            const struct overlap *o);
 static json_t *transfer_json(struct request *r, const struct preview *p, const struct overlap *o);
@@ -97,6 +99,7 @@ static json_t *changes_json(const struct manager *m, const struct command *c,
     add_change(list, "keep", d->flags & RECORD_KEEP ? "true" : "false",
                c->deploy.flags & RECORD_KEEP ? "true" : "false");
     add_dependencies(list, m, p);
+    add_settings(list, m, c, p->deployment);
     add_plan(list, new ? &no_plan : &d->plan, &p->plan);
     return list;
 }
@@ -129,6 +132,49 @@ static void add_change(json_t *list, const char *what, const char *from, const c
         json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "what", what, "from",
                                               *from ? api_json_text(from) : json_null(), "to",
                                               *to ? api_json_text(to) : json_null()));
+}
+
+static void add_setting(json_t *list, const char *name, const char *from, const char *to)
+{
+    char what[VARIABLE_NAME_MAX + 16];
+    snprintf(what, sizeof what, "variables: %.*s", VARIABLE_NAME_MAX, name);
+    add_change(list, what, from, to);
+}
+
+/* The value of a row that the deployment's file set, which is no secret; NULL: it is another's. */
+static const char *set_now(const struct manager *m, int64_t deployment, uint32_t index,
+                           const struct variable_row **row, char out[static VARIABLE_VALUE_MAX + 1])
+{
+    const struct variable_text *text;
+    *row = manager_variable(m, index, &text);
+    if ((*row)->scope != SCOPE_DEPLOYMENT || (*row)->until != 0 || (*row)->of != deployment + 1)
+        return NULL;
+    memcpy(out, text->value, (*row)->len);
+    out[(*row)->len] = '\0';
+    return out;
+}
+
+static void add_settings(json_t *list, const struct manager *m, const struct command *c,
+                         int64_t deployment)
+{
+    char value[VARIABLE_VALUE_MAX + 1];
+    const struct variable_row *row;
+    bool known[VARIABLES_NEEDED_MAX] = {false};
+    for (uint32_t i = 0; c->deploy.settings && i < manager_variable_count(m); i++) {
+        const char *from = set_now(m, deployment, i, &row, value), *to = "";
+        if (!from)
+            continue;
+        for (uint32_t k = 0; k < c->deploy.setting_count; k++) {
+            if (strcmp(c->deploy.settings[k].name, row->name) != 0)
+                continue;
+            to = c->deploy.settings[k].value;
+            known[k] = true;
+        }
+        add_setting(list, row->name, from, to);
+    }
+    for (uint32_t k = 0; k < c->deploy.setting_count; k++)
+        if (!known[k])
+            add_setting(list, c->deploy.settings[k].name, "", c->deploy.settings[k].value);
 }
 
 static void add_plan(json_t *list, const struct plan *from, const struct plan *to)

@@ -107,6 +107,9 @@ static json_t *rollout_json(struct request *r, uint32_t index)
         return NULL;
     json_t *json = d->plan.count > 0 ? staged_json(r, index, counts[index].targets)
                                      : whole_json(m, index, &counts[index]);
+    struct generation_row stable = deployment_stable(d);
+    json_object_set_new(json, "values", api_json_values(m, index, &stable, &d->history[0]));
+    json_object_set_new(json, "values_wait", json_boolean(manager_values_wait(m, index)));
     add_returning(r, index, json);
     return json;
 }

@@ -1,9 +1,17 @@
 #include "manager/api_json.h"
 #include "manager/api_routes.h"
 
+#include <stdlib.h>
+
+static bool read_values(struct request *r, const json_t *json, struct setting *out,
+                        uint32_t *count);
+static bool read_names(struct request *r, const json_t *json, struct setting *out, uint32_t *count);
 static bool read_place(struct request *r, const char *select, const char *agent,
                        struct command *command);
-static request_finish finish_set;
+static void preview(struct request *r, const struct command *c);
+static json_t *previews_json(const struct manager *m, const struct values_preview *p,
+                             uint32_t count);
+static request_finish finish_change;
 static request_item next_variable;
 static json_t *variable_json(const struct manager *m, uint32_t index);
 static void add_place(const struct manager *m, const struct variable_row *v,
@@ -13,39 +21,80 @@ static void add_place(const struct manager *m, const struct variable_row *v,
 
 void api_variables_set(struct request *r)
 {
-    const char *name = "", *value = "", *select = NULL, *agent = NULL;
-    bool secret = false;
+    const char *select = NULL, *agent = NULL;
+    const json_t *values = NULL;
+    struct setting settings[VARIABLES_SET_MAX];
+    struct command command = {.type = COMMAND_VARIABLE_SET, .variable = {.settings = settings}};
     const struct field fields[] = {
-        {.name = "name", .type = FIELD_TEXT, .required = true, .out.text = &name},
-        {.name = "value", .type = FIELD_TEXT, .required = true, .out.text = &value},
-        {.name = "secret", .type = FIELD_FLAG, .out.flag = &secret},
+        {.name = "values", .type = FIELD_JSON, .required = true, .out.json = &values},
+        {.name = "secret", .type = FIELD_FLAG, .out.flag = &command.variable.secret},
         {.name = "select", .type = FIELD_TEXT, .out.text = &select},
         {.name = "agent", .type = FIELD_TEXT, .out.text = &agent},
+        {.name = "at_once", .type = FIELD_FLAG, .out.flag = &command.variable.at_once},
+        {.name = "dry_run", .type = FIELD_FLAG, .out.flag = &command.variable.dry_run},
     };
-    struct command command = {.type = COMMAND_VARIABLE_SET};
     if (!request_fields(r, fields, sizeof fields / sizeof fields[0]) ||
+        !read_values(r, values, settings, &command.variable.count) ||
         !read_place(r, select, agent, &command))
         return;
-    command.variable.name = name;
-    command.variable.value = span_text(value);
-    command.variable.secret = secret;
-    request_command(r, &command, finish_set);
+    if (command.variable.dry_run)
+        preview(r, &command);
+    else
+        request_command(r, &command, finish_change);
 }
 
 void api_variables_unset(struct request *r)
 {
-    const char *name = "", *select = NULL, *agent = NULL;
+    const char *select = NULL, *agent = NULL;
+    const json_t *names = NULL;
+    struct setting settings[VARIABLES_SET_MAX];
+    struct command command = {.type = COMMAND_VARIABLE_UNSET, .variable = {.settings = settings}};
     const struct field fields[] = {
-        {.name = "name", .type = FIELD_TEXT, .required = true, .out.text = &name},
+        {.name = "names", .type = FIELD_JSON, .required = true, .out.json = &names},
         {.name = "select", .type = FIELD_TEXT, .out.text = &select},
         {.name = "agent", .type = FIELD_TEXT, .out.text = &agent},
+        {.name = "dry_run", .type = FIELD_FLAG, .out.flag = &command.variable.dry_run},
     };
-    struct command command = {.type = COMMAND_VARIABLE_UNSET};
     if (!request_fields(r, fields, sizeof fields / sizeof fields[0]) ||
+        !read_names(r, names, settings, &command.variable.count) ||
         !read_place(r, select, agent, &command))
         return;
-    command.variable.name = name;
-    request_command(r, &command, request_finish_empty);
+    if (command.variable.dry_run)
+        preview(r, &command);
+    else
+        request_command(r, &command, finish_change);
+}
+
+static bool read_values(struct request *r, const json_t *json, struct setting *out, uint32_t *count)
+{
+    const char *name;
+    json_t *value;
+    bool good = json_is_object(json) && json_object_size(json) <= VARIABLES_SET_MAX;
+    json_object_foreach((json_t *)(uintptr_t)json, name, value)
+    {
+        good = good && json_is_string(value);
+        if (good)
+            out[(*count)++] = (struct setting){.name = name, .value = json_string_value(value)};
+    }
+    if (!good)
+        request_reply_error(r, MHD_HTTP_BAD_REQUEST,
+                            "the field 'values' must be an object of 1 to %d texts",
+                            VARIABLES_SET_MAX);
+    return good;
+}
+
+static bool read_names(struct request *r, const json_t *json, struct setting *out, uint32_t *count)
+{
+    bool good = json_is_array(json) && json_array_size(json) <= VARIABLES_SET_MAX;
+    for (size_t i = 0; good && i < json_array_size(json); i++) {
+        const char *name = json_string_value(json_array_get(json, i));
+        good = name != NULL;
+        out[(*count)++] = (struct setting){.name = name ? name : "", .value = ""};
+    }
+    if (!good)
+        request_reply_error(r, MHD_HTTP_BAD_REQUEST,
+                            "the field 'names' must be a list of 1 to %d texts", VARIABLES_SET_MAX);
+    return good;
 }
 
 /* Whom it is for. False: answered. */
@@ -69,11 +118,53 @@ static bool read_place(struct request *r, const char *select, const char *agent,
     return number != 0;
 }
 
-static void finish_set(struct request *r, const struct manager_out *out)
+static void finish_change(struct request *r, const struct manager_out *out)
 {
-    json_t *json = variable_json(daemon_core(r->daemon), out->index);
-    json_object_set_new(json, "changed", json_boolean(out->rv == 0));
-    request_reply(r, MHD_HTTP_OK, json);
+    request_reply(r, MHD_HTTP_OK, json_pack("{s:b}", "changed", out->rv == 0));
+}
+
+/* ---- what a change would come to ---- */
+
+static void preview(struct request *r, const struct command *c)
+{
+    /* The core's accessor is made for looking; a dry run changes nothing. */
+    struct manager *m = (struct manager *)daemon_core(r->daemon);
+    struct arena scratch = arena_on(r->tools->scratch, sizeof r->tools->scratch);
+    struct values_preview *p = calloc(VALUES_PREVIEWS_MAX, sizeof *p);
+    struct errmsg em = {.text = ""};
+    uint32_t count = 0, more = 0;
+    int rv =
+        p ? manager_values_preview(m, c, daemon_now_s(r->daemon), &scratch, p, &count, &more, &em)
+          : ERR_NO_MEMORY;
+    if (rv < 0)
+        request_reply_failure(r, rv, &em);
+    else
+        request_reply(r, MHD_HTTP_OK,
+                      json_pack("{s:b, s:b, s:b, s:o, s:I}", "dry_run", true, "at_once",
+                                c->variable.at_once, "changed", rv == 0, "deployments",
+                                previews_json(m, p, count), "more", (json_int_t)more));
+    free(p);
+}
+
+static json_t *previews_json(const struct manager *m, const struct values_preview *p,
+                             uint32_t count)
+{
+    static const char *const ways[] = {
+        [VALUES_AT_ONCE] = "at-once", [VALUES_BY_STAGES] = "by-stages", [VALUES_LATER] = "later"};
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < count; i++) {
+        json_t *stages = json_array();
+        for (uint32_t s = 0; s < p[i].stage_count; s++)
+            json_array_append_new(stages, json_pack("{s:s, s:I, s:I}", "name", p[i].stages[s].name,
+                                                    "members", (json_int_t)p[i].stages[s].members,
+                                                    "touched", (json_int_t)p[i].stages[s].touched));
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s, s:I, s:I, s:o}", "name",
+                                        manager_deployment(m, p[i].deployment)->name, "way",
+                                        ways[p[i].way], "targets", (json_int_t)p[i].targets,
+                                        "touched", (json_int_t)p[i].touched, "stages", stages));
+    }
+    return list;
 }
 
 /* ---- showing them ---- */
@@ -87,9 +178,11 @@ static json_t *next_variable(struct request *r)
 {
     const struct manager *m = daemon_core(r->daemon);
     const struct variable_text *text;
-    while (r->at < manager_variable_count(m))
-        if (manager_variable(m, r->at++, &text)->scope != SCOPE_NONE)
+    while (r->at < manager_variable_count(m)) {
+        const struct variable_row *v = manager_variable(m, r->at++, &text);
+        if (v->scope != SCOPE_NONE && v->until == 0)
             return variable_json(m, r->at - 1);
+    }
     return NULL;
 }
 

@@ -212,8 +212,8 @@ static void tell_not_named(struct telling *t)
              t->d->roster.named_count, t->d->roster.named_count == 1 ? "" : "s");
 }
 
-static void tell_values(struct telling *t, const struct selector_term *term, const char *one,
-                        const char *several)
+static void tell_choices(struct telling *t, const struct selector_term *term, const char *one,
+                         const char *several)
 {
     TELL(t, "%s", term->count == 1 ? one : several);
     for (uint32_t i = 0; i < term->count; i++)
@@ -230,9 +230,9 @@ static void tell_term(struct telling *t, const struct selector_term *term)
     TELL(t, "%s%.*s",
          marked ? before[term->operator] : "", (int)term->key.len, (const char *)term->key.data);
     if (term->operator== SELECTOR_IN)
-        tell_values(t, term, "=", " in (");
+        tell_choices(t, term, "=", " in (");
     else if (term->operator== SELECTOR_NOT_IN)
-        tell_values(t, term, "!=", " notin (");
+        tell_choices(t, term, "!=", " notin (");
 }
 
 static void tell_excluded(struct telling *t, const struct selector *s)
@@ -399,9 +399,23 @@ static void tell_paused(struct telling *t)
     tell_running(t);
 }
 
+/* Where it runs the version already. */
+static void tell_values(struct telling *t)
+{
+    const char *names[VARIABLES_NEEDED_MAX];
+    struct generation_row stable = deployment_stable(t->d);
+    bool same = stable.generation && stable.bundle == t->d->history[0].bundle;
+    uint32_t count =
+        same ? manager_values_changed(t->m, t->why->deployment, &stable, &t->d->history[0], names)
+             : 0;
+    for (uint32_t i = 0; i < count; i++)
+        TELL(t, "%s%s", i ? ", " : "; what comes is another value of ", names[i]);
+}
+
 static void tell_aborted(struct telling *t)
 {
     TELL(t, "the rollout of version %s was aborted before it came to it", newest(t));
+    tell_values(t);
     tell_running(t);
 }
 
@@ -411,6 +425,7 @@ static void tell_rollout(struct telling *t)
     api_rollout_sentence(t->m, t->why->deployment, t->now_s,
                          t->why->count.members ? &t->why->count : NULL, sentence);
     TELL(t, "%s", sentence);
+    tell_values(t);
 }
 
 static void tell_stopped(struct telling *t)
@@ -452,6 +467,7 @@ static void tell_budget(struct telling *t)
     api_budget_sentence(t->m, t->why->budget, t->now_s, sentence);
     TELL(t, "it waits for its turn in stage %s of the rollout of version %s, and that for %s",
          t->d->plan.stages[t->why->stage].name, newest(t), sentence);
+    tell_values(t);
 }
 
 /* ---- what its rules are in the way of ---- */

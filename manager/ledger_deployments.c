@@ -9,9 +9,9 @@
 
 #include <assert.h>
 
-#define HISTORY_LEN 16    /* generation, bundle, since */
+#define HISTORY_LEN 20    /* generation, bundle, since, the moment of its values */
 #define PLACEMENT_LEN 57  /* as get_placements reads them */
-#define ROLLOUT_FIELDS 16 /* as MessagePack: 15 numbers, and an array of three for each stage */
+#define ROLLOUT_FIELDS 17 /* as MessagePack: 16 numbers, and an array of three for each stage */
 #define ROLLOUT_BYTES_MAX ((ROLLOUT_FIELDS + 3 * STAGES_MAX + 1) * 9)
 #define NEEDS_BYTES_MAX (3 + VARIABLES_NEEDED_MAX * (VARIABLE_NAME_MAX + 4))
 #define AFTER_LEN_MAX (4 * (size_t)DEPENDENCIES_MAX)
@@ -90,6 +90,7 @@ int ledger_load_deployments(struct ledger *l, struct manager *m, struct errmsg *
         row.removed = query_get_int(&q, 1);
         row.created_s = query_get_int(&q, UINT64_MAX);
         row.history_kept = (uint32_t)query_get_int(&q, HISTORY_MAX);
+        row.values_seen = (uint32_t)query_get_int(&q, UINT32_MAX);
         get_history(&q, &row);
         q.odd |= pick_read(query_get_blob(&q, PICK_BYTES_MAX), &row.pick, &row.picked) < 0;
         q.odd |= plan_read(query_get_blob(&q, PLAN_BYTES_MAX), &row.plan) < 0;
@@ -108,8 +109,10 @@ static void get_history(struct query *q, struct deployment_row *row)
     row->history_count = (uint32_t)(b.len / HISTORY_LEN);
     for (uint32_t i = 0; i < row->history_count; i++) {
         const uint8_t *at = b.data + (size_t)i * HISTORY_LEN;
-        row->history[i] = (struct generation_row){
-            .generation = le32_read(at), .bundle = le32_read(at + 4), .since_s = le64_read(at + 8)};
+        row->history[i] = (struct generation_row){.generation = le32_read(at),
+                                                  .bundle = le32_read(at + 4),
+                                                  .since_s = le64_read(at + 8),
+                                                  .values_at = le32_read(at + 16)};
     }
 }
 
@@ -134,6 +137,7 @@ static void get_rollout(struct query *q, struct deployment_row *row)
     r->approved = wire_get_bool(&w);
     r->stable = (uint32_t)wire_get_u64(&w, UINT32_MAX);
     r->stable_bundle = (uint32_t)wire_get_u64(&w, UINT32_MAX);
+    r->stable_values = (uint32_t)wire_get_u64(&w, UINT32_MAX);
     r->first = (uint32_t)wire_get_u64(&w, UINT32_MAX);
     r->passed = (uint8_t)wire_get_u64(&w, 2 * STAGES_MAX);
     r->queued = (uint32_t)wire_get_u64(&w, UINT32_MAX);
@@ -180,6 +184,7 @@ int ledger_deployment(struct ledger *l, uint32_t index, const struct deployment_
         le32_write(at, row->history[i].generation);
         le32_write(at + 4, row->history[i].bundle);
         le64_write(at + 8, row->history[i].since_s);
+        le32_write(at + 16, row->history[i].values_at);
     }
     query_put_int(&q, index);
     query_put_text(&q, row->name);
@@ -190,6 +195,7 @@ int ledger_deployment(struct ledger *l, uint32_t index, const struct deployment_
     query_put_int(&q, row->removed);
     query_put_int(&q, row->created_s);
     query_put_int(&q, row->history_kept);
+    query_put_int(&q, row->values_seen);
     query_put_blob(&q, span_of(packed, (size_t)row->history_count * HISTORY_LEN));
     query_put_blob(&q, span_buffer(&pick));
     query_put_blob(&q, span_buffer(&plan));
@@ -214,6 +220,7 @@ static int write_rollout(const struct deployment_row *row, struct buffer *out)
     wire_put_bool(&w, r->approved);
     wire_put_u64(&w, r->stable);
     wire_put_u64(&w, r->stable_bundle);
+    wire_put_u64(&w, r->stable_values);
     wire_put_u64(&w, r->first);
     wire_put_u64(&w, r->passed);
     wire_put_u64(&w, r->queued);

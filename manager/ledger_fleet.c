@@ -155,6 +155,8 @@ int ledger_load_variables(struct ledger *l, struct manager *m, struct errmsg *em
         row.secret = query_get_int(&q, 1);
         row.of = (uint32_t)query_get_int(&q, UINT32_MAX);
         row.order = (uint32_t)query_get_int(&q, UINT32_MAX);
+        row.from = (uint32_t)query_get_int(&q, UINT32_MAX);
+        row.until = (uint32_t)query_get_int(&q, UINT32_MAX);
         row.since_s = query_get_int(&q, UINT64_MAX);
         query_get_text(&q, text.selector, sizeof text.selector);
         rv = get_value(&q, &row, &text);
@@ -206,6 +208,8 @@ int ledger_variable(struct ledger *l, uint32_t index, const struct variable_row 
     query_put_int(&q, row->secret);
     query_put_int(&q, row->of);
     query_put_int(&q, row->order);
+    query_put_int(&q, row->from);
+    query_put_int(&q, row->until);
     query_put_int(&q, row->since_s);
     query_put_text(&q, text->selector);
     query_put_blob(&q, value);

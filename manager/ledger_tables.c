@@ -49,7 +49,7 @@
     " needs BLOB);"                                                                                \
     "CREATE TABLE deployment(n INTEGER PRIMARY KEY, name TEXT, selector TEXT, flags INTEGER,"      \
     " priority INTEGER, salt INTEGER, removed INTEGER, created INTEGER, kept INTEGER,"             \
-    " history BLOB, pick BLOB, plan BLOB, rollout BLOB, after BLOB, roster BLOB);"                 \
+    " valued INTEGER, history BLOB, pick BLOB, plan BLOB, rollout BLOB, after BLOB, roster BLOB);" \
     "CREATE TABLE cohort(n INTEGER PRIMARY KEY, key BLOB, labels TEXT, epoch INTEGER,"             \
     " revision INTEGER, fingerprint BLOB, issued INTEGER, trust INTEGER, placements BLOB,"         \
     " lanes INTEGER);"                                                                             \
@@ -65,7 +65,8 @@
     " token INTEGER, joined INTEGER, since INTEGER);"                                              \
     "CREATE TABLE successor(n INTEGER PRIMARY KEY, number INTEGER, batch INTEGER, token INTEGER);" \
     "CREATE TABLE variable(n INTEGER PRIMARY KEY, name TEXT, scope INTEGER, secret INTEGER,"       \
-    " owner INTEGER, place INTEGER, since INTEGER, selector TEXT, value BLOB);"                    \
+    " owner INTEGER, place INTEGER, first INTEGER, until INTEGER, since INTEGER, selector TEXT,"   \
+    " value BLOB);"                                                                                \
     "CREATE TABLE control(serial INTEGER PRIMARY KEY AUTOINCREMENT, topic NOT NULL UNIQUE,"        \
     " payload BLOB NOT NULL);"                                                                     \
     "CREATE TABLE chunk(n INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,"                       \
@@ -92,7 +93,7 @@ const char *const ledger_statements[STATEMENT_COUNT] = {
     [PUT_BATCH] = "REPLACE INTO batch VALUES(?,?,?,?,?,?,?,?,?)",
     [REVOKE_BATCHES] = "UPDATE batch SET revoked=1 WHERE revoked=0",
     [PUT_BUNDLE] = "REPLACE INTO bundle VALUES(?,?,?,?,?,?,?,?,?,?)",
-    [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [PUT_COHORT] = "REPLACE INTO cohort VALUES(?,?,?,?,?,?,?,?,?,?)",
     [PUT_AGENT] = "REPLACE INTO agent VALUES(?,?)",
     [PUT_EXCEPTIONS] = "REPLACE INTO exceptions VALUES(?,?)",
@@ -106,7 +107,7 @@ const char *const ledger_statements[STATEMENT_COUNT] = {
     [DROP_LISTED] = "DELETE FROM listed WHERE n=?",
     [PUT_REPLACED] = "REPLACE INTO replaced VALUES(?,?,?,?,?,?,?)",
     [PUT_SUCCESSOR] = "REPLACE INTO successor VALUES(?,?,?,?)",
-    [PUT_VARIABLE] = "REPLACE INTO variable VALUES(?,?,?,?,?,?,?,?,?)",
+    [PUT_VARIABLE] = "REPLACE INTO variable VALUES(?,?,?,?,?,?,?,?,?,?,?)",
     [PUT_CONTROL] = "REPLACE INTO control(topic, payload) VALUES(?,?)",
     [GET_CONTROL] = "SELECT payload FROM control WHERE topic=?",
     [NEXT_CONTROL] =

@@ -118,6 +118,20 @@ struct units_text field_ago(const json_t *object, const char *name, const char *
     return t;
 }
 
+struct names_text field_names(const json_t *object, const char *name)
+{
+    struct names_text t = {.text = ""};
+    size_t i;
+    json_t *one;
+    json_array_foreach(json_object_get(object, name), i, one)
+    {
+        size_t used = strlen(t.text);
+        const char *text = json_string_value(one);
+        snprintf(t.text + used, sizeof t.text - used, "%s%s", i ? ", " : "", text ? text : "");
+    }
+    return t;
+}
+
 void field_pairs(const json_t *object, const char *name, char *out, size_t cap)
 {
     size_t used = 0;

@@ -72,6 +72,15 @@ uint64_t field_number(const json_t *object, const char *name);
 /* "3 min ago" of a time in ISO 8601; `otherwise` when there is none. */
 struct units_text field_ago(const json_t *object, const char *name, const char *otherwise);
 
+/* As many names in one line as fit: of all variables that a bundle needs, or deployments that one
+ * depends on. */
+struct names_text {
+    char text[1100];
+};
+
+/* "a, b" of a list of texts. */
+struct names_text field_names(const json_t *object, const char *name);
+
 /* "a=1,b=2" of an object of texts, into `out`, which cuts it off when it is too long. */
 void field_pairs(const json_t *object, const char *name, char *out, size_t cap);
 

@@ -6,9 +6,6 @@
 
 #include <inttypes.h>
 
-/* Names of other deployments in one line. */
-#define DEPENDENCIES_SHOWN 600
-
 static void add_rollout(struct table *t, const json_t *deployment);
 static int list(struct cli *cli);
 static int show(struct cli *cli);
@@ -175,22 +172,6 @@ static int show(struct cli *cli)
     return rv;
 }
 
-static void add_dependencies(struct table *t, const json_t *names)
-{
-    char text[DEPENDENCIES_SHOWN] = "";
-    size_t i;
-    json_t *name;
-    json_array_foreach(names, i, name)
-    {
-        size_t used = strlen(text);
-        snprintf(text + used, sizeof text - used, "%s%s", i ? ", " : "", json_string_value(name));
-    }
-    if (!*text)
-        return;
-    table_cell(t, PAINT_DIM, "after");
-    table_cell(t, PAINT_NONE, "%s", text);
-}
-
 static void add_line(struct table *t, const char *what, const char *text)
 {
     if (!*text)
@@ -238,7 +219,7 @@ static int show_head(struct cli *cli, const json_t *d)
     table_cell(t, PAINT_DIM, "where");
     add_where(t, d, select);
     add_choice(t, d);
-    add_dependencies(t, json_object_get(d, "depends_on"));
+    add_line(t, "after", field_names(d, "depends_on").text);
     table_cell(t, PAINT_DIM, "made");
     table_cell(t, PAINT_NONE, "%s", field_ago(d, "created", "some time ago").text);
     return cli_print(cli, t);
@@ -246,15 +227,23 @@ static int show_head(struct cli *cli, const json_t *d)
 
 static int show_history(struct cli *cli, const json_t *d)
 {
-    static const char *const titles[] = {"GENERATION", "VERSION", "SINCE"};
-    struct table *t = table_new(3, titles);
+    static const char *const titles[] = {"GENERATION", "VERSION", "SINCE", "OTHER VALUES OF"};
+    const json_t *history = json_object_get(d, "history");
+    bool valued = false;
     size_t i;
     json_t *h;
-    json_array_foreach(json_object_get(d, "history"), i, h)
+    json_array_foreach((json_t *)(uintptr_t)history, i, h)
+    {
+        valued |= json_array_size(json_object_get(h, "values")) > 0;
+    }
+    struct table *t = table_new(valued ? 4 : 3, titles);
+    json_array_foreach((json_t *)(uintptr_t)history, i, h)
     {
         table_cell(t, PAINT_NONE, "%" PRIu64, field_number(h, "generation"));
         table_cell(t, PAINT_NONE, "%s", field_text(h, "version"));
         table_cell(t, PAINT_NONE, "%s", field_ago(h, "since", "").text);
+        if (valued)
+            table_cell(t, PAINT_NONE, "%s", field_names(h, "values").text);
     }
     putchar('\n');
     return cli_print(cli, t);

@@ -15,13 +15,33 @@ bool rollout_shows(const json_t *stage)
            field_number(stage, "members") > 0;
 }
 
+/* What changes by it are values, where the version is the one of before. */
+static void print_head(const json_t *rollout)
+{
+    const char *version = field_text(rollout, "version"), *from = field_text(rollout, "from");
+    const char *queued = field_text(rollout, "queued");
+    struct names_text values = field_names(rollout, "values");
+    bool same = strcmp(version, from) == 0;
+    printf("%s version %s", field_text(rollout, "name"), version);
+    if (*from && !(same && *values.text))
+        printf(" after %s", from);
+    if (*values.text)
+        printf(" with other values of %s", values.text);
+    printf(" for %s", units_count(field_number(rollout, "targets"), "agent").text);
+    if (*queued)
+        printf(", then version %s", queued);
+    else if (json_is_true(json_object_get(rollout, "values_wait")))
+        printf(", then other values");
+    printf("\n\n");
+}
+
 int rollout_print(struct cli *cli, const json_t *rollout)
 {
     static const char *const titles[] = {"STAGE",     "STATE",   "AGENTS", "FAILED", "AT WORK",
                                          "RETURNING", "TO COME", "AWAY",   "STUCK"};
     bool staged = json_is_true(json_object_get(rollout, "staged"));
     struct table *t = table_new(staged ? 9 : 4, titles);
-    const char *from = field_text(rollout, "from"), *next = field_text(rollout, "next");
+    const char *next = field_text(rollout, "next");
     size_t i;
     json_t *stage;
     json_array_foreach(json_object_get(rollout, "stages"), i, stage)
@@ -36,12 +56,7 @@ int rollout_print(struct cli *cli, const json_t *rollout)
         if (staged)
             add_counts(t, stage);
     }
-    printf("%s version %s%s%s for %s", field_text(rollout, "name"), field_text(rollout, "version"),
-           *from ? " after " : "", from,
-           units_count(field_number(rollout, "targets"), "agent").text);
-    if (*field_text(rollout, "queued"))
-        printf(", then version %s", field_text(rollout, "queued"));
-    printf("\n\n");
+    print_head(rollout);
     int rv = cli_print(cli, t);
     if (rv == 0 && *next)
         printf("\n%s\n", next);

@@ -7,12 +7,16 @@
 
 /* The value of a variable, as it comes from a file or from standard input; one line end more. */
 #define INPUT_MAX (VARIABLE_VALUE_MAX + 2)
+/* The stages of a deployment in one line. */
+#define STAGES_SHOWN 1400
 
 static int set(struct cli *cli);
 static int set_secret(struct cli *cli);
-static int set_one(struct cli *cli, const char *name, size_t len, const char *value);
+static int send_values(struct cli *cli, json_t *values);
+static int send(struct cli *cli, const char *route, json_t *body, const char *done);
 static int read_input(struct cli *cli, char out[static INPUT_MAX + 1]);
-static json_t *place(struct cli *cli, const char *name, size_t len);
+static json_t *place(struct cli *cli, const char *what, json_t *variables);
+static int print_preview(struct cli *cli, const json_t *answer);
 static int list(struct cli *cli);
 static void list_row(struct table *t, const json_t *variable);
 static int unset(struct cli *cli);
@@ -22,9 +26,13 @@ static int unset(struct cli *cli);
      .value = "EXPR",                                                                              \
      .kind = FLAG_TEXT,                                                                            \
      .help = "for agents whose labels match; of two that match, the one set last counts"},         \
+        {.name = "agent",                                                                          \
+         .value = "AGENT",                                                                         \
+         .kind = FLAG_TEXT,                                                                        \
+         .help = "for this agent alone, before all others; it has it at once"},                    \
     {                                                                                              \
-        .name = "agent", .value = "AGENT", .kind = FLAG_TEXT,                                      \
-        .help = "for this agent alone, before all others"                                          \
+        .name = "dry-run", .kind = FLAG_SWITCH,                                                    \
+        .help = "change nothing; show which deployments' agents would apply it, in which stages"   \
     }
 
 static const struct flag set_flags[] = {
@@ -38,6 +46,10 @@ static const struct flag set_flags[] = {
      .value = "FILE",
      .kind = FLAG_TEXT,
      .help = "with --secret: where the value is read from; a line end at its end is left out"},
+    {.name = "at-once",
+     .kind = FLAG_SWITCH,
+     .help = "FOR EMERGENCIES: everybody applies it now, past all stages, approvals and budgets, "
+             "and no rollback brings the old value back"},
 };
 
 static const struct flag unset_flags[] = {PLACE_FLAGS};
@@ -50,10 +62,13 @@ const struct verb variable_verbs[3] = {
         .text =
             "A bundle says which variables it needs (dunlin bundle show). Its hooks get them as "
             "DUNLIN_VAR_NAME, its templates as ${name}. A value for an agent comes before one by "
-            "selector, that before one for all, and that before one in a deployment's file. A "
-            "changed value is applied at once, to everybody whom it is for, by running the "
-            "hooks again.\n",
+            "selector, that before one for all, and that before one in a deployment's file.\n"
+            "An agent applies a changed value by running the hooks again. In a deployment that "
+            "has stages, or agents under a budget, it goes by these as a new version does (dunlin "
+            "rollout show, approve, rollback), and those of one command go together; elsewhere "
+            "everybody applies it at once.\n",
         .examples = "  dunlin variable set port=8080 region=north --select site=pier\n"
+                    "  dunlin variable set port=8080 --dry-run\n"
                     "  dunlin variable set api_key --secret --file key.txt\n"
                     "  dunlin variable set name=pump-7 --agent 7\n",
         .flags = FLAGS(set_flags),
@@ -83,14 +98,16 @@ static int set(struct cli *cli)
         return set_secret(cli);
     if (args_has(&cli->args, "file"))
         return errmsg_set(&cli->em, ERR_USAGE, "--file goes with --secret");
-    int rv = 0;
-    for (size_t i = 0; rv == 0 && i < cli->args.word_count; i++) {
+    json_t *values = json_object();
+    for (size_t i = 0; i < cli->args.word_count; i++) {
         const char *word = cli_word(cli, i), *equals = strchr(word, '=');
-        if (!equals)
-            return errmsg_set(&cli->em, ERR_USAGE, "%.80s: write NAME=VALUE", word);
-        rv = set_one(cli, word, (size_t)(equals - word), equals + 1);
+        size_t len = equals ? (size_t)(equals - word) : 0;
+        if (!equals || json_object_setn_new(values, word, len, json_string(equals + 1)) < 0) {
+            json_decref(values);
+            return errmsg_set(&cli->em, ERR_USAGE, "%.80s: write NAME=VALUE, in UTF-8", word);
+        }
     }
-    return rv;
+    return send_values(cli, values);
 }
 
 /* Words of a command are seen by everybody on the machine. */
@@ -104,7 +121,7 @@ static int set_secret(struct cli *cli)
                           "or --file");
     int rv = read_input(cli, value);
     if (rv == 0)
-        rv = set_one(cli, name, strlen(name), value);
+        rv = send_values(cli, json_pack("{s:s}", name, value));
     explicit_bzero(value, sizeof value);
     return rv;
 }
@@ -129,32 +146,116 @@ static int read_input(struct cli *cli, char out[static INPUT_MAX + 1])
     return 0;
 }
 
-static int set_one(struct cli *cli, const char *name, size_t len, const char *value)
+static int send(struct cli *cli, const char *route, json_t *body, const char *done)
 {
-    bool secret = args_has(&cli->args, "secret");
-    json_t *answer = NULL, *body = place(cli, name, len);
-    json_object_set_new(body, "value", json_string(value));
-    json_object_set_new(body, "secret", json_boolean(secret));
-    int rv = cli_call(cli, "POST", "/v1/variables", body, &answer);
+    json_t *answer = NULL;
+    int rv = cli_call(cli, "POST", route, body, &answer);
     if (rv < 0 || !answer)
         return rv;
+    if (args_has(&cli->args, "dry-run")) {
+        rv = print_preview(cli, answer);
+        json_decref(answer);
+        return rv;
+    }
     bool changed = json_is_true(json_object_get(answer, "changed"));
-    printf("%.*s: %s\n", (int)len, name, changed ? "set" : "was so already");
+    for (size_t i = 0; i < cli->args.word_count; i++) {
+        const char *word = cli_word(cli, i);
+        printf("%.*s: %s\n", (int)strcspn(word, "="), word, changed ? done : "was so already");
+    }
     json_decref(answer);
     return 0;
 }
 
-/* A body that says which variable, and for whom. */
-static json_t *place(struct cli *cli, const char *name, size_t len)
+static int send_values(struct cli *cli, json_t *values)
+{
+    json_t *body = place(cli, "values", values);
+    json_object_set_new(body, "secret", json_boolean(args_has(&cli->args, "secret")));
+    json_object_set_new(body, "at_once", json_boolean(args_has(&cli->args, "at-once")));
+    return send(cli, "/v1/variables", body, "set");
+}
+
+/* A body that says which variables, and for whom. */
+static json_t *place(struct cli *cli, const char *what, json_t *variables)
 {
     const char *select = args_text(&cli->args, "select"), *agent = args_text(&cli->args, "agent");
     json_t *body = json_object();
-    json_object_set_new(body, "name", json_stringn(name, len));
+    json_object_set_new(body, what, variables);
     if (select)
         json_object_set_new(body, "select", json_string(select));
     if (agent)
         json_object_set_new(body, "agent", json_string(agent));
+    if (args_has(&cli->args, "dry-run"))
+        json_object_set_new(body, "dry_run", json_true());
     return body;
+}
+
+/* ---- what it would come to ---- */
+
+/* The stages that somebody of whom it is for is in. */
+static void stages_text(const json_t *deployment, char *out, size_t cap)
+{
+    size_t i, used = 0;
+    json_t *stage;
+    out[0] = '\0';
+    json_array_foreach(json_object_get(deployment, "stages"), i, stage)
+    {
+        uint64_t touched = field_number(stage, "touched");
+        if (touched > 0 && used < cap)
+            used += (size_t)snprintf(out + used, cap - used, "%s%s %" PRIu64, used ? ", then " : "",
+                                     field_text(stage, "name"), touched);
+    }
+}
+
+static void add_preview(struct table *t, const json_t *deployment)
+{
+    const char *way = field_text(deployment, "way");
+    char stages[STAGES_SHOWN];
+    stages_text(deployment, stages, sizeof stages);
+    table_cell(t, PAINT_NONE, "%s", field_text(deployment, "name"));
+    table_cell(
+        t, PAINT_NONE, "%s",
+        units_of(field_number(deployment, "touched"), field_number(deployment, "targets"), "agents")
+            .text);
+    if (strcmp(way, "at-once") == 0)
+        table_cell(t, PAINT_BAD, "all at once: it has no stages");
+    else if (strcmp(way, "later") == 0)
+        table_cell(t, PAINT_BUSY, "when what is on its way is over: %s", stages);
+    else
+        table_cell(t, PAINT_NONE, "by stages: %s", stages);
+}
+
+static const char *dry_words(struct cli *cli, bool changed, bool at_once)
+{
+    if (!changed)
+        return "nothing would change: it is so already";
+    if (args_has(&cli->args, "agent"))
+        return "the agent alone would have it, at once, in all of its deployments that need it";
+    if (at_once)
+        return "everybody would have it at once, in all deployments that need it";
+    return "no deployment's agents would apply anything";
+}
+
+static int print_preview(struct cli *cli, const json_t *answer)
+{
+    static const char *const titles[] = {"DEPLOYMENT", "APPLY IT", "HOW"};
+    struct table *t = table_new(3, titles);
+    uint64_t more = field_number(answer, "more");
+    size_t i;
+    json_t *deployment;
+    json_array_foreach(json_object_get(answer, "deployments"), i, deployment)
+    {
+        add_preview(t, deployment);
+    }
+    if (table_rows(t) == 0) {
+        table_free(t);
+        puts(dry_words(cli, json_is_true(json_object_get(answer, "changed")),
+                       json_is_true(json_object_get(answer, "at_once"))));
+        return 0;
+    }
+    int rv = cli_print(cli, t);
+    if (rv == 0 && more > 0)
+        printf("and %s\n", units_count(more, "more deployment").text);
+    return rv;
 }
 
 static int list(struct cli *cli)
@@ -199,14 +300,8 @@ static void list_row(struct table *t, const json_t *variable)
 
 static int unset(struct cli *cli)
 {
-    int rv = 0;
-    for (size_t i = 0; rv == 0 && i < cli->args.word_count; i++) {
-        const char *name = cli_word(cli, i);
-        json_t *answer = NULL;
-        rv = cli_call(cli, "POST", "/v1/variables/unset", place(cli, name, strlen(name)), &answer);
-        if (rv == 0 && answer)
-            printf("%s: unset\n", name);
-        json_decref(answer);
-    }
-    return rv;
+    json_t *names = json_array();
+    for (size_t i = 0; i < cli->args.word_count; i++)
+        json_array_append_new(names, json_string(cli_word(cli, i)));
+    return send(cli, "/v1/variables/unset", place(cli, "names", names), "unset");
 }

@@ -21,8 +21,8 @@ static void describe_token(struct audit_entry *e, const struct command *c,
                            const struct manager_out *out);
 static void describe_deployment(struct audit_entry *e, const struct manager *m,
                                 const struct command *c, const struct manager_out *out);
-static void describe_variable(struct audit_entry *e, const struct manager *m,
-                              const struct command *c, uint32_t index);
+static void describe_variables(struct audit_entry *e, const struct manager *m,
+                               const struct command *c);
 static void describe_successor(struct audit_entry *e, const struct manager *m,
                                const struct successor_row *s);
 static void name_agent(struct audit_entry *e, const struct manager *m, uint32_t number);
@@ -132,7 +132,7 @@ void audit_command(struct audit_entry *e, const struct manager *m, const struct 
         break;
     case COMMAND_VARIABLE_SET:
     case COMMAND_VARIABLE_UNSET:
-        describe_variable(e, m, c, out->index);
+        describe_variables(e, m, c);
         break;
     case COMMAND_AGENT_REPLACE:
         describe_successor(e, m, manager_successor(m, out->index));
@@ -214,19 +214,24 @@ static void describe_deployment(struct audit_entry *e, const struct manager *m,
 }
 
 /* Never its value: what was clear yesterday may be a secret that somebody mistyped. */
-static void describe_variable(struct audit_entry *e, const struct manager *m,
-                              const struct command *c, uint32_t index)
+static void describe_variables(struct audit_entry *e, const struct manager *m,
+                               const struct command *c)
 {
-    const struct variable_text *text;
-    const struct variable_row *v = manager_variable(m, index, &text);
-    const char *secret = v->secret ? " secret" : "";
-    OBJECT(e, "variable %s", c->variable.name);
+    const char *secret = c->variable.secret ? " secret" : "";
+    const char *at_once = c->variable.at_once ? " at-once" : "";
+    char names[VARIABLES_SET_MAX * (VARIABLE_NAME_MAX + 2) + 1] = "";
+    for (uint32_t i = 0; i < c->variable.count; i++) {
+        size_t used = strlen(names);
+        snprintf(names + used, sizeof names - used, "%s%.*s", i ? ", " : "", VARIABLE_NAME_MAX,
+                 c->variable.settings[i].name);
+    }
+    OBJECT(e, "variable%s %s", c->variable.count > 1 ? "s" : "", names);
     if (c->variable.scope == SCOPE_AGENT)
-        DETAIL(e, "agent=%u%s", v->of, secret);
+        DETAIL(e, "agent=%u%s", manager_find_any_agent(m, &c->variable.agent), secret);
     else if (c->variable.scope == SCOPE_SELECTOR)
-        DETAIL(e, "select=%s%s", c->variable.where, secret);
+        DETAIL(e, "select=%s%s%s", c->variable.where, secret, at_once);
     else
-        DETAIL(e, "all%s", secret);
+        DETAIL(e, "all%s%s", secret, at_once);
 }
 
 static void describe_successor(struct audit_entry *e, const struct manager *m,

@@ -258,7 +258,7 @@ static void fill_record(const struct manager *m, uint32_t index, const struct co
     memcpy(r->name, d->name, sizeof r->name);
     if (deployment_rolls(d))
         fill_rollout(m, d, labels, r);
-    variable_fill(m, c, index, r, out);
+    values_fill(m, c, index, r, out);
 }
 
 /* What the document says, without revision, times and lanes: those must not make it look changed.

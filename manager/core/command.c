@@ -82,19 +82,28 @@ static const struct deployment_row *user_of(const struct manager *m, uint32_t bu
     return NULL;
 }
 
-int64_t command_way_back(const struct manager *m, const struct deployment_row *d,
-                         const char *version)
+/* Also the same bundle with values of another moment. */
+static bool is_other(const struct deployment_row *d, const struct generation_row *g)
 {
-    bool other = d->rollout.stable_bundle != d->history[0].bundle; /* else all are asked again */
-    if (!version && deployment_rolls(d) && d->rollout.stable != 0 && other)
-        return d->rollout.stable_bundle;
-    for (uint32_t i = 1; i < d->history_count; i++) {
-        const struct bundle_row *b = &m->bundles[d->history[i].bundle];
-        bool differs = d->history[i].bundle != d->history[0].bundle;
-        if (!b->removed && (version ? strcmp(b->version, version) == 0 : differs))
-            return d->history[i].bundle;
+    return g->bundle != d->history[0].bundle || g->values_at != d->history[0].values_at;
+}
+
+bool command_way_back(const struct manager *m, const struct deployment_row *d, const char *version,
+                      struct version *out)
+{
+    struct generation_row stable = deployment_stable(d);
+    const struct generation_row *to = NULL;
+    if (!version && stable.generation && is_other(d, &stable)) /* else all are asked again */
+        to = &stable;
+    for (uint32_t i = 1; i < d->history_count && !to; i++) {
+        const struct generation_row *g = &d->history[i];
+        const struct bundle_row *b = &m->bundles[g->bundle];
+        if (!b->removed && (version ? strcmp(b->version, version) == 0 : is_other(d, g)))
+            to = g;
     }
-    return -1;
+    if (to)
+        *out = (struct version){.bundle = to->bundle, .values_at = to->values_at};
+    return to != NULL;
 }
 
 /* Who would go back to it. Devices keep the tree they ran before, but those that went back to it
@@ -103,7 +112,8 @@ static const struct deployment_row *fallback_of(const struct manager *m, uint32_
 {
     for (uint32_t i = 0; i < m->deployment_count; i++) {
         const struct deployment_row *d = &m->deployments[i];
-        if (!d->removed && command_way_back(m, d, NULL) == bundle)
+        struct version back;
+        if (!d->removed && command_way_back(m, d, NULL, &back) && back.bundle == bundle)
             return d;
     }
     return NULL;
@@ -166,18 +176,25 @@ static void trim_history(struct deployment_row *d)
         d->history_count = kept;
 }
 
-int command_push_generation(struct turn *t, uint32_t deployment, uint32_t bundle)
+int command_push_generation(struct turn *t, uint32_t deployment, const struct version *v)
 {
     struct deployment_row *d = &t->m->deployments[deployment];
     int64_t generation = next_generation(t, deployment);
+    bool newest = v->values_at == VALUES_NEWEST;
     if (generation < 0)
         return (int)generation;
     memmove(&d->history[1], &d->history[0], (HISTORY_MAX - 1) * sizeof d->history[0]);
-    d->history[0] = (struct generation_row){
-        .generation = (uint32_t)generation, .bundle = bundle, .since_s = t->ev->now_s};
+    d->history[0] =
+        (struct generation_row){.generation = (uint32_t)generation,
+                                .bundle = v->bundle,
+                                .values_at = newest ? t->m->variable_order : v->values_at,
+                                .since_s = t->ev->now_s};
+    if (newest)
+        d->values_seen = t->m->variable_order;
     if (d->history_count < HISTORY_MAX)
         d->history_count++;
     trim_history(d);
+    moment_stir(t->m);
     return 0;
 }
 
@@ -380,10 +397,11 @@ static void deploy_new(struct turn *t, uint32_t bundle, const struct dependencie
     set_pick(t, index);
     m->pick_cursor += m->pick_cursor == index; /* where all were looked at, so is this one */
     variable_replace(t, index);
-    command_push_generation(t, index, bundle);
+    command_push_generation(t, index,
+                            &(struct version){.bundle = bundle, .values_at = VALUES_NEWEST});
     budget_imply(m, &d->plan, d->selector);
     if (d->plan.count > 0)
-        rollout_begin(t, index, 0, 0);
+        rollout_begin(t, index, &(struct generation_row){.generation = 0});
     t->out->index = index;
     persist(t, PERSIST_DEPLOYMENT, index);
     cohort_mark_deployment(m, d);
@@ -418,7 +436,7 @@ static struct change compare(struct turn *t, uint32_t index, uint32_t bundle,
         .planned = c->deploy.plan && !same_plan(t, &d->plan, c->deploy.plan),
         .relisted = !roster_equal(&d->roster, roster),
         .picked = c->deploy.pick && !same_pick(&d->pick, c->deploy.pick),
-        .valued = variable_differs(t->m, index, c),
+        .valued = variable_differs(t->m, index, c) || moment_is_behind(t->m, index),
         .aged = c->deploy.history && deployment_history_kept(d) != c->deploy.history,
         .flagged = d->flags != flags || d->priority != c->deploy.priority ||
                    !dependencies_equal(&was, after),
@@ -426,7 +444,8 @@ static struct change compare(struct turn *t, uint32_t index, uint32_t bundle,
     };
 }
 
-/* A new version while the one before is on its way. False: it goes no further, or waits. */
+/* A new version, or other values, while what was before is on its way. False: it goes no further,
+ * or waits. */
 static bool may_overtake(struct turn *t, struct deployment_row *d, const struct change *change,
                          uint32_t bundle)
 {
@@ -438,6 +457,8 @@ static bool may_overtake(struct turn *t, struct deployment_row *d, const struct 
                d->name, d->plan.stages[d->rollout.stage].name, d->name);
         return false;
     }
+    if (!change->renewed) /* they wait by themselves */
+        return true;
     if (d->plan.overlap == OVERLAP_SUPERSEDE || t->ev->command->deploy.dry_run)
         return true;
     if (change->moved || change->planned || change->picked || change->relisted || change->flagged ||
@@ -455,17 +476,15 @@ static bool may_overtake(struct turn *t, struct deployment_row *d, const struct 
     return false;
 }
 
-/* The newest generation is of another bundle from now on. */
-static int change_bundle(struct turn *t, uint32_t index, uint32_t bundle)
+int command_change_version(struct turn *t, uint32_t index, uint32_t bundle)
 {
     struct deployment_row *d = &t->m->deployments[index];
-    bool rolls = deployment_rolls(d);
-    uint32_t stable = rolls ? d->rollout.stable : manager_generation(t->m, index);
-    uint32_t stable_bundle = rolls ? d->rollout.stable_bundle : d->history[0].bundle;
-    if (command_push_generation(t, index, bundle) < 0)
+    struct generation_row stable = deployment_rolls(d) ? deployment_stable(d) : d->history[0];
+    struct version version = {.bundle = bundle, .values_at = VALUES_NEWEST};
+    if (command_push_generation(t, index, &version) < 0)
         return t->out->rv;
     if (d->plan.count > 0)
-        rollout_begin(t, index, stable, stable_bundle);
+        rollout_begin(t, index, &stable);
     else
         rollout_end(t->m, index, ROLLOUT_NONE);
     return 0;
@@ -542,7 +561,18 @@ static bool may_change(struct turn *t, uint32_t index, const struct change *chan
     }
     if (change->relisted && check_list(t, index) < 0)
         return false;
-    return !change->renewed || may_overtake(t, d, change, bundle);
+    bool newer = change->renewed || change->valued;
+    return !newer || may_overtake(t, d, change, bundle);
+}
+
+/* Also those that it went back from. */
+static void take_values(struct turn *t, uint32_t index)
+{
+    struct deployment_row *d = &t->m->deployments[index];
+    if (d->values_seen > d->history[0].values_at)
+        d->values_seen = d->history[0].values_at;
+    if (moment_is_behind(t->m, index))
+        moment_take(t, index);
 }
 
 static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle,
@@ -563,7 +593,7 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle,
     if (change.aged)
         d->history_kept = c->deploy.history;
     trim_history(d);
-    if (change.valued)
+    if (c->deploy.settings)
         variable_replace(t, index);
     if (change.planned || change.renewed)
         set_plan(t, d);
@@ -572,7 +602,7 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle,
         d->rollout = (struct rollout){.state = d->plan.count > 0 ? ROLLOUT_DONE : ROLLOUT_NONE};
     if (change.renewed)
         budget_imply(m, &d->plan, c->deploy.selector);
-    if (change.renewed && change_bundle(t, index, bundle) < 0)
+    if (change.renewed && command_change_version(t, index, bundle) < 0)
         return;
     cohort_mark_deployment(m, d);
     if (!narrows(t, d)) {
@@ -584,6 +614,8 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle,
     d->after = *after;
     set_roster(t, index, false);
     set_pick(t, index);
+    if (change.valued && !change.renewed)
+        take_values(t, index);
     persist(t, PERSIST_DEPLOYMENT, index);
     cohort_mark_deployment(m, d);
 }
@@ -593,6 +625,7 @@ static int check_extent(struct turn *t, int64_t index, uint32_t bundle)
 {
     const struct command *c = t->ev->command;
     struct preview p = {.deployment = index, .bundle = bundle};
+    p.valued = index >= 0 && variable_differs(t->m, (uint32_t)index, c);
     if (c->deploy.confirmed || c->deploy.dry_run || t->m->options.confirm_percent == 0)
         return 0;
     preview_count(t->m, c, t->scratch, &p);
@@ -624,8 +657,9 @@ static void deploy(struct turn *t)
                t->m->deployment_count);
         return;
     }
+    struct version version = {.bundle = (uint32_t)bundle, .values_at = VALUES_NEWEST};
     if (variable_check_settings(t) < 0 ||
-        variable_check(t, c->deploy.name, index, c->deploy.selector, (uint32_t)bundle) < 0)
+        variable_check(t, c->deploy.name, index, c->deploy.selector, &version) < 0)
         return;
     if (dependency_resolve(t, index, &after) < 0)
         return;
@@ -695,13 +729,12 @@ static void resume(struct turn *t)
     changed(t, d);
 }
 
-/* The bundle to go back to, or a code with the reply set. */
-static int64_t rollback_target(struct turn *t, const struct deployment_row *d)
+/* What to go back to, or a code with the reply set. */
+static int rollback_target(struct turn *t, const struct deployment_row *d, struct version *out)
 {
     const char *version = t->ev->command->deployment.version;
-    int64_t bundle = command_way_back(t->m, d, version);
-    if (bundle >= 0)
-        return bundle;
+    if (command_way_back(t->m, d, version, out))
+        return 0;
     if (version)
         return REFUSE(t, ERR_NOT_FOUND,
                       "%s has no version %.64s in its history: see `dunlin deployment show %s`",
@@ -714,10 +747,10 @@ static void rollback(struct turn *t)
     struct deployment_row *d = named(t);
     if (!d)
         return;
-    int64_t bundle = rollback_target(t, d);
-    if (bundle < 0 ||
-        variable_check(t, d->name, t->out->index, d->selector, (uint32_t)bundle) < 0 ||
-        command_push_generation(t, t->out->index, (uint32_t)bundle) < 0)
+    struct version to;
+    if (rollback_target(t, d, &to) < 0 ||
+        variable_check(t, d->name, t->out->index, d->selector, &to) < 0 ||
+        command_push_generation(t, t->out->index, &to) < 0)
         return;
     rollout_end(t->m, t->out->index, d->plan.count ? ROLLOUT_DONE : ROLLOUT_NONE);
     changed(t, d);
@@ -753,7 +786,6 @@ static void deployment_remove(struct turn *t)
     dependency_mark_users(t->m, t->out->index);
     d->removed = true;
     list_drop(t->m, t->out->index);
-    variable_forget(t, t->out->index);
     rollout_end(t->m, t->out->index, ROLLOUT_NONE);
     changed(t, d);
 }
@@ -785,8 +817,8 @@ static void (*const runners[])(struct turn *t) = {
     [COMMAND_GROUP_REMOVE] = group_remove,
     [COMMAND_BUDGET_SET] = budget_set,
     [COMMAND_BUDGET_REMOVE] = budget_remove,
-    [COMMAND_VARIABLE_SET] = variable_set,
-    [COMMAND_VARIABLE_UNSET] = variable_unset,
+    [COMMAND_VARIABLE_SET] = variable_run,
+    [COMMAND_VARIABLE_UNSET] = variable_run,
 };
 
 void command_run(struct turn *t)

@@ -7,8 +7,9 @@
 
 #include <assert.h>
 
-/* What of a step is left to others: documents, rollouts and picks; and to the list's own end. */
-#define PERSIST_LEFT (MANAGER_COHORTS_PER_STEP + 7)
+/* What of a step is left to others: documents, rollouts, picks and values; and to the list's own
+ * end. */
+#define PERSIST_LEFT (MANAGER_COHORTS_PER_STEP + MOMENT_PERSIST_MAX + 7)
 /* Agents that one step looks at. */
 #define LOOKS_PER_STEP 65536
 /* One agent's row, status and assignment. */

@@ -137,6 +137,9 @@ int manager_load_deployment(struct manager *m, const struct deployment_row *row)
         if (row->after.numbers[i] == 0 || row->after.numbers[i] > m->options.limits.deployments)
             return ERR_DAMAGED;
     m->deployments[m->deployment_count++] = *row;
+    moment_count(m, row->values_seen);
+    for (uint32_t i = 0; i < row->history_count; i++)
+        moment_count(m, row->history[i].values_at);
     epoch_renumber(m, m->deployment_count - 1);
     if (!row->removed && roster_chooses(&row->roster) &&
         (!list_is_left(m, m->deployment_count - 1) || !ranking_is_possible(m, &row->roster)))
@@ -252,6 +255,7 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
         pick_tick(&t);
         lookout_tick(&t);
         permit_tick(&t);
+        moment_tick(&t);
         break;
     case MANAGER_CONTINUE:
         presence_look(&t);
@@ -259,6 +263,7 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
         pick_tend(&t);
         lookout_tend(&t);
         permit_tend(&t);
+        moment_tend(&t);
         break;
     case MANAGER_JOIN:
         registration_join(&t);
@@ -276,7 +281,7 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
     }
     cohort_settle(&t);
     out->more = m->dirty_count > 0 || m->silent_left > 0 || list_waits(m) || pick_waits(m) ||
-                lookout_waits(m) || permit_waits(m);
+                lookout_waits(m) || permit_waits(m) || moment_waits(m);
 }
 
 /* ---- composing ---- */
@@ -298,7 +303,7 @@ void manager_assignment(const struct manager *m, uint32_t number, uint64_t now_s
     out->reserved = (row->flags & AGENT_TAINTED) != 0;
     out->listed_count = manager_lists(m, number, out->listed);
     out->permit_count = manager_permits(m, number, out->permits);
-    int rv = variable_own(m, number, out);
+    int rv = values_own(m, number, out);
     assert(rv == 0); /* what didn't fit was refused */
     (void)rv;
 }

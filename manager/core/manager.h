@@ -25,7 +25,7 @@
 #include "sync/trust.h"
 
 /* One step persists at most this many rows; more work waits behind `more`. */
-#define MANAGER_PERSIST_MAX 48
+#define MANAGER_PERSIST_MAX 96
 /* Cohorts whose documents one step makes anew. */
 #define MANAGER_COHORTS_PER_STEP 8
 /* Scratch memory that one step needs at most: a document, as values and as bytes. */
@@ -225,7 +225,8 @@ struct bundle_row {
 
 struct generation_row {
     uint32_t generation;
-    uint32_t bundle; /* index */
+    uint32_t bundle;    /* index */
+    uint32_t values_at; /* the moment whose values it has (struct variable_row) */
     uint64_t since_s;
 };
 
@@ -255,6 +256,7 @@ struct rollout {
     bool approved;          /* by an operator, this step */
     uint32_t stable;        /* the generation of those that aren't in yet; 0: nothing */
     uint32_t stable_bundle; /* index */
+    uint32_t stable_values; /* the moment whose values these have */
     uint32_t first;         /* the lowest generation of this bundle: it was tried since */
     uint8_t passed;         /* openings and ends of stages that an earlier try has waited for */
     uint32_t queued;        /* index + 1 of the bundle that comes after this; 0: none */
@@ -280,6 +282,7 @@ struct deployment_row {
     bool removed;
     uint64_t created_s;
     uint32_t history_kept; /* so many versions are remembered; 0: HISTORY_DEFAULT */
+    uint32_t values_seen;  /* changes of variables up to this one have been acted on */
     uint32_t history_count;
     struct generation_row history[HISTORY_MAX]; /* newest first: [0] is what is asked for */
     struct pick pick;
@@ -305,6 +308,17 @@ static inline bool rollout_has_passed(const struct rollout *r)
 static inline bool deployment_rolls(const struct deployment_row *d)
 {
     return d->rollout.state >= ROLLOUT_RUNNING && d->rollout.state <= ROLLOUT_ABORTED;
+}
+
+/* What those run that a rollout has not let in; generation 0: there is none. */
+static inline struct generation_row deployment_stable(const struct deployment_row *d)
+{
+    const struct rollout *r = &d->rollout;
+    struct generation_row none = {.generation = 0};
+    return !deployment_rolls(d) ? none
+                                : (struct generation_row){.generation = r->stable,
+                                                          .bundle = r->stable_bundle,
+                                                          .values_at = r->stable_values};
 }
 
 struct batch_row {
@@ -468,13 +482,15 @@ struct command {
             const char *unset; /* patterns, as of tolerations, or "" */
         } taint;
         struct {
-            const char *name;
-            struct span value; /* SET */
-            bool secret;       /* SET */
-            enum scope scope;  /* ALL, SELECTOR or AGENT */
-            const char *where; /* the selector */
+            const struct setting *settings; /* UNSET: their names */
+            uint32_t count;                 /* 1 to VARIABLES_SET_MAX, each name once */
+            bool secret;                    /* SET */
+            enum scope scope;               /* ALL, SELECTOR or AGENT */
+            const char *where;              /* the selector */
             struct key_id agent;
-        } variable; /* VARIABLE_SET, VARIABLE_UNSET */
+            bool at_once; /* by no stages, and in versions that one can go back to as well */
+            bool dry_run; /* only say what would come of it: manager_values_preview */
+        } variable;       /* VARIABLE_SET, VARIABLE_UNSET */
     };
 };
 
@@ -636,6 +652,14 @@ uint32_t manager_lists(const struct manager *m, uint32_t number, uint32_t out[st
 /* The permits in the agent's assignment; returns how many. */
 uint32_t manager_permits(const struct manager *m, uint32_t number,
                          struct permit out[static PERMITS_MAX]);
+/* The names whose values two versions of a deployment have each its own of, by rising name; returns
+ * how many. */
+uint32_t manager_values_changed(const struct manager *m, uint32_t deployment,
+                                const struct generation_row *before,
+                                const struct generation_row *after,
+                                const char *out[static VARIABLES_NEEDED_MAX]);
+/* Its agents get other values when what is on its way is over. */
+bool manager_values_wait(const struct manager *m, uint32_t deployment);
 /* A variable that the deployment needs on this agent and that has no value; NULL: there is none. */
 const char *manager_missing(const struct manager *m, uint32_t number, uint32_t deployment);
 /* Rows by index, free ones included. */
@@ -811,6 +835,7 @@ struct preview {
     uint32_t leaving;                /* that it would not be for any more */
     uint32_t touched;                /* that get something else to run, or have it taken off */
     bool changes;                    /* false: it is so already */
+    bool valued;                     /* values of variables change */
     bool confirm;                    /* it has to be confirmed, since */
     struct errmsg why;               /* this */
     uint32_t stages[STAGES_MAX];     /* agents in each, */
@@ -822,6 +847,31 @@ struct preview {
  * stage by share that overlaps others by selector is estimated. */
 int manager_preview(struct manager *m, const struct command *deploy, uint64_t now_s,
                     struct arena *scratch, struct preview *out, struct errmsg *em);
+
+/* Deployments that a preview of values tells of. */
+#define VALUES_PREVIEWS_MAX 64
+
+/* What other values come to for one deployment. */
+struct values_preview {
+    uint32_t deployment; /* index */
+    enum values_way way;
+    uint32_t targets; /* agents that it is for, */
+    uint32_t touched; /* and of these: that get other values, and apply them */
+    uint32_t stage_count;
+    struct {
+        char name[NAME_MAX_LEN + 1];
+        uint32_t members;
+        uint32_t touched;
+    } stages[STAGES_MAX];
+};
+
+/* A change of variables tried: 0 or 1 as the command, with the deployments that would get other
+ * values by their ways (none of one that is made at once), or how it would be refused. Nothing
+ * changes. */
+int manager_values_preview(struct manager *m, const struct command *c, uint64_t now_s,
+                           struct arena *scratch,
+                           struct values_preview out[static VALUES_PREVIEWS_MAX], uint32_t *count,
+                           uint32_t *more, struct errmsg *em);
 
 /* What a rollout has done of a stage. */
 struct stage_count {

@@ -33,7 +33,7 @@ static uint32_t take_stage(const struct plan_stage *stage, struct rest *rest, ui
 static void imply(const struct manager *m, const char *selector, struct preview *out)
 {
     const struct deployment_row *d = out->deployment >= 0 ? &m->deployments[out->deployment] : NULL;
-    if (!d || d->history[0].bundle != out->bundle)
+    if (!d || d->history[0].bundle != out->bundle || out->valued)
         budget_imply(m, &out->plan, selector);
     else if (d->plan.implied && out->plan.count == 0)
         plan_imply(&out->plan);
@@ -62,6 +62,8 @@ int manager_preview(struct manager *m, const struct command *deploy, uint64_t no
         out->plan = PLAN_DEFAULT;
     int rv = plan_complete(&out->plan, NULL);
     assert(rv == 0);
+    out->valued = out->deployment >= 0 && (variable_differs(m, (uint32_t)out->deployment, deploy) ||
+                                           moment_is_behind(m, (uint32_t)out->deployment));
     imply(m, deploy->deploy.selector, out);
     dependency_resolve(&t, out->deployment, &out->after);
     struct trial trial = try(m, deploy, scratch, out);
@@ -161,7 +163,7 @@ static void count_cohorts(struct trial *t, struct preview *out)
 static void count_agents(const struct manager *m, struct trial *t, struct preview *out)
 {
     const struct deployment_row *d = t->known ? t->before.d : NULL;
-    bool renewed = !d || d->history[0].bundle != out->bundle;
+    bool renewed = !d || d->history[0].bundle != out->bundle || out->valued;
     if (is_by_labels(m, t->row) && (!d || is_by_labels(m, d)))
         count_cohorts(t, out);
     else if (t->is_brief && !t->known && t->picked > 0)
@@ -217,4 +219,150 @@ static uint32_t take_stage(const struct plan_stage *stage, struct rest *rest, ui
         given += due;
     }
     return share;
+}
+
+/* ---- what a change of values comes to ---- */
+
+/* One deployment that gets other values. */
+struct valuation {
+    const struct manager *m;
+    uint32_t index;
+    struct whom whom;
+    uint32_t *agents;  /* of each cohort, those that it is for, */
+    uint32_t *touched; /* and of these, those that get other values, */
+    uint32_t *names;   /* of which names: needs of the newest version, as bits */
+};
+
+/* A walk over single agents' values is by label sets, beside what a change keeps to be undone. */
+_Static_assert(2 * VARIABLES_SET_MAX *
+                           (sizeof(struct variable_row) + sizeof(struct variable_text) + 8) +
+                       MANAGER_COHORTS_MAX * 13 + 1024 <
+                   MANAGER_SCRATCH_MAX,
+               "a change of values is tried within a step's scratch");
+
+struct valuations {
+    struct values_preview *out;
+    uint32_t count, more;
+};
+
+static void find_differing(const struct valuation *v)
+{
+    uint32_t names = moment_changed(v->m, v->index);
+    for (uint32_t i = 0; i < v->m->cohort_count; i++)
+        v->names[i] = v->whom.cohorts[i] && v->m->cohorts[i].agents > 0
+                          ? moment_differs_in(v->m, v->index, i, names)
+                          : 0;
+}
+
+static void count_valued(const struct valuation *v)
+{
+    const struct manager *m = v->m;
+    bool by_labels = is_by_labels(m, v->whom.d);
+    for (uint32_t i = 0; i < m->cohort_count; i++)
+        v->agents[i] = by_labels && v->whom.cohorts[i] ? m->cohorts[i].agents : 0;
+    for (uint32_t n = 1; n <= m->agent_count && !by_labels; n++)
+        v->agents[m->agents[n - 1].cohort] += pick_has(&v->whom, n);
+    for (uint32_t i = 0; i < m->cohort_count; i++)
+        v->touched[i] = v->names[i] ? v->agents[i] : 0;
+}
+
+/* The agent has values of its own for all of these, and this row is the first of them. */
+static bool is_spared_by(const struct valuation *v, uint32_t row)
+{
+    const struct variable_row *own = &v->m->variables[row];
+    const struct needs *needs = &v->m->bundles[v->whom.d->history[0].bundle].needs;
+    uint32_t names = v->names[manager_agent(v->m, own->of)->cohort];
+    bool first = true;
+    for (uint32_t n = 0; n < needs->count; n++) {
+        if (!(names >> n & 1))
+            continue;
+        if (first ? strcmp(needs->list[n].name, own->name) != 0
+                  : values_find_own(v->m, own->of, needs->list[n].name) < 0)
+            return false;
+        first = false;
+    }
+    return !first;
+}
+
+static void leave_out_spared(const struct valuation *v)
+{
+    const struct manager *m = v->m;
+    for (uint32_t i = 0; i < m->variable_count; i++) {
+        const struct variable_row *row = &m->variables[i];
+        if (row->scope != SCOPE_AGENT || !agent_in_fleet(manager_agent(m, row->of)))
+            continue;
+        if (is_spared_by(v, i) && pick_has(&v->whom, row->of))
+            v->touched[manager_agent(m, row->of)->cohort]--;
+    }
+}
+
+static void add_valued(const struct valuation *v, struct values_preview *out)
+{
+    const struct manager *m = v->m;
+    const struct deployment_row *d = v->whom.d;
+    struct rest rest = {.m = m, .agents = v->agents, .joining = v->touched};
+    struct plan plan = d->plan;
+    *out = (struct values_preview){.deployment = v->index, .way = moment_way(m, v->index)};
+    if (!deployment_rolls(d))
+        budget_imply(m, &plan, d->selector);
+    for (uint32_t i = 0; i < m->cohort_count; i++) {
+        out->targets += v->agents[i];
+        out->touched += v->touched[i];
+    }
+    out->stage_count = plan.count;
+    for (uint32_t i = 0; i < plan.count; i++) {
+        memcpy(out->stages[i].name, plan.stages[i].name, sizeof out->stages[i].name);
+        out->stages[i].members = take_stage(&plan.stages[i], &rest, &out->stages[i].touched);
+    }
+}
+
+/* It goes by label sets, and where values of single agents count by their rows. */
+static void value_one(struct turn *t, uint32_t index, struct valuations *all)
+{
+    struct arena room = *t->scratch; /* what is taken of it here is given back by that */
+    const struct manager *m = t->m;
+    struct valuation v = {.m = m, .index = index};
+    v.agents = arena_alloc(&room, (m->cohort_count + 1) * sizeof *v.agents);
+    v.touched = arena_alloc(&room, (m->cohort_count + 1) * sizeof *v.touched);
+    v.names = arena_alloc(&room, (m->cohort_count + 1) * sizeof *v.names);
+    v.whom = whom_is(m, index, &room);
+    assert(v.agents && v.touched && v.names);
+    find_differing(&v);
+    count_valued(&v);
+    leave_out_spared(&v);
+    bool touched = false;
+    for (uint32_t i = 0; i < m->cohort_count; i++)
+        touched |= v.names[i] != 0;
+    if (touched && all->count < VALUES_PREVIEWS_MAX)
+        add_valued(&v, &all->out[all->count++]);
+    else
+        all->more += touched;
+}
+
+static void value_all(struct turn *t, void *context)
+{
+    const struct command *c = t->ev->command;
+    if (c->variable.scope == SCOPE_AGENT || c->variable.at_once)
+        return;
+    for (uint32_t i = 0; i < t->m->deployment_count; i++)
+        if (!t->m->deployments[i].removed && moment_changed(t->m, i) != 0)
+            value_one(t, i, context);
+}
+
+int manager_values_preview(struct manager *m, const struct command *c, uint64_t now_s,
+                           struct arena *scratch,
+                           struct values_preview out[static VALUES_PREVIEWS_MAX], uint32_t *count,
+                           uint32_t *more, struct errmsg *em)
+{
+    struct manager_event ev = {.type = MANAGER_COMMAND, .now_s = now_s, .command = c};
+    struct manager_out answer = {0};
+    struct turn t = {.m = m, .ev = &ev, .scratch = scratch, .out = &answer};
+    struct valuations all = {.out = out};
+    assert(c->variable.dry_run);
+    variable_apply(&t, value_all, &all);
+    assert(answer.persist_count == 0);
+    arena_reset(scratch);
+    *count = all.count;
+    *more = all.more;
+    return answer.rv < 0 ? errmsg_set(em, answer.rv, "%s", answer.error.text) : answer.rv;
 }

@@ -85,14 +85,15 @@ static void enter_step(struct rollout *r, enum rollout_step step, uint64_t now_s
     r->since_s = now_s;
 }
 
-void rollout_begin(struct turn *t, uint32_t deployment, uint32_t stable, uint32_t bundle)
+void rollout_begin(struct turn *t, uint32_t deployment, const struct generation_row *stable)
 {
     struct rollout *r = &t->m->deployments[deployment].rollout;
     flight_end(t->m, deployment);
     struct rollout before = *r;
     *r = (struct rollout){.state = ROLLOUT_RUNNING,
-                          .stable = stable,
-                          .stable_bundle = bundle,
+                          .stable = stable->generation,
+                          .stable_bundle = stable->bundle,
+                          .stable_values = stable->values_at,
                           .first = manager_generation(t->m, deployment)};
     memcpy(r->took_s, before.took_s, sizeof r->took_s);
     t->m->looks[deployment].budget = 0;
@@ -105,6 +106,7 @@ void rollout_end(struct manager *m, uint32_t deployment, enum rollout_state stat
     flight_end(m, deployment);
     r->state = (uint8_t)state;
     r->queued = 0;
+    moment_stir(m);
 }
 
 /* Who joined meanwhile comes in all at once behind a stage, and no budget held them up. */
@@ -127,19 +129,20 @@ static void finish(struct tending *w)
 {
     set_late_apart(w);
     uint32_t queued = w->r->queued;
-    uint32_t stable = manager_generation(w->t->m, w->index);
-    uint32_t bundle = w->d->history[0].bundle;
+    struct generation_row stable = w->d->history[0];
+    struct version next = {.bundle = queued - 1, .values_at = VALUES_NEWEST};
     rollout_end(w->t->m, w->index, ROLLOUT_DONE);
-    if (queued && command_push_generation(w->t, w->index, queued - 1) == 0)
-        rollout_begin(w->t, w->index, stable, bundle);
+    if (queued && command_push_generation(w->t, w->index, &next) == 0)
+        rollout_begin(w->t, w->index, &stable);
     cohort_mark_deployment(w->t->m, w->d);
 }
 
 /* Everybody goes back to what ran before, as a generation of its own. */
 static void take_back(struct tending *w)
 {
-    int64_t bundle = w->r->stable != 0 ? command_way_back(w->t->m, w->d, NULL) : -1;
-    bool back = bundle >= 0 && command_push_generation(w->t, w->index, (uint32_t)bundle) == 0;
+    struct version version;
+    bool back = w->r->stable != 0 && command_way_back(w->t->m, w->d, NULL, &version) &&
+                command_push_generation(w->t, w->index, &version) == 0;
     rollout_end(w->t->m, w->index, back ? ROLLOUT_DONE : ROLLOUT_ABORTED);
     cohort_mark_deployment(w->t->m, w->d);
 }
@@ -637,6 +640,7 @@ static void begin_again(struct turn *t, uint32_t deployment, uint32_t before)
         .state = ROLLOUT_RUNNING,
         .stable = rolls ? old.stable : before,
         .stable_bundle = rolls ? old.stable_bundle : d->history[0].bundle,
+        .stable_values = rolls ? old.stable_values : d->history[0].values_at,
         .first = rolls ? old.first : before,
         .passed = (uint8_t)(rolls ? passed : 2 * d->plan.count),
         .queued = old.queued,

@@ -264,7 +264,10 @@ struct manager {
     struct variable_row *variables;
     struct variable_text *variable_texts; /* of the same index */
     uint32_t variable_count;              /* rows ever used at a time */
-    uint32_t variable_order;
+    uint32_t variable_order;              /* changes so far */
+    uint32_t moment_cursor;               /* the deployment that is looked at for changes next, */
+    uint32_t moments_left;                /* and how many still are */
+    uint32_t sweep_cursor;                /* the row that is looked at next: it may be forgotten */
 
     struct trust trust; /* the newest */
 };
@@ -557,8 +560,9 @@ bool ranking_has(const struct ranking *r, const struct whom *whom, const struct 
                  uint32_t number);
 
 /* rollout.c: a new version, stage by stage */
-/* The newest generation is to go its way; everybody runs `stable` of `bundle` until then. */
-void rollout_begin(struct turn *t, uint32_t deployment, uint32_t stable, uint32_t bundle);
+/* The newest generation is to go its way; everybody runs `stable` until then, or nothing where its
+ * generation is 0. */
+void rollout_begin(struct turn *t, uint32_t deployment, const struct generation_row *stable);
 /* Looks at one that is running, and says when it is to be looked at again though nothing is heard,
  * and which budget holds it. Returns how many agents it looked at. */
 uint64_t rollout_tend(struct turn *t, uint32_t deployment, struct look *look);
@@ -656,24 +660,77 @@ bool membership_was_replaced(const struct manager *m, const struct key_id *id);
 void preview_count(const struct manager *m, const struct command *c, struct arena *scratch,
                    struct preview *out);
 
+/* A bundle, and the moment whose values it gets; VALUES_NEWEST: now. */
+struct version {
+    uint32_t bundle;
+    uint32_t values_at;
+};
+
 /* variable.c: what operators set names to, and who lacks a value */
-/* A record's list in a document, for both its versions. */
-void variable_fill(const struct manager *m, const struct cohort *c, uint32_t deployment,
-                   struct record *r, struct desired *out);
-/* The agent's own list, and its cohort's key. ERR_NO_MEMORY when the list doesn't fit. */
-int variable_own(const struct manager *m, uint32_t number, struct assignment *out);
-/* Refuses a bundle for agents of which some lack a value, or whose templates name a secret. `index`
- * is negative for a new deployment. What the command sets itself counts. */
+/* Refuses a version for agents of which some lack a value, or whose templates name a secret.
+ * `index` is negative for a new deployment. What the command sets itself counts. */
 int variable_check(struct turn *t, const char *deployment, int64_t index, const char *selector,
-                   uint32_t bundle);
-void variable_set(struct turn *t);
-void variable_unset(struct turn *t);
+                   const struct version *v);
+/* VARIABLE_SET and VARIABLE_UNSET. */
+void variable_run(struct turn *t);
+/* The same, with a look at how it is when it has been done; it may be about to be undone. */
+typedef void variable_look(struct turn *t, void *context);
+void variable_apply(struct turn *t, variable_look *look, void *context);
 /* Those that a deploy command brings: whether they are well-formed, whether they are other ones,
  * and putting them in place of those before. */
 int variable_check_settings(struct turn *t);
 bool variable_differs(const struct manager *m, uint32_t deployment, const struct command *c);
 void variable_replace(struct turn *t, uint32_t deployment);
-void variable_forget(struct turn *t, uint32_t deployment);
+
+/* values.c: what versions get, in documents and assignments */
+/* Whom a value is looked up for. */
+struct place {
+    uint32_t deployment; /* index */
+    const struct labels *labels;
+    int64_t without; /* this row is passed over, as if it were not there; -1: none */
+};
+
+/* True where the row's value was the one of its name and place at that moment. */
+bool values_show(const struct variable_row *v, uint32_t at);
+/* The row whose value is got there at that moment, or -1. */
+int64_t values_resolve(const struct manager *m, const struct place *p, const char *name,
+                       uint32_t at);
+struct span values_of(const struct manager *m, uint32_t index);
+/* Of two rows; -1 is none. */
+bool values_equal(const struct manager *m, int64_t a, int64_t b);
+/* A record's list in a document, for both its versions. */
+void values_fill(const struct manager *m, const struct cohort *c, uint32_t deployment,
+                 struct record *r, struct desired *out);
+/* The agent's own list, and its cohort's key. ERR_NO_MEMORY when the list doesn't fit. */
+int values_own(const struct manager *m, uint32_t number, struct assignment *out);
+/* The agent's own row of that name, or -1. */
+int64_t values_find_own(const struct manager *m, uint32_t number, const char *name);
+
+/* moment.c: which of a variable's values a version has, and how a change begins */
+/* There were so many changes, at least. */
+void moment_count(struct manager *m, uint32_t order);
+/* Something was set, or fewer versions are remembered: all is looked at, in steps to come. */
+void moment_stir(struct manager *m);
+/* Some version that is run, or can be gone back to, has the row's value. */
+bool moment_needs(const struct manager *m, uint32_t index);
+/* Needs of the newest version, as bits: those that were set or unset since this was acted on, and
+ * of some those whose values are other ones now for a cohort. */
+uint32_t moment_changed(const struct manager *m, uint32_t deployment);
+uint32_t moment_differs_in(const struct manager *m, uint32_t deployment, uint32_t cohort,
+                           uint32_t names);
+/* The newest version doesn't have the values of now for all. */
+bool moment_is_behind(const struct manager *m, uint32_t deployment);
+/* How a change of values comes to the deployment's agents now. */
+enum values_way moment_way(const struct manager *m, uint32_t deployment);
+/* It makes a difference there, and no others are let in while a rollout is on its way. */
+bool moment_is_refused(const struct manager *m, uint32_t deployment);
+/* Has the newest version get the values of now, by its way. */
+void moment_take(struct turn *t, uint32_t deployment);
+void moment_tick(struct turn *t);
+void moment_tend(struct turn *t); /* MANAGER_CONTINUE */
+bool moment_waits(const struct manager *m);
+/* Rows that a tick or a continued step persists for these, at most. */
+#define MOMENT_PERSIST_MAX 16
 
 /* epoch.c */
 /* Generations from before this epoch are given numbers of it. */
@@ -710,11 +767,13 @@ int dependency_resolve(struct turn *t, int64_t index, struct dependencies *out);
 
 /* command.c */
 void command_run(struct turn *t);
-/* The newest generation of a deployment is one of this bundle from now on. */
-int command_push_generation(struct turn *t, uint32_t deployment, uint32_t bundle);
-/* The bundle that a deployment can go back to, or -1. `version` NULL: what ran before. */
-int64_t command_way_back(const struct manager *m, const struct deployment_row *d,
-                         const char *version);
+/* The newest generation of a deployment is one of this version from now on. */
+int command_push_generation(struct turn *t, uint32_t deployment, const struct version *v);
+/* The same for everybody by stages, if it has a plan, with the values of now. */
+int command_change_version(struct turn *t, uint32_t deployment, uint32_t bundle);
+/* What a deployment can go back to; false: nothing. `version` NULL: what ran before. */
+bool command_way_back(const struct manager *m, const struct deployment_row *d, const char *version,
+                      struct version *out);
 /* Which agents a deploy command says. */
 void command_fill_roster(const struct manager *m, const struct command *c, struct roster *out);
 /* The newest one gets another number. */

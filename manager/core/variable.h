@@ -26,7 +26,9 @@ struct variable_row {
     bool secret;
     uint16_t len;
     uint32_t of;    /* the deployment's index + 1, or the agent's number */
-    uint32_t order; /* grows with each that is set */
+    uint32_t order; /* of the change that set it: they are counted */
+    uint32_t from;  /* versions have values of a moment, which is the count of changes: from this */
+    uint32_t until; /* one on, up to this one, it is the value; 0: it is today's */
     uint64_t since_s;
 };
 
@@ -36,10 +38,23 @@ struct variable_text {
     uint8_t value[VARIABLE_VALUE_MAX]; /* in clear */
 };
 
-/* What a deployment's file sets a name to. Borrowed. */
+/* Names that one command sets. */
+#define VARIABLES_SET_MAX 8
+
+/* What a name is set to. Borrowed. */
 struct setting {
     const char *name;
     const char *value;
+};
+
+/* As a moment: now. */
+#define VALUES_NEWEST UINT32_MAX
+
+/* How a change of values comes to a deployment's agents. */
+enum values_way {
+    VALUES_AT_ONCE,   /* it has no stages */
+    VALUES_BY_STAGES, /* as a version does */
+    VALUES_LATER,     /* when what is on its way is over */
 };
 
 #endif

@@ -6,9 +6,10 @@
 static int set(struct world *w, const char *name, const char *value, const char *select,
                const struct device *d)
 {
+    const struct setting setting = {.name = name, .value = value};
     struct command c = {.type = COMMAND_VARIABLE_SET};
-    c.variable.name = name;
-    c.variable.value = span_text(value);
+    c.variable.settings = &setting;
+    c.variable.count = 1;
     c.variable.scope = d ? SCOPE_AGENT : select ? SCOPE_SELECTOR : SCOPE_ALL;
     c.variable.where = select ? select : "";
     if (d)
@@ -18,8 +19,10 @@ static int set(struct world *w, const char *name, const char *value, const char 
 
 static int unset(struct world *w, const char *name)
 {
+    const struct setting setting = {.name = name, .value = ""};
     struct command c = {.type = COMMAND_VARIABLE_UNSET};
-    c.variable.name = name;
+    c.variable.settings = &setting;
+    c.variable.count = 1;
     c.variable.scope = SCOPE_ALL;
     c.variable.where = "";
     return world_deploy_with(w, &c);

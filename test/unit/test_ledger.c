@@ -88,9 +88,11 @@ static struct deployment_row sample_deployment(void)
     d.salt = UINT64_MAX - 1;
     d.created_s = 3000;
     d.history_kept = 33;
+    d.values_seen = 8;
     d.history_count = 2;
-    d.history[0] = (struct generation_row){.generation = 2, .bundle = 0, .since_s = 4000};
-    d.history[1] = (struct generation_row){.generation = 1, .since_s = 1};
+    d.history[0] =
+        (struct generation_row){.generation = 2, .bundle = 0, .values_at = 7, .since_s = 4000};
+    d.history[1] = (struct generation_row){.generation = 1, .values_at = 5, .since_s = 1};
     d.pick.amount.value = 12;
     d.pick.amount.percent = true;
     strcpy(d.pick.by, "zone");
@@ -117,6 +119,7 @@ static struct deployment_row sample_deployment(void)
     d.rollout.step = ROLLOUT_CLOSING;
     d.rollout.approved = true;
     d.rollout.stable = 1;
+    d.rollout.stable_values = 6;
     d.rollout.first = 2;
     d.rollout.passed = 2;
     d.rollout.overdue = 12;
