@@ -7,13 +7,8 @@
 
 #include <assert.h>
 
-/* What of a step is left to others: documents, rollouts, picks and values; and to the list's own
- * end. */
-#define PERSIST_LEFT (MANAGER_COHORTS_PER_STEP + MOMENT_PERSIST_MAX + 7)
 /* Agents that one step looks at. */
 #define LOOKS_PER_STEP 65536
-/* One agent's row, status and assignment. */
-#define PERSIST_EACH 3
 
 /* One list being looked at. */
 struct listing {
@@ -272,11 +267,6 @@ static void close_list(const struct listing *l)
     cohort_mark_all(l->m);
 }
 
-static bool is_full(const struct turn *t)
-{
-    return t->out->persist_count + PERSIST_EACH + PERSIST_LEFT > MANAGER_PERSIST_MAX;
-}
-
 /* False: the step is full. */
 static bool look_through(const struct listing *l)
 {
@@ -293,7 +283,7 @@ static bool look_through(const struct listing *l)
             m->list_number |= 7; /* none of these eight */
             continue;
         }
-        if (is_full(l->t) || n >= end)
+        if (persist_is_full(l->t) || n >= end)
             return false;
         look_at(l, n);
     }
@@ -354,7 +344,7 @@ void list_tend(struct turn *t)
             rank(&l);
         l.selector = group_selector(m, l.d->selector);
         l.tolerated = taint_tolerated(m, &l.d->roster);
-        bool done = !is_full(t) && look_through(&l);
+        bool done = !persist_is_full(t) && look_through(&l);
         arena_reset(t->scratch);
         if (!done)
             return;

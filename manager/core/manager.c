@@ -3,6 +3,12 @@
 #include <assert.h>
 #include <stdalign.h>
 
+/* One agent's row, status and assignment. */
+#define PERSIST_TOLD 3
+/* What of a step those that tell agents leave to others: documents, values, rollouts, picks, and a
+ * list's end. */
+#define PERSIST_LEFT (MANAGER_COHORTS_PER_STEP + MOMENT_PERSIST_MAX + 7)
+
 /* The tables, one behind another in the caller's memory; with `memory` NULL only their size is
  * counted. */
 static size_t lay_out(struct manager *m, uint8_t *memory, const struct manager_limits *limits);
@@ -211,6 +217,11 @@ void persist(struct turn *t, enum persist_type type, uint32_t index)
         lookout_hear_of(t->m, t->m->agents[index - 1].cohort);
     else if (type == PERSIST_EPOCH)
         lookout_hear(t->m);
+}
+
+bool persist_is_full(const struct turn *t)
+{
+    return t->out->persist_count + PERSIST_TOLD + PERSIST_LEFT > MANAGER_PERSIST_MAX;
 }
 
 struct alarm *raise_alarm(struct turn *t, enum alarm_type type)

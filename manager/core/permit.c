@@ -8,11 +8,6 @@
 
 #include <assert.h>
 
-/* What of a step is left to others: documents, rollouts and picks. */
-#define PERSIST_LEFT (MANAGER_COHORTS_PER_STEP + 7)
-/* One agent's row, status and assignment. */
-#define PERSIST_EACH 3
-
 /* ---- who has one ---- */
 
 /* The first that isn't before this agent's of this deployment. */
@@ -198,18 +193,13 @@ static bool stays(struct turn *t, struct permitted *p)
            is_used(&has);
 }
 
-static bool is_full(const struct turn *t)
-{
-    return t->out->persist_count + PERSIST_EACH + PERSIST_LEFT > MANAGER_PERSIST_MAX;
-}
-
 /* False: the step is full. */
 static bool take_back(struct turn *t)
 {
     struct manager *m = t->m;
     while (m->permit_cursor < m->permit_count) {
         uint32_t number = m->permits[m->permit_cursor].number;
-        if (is_full(t))
+        if (persist_is_full(t))
             return false;
         if (stays(t, &m->permits[m->permit_cursor])) {
             m->permit_cursor++;
@@ -254,7 +244,7 @@ static bool hand_out_to(struct turn *t, uint32_t deployment, uint32_t first, uin
         bool slot = e && flight_holds(m, deployment, n);
         if (!e || (!slot && *places == 0) || !may_have(t, n, deployment, e))
             continue;
-        if (is_full(t))
+        if (persist_is_full(t))
             return false;
         add(m, &(struct permitted){.number = n,
                                    .deployment = deployment,

@@ -281,6 +281,8 @@ struct turn {
 };
 
 void persist(struct turn *t, enum persist_type type, uint32_t index);
+/* One more agent would have to be told in a later step: the rest of this one is left to others. */
+bool persist_is_full(const struct turn *t);
 /* One more alarm, for the caller to fill in. */
 struct alarm *raise_alarm(struct turn *t, enum alarm_type type);
 

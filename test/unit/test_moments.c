@@ -241,6 +241,65 @@ static void test_many_deployments_are_acted_on_step_by_step(void)
     bench_free(b);
 }
 
+/* It came back, and may not begin without a permit. */
+static void ask(struct bench *b, uint32_t number)
+{
+    const struct agent_row *row = manager_agent(b->m, number);
+    struct report r = {.type = MESSAGE_STATUS};
+    r.status = (struct status){.number = number,
+                               .seq = 1,
+                               .boot = 1,
+                               .document = manager_cohort(b->m, row->cohort)->revision,
+                               .assignment = row->assigned,
+                               .flags = STATUS_HELLO,
+                               .count = 1};
+    r.status.exceptions[0] = (struct exception){
+        .deployment = 1, .generation = 1, .state = STATE_PENDING, .cause = CAUSE_RETURNING};
+    struct manager_event ev = {.type = MANAGER_REPORT, .report = {.topic = row->id, .report = &r}};
+    step(b, &ev);
+}
+
+/* Permits, values and documents of one step are no more rows than it persists. */
+static void test_values_change_while_as_many_ask_for_permits_as_one_step_tells(void)
+{
+    struct bench *b = bench_new();
+    struct plan plan = PLAN_DEFAULT;
+    char text[16];
+    uint32_t agents = 0, permitted = 0;
+    plan.returning = (struct amount){.value = 50};
+    for (int i = 2; i < 8; i++) { /* as many documents as a step makes */
+        snprintf(text, sizeof text, "env=%d", i);
+        join_agents(b, text, 4);
+    }
+    set(b, "port", "80", NULL);
+    set(b, "host", "a", NULL);
+    for (int i = 0; i < DEPLOYMENTS; i++) {
+        snprintf(text, sizeof text, "app-%d", i);
+        CU_ASSERT_EQUAL_FATAL(deploy(b, text, i == 0 ? &plan : NULL), 0);
+    }
+    agents = manager_agent_count(b->m);
+    for (uint32_t n = 1; n <= agents; n++)
+        ask(b, n);
+    struct command c = {.type = COMMAND_VARIABLE_SET};
+    const struct setting setting = {.name = "port", .value = "81"};
+    c.variable.settings = &setting;
+    c.variable.count = 1;
+    c.variable.scope = SCOPE_ALL;
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    step(b, &(struct manager_event){.type = MANAGER_TICK});
+    CU_ASSERT_TRUE(persisted(b, PERSIST_ASSIGNMENT) > 10);
+    CU_ASSERT_TRUE(persisted(b, PERSIST_DEPLOYMENT) > 0);
+    CU_ASSERT_EQUAL(persisted(b, PERSIST_DOCUMENT), MANAGER_COHORTS_PER_STEP);
+    settle(b);
+    for (uint32_t n = 1; n <= agents; n++) {
+        struct permit permits[PERMITS_MAX];
+        permitted += manager_permits(b->m, n, permits);
+    }
+    CU_ASSERT_EQUAL(permitted, agents);
+    CU_ASSERT_TRUE(has(b, VARIABLE_STABLE, "port", "81"));
+    bench_free(b);
+}
+
 static int preview(struct bench *b, struct setting setting, const char *select,
                    struct values_preview *out, uint32_t *count)
 {
@@ -313,6 +372,7 @@ static const struct suite_test tests[] = {
     TEST(test_what_changes_nobodys_value_begins_nothing),
     TEST(test_a_budget_is_kept_where_nobody_wrote_stages),
     TEST(test_many_deployments_are_acted_on_step_by_step),
+    TEST(test_values_change_while_as_many_ask_for_permits_as_one_step_tells),
     TEST(test_a_trial_counts_those_that_would_apply_it_and_changes_nothing),
     TEST(test_when_no_more_values_are_kept_a_change_is_refused_unless_it_is_made_at_once),
 };
