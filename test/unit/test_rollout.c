@@ -1048,6 +1048,42 @@ static void test_who_holds_a_slot_takes_no_place(void)
     end(f);
 }
 
+/* The manager is started again behind their first words, and before they ask: it takes them for
+ * some that were in touch all the time. */
+static void test_slots_guessed_after_a_restart_let_no_more_come_back_at_a_time(void)
+{
+    struct fleet *f = fleet_new(47, (const uint32_t[]){0, 0, 40, 0});
+    struct plan p = PLAN_DEFAULT;
+    p.count = 1;
+    p.reachable_within_s = 5;
+    p.returning = (struct amount){2, false};
+    p.stages[0] = (struct plan_stage){.name = "all", .concurrency = {5, false}};
+    f->agents[40].busy_s = 300; /* it is on its way all the time */
+    for (uint32_t n = 1; n <= 20; n++)
+        go_offline(f, &f->agents[n]);
+    seconds(f, 10);
+    CU_ASSERT_EQUAL(deploy(f, "1", &p), 0);
+    seconds(f, 150);
+    CU_ASSERT_EQUAL(count_running(f, 1), 19);
+    for (uint32_t n = 1; n <= 20; n++) {
+        come_back(f, &f->agents[n]);
+        f->agents[n].hears_s = f->now_s + 5;
+    }
+    restart(f);
+    seconds(f, 3);
+    CU_ASSERT_EQUAL(counts_of(f, 0).in_flight, 21); /* so many are guessed */
+    unsigned most = 0;
+    for (unsigned s = 0; s < 200; s++) {
+        second(f);
+        most = count_coming(f) > most ? count_coming(f) : most;
+        CU_ASSERT_TRUE(use_of(f).taken <= 2);
+    }
+    CU_ASSERT_EQUAL(most, 2);
+    until_done(f, 300);
+    CU_ASSERT_EQUAL(count_running(f, 1), 40);
+    end(f);
+}
+
 static struct fleet *with_v1(uint64_t seed, struct plan *p)
 {
     struct fleet *f = fleet_new(seed, usual);
@@ -1981,6 +2017,7 @@ static const struct suite_test tests[] = {
     TEST(test_place_of_one_that_goes_away_is_another_ones),
     TEST(test_paused_deployment_gives_no_permits),
     TEST(test_who_holds_a_slot_takes_no_place),
+    TEST(test_slots_guessed_after_a_restart_let_no_more_come_back_at_a_time),
     TEST(test_too_many_failures_stop_it_and_resuming_forgives_them),
     TEST(test_retry_works_on_the_failed_ones_only),
     TEST(test_failures_within_the_allowance_do_not_stop_it),
