@@ -35,14 +35,6 @@ static const struct needs *needs_of(const struct manager *m, const struct genera
     return &m->bundles[g->bundle].needs;
 }
 
-static bool has_need(const struct needs *needs, const char *name)
-{
-    for (uint32_t i = 0; i < needs->count; i++)
-        if (strcmp(needs->list[i].name, name) == 0)
-            return true;
-    return false;
-}
-
 /* Some of the deployment's agents may have their value by it. */
 static bool is_of_deployment(const struct variable_row *v, uint32_t deployment)
 {
@@ -60,9 +52,9 @@ static uint32_t changed_since(const struct manager *m, uint32_t deployment, uint
         const struct variable_row *v = &m->variables[i];
         if (!is_of_deployment(v, deployment) || (v->order <= since && v->until <= since))
             continue;
-        for (uint32_t n = 0; n < needs->count; n++)
-            if (strcmp(needs->list[n].name, v->name) == 0)
-                changed |= 1u << n;
+        const struct need *need = values_find_need(needs, v->name);
+        if (need)
+            changed |= 1u << (need - needs->list);
     }
     return changed;
 }
@@ -191,7 +183,7 @@ static bool act_on(struct turn *t, uint32_t deployment)
 static bool has_values_of(const struct manager *m, const struct generation_row *g,
                           const struct variable_row *v)
 {
-    return values_show(v, g->values_at) && has_need(needs_of(m, g), v->name);
+    return values_show(v, g->values_at) && values_find_need(needs_of(m, g), v->name);
 }
 
 bool moment_needs(const struct manager *m, uint32_t index)
@@ -302,7 +294,7 @@ uint32_t manager_values_changed(const struct manager *m, uint32_t deployment,
             changed = is_of_deployment(v, deployment) && strcmp(v->name, name) == 0 &&
                       values_show(v, before->values_at) != values_show(v, after->values_at);
         }
-        if (changed && has_need(needs_of(m, before), name))
+        if (changed && values_find_need(needs_of(m, before), name))
             out[count++] = name;
     }
     return count;

@@ -700,6 +700,8 @@ int64_t values_resolve(const struct manager *m, const struct place *p, const cha
 struct span values_of(const struct manager *m, uint32_t index);
 /* Of two rows; -1 is none. */
 bool values_equal(const struct manager *m, int64_t a, int64_t b);
+/* The one of that name, or NULL. */
+const struct need *values_find_need(const struct needs *needs, const char *name);
 /* A record's list in a document, for both its versions. */
 void values_fill(const struct manager *m, const struct cohort *c, uint32_t deployment,
                  struct record *r, struct desired *out);

@@ -84,6 +84,14 @@ bool values_equal(const struct manager *m, int64_t a, int64_t b)
            span_equal(values_of(m, (uint32_t)a), values_of(m, (uint32_t)b));
 }
 
+const struct need *values_find_need(const struct needs *needs, const char *name)
+{
+    for (uint32_t i = 0; i < needs->count; i++)
+        if (strcmp(needs->list[i].name, name) == 0)
+            return &needs->list[i];
+    return NULL;
+}
+
 /* ---- documents ---- */
 
 /* One variable of a list; `to` is whom a secret is sealed to. */

@@ -23,7 +23,6 @@ struct changes {
 };
 
 static bool is_given(const struct turn *t, const char *name);
-static const struct need *find_need(const struct needs *needs, const char *name);
 
 static int64_t resolve(const struct manager *m, const char *name, uint32_t deployment,
                        const struct labels *labels, uint32_t at)
@@ -137,7 +136,7 @@ static int check_templates(struct turn *t, const char *deployment, const struct 
     for (uint32_t i = 0; i < t->m->variable_count; i++) {
         const struct variable_row *v = &t->m->variables[i];
         bool counts = v->scope != SCOPE_NONE && v->secret && values_show(v, of->values_at);
-        const struct need *n = counts ? find_need(&b->needs, v->name) : NULL;
+        const struct need *n = counts ? values_find_need(&b->needs, v->name) : NULL;
         if (n && n->in_template)
             return REFUSE(t, ERR_REFUSED,
                           "%s: variable %s is secret, and a template of %s@%s names it: what is "
@@ -180,14 +179,6 @@ int variable_check(struct turn *t, const char *deployment, int64_t index, const 
 
 /* ---- commands ---- */
 
-static const struct need *find_need(const struct needs *needs, const char *name)
-{
-    for (uint32_t i = 0; needs && i < needs->count; i++)
-        if (strcmp(needs->list[i].name, name) == 0)
-            return &needs->list[i];
-    return NULL;
-}
-
 /* What a deployment needs of that name now or soon, in either version; NULL: nothing. */
 static const struct need *needed_by(const struct manager *m, uint32_t index, const char *name,
                                     uint32_t *bundle)
@@ -200,7 +191,7 @@ static const struct need *needed_by(const struct manager *m, uint32_t index, con
                                 r->queued ? r->queued - 1 : d->history[0].bundle};
     const struct need *found = NULL;
     for (size_t i = 0; i < sizeof bundles / sizeof bundles[0] && !d->removed; i++) {
-        const struct need *n = find_need(&m->bundles[bundles[i]].needs, name);
+        const struct need *n = values_find_need(&m->bundles[bundles[i]].needs, name);
         if (n && (!found || n->in_template)) {
             found = n;
             *bundle = bundles[i];
