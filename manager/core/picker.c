@@ -5,6 +5,8 @@
 
 /* Deployments whose picks are looked at in one step. */
 #define PICKS_PER_STEP 2
+/* As a group's number in `picked`: nobody of these is in. */
+#define PICK_NO_GROUP UINT8_MAX
 _Static_assert(GROUPS_MAX < PICK_NO_GROUP, "a group's number fits into a byte");
 
 /* One look at who is in. */
@@ -50,17 +52,12 @@ static uint8_t find_group(const struct picked *g, const struct pick *p, const st
     return PICK_NO_GROUP;
 }
 
-uint8_t pick_group(const struct deployment_row *d, const struct labels *labels)
-{
-    struct span value;
-    return find_group(&d->picked, &d->pick, labels, &value);
-}
-
 struct gate pick_gate(const struct deployment_row *d, const struct labels *labels)
 {
+    struct span value;
     if (!pick_is_gated(d))
         return GATE_OPEN;
-    uint8_t group = pick_group(d, labels);
+    uint8_t group = find_group(&d->picked, &d->pick, labels, &value);
     return group == PICK_NO_GROUP ? (struct gate){0} : d->picked.groups[group].gate;
 }
 

@@ -520,9 +520,6 @@ bool list_is_unready(const struct manager *m, uint32_t deployment);
 
 /* picker.c: which agents of a deployment's cohorts run it */
 struct gate pick_gate(const struct deployment_row *d, const struct labels *labels);
-/* The number of the group in `picked`, or PICK_NO_GROUP: nobody of these is in. */
-#define PICK_NO_GROUP UINT8_MAX
-uint8_t pick_group(const struct deployment_row *d, const struct labels *labels);
 /* Lets in and out until exactly as many are in as are wanted, if there are so many: who is in
  * stays, who leaves is replaced. True when its row has changed. */
 bool pick_settle(struct turn *t, uint32_t deployment);
