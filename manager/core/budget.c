@@ -180,9 +180,8 @@ static uint32_t budgets_at(const struct manager *m, uint32_t number)
 
 bool budget_reaches(const struct agent_row *row, uint64_t now_s)
 {
-    if (row->flags & (AGENT_QUARANTINED | AGENT_ONLINE))
-        return !(row->flags & AGENT_QUARANTINED);
-    return (uint64_t)row->last_seen_s + BUDGET_REACH_S > now_s;
+    uint64_t until_s = UINT64_MAX;
+    return fleet_reaches(row, BUDGET_REACH_S, now_s, &until_s);
 }
 
 void budget_set_apart(struct manager *m, uint32_t number)
@@ -208,7 +207,7 @@ static void count_agent(struct turn *t, uint32_t number, struct budget_tally *ta
     struct manager *m = t->m;
     const struct agent_row *row = &m->agents[number - 1];
     struct agent_deployment worst;
-    bool reaches = budget_reaches(row, t->ev->now_s);
+    bool reaches = fleet_reaches(row, BUDGET_REACH_S, t->ev->now_s, &tally->until_s);
     enum outage outage = reaches ? outage_of(m, number, &worst) : OUTAGE_IDLE;
     if (outage == OUTAGE_NONE || outage == OUTAGE_IDLE)
         bits_set(m->apart, number, outage == OUTAGE_IDLE);
@@ -217,9 +216,6 @@ static void count_agent(struct turn *t, uint32_t number, struct budget_tally *ta
     bits_set(m->free, number, out && outage >= OUTAGE_WORK);
     tally->agents++;
     tally->out += out;
-    uint64_t until_s = (uint64_t)row->last_seen_s + BUDGET_REACH_S;
-    if (reaches && !(row->flags & AGENT_ONLINE) && until_s < tally->until_s)
-        tally->until_s = until_s;
 }
 
 static void count_cohort(struct turn *t, uint32_t cohort)

@@ -61,6 +61,17 @@ void fleet_tell(struct turn *t, uint32_t number)
     persist(t, PERSIST_ASSIGNMENT, number);
 }
 
+bool fleet_reaches(const struct agent_row *row, uint32_t within_s, uint64_t now_s,
+                   uint64_t *until_s)
+{
+    uint64_t end_s = (uint64_t)row->last_seen_s + within_s;
+    if (row->flags & (AGENT_QUARANTINED | AGENT_ONLINE))
+        return !(row->flags & AGENT_QUARANTINED);
+    if (end_s > now_s && end_s < *until_s)
+        *until_s = end_s;
+    return end_s > now_s;
+}
+
 static uint32_t take_node(struct manager *m)
 {
     if (m->node_free) {

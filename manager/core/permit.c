@@ -104,17 +104,12 @@ static const struct exception *request_of(const struct manager *m, uint32_t numb
     return counts && e && asks(e) && !permit_has(m, number, deployment) ? e : NULL;
 }
 
-static bool reaches(const struct manager *m, uint32_t number, uint32_t deployment, uint64_t now_s,
-                    uint64_t *until_s)
+/* And when that changes by mere time, all are looked at again. */
+static bool reaches(struct turn *t, uint32_t number, uint32_t deployment)
 {
-    const struct agent_row *row = &m->agents[number - 1];
-    uint64_t end_s =
-        (uint64_t)row->last_seen_s + m->deployments[deployment].plan.reachable_within_s;
-    if (row->flags & (AGENT_QUARANTINED | AGENT_ONLINE))
-        return !(row->flags & AGENT_QUARANTINED);
-    if (end_s > now_s && end_s < *until_s)
-        *until_s = end_s;
-    return end_s > now_s;
+    struct manager *m = t->m;
+    uint32_t within_s = m->deployments[deployment].plan.reachable_within_s;
+    return fleet_reaches(&m->agents[number - 1], within_s, t->ev->now_s, &m->permits_again_s);
 }
 
 /* ---- how many ---- */
@@ -188,9 +183,8 @@ static bool stays(struct turn *t, struct permitted *p)
     struct agent_deployment has;
     return !d->removed && d->plan.returning.value && agent_in_fleet(row) &&
            !(row->flags & AGENT_CORDONED) && !is_overdue(t, p) &&
-           reaches(m, p->number, p->deployment, t->ev->now_s, &m->permits_again_s) &&
-           fleet_judge(m, p->number, p->deployment, &has) && has.wanted == p->generation &&
-           is_used(&has);
+           reaches(t, p->number, p->deployment) && fleet_judge(m, p->number, p->deployment, &has) &&
+           has.wanted == p->generation && is_used(&has);
 }
 
 /* False: the step is full. */
@@ -224,9 +218,9 @@ static bool may_have(struct turn *t, uint32_t number, uint32_t deployment,
     struct permit already[PERMITS_MAX];
     bool stopped =
         d->rollout.state == ROLLOUT_STOPPED && e->generation == manager_generation(m, deployment);
-    return !stopped && reaches(m, number, deployment, t->ev->now_s, &m->permits_again_s) &&
-           fleet_judge(m, number, deployment, &has) && has.wanted == e->generation &&
-           m->permit_count < PERMITTED_MAX && manager_permits(m, number, already) < PERMITS_MAX;
+    return !stopped && reaches(t, number, deployment) && fleet_judge(m, number, deployment, &has) &&
+           has.wanted == e->generation && m->permit_count < PERMITTED_MAX &&
+           manager_permits(m, number, already) < PERMITS_MAX;
 }
 
 /* Those behind the one that had the last permit come first, so that each has its turn. Who asks and

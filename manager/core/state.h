@@ -297,6 +297,9 @@ void fleet_name(struct manager *m, uint32_t number, const struct key_id *id);
 void fleet_assign(struct turn *t, uint32_t number);
 /* The same, where its cohort is the same: what it reported before still counts. */
 void fleet_tell(struct turn *t, uint32_t number);
+/* It is in reach, or was heard so lately. `until_s` comes down to when that ends by mere time. */
+bool fleet_reaches(const struct agent_row *row, uint32_t within_s, uint64_t now_s,
+                   uint64_t *until_s);
 /* ERR_NO_MEMORY when the pool is full: then none is kept. */
 int fleet_set_exceptions(struct manager *m, struct agent_row *row, const struct exception *list,
                          size_t count);

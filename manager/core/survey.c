@@ -213,17 +213,6 @@ static void look_back(const struct survey *s, struct member *m)
     m->busy = !m->has && is_busy(s, row, fleet_exception(s->m, row, s->index + 1));
 }
 
-static bool is_reachable(struct survey *s, const struct agent_row *row)
-{
-    if (row->flags & (AGENT_QUARANTINED | AGENT_ONLINE))
-        return !(row->flags & AGENT_QUARANTINED);
-    uint64_t until_s = (uint64_t)row->last_seen_s + s->deployment->plan.reachable_within_s;
-    if (until_s <= s->now_s)
-        return false;
-    s->until_s = until_s < s->until_s ? until_s : s->until_s;
-    return true;
-}
-
 void survey_rewind(struct survey *s, uint16_t only)
 {
     s->only = only;
@@ -266,7 +255,7 @@ static bool meet(struct survey *s, uint32_t number, struct member *out)
         .stage = stands.stage,
         .hash = hash,
         .admitted = stands.admitted,
-        .reachable = is_reachable(s, row),
+        .reachable = fleet_reaches(row, d->plan.reachable_within_s, s->now_s, &s->until_s),
         .in_flight = s->flight && flight_has(s->flight, number),
         .result = stands.admitted ? ask(s, number) : MEMBER_OPEN,
     };
