@@ -121,8 +121,8 @@ static uint32_t places_of(const struct manager *m, uint32_t deployment, struct a
         return limit.value;
     struct whom whom = whom_is(m, deployment, scratch);
     uint32_t targets = 0;
-    for (uint32_t n = 1; n <= m->agent_count; n++)
-        targets += pick_has(&whom, n);
+    for (uint32_t i = 0; i < m->cohort_count; i++)
+        targets += pick_count(&whom, i);
     return amount_of(limit, targets);
 }
 
@@ -136,17 +136,24 @@ static uint32_t taken_of(const struct manager *m, uint32_t deployment)
     return taken;
 }
 
-void manager_returning(const struct manager *m, uint32_t deployment, struct arena *scratch,
-                       struct returning_use *out)
+static uint32_t asking_for(const struct manager *m, uint32_t deployment)
 {
-    *out = (struct returning_use){.places = places_of(m, deployment, scratch),
-                                  .taken = taken_of(m, deployment)};
+    uint32_t asking = 0;
     for (uint32_t n = 1; n <= m->agent_count; n++) {
         if (!m->asking[n / 8])
             n |= 7; /* none of these eight */
         else
-            out->asking += bits_have(m->asking, n) && request_of(m, n, deployment);
+            asking += bits_have(m->asking, n) && request_of(m, n, deployment);
     }
+    return asking;
+}
+
+void manager_returning(const struct manager *m, uint32_t deployment, struct arena *scratch,
+                       struct returning_use *out)
+{
+    *out = (struct returning_use){.places = places_of(m, deployment, scratch),
+                                  .taken = taken_of(m, deployment),
+                                  .asking = asking_for(m, deployment)};
 }
 
 /* ---- taking back ---- */
@@ -252,16 +259,20 @@ static bool hand_out_to(struct turn *t, uint32_t deployment, uint32_t first, uin
     return true;
 }
 
+/* Places are counted once in a look, and not where nobody asks: that may be a walk over the fleet.
+ */
 static bool hand_out(struct turn *t, uint32_t deployment)
 {
     struct manager *m = t->m;
     const struct deployment_row *d = &m->deployments[deployment];
-    if (d->removed || !d->plan.returning.value || d->flags & RECORD_PAUSED)
+    if (d->removed || !d->plan.returning.value || d->flags & RECORD_PAUSED ||
+        asking_for(m, deployment) == 0)
         return true;
-    uint32_t places = places_of(m, deployment, t->scratch), taken = taken_of(m, deployment);
-    uint32_t last = m->permit_last[deployment];
+    if (m->permit_places == 0)
+        m->permit_places = places_of(m, deployment, t->scratch);
     arena_reset(t->scratch);
-    places = taken < places ? places - taken : 0;
+    uint32_t taken = taken_of(m, deployment), last = m->permit_last[deployment];
+    uint32_t places = taken < m->permit_places ? m->permit_places - taken : 0;
     return hand_out_to(t, deployment, last + 1, m->agent_count, &places) &&
            hand_out_to(t, deployment, 1, last, &places);
 }
@@ -277,7 +288,7 @@ void permit_tick(struct turn *t)
         m->permits_again_s = UINT64_MAX;
         m->permit_cursor = 0;
         m->permits_look = true;
-        m->permit_deployment = 0;
+        m->permit_deployment = m->permit_places = 0;
     }
     permit_tend(t);
 }
@@ -293,7 +304,7 @@ void permit_tend(struct turn *t)
     if (!m->permits_look || !take_back(t))
         return;
     for (; m->permit_deployment < m->deployment_count && m->asking_count > 0;
-         m->permit_deployment++)
+         m->permit_deployment++, m->permit_places = 0)
         if (!hand_out(t, m->permit_deployment))
             return;
     m->permits_look = false;

@@ -75,6 +75,26 @@ bool pick_has(const struct whom *w, uint32_t number)
            gate_passes(&gate, gate_hash(w->d->salt, w->index + 1, &row->id), number);
 }
 
+/* Taints are an agent's own as well. */
+bool pick_is_by_labels(const struct manager *m, const struct deployment_row *d)
+{
+    bool tainted = false;
+    for (uint32_t i = 0; i < TAINTS_MAX; i++)
+        tainted |= m->taint_agents[i] > 0;
+    return pick_is_all(&d->pick) && !roster_chooses(&d->roster) && !tainted;
+}
+
+uint32_t pick_count(const struct whom *w, uint32_t cohort)
+{
+    uint32_t agents = w->cohorts[cohort] ? w->m->cohorts[cohort].agents : 0, count = 0;
+    if (agents == 0 || pick_is_by_labels(w->m, w->d))
+        return agents;
+    const uint32_t *numbers = muster_of(w->m, cohort);
+    for (uint32_t i = 0; i < agents; i++)
+        count += pick_has(w, numbers[i]);
+    return count;
+}
+
 void pick_change(struct deployment_row *d, const struct pick *pick)
 {
     if (!pick)

@@ -105,15 +105,6 @@ static void try_row(const struct manager *m, const struct command *c, const stru
     pick_change(row, c->deploy.pick);
 }
 
-/* Taints are an agent's own as well. */
-static bool is_by_labels(const struct manager *m, const struct deployment_row *d)
-{
-    bool tainted = false;
-    for (uint32_t i = 0; i < TAINTS_MAX; i++)
-        tainted |= m->taint_agents[i] > 0;
-    return pick_is_all(&d->pick) && !roster_chooses(&d->roster) && !tainted;
-}
-
 static struct trial try(const struct manager *m, const struct command *c, struct arena *scratch,
                         const struct preview *out)
 {
@@ -164,7 +155,7 @@ static void count_agents(const struct manager *m, struct trial *t, struct previe
 {
     const struct deployment_row *d = t->known ? t->before.d : NULL;
     bool renewed = !d || d->history[0].bundle != out->bundle || out->valued;
-    if (is_by_labels(m, t->row) && (!d || is_by_labels(m, d)))
+    if (pick_is_by_labels(m, t->row) && (!d || pick_is_by_labels(m, d)))
         count_cohorts(t, out);
     else if (t->is_brief && !t->known && t->picked > 0)
         out->targets = out->joining = t->picked;
@@ -256,14 +247,10 @@ static void find_differing(const struct valuation *v)
 
 static void count_valued(const struct valuation *v)
 {
-    const struct manager *m = v->m;
-    bool by_labels = is_by_labels(m, v->whom.d);
-    for (uint32_t i = 0; i < m->cohort_count; i++)
-        v->agents[i] = by_labels && v->whom.cohorts[i] ? m->cohorts[i].agents : 0;
-    for (uint32_t n = 1; n <= m->agent_count && !by_labels; n++)
-        v->agents[m->agents[n - 1].cohort] += pick_has(&v->whom, n);
-    for (uint32_t i = 0; i < m->cohort_count; i++)
+    for (uint32_t i = 0; i < v->m->cohort_count; i++) {
+        v->agents[i] = pick_count(&v->whom, i);
         v->touched[i] = v->names[i] ? v->agents[i] : 0;
+    }
 }
 
 /* The agent has values of its own for all of these, and this row is the first of them. */

@@ -238,7 +238,8 @@ struct manager {
     uint64_t permits_again_s;   /* and when they are looked at again without any */
     bool permits_look;          /* they are being looked at, from */
     uint32_t permit_cursor;     /* this one on, and then */
-    uint32_t permit_deployment; /* for this deployment */
+    uint32_t permit_deployment; /* for this deployment, */
+    uint32_t permit_places;     /* which has so many places; 0: they aren't counted yet */
 
     struct flight flights[ROLLOUTS_MAX];
     uint8_t *in_flight; /* the bits of all of them */
@@ -533,6 +534,10 @@ bool pick_has(const struct whom *w, uint32_t number);
 /* The same for a row that is only tried. Says how many are in; 0: nobody, or it takes all, or it
  * is sorted. */
 uint32_t pick_try(struct whom *whom, struct deployment_row *d, struct arena *scratch);
+/* True where labels alone say whom it is for: all agents of its cohorts. */
+bool pick_is_by_labels(const struct manager *m, const struct deployment_row *d);
+/* How many of a cohort's agents pick_has is true for. */
+uint32_t pick_count(const struct whom *w, uint32_t cohort);
 /* It chooses by hashes: gates say who is in. A list says it of one that is sorted, as soon as there
  * is one: until then those gates hold that it had. */
 static inline bool pick_is_gated(const struct deployment_row *d)

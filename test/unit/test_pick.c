@@ -84,7 +84,7 @@ static struct scene scene_new(uint64_t seed)
     return s;
 }
 
-static int deploy(struct scene *s, const struct pick *pick)
+static int deploy_by(struct scene *s, const struct pick *pick, const struct plan *plan)
 {
     struct command c = {.type = COMMAND_DEPLOY};
     c.deploy.name = c.deploy.bundle = "app";
@@ -92,9 +92,15 @@ static int deploy(struct scene *s, const struct pick *pick)
     c.deploy.selector = "env=prod";
     c.deploy.salt = 99;
     c.deploy.pick = pick;
+    c.deploy.plan = plan;
     int rv = run(s->b, &c);
     tick(s);
     return rv;
+}
+
+static int deploy(struct scene *s, const struct pick *pick)
+{
+    return deploy_by(s, pick, NULL);
 }
 
 /* As the agent sees it: by the document of its cohort. */
@@ -171,6 +177,29 @@ static void test_exactly_n_are_picked_and_stay_picked(void)
     CU_ASSERT_EQUAL(count_in(&s, NULL), 5);
     CU_ASSERT_EQUAL(deploy(&s, &(struct pick){0}), 0);
     CU_ASSERT_EQUAL(count_in(&s, NULL), 200);
+    end(&s);
+}
+
+static uint32_t places(struct scene *s)
+{
+    struct returning_use use;
+    struct arena scratch = arena_on((uint8_t *)s->b->scratch, sizeof s->b->scratch);
+    manager_returning(s->b->m, 0, &scratch, &use);
+    return use.places;
+}
+
+static void test_part_that_may_come_back_at_a_time_is_of_those_that_are_picked(void)
+{
+    struct scene s = scene_new(3);
+    struct plan plan = PLAN_DEFAULT;
+    plan.returning = (struct amount){.value = 50, .percent = true};
+    join_many(&s, 0, 40);
+    join_many(&s, 1, 60);
+    join_many(&s, 4, 20); /* not of prod */
+    CU_ASSERT_EQUAL(deploy_by(&s, &(struct pick){.amount = {17, false}}, &plan), 0);
+    CU_ASSERT_EQUAL(places(&s), 9); /* half of them, rounded up */
+    CU_ASSERT_EQUAL(deploy(&s, &(struct pick){0}), 0);
+    CU_ASSERT_EQUAL(places(&s), 50);
     end(&s);
 }
 
@@ -497,6 +526,7 @@ static void test_pick_survives_being_written_and_read(void)
 
 static const struct suite_test tests[] = {
     TEST(test_exactly_n_are_picked_and_stay_picked),
+    TEST(test_part_that_may_come_back_at_a_time_is_of_those_that_are_picked),
     TEST(test_who_is_taken_out_is_replaced),
     TEST(test_cordoned_ones_are_passed_over_unless_they_run_it),
     TEST(test_share_follows_the_fleet),
