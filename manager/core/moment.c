@@ -107,16 +107,22 @@ static bool is_given_up(const struct deployment_row *d)
            (r->stable == 0 || r->stable_bundle != d->history[0].bundle);
 }
 
-enum values_way moment_way(const struct manager *m, uint32_t deployment)
+struct plan moment_plan(const struct manager *m, uint32_t deployment)
 {
     const struct deployment_row *d = &m->deployments[deployment];
     struct plan plan = d->plan;
+    if (!deployment_rolls(d))
+        budget_imply(m, &plan, d->selector);
+    return plan;
+}
+
+enum values_way moment_way(const struct manager *m, uint32_t deployment)
+{
+    const struct deployment_row *d = &m->deployments[deployment];
     bool goes = d->rollout.state == ROLLOUT_RUNNING || d->rollout.state == ROLLOUT_STOPPED;
     if (is_given_up(d) || (goes && d->plan.overlap != OVERLAP_SUPERSEDE))
         return VALUES_LATER;
-    if (!deployment_rolls(d))
-        budget_imply(m, &plan, d->selector);
-    return plan.count > 0 ? VALUES_BY_STAGES : VALUES_AT_ONCE;
+    return moment_plan(m, deployment).count > 0 ? VALUES_BY_STAGES : VALUES_AT_ONCE;
 }
 
 bool moment_is_refused(const struct manager *m, uint32_t deployment)
@@ -134,8 +140,7 @@ void moment_take(struct turn *t, uint32_t deployment)
     enum values_way way = moment_way(m, deployment);
     if (way == VALUES_LATER)
         return;
-    if (!deployment_rolls(d))
-        budget_imply(m, &d->plan, d->selector);
+    d->plan = moment_plan(m, deployment);
     if (way == VALUES_AT_ONCE) {
         d->history[0].values_at = d->values_seen = m->variable_order;
         rollout_end(m, deployment, ROLLOUT_NONE);

@@ -286,12 +286,9 @@ static void leave_out_spared(const struct valuation *v)
 static void add_valued(const struct valuation *v, struct values_preview *out)
 {
     const struct manager *m = v->m;
-    const struct deployment_row *d = v->whom.d;
     struct rest rest = {.m = m, .agents = v->agents, .joining = v->touched};
-    struct plan plan = d->plan;
+    struct plan plan = moment_plan(m, v->index);
     *out = (struct values_preview){.deployment = v->index, .way = moment_way(m, v->index)};
-    if (!deployment_rolls(d))
-        budget_imply(m, &plan, d->selector);
     for (uint32_t i = 0; i < m->cohort_count; i++) {
         out->targets += v->agents[i];
         out->touched += v->touched[i];

@@ -729,7 +729,8 @@ uint32_t moment_differs_in(const struct manager *m, uint32_t deployment, uint32_
                            uint32_t names);
 /* The newest version doesn't have the values of now for all. */
 bool moment_is_behind(const struct manager *m, uint32_t deployment);
-/* How a change of values comes to the deployment's agents now. */
+/* How a change of values comes to the deployment's agents now, and by which plan. */
+struct plan moment_plan(const struct manager *m, uint32_t deployment);
 enum values_way moment_way(const struct manager *m, uint32_t deployment);
 /* It makes a difference there, and no others are let in while a rollout is on its way. */
 bool moment_is_refused(const struct manager *m, uint32_t deployment);
