@@ -34,6 +34,11 @@ enum deployment_state {
 
 /* "Pending", "Downloading", … as users read them. */
 const char *deployment_state_name(enum deployment_state s);
+/* The device is at it: it has begun, and has come to no end. */
+static inline bool deployment_state_works(unsigned s)
+{
+    return s >= STATE_DOWNLOADING && s <= STATE_VERIFYING;
+}
 
 /* Why a deployment is not Ready. Stable numbers: they travel. */
 enum cause {

@@ -58,11 +58,6 @@ enum outage {
     OUTAGE_BAD,   /* it is at no work, and doesn't run what it should */
 };
 
-static bool is_at_work(uint8_t state)
-{
-    return state >= STATE_DOWNLOADING && state <= STATE_VERIFYING;
-}
-
 static bool is_bad(uint8_t state)
 {
     return state == STATE_FAILED || state == STATE_MODIFIED;
@@ -124,7 +119,7 @@ static enum outage held_outage(const struct manager *m, uint32_t number,
     enum outage least = doubt ? OUTAGE_DOUBT : OUTAGE_NONE;
     if (e && is_bad(e->state))
         return OUTAGE_BAD;
-    if (e && is_at_work(e->state))
+    if (e && deployment_state_works(e->state))
         return OUTAGE_WORK;
     if (d->state == STATE_READY || (!e && p->generation == 0))
         return least;

@@ -161,7 +161,7 @@ void manager_returning(const struct manager *m, uint32_t deployment, struct aren
 /* It is at work with it, or about to be. */
 static bool is_used(const struct agent_deployment *has)
 {
-    if (has->state >= STATE_DOWNLOADING && has->state <= STATE_VERIFYING)
+    if (deployment_state_works(has->state))
         return true;
     bool waits = has->cause == CAUSE_AFTER || has->cause == CAUSE_STUCK ||
                  has->cause == CAUSE_WINDOW || has->cause == CAUSE_CLOCK ||

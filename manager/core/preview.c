@@ -325,8 +325,7 @@ static void value_one(struct turn *t, uint32_t index, struct valuations *all)
 
 static void value_all(struct turn *t, void *context)
 {
-    const struct command *c = t->ev->command;
-    if (c->variable.scope == SCOPE_AGENT || c->variable.at_once)
+    if (variable_is_at_once(t->ev->command))
         return;
     for (uint32_t i = 0; i < t->m->deployment_count; i++)
         if (!t->m->deployments[i].removed && moment_changed(t->m, i) != 0)

@@ -683,6 +683,8 @@ void variable_run(struct turn *t);
 /* The same, with a look at how it is when it has been done; it may be about to be undone. */
 typedef void variable_look(struct turn *t, void *context);
 void variable_apply(struct turn *t, variable_look *look, void *context);
+/* What such a command changes goes by no stages. */
+bool variable_is_at_once(const struct command *c);
 /* Those that a deploy command brings: whether they are well-formed, whether they are other ones,
  * and putting them in place of those before. */
 int variable_check_settings(struct turn *t);

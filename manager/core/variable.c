@@ -395,7 +395,7 @@ static bool fits(const struct manager *m, uint32_t number)
 }
 
 /* An agent's own values go by no stages, and neither does what is set at once. */
-static bool is_at_once(const struct command *c)
+bool variable_is_at_once(const struct command *c)
 {
     return c->variable.scope == SCOPE_AGENT || c->variable.at_once;
 }
@@ -409,7 +409,7 @@ static int set_all(struct turn *t, uint32_t of, struct changes *changes)
                                       .secret = c->variable.secret,
                                       .of = of,
                                       .order = order,
-                                      .from = is_at_once(c) ? 0 : order,
+                                      .from = variable_is_at_once(c) ? 0 : order,
                                       .since_s = t->ev->now_s};
     const char *where = c->variable.scope == SCOPE_SELECTOR ? c->variable.where : "";
     for (uint32_t i = 0; i < c->variable.count; i++) {
@@ -481,7 +481,7 @@ static void tell(struct turn *t, uint32_t of)
 static int check_overlap(struct turn *t)
 {
     const struct command *c = t->ev->command;
-    for (uint32_t i = 0; i < t->m->deployment_count && !is_at_once(c); i++) {
+    for (uint32_t i = 0; i < t->m->deployment_count && !variable_is_at_once(c); i++) {
         const struct deployment_row *d = &t->m->deployments[i];
         if (!d->removed && moment_is_refused(t->m, i))
             return REFUSE(t, ERR_BUSY,
@@ -538,7 +538,7 @@ void variable_apply(struct turn *t, variable_look *look, void *context)
     }
     keep(t, &changes);
     arena_reset(t->scratch);
-    if (t->out->rv == 0 && is_at_once(c))
+    if (t->out->rv == 0 && variable_is_at_once(c))
         tell(t, (uint32_t)of);
 }
 

@@ -250,8 +250,7 @@ static enum why_reason ruled(const struct asking *a)
 
 static bool is_at_work(const struct exception *e)
 {
-    return (e->state >= STATE_DOWNLOADING && e->state <= STATE_VERIFYING) ||
-           e->state == STATE_REMOVING;
+    return deployment_state_works(e->state) || e->state == STATE_REMOVING;
 }
 
 /* What it is at, if it says that it is at something. */
