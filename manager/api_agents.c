@@ -159,6 +159,7 @@ static struct token_text token_of(struct daemon *d, uint32_t batch, uint32_t ind
     struct token_text text;
     struct token_batch b = daemon_batch(d, batch);
     token_lines(&b, index, 1, text.text);
+    explicit_bzero(&b, sizeof b);
     text.text[TOKEN_TEXT_LEN] = '\0';
     return text;
 }

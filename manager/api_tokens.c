@@ -116,20 +116,25 @@ static char *bind_all(struct request *r, uint32_t first, uint32_t count)
     char *lines = malloc((size_t)count * LINE_LEN + 1), *out = lines;
     struct token_batch batch = daemon_batch(r->daemon, r->batch);
     const char *line = (const char *)r->body.data, *end = line + r->body.len;
-    for (uint32_t i = 0; lines && i < count; i++) {
+    bool valid = true;
+    for (uint32_t i = 0; lines && valid && i < count; i++) {
         const char *stop = memchr(line, '\n', (size_t)(end - line));
         struct span serial = span_of(line, (size_t)(stop - line));
-        if (!token_serial_valid(serial)) {
+        valid = token_serial_valid(serial);
+        if (valid)
+            token_bound_line(&batch, first + i, serial, out);
+        else
             request_reply_error(r, MHD_HTTP_BAD_REQUEST,
                                 "line %u holds no serial number: 1 to %d characters of ASCII, "
                                 "without spaces at the ends",
                                 i + 1, TOKEN_SERIAL_MAX);
-            free(lines);
-            return NULL;
-        }
-        token_bound_line(&batch, first + i, serial, out);
         out += LINE_LEN;
         line = stop + 1;
+    }
+    explicit_bzero(&batch, sizeof batch);
+    if (!valid) {
+        free(lines);
+        return NULL;
     }
     if (lines)
         *out = '\0';
@@ -163,6 +168,7 @@ static char *next_tokens(struct request *r)
         return NULL;
     struct token_batch batch = daemon_batch(r->daemon, r->batch);
     token_lines(&batch, r->at, count, lines);
+    explicit_bzero(&batch, sizeof batch);
     lines[(size_t)count * LINE_LEN] = '\0';
     r->at += count;
     return lines;

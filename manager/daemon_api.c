@@ -165,14 +165,14 @@ void daemon_draw_key(struct daemon *d, const char *actor, enum fleet_key which, 
     struct manager_out *out = owe_reply(d, reply, context);
     int rv = keyring_draw_heir(&keys, which, stolen);
     out->rv = rv == 1;
-    if (rv == 1 || d->broken != 0)
-        return;
-    d->broken = rv;
-    if (d->broken == 0)
-        d->broken = ledger_set_keys(d->ledger, &keys, &d->why);
-    if (d->broken == 0)
+    bool draws = rv != 1 && d->broken == 0;
+    if (draws)
+        d->broken = rv < 0 ? rv : ledger_set_keys(d->ledger, &keys, &d->why);
+    if (draws && d->broken == 0)
         d->broken = keyring_init(&d->keys, &keys);
     explicit_bzero(&keys, sizeof keys);
+    if (!draws)
+        return;
     struct key_id id = key_id_of(&d->keys.heirs[which].key);
     audit_text(e.actor, sizeof e.actor, "%s", actor);
     audit_text(e.action, sizeof e.action, "%s", actions[which]);

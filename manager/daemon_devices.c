@@ -254,7 +254,9 @@ static void on_renewal(struct daemon *d, size_t cell, const struct topic_name *a
     struct mac_key key = keyring_status(&d->keys, r.number, &id);
     put_certificate(d, &r, &id, &certificate, &renewed.code);
     renewed.certificate = span_buffer(&certificate);
-    if (renewed_write(&renewed, r.nonce, &key, &written) == 0)
+    int rv = renewed_write(&renewed, r.nonce, &key, &written);
+    explicit_bzero(&key, sizeof key);
+    if (rv == 0)
         queue_answer(d, cell, answer, span_buffer(&written));
 }
 

@@ -114,6 +114,7 @@ void daemon_free(struct daemon *d)
         close(d->lock);
     explicit_bzero(&d->keys, sizeof d->keys);
     explicit_bzero(&d->secrets, sizeof d->secrets);
+    explicit_bzero(&d->visit, sizeof d->visit);
     free(d->scratch_memory);
     free(d->replies);
     free(d->checked);

@@ -53,7 +53,9 @@ bool keyring_counts(const struct elder *e)
 static struct mac_base batch_key(const struct keyring *k, uint32_t batch)
 {
     struct mac_key key = mac_derive(&k->tokens, "dunlin batch", batch + 1);
-    return mac_base_of(&key);
+    struct mac_base base = mac_base_of(&key);
+    explicit_bzero(&key, sizeof key);
+    return base;
 }
 
 struct token_batch keyring_batch(const struct keyring *k, uint32_t batch)
@@ -68,7 +70,10 @@ struct seal_secret keyring_secret(const struct keyring *k, uint32_t batch, uint3
                                   const char *serial)
 {
     struct mac_base key = batch_key(k, batch);
-    return serial ? token_bound_secret(&key, index, span_text(serial)) : token_secret(&key, index);
+    struct seal_secret secret =
+        serial ? token_bound_secret(&key, index, span_text(serial)) : token_secret(&key, index);
+    explicit_bzero(&key, sizeof key);
+    return secret;
 }
 
 int keyring_certificate(const struct keyring *k, const struct certificate *c, struct buffer *der)

@@ -52,16 +52,16 @@ int ledger_put_keys(struct ledger *l, const struct fleet_keys *keys)
         {META_HEIRS + FLEET_ONLINE, span_of(heirs[FLEET_ONLINE], HEIR_LEN)},
         {META_HEIRS + FLEET_AUTHORITY, span_of(heirs[FLEET_AUTHORITY], HEIR_LEN)},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    int rv = 0;
+    for (size_t i = 0; rv == 0 && i < sizeof rows / sizeof rows[0]; i++) {
         struct query q = query_sql(l, ledger_statements[PUT_META]);
         query_put_int(&q, rows[i].key);
         query_put_blob(&q, rows[i].value);
         query_next(&q);
-        int rv = query_end_sql(&q);
-        if (rv < 0)
-            return rv;
+        rv = query_end_sql(&q);
     }
-    return put_elders(l, keys);
+    explicit_bzero(heirs, sizeof heirs);
+    return rv < 0 ? rv : put_elders(l, keys);
 }
 
 static int put_elders(struct ledger *l, const struct fleet_keys *keys)
@@ -113,11 +113,13 @@ static bool get_heir(struct ledger *l, enum fleet_key which)
 {
     uint8_t bytes[HEIR_LEN] = {0};
     struct heir *h = &l->keys.heirs[which];
-    if (!get_key(l, META_HEIRS + which, bytes, HEIR_LEN))
-        return false;
-    memcpy(h->secret.bytes, bytes, SECRET_KEY_LEN);
-    h->stolen = bytes[SECRET_KEY_LEN] != 0;
-    return true;
+    bool found = get_key(l, META_HEIRS + which, bytes, HEIR_LEN);
+    if (found) {
+        memcpy(h->secret.bytes, bytes, SECRET_KEY_LEN);
+        h->stolen = bytes[SECRET_KEY_LEN] != 0;
+    }
+    explicit_bzero(bytes, sizeof bytes);
+    return found;
 }
 
 static int get_elders(struct ledger *l)

@@ -39,14 +39,23 @@ int reception_join(const struct keyring *k, struct manager *m, const struct join
     return 1;
 }
 
+/* By the key that its number and id have. */
+static bool is_from(const struct keyring *k, uint32_t number, const struct key_id *id,
+                    struct span payload, int (*check)(struct span, const struct mac_key *))
+{
+    struct mac_key key = keyring_status(k, number, id);
+    int rv = check(payload, &key);
+    explicit_bzero(&key, sizeof key);
+    return rv == 0;
+}
+
 int reception_report(const struct keyring *k, struct manager *m, const struct key_id *topic,
                      struct span payload, struct report *r, struct manager_event *ev)
 {
     struct manager_counters *counters = manager_counters(m);
     if (report_read(payload, r) < 0)
         return drop(&counters->malformed, ERR_FORMAT);
-    struct mac_key key = keyring_status(k, report_number(r), topic);
-    if (report_check(payload, &key) < 0)
+    if (!is_from(k, report_number(r), topic, payload, report_check))
         return drop(&counters->forged, ERR_SIGNATURE);
     ev->type = MANAGER_REPORT;
     ev->report.topic = *topic;
@@ -67,8 +76,7 @@ int reception_note(const struct keyring *k, struct manager *m, const struct key_
     struct manager_counters *counters = manager_counters(m);
     if (note_read(payload, n) < 0)
         return drop(&counters->malformed, ERR_FORMAT);
-    struct mac_key key = keyring_status(k, n->number, topic);
-    if (report_check(payload, &key) < 0)
+    if (!is_from(k, n->number, topic, payload, report_check))
         return drop(&counters->forged, ERR_SIGNATURE);
     const struct agent_row *row =
         n->number <= manager_agent_count(m) ? manager_agent(m, n->number) : NULL;
@@ -86,8 +94,8 @@ int reception_renewal(const struct keyring *k, struct manager *m, struct span pa
     if (renewal_read(payload, r) < 0)
         return drop(&counters->malformed, ERR_FORMAT);
     struct key_id id = key_id_of(&r->key);
-    struct mac_key key = keyring_status(k, r->number, &id);
-    return renewal_check(payload, &key) < 0 ? drop(&counters->forged, ERR_SIGNATURE) : 1;
+    bool good = is_from(k, r->number, &id, payload, renewal_check);
+    return good ? 1 : drop(&counters->forged, ERR_SIGNATURE);
 }
 
 int reception_answer(const struct visit *v, const struct joined *answer, struct buffer *out)
@@ -103,8 +111,7 @@ int reception_telling(const struct keyring *k, struct manager *m, const struct k
     struct manager_counters *counters = manager_counters(m);
     if (telling_read(payload, t) < 0)
         return drop(&counters->malformed, ERR_FORMAT);
-    struct mac_key key = keyring_status(k, t->number, topic);
-    if (report_check(payload, &key) < 0)
+    if (!is_from(k, t->number, topic, payload, report_check))
         return drop(&counters->forged, ERR_SIGNATURE);
     const struct agent_row *row =
         t->number <= manager_agent_count(m) ? manager_agent(m, t->number) : NULL;
