@@ -68,7 +68,7 @@ static int open_database(struct ledger *l, const char *dir, const struct fleet_k
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
     int code = sqlite3_open_v2(l->path, &l->db, flags, NULL);
     if (code != SQLITE_OK)
-        return ledger_fail(l, query_code(l, code), "open it", em);
+        return ledger_fail(l, query_code(l->db, code), "open it", em);
     sqlite3_extended_result_codes(l->db, 1);
     sqlite3_busy_timeout(l->db, BUSY_MS);
     if ((rv = query_execute(l, PRAGMAS)) < 0)
@@ -138,7 +138,7 @@ int ledger_prepare(struct ledger *l, struct errmsg *em)
         int code = sqlite3_prepare_v3(l->db, ledger_statements[i], -1, SQLITE_PREPARE_PERSISTENT,
                                       &l->statements[i], NULL);
         if (code != SQLITE_OK)
-            return ledger_fail(l, code == SQLITE_ERROR ? ERR_DAMAGED : query_code(l, code),
+            return ledger_fail(l, code == SQLITE_ERROR ? ERR_DAMAGED : query_code(l->db, code),
                                "find its tables", em);
     }
     return 0;

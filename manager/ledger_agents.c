@@ -290,22 +290,22 @@ int ledger_lists(struct ledger *l, uint32_t number, uint64_t taints, const uint3
 
 /* ---- who took whose place, and who is kept out ---- */
 
+static int get_replaced(struct query *q, struct manager *m)
+{
+    struct replaced_row row = {0};
+    query_get_bytes(q, row.id.bytes, KEY_ID_LEN);
+    row.number = (uint32_t)query_get_int(q, UINT32_MAX);
+    row.batch = (uint32_t)query_get_int(q, UINT32_MAX);
+    row.index = (uint32_t)query_get_int(q, UINT32_MAX);
+    row.joined_s = (uint32_t)query_get_int(q, UINT32_MAX);
+    row.since_s = (uint32_t)query_get_int(q, UINT32_MAX);
+    return q->odd ? ERR_DAMAGED : manager_load_replaced(m, &row);
+}
+
 int ledger_load_replaced(struct ledger *l, struct manager *m, struct errmsg *em)
 {
-    int rv = 0;
-    struct query q = query_sql(l, "SELECT * FROM replaced ORDER BY n");
-    for (uint32_t n = 0; rv == 0 && query_next(&q); n++) {
-        struct replaced_row row = {0};
-        q.odd |= query_get_int(&q, UINT32_MAX) != n;
-        query_get_bytes(&q, row.id.bytes, KEY_ID_LEN);
-        row.number = (uint32_t)query_get_int(&q, UINT32_MAX);
-        row.batch = (uint32_t)query_get_int(&q, UINT32_MAX);
-        row.index = (uint32_t)query_get_int(&q, UINT32_MAX);
-        row.joined_s = (uint32_t)query_get_int(&q, UINT32_MAX);
-        row.since_s = (uint32_t)query_get_int(&q, UINT32_MAX);
-        rv = q.odd ? ERR_DAMAGED : manager_load_replaced(m, &row);
-    }
-    return query_end_load(&q, rv, "load whom others have replaced", em);
+    return query_load(l, m, "SELECT * FROM replaced ORDER BY n", get_replaced,
+                      "load whom others have replaced", em);
 }
 
 int ledger_replaced(struct ledger *l, uint32_t index, const struct replaced_row *row,
@@ -325,19 +325,19 @@ int ledger_replaced(struct ledger *l, uint32_t index, const struct replaced_row 
     return query_end_write(&q, em);
 }
 
+static int get_successor(struct query *q, struct manager *m)
+{
+    struct successor_row row = {0};
+    row.number = (uint32_t)query_get_int(q, UINT32_MAX);
+    row.batch = (uint32_t)query_get_int(q, UINT32_MAX);
+    row.index = (uint32_t)query_get_int(q, UINT32_MAX);
+    return q->odd ? ERR_DAMAGED : manager_load_successor(m, &row);
+}
+
 int ledger_load_successors(struct ledger *l, struct manager *m, struct errmsg *em)
 {
-    int rv = 0;
-    struct query q = query_sql(l, "SELECT * FROM successor ORDER BY n");
-    for (uint32_t n = 0; rv == 0 && query_next(&q); n++) {
-        struct successor_row row = {0};
-        q.odd |= query_get_int(&q, UINT32_MAX) != n;
-        row.number = (uint32_t)query_get_int(&q, UINT32_MAX);
-        row.batch = (uint32_t)query_get_int(&q, UINT32_MAX);
-        row.index = (uint32_t)query_get_int(&q, UINT32_MAX);
-        rv = q.odd ? ERR_DAMAGED : manager_load_successor(m, &row);
-    }
-    return query_end_load(&q, rv, "load who is to replace whom", em);
+    return query_load(l, m, "SELECT * FROM successor ORDER BY n", get_successor,
+                      "load who is to replace whom", em);
 }
 
 int ledger_successor(struct ledger *l, uint32_t index, const struct successor_row *row,

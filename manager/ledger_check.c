@@ -1,28 +1,4 @@
-#include "manager/ledger_check.h"
-
-#include <sqlite3.h>
-#include <stdio.h>
-
-/* As the ledger's own. */
-#define BUSY_MS 5000
-
-static int code_of(int code)
-{
-    switch (code & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_ROW:
-        return 0;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return ERR_DAMAGED;
-    case SQLITE_BUSY:
-        return ERR_BUSY;
-    case SQLITE_NOMEM:
-        return ERR_NO_MEMORY;
-    default:
-        return ERR_IO;
-    }
-}
+#include "manager/ledger_parts.h"
 
 static int look(sqlite3 *db)
 {
@@ -33,7 +9,9 @@ static int look(sqlite3 *db)
     const unsigned char *answer = code == SQLITE_ROW ? sqlite3_column_text(stmt, 0) : NULL;
     bool good = answer && strcmp((const char *)answer, "ok") == 0;
     sqlite3_finalize(stmt);
-    return code == SQLITE_ROW && !good ? ERR_DAMAGED : code_of(code);
+    if (code != SQLITE_ROW)
+        return query_code(db, code);
+    return good ? 0 : ERR_DAMAGED;
 }
 
 static void *check(void *context)
@@ -43,15 +21,14 @@ static void *check(void *context)
     int code = sqlite3_open_v2(c->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_busy_timeout(db, BUSY_MS);
-    c->rv = code == SQLITE_OK ? look(db) : code_of(code);
+    c->rv = code == SQLITE_OK ? look(db) : query_code(db, code);
     sqlite3_close(db);
     return NULL;
 }
 
 void ledger_check_begin(struct ledger_check *c, const char *path)
 {
-    *c = (struct ledger_check){.begun = true};
-    snprintf(c->path, sizeof c->path, "%s", path);
+    *c = (struct ledger_check){.path = path};
     c->alone = pthread_create(&c->thread, NULL, check, c) == 0;
     if (!c->alone)
         check(c);

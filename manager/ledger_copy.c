@@ -87,7 +87,7 @@ static int open_to_read(struct ledger *l, int flags, struct errmsg *em)
     bool empty = false;
     int code = sqlite3_open_v2(l->path, &l->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
     if (code != SQLITE_OK)
-        return ledger_fail(l, query_code(l, code), "open it", em);
+        return ledger_fail(l, query_code(l->db, code), "open it", em);
     sqlite3_extended_result_codes(l->db, 1);
     sqlite3_busy_timeout(l->db, BUSY_MS);
     int rv = ledger_check_version(l, &empty, em);

@@ -23,25 +23,24 @@ static void get_rollout(struct query *q, struct deployment_row *row);
 static int write_rollout(const struct deployment_row *row, struct buffer *out);
 static void get_placements(struct query *q, struct cohort *row);
 
+static int get_bundle(struct query *q, struct manager *m)
+{
+    struct bundle_row row = {0};
+    query_get_bytes(q, row.digest.bytes, DIGEST_LEN);
+    query_get_text(q, row.name, sizeof row.name);
+    query_get_text(q, row.version, sizeof row.version);
+    row.bytes = query_get_int(q, UINT64_MAX);
+    row.files = (uint32_t)query_get_int(q, UINT32_MAX);
+    row.chunks = (uint32_t)query_get_int(q, UINT32_MAX);
+    row.created_s = query_get_int(q, UINT64_MAX);
+    row.removed = query_get_int(q, 1);
+    get_needs(q, &row.needs);
+    return q->odd ? ERR_DAMAGED : manager_load_bundle(m, &row);
+}
+
 int ledger_load_bundles(struct ledger *l, struct manager *m, struct errmsg *em)
 {
-    int rv = 0;
-    struct query q = query_sql(l, "SELECT * FROM bundle ORDER BY n");
-    for (uint32_t n = 0; rv == 0 && query_next(&q); n++) {
-        struct bundle_row row = {0};
-        q.odd |= query_get_int(&q, UINT32_MAX) != n;
-        query_get_bytes(&q, row.digest.bytes, DIGEST_LEN);
-        query_get_text(&q, row.name, sizeof row.name);
-        query_get_text(&q, row.version, sizeof row.version);
-        row.bytes = query_get_int(&q, UINT64_MAX);
-        row.files = (uint32_t)query_get_int(&q, UINT32_MAX);
-        row.chunks = (uint32_t)query_get_int(&q, UINT32_MAX);
-        row.created_s = query_get_int(&q, UINT64_MAX);
-        row.removed = query_get_int(&q, 1);
-        get_needs(&q, &row.needs);
-        rv = q.odd ? ERR_DAMAGED : manager_load_bundle(m, &row);
-    }
-    return query_end_load(&q, rv, "load its bundles", em);
+    return query_load(l, m, "SELECT * FROM bundle ORDER BY n", get_bundle, "load its bundles", em);
 }
 
 static void get_needs(struct query *q, struct needs *needs)
@@ -75,31 +74,31 @@ int ledger_bundle(struct ledger *l, uint32_t index, const struct bundle_row *row
     return query_end_write(&q, em);
 }
 
+static int get_deployment(struct query *q, struct manager *m)
+{
+    struct deployment_row row = {0};
+    query_get_text(q, row.name, sizeof row.name);
+    query_get_text(q, row.selector, sizeof row.selector);
+    row.flags = (uint32_t)query_get_int(q, UINT32_MAX);
+    row.priority = (uint32_t)query_get_int(q, UINT32_MAX);
+    row.salt = query_get_int(q, UINT64_MAX);
+    row.removed = query_get_int(q, 1);
+    row.created_s = query_get_int(q, UINT64_MAX);
+    row.history_kept = (uint32_t)query_get_int(q, HISTORY_MAX);
+    row.values_seen = (uint32_t)query_get_int(q, UINT32_MAX);
+    get_history(q, &row);
+    q->odd |= pick_read(query_get_blob(q, PICK_BYTES_MAX), &row.pick, &row.picked) < 0;
+    q->odd |= plan_read(query_get_blob(q, PLAN_BYTES_MAX), &row.plan) < 0;
+    get_rollout(q, &row);
+    get_after(q, &row);
+    q->odd |= roster_read(query_get_blob(q, ROSTER_BYTES_MAX), &row.roster) < 0;
+    return q->odd ? ERR_DAMAGED : manager_load_deployment(m, &row);
+}
+
 int ledger_load_deployments(struct ledger *l, struct manager *m, struct errmsg *em)
 {
-    int rv = 0;
-    struct query q = query_sql(l, "SELECT * FROM deployment ORDER BY n");
-    for (uint32_t n = 0; rv == 0 && query_next(&q); n++) {
-        struct deployment_row row = {0};
-        q.odd |= query_get_int(&q, UINT32_MAX) != n;
-        query_get_text(&q, row.name, sizeof row.name);
-        query_get_text(&q, row.selector, sizeof row.selector);
-        row.flags = (uint32_t)query_get_int(&q, UINT32_MAX);
-        row.priority = (uint32_t)query_get_int(&q, UINT32_MAX);
-        row.salt = query_get_int(&q, UINT64_MAX);
-        row.removed = query_get_int(&q, 1);
-        row.created_s = query_get_int(&q, UINT64_MAX);
-        row.history_kept = (uint32_t)query_get_int(&q, HISTORY_MAX);
-        row.values_seen = (uint32_t)query_get_int(&q, UINT32_MAX);
-        get_history(&q, &row);
-        q.odd |= pick_read(query_get_blob(&q, PICK_BYTES_MAX), &row.pick, &row.picked) < 0;
-        q.odd |= plan_read(query_get_blob(&q, PLAN_BYTES_MAX), &row.plan) < 0;
-        get_rollout(&q, &row);
-        get_after(&q, &row);
-        q.odd |= roster_read(query_get_blob(&q, ROSTER_BYTES_MAX), &row.roster) < 0;
-        rv = q.odd ? ERR_DAMAGED : manager_load_deployment(m, &row);
-    }
-    return query_end_load(&q, rv, "load its deployments", em);
+    return query_load(l, m, "SELECT * FROM deployment ORDER BY n", get_deployment,
+                      "load its deployments", em);
 }
 
 static void get_history(struct query *q, struct deployment_row *row)
@@ -239,25 +238,24 @@ static int write_rollout(const struct deployment_row *row, struct buffer *out)
     return wire_end(&w);
 }
 
+static int get_cohort(struct query *q, struct manager *m)
+{
+    struct cohort row = {0};
+    query_get_bytes(q, row.key.bytes, COHORT_KEY_LEN);
+    query_get_text(q, row.labels.text, sizeof row.labels.text);
+    row.revision.epoch = (uint32_t)query_get_int(q, UINT32_MAX);
+    row.revision.number = (uint32_t)query_get_int(q, UINT32_MAX);
+    query_get_bytes(q, row.fingerprint.bytes, DIGEST_LEN);
+    row.issued_s = query_get_int(q, UINT64_MAX);
+    row.trust_version = (uint32_t)query_get_int(q, UINT32_MAX);
+    get_placements(q, &row);
+    row.lanes_log2 = (uint8_t)query_get_int(q, LANES_LOG2_MAX);
+    return q->odd ? ERR_DAMAGED : manager_load_cohort(m, &row);
+}
+
 int ledger_load_cohorts(struct ledger *l, struct manager *m, struct errmsg *em)
 {
-    int rv = 0;
-    struct query q = query_sql(l, "SELECT * FROM cohort ORDER BY n");
-    for (uint32_t n = 0; rv == 0 && query_next(&q); n++) {
-        struct cohort row = {0};
-        q.odd |= query_get_int(&q, UINT32_MAX) != n;
-        query_get_bytes(&q, row.key.bytes, COHORT_KEY_LEN);
-        query_get_text(&q, row.labels.text, sizeof row.labels.text);
-        row.revision.epoch = (uint32_t)query_get_int(&q, UINT32_MAX);
-        row.revision.number = (uint32_t)query_get_int(&q, UINT32_MAX);
-        query_get_bytes(&q, row.fingerprint.bytes, DIGEST_LEN);
-        row.issued_s = query_get_int(&q, UINT64_MAX);
-        row.trust_version = (uint32_t)query_get_int(&q, UINT32_MAX);
-        get_placements(&q, &row);
-        row.lanes_log2 = (uint8_t)query_get_int(&q, LANES_LOG2_MAX);
-        rv = q.odd ? ERR_DAMAGED : manager_load_cohort(m, &row);
-    }
-    return query_end_load(&q, rv, "load its cohorts", em);
+    return query_load(l, m, "SELECT * FROM cohort ORDER BY n", get_cohort, "load its cohorts", em);
 }
 
 static void get_placements(struct query *q, struct cohort *row)

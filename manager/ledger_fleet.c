@@ -10,24 +10,24 @@
 
 static int get_value(struct query *q, struct variable_row *row, struct variable_text *text);
 
+static int get_batch(struct query *q, struct manager *m)
+{
+    struct batch_row row = {0};
+    row.count = (uint32_t)query_get_int(q, TOKENS_MAX);
+    row.uses = (uint32_t)query_get_int(q, TOKEN_USES_MAX);
+    row.created_s = query_get_int(q, UINT64_MAX);
+    row.expires_s = query_get_int(q, UINT64_MAX);
+    row.revoked = query_get_int(q, 1);
+    row.bound = query_get_int(q, 1);
+    row.approve = query_get_int(q, 1);
+    query_get_text(q, row.labels.text, sizeof row.labels.text);
+    return q->odd ? ERR_DAMAGED : manager_load_batch(m, &row);
+}
+
 int ledger_load_batches(struct ledger *l, struct manager *m, struct errmsg *em)
 {
-    int rv = 0;
-    struct query q = query_sql(l, "SELECT * FROM batch ORDER BY n");
-    for (uint32_t n = 0; rv == 0 && query_next(&q); n++) {
-        struct batch_row row = {0};
-        q.odd |= query_get_int(&q, UINT32_MAX) != n;
-        row.count = (uint32_t)query_get_int(&q, TOKENS_MAX);
-        row.uses = (uint32_t)query_get_int(&q, TOKEN_USES_MAX);
-        row.created_s = query_get_int(&q, UINT64_MAX);
-        row.expires_s = query_get_int(&q, UINT64_MAX);
-        row.revoked = query_get_int(&q, 1);
-        row.bound = query_get_int(&q, 1);
-        row.approve = query_get_int(&q, 1);
-        query_get_text(&q, row.labels.text, sizeof row.labels.text);
-        rv = q.odd ? ERR_DAMAGED : manager_load_batch(m, &row);
-    }
-    return query_end_load(&q, rv, "load its token batches", em);
+    return query_load(l, m, "SELECT * FROM batch ORDER BY n", get_batch, "load its token batches",
+                      em);
 }
 
 int ledger_batch(struct ledger *l, uint32_t index, const struct batch_row *row, struct errmsg *em)
@@ -58,18 +58,17 @@ int ledger_revoke_tokens(struct ledger *l, uint64_t *count, struct errmsg *em)
     return rv;
 }
 
+static int get_group(struct query *q, struct manager *m)
+{
+    struct group_row row = {0};
+    query_get_text(q, row.name, sizeof row.name);
+    query_get_text(q, row.selector, sizeof row.selector);
+    return q->odd ? ERR_DAMAGED : manager_load_group(m, &row);
+}
+
 int ledger_load_groups(struct ledger *l, struct manager *m, struct errmsg *em)
 {
-    int rv = 0;
-    struct query q = query_sql(l, "SELECT * FROM saved ORDER BY n");
-    for (uint32_t n = 0; rv == 0 && query_next(&q); n++) {
-        struct group_row row = {0};
-        q.odd |= query_get_int(&q, UINT32_MAX) != n;
-        query_get_text(&q, row.name, sizeof row.name);
-        query_get_text(&q, row.selector, sizeof row.selector);
-        rv = q.odd ? ERR_DAMAGED : manager_load_group(m, &row);
-    }
-    return query_end_load(&q, rv, "load its groups", em);
+    return query_load(l, m, "SELECT * FROM saved ORDER BY n", get_group, "load its groups", em);
 }
 
 int ledger_group(struct ledger *l, uint32_t index, const struct group_row *row, struct errmsg *em)
@@ -84,20 +83,19 @@ int ledger_group(struct ledger *l, uint32_t index, const struct group_row *row, 
     return query_end_write(&q, em);
 }
 
+static int get_budget(struct query *q, struct manager *m)
+{
+    struct budget_row row = {0};
+    query_get_text(q, row.name, sizeof row.name);
+    query_get_text(q, row.selector, sizeof row.selector);
+    row.max.value = (uint32_t)query_get_int(q, UINT32_MAX);
+    row.max.percent = query_get_int(q, 1);
+    return q->odd ? ERR_DAMAGED : manager_load_budget(m, &row);
+}
+
 int ledger_load_budgets(struct ledger *l, struct manager *m, struct errmsg *em)
 {
-    int rv = 0;
-    struct query q = query_sql(l, "SELECT * FROM budget ORDER BY n");
-    for (uint32_t n = 0; rv == 0 && query_next(&q); n++) {
-        struct budget_row row = {0};
-        q.odd |= query_get_int(&q, UINT32_MAX) != n;
-        query_get_text(&q, row.name, sizeof row.name);
-        query_get_text(&q, row.selector, sizeof row.selector);
-        row.max.value = (uint32_t)query_get_int(&q, UINT32_MAX);
-        row.max.percent = query_get_int(&q, 1);
-        rv = q.odd ? ERR_DAMAGED : manager_load_budget(m, &row);
-    }
-    return query_end_load(&q, rv, "load its budgets", em);
+    return query_load(l, m, "SELECT * FROM budget ORDER BY n", get_budget, "load its budgets", em);
 }
 
 int ledger_budget(struct ledger *l, uint32_t index, const struct budget_row *row, struct errmsg *em)
@@ -142,33 +140,31 @@ int ledger_taint(struct ledger *l, uint32_t index, const struct taint *taint, st
     return query_end_write(&q, em);
 }
 
+static int get_variable(struct query *q, struct manager *m)
+{
+    struct variable_row row = {0};
+    struct variable_text text = {0};
+    query_get_text(q, row.name, sizeof row.name);
+    row.scope = (uint8_t)query_get_int(q, SCOPE_COUNT - 1);
+    row.secret = query_get_int(q, 1);
+    row.of = (uint32_t)query_get_int(q, UINT32_MAX);
+    row.order = (uint32_t)query_get_int(q, UINT32_MAX);
+    row.from = (uint32_t)query_get_int(q, UINT32_MAX);
+    row.until = (uint32_t)query_get_int(q, UINT32_MAX);
+    row.since_s = query_get_int(q, UINT64_MAX);
+    query_get_text(q, text.selector, sizeof text.selector);
+    int rv = get_value(q, &row, &text);
+    if (rv == 0)
+        rv = q->odd ? ERR_DAMAGED : manager_load_variable(m, &row, &text);
+    explicit_bzero(&text, sizeof text);
+    return rv;
+}
+
 int ledger_load_variables(struct ledger *l, struct manager *m, struct errmsg *em)
 {
-    int rv = 0;
-    struct query q = query_sql(l, "SELECT * FROM variable ORDER BY n");
-    for (uint32_t n = 0; rv == 0 && query_next(&q); n++) {
-        struct variable_row row = {0};
-        struct variable_text text = {0};
-        q.odd |= query_get_int(&q, UINT32_MAX) != n;
-        query_get_text(&q, row.name, sizeof row.name);
-        row.scope = (uint8_t)query_get_int(&q, SCOPE_COUNT - 1);
-        row.secret = query_get_int(&q, 1);
-        row.of = (uint32_t)query_get_int(&q, UINT32_MAX);
-        row.order = (uint32_t)query_get_int(&q, UINT32_MAX);
-        row.from = (uint32_t)query_get_int(&q, UINT32_MAX);
-        row.until = (uint32_t)query_get_int(&q, UINT32_MAX);
-        row.since_s = query_get_int(&q, UINT64_MAX);
-        query_get_text(&q, text.selector, sizeof text.selector);
-        rv = get_value(&q, &row, &text);
-        if (rv == 0)
-            rv = q.odd ? ERR_DAMAGED : manager_load_variable(m, &row, &text);
-        explicit_bzero(&text, sizeof text);
-    }
-    if (rv == ERR_SIGNATURE) {
-        query_end_sql(&q);
-        return ledger_refuse_key(l, em);
-    }
-    return query_end_load(&q, rv, "load its variables", em);
+    int rv = query_load(l, m, "SELECT * FROM variable ORDER BY n", get_variable,
+                        "load its variables", em);
+    return rv == ERR_SIGNATURE ? ledger_refuse_key(l, em) : rv;
 }
 
 static int get_value(struct query *q, struct variable_row *row, struct variable_text *text)
@@ -226,9 +222,11 @@ int ledger_load_trust(struct ledger *l, struct manager *m, struct errmsg *em)
     struct query q = query_on(l, l->statements[GET_META]);
     query_put_int(&q, META_TRUST);
     uint32_t version = query_next(&q) ? (uint32_t)query_get_int(&q, UINT32_MAX) : 0;
-    int rv = query_end_load(&q, 0, "load its trust document", em);
-    if (rv < 0 || version == 0)
-        return rv;
+    int rv = query_end(&q);
+    if (rv < 0)
+        return ledger_fail(l, rv, "load its trust document", em);
+    if (version == 0)
+        return 0;
     rv = ledger_get_trust(l, version, &bytes, em);
     if (rv < 0)
         return rv;

@@ -122,6 +122,15 @@ static bool get_heir(struct ledger *l, enum fleet_key which)
     return found;
 }
 
+/* How many bytes there are. */
+static size_t copy_blob(struct query *q, uint8_t *out, size_t max)
+{
+    struct span b = query_get_blob(q, max);
+    if (b.len > 0)
+        memcpy(out, b.data, b.len);
+    return b.len;
+}
+
 static int get_elders(struct ledger *l)
 {
     struct fleet_keys *k = &l->keys;
@@ -134,8 +143,8 @@ static int get_elders(struct ledger *l)
         e->until_s = query_get_int(&q, INT64_MAX);
         e->stolen = query_get_int(&q, 1) == 1;
         query_get_bytes(&q, e->secret.bytes, SECRET_KEY_LEN);
-        e->own_len = query_copy_blob(&q, e->own, sizeof e->own);
-        e->cross_len = query_copy_blob(&q, e->cross, sizeof e->cross);
+        e->own_len = copy_blob(&q, e->own, sizeof e->own);
+        e->cross_len = copy_blob(&q, e->cross, sizeof e->cross);
     }
     return query_end(&q);
 }

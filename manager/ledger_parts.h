@@ -5,6 +5,7 @@
 #ifndef DUNLIN_MANAGER_LEDGER_PARTS_H
 #define DUNLIN_MANAGER_LEDGER_PARTS_H
 
+#include "base/file.h"
 #include "manager/ledger.h"
 #include "manager/ledger_check.h"
 
@@ -128,19 +129,26 @@ uint64_t query_get_int(struct query *q, uint64_t max);
 void query_get_text(struct query *q, char *out, size_t cap);
 struct span query_get_blob(struct query *q, size_t max);
 void query_get_bytes(struct query *q, uint8_t *out, size_t len);
-size_t query_copy_blob(struct query *q, uint8_t *out, size_t max);
 
 /* 0, or the first thing that went wrong. */
 int query_end(struct query *q);
 int query_end_sql(struct query *q);
 
 int query_end_write(struct query *q, struct errmsg *em);
+/* Ends a statement that was prepared for this once; `rv` is what the core thought of its rows. */
 int query_end_load(struct query *q, int rv, const char *what, struct errmsg *em);
+
+/* Brings the rest of the row, behind its number, into the core. */
+typedef int query_take(struct query *q, struct manager *m);
+/* All rows of a table that are numbered from 0 without gaps; `sql` gives them in that order. */
+int query_load(struct ledger *l, struct manager *m, const char *sql, query_take *take,
+               const char *what, struct errmsg *em);
 
 int ledger_start_row(struct ledger *l, enum statement which, struct query *q, struct errmsg *em);
 int ledger_change(struct ledger *l, enum statement which, uint64_t n, struct errmsg *em);
 
-int query_code(const struct ledger *l, int sqlite_code);
+/* Ours for one of SQLite's; `db` may be NULL. */
+int query_code(sqlite3 *db, int sqlite_code);
 int ledger_fail(const struct ledger *l, int rv, const char *what, struct errmsg *em);
 
 /* ---- ledger.c ---- */

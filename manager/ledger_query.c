@@ -11,7 +11,7 @@ static void note(struct query *q, int code);
 int query_execute(struct ledger *l, const char *sql)
 {
     int code = sqlite3_exec(l->db, sql, NULL, NULL, NULL);
-    return code == SQLITE_OK ? 0 : query_code(l, code);
+    return code == SQLITE_OK ? 0 : query_code(l->db, code);
 }
 
 struct query query_on(struct ledger *l, sqlite3_stmt *stmt)
@@ -98,27 +98,18 @@ void query_get_bytes(struct query *q, uint8_t *out, size_t len)
         memset(out, 0, len);
 }
 
-/* How many bytes there are. */
-size_t query_copy_blob(struct query *q, uint8_t *out, size_t max)
-{
-    struct span b = query_get_blob(q, max);
-    if (b.len > 0)
-        memcpy(out, b.data, b.len);
-    return b.len;
-}
-
 /* 0, or the first thing that went wrong. The statement can be used again. */
 int query_end(struct query *q)
 {
     sqlite3_reset(q->stmt);
     if (q->error != SQLITE_OK)
-        return query_code(q->l, q->error);
+        return query_code(q->l->db, q->error);
     return q->odd ? ERR_DAMAGED : 0;
 }
 
 int query_end_sql(struct query *q)
 {
-    int rv = q->error != SQLITE_OK ? query_code(q->l, q->error) : q->odd ? ERR_DAMAGED : 0;
+    int rv = query_end(q);
     sqlite3_finalize(q->stmt);
     q->stmt = NULL;
     return rv;
@@ -135,12 +126,22 @@ int query_end_write(struct query *q, struct errmsg *em)
     return ledger_fail(q->l, rv, "write", em);
 }
 
-/* `rv` is what the core thought of the rows. */
+int query_load(struct ledger *l, struct manager *m, const char *sql, query_take *take,
+               const char *what, struct errmsg *em)
+{
+    int rv = 0;
+    struct query q = query_sql(l, sql);
+    for (uint32_t n = 0; rv == 0 && query_next(&q); n++) {
+        q.odd |= query_get_int(&q, UINT32_MAX) != n;
+        rv = take(&q, m);
+    }
+    return query_end_load(&q, rv, what, em);
+}
+
 int query_end_load(struct query *q, int rv, const char *what, struct errmsg *em)
 {
     struct ledger *l = q->l;
-    bool prepared = q->stmt == l->statements[GET_META];
-    int mine = prepared ? query_end(q) : query_end_sql(q);
+    int mine = query_end_sql(q);
     if (mine < 0)
         rv = mine;
     if (rv == ERR_RANGE)
@@ -163,7 +164,7 @@ int ledger_change(struct ledger *l, enum statement which, uint64_t n, struct err
     return query_end_write(&q, em);
 }
 
-int query_code(const struct ledger *l, int sqlite_code)
+int query_code(sqlite3 *db, int sqlite_code)
 {
     switch (sqlite_code & 0xff) {
     case SQLITE_FULL:
@@ -179,7 +180,7 @@ int query_code(const struct ledger *l, int sqlite_code)
         return ERR_BUSY;
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
-        return l->db && sqlite3_system_errno(l->db) == ENOSPC ? ERR_NO_SPACE : ERR_IO;
+        return db && sqlite3_system_errno(db) == ENOSPC ? ERR_NO_SPACE : ERR_IO;
     default:
         return ERR_IO;
     }
