@@ -8,6 +8,7 @@ static bool read_values(struct request *r, const json_t *json, struct setting *o
 static bool read_names(struct request *r, const json_t *json, struct setting *out, uint32_t *count);
 static bool read_place(struct request *r, const char *select, const char *agent,
                        struct command *command);
+static void change(struct request *r, const struct command *c);
 static void preview(struct request *r, const struct command *c);
 static json_t *previews_json(const struct manager *m, const struct values_preview *p,
                              uint32_t count);
@@ -37,10 +38,7 @@ void api_variables_set(struct request *r)
         !read_values(r, values, settings, &command.variable.count) ||
         !read_place(r, select, agent, &command))
         return;
-    if (command.variable.dry_run)
-        preview(r, &command);
-    else
-        request_command(r, &command, finish_change);
+    change(r, &command);
 }
 
 void api_variables_unset(struct request *r)
@@ -59,10 +57,7 @@ void api_variables_unset(struct request *r)
         !read_names(r, names, settings, &command.variable.count) ||
         !read_place(r, select, agent, &command))
         return;
-    if (command.variable.dry_run)
-        preview(r, &command);
-    else
-        request_command(r, &command, finish_change);
+    change(r, &command);
 }
 
 static bool read_values(struct request *r, const json_t *json, struct setting *out, uint32_t *count)
@@ -116,6 +111,14 @@ static bool read_place(struct request *r, const char *select, const char *agent,
     if (number)
         command->variable.agent = manager_agent(daemon_core(r->daemon), number)->id;
     return number != 0;
+}
+
+static void change(struct request *r, const struct command *c)
+{
+    if (c->variable.dry_run)
+        preview(r, c);
+    else
+        request_command(r, c, finish_change);
 }
 
 static void finish_change(struct request *r, const struct manager_out *out)

@@ -196,6 +196,11 @@ static void on_down(void *context, const char *reason)
     wait_for_retry(c);
 }
 
+static uint64_t doubled(uint64_t ms, uint64_t max_ms)
+{
+    return ms * 2 > max_ms ? max_ms : ms * 2;
+}
+
 /* A connection that came as far as feeding starts the waits anew. */
 static void wait_for_retry(struct cell *c)
 {
@@ -204,7 +209,7 @@ static void wait_for_retry(struct cell *c)
     c->phase = PHASE_DOWN;
     c->sends = 0;
     c->retry_at_ms = c->now_ms + c->retry_ms;
-    c->retry_ms = c->retry_ms * 2 > CELL_RETRY_MS_MAX ? CELL_RETRY_MS_MAX : c->retry_ms * 2;
+    c->retry_ms = doubled(c->retry_ms, CELL_RETRY_MS_MAX);
 }
 
 void cell_hurry(struct cell *c)
@@ -245,7 +250,7 @@ static void ask_for_marks(struct cell *c)
     memset(c->lanes, 0, sizeof c->lanes);
     c->phase = PHASE_ASKING;
     c->probe_by_ms = c->now_ms + c->probe_ms;
-    c->probe_ms = c->probe_ms * 2 > CELL_PROBE_MS_MAX ? CELL_PROBE_MS_MAX : c->probe_ms * 2;
+    c->probe_ms = doubled(c->probe_ms, CELL_PROBE_MS_MAX);
     c->marks_mid = mqtt_subscribe(c->mqtt, topics, sizeof topics / sizeof topics[0], 0);
 }
 
