@@ -1,7 +1,5 @@
 /* Against a real broker, with a client of the library's at the other end. */
-#include "simulator/load/hub.h"
-
-#include "test/mqtt_fixture.h"
+#include "test/hub_fixture.h"
 
 /* A line that writes down what it hears. */
 struct heard_line {
@@ -13,7 +11,6 @@ struct heard_line {
     uint8_t last[PACKET_BODY_MAX];
 };
 
-static struct hub *hub;
 static struct heard_line one;
 static struct packet_connect greeting;
 
@@ -51,24 +48,11 @@ static void line_down(void *context, struct line *l, const char *reason)
     owner(l)->downs++;
 }
 
-/* Both ends go on until it is so. */
-#define UNTIL(condition)                                                                           \
-    do {                                                                                           \
-        uint64_t until_ms = real_ms() + PATIENCE_MS;                                               \
-        while (!(condition) && real_ms() < until_ms) {                                             \
-            hub_service(hub, 5);                                                                   \
-            turn();                                                                                \
-        }                                                                                          \
-        CU_ASSERT_TRUE(condition);                                                                 \
-    } while (0)
-
 static void open_hub(void)
 {
     const struct hub_handler handler = {
         .opened = line_opened, .packet = line_packet, .down = line_down};
-    hub = calloc(1, sizeof *hub);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(hub);
-    CU_ASSERT_EQUAL(hub_init(hub, &handler, NULL), 0);
+    hub_begin(&handler);
     memset(&one, 0, sizeof one);
     greeting = (struct packet_connect){.client_id = "line", .keepalive_s = 60};
 }
@@ -84,8 +68,7 @@ static void connect_to(int port)
 static void close_hub(void)
 {
     line_cut(hub, &one.line);
-    hub_close(hub);
-    free(hub);
+    hub_end();
 }
 
 static void ask_for(const char *topic)

@@ -1,11 +1,10 @@
 /* Against a real broker, with a client of the library's at the other end. */
 #include "simulator/load/trunk.h"
 
-#include "test/mqtt_fixture.h"
+#include "test/hub_fixture.h"
 
 #define SEATS 300
 
-static struct hub *hub;
 static struct trunk trunk;
 static int messages[SEATS], answered[SEATS], greeted, downs;
 static char last[SEATS][32];
@@ -40,17 +39,6 @@ static void line_down(void *context, struct line *l, const char *reason)
     downs++;
 }
 
-/* Both ends go on until it is so. */
-#define UNTIL(condition)                                                                           \
-    do {                                                                                           \
-        uint64_t until_ms = real_ms() + PATIENCE_MS;                                               \
-        while (!(condition) && real_ms() < until_ms) {                                             \
-            hub_service(hub, 5);                                                                   \
-            turn();                                                                                \
-        }                                                                                          \
-        CU_ASSERT_TRUE(condition);                                                                 \
-    } while (0)
-
 static void open_trunk(const struct real_broker *b)
 {
     const struct hub_handler handler = {
@@ -58,9 +46,7 @@ static void open_trunk(const struct real_broker *b)
     struct sockaddr_in at = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)b->port),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    hub = calloc(1, sizeof *hub);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(hub);
-    CU_ASSERT_EQUAL(hub_init(hub, &handler, NULL), 0);
+    hub_begin(&handler);
     memset(messages, 0, sizeof messages);
     memset(answered, 0, sizeof answered);
     greeted = downs = 0;
@@ -73,8 +59,7 @@ static void close_trunk(struct real_broker *b)
     CU_ASSERT_EQUAL(downs, 0);
     line_cut(hub, &trunk.line);
     trunk_free(&trunk);
-    hub_close(hub);
-    free(hub);
+    hub_end();
     end(b);
 }
 
