@@ -10,8 +10,7 @@
 struct slot {
     uint32_t generation;
     bool taken;
-    uint32_t
-        comes; /* it came back, and is at work on this generation with a permit, and in reach */
+    uint32_t comes; /* back and in reach, it is at work on this generation with a permit; 0: not */
 };
 
 void gate_open(struct flock *f)

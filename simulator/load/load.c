@@ -1,5 +1,6 @@
 #include "simulator/load/load.h"
 
+#include "base/limits.h"
 #include "simulator/load/machine.h"
 
 #include <arpa/inet.h>
@@ -93,10 +94,9 @@ static int check_limits(struct load *l, struct errmsg *em)
     struct rlimit files;
     const rlim_t needed = 256;
     uint32_t agents = l->options.agents, shared = l->options.connections;
+    limits_raise_files();
     if (getrlimit(RLIMIT_NOFILE, &files) < 0)
         return errmsg_set(em, ERR_IO, "cannot see how many files may be open: %s", strerror(errno));
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
     rlim_t usable = files.rlim_max > WORKER_FDS_SPARE ? files.rlim_max - WORKER_FDS_SPARE : 0;
     uint32_t sockets_max = usable < TEAM_SOCKETS_MAX ? (uint32_t)usable : TEAM_SOCKETS_MAX;
     uint32_t processes = shared ? at_most(processors(), shared) : TEAM_WORKERS_MAX;
