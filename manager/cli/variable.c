@@ -1,4 +1,5 @@
 /* variable set, list, unset: what bundles need to know of a device. */
+#include "manager/core/variable.h"
 #include "manager/cli/verbs.h"
 #include "sync/limits.h"
 
@@ -11,6 +12,7 @@
 #define STAGES_SHOWN 1400
 
 static int set(struct cli *cli);
+static int add_value(struct cli *cli, json_t *values, const char *word);
 static int set_secret(struct cli *cli);
 static int send_values(struct cli *cli, json_t *values);
 static int send(struct cli *cli, const char *route, json_t *body, const char *done);
@@ -65,7 +67,8 @@ const struct verb variable_verbs[3] = {
             "selector, that before one for all, and that before one in a deployment's file.\n"
             "An agent applies a changed value by running the hooks again. In a deployment that "
             "has stages, or agents under a budget, it goes by these as a new version does (dunlin "
-            "rollout show, approve, rollback), and those of one command go together; elsewhere "
+            "rollout show, approve, rollback), and those of one command, up to 8, go together; "
+            "elsewhere "
             "everybody applies it at once.\n",
         .examples = "  dunlin variable set port=8080 region=north --select site=pier\n"
                     "  dunlin variable set port=8080 --dry-run\n"
@@ -73,7 +76,7 @@ const struct verb variable_verbs[3] = {
                     "  dunlin variable set name=pump-7 --agent 7\n",
         .flags = FLAGS(set_flags),
         .words_min = 1,
-        .words_max = ARGS_MAX,
+        .words_max = VARIABLES_SET_MAX,
         .run = set,
     },
     {
@@ -87,7 +90,7 @@ const struct verb variable_verbs[3] = {
         .summary = "forget values that no deployment needs",
         .flags = FLAGS(unset_flags),
         .words_min = 1,
-        .words_max = ARGS_MAX,
+        .words_max = VARIABLES_SET_MAX,
         .run = unset,
     },
 };
@@ -100,14 +103,24 @@ static int set(struct cli *cli)
         return errmsg_set(&cli->em, ERR_USAGE, "--file goes with --secret");
     json_t *values = json_object();
     for (size_t i = 0; i < cli->args.word_count; i++) {
-        const char *word = cli_word(cli, i), *equals = strchr(word, '=');
-        size_t len = equals ? (size_t)(equals - word) : 0;
-        if (!equals || json_object_setn_new(values, word, len, json_string(equals + 1)) < 0) {
+        int rv = add_value(cli, values, cli_word(cli, i));
+        if (rv < 0) {
             json_decref(values);
-            return errmsg_set(&cli->em, ERR_USAGE, "%.80s: write NAME=VALUE, in UTF-8", word);
+            return rv;
         }
     }
     return send_values(cli, values);
+}
+
+static int add_value(struct cli *cli, json_t *values, const char *word)
+{
+    const char *equals = strchr(word, '=');
+    size_t len = equals ? (size_t)(equals - word) : 0;
+    if (len > 0 && json_object_getn(values, word, len))
+        return errmsg_set(&cli->em, ERR_USAGE, "%.*s is named twice", (int)len, word);
+    if (len == 0 || json_object_setn_new(values, word, len, json_string(equals + 1)) < 0)
+        return errmsg_set(&cli->em, ERR_USAGE, "%.80s: write NAME=VALUE, in UTF-8", word);
+    return 0;
 }
 
 /* Words of a command are seen by everybody on the machine. */

@@ -85,6 +85,10 @@ within 40 seen_is 2 "8080 second $SECRET" || fail "agent 2 saw: $(seen 2)"
 
 step "what somebody needs is not unset, and a secret goes into no file"
 refused "have no value for variable key" dunlin variable unset key
+wrong 2 "port is named twice" dunlin variable set port=1 port=2
+wrong 2 "port is named twice" dunlin variable unset port port
+wrong 2 "=1: write NAME=VALUE" dunlin variable set =1
+wrong 2 '"i=9" is too much' dunlin variable set a=1 b=2 c=3 d=4 e=5 f=6 g=7 h=8 i=9
 refused "a template of app@1 names it" sh -c 'echo x | dunlin variable set port --secret'
 dunlin variable unset port --select site=s2 >/dev/null || fail "port of site s2 stays"
 within 40 seen_is 2 "80 second $SECRET" || fail "agent 2 saw: $(seen 2)"
