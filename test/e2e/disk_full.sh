@@ -69,7 +69,7 @@ picture()
 {
     dunlin status --json | jq -S 'del(.counters, .cells, .joins)'
     dunlin agent list --json | jq -S '.agents[] | del(.last_seen)'
-    for what in bundle deployment token; do dunlin $what list --json; done | jq -S .
+    for what in bundle deployment token variable; do dunlin $what list --json; done | jq -S .
 }
 
 unchanged()
@@ -148,6 +148,7 @@ manager_push()
     wrong 1 "$full" dunlin token create
     wrong 1 "$full" dunlin agent label 1 a=b
     wrong 1 "$full" dunlin deploy app@1 --as other --all
+    for flag in --agent=1 --at-once; do wrong 1 "$full" dunlin variable set port=80 $flag; done
     wrong 1 "$full" dunlin deployment pause app
     wrong 1 "$full" dunlin deployment rollback app
     wrong 1 "$full" dunlin deployment remove tiny
