@@ -2,6 +2,8 @@
  * What it costs the manager to place, to pick and to move a rollout on, in fleets of three sizes
  * with 30 cohorts and 1,000 deployments: the core's steps, and the documents that come of them
  * composed and signed. The floor beside it is as many documents signed alone.
+ *
+ *   bench_placement [AGENTS ...]    default 1000 100000 1000000
  */
 #include "test/bench/core_bench.h"
 
@@ -309,16 +311,20 @@ static void measure(uint32_t agents)
     free(b);
 }
 
-/* Without arguments all three sizes. */
 int main(int argc, char **argv)
 {
     static const uint32_t sizes[] = {1000, 100000, 1000000};
+    for (int i = 1; i < argc; i++)
+        if (atoi(argv[i]) < COHORTS) {
+            fprintf(stderr, "usage: bench_placement [AGENTS ...], each at least %d\n", COHORTS);
+            return 2;
+        }
     struct bench *b = bench_new(COHORTS);
     print("floor: documents signed alone", 0, sign_alone(b), COHORTS);
     free(b->m);
     free(b);
     for (int i = 1; i < argc; i++)
-        measure((uint32_t)strtoul(argv[i], NULL, 10));
+        measure((uint32_t)atoi(argv[i]));
     for (size_t i = 0; argc == 1 && i < sizeof sizes / sizeof sizes[0]; i++)
         measure(sizes[i]);
     return 0;

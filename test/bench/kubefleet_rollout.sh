@@ -14,7 +14,7 @@ LOOK_S=0.25
 LINE_MS=3000
 
 agents=1000
-[ "${1:-}" != --agents ] || agents=$2
+take_options "agents" "$@"
 
 main()
 {

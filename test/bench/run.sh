@@ -8,7 +8,7 @@ Installs what is missing, builds the release preset, and runs the benchmark, whi
 and a line of JSON. Without a NAME: which ones there are.
   --json    print nothing but that line
   --keep    keep what it printed as test/bench/results/NAME.json, for page.sh
-  --help    this text'
+  --help    this text; behind a NAME: what that one measures, and its arguments'
 
 main()
 {
@@ -25,6 +25,7 @@ main()
         list >&2
         exit 2
     }
+    case ${1:-} in -h | --help) about "$(file_of "$name")" && exit 0 ;; esac
     how=
     case ${1:-} in --json | --keep) how=$1 && shift ;; esac
     work=$(mktemp -d)
@@ -85,6 +86,12 @@ list()
 sentence_of()
 {
     sed -n '2,6{s/^[#* ]*//; s/^bench_[a-z]*: //; p}' "$1" | tr '\n' ' ' | sed 's/[.:] .*//'
+}
+
+# What a benchmark says of itself: the comment that it begins with.
+about()
+{
+    sed -n '/^#!/d; /^\/\*/d; /^# shellcheck/d; /^\(#\| \*\)\( \|$\)/!q; s/^\(#\| \*\) \{0,1\}//; p' "$1"
 }
 
 run()
