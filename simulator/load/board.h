@@ -47,6 +47,7 @@ enum floor_type {
     FLOOR_CONNECT,  /* a greeting, a subscription of two topics, a hello; a head that is there, and
                        the document asked for, had, and no longer asked for */
     FLOOR_STATUS,   /* a status from each */
+    FLOOR_NOTICE,   /* one publication to each, and nothing asked or said for it */
     FLOOR_DOCUMENT, /* a head, the document as above, a status */
     FLOOR_RETURN,   /* the link cut, with a last will; then as FLOOR_CONNECT, the document known */
     FLOOR_OVER,     /* the links are cut */

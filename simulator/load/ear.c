@@ -31,7 +31,8 @@ static int open_lines(struct ears *e, const struct ear_options *o);
 static int open_socket(void *context);
 static int open_inside(struct ears *e, const char *dir, const char *folder);
 static int finish(struct ears *e);
-static void speak(struct ears *e, bool document);
+static void speak(struct ears *e, enum ear_word word);
+static void speak_on(struct ears *e, struct line *l, enum ear_word word);
 static void on_opened(void *context, struct line *l);
 static void on_packet(void *context, struct line *l, const struct packet *p);
 static void on_down(void *context, struct line *l, const char *reason);
@@ -60,9 +61,9 @@ int ear_start(struct ear *e, const struct ear_options *o, struct errmsg *em)
     return e->pid < 0 ? errmsg_set(em, ERR_IO, "no process for the floor") : 0;
 }
 
-void ear_speak(struct ear *e, bool document)
+void ear_speak(struct ear *e, enum ear_word word)
 {
-    uint8_t order = document;
+    uint8_t order = (uint8_t)word;
     if (write(e->orders, &order, 1) < 0)
         e->board->ready = 0;
 }
@@ -97,7 +98,7 @@ static int work(const struct ear_options *o, struct ear_board *board, int orders
             continue;
         if (read(orders, &order, 1) != 1)
             return finish(e);
-        speak(e, order != 0);
+        speak(e, (enum ear_word)order);
     }
 }
 
@@ -184,19 +185,25 @@ static void answer(struct ears *e, struct line *l, struct span topic)
     line_publish(&e->hub, l, to, span_of(payload, sizeof payload), false);
 }
 
-/* The document before the head that leads to it, on each connection in turn. */
-static void speak(struct ears *e, bool document)
+static void speak(struct ears *e, enum ear_word word)
+{
+    for (uint32_t i = 0; i < e->count; i++)
+        speak_on(e, &e->lines[i], word);
+}
+
+/* The document before the head that leads to it. */
+static void speak_on(struct ears *e, struct line *l, enum ear_word word)
 {
     static const uint8_t payload[FLOOR_DOCUMENT_LEN];
     char topic[96];
-    for (uint32_t i = 0; i < e->count; i++)
-        for (unsigned k = 0; k < 2 * FLOOR_GROUPS; k++) {
-            bool head = k >= FLOOR_GROUPS;
-            size_t len = head ? FLOOR_HEAD_LEN : FLOOR_DOCUMENT_LEN;
-            snprintf(topic, sizeof topic, "%s%u/0", head ? e->topics->head : e->topics->document,
-                     k % FLOOR_GROUPS);
-            line_publish(&e->hub, &e->lines[i], topic, span_of(payload, document ? len : 0), true);
-        }
+    bool notice = word == EAR_NOTICE;
+    for (unsigned k = notice ? FLOOR_GROUPS : 0; k < 2 * FLOOR_GROUPS; k++) {
+        bool head = k >= FLOOR_GROUPS;
+        size_t len = head && !notice ? FLOOR_HEAD_LEN : FLOOR_DOCUMENT_LEN;
+        snprintf(topic, sizeof topic, "%s%u/0", head ? e->topics->head : e->topics->document,
+                 k % FLOOR_GROUPS);
+        line_publish(&e->hub, l, topic, span_of(payload, word == EAR_NOTHING ? 0 : len), !notice);
+    }
 }
 
 static void on_down(void *context, struct line *l, const char *reason)

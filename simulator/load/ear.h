@@ -11,6 +11,13 @@
 
 #define EAR_CELLS_MAX 256
 
+/* What it says to all. */
+enum ear_word {
+    EAR_NOTHING,  /* document and head are taken back */
+    EAR_NOTICE,   /* as long as a document, and not retained, where heads come */
+    EAR_DOCUMENT, /* it, and then the head that leads to it, both retained */
+};
+
 struct ear_options {
     uint32_t cells;
     struct sockaddr_in at[EAR_CELLS_MAX];
@@ -33,8 +40,7 @@ struct ear {
 };
 
 int ear_start(struct ear *e, const struct ear_options *o, struct errmsg *em);
-/* Publishes document and head, or takes both back. */
-void ear_speak(struct ear *e, bool document);
+void ear_speak(struct ear *e, enum ear_word word);
 void ear_stop(struct ear *e);
 
 #endif

@@ -37,8 +37,9 @@ void floor_play(struct crowd *c, struct member *m, enum floor_type what)
         say_up(c, m, FLOOR_STATUS_LEN);
         m->bare = BARE_DONE;
         break;
+    case FLOOR_NOTICE:
     case FLOOR_DOCUMENT:
-        break; /* the head comes */
+        break; /* it comes, or the head does */
     case FLOOR_RETURN:
         seat_cut(c, m);
         crowd_want(c, m, m->cells[0]);
@@ -103,7 +104,7 @@ static void hear(struct crowd *c, struct member *m, const struct packet *p)
     const char *text = topic;
     const struct floor_topics *t = topics_of(c);
     group_topic(c, m, t->document, topic);
-    if (begins(p->topic, t->head) && c->floor == FLOOR_RETURN) {
+    if (begins(p->topic, t->head) && (c->floor == FLOOR_RETURN || c->floor == FLOOR_NOTICE)) {
         m->bare = BARE_DONE;
     } else if (begins(p->topic, t->head)) {
         seat_subscribe(c, m, &text, 1);

@@ -25,7 +25,7 @@ int floors_measure(struct load *l, struct errmsg *em)
     uint64_t from_us = measure_now_us();
     int rv = open_ear(l, &ear, em);
     if (rv == 0)
-        ear_speak(&ear, true);
+        ear_speak(&ear, EAR_DOCUMENT);
     for (int what = 0; rv == 0 && what < FLOOR_OVER; what++)
         if (what != FLOOR_JOIN || l->boss.ours)
             rv = measure(l, &ear, (enum floor_type)what, em);
@@ -33,7 +33,7 @@ int floors_measure(struct load *l, struct errmsg *em)
         rv = team_order(&l->team, &(struct order){.type = ORDER_FLOOR, .floor = FLOOR_OVER},
                         &l->stop);
     if (rv == 0)
-        ear_speak(&ear, false);
+        ear_speak(&ear, EAR_NOTHING);
     ear_stop(&ear);
     progress_end(&l->progress, (double)(measure_now_us() - from_us) / 1e6);
     return rv;
@@ -61,20 +61,26 @@ static int open_ear(struct load *l, struct ear *e, struct errmsg *em)
     return rv;
 }
 
+/* How often each client is heard. */
+static unsigned says(enum floor_type what)
+{
+    return what == FLOOR_RETURN ? 2 : what != FLOOR_NOTICE;
+}
+
 static int measure(struct load *l, struct ear *e, enum floor_type what, struct errmsg *em)
 {
     struct snapshot from, to;
-    const uint64_t said = (uint64_t)l->options.agents * (what == FLOOR_RETURN ? 2 : 1);
+    const uint64_t said = (uint64_t)l->options.agents * says(what);
     uint64_t heard = e->board->heard, ear_us = usage_of(e->pid).cpu_us;
     uint32_t agents = l->options.agents;
     snapshot_take(&from, &l->boss, &l->team);
     struct order goal = {.type = ORDER_GOAL, .goal = GOAL_ECHO, .began_us = from.at_us};
     struct order play = {.type = ORDER_FLOOR, .floor = what, .at = l->door};
-    int rv = team_order(&l->team, &goal, &l->stop);
+    int rv = team_order(&l->team, &play, &l->stop); /* what they were done with before is over */
     if (rv == 0)
-        rv = team_order(&l->team, &play, &l->stop);
-    if (rv == 0 && what == FLOOR_DOCUMENT)
-        ear_speak(e, true);
+        rv = team_order(&l->team, &goal, &l->stop);
+    if (rv == 0 && (what == FLOOR_DOCUMENT || what == FLOOR_NOTICE))
+        ear_speak(e, what == FLOOR_NOTICE ? EAR_NOTICE : EAR_DOCUMENT);
     if (rv == 0)
         rv = wait_until(l, e, agents, heard + said, em);
     snapshot_take(&to, &l->boss, &l->team);

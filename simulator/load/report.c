@@ -6,9 +6,11 @@
 
 static void print_table(const struct load *l, const struct snapshot *now);
 static void print_row(const struct load *l, const struct measure *m);
+static void print_notice(const struct load *l);
 static void print_totals(const struct load *l, const struct snapshot *now);
 static void print_json(const struct load *l, const struct snapshot *now);
 static json_t *measure_json(const struct load *l, const struct measure *m);
+static json_t *floors_json(const struct load *l);
 static json_t *cpu_json(const struct cost *c);
 static json_t *usage_json(const struct usage *u);
 
@@ -74,6 +76,7 @@ static void print_table(const struct load *l, const struct snapshot *now)
            "CPU S: MAN  BROK SIMUL", "FLOOR'S", "RATIO");
     for (uint32_t i = 0; i < l->measure_count; i++)
         print_row(l, &l->measures[i]);
+    print_notice(l);
     printf("The second ratio is of the manager's and the brokers' processor time.\n");
     print_totals(l, now);
 }
@@ -98,6 +101,17 @@ static void print_row(const struct load *l, const struct measure *m)
         printf(" %7.2f %5.2f %5.2f %6.2f", floor.manager_s, floor.brokers_s, floor.simulator_s,
                cpu_ratio(&m->cost, &floor));
     putchar('\n');
+}
+
+/* Beside what a document takes, which is asked for and answered. */
+static void print_notice(const struct load *l)
+{
+    const struct cost *floor = &l->floors[FLOOR_NOTICE];
+    if (floor->seconds > 0)
+        printf("%-12s %8s %8s %8.2f  bare: one publication to each agent, of a document's length, "
+               "which nobody asks for or answers; CPU S %.2f %.2f %.2f\n",
+               "notice", "-", "-", floor->seconds, floor->manager_s, floor->brokers_s,
+               floor->simulator_s);
 }
 
 static void print_totals(const struct load *l, const struct snapshot *now)
@@ -138,7 +152,7 @@ static void print_json(const struct load *l, const struct snapshot *now)
         json_array_append_new(phases, measure_json(l, &l->measures[i]));
     json_t *json = json_pack(
         "{s:i, s:i, s:b, s:i, s:i, s:s, s:i, s:{s:I, s:f, s:f, s:f}, s:o, s:{s:o, s:o, s:o}, s:I, "
-        "s:{s:I, s:I, s:I, s:I}, s:{s:i, s:f, s:I, s:f, s:I, s:i}}",
+        "s:{s:I, s:I, s:I, s:I}, s:{s:i, s:f, s:I, s:f, s:I, s:i}, s:o}",
         "agents", (int)l->options.agents, "connections",
         (int)(shared ? sum->trunks : l->options.agents), "shared", shared, "processes",
         (int)l->team.count, "brokers", (int)l->boss.cells, "links", links(l), "deployments",
@@ -152,7 +166,8 @@ static void print_json(const struct load *l, const struct snapshot *now)
         (json_int_t)sum->chunks, "joins_repeated", (json_int_t)sum->retries, "devices_own",
         "keys_made", (int)l->devices.made, "keys_s", l->devices.seconds, "signatures_checked",
         (json_int_t)sum->checked, "signatures_s", (double)sum->checked_us / 1e6,
-        "signatures_remembered", (json_int_t)sum->remembered, "one_checks_of", MEMBER_CHECKS_EVERY);
+        "signatures_remembered", (json_int_t)sum->remembered, "one_checks_of", MEMBER_CHECKS_EVERY,
+        "floors", floors_json(l));
     json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(json);
@@ -176,6 +191,22 @@ static json_t *measure_json(const struct load *l, const struct measure *m)
         json_object_set_new(json, "floor_cpu_s", cpu_json(&floor));
         json_object_set_new(json, "cpu_ratio", json_real(cpu_ratio(&m->cost, &floor)));
     }
+    return json;
+}
+
+/* Each once for every agent, as far as it was measured. */
+static json_t *floors_json(const struct load *l)
+{
+    static const char *const names[FLOOR_OVER] = {
+        [FLOOR_JOIN] = "join",     [FLOOR_CONNECT] = "connect",   [FLOOR_STATUS] = "status",
+        [FLOOR_NOTICE] = "notice", [FLOOR_DOCUMENT] = "document", [FLOOR_RETURN] = "return",
+    };
+    json_t *json = json_object();
+    for (size_t i = 0; i < FLOOR_OVER; i++)
+        if (l->floors[i].seconds > 0)
+            json_object_set_new(json, names[i],
+                                json_pack("{s:f, s:o}", "seconds", l->floors[i].seconds, "cpu_s",
+                                          cpu_json(&l->floors[i])));
     return json;
 }
 

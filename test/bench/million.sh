@@ -13,10 +13,7 @@ main()
         TMPDIR=$WORK dunlin-sim load --agents "$agents" --json >"$WORK/$agents.json" 2>"$WORK/load.log" ||
             fail "$(tail -n 3 "$WORK/load.log")"
     done
-    for agents; do cat "$WORK/$agents.json"; done | jq -sc '{runs: map({
-        agents, brokers, deployments, status_meanwhile,
-        phases: [.phases[] | {phase, seconds, rate_s, floor_seconds, ratio, p99_ms: .latency_ms.p99, count, cpu_s,
-            floor_cpu_s, cpu_ratio}],
+    for agents; do cat "$WORK/$agents.json"; done | jq -sc '{runs: map(. + {
         an_agent: {manager_cpu_ms: (.totals.manager.cpu_s * 1000 / .agents),
             brokers_cpu_ms: (.totals.brokers.cpu_s * 1000 / .agents),
             manager_bytes: (.totals.manager.peak_kib * 1024 / .agents | round),

@@ -9,7 +9,9 @@ def thousands: tostring | if length > 3 then (.[:-3] | thousands) + "," + .[-3:]
 def of_million: last.runs | (.[-1] | .agents as $agents |
         .phases[] | row("\(.phase), \($agents | thousands) agents"; .seconds; "s"; .floor_seconds),
             if .floor_cpu_s then row("\(.phase): processors of manager and brokers"; .cpu_s | .manager + .brokers; "s";
-                .floor_cpu_s | .manager + .brokers) else empty end),
+                .floor_cpu_s | .manager + .brokers) else empty end,
+        (.floors.notice // empty | .seconds) as $notice | .phases[] | select(.phase == "document") |
+            row("document, one to each, beside one bare publication to each"; .seconds * $agents / .count; "s"; $notice)),
     (.[] | .agents as $agents | .an_agent | to_entries[] |
         row("an agent of \($agents | thousands): \(.key | gsub("_"; " "))"; .value; ""; null));
 
