@@ -17,7 +17,7 @@ refused()
     words=$1 code=0
     shift
     said=$(sh $run "$@" 2>&1) || code=$?
-    [ "$code" = 2 ] && echo "$said" | grep -qF -e "$words" || fault "run.sh $* ends with $code and should say '$words': $said"
+    { [ "$code" = 2 ] && echo "$said" | grep -qF -e "$words"; } || fault "run.sh $* ends with $code and should say '$words': $said"
 }
 
 for name in $(sh $run | cut -d ' ' -f 1); do
