@@ -53,13 +53,13 @@ struct record {
 struct policy {
     uint32_t heartbeat_s;        /* a status at least this often */
     uint32_t keepalive_s;        /* MQTT keep-alive */
-    uint32_t reconnect_spread_s; /* full jitter over at most this after a lost link */
+    uint32_t reconnect_spread_s; /* come back within a random part of this after a lost link */
     uint32_t fetch_spread_s;     /* wait a random part of this before fetching a new document */
 };
 
 #define POLICY_DEFAULT                                                                             \
     ((struct policy){                                                                              \
-        .heartbeat_s = 900, .keepalive_s = 240, .reconnect_spread_s = 60, .fetch_spread_s = 0})
+        .heartbeat_s = 900, .keepalive_s = 240, .reconnect_spread_s = 30, .fetch_spread_s = 0})
 
 struct desired {
     struct cohort_key cohort;

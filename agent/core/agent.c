@@ -183,23 +183,25 @@ static void on_link_up(struct turn *t)
 }
 
 /* Full jitter (Brooker, "Exponential Backoff And Jitter", 2015): anywhere between now and a growing
- * bound. */
-static uint64_t back_off_bound(const struct turn *t)
+ * bound. Who loses a steady link may be one of all agents of a broker that died, and comes back
+ * within the whole spread. */
+static uint64_t back_off_bound(const struct turn *t, bool steady)
 {
     const struct agent *a = t->a;
     uint64_t spread_ms = (uint64_t)t->view->document->policy.reconnect_spread_s * 1000;
     uint64_t bound = (uint64_t)AGENT_BACKOFF_MS << (a->link_failures < 20 ? a->link_failures : 20);
     if (a->link == LINK_KNOCKING && t->ev->rv == ERR_REFUSED)
         return AGENT_REFUSED_MS;
-    return bound < spread_ms ? bound : spread_ms;
+    return bound < spread_ms && !steady ? bound : spread_ms;
 }
 
 static void on_link_down(struct turn *t)
 {
     struct agent *a = t->a;
-    if (a->link == LINK_UP && t->ev->now_ms - a->link_up_ms >= AGENT_STEADY_MS)
+    bool steady = a->link == LINK_UP && t->ev->now_ms - a->link_up_ms >= AGENT_STEADY_MS;
+    if (steady)
         a->link_failures = 0;
-    uint64_t bound = back_off_bound(t);
+    uint64_t bound = back_off_bound(t, steady);
     a->certificate_refused = a->link == LINK_CONNECTING && t->ev->rv == ERR_REFUSED;
     a->link = LINK_DOWN;
     a->link_failures++;

@@ -23,6 +23,8 @@
 #define REQUEST_MAX 4096
 /* New connections to join, from each worker's address. */
 #define JOIN_RATE "100000"
+/* All links that are lost at once come back within it. */
+#define STORM "2s"
 
 static pid_t read_pid(const char *path);
 static int find_programs(struct boss *b, struct errmsg *em);
@@ -103,6 +105,8 @@ int boss_start(struct boss *b, struct errmsg *em)
                      cells,
                      "--join-rate",
                      JOIN_RATE,
+                     "--reconnect-spread",
+                     STORM,
                      "--log",
                      "warn",
                      b->tls ? NULL : "--plain",
