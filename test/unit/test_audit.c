@@ -39,8 +39,11 @@ static void check_words(const struct audit_entry *e, const char *action, const c
     CU_ASSERT_STRING_EQUAL(e->detail, detail);
 }
 
+/* Trust, bundles and successors have tests of their own. */
 static void test_every_command_has_words(void)
 {
+    const struct setting settings[] = {{.name = "port", .value = "80"},
+                                       {.name = "key", .value = "hidden"}};
     struct manager *m = fleet();
     struct manager_out one = {.index = 0}, agent = {.index = 1};
     const struct {
@@ -98,6 +101,65 @@ static void test_every_command_has_words(void)
         {{.type = COMMAND_AGENT_RELEASE}, &agent, "agent-release", "agent 1 (a0a1a2a3a4a5)", ""},
         {{.type = COMMAND_AGENT_CORDON}, &agent, "agent-cordon", "agent 1 (a0a1a2a3a4a5)", ""},
         {{.type = COMMAND_AGENT_UNCORDON}, &agent, "agent-uncordon", "agent 1 (a0a1a2a3a4a5)", ""},
+        {{.type = COMMAND_APPROVE, .deployment.stage = "canary"},
+         &one,
+         "rollout-approve",
+         "deployment web",
+         "bundle=app@2 stage=canary"},
+        {{.type = COMMAND_ABORT},
+         &one,
+         "rollout-abort",
+         "deployment web",
+         "bundle=app@2 generation=3"},
+        {{.type = COMMAND_RETRY},
+         &one,
+         "rollout-retry",
+         "deployment web",
+         "bundle=app@2 generation=3"},
+        {{.type = COMMAND_AGENT_APPROVE}, &agent, "agent-approve", "agent 1 (a0a1a2a3a4a5)", ""},
+        {{.type = COMMAND_AGENT_TAINT, .taint = {.set = "gpu=old:NoSchedule", .unset = "wet"}},
+         &agent,
+         "agent-taint",
+         "agent 1 (a0a1a2a3a4a5)",
+         "set=gpu=old:NoSchedule unset=wet"},
+        {{.type = COMMAND_GROUP_SET, .group = {"shops", "kind=shop"}},
+         &one,
+         "group-set",
+         "group shops",
+         "select=kind=shop"},
+        {{.type = COMMAND_GROUP_REMOVE, .group.name = "shops"},
+         &one,
+         "group-remove",
+         "group shops",
+         ""},
+        {{.type = COMMAND_BUDGET_SET, .budget = {"calm", "env=prod", {10, true}}},
+         &one,
+         "budget-set",
+         "budget calm",
+         "max=10% select=env=prod"},
+        {{.type = COMMAND_BUDGET_REMOVE, .budget.name = "calm"},
+         &one,
+         "budget-remove",
+         "budget calm",
+         ""},
+        {{.type = COMMAND_VARIABLE_SET,
+          .variable = {.settings = settings,
+                       .count = 2,
+                       .scope = SCOPE_SELECTOR,
+                       .where = "env=prod",
+                       .secret = true,
+                       .at_once = true}},
+         &one,
+         "variable-set",
+         "variables port, key",
+         "select=env=prod secret at-once"},
+        {{.type = COMMAND_VARIABLE_UNSET,
+          .variable =
+              {.settings = settings, .count = 1, .scope = SCOPE_AGENT, .agent = sample_agent()}},
+         &one,
+         "variable-unset",
+         "variable port",
+         "agent=1"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct audit_entry e = {0};
