@@ -227,14 +227,19 @@ cell_port()
     dunlin status --json | jq -r ".cells[$1].url" | sed 's/.*://'
 }
 
-# only_tls FILE...: what passed each way begins with a TLS handshake's record (RFC 8446, 5.1), and no word of ours is in
-# it.
+# only_tls FILE...: what an agent or a broker sent begins with a record of a TLS handshake (RFC 8446, 5.1) whose first
+# message is a ClientHello or a ServerHello (4), and no word of ours is in it.
 only_tls()
 {
     for way; do
         [ -s "$way" ] || continue
-        head -c 2 "$way" | od -An -tx1 | grep -qx ' 16 03' ||
-            fail "${way#"$WORK"/} begins with$(head -c 8 "$way" | od -An -tx1)"
+        hello=01
+        [ "${way%.down}" = "$way" ] || hello=02
+        begins=$(head -c 6 "$way" | od -An -tx1)
+        case $begins in
+            " 16 03 "*" $hello") ;;
+            *) fail "${way#"$WORK"/} begins with$begins" ;;
+        esac
         ! grep -qaE 'MQTT|dl1/|secretword|hooks/' "$way" ||
             fail "${way#"$WORK"/} tells: $(grep -aoE 'MQTT|dl1/[a-z]*|secretword|hooks/' "$way" | head -n 1)"
     done
