@@ -1,12 +1,11 @@
 #include "manager/cell.h"
 
-#include "base/endian.h"
 #include "base/log.h"
 #include "crypto/random.h"
 #include "manager/pass.h"
 #include "sync/limits.h"
+#include "sync/mark.h"
 #include "sync/topic.h"
-#include "sync/wire.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -19,8 +18,6 @@
 /* Comes back when everything retained that was asked for before it has come. */
 #define TOPIC_PROBE "dl1/cell/probe"
 #define PROBE_LEN 16
-#define MARK_MAX 32
-#define MARK_MAC_LEN 12
 #define NOTHING (-1)
 
 static const unsigned WINDOWS[CELL_LANES] = {CELL_CONTROL_WINDOW, CELL_BULK_WINDOW};
@@ -83,7 +80,7 @@ static void connect_now(struct cell *c);
 static void wait_for_retry(struct cell *c);
 static void ask_for_marks(struct cell *c);
 static void read_mark(struct cell *c, enum cell_lane lane, struct span payload);
-static struct digest mark_mac(const struct cell *c, enum cell_lane lane, uint64_t serial);
+static struct mac_key mark_key(const struct cell *c, enum cell_lane lane);
 static bool log_reaches(const struct cell *c, enum cell_lane lane, uint64_t serial);
 static void start_feeding(struct cell *c);
 static bool feed_one(struct cell *c, enum cell_lane which);
@@ -281,26 +278,18 @@ static void on_message(void *context, const char *topic, struct span payload, bo
 /* [mark-1]. Whatever else is there counts as no mark. */
 static void read_mark(struct cell *c, enum cell_lane lane, struct span payload)
 {
-    uint8_t mac[MARK_MAC_LEN];
-    struct wire_reader r = wire_reader_on(payload);
-    wire_get_array(&r, 2, 2);
-    uint64_t serial = wire_get_u64(&r, INT64_MAX);
-    wire_get_bytes_into(&r, mac, sizeof mac);
-    struct digest expected = mark_mac(c, lane, serial);
-    bool ours = wire_done(&r) == 0 &&
-                mac_equal(span_of(mac, sizeof mac), span_of(expected.bytes, sizeof mac));
+    struct mac_key here = mark_key(c, lane);
+    uint64_t serial = 0;
+    bool ours = mark_read(payload, &here, &serial) == 0;
     if (!ours)
         log_event(LOG_WARN, "mark-refused", "url=%s topic=%s", c->url, mark_topic(lane).text);
     c->lanes[lane].mark = ours ? serial : 0;
 }
 
 /* Bound to the broker and the lane, so that a mark is good for nothing where it wasn't put. */
-static struct digest mark_mac(const struct cell *c, enum cell_lane lane, uint64_t serial)
+static struct mac_key mark_key(const struct cell *c, enum cell_lane lane)
 {
-    struct mac_key here = mac_derive(&c->marks, c->url, lane);
-    uint8_t bytes[8];
-    le64_write(bytes, serial);
-    return mac_of(&here, span_of(bytes, sizeof bytes));
+    return mac_derive(&c->marks, c->url, lane);
 }
 
 /* Not so when the database was put back to an older state. */
@@ -418,11 +407,8 @@ static void put_mark(struct cell *c, enum cell_lane which)
     bool due = lane->count == 0 || lane->acked - lane->mark_sent >= lane->window;
     if (lane->mark_mid != NOTHING || lane->acked == lane->mark_sent || !due)
         return;
-    struct wire_writer w = wire_writer_on(&out);
-    wire_put_array(&w, 2);
-    wire_put_u64(&w, lane->acked);
-    wire_put_bytes(&w, span_of(mark_mac(c, which, lane->acked).bytes, MARK_MAC_LEN));
-    int rv = wire_end(&w);
+    struct mac_key here = mark_key(c, which);
+    int rv = mark_write(lane->acked, &here, &out);
     assert(rv == 0);
     (void)rv;
     int mid = mqtt_publish(c->mqtt, mark_topic(which).text, span_buffer(&out), 1, true);

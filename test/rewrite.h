@@ -22,6 +22,14 @@ static inline int rewrite_head(struct span in, struct buffer *out)
     return rv < 0 ? rv : head_write(&h, out);
 }
 
+static inline int rewrite_mark(struct span in, struct buffer *out)
+{
+    struct mac_key key = sample_mac_key();
+    uint64_t serial;
+    int rv = mark_read(in, &key, &serial);
+    return rv < 0 ? rv : mark_write(serial, &key, out);
+}
+
 static inline int rewrite_trust(struct span in, struct buffer *out)
 {
     static struct trust t;

@@ -10,6 +10,7 @@
 #include "sync/envelope.h"
 #include "sync/head.h"
 #include "sync/join.h"
+#include "sync/mark.h"
 #include "sync/note.h"
 #include "sync/renewal.h"
 #include "sync/status.h"
