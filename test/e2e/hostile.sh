@@ -218,6 +218,31 @@ replays()
     all_well
 }
 
+# What a broker kept of before is signed, and holds for nobody who knows better: neither when a forged head makes agents
+# ask for it, nor when they are started again.
+older()
+{
+    step "documents and heads of an older version, put back by the broker"
+    mkdir "$WORK/before"
+    grep -E 'head$|doc$|cohort/.*/[0-9]+$' "$WORK/topics" | while read -r topic; do
+        payload "$topic" "$WORK/before/$(echo "$topic" | tr / _)"
+    done
+    rolls newer 1 2
+    grep -E 'doc$' "$WORK/topics" | while read -r topic; do
+        publish "$topic" "$WORK/before/$(echo "$topic" | tr / _)" -r
+    done
+    printf '\226\005\001\316\377\377\377\376\316\377\377\377\376\001\000' >"$WORK/far"
+    on_heads far
+    sleep 1
+    all_well
+    for file in "$WORK"/before/*; do publish "$(basename "$file" | tr _ /)" "$file" -r; done
+    for n in 1 2; do kill_agent "$n" -TERM && start_agent "$n"; done
+    remember
+    within 20 online 2 || fail "the agents don't come back"
+    all_well
+    for n in 1 2; do agent_has "$n" app newer || fail "agent $n went back"; done
+}
+
 # on_heads NAME: instead of what is retained on all heads.
 on_heads()
 {
@@ -333,6 +358,7 @@ retained "dl1/#" >"$WORK/topics"
 [ "$(wc -l <"$WORK/topics")" -gt 8 ] || fail "the broker retains only: $(cat "$WORK/topics")"
 remember
 garbage
+older
 replays
 forged_heads
 forged_marks
