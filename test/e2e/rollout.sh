@@ -2,6 +2,7 @@
 # A new version stage by stage with real agents: approval before the last stage, a version that fails
 # and stops it, a retry, an abort, a rollback, and a manager that is killed in the middle.
 . "$(dirname "$0")/lib.sh"
+need jq script
 
 PLAN=$ROOT/examples/rollouts/three-stages.yaml
 STAGING=(1 2)
@@ -97,6 +98,8 @@ step "version 2 goes through staging and canary, and waits for approval before p
 dunlin deploy "$PLAN" >/dev/null || fail "the plan is not taken"
 dunlin rollout show app --watch >"$WORK/watched.log" 2>&1 &
 watcher=$!
+TERM=xterm script -qec "stty cols 100; dunlin rollout show app --watch" "$WORK/terminal.log" >/dev/null 2>&1 &
+terminal=$!
 within 30 waits_in prod approval || fail "it does not come to prod: $(rollout .)"
 app_is 2 "${STAGING[@]}" "${CANARY[@]}" || fail "who is let in does not run version 2"
 none_has 2 "${PROD[@]}" || fail "prod has begun without approval"
@@ -125,6 +128,14 @@ says "8 of 8 ready"
 app_is 2 "${PROD[@]}" || fail "prod does not run version 2"
 wait "$watcher" || fail "watching failed: $(cat "$WORK/watched.log")"
 grep -q "8 of 8 ready" "$WORK/watched.log" || fail "watched: $(cat "$WORK/watched.log")"
+wait "$terminal" || fail "watching on a terminal failed: $(cat "$WORK/terminal.log")"
+# Without its colours and movements. 40 signs are a bar.
+sed 's/\x1b\[[0-9;]*[A-Za-z]//g; s/\r//g' "$WORK/terminal.log" >"$WORK/out"
+says "stage prod waits for approval: dunlin rollout approve app prod"
+says "prod     [........................................]  0/4 waits"
+says "canary   [########################################]  2/2 done"
+says "prod     [########################################]  4/4 done"
+grep -qE '^[0-9.]+ agents a minute' "$WORK/out" || fail "no rate on a terminal: $(cat "$WORK/out")"
 rollout_is '[.stages[].state] | unique | join(" ")' "done" || fail "$(rollout .stages)"
 [ "$(counts prod)" = "4 4 0" ] || fail "$(rollout .stages)"
 
