@@ -13,10 +13,10 @@
 #include "sync/resolve.h"
 #include "sync/topic.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <mosquitto.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -89,6 +89,7 @@ static void start_plain(struct mqtt *m);
 static void start_tls(struct mqtt *m);
 static void start_unix(struct mqtt *m);
 static void connect_resolved(struct mqtt *m);
+static bool write_digits(const struct resolve_address *a, char digits[static INET6_ADDRSTRLEN]);
 static int connect_inside(void *context);
 static int connect_path(void *context, const char *path);
 static void take_down(struct mqtt *m);
@@ -390,13 +391,20 @@ static void connect_resolved(struct mqtt *m)
     int rc = MOSQ_ERR_EAI;
     for (size_t i = 0; i < m->lookup.count && rc != MOSQ_ERR_SUCCESS; i++) {
         const struct resolve_address *a = &m->lookup.addresses[i];
-        char digits[NI_MAXHOST];
-        rc = getnameinfo(&a->of.any, a->len, digits, sizeof digits, NULL, 0, NI_NUMERICHOST)
-                 ? MOSQ_ERR_EAI
-                 : mosquitto_connect_async(m->client, digits, m->url.port, (int)m->keepalive_s);
+        char digits[INET6_ADDRSTRLEN];
+        if (write_digits(a, digits))
+            rc = mosquitto_connect_async(m->client, digits, m->url.port, (int)m->keepalive_s);
     }
     if (rc != MOSQ_ERR_SUCCESS)
         lose(m, library_reason(m, rc));
+}
+
+/* Without a scope, which no address of this machine alone has; plain brokers have no others. */
+static bool write_digits(const struct resolve_address *a, char digits[static INET6_ADDRSTRLEN])
+{
+    const void *bytes = a->of.any.sa_family == AF_INET6 ? (const void *)&a->of.v6.sin6_addr
+                                                        : (const void *)&a->of.v4.sin_addr;
+    return inet_ntop(a->of.any.sa_family, bytes, digits, INET6_ADDRSTRLEN);
 }
 
 static void start_tls(struct mqtt *m)
