@@ -18,7 +18,7 @@ open_apt()
         echo "$2 [signed-by=$keyring] $mirror/$suite main"
     done >"$apt/sources.list"
     [ -z "$(find "$apt/updated" -mmin -60 2>/dev/null)" ] || return 0
-    own apt-get -qq update || fail 1 "$mirror can't be read; is there a network?${hint:+ ($hint)}"
+    own apt-get -qq -o APT::Update::Error-Mode=any update || fail 1 "$mirror can't be read; is there a network?${hint:+ ($hint)}"
     touch "$apt/updated"
 }
 

@@ -28,7 +28,7 @@ main()
     mkdir -p "$cache/sources"
     cache=$(cd "$cache" && pwd)
     pinned | while read -r package version file digest; do
-        [ -e "$cache/sources/$file" ] || get "$package" "$version" "$file"
+        [ -e "$cache/sources/$file" ] || get "$package" "$version" "$file" "$digest"
         check "$cache/sources/$file" "$digest"
     done
 }
@@ -42,6 +42,7 @@ get()
 {
     if [ -n "$folder" ]; then
         [ -e "$folder/$3" ] || fail 1 "$3 is not in $folder: put it there, as cross/sources names it"
+        check "$folder/$3" "$4"
         cp "$folder/$3" "$cache/sources/$3.new"
         mv "$cache/sources/$3.new" "$cache/sources/$3"
     else

@@ -1,0 +1,65 @@
+#!/bin/sh
+# A batch of tokens becomes as many images or configuration files, each with one of its own; what a device finds there
+# turns it into an agent once, and is erased.
+# shellcheck source=../e2e/lib.sh
+. "$(dirname "$0")/../e2e/lib.sh"
+
+provision()
+{
+    sh "$ROOT/cross/provision.sh" "$@"
+}
+
+# unprovisioned WORDS ARGUMENT...: it fails with these words.
+unprovisioned()
+{
+    words=$1
+    shift
+    refused "$words" sh "$ROOT/cross/provision.sh" "$@"
+}
+
+tokens_of()
+{
+    sed -n 's/^token=//p' "$@"
+}
+
+# shellcheck disable=SC2119
+start_manager
+host=$(join_url)
+
+step "three configuration files, for their owner only"
+provision --host "$host" --count 3 --out "$WORK/conf" -- --label env=test >/dev/null || fail "it can't be provisioned"
+[ "$(tokens_of "$WORK"/conf/device-000[123].conf | sort -u | wc -l)" -eq 3 ] || fail "they share tokens"
+[ "$(stat -c %a "$WORK"/conf/*.conf | sort -u)" = 600 ] || fail "others can read them"
+
+step "each makes one agent, and forgets its token"
+for one in 1 2 3; do
+    conf=$WORK/conf/device-000$one.conf
+    token=$(tokens_of "$conf")
+    for again in first second; do
+        sh "$ROOT/cross/package/join" "$conf" "$WORK/agent$one" >>"$WORK/agent$one.log" 2>&1 ||
+            fail "device $one, $again time: $(cat "$WORK/agent$one.log")"
+    done
+    ! grep -q "$token" "$conf" || fail "its token is still there"
+done
+[ "$(dunlin agent list --select env=test --json | jq '.agents | length')" -eq 3 ] || fail "not three: $(dunlin agent list)"
+
+step "it says what it lacks"
+unprovisioned 'host is missing' --count 1
+unprovisioned 'count or --tokens is missing' --host "$host"
+unprovisioned 'card\.img is missing' "$WORK/card.img" --host "$host" --count 1
+dunlin token create --count 2 --output "$WORK/tokens" >/dev/null 2>&1 || fail "no tokens"
+unprovisioned 'holds 2 tokens, not 3' --host "$host" --tokens "$WORK/tokens" --count 3 --out "$WORK/conf"
+
+step "two images, of tokens that were made before"
+if command -v mformat >/dev/null; then
+    truncate -s 3M "$WORK/card.img"
+    mformat -i "$WORK/card.img@@1M" -T 4096 -v DUNLIN ::
+    mcopy -i "$WORK/card.img@@1M" "$ROOT/cross/board/dunlin.conf" ::
+    provision "$WORK/card.img" --host "$host" --tokens "$WORK/tokens" --out "$WORK/cards" >/dev/null || fail "no images"
+    for one in 1 2; do
+        mtype -i "$WORK/cards/device-000$one.img@@1M" ::dunlin.conf
+    done | tokens_of | cmp - "$WORK/tokens" || fail "these are other tokens"
+else
+    echo "    not tried: mtools is missing: sh setup.sh --cross"
+fi
+done_well
