@@ -119,11 +119,11 @@ int ledger_agent(struct ledger *l, uint32_t number, const struct agent_row *row,
 /* A device has joined as this agent, and brought these facts. */
 int ledger_newcomer(struct ledger *l, uint32_t number, const struct facts *facts,
                     struct errmsg *em);
-/* Its taints, the deployments (from 1) whose lists it is on, and its permits; none of these: its
- * row goes. */
+/* Its taints, the deployments (from 1) whose lists it is on, and its permits, as the core tells
+ * them; none of these: its row goes. */
 int ledger_lists(struct ledger *l, uint32_t number, uint64_t taints, const uint32_t *lists,
                  uint32_t count, const struct permit *permits, uint32_t permit_count,
-                 struct errmsg *em);
+                 uint32_t slots, struct errmsg *em);
 int ledger_taint(struct ledger *l, uint32_t index, const struct taint *taint, struct errmsg *em);
 int ledger_replaced(struct ledger *l, uint32_t index, const struct replaced_row *row,
                     struct errmsg *em);

@@ -13,7 +13,7 @@
 #define AGENT_LEN (KEY_ID_LEN + 30 + 28)
 #define EXCEPTION_LEN 14 /* deployment, generation, running, state, cause; the same way */
 #define LISTED_LEN 4     /* a deployment */
-#define PERMIT_LEN 8     /* deployment, generation */
+#define PERMIT_LEN 9     /* deployment, generation, whether it holds a slot */
 
 static void get_agent(struct query *q, uint32_t number, struct agent_row *row);
 static size_t get_exceptions(struct query *q, struct exception exceptions[static EXCEPTIONS_MAX]);
@@ -243,27 +243,31 @@ int ledger_load_lists(struct ledger *l, struct manager *m, struct errmsg *em)
     while (rv == 0 && query_next(&q)) {
         uint32_t lists[RECORDS_MAX];
         struct permit permits[PERMITS_MAX];
+        uint32_t slots = 0;
         uint32_t number = (uint32_t)query_get_int(&q, UINT32_MAX);
         uint64_t taints = query_get_int(&q, UINT64_MAX);
         struct span b = query_get_blob(&q, sizeof lists);
         for (size_t i = 0; i < b.len / LISTED_LEN; i++)
             lists[i] = le32_read(b.data + i * LISTED_LEN);
         struct span p = query_get_blob(&q, PERMITS_MAX * PERMIT_LEN);
-        for (size_t i = 0; i < p.len / PERMIT_LEN; i++)
-            permits[i] = (struct permit){.deployment = le32_read(p.data + i * PERMIT_LEN),
-                                         .generation = le32_read(p.data + i * PERMIT_LEN + 4)};
+        for (size_t i = 0; i < p.len / PERMIT_LEN; i++) {
+            const uint8_t *at = p.data + i * PERMIT_LEN;
+            permits[i].deployment = take_32(&at);
+            permits[i].generation = take_32(&at);
+            slots |= (uint32_t)(*at != 0) << i;
+        }
         bool odd = q.odd || b.len % LISTED_LEN != 0 || p.len % PERMIT_LEN != 0;
         rv = odd ? ERR_DAMAGED
                  : manager_load_lists(m, number, taints, lists, (uint32_t)(b.len / LISTED_LEN));
         if (rv == 0)
-            rv = manager_load_permits(m, number, permits, (uint32_t)(p.len / PERMIT_LEN));
+            rv = manager_load_permits(m, number, permits, (uint32_t)(p.len / PERMIT_LEN), slots);
     }
     return query_end_load(&q, rv, "load whom deployments list", em);
 }
 
 int ledger_lists(struct ledger *l, uint32_t number, uint64_t taints, const uint32_t *lists,
                  uint32_t count, const struct permit *permits, uint32_t permit_count,
-                 struct errmsg *em)
+                 uint32_t slots, struct errmsg *em)
 {
     struct query q;
     uint8_t packed[RECORDS_MAX * LISTED_LEN], packed_permits[PERMITS_MAX * PERMIT_LEN];
@@ -278,6 +282,7 @@ int ledger_lists(struct ledger *l, uint32_t number, uint64_t taints, const uint3
     for (uint32_t i = 0; i < permit_count; i++) {
         give_32(&permits_at, permits[i].deployment);
         give_32(&permits_at, permits[i].generation);
+        *permits_at++ = slots >> i & 1;
     }
     query_put_int(&q, number);
     if (kept) {

@@ -194,7 +194,7 @@ static int persist_assignment(struct scribe *s, const struct manager *m, uint32_
     uint32_t count = manager_lists(m, number, lists);
     uint32_t permit_count = manager_permits(m, number, permits);
     int rv = ledger_lists(s->ledger, number, manager_agent_taints(m, number), lists, count, permits,
-                          permit_count, em);
+                          permit_count, manager_slot_permits(m, number), em);
     if (rv < 0)
         return rv;
     const struct agent_row *row = manager_agent(m, number);

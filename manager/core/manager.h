@@ -625,9 +625,9 @@ int manager_load_agent(struct manager *m, uint32_t number, const struct agent_ro
  * assignment says. */
 int manager_load_lists(struct manager *m, uint32_t number, uint64_t taints, const uint32_t *lists,
                        uint32_t count);
-/* And has these permits. */
+/* And has these permits, of which those in `slots`, as manager_slot_permits tells them. */
 int manager_load_permits(struct manager *m, uint32_t number, const struct permit *permits,
-                         uint32_t count);
+                         uint32_t count, uint32_t slots);
 int manager_load_replaced(struct manager *m, const struct replaced_row *row);
 int manager_load_successor(struct manager *m, const struct successor_row *row);
 /* By rising index without gaps, behind all these. */
@@ -652,6 +652,9 @@ uint32_t manager_lists(const struct manager *m, uint32_t number, uint32_t out[st
 /* The permits in the agent's assignment; returns how many. */
 uint32_t manager_permits(const struct manager *m, uint32_t number,
                          struct permit out[static PERMITS_MAX]);
+/* Those of them that it was given as one that holds a slot of the rollout: bits, by their places.
+ */
+uint32_t manager_slot_permits(const struct manager *m, uint32_t number);
 /* The names whose values two versions of a deployment have each its own of, by rising name; returns
  * how many. */
 uint32_t manager_values_changed(const struct manager *m, uint32_t deployment,

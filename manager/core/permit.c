@@ -24,11 +24,24 @@ static uint32_t place_of(const struct manager *m, uint32_t number, uint32_t depl
     return from;
 }
 
+/* NULL: it has none. */
+static const struct permitted *permit_of(const struct manager *m, uint32_t number,
+                                         uint32_t deployment)
+{
+    const struct permitted *p = &m->permits[place_of(m, number, deployment)];
+    bool found = p < m->permits + m->permit_count && p->number == number;
+    return found && p->deployment == deployment ? p : NULL;
+}
+
 bool permit_has(const struct manager *m, uint32_t number, uint32_t deployment)
 {
-    uint32_t at = place_of(m, number, deployment);
-    return at < m->permit_count && m->permits[at].number == number &&
-           m->permits[at].deployment == deployment;
+    return permit_of(m, number, deployment) != NULL;
+}
+
+bool permit_returns(const struct manager *m, uint32_t number, uint32_t deployment)
+{
+    const struct permitted *p = permit_of(m, number, deployment);
+    return p && !p->slot;
 }
 
 uint32_t manager_permits(const struct manager *m, uint32_t number,
@@ -43,6 +56,14 @@ uint32_t manager_permits(const struct manager *m, uint32_t number,
             (struct permit){.deployment = p->deployment + 1, .generation = p->generation};
     }
     return count;
+}
+
+uint32_t manager_slot_permits(const struct manager *m, uint32_t number)
+{
+    uint32_t slots = 0, at = place_of(m, number, 0);
+    for (uint32_t i = at; i < m->permit_count && m->permits[i].number == number; i++)
+        slots |= (uint32_t)m->permits[i].slot << (i - at);
+    return slots;
 }
 
 static void add(struct manager *m, const struct permitted *p)
@@ -61,7 +82,7 @@ static void drop(struct manager *m, uint32_t at)
 }
 
 int manager_load_permits(struct manager *m, uint32_t number, const struct permit *permits,
-                         uint32_t count)
+                         uint32_t count, uint32_t slots)
 {
     if (number < 1 || number > m->agent_count || count > PERMITS_MAX)
         return ERR_DAMAGED;
@@ -73,7 +94,8 @@ int manager_load_permits(struct manager *m, uint32_t number, const struct permit
             return ERR_RANGE;
         add(m, &(struct permitted){.number = number,
                                    .deployment = deployment,
-                                   .generation = permits[i].generation});
+                                   .generation = permits[i].generation,
+                                   .slot = slots >> i & 1});
     }
     return 0;
 }
@@ -236,6 +258,7 @@ static bool hand_out_to(struct turn *t, uint32_t deployment, uint32_t first, uin
                         uint32_t *places)
 {
     struct manager *m = t->m;
+    const struct flight *flight = flight_of(m, deployment);
     for (uint32_t n = first; n <= last; n++) {
         if (!m->asking[n / 8]) {
             n |= 7; /* none of these eight */
@@ -250,6 +273,7 @@ static bool hand_out_to(struct turn *t, uint32_t deployment, uint32_t first, uin
         add(m, &(struct permitted){.number = n,
                                    .deployment = deployment,
                                    .generation = e->generation,
+                                   .slot = flight && flight_has(flight, n),
                                    .since_s = t->ev->now_s});
         *places -= !slot;
         if (!slot)

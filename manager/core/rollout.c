@@ -156,11 +156,11 @@ static bool is_behind(const struct tending *w, uint32_t number)
 }
 
 /* Who became Ready, failed or went out of reach holds no slot any more. After a restart everybody
- * at work has one, but for those with a permit, which they have since they came back. */
+ * at work has one, but for those with a permit that they have since they came back. */
 static void note_flight(struct tending *w, struct member *m)
 {
     bool before = m->in_flight;
-    bool taken = w->fresh && !permit_has(w->t->m, m->number, w->index);
+    bool taken = w->fresh && !permit_returns(w->t->m, m->number, w->index);
     m->in_flight = member_is_at_work(m) && (before || taken);
     if (!w->flight || m->in_flight == before)
         return;

@@ -87,6 +87,7 @@ struct permitted {
     uint32_t number;
     uint32_t deployment; /* index */
     uint32_t generation;
+    bool slot;        /* when it was given this it held a slot of the rollout, or may have */
     uint64_t since_s; /* 0: it was loaded */
 };
 
@@ -384,6 +385,8 @@ uint64_t flight_overdue_s(const struct flight *f, uint64_t now_s, uint32_t deadl
 
 /* permit.c: who may begin of those that come back */
 bool permit_has(const struct manager *m, uint32_t number, uint32_t deployment);
+/* Has one, and since it came back: as far as was known then, it held no slot of the rollout. */
+bool permit_returns(const struct manager *m, uint32_t number, uint32_t deployment);
 /* The agent has other exceptions now. */
 void permit_hear(struct manager *m, uint32_t number);
 void permit_tick(struct turn *t);

@@ -107,6 +107,7 @@ static void copy_agent(struct rows *r, const struct manager *m, uint32_t number)
     uint32_t lists[RECORDS_MAX];
     keep_lists(copy, lists, manager_lists(m, number, lists));
     copy->permit_count = manager_permits(m, number, copy->permits);
+    copy->slot_permits = manager_slot_permits(m, number);
 }
 
 static void copy_variable(struct rows *r, const struct manager *m, uint32_t index)
@@ -199,7 +200,7 @@ void rows_load(const struct rows *r, struct manager *m, struct stage *stage)
     for (uint32_t i = 0; i < r->agent_count; i++) {
         const struct agent_copy *a = &r->agents[i];
         rv |= manager_load_lists(m, i + 1, a->taints, a->lists, a->list_count);
-        rv |= manager_load_permits(m, i + 1, a->permits, a->permit_count);
+        rv |= manager_load_permits(m, i + 1, a->permits, a->permit_count, a->slot_permits);
     }
     for (uint32_t i = 0; i < r->replaced_count; i++)
         rv |= manager_load_replaced(m, &r->replaced[i]);

@@ -31,6 +31,7 @@ struct agent_copy {
     uint32_t *lists; /* NULL: on none */
     uint32_t permit_count;
     struct permit permits[PERMITS_MAX];
+    uint32_t slot_permits; /* as bits */
 };
 
 /* The newest publication of a topic; no bytes: it is to be erased. */

@@ -185,6 +185,8 @@ static struct agent_row sample_reported(unsigned number)
     return row;
 }
 
+static const struct permit PERMIT = {.deployment = 1, .generation = 2};
+
 static const struct exception EXCEPTIONS[2] = {
     {.deployment = 1, .generation = 2, .running = 1, .state = STATE_FAILED, .cause = CAUSE_HEALTH},
     {.deployment = 9, .generation = 0, .running = 3, .state = STATE_REMOVING},
@@ -217,6 +219,8 @@ static void write_fleet(struct ledger *l)
     CU_ASSERT_EQUAL(ledger_agent(l, 1, &one, NULL, 0, NULL), 0);
     CU_ASSERT_EQUAL(ledger_agent(l, 2, &two, NULL, 0, NULL), 0);
     CU_ASSERT_EQUAL(ledger_agent(l, 2, &reported, EXCEPTIONS, 2, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_lists(l, 1, 0, NULL, 0, &PERMIT, 1, 0, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_lists(l, 2, 0, NULL, 0, &PERMIT, 1, 1, NULL), 0);
     CU_ASSERT_EQUAL(ledger_replaced(l, 0, &REPLACED, NULL), 0);
     CU_ASSERT_EQUAL(ledger_successor(l, 0, &SUCCESSOR, NULL), 0);
     CU_ASSERT_TRUE(ledger_dirty(l));
@@ -254,6 +258,16 @@ static void check_agents(const struct manager *m)
     }
 }
 
+static void check_permits(const struct manager *m)
+{
+    struct permit permits[PERMITS_MAX];
+    for (uint32_t n = 1; n <= 2; n++) {
+        CU_ASSERT_EQUAL_FATAL(manager_permits(m, n, permits), 1);
+        CU_ASSERT_EQUAL(memcmp(&permits[0], &PERMIT, sizeof PERMIT), 0);
+        CU_ASSERT_EQUAL(manager_slot_permits(m, n), n == 2);
+    }
+}
+
 static void check_cohort(const struct manager *m)
 {
     const struct cohort want = sample_cohort_row();
@@ -286,6 +300,7 @@ static void check_fleet(const struct manager *m)
     CU_ASSERT_EQUAL(memcmp(manager_trust(m), &trust, sizeof trust), 0);
     check_cohort(m);
     check_agents(m);
+    check_permits(m);
     check_membership(m);
 }
 

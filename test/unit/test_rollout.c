@@ -750,11 +750,10 @@ static void restart_in(struct fleet *f, uint32_t epoch)
         size_t count = manager_exceptions(old, n, list);
         CU_ASSERT_EQUAL(manager_load_agent(m, n, manager_agent(old, n), list, count), 0);
         struct permit permits[PERMITS_MAX];
+        uint32_t slots = manager_slot_permits(old, n);
         count = manager_permits(old, n, permits);
-        CU_ASSERT_EQUAL(manager_load_permits(m, n, permits, (uint32_t)count), 0);
+        CU_ASSERT_EQUAL(manager_load_permits(m, n, permits, (uint32_t)count, slots), 0);
         f->agents[n].granted_s = f->now_s;
-        /* Who came back holds no slot from then on. */
-        f->agents[n].slot &= count == 0 && f->agents[n].cause != CAUSE_RETURNING;
     }
     free(old);
     f->m = m;
@@ -1026,10 +1025,10 @@ static void test_paused_deployment_gives_no_permits(void)
     end(f);
 }
 
-/* It was in touch when it was let in, or was gone for a moment only. */
-static void test_who_holds_a_slot_takes_no_place(void)
+/* They were in touch when they were let in, and then were started again: so they ask. */
+static struct fleet *slots_asked_for(uint64_t seed, uint32_t busy_s)
 {
-    struct fleet *f = fleet_new(46, (const uint32_t[]){0, 0, 40, 0});
+    struct fleet *f = fleet_new(seed, (const uint32_t[]){0, 0, 40, 0});
     struct plan p = PLAN_DEFAULT;
     p.count = 1;
     p.reachable_within_s = 20;
@@ -1038,12 +1037,36 @@ static void test_who_holds_a_slot_takes_no_place(void)
     CU_ASSERT_EQUAL(deploy(f, "1", &p), 0);
     second(f);
     CU_ASSERT_EQUAL(slots_taken(f), 10);
-    for (uint32_t n = 1; n <= 40; n++)
-        f->agents[n].met = 0; /* they were started again */
+    for (uint32_t n = 1; n <= 40; n++) {
+        f->agents[n].met = 0;
+        f->agents[n].busy_s = busy_s;
+    }
+    return f;
+}
+
+static void test_who_holds_a_slot_takes_no_place(void)
+{
+    struct fleet *f = slots_asked_for(46, 0);
     seconds(f, 10);
     CU_ASSERT_TRUE(count_running(f, 1) > 3);
     CU_ASSERT_EQUAL(count_coming(f), 0);
     until_done(f, 300);
+    CU_ASSERT_EQUAL(count_running(f, 1), 40);
+    end(f);
+}
+
+/* Though it has a permit, as one that came back has. */
+static void test_slot_is_held_over_a_restart_by_who_was_given_a_permit_for_it(void)
+{
+    struct fleet *f = slots_asked_for(48, 100);
+    for (unsigned i = 0; i < 3; i++) {
+        seconds(f, 10);
+        restart(f);
+        seconds(f, 10);
+        CU_ASSERT_EQUAL(slots_taken(f), 10);
+        CU_ASSERT_EQUAL(counts_of(f, 0).in_flight, 10);
+    }
+    until_done(f, 900);
     CU_ASSERT_EQUAL(count_running(f, 1), 40);
     end(f);
 }
@@ -2017,6 +2040,7 @@ static const struct suite_test tests[] = {
     TEST(test_place_of_one_that_goes_away_is_another_ones),
     TEST(test_paused_deployment_gives_no_permits),
     TEST(test_who_holds_a_slot_takes_no_place),
+    TEST(test_slot_is_held_over_a_restart_by_who_was_given_a_permit_for_it),
     TEST(test_slots_guessed_after_a_restart_let_no_more_come_back_at_a_time),
     TEST(test_too_many_failures_stop_it_and_resuming_forgives_them),
     TEST(test_retry_works_on_the_failed_ones_only),
