@@ -248,8 +248,11 @@ static bool runs(const struct crowd *c, const struct member *m)
 
 static bool is_paused(const struct member *m)
 {
-    return m->document && m->document->document.count == 1 &&
-           m->document->document.records[0].flags & RECORD_PAUSED;
+    const struct desired *d = m->document ? &m->document->document : NULL;
+    for (uint32_t i = 0; d && m->held_count == 1 && i < d->count; i++)
+        if (d->records[i].deployment == m->held[0].deployment)
+            return d->records[i].flags & RECORD_PAUSED;
+    return false;
 }
 
 static bool moved(const struct crowd *c, const struct member *m)

@@ -23,6 +23,7 @@ struct ears {
     uint32_t count;
     bool door;
     const struct floor_topics *topics;
+    uint32_t document_len;
     struct line lines[EAR_CELLS_MAX + 1];
 };
 
@@ -91,6 +92,7 @@ static int work(const struct ear_options *o, struct ear_board *board, int orders
         return 1;
     e->board = board;
     e->topics = o->tls ? &FLOOR_TLS : &FLOOR_PLAIN;
+    e->document_len = o->document_len;
     if (open_lines(e, o) < 0)
         return 1;
     for (;;) {
@@ -194,12 +196,12 @@ static void speak(struct ears *e, enum ear_word word)
 /* The document before the head that leads to it. */
 static void speak_on(struct ears *e, struct line *l, enum ear_word word)
 {
-    static const uint8_t payload[FLOOR_DOCUMENT_LEN];
+    static const uint8_t payload[FLOOR_DOCUMENT_LEN_MAX];
     char topic[96];
     bool notice = word == EAR_NOTICE;
     for (unsigned k = notice ? FLOOR_GROUPS : 0; k < 2 * FLOOR_GROUPS; k++) {
         bool head = k >= FLOOR_GROUPS;
-        size_t len = head && !notice ? FLOOR_HEAD_LEN : FLOOR_DOCUMENT_LEN;
+        size_t len = head && !notice ? FLOOR_HEAD_LEN : e->document_len;
         snprintf(topic, sizeof topic, "%s%u/0", head ? e->topics->head : e->topics->document,
                  k % FLOOR_GROUPS);
         line_publish(&e->hub, l, topic, span_of(payload, word == EAR_NOTHING ? 0 : len), !notice);

@@ -24,7 +24,8 @@ struct ear_options {
     /* The manager's folder, where its own brokers have their sockets; NULL: cells are reached by
      * `at`, without TLS, and the door isn't. */
     const char *dir;
-    bool tls; /* agents' links have it */
+    bool tls;              /* agents' links have it */
+    uint32_t document_len; /* at most FLOOR_DOCUMENT_LEN_MAX */
 };
 
 /* Shared memory. */

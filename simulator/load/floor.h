@@ -8,13 +8,17 @@
 #define DUNLIN_SIMULATOR_LOAD_FLOOR_H
 
 #include "simulator/load/board.h"
+#include "simulator/load/script.h"
 
 /* Lengths of the real messages, as far as they have one. */
 #define FLOOR_STATUS_LEN 38
 #define FLOOR_HELLO_LEN 44
 #define FLOOR_WILL_LEN 24
 #define FLOOR_HEAD_LEN 10
+/* A document of one record, and what each other takes. */
 #define FLOOR_DOCUMENT_LEN 300
+#define FLOOR_RECORD_LEN 64
+#define FLOOR_DOCUMENT_LEN_MAX (FLOOR_DOCUMENT_LEN + FLOOR_RECORD_LEN * SCRIPT_SPARES_EACH)
 #define FLOOR_REQUEST_LEN 170
 #define FLOOR_ANSWER_LEN 1150
 /* Topics that each stand for a cohort's. */

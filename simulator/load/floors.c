@@ -42,6 +42,8 @@ int floors_measure(struct load *l, struct errmsg *em)
 static int open_ear(struct load *l, struct ear *e, struct errmsg *em)
 {
     struct ear_options o = {.dir = l->boss.ours ? l->dir : NULL, .tls = l->options.tls};
+    o.document_len =
+        FLOOR_DOCUMENT_LEN + FLOOR_RECORD_LEN * script_count_spares(l->options.deployments - 1);
     json_t *status = boss_ask(&l->boss, "GET", "/v1/status", NULL, em), *cell;
     size_t i;
     json_array_foreach(json_object_get(status, "cells"), i, cell)

@@ -21,7 +21,8 @@ struct load_options {
     const char *keys;    /* the file with device keys; NULL: the user's */
     uint32_t fail_per_mille;
     uint32_t fetch_per_mille;
-    uint32_t deployments; /* with the one that agents run; the others select nobody */
+    uint32_t deployments; /* with the one that agents run; the others are spares, and those
+                           * beyond SCRIPT_SPARES_MAX select nobody */
     uint32_t connections; /* that agents share; 0: each has its own */
     bool tls;             /* mutual, on all links */
     bool json;

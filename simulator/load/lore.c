@@ -13,6 +13,7 @@ static struct lore_document *open_document(struct lore *l, const struct lore_tru
                                            struct span envelope, struct lore_document **at);
 static void copy_document(struct desired *to, const struct desired *from);
 static struct lore_place *find_place(struct lore *l, const struct assignment *a);
+static void forget_document(struct lore_document *d);
 
 void lore_free(struct lore *l)
 {
@@ -21,8 +22,15 @@ void lore_free(struct lore *l)
     for (size_t i = 0; i < LORE_PLACES_MAX; i++)
         free(l->places[i]);
     for (size_t i = 0; i < LORE_DOCUMENTS_MAX; i++)
-        free(l->documents[i]);
+        forget_document(l->documents[i]);
     *l = (struct lore){0};
+}
+
+static void forget_document(struct lore_document *d)
+{
+    if (d)
+        free(d->spares);
+    free(d);
 }
 
 const struct lore_trust *lore_walk(struct lore *l, const struct root_pin *pin,
@@ -146,7 +154,9 @@ static struct lore_document *open_document(struct lore *l, const struct lore_tru
     if (rv < 0)
         return NULL;
     d->signer = trust_signer(&t->trust, TRUST_ONLINE, MESSAGE_DESIRED, envelope);
-    return d;
+    free(d->spares);
+    d->spares = spare_rows(&d->document, &d->signer, &d->spare_count);
+    return d->spares ? d : NULL;
 }
 
 /* Most of one with few records is room, which takes no memory as long as nobody writes there. */

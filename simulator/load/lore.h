@@ -6,6 +6,7 @@
 #ifndef DUNLIN_SIMULATOR_LOAD_LORE_H
 #define DUNLIN_SIMULATOR_LOAD_LORE_H
 
+#include "simulator/load/spare.h"
 #include "sync/assignment.h"
 #include "sync/desired.h"
 #include "sync/trust.h"
@@ -28,6 +29,8 @@ struct lore_document {
     uint32_t holders;
     uint64_t asked; /* the newest question that it answered */
     struct key_id signer;
+    uint32_t spare_count;
+    struct held *spares; /* what a device has of it that needs nothing done */
     struct desired document;
 };
 

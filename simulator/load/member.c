@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 static struct agent_view *view_of(struct member *m);
+static void add_document(struct agent_view *view, const struct lore_document *d);
 static void store(struct member *m, const struct agent_out *out, const struct incoming *in);
 static void store_one(struct member *m, const struct agent_store *s, const struct incoming *in);
 static void store_held(struct member *m, const struct held *h);
@@ -179,8 +180,18 @@ static struct agent_view *view_of(struct member *m)
         .held_count = m->held_count,
     };
     if (m->document)
-        view.document_signer = m->document->signer;
+        add_document(&view, m->document);
     return &view;
+}
+
+static void add_document(struct agent_view *view, const struct lore_document *d)
+{
+    static struct held rows[HELD_MAX];
+    view->document_signer = d->signer;
+    if (d->spare_count == 0)
+        return;
+    view->held_count = spare_merge(d->spares, d->spare_count, view->held, view->held_count, rows);
+    view->held = rows;
 }
 
 static void store(struct member *m, const struct agent_out *out, const struct incoming *in)

@@ -186,31 +186,26 @@ static void fault(struct load *l, const char *fmt, ...)
 
 /* ---- tokens and joins ---- */
 
-/* Deployments that select nobody: the manager has them to count and to load. */
+/* Spares, each on one group, as far as its documents shall have them: the manager has them to count
+ * and to load. */
 static int fill_up(struct load *l, struct errmsg *em)
 {
-    char body[160];
+    char body[LABELS_TEXT_MAX + 160];
     int rv = 0;
     if (l->options.deployments <= 1)
         return 0;
     struct act p = begin(l, "deployments", l->options.deployments - 1);
     for (uint32_t i = 1; rv == 0 && i < l->options.deployments && !l->stop; i++) {
         snprintf(body, sizeof body,
-                 "{\"name\":\"spare-%u\",\"bundle\":\"" SCRIPT_DEPLOYMENT
-                 "@1\",\"select\":\"site=none-%u\"}",
-                 i, i);
+                 "{\"name\":\"" SPARE_NAME "%u\",\"bundle\":\"" SCRIPT_DEPLOYMENT
+                 "@1\",\"select\":\"%s\"}",
+                 i, script_spare(i).text);
         json_t *made = boss_ask(&l->boss, "POST", "/v1/deployments", body, em);
         rv = made ? 0 : ERR_REFUSED;
         json_decref(made);
     }
     end(&p, FLOOR_COUNT);
     return rv;
-}
-
-static uint32_t group_size(const struct load *l, uint32_t group)
-{
-    uint32_t agents = l->options.agents;
-    return agents / SCRIPT_GROUPS + (group < agents % SCRIPT_GROUPS);
 }
 
 static int read_tokens(struct load *l, const char *path, uint32_t group, struct errmsg *em)
@@ -237,7 +232,7 @@ static int make_batch(struct load *l, uint32_t group, struct errmsg *em)
     char path[FILE_PATH_MAX], count[16], *comma;
     struct labels labels = script_labels(group, false);
     int rv = file_path(path, em, "%s/tokens", l->dir);
-    snprintf(count, sizeof count, "%u", group_size(l, group));
+    snprintf(count, sizeof count, "%u", script_group_size(&l->script, group));
     comma = strchr(labels.text, ',');
     *comma = '\0';
     const char *words[] = {"token",   "create",    "--count", count,      "--ttl", "7d",
@@ -577,7 +572,26 @@ static void compare_cohorts(struct load *l)
 static void expect(struct load *l, const char *what, int64_t is, uint32_t should)
 {
     if (is != should)
-        fault(l, "the manager counts %lld %s instead of %u", (long long)is, what, should);
+        fault(l, "the manager counts %lld of %s instead of %u", (long long)is, what, should);
+}
+
+static void expect_spares(struct load *l)
+{
+    json_t *status = boss_ask(&l->boss, "GET", "/v1/status", NULL, NULL), *deployment;
+    uint32_t number, counted = 0;
+    size_t i;
+    json_array_foreach(json_object_get(status, "deployments"), i, deployment)
+    {
+        const char *name = json_string_value(json_object_get(deployment, "name"));
+        if (!name || sscanf(name, SPARE_NAME "%u", &number) != 1)
+            continue;
+        bool placed = number <= SCRIPT_SPARES_MAX;
+        expect(l, name, json_integer_value(json_object_get(deployment, "ready")),
+               placed ? script_group_size(&l->script, (number - 1) % SCRIPT_GROUPS) : 0);
+        counted++;
+    }
+    expect(l, "spare deployments", counted, l->options.deployments - 1);
+    json_decref(status);
 }
 
 static int check_all(struct load *l, struct errmsg *em)
@@ -593,6 +607,7 @@ static int check_all(struct load *l, struct errmsg *em)
     expect(l, "agents online", ask_number(l, "/v1/status", "agents", "online"), agents);
     expect(l, "agents ready", ask_number(l, route, "ready", NULL), agents - failing);
     expect(l, "agents failed", ask_number(l, route, "failed", NULL), failing);
+    expect_spares(l);
     end(&p, FLOOR_COUNT);
     return rv;
 }

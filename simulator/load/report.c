@@ -114,6 +114,13 @@ static void print_notice(const struct load *l)
                floor->simulator_s);
 }
 
+/* Of the spares. */
+static uint32_t placed(const struct load *l)
+{
+    uint32_t spares = l->options.deployments - 1;
+    return spares < SCRIPT_SPARES_MAX ? spares : SCRIPT_SPARES_MAX;
+}
+
 static void print_totals(const struct load *l, const struct snapshot *now)
 {
     const struct team_sum *sum = &now->sum;
@@ -126,10 +133,13 @@ static void print_totals(const struct load *l, const struct snapshot *now)
            now->simulator.peak_kib / 1024);
     printf("database        %" PRIu64 " KiB, %" PRIu64 " bytes an agent\n",
            boss_database_bytes(&l->boss) / 1024, boss_database_bytes(&l->boss) / l->options.agents);
-    printf("deployments     %u; the manager's status asked for %" PRIu64
-           " times while statuses came: p50 %.1f ms, p99 %.1f ms, max %.1f ms\n",
-           l->options.deployments, l->asked.count, (double)tally_at(&l->asked, 500) / 1000,
-           (double)tally_at(&l->asked, 990) / 1000, (double)l->asked.max_us / 1000);
+    printf(
+        "deployments     %u, of which %u stand on one label set each, whose devices are taken to "
+        "have had them before; all counted %" PRIu64
+        " times, as `dunlin status` does, while statuses came: p50 %.1f ms, p99 %.1f ms, max "
+        "%.1f ms\n",
+        l->options.deployments, placed(l), l->asked.count, (double)tally_at(&l->asked, 500) / 1000,
+        (double)tally_at(&l->asked, 990) / 1000, (double)l->asked.max_us / 1000);
     printf("agents          %" PRIu64 " statuses, %" PRIu64 " documents, %" PRIu64
            " chunks, %" PRIu64 " requests to join repeated\n",
            sum->statuses, sum->documents, sum->chunks, sum->retries);
@@ -152,7 +162,7 @@ static void print_json(const struct load *l, const struct snapshot *now)
         json_array_append_new(phases, measure_json(l, &l->measures[i]));
     json_t *json = json_pack(
         "{s:i, s:i, s:b, s:i, s:i, s:s, s:i, s:{s:I, s:f, s:f, s:f}, s:o, s:{s:o, s:o, s:o}, s:I, "
-        "s:{s:I, s:I, s:I, s:I}, s:{s:i, s:f, s:I, s:f, s:I, s:i}, s:o}",
+        "s:{s:I, s:I, s:I, s:I}, s:{s:i, s:f, s:I, s:f, s:I, s:i}, s:o, s:i}",
         "agents", (int)l->options.agents, "connections",
         (int)(shared ? sum->trunks : l->options.agents), "shared", shared, "processes",
         (int)l->team.count, "brokers", (int)l->boss.cells, "links", links(l), "deployments",
@@ -167,7 +177,7 @@ static void print_json(const struct load *l, const struct snapshot *now)
         "keys_made", (int)l->devices.made, "keys_s", l->devices.seconds, "signatures_checked",
         (json_int_t)sum->checked, "signatures_s", (double)sum->checked_us / 1e6,
         "signatures_remembered", (json_int_t)sum->remembered, "one_checks_of", MEMBER_CHECKS_EVERY,
-        "floors", floors_json(l));
+        "floors", floors_json(l), "deployments_placed", (int)placed(l));
     json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(json);

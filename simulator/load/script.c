@@ -20,6 +20,25 @@ struct labels script_labels(uint32_t group, bool moved)
     return l;
 }
 
+uint32_t script_group_size(const struct script *s, uint32_t group)
+{
+    return s->agents / SCRIPT_GROUPS + (group < s->agents % SCRIPT_GROUPS);
+}
+
+uint32_t script_count_spares(uint32_t spares)
+{
+    uint32_t each = (spares + SCRIPT_GROUPS - 1) / SCRIPT_GROUPS;
+    return each < SCRIPT_SPARES_EACH ? each : SCRIPT_SPARES_EACH;
+}
+
+struct labels script_spare(uint32_t i)
+{
+    struct labels l = {.text = "site=none"};
+    if (i <= SCRIPT_SPARES_MAX)
+        snprintf(l.text, sizeof l.text, "site=s%u", (i - 1) % SCRIPT_GROUPS);
+    return l;
+}
+
 bool script_moves(uint32_t agent)
 {
     uint32_t group = script_group(agent);

@@ -15,6 +15,10 @@
 #define SCRIPT_MOVED "site in (s5,s15)"
 #define SCRIPT_DEPLOYMENT "load"
 
+/* Deployments that stand on each group besides, a quarter of what a document holds. */
+#define SCRIPT_SPARES_EACH 30
+#define SCRIPT_SPARES_MAX (SCRIPT_GROUPS * SCRIPT_SPARES_EACH)
+
 struct script {
     uint32_t agents;
     uint32_t fail_per_mille; /* of those that the second version is for */
@@ -28,6 +32,11 @@ struct labels script_labels(uint32_t group, bool moved);
 bool script_moves(uint32_t agent);
 bool script_fails(const struct script *s, uint32_t agent);
 bool script_fetches(const struct script *s, uint32_t agent);
+uint32_t script_group_size(const struct script *s, uint32_t group);
+/* How many of so many spares stand in a document, at most. */
+uint32_t script_count_spares(uint32_t spares);
+/* Whom the i-th spare selects, from 1: one group, or nobody. */
+struct labels script_spare(uint32_t i);
 /* How many of the fleet do. */
 uint32_t script_count_moved(const struct script *s);
 uint32_t script_count_failing(const struct script *s);

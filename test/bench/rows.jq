@@ -12,6 +12,9 @@ def of_million: last.runs | (.[-1] | .agents as $agents |
                 .floor_cpu_s | .manager + .brokers) else empty end,
         (.floors.notice // empty | .seconds) as $notice | .phases[] | select(.phase == "document") |
             row("document, one to each, beside one bare publication to each"; .seconds * $agents / .count; "s"; $notice)),
+    (.[] | .agents as $agents | .deployments as $deployments | .status_meanwhile | to_entries[] | select(.key != "asked") |
+        row("\($deployments | thousands) deployments counted over \($agents | thousands) agents while statuses come, \(.key | rtrimstr("_ms"))";
+            .value; "ms"; null)),
     (.[] | .agents as $agents | .an_agent | to_entries[] |
         row("an agent of \($agents | thousands): \(.key | gsub("_"; " "))"; .value; ""; null));
 

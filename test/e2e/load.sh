@@ -28,6 +28,8 @@ done
 for name in join connect deployment status reconnect; do
     [ "$(phase "$name" '.floor_seconds > 0 and .ratio > 0')" = true ] || fail "$name has no floor: $(phase "$name" .)"
 done
+[ "$(jq '.deployments_placed == 19 and .status_meanwhile.asked > 0' "$WORK/report.json")" = true ] ||
+    fail "nobody asked how many have what: $(jq -c '[.deployments_placed, .status_meanwhile]' "$WORK/report.json")"
 [ "$(jq '.floors | .notice.seconds > 0 and .notice.cpu_s.brokers < .document.cpu_s.brokers' "$WORK/report.json")" = true ] ||
     fail "one publication to each is no floor below a document's: $(jq -c .floors "$WORK/report.json")"
 [ "$(jq '.agents_did.chunks' "$WORK/report.json")" -gt 20 ] || fail "nobody fetched anything"
