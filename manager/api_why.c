@@ -307,10 +307,19 @@ static void tell_not_picked(struct telling *t)
         tell_remnant(t);
         return;
     }
-    TELL(t,
-         "the selector matches it, but the deployment picks only some, and others are picked: "
-         "dunlin deployment show %s",
-         t->d->name);
+    if (t->why->unlabelled)
+        TELL(t, "the deployment picks by the label %s, and it has none: dunlin agent label %u %s=…",
+             t->d->pick.by, t->why->number, t->d->pick.by);
+    else if (t->why->ungrouped)
+        TELL(t,
+             "its value of the label %s is beyond those that a pick tells apart (%d; of all picks "
+             "together, %d): select fewer agents, or pick by another label",
+             t->d->pick.by, GROUPS_MAX, GROUPS_ALL_MAX);
+    else
+        TELL(t,
+             "the selector matches it, but the deployment picks only some, and others are picked: "
+             "dunlin deployment show %s",
+             t->d->name);
     tell_remnant(t);
 }
 

@@ -77,6 +77,7 @@ int ledger_bundle(struct ledger *l, uint32_t index, const struct bundle_row *row
 static int get_deployment(struct query *q, struct manager *m)
 {
     struct deployment_row row = {0};
+    struct pick_group groups[GROUPS_MAX];
     query_get_text(q, row.name, sizeof row.name);
     query_get_text(q, row.selector, sizeof row.selector);
     row.flags = (uint32_t)query_get_int(q, UINT32_MAX);
@@ -87,7 +88,7 @@ static int get_deployment(struct query *q, struct manager *m)
     row.history_kept = (uint32_t)query_get_int(q, HISTORY_MAX);
     row.values_seen = (uint32_t)query_get_int(q, UINT32_MAX);
     get_history(q, &row);
-    q->odd |= pick_read(query_get_blob(q, PICK_BYTES_MAX), &row.pick, &row.picked) < 0;
+    q->odd |= pick_read(query_get_blob(q, PICK_BYTES_MAX), &row.pick, &row.picked, groups) < 0;
     q->odd |= plan_read(query_get_blob(q, PLAN_BYTES_MAX), &row.plan) < 0;
     get_rollout(q, &row);
     get_after(q, &row);

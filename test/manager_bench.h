@@ -5,6 +5,7 @@
 #ifndef DUNLIN_TEST_MANAGER_BENCH_H
 #define DUNLIN_TEST_MANAGER_BENCH_H
 
+#include "base/endian.h"
 #include "manager/core/manager.h"
 #include "test/suite.h"
 
@@ -50,7 +51,7 @@ static inline int run(struct bench *b, const struct command *c)
 /* `count` agents of one label set. */
 static inline void join_agents(struct bench *b, const char *labels, uint32_t count)
 {
-    static uint8_t key;
+    static uint32_t key;
     struct command c = {
         .type = COMMAND_TOKEN_CREATE,
         .token = {.count = 1, .uses = count, .expires_s = UINT64_MAX, .labels = labels}};
@@ -58,7 +59,7 @@ static inline void join_agents(struct bench *b, const char *labels, uint32_t cou
     uint32_t batch = b->out.index;
     for (uint32_t i = 0; i < count; i++) {
         struct manager_event ev = {.type = MANAGER_JOIN, .join = {.batch = batch}};
-        ev.join.id.bytes[0] = ++key;
+        le32_write(ev.join.id.bytes, ++key);
         step(b, &ev);
         CU_ASSERT_EQUAL_FATAL(b->out.joined, JOINED_ACCEPTED);
     }

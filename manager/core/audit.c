@@ -280,6 +280,14 @@ void audit_alarm(struct audit_entry *e, const struct manager *m, const struct al
         DETAIL(e, "more than %d deployments are for these agents; they get none of the newest",
                RECORDS_MAX);
     }
+    if (alarm->type == ALARM_UNPICKED) {
+        const struct deployment_row *d = manager_deployment(m, alarm->index);
+        OBJECT(e, "deployment %s", d->name);
+        DETAIL(e,
+               "%u agents have values of %s beyond those that its pick tells apart, and are not "
+               "picked",
+               d->picked.left_out, d->pick.by);
+    }
     if (alarm->type == ALARM_CLONE)
         DETAIL(e, "two devices are this agent; kept out until it is released, revoked or replaced");
     if (alarm->type == ALARM_NEWER_DOCUMENT)

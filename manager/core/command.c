@@ -350,7 +350,7 @@ static bool same_pick(const struct pick *a, const struct pick *b)
 /* Who is in stays in, as far as the new pick allows. */
 static void set_pick(struct turn *t, uint32_t deployment)
 {
-    pick_change(&t->m->deployments[deployment], t->ev->command->deploy.pick);
+    pick_change(t->m, deployment, t->ev->command->deploy.pick);
     pick_settle(t, deployment);
 }
 
@@ -378,7 +378,8 @@ static void deploy_new(struct turn *t, uint32_t bundle, const struct dependencie
 {
     struct manager *m = t->m;
     const struct command *c = t->ev->command;
-    if (check_room(t, 0) < 0 || check_list(t, m->deployment_count) < 0 || c->deploy.dry_run)
+    if (check_room(t, 0) < 0 || check_list(t, m->deployment_count) < 0 ||
+        pick_check_room(t, -1) < 0 || c->deploy.dry_run)
         return;
     uint32_t index = m->deployment_count++;
     struct deployment_row *d = &m->deployments[index];
@@ -540,6 +541,8 @@ static bool may_change(struct turn *t, uint32_t index, const struct change *chan
         return false;
     }
     if (change->moved && check_room(t, index + 1) < 0)
+        return false;
+    if ((change->moved || change->picked) && pick_check_room(t, index) < 0)
         return false;
     if (change->moved && widens_unlisted(t, index)) {
         REFUSE(t, ERR_BUSY,
@@ -786,6 +789,7 @@ static void deployment_remove(struct turn *t)
     dependency_mark_users(t->m, t->out->index);
     d->removed = true;
     list_drop(t->m, t->out->index);
+    pick_keep(t->m, t->out->index, &(struct picked){0});
     rollout_end(t->m, t->out->index, ROLLOUT_NONE);
     changed(t, d);
 }

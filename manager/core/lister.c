@@ -257,7 +257,8 @@ static void close_list(const struct listing *l)
     if (!roster_chooses(&l->d->roster) || l->d->flags & RECORD_LISTED)
         return;
     l->d->flags |= RECORD_LISTED;
-    memset(&l->d->picked, 0, l->d->roster.sort[0] ? sizeof l->d->picked : 0);
+    if (l->d->roster.sort[0])
+        pick_keep(l->m, l->index, &(struct picked){0});
     if (l->d->roster.alone) {
         memset(l->d->selector, 0, sizeof l->d->selector);
         l->list->looked = false;

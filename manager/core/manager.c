@@ -75,6 +75,7 @@ static size_t lay_out(struct manager *m, uint8_t *memory, const struct manager_l
     m->list_places = next_table(memory, &used, limits->deployments, sizeof *m->list_places);
     m->list_bits = next_table(memory, &used, 2 * LISTS_MAX, limits->agents / 8 + 1);
     m->list_cohorts = next_table(memory, &used, LISTS_MAX, limits->cohorts / 8 + 1);
+    m->pick_groups = next_table(memory, &used, GROUPS_ALL_MAX, sizeof *m->pick_groups);
     m->line = next_table(memory, &used, limits->agents, sizeof *m->line);
     m->column_numbers =
         next_table(memory, &used, COLUMNS_MAX * sizeof *m->column_numbers, limits->agents);
@@ -142,7 +143,11 @@ int manager_load_deployment(struct manager *m, const struct deployment_row *row)
     for (uint32_t i = 0; i < row->after.count; i++)
         if (row->after.numbers[i] == 0 || row->after.numbers[i] > m->options.limits.deployments)
             return ERR_DAMAGED;
-    m->deployments[m->deployment_count++] = *row;
+    if (row->picked.count > GROUPS_ALL_MAX - m->pick_group_count)
+        return ERR_RANGE;
+    m->deployments[m->deployment_count] = *row;
+    m->deployments[m->deployment_count].picked = (struct picked){0};
+    pick_keep(m, m->deployment_count++, &row->picked);
     moment_count(m, row->values_seen);
     for (uint32_t i = 0; i < row->history_count; i++)
         moment_count(m, row->history[i].values_at);
@@ -239,7 +244,7 @@ const char *alarm_name(enum alarm_type type)
         [ALARM_TOKEN_REUSED] = "token-reused", [ALARM_CLONE] = "clone",
         [ALARM_OLD_NUMBERS] = "old-numbers",   [ALARM_NEWER_DOCUMENT] = "newer-document",
         [ALARM_EPOCH_MOVED] = "epoch-moved",   [ALARM_ROLLOUT_STOPPED] = "rollout-stopped",
-        [ALARM_CROWDED] = "crowded",
+        [ALARM_CROWDED] = "crowded",           [ALARM_UNPICKED] = "unpicked",
     };
     assert(type < ALARM_TYPE_COUNT);
     return names[type];

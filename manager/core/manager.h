@@ -28,8 +28,8 @@
 #define MANAGER_PERSIST_MAX 96
 /* Cohorts whose documents one step makes anew. */
 #define MANAGER_COHORTS_PER_STEP 8
-/* Scratch memory that one step needs at most: a document, as values and as bytes. */
-#define MANAGER_SCRATCH_MAX (256 * 1024)
+/* Scratch memory that one step needs at most: a pick that is tried, with all its groups. */
+#define MANAGER_SCRATCH_MAX (512 * 1024)
 /* Versions of a deployment that are remembered for rolling back, the newest one among them: at
  * most, and where nothing else is said. */
 #define HISTORY_MAX 50
@@ -342,6 +342,8 @@ enum alarm_type {
     ALARM_ROLLOUT_STOPPED, /* of deployment `index`: too many agents failed */
     ALARM_EPOCH_MOVED,     /* the same soon after a restore: the epoch moved past that document */
     ALARM_CROWDED,         /* agents of cohort `index` are meant to have more than they take */
+    ALARM_UNPICKED,        /* of deployment `index`: agents have values of a label beyond those that
+                              its pick tells apart */
     ALARM_TYPE_COUNT,
 };
 
@@ -568,7 +570,8 @@ struct alarm {
     enum alarm_type type;
     uint32_t number; /* of the agent; 0: none */
     uint32_t batch;  /* ALARM_TOKEN_REUSED: index of its row, and the token's in it */
-    uint32_t index;  /* ALARM_ROLLOUT_STOPPED: of the deployment; ALARM_CROWDED: of the cohort */
+    uint32_t index;  /* ALARM_ROLLOUT_STOPPED, ALARM_UNPICKED: of the deployment; ALARM_CROWDED: of
+                        the cohort */
     bool answers;    /* ALARM_OLD_NUMBERS: it is no repeated report, but a device that lives */
 };
 

@@ -1,11 +1,13 @@
 #include "manager/core/pick.h"
 
+#include "base/endian.h"
+#include "base/siphash.h"
 #include "sync/wire.h"
 
 #include <assert.h>
 #include <stdio.h>
 
-#define PICK_FIELDS 5 /* version, amount, by, skew, groups */
+#define PICK_FIELDS 6 /* version, amount, by, skew, groups, left out */
 #define GROUP_FIELDS 3
 #define PICK_VERSION 1
 
@@ -92,52 +94,86 @@ void pick_text(const struct pick *p, char out[static PICK_TEXT_MAX])
                  p->max_skew);
 }
 
+/* ---- values ---- */
+
+uint64_t pick_value(uint64_t salt, struct span value)
+{
+    uint8_t key[SIPHASH_KEY_LEN] = {0};
+    le64_write(key, salt);
+    return siphash(key, value);
+}
+
+const struct pick_group *pick_group_of(const struct picked *g, uint64_t value)
+{
+    uint32_t low = 0, high = g->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (g->groups[middle].value < value)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < g->count && g->groups[low].value == value ? &g->groups[low] : NULL;
+}
+
 /* ---- sharing out ---- */
 
-static uint64_t filled_to(const uint32_t *sizes, uint32_t count, uint32_t level)
+static uint64_t filled_to(const struct pick_share *shares, uint32_t count, uint32_t level)
 {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < count; i++)
-        sum += sizes[i] < level ? sizes[i] : level;
+        sum += shares[i].size < level ? shares[i].size : level;
     return sum;
 }
 
-/* Water in connected vessels: up to a level that all reach or are full at; what is left over goes
- * one each to the first that have room. */
-static void spread(const uint32_t *sizes, uint32_t count, uint32_t total, uint32_t most,
-                   uint32_t *wanted)
+/* One more than the level for each of so many groups that have room: of those that have it already,
+ * or of the others. */
+static uint64_t give_more(struct pick_share *shares, uint32_t count, uint32_t level, bool have,
+                          uint64_t left)
+{
+    for (uint32_t i = 0; i < count && left > 0; i++) {
+        struct pick_share *s = &shares[i];
+        if (s->size <= level || (s->in > level) != have)
+            continue;
+        s->wanted++;
+        left--;
+    }
+    return left;
+}
+
+/* Water in connected vessels: up to a level that all reach or are full at. */
+static void spread(struct pick_share *shares, uint32_t count, uint32_t total, uint32_t most)
 {
     uint32_t low = 0, high = most;
     while (low < high) {
         uint32_t level = low + (high - low + 1) / 2;
-        if (filled_to(sizes, count, level) <= total)
+        if (filled_to(shares, count, level) <= total)
             low = level;
         else
             high = level - 1;
     }
-    uint64_t left = total - filled_to(sizes, count, low);
-    for (uint32_t i = 0; i < count; i++) {
-        wanted[i] = sizes[i] < low ? sizes[i] : low;
-        bool one_more = left > 0 && low < most && sizes[i] > low;
-        wanted[i] += one_more;
-        left -= one_more;
-    }
+    uint64_t left = total - filled_to(shares, count, low);
+    for (uint32_t i = 0; i < count; i++)
+        shares[i].wanted = shares[i].size < low ? shares[i].size : low;
+    if (low < most)
+        give_more(shares, count, low, false, give_more(shares, count, low, true, left));
 }
 
-void pick_share_out(const struct pick *p, const uint32_t *sizes, uint32_t count, uint32_t *wanted)
+void pick_share_out(const struct pick *p, struct pick_share *shares, uint32_t count)
 {
     uint32_t total = 0, least = UINT32_MAX, most = 0;
     for (uint32_t i = 0; i < count; i++) {
-        total += sizes[i];
-        least = sizes[i] < least ? sizes[i] : least;
-        most = sizes[i] > most ? sizes[i] : most;
-        wanted[i] = amount_of(p->amount, sizes[i]);
+        uint32_t size = shares[i].size;
+        total += size;
+        least = size > 0 && size < least ? size : least;
+        most = size > most ? size : most;
+        shares[i].wanted = amount_of(p->amount, size);
     }
-    if (count == 0 || p->max_skew == 0)
+    if (total == 0 || p->max_skew == 0)
         return;
     if (most - least > p->max_skew)
         most = least + p->max_skew;
-    spread(sizes, count, amount_of(p->amount, total), most, wanted);
+    spread(shares, count, amount_of(p->amount, total), most);
 }
 
 /* ---- as bytes ---- */
@@ -154,14 +190,31 @@ int pick_write(const struct pick *p, const struct picked *g, struct buffer *out)
     wire_put_array(&w, g->count);
     for (uint32_t i = 0; i < g->count; i++) {
         wire_put_array(&w, GROUP_FIELDS);
-        wire_put_text(&w, span_text(g->groups[i].value));
+        wire_put_u64(&w, g->groups[i].value);
         wire_put_u64(&w, g->groups[i].gate.threshold);
         wire_put_u64(&w, g->groups[i].gate.enrolled_before);
     }
+    wire_put_u64(&w, g->left_out);
     return wire_end(&w);
 }
 
-int pick_read(struct span bytes, struct pick *p, struct picked *g)
+static void get_groups(struct wire_reader *r, struct picked *g,
+                       struct pick_group groups[static GROUPS_MAX])
+{
+    g->count = wire_get_array(r, 0, GROUPS_MAX);
+    g->groups = groups;
+    for (uint32_t i = 0; i < g->count && !r->error; i++) {
+        wire_get_array(r, GROUP_FIELDS, GROUP_FIELDS);
+        groups[i].value = wire_get_u64(r, UINT64_MAX);
+        groups[i].gate.threshold = wire_get_u64(r, UINT64_MAX);
+        groups[i].gate.enrolled_before = (uint32_t)wire_get_u64(r, UINT32_MAX);
+        if (i > 0 && groups[i].value <= groups[i - 1].value)
+            wire_fail(r, ERR_FORMAT);
+    }
+}
+
+int pick_read(struct span bytes, struct pick *p, struct picked *g,
+              struct pick_group groups[static GROUPS_MAX])
 {
     struct wire_reader r = wire_reader_on(bytes);
     memset(p, 0, sizeof *p);
@@ -174,12 +227,7 @@ int pick_read(struct span bytes, struct pick *p, struct picked *g)
     p->amount.percent = amount & 1;
     wire_get_text_into(&r, p->by, sizeof p->by);
     p->max_skew = (uint32_t)wire_get_u64(&r, UINT32_MAX);
-    g->count = wire_get_array(&r, 0, GROUPS_MAX);
-    for (uint32_t i = 0; i < g->count && !r.error; i++) {
-        wire_get_array(&r, GROUP_FIELDS, GROUP_FIELDS);
-        wire_get_text_into(&r, g->groups[i].value, sizeof g->groups[i].value);
-        g->groups[i].gate.threshold = wire_get_u64(&r, UINT64_MAX);
-        g->groups[i].gate.enrolled_before = (uint32_t)wire_get_u64(&r, UINT32_MAX);
-    }
+    get_groups(&r, g, groups);
+    g->left_out = (uint32_t)wire_get_u64(&r, UINT32_MAX);
     return wire_done(&r);
 }

@@ -1,64 +1,77 @@
-#include "manager/core/rank.h"
 #include "manager/core/state.h"
 
 #include <assert.h>
 
 /* Deployments whose picks are looked at in one step. */
 #define PICKS_PER_STEP 2
-/* As a group's number in `picked`: nobody of these is in. */
-#define PICK_NO_GROUP UINT8_MAX
-_Static_assert(GROUPS_MAX < PICK_NO_GROUP, "a group's number fits into a byte");
+/* As a group's number: nobody of these is in. */
+#define NO_GROUP GROUPS_MAX
+_Static_assert(GROUPS_MAX < UINT16_MAX, "a group's number fits into two bytes");
+
+/* How a group's agents stand in the line, besides their share. */
+struct group_count {
+    uint32_t enrolled; /* not in, and next in line */
+    uint32_t next;     /* where the next of them comes to stand */
+};
 
 /* One look at who is in. */
 struct picking {
     const struct manager *m;
     const struct whom *whom;
-    struct deployment_row *d;
-    uint8_t *groups;    /* of each cohort */
-    struct rank *ranks; /* of those that are next in line, and of those that are in */
-    uint32_t next;      /* the number that is looked at next */
-    uint32_t lined_up;  /* of a single group, those enrolled: in the core's line */
+    const struct deployment_row *d;
+    uint16_t *groups_of;        /* by cohort */
+    struct pick_group *groups;  /* as they will be, by rising value */
+    struct pick_share *shares;  /* of each group */
+    struct group_count *counts; /* the same */
+    uint32_t count;
+    uint32_t left_out;
+    bool regrouped;    /* they are other ones than before */
+    uint32_t lined_up; /* agents in the core's line */
 };
 
-/* What is in a group, before anything is changed. */
-struct group_count {
-    uint32_t size;
-    uint32_t in;
-    uint32_t enrolled; /* not in, and next in line */
-};
-
-struct candidate {
-    uint32_t number;
-    uint32_t group;
-    uint64_t hash;
-};
+_Static_assert(GROUPS_MAX *(sizeof(struct pick_group) + sizeof(struct pick_share) +
+                            sizeof(struct group_count)) +
+                       MANAGER_COHORTS_MAX * (2 * sizeof(uint16_t) + 2 * sizeof(uint32_t)) +
+                       sizeof(struct deployment_row) + 1024 <
+                   MANAGER_SCRATCH_MAX,
+               "a pick is tried within a step's scratch");
 
 /* ---- groups ---- */
 
-static bool value_of(const struct pick *p, const struct labels *labels, struct span *value)
+/* Where the pick is of each value of a label: the cohort's. False: it has none. */
+static bool value_of(const struct deployment_row *d, const struct labels *labels, uint64_t *value)
 {
-    *value = span_text("");
-    return !p->by[0] || labels_get(labels, span_text(p->by), value);
+    struct span text = span_text("");
+    if (d->pick.by[0] && !labels_get(labels, span_text(d->pick.by), &text))
+        return false;
+    *value = pick_value(d->salt, text);
+    return true;
 }
 
-static uint8_t find_group(const struct picked *g, const struct pick *p, const struct labels *labels,
-                          struct span *value)
+static const struct pick_group *find_group(const struct deployment_row *d,
+                                           const struct labels *labels)
 {
-    if (!value_of(p, labels, value))
-        return PICK_NO_GROUP;
-    for (uint32_t i = 0; i < g->count; i++)
-        if (span_equal(span_text(g->groups[i].value), *value))
-            return (uint8_t)i;
-    return PICK_NO_GROUP;
+    uint64_t value;
+    return value_of(d, labels, &value) ? pick_group_of(&d->picked, value) : NULL;
 }
 
 struct gate pick_gate(const struct deployment_row *d, const struct labels *labels)
 {
-    struct span value;
     if (!pick_is_gated(d))
         return GATE_OPEN;
-    uint8_t group = find_group(&d->picked, &d->pick, labels, &value);
-    return group == PICK_NO_GROUP ? (struct gate){0} : d->picked.groups[group].gate;
+    const struct pick_group *group = find_group(d, labels);
+    return group ? group->gate : (struct gate){0};
+}
+
+enum pick_lack pick_lacks(const struct deployment_row *d, const struct labels *labels)
+{
+    uint64_t value;
+    if (d->roster.sort[0] || pick_is_all(&d->pick))
+        return PICK_LACKS_NOTHING;
+    if (!value_of(d, labels, &value))
+        return PICK_LACKS_LABEL;
+    bool beyond = d->picked.left_out > 0 && !pick_group_of(&d->picked, value);
+    return beyond ? PICK_LACKS_GROUP : PICK_LACKS_NOTHING;
 }
 
 bool pick_has(const struct whom *w, uint32_t number)
@@ -95,50 +108,163 @@ uint32_t pick_count(const struct whom *w, uint32_t cohort)
     return count;
 }
 
-void pick_change(struct deployment_row *d, const struct pick *pick)
+/* The groups of all picks lie one behind another in the order of their deployments. */
+void pick_keep(struct manager *m, uint32_t deployment, const struct picked *g)
 {
-    if (!pick)
-        return;
-    if (!d->roster.sort[0] && (pick_is_all(pick) || strcmp(pick->by, d->pick.by) != 0))
-        memset(&d->picked, 0, sizeof d->picked);
-    d->pick = *pick;
+    struct picked *mine = &m->deployments[deployment].picked;
+    struct pick_group *end = m->pick_groups;
+    uint32_t before = 0;
+    for (uint32_t i = 0; i < deployment; i++)
+        before += m->deployments[i].picked.count;
+    uint32_t behind = m->pick_group_count - before - mine->count;
+    end += before;
+    assert(before + g->count + behind <= GROUPS_ALL_MAX);
+    memmove(end + g->count, end + mine->count, behind * sizeof *end);
+    if (g->count > 0)
+        memcpy(end, g->groups, g->count * sizeof *end);
+    *mine = *g;
+    m->pick_group_count = before + g->count + behind;
+    for (uint32_t i = deployment; i < m->deployment_count; i++) {
+        m->deployments[i].picked.groups = end;
+        end += m->deployments[i].picked.count;
+    }
 }
 
-/* The group's number; one more, where the value is new. */
-static uint8_t group_of(struct picked *g, const struct pick *p, const struct labels *labels)
+static bool begins_anew(const struct deployment_row *d, const struct pick *pick)
 {
-    struct span value;
-    uint8_t found = find_group(g, p, labels, &value);
-    if (found != PICK_NO_GROUP || g->count == GROUPS_MAX || !value_of(p, labels, &value))
-        return found;
-    struct pick_group *group = &g->groups[g->count];
-    *group = (struct pick_group){0};
-    memcpy(group->value, value.data, value.len);
-    return (uint8_t)g->count++;
+    return pick && !d->roster.sort[0] && (pick_is_all(pick) || strcmp(pick->by, d->pick.by) != 0);
 }
 
-static struct picking begin(const struct whom *whom, struct deployment_row *d,
+void pick_change(struct manager *m, uint32_t deployment, const struct pick *pick)
+{
+    struct deployment_row *d = &m->deployments[deployment];
+    if (begins_anew(d, pick))
+        pick_keep(m, deployment, &(struct picked){0});
+    d->pick = pick ? *pick : d->pick;
+}
+
+void pick_try_change(struct deployment_row *d, const struct pick *pick)
+{
+    if (begins_anew(d, pick))
+        d->picked = (struct picked){0};
+    d->pick = pick ? *pick : d->pick;
+}
+
+/* The group's number, or where it would be; groups are few enough to be moved. */
+static uint32_t place_of(const struct picking *p, uint64_t value)
+{
+    uint32_t low = 0, high = p->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (p->groups[middle].value < value)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool is_known(const struct picking *p, uint64_t value)
+{
+    uint32_t place = place_of(p, value);
+    return place < p->count && p->groups[place].value == value;
+}
+
+static void add_group(struct picking *p, const struct pick_group *group)
+{
+    uint32_t place = place_of(p, group->value);
+    memmove(&p->groups[place + 1], &p->groups[place], (p->count - place) * sizeof *group);
+    p->groups[place] = *group;
+    p->count++;
+}
+
+/* The value of a cohort that takes part. */
+static bool takes_part(const struct picking *p, uint32_t cohort, uint64_t *value)
+{
+    const struct cohort *c = &p->m->cohorts[cohort];
+    return c->agents > 0 && p->whom->cohorts[cohort] && value_of(p->d, &c->labels, value);
+}
+
+/* Groups that somebody is still of keep their gates, and then new ones come as long as there is
+ * room. */
+static void find_groups(struct picking *p)
+{
+    const struct manager *m = p->m;
+    uint32_t elsewhere = m->pick_group_count - p->d->picked.count;
+    uint64_t value;
+    for (uint32_t i = 0; i < m->cohort_count; i++) {
+        const struct pick_group *had =
+            takes_part(p, i, &value) ? pick_group_of(&p->d->picked, value) : NULL;
+        if (had && !is_known(p, value))
+            add_group(p, had);
+    }
+    p->regrouped = p->count < p->d->picked.count;
+    for (uint32_t i = 0; i < m->cohort_count; i++) {
+        struct pick_group group = {.gate.enrolled_before = m->agent_count + 1};
+        if (!takes_part(p, i, &group.value) || is_known(p, group.value))
+            continue;
+        if (p->count == GROUPS_MAX || elsewhere + p->count == GROUPS_ALL_MAX) {
+            p->left_out += m->cohorts[i].agents;
+            continue;
+        }
+        add_group(p, &group);
+        p->regrouped = true;
+    }
+}
+
+static struct picking begin(const struct whom *whom, const struct deployment_row *d,
                             struct arena *scratch)
 {
     const struct manager *m = whom->m;
     struct picking p = {.m = m,
                         .whom = whom,
                         .d = d,
-                        .groups = arena_alloc(scratch, m->cohort_count + 1),
-                        .ranks = arena_alloc(scratch, 2 * sizeof(struct rank))};
-    assert(p.groups && p.ranks);
-    uint32_t known = d->picked.count;
+                        .groups_of =
+                            arena_alloc(scratch, (m->cohort_count + 1) * sizeof *p.groups_of),
+                        .groups = arena_alloc(scratch, GROUPS_MAX * sizeof *p.groups),
+                        .shares = arena_alloc(scratch, GROUPS_MAX * sizeof *p.shares),
+                        .counts = arena_alloc(scratch, GROUPS_MAX * sizeof *p.counts)};
+    assert(p.groups_of && p.groups && p.shares && p.counts);
+    find_groups(&p);
     for (uint32_t i = 0; i < m->cohort_count; i++) {
-        const struct cohort *c = &m->cohorts[i];
-        bool placed = c->agents > 0 && whom->cohorts[i];
-        p.groups[i] = placed ? group_of(&d->picked, &d->pick, &c->labels) : PICK_NO_GROUP;
+        uint64_t value;
+        bool in = takes_part(&p, i, &value) && is_known(&p, value);
+        p.groups_of[i] = (uint16_t)(in ? place_of(&p, value) : NO_GROUP);
     }
-    for (uint32_t i = known; i < d->picked.count; i++)
-        d->picked.groups[i].gate.enrolled_before = m->agent_count + 1;
     return p;
 }
 
-/* ---- the walk ---- */
+int pick_check_room(struct turn *t, int64_t deployment)
+{
+    const struct manager *m = t->m;
+    const struct command *c = t->ev->command;
+    struct selector selector = group_selector(m, c->deploy.selector);
+    struct deployment_row *d = arena_alloc(t->scratch, sizeof *d);
+    uint8_t *cohorts = arena_alloc(t->scratch, m->cohort_count + 1);
+    assert(d && cohorts);
+    if (deployment >= 0)
+        *d = m->deployments[deployment];
+    pick_try_change(d, c->deploy.pick);
+    const char *by = d->pick.by;
+    for (uint32_t i = 0; i < m->cohort_count && by[0]; i++)
+        cohorts[i] = selector_matches(&selector, &m->cohorts[i].labels);
+    struct whom whom = {.m = m, .d = d, .cohorts = cohorts};
+    struct picking p = begin(&whom, d, t->scratch);
+    if (p.left_out > 0 && p.count == GROUPS_MAX)
+        REFUSE(t, ERR_RANGE,
+               "pick: these agents have more than %d values of %s, the most that a pick tells "
+               "apart: select fewer, or pick by another label",
+               GROUPS_MAX, by);
+    else if (p.left_out > 0)
+        REFUSE(t, ERR_RANGE,
+               "pick: all picks together tell %d values of labels apart, and no more: select fewer "
+               "agents, or pick by a label with fewer values than %s",
+               GROUPS_ALL_MAX, by);
+    arena_reset(t->scratch);
+    return t->out->rv;
+}
+
+/* ---- the line ---- */
 
 /* Who is kept out for now gives its place to another one, and so does who may take nothing new,
  * unless it runs the deployment already. */
@@ -151,171 +277,168 @@ bool pick_passes_over(const struct manager *m, uint32_t deployment, uint32_t num
     return !e || e->running == 0;
 }
 
-static void rewind_to(struct picking *p, uint32_t number)
+/* All who take part, by rising number, each with how it stands with its group's gate. */
+static void line_up(struct picking *p)
 {
-    p->next = number;
-}
-
-static bool next(struct picking *p, struct candidate *c)
-{
-    while (p->next <= p->m->agent_count) {
-        uint32_t number = p->next++;
-        const struct agent_row *row = &p->m->agents[number - 1];
-        uint8_t group = p->groups[row->cohort];
-        if (group == PICK_NO_GROUP || !whom_has(p->whom, number) ||
-            pick_passes_over(p->m, p->whom->index, number))
+    for (uint32_t n = 1; n <= p->m->agent_count; n++) {
+        const struct agent_row *row = &p->m->agents[n - 1];
+        uint16_t group = p->groups_of[row->cohort];
+        if (group == NO_GROUP || !whom_has(p->whom, n) || pick_passes_over(p->m, p->whom->index, n))
             continue;
-        *c = (struct candidate){.number = number,
-                                .group = group,
-                                .hash = gate_hash(p->d->salt, p->whom->index + 1, &row->id)};
-        return true;
+        const struct gate *gate = &p->groups[group].gate;
+        uint64_t hash = gate_hash(p->d->salt, p->whom->index + 1, &row->id);
+        bool in = gate_passes(gate, hash, n), enrolled = n < gate->enrolled_before;
+        p->m->line[p->lined_up++] = (struct in_line){.hash = hash,
+                                                     .group = group,
+                                                     .number = n & IN_LINE_MAX,
+                                                     .has = in,
+                                                     .slot = enrolled && !in};
+        p->shares[group].size++;
+        p->shares[group].in += in;
+        p->counts[group].enrolled += enrolled && !in;
     }
-    return false;
 }
 
-static bool is_ranked(const struct gate *gate, const struct candidate *c, bool in)
+static void swap(struct in_line *a, struct in_line *b)
 {
-    return c->number < gate->enrolled_before && (c->hash <= gate->threshold) == in;
+    struct in_line c = *a;
+    *a = *b;
+    *b = c;
 }
 
-/* Of a single group the ranks see everybody right away, and they stay in line for another look. */
-static void count(struct picking *p, struct group_count counts[static GROUPS_MAX])
+/* Each group's agents come to stand together, in the order of the groups: all are moved along
+ * cycles (American flag sort; McIlroy, Bostic and McIlroy, Computing Systems 6, 1993). */
+static void sort_out(struct picking *p)
 {
-    struct candidate c;
-    memset(counts, 0, GROUPS_MAX * sizeof *counts);
-    for (int in = 0; in < 2; in++)
-        rank_begin(&p->ranks[in], 1);
-    rewind_to(p, 1);
-    while (next(p, &c)) {
-        const struct gate *gate = &p->d->picked.groups[c.group].gate;
-        bool in = gate_passes(gate, c.hash, c.number);
-        counts[c.group].size++;
-        counts[c.group].in += in;
-        counts[c.group].enrolled += !in && c.number < gate->enrolled_before;
-        if (p->d->picked.count > 1 || !is_ranked(gate, &c, in))
-            continue;
-        rank_see(&p->ranks[in], c.hash);
-        p->m->line[p->lined_up++].hash = c.hash;
+    struct in_line *line = p->m->line;
+    uint32_t end = 0;
+    for (uint32_t g = 0; g < p->count; g++) {
+        p->counts[g].next = end;
+        end += p->shares[g].size;
+    }
+    end = 0;
+    for (uint32_t g = 0; g < p->count; g++) {
+        end += p->shares[g].size;
+        while (p->counts[g].next < end) {
+            struct in_line *here = &line[p->counts[g].next];
+            swap(here, &line[p->counts[here->group].next++]);
+        }
     }
 }
 
 /* ---- letting in and out ---- */
 
-static void see_group(struct picking *p, uint32_t group, bool in)
+/* Those of a group that stand so with its gate come to its front; how many they are. */
+static uint32_t gather(struct in_line *line, uint32_t count, bool in, bool enrolled)
 {
-    const struct gate *gate = &p->d->picked.groups[group].gate;
-    struct candidate c;
-    rewind_to(p, 1);
-    while (next(p, &c))
-        if (c.group == group && is_ranked(gate, &c, in))
-            rank_see(&p->ranks[in], c.hash);
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (line[i].has == in && line[i].slot == enrolled)
+            swap(&line[i], &line[found++]);
+    return found;
 }
 
-/* The same of a single group, once more. */
-static void see_again(struct picking *p, uint32_t group, bool in)
+/* The k-th smallest hash, from 1 (Hoare, Algorithm 65: FIND, CACM 1961). Nobody has a say in where
+ * hashes lie, so it takes a few passes. */
+static uint64_t find_kth(struct in_line *line, uint32_t count, uint32_t k)
 {
-    uint64_t threshold = p->d->picked.groups[group].gate.threshold;
-    for (uint32_t i = 0; i < p->lined_up; i++)
-        if ((p->m->line[i].hash <= threshold) == in)
-            rank_see(&p->ranks[in], p->m->line[i].hash);
-}
-
-/* The hash up to which exactly `k` of the group are: of those that are in, or that are next. */
-static uint64_t reach(struct picking *p, uint32_t group, bool in, uint32_t k)
-{
-    struct rank *rank = &p->ranks[in];
-    if (p->d->picked.count > 1) {
-        rank_begin(rank, k);
-        see_group(p, group, in);
-    }
-    rank_aim(rank, k);
-    while (rank_next(rank)) {
-        if (p->d->picked.count > 1)
-            see_group(p, group, in);
+    int64_t low = 0, high = (int64_t)count - 1, at = (int64_t)k - 1;
+    assert(k > 0 && k <= count);
+    while (low < high) {
+        uint64_t pivot = line[at].hash;
+        int64_t i = low, j = high;
+        while (i <= j) {
+            while (line[i].hash < pivot)
+                i++;
+            while (line[j].hash > pivot)
+                j--;
+            if (i <= j)
+                swap(&line[i++], &line[j--]);
+        }
+        if (at > j && at < i)
+            break;
+        if (at <= j)
+            high = j;
         else
-            see_again(p, group, in);
+            low = i;
     }
-    return rank->value;
+    return line[at].hash;
 }
 
 /* All who were there are in: those that joined later follow in the order of joining. */
-static void enrol(struct picking *p, uint32_t group, uint32_t more)
+static void enrol(struct gate *gate, struct in_line *line, uint32_t count, uint32_t more)
 {
-    struct gate *gate = &p->d->picked.groups[group].gate;
-    struct candidate c;
+    uint32_t later = gather(line, count, false, false);
+    for (uint32_t i = 0; i < later; i++)
+        line[i].hash = line[i].number;
     gate->threshold = UINT64_MAX;
-    rewind_to(p, gate->enrolled_before);
-    while (more > 0 && next(p, &c)) {
-        if (c.group != group)
-            continue;
-        gate->enrolled_before = c.number + 1;
-        more--;
-    }
+    gate->enrolled_before = (uint32_t)find_kth(line, later, more) + 1;
 }
 
 /* Nobody who is in makes room for another one, unless fewer are wanted. */
-static void adjust(struct picking *p, uint32_t group, const struct group_count *have,
-                   uint32_t wanted)
+static void adjust(const struct picking *p, uint32_t group, struct in_line *line)
 {
-    struct gate *gate = &p->d->picked.groups[group].gate;
-    if (wanted == 0)
+    struct gate *gate = &p->groups[group].gate;
+    const struct pick_share *s = &p->shares[group];
+    uint32_t enrolled = p->counts[group].enrolled;
+    if (s->wanted == 0)
         gate->threshold = 0;
-    else if (have->in > wanted)
-        gate->threshold = reach(p, group, true, wanted);
-    else if (have->in + have->enrolled >= wanted)
-        gate->threshold = reach(p, group, false, wanted - have->in);
+    else if (s->in > s->wanted)
+        gate->threshold = find_kth(line, gather(line, s->size, true, false), s->wanted);
+    else if (s->in + enrolled >= s->wanted)
+        gate->threshold = find_kth(line, gather(line, s->size, false, true), s->wanted - s->in);
     else
-        enrol(p, group, wanted - have->in - have->enrolled);
+        enrol(gate, line, s->size, s->wanted - s->in - enrolled);
+}
+
+/* False: in each group there are as many as are wanted. */
+static bool adjust_all(struct picking *p)
+{
+    struct in_line *line = p->m->line;
+    uint32_t others = 0;
+    for (uint32_t g = 0; g < p->count; g++)
+        others += p->shares[g].in != p->shares[g].wanted;
+    if (others > 0 && p->count > 1)
+        sort_out(p);
+    for (uint32_t g = 0; others > 0 && g < p->count; line += p->shares[g++].size)
+        if (p->shares[g].in != p->shares[g].wanted)
+            adjust(p, g, line);
+    return others > 0;
 }
 
 /* ---- when ---- */
 
-/* Groups whose last agent has left: they would ask for their part of a spread, and take a place. */
-static void drop_empty(struct picked *g, const struct group_count *have)
+/* True when other ones are picked than before, or by other groups. `in` counts them; the groups
+ * last as long as the scratch memory. */
+static bool settle(const struct whom *whom, const struct deployment_row *d, struct arena *scratch,
+                   struct picked *out, uint32_t *in)
 {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < g->count; i++)
-        if (have[i].size > 0)
-            g->groups[kept++] = g->groups[i];
-    memset(&g->groups[kept], 0, (g->count - kept) * sizeof g->groups[0]);
-    g->count = kept;
-}
-
-/* `in` counts who is in then. */
-static bool settle(const struct whom *whom, struct deployment_row *d, struct arena *scratch,
-                   uint32_t *in)
-{
-    struct group_count have[GROUPS_MAX];
-    uint32_t sizes[GROUPS_MAX], shares[GROUPS_MAX], filled = 0;
-    bool changed = false;
     struct picking p = begin(whom, d, scratch);
-    count(&p, have);
-    for (uint32_t i = 0; i < d->picked.count; i++)
-        if (have[i].size > 0)
-            sizes[filled++] = have[i].size;
-    pick_share_out(&d->pick, sizes, filled, shares);
+    line_up(&p);
+    pick_share_out(&d->pick, p.shares, p.count);
     *in = 0;
-    for (uint32_t i = 0, share = 0; i < d->picked.count; i++) {
-        uint32_t wanted = have[i].size > 0 ? shares[share++] : 0;
-        *in += wanted;
-        if (have[i].in == wanted)
-            continue;
-        adjust(&p, i, &have[i], wanted);
-        changed = true;
-    }
-    drop_empty(&d->picked, have);
-    return changed;
+    for (uint32_t g = 0; g < p.count; g++)
+        *in += p.shares[g].wanted;
+    bool adjusted = adjust_all(&p);
+    *out = (struct picked){.count = p.count, .left_out = p.left_out, .groups = p.groups};
+    return adjusted || p.regrouped || p.left_out != d->picked.left_out;
 }
 
 bool pick_settle(struct turn *t, uint32_t deployment)
 {
-    struct deployment_row *d = &t->m->deployments[deployment];
+    struct manager *m = t->m;
+    struct deployment_row *d = &m->deployments[deployment];
     if (pick_is_all(&d->pick) || d->roster.sort[0])
         return false;
-    struct whom whom = whom_is(t->m, deployment, t->scratch);
+    struct whom whom = whom_is(m, deployment, t->scratch);
+    struct picked picked;
     uint32_t in;
-    bool changed = settle(&whom, d, t->scratch, &in);
+    bool beyond = d->picked.left_out > 0, changed = settle(&whom, d, t->scratch, &picked, &in);
+    if (changed)
+        pick_keep(m, deployment, &picked);
     arena_reset(t->scratch);
+    if (picked.left_out > 0 && !beyond && t->out->alarm_count < MANAGER_ALARMS_MAX)
+        raise_alarm(t, ALARM_UNPICKED)->index = deployment;
     return changed;
 }
 
@@ -328,7 +451,9 @@ uint32_t pick_try(struct whom *whom, struct deployment_row *d, struct arena *scr
         *ranking = ranking_settle(whom, whom->present, &d->pick, scratch);
         whom->ranking = ranking;
     } else if (!pick_is_all(&d->pick)) {
-        settle(whom, d, scratch, &in);
+        struct picked picked;
+        settle(whom, d, scratch, &picked, &in);
+        d->picked = picked;
     }
     return in;
 }

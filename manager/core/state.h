@@ -108,7 +108,10 @@ struct budget_tally {
  * follows: none of that has to go through the fleet once more. */
 struct in_line {
     uint64_t hash;
-    uint32_t budgets;     /* that take one more when it is let in, as bits */
+    union {
+        uint32_t budgets; /* that take one more when it is let in, as bits */
+        uint32_t group;   /* of a pick */
+    };
     uint32_t number : 30; /* of the agent */
     uint32_t has : 1;     /* it runs the bundle already, and takes only its number */
     uint32_t slot : 1;    /* it needs one */
@@ -224,6 +227,9 @@ struct manager {
     bool lists_stirred, picks_stirred; /* once more when all of them have had their turn */
     uint32_t list_cursor;              /* the list that is looked at, */
     uint32_t list_number;              /* and the agent */
+
+    struct pick_group *pick_groups; /* of all picks */
+    uint32_t pick_group_count;
 
     struct in_line *line; /* room for all agents; whose it is, each walk says anew */
 
@@ -530,8 +536,22 @@ struct gate pick_gate(const struct deployment_row *d, const struct labels *label
 /* Lets in and out until exactly as many are in as are wanted, if there are so many: who is in
  * stays, who leaves is replaced. True when its row has changed. */
 bool pick_settle(struct turn *t, uint32_t deployment);
-/* Another pick, or NULL: groups of another label begin anew. */
-void pick_change(struct deployment_row *d, const struct pick *pick);
+/* Another pick, or NULL: groups of another label begin anew. Of a row that is only tried, the other
+ * one. */
+void pick_change(struct manager *m, uint32_t deployment, const struct pick *pick);
+void pick_try_change(struct deployment_row *d, const struct pick *pick);
+/* Its groups are copies of these. There is room for them. */
+void pick_keep(struct manager *m, uint32_t deployment, const struct picked *g);
+/* Refuses a deploy command whose agents have more values of its pick's label than can be told
+ * apart. */
+int pick_check_room(struct turn *t, int64_t deployment);
+/* What agents with these labels lack so that a pick could take one of them at all. */
+enum pick_lack {
+    PICK_LACKS_NOTHING,
+    PICK_LACKS_LABEL, /* the one that it picks by */
+    PICK_LACKS_GROUP, /* there are more values of it than are told apart */
+};
+enum pick_lack pick_lacks(const struct deployment_row *d, const struct labels *labels);
 /* True for one of these agents that the pick lets in. */
 bool pick_has(const struct whom *w, uint32_t number);
 /* The same for a row that is only tried. Says how many are in; 0: nobody, or it takes all, or it

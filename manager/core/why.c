@@ -142,6 +142,8 @@ static bool is_not_meant(const struct asking *a)
     bool selected = !selector_misses(&selector, &a->cohort->labels, &a->out->miss) || named;
     a->out->reason = selected ? WHY_NOT_PICKED : WHY_NOT_SELECTED;
     a->out->unsorted = a->d->roster.sort[0] && !ranking_knows(a->m, a->d, a->out->number);
+    a->out->unlabelled = pick_lacks(a->d, &a->cohort->labels) == PICK_LACKS_LABEL;
+    a->out->ungrouped = pick_lacks(a->d, &a->cohort->labels) == PICK_LACKS_GROUP;
     bool passed_over =
         !pick_is_all(&a->d->pick) && pick_passes_over(a->m, a->out->deployment, a->out->number);
     return !selected || passed_over || is_outranked(a) ||

@@ -62,7 +62,9 @@ struct why {
     uint64_t heard_s;   /* its last report; 0: none yet */
     uint64_t since_s;   /* of WHY_NOT_HEARD: when its newest document was made */
     struct taint taint; /* of WHY_TAINTED */
-    bool unsorted; /* of WHY_NOT_PICKED: it has not told the number that the pick is sorted by */
+    bool unsorted;   /* of WHY_NOT_PICKED: it has not told the number that the pick is sorted by; */
+    bool unlabelled; /* or lacks the label that it is by; */
+    bool ungrouped;  /* or has a value of it beyond those that are told apart */
     struct selector_miss miss; /* of WHY_NOT_SELECTED */
     uint32_t stage;            /* of WHY_HELD: its own; STAGES_MAX: by share, and not known yet */
     struct stage_count count;  /* of WHY_HELD: of the stage that the rollout is in */

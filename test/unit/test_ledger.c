@@ -79,6 +79,8 @@ static struct bundle_row sample_bundle(void)
 /* On its way, with every number of its plan, its pick and its rollout another one. */
 static struct deployment_row sample_deployment(void)
 {
+    static const struct pick_group group = {
+        .value = UINT64_MAX - 9, .gate = {.threshold = UINT64_MAX - 5, .enrolled_before = 77}};
     struct deployment_row d;
     memset(&d, 0, sizeof d); /* padding and all: it is compared so */
     strcpy(d.name, "web");
@@ -97,9 +99,7 @@ static struct deployment_row sample_deployment(void)
     d.pick.amount.percent = true;
     strcpy(d.pick.by, "zone");
     d.pick.max_skew = 3;
-    d.picked.count = 1;
-    strcpy(d.picked.groups[0].value, "eu");
-    d.picked.groups[0].gate = (struct gate){.threshold = UINT64_MAX - 5, .enrolled_before = 77};
+    d.picked = (struct picked){.count = 1, .left_out = 6, .groups = &group};
     d.plan.count = 1;
     strcpy(d.plan.stages[0].name, "all");
     d.plan.stages[0].concurrency.value = 4;
@@ -296,6 +296,12 @@ static void check_fleet(const struct manager *m)
     CU_ASSERT_EQUAL_FATAL(manager_bundle_count(m), 1);
     CU_ASSERT_EQUAL(memcmp(manager_bundle(m, 0), &bundle, sizeof bundle), 0);
     CU_ASSERT_EQUAL_FATAL(manager_deployment_count(m), 1);
+    const struct picked *picked = &manager_deployment(m, 0)->picked;
+    CU_ASSERT_EQUAL_FATAL(picked->count, deployment.picked.count);
+    CU_ASSERT_EQUAL(picked->groups[0].value, deployment.picked.groups[0].value);
+    CU_ASSERT_EQUAL(
+        memcmp(&picked->groups[0].gate, &deployment.picked.groups[0].gate, sizeof(struct gate)), 0);
+    deployment.picked.groups = picked->groups; /* the core has its own copies */
     CU_ASSERT_EQUAL(memcmp(manager_deployment(m, 0), &deployment, sizeof deployment), 0);
     CU_ASSERT_EQUAL(memcmp(manager_trust(m), &trust, sizeof trust), 0);
     check_cohort(m);

@@ -343,21 +343,37 @@ static void test_value_whose_last_agent_left_takes_no_part(void)
     end(&s);
 }
 
+static bool shares_out(const struct pick *p, const struct pick_share *of, uint32_t count)
+{
+    struct pick_share shares[4];
+    bool as_wanted = true;
+    memcpy(shares, of, count * sizeof *of);
+    pick_share_out(p, shares, count);
+    for (uint32_t i = 0; i < count; i++)
+        as_wanted = as_wanted && shares[i].wanted == of[i].wanted;
+    return as_wanted;
+}
+
+#define SHARES(...) ((struct pick_share[]){__VA_ARGS__}), 4
+
 static void test_sharing_out_is_even_and_never_more_than_there_are(void)
 {
-    static const uint32_t sizes[] = {10, 0, 3, 7};
-    uint32_t wanted[4];
-    pick_share_out(&(struct pick){.amount = {9, false}, .by = "z", .max_skew = 100}, sizes, 4,
-                   wanted);
-    CU_ASSERT_TRUE(wanted[0] == 3 && wanted[1] == 0 && wanted[2] == 3 && wanted[3] == 3);
-    pick_share_out(&(struct pick){.amount = {50, true}, .by = "z", .max_skew = 100}, sizes, 4,
-                   wanted);
-    CU_ASSERT_TRUE(wanted[0] == 4 && wanted[1] == 0 && wanted[2] == 3 && wanted[3] == 3);
-    pick_share_out(&(struct pick){.amount = {9, false}, .by = "z", .max_skew = 2}, sizes, 4,
-                   wanted);
-    CU_ASSERT_TRUE(wanted[0] == 2 && wanted[1] == 0 && wanted[2] == 2 && wanted[3] == 2);
-    pick_share_out(&(struct pick){.amount = {4, false}}, sizes, 4, wanted);
-    CU_ASSERT_TRUE(wanted[0] == 4 && wanted[1] == 0 && wanted[2] == 3 && wanted[3] == 4);
+    CU_ASSERT_TRUE(shares_out(&(struct pick){.amount = {9, false}, .by = "z", .max_skew = 100},
+                              SHARES({10, 0, 3}, {0, 0, 0}, {3, 0, 3}, {7, 0, 3})));
+    CU_ASSERT_TRUE(shares_out(&(struct pick){.amount = {50, true}, .by = "z", .max_skew = 100},
+                              SHARES({10, 0, 4}, {0, 0, 0}, {3, 0, 3}, {7, 0, 3})));
+    CU_ASSERT_TRUE(shares_out(&(struct pick){.amount = {9, false}, .by = "z", .max_skew = 1},
+                              SHARES({10, 0, 3}, {0, 0, 0}, {2, 0, 2}, {7, 0, 3})));
+    CU_ASSERT_TRUE(shares_out(&(struct pick){.amount = {4, false}},
+                              SHARES({10, 0, 4}, {0, 0, 0}, {3, 0, 3}, {7, 0, 4})));
+}
+
+static void test_what_can_not_be_shared_evenly_stays_where_it_is(void)
+{
+    struct pick p = {.amount = {6, false}, .by = "z", .max_skew = 1};
+    CU_ASSERT_TRUE(shares_out(&p, SHARES({9, 0, 2}, {9, 0, 2}, {9, 0, 1}, {9, 0, 1})));
+    CU_ASSERT_TRUE(shares_out(&p, SHARES({9, 1, 1}, {9, 2, 2}, {9, 1, 1}, {9, 2, 2})));
+    CU_ASSERT_TRUE(shares_out(&p, SHARES({9, 0, 2}, {9, 0, 1}, {9, 0, 1}, {9, 3, 2})));
 }
 
 static void test_a_pick_that_can_not_be_followed_is_refused(void)
@@ -506,22 +522,38 @@ static void test_preview_counts_those_that_would_be_picked(void)
 static void test_pick_survives_being_written_and_read(void)
 {
     struct pick p = {.amount = {12, true}, .by = "zone", .max_skew = 3}, back;
-    struct picked g = {.count = 2}, groups;
-    uint8_t memory[PICK_BYTES_MAX];
+    static const struct pick_group groups[] = {
+        {.value = 5, .gate = {.threshold = 7, .enrolled_before = 8}},
+        {.value = UINT64_MAX, .gate = GATE_OPEN}};
+    static struct pick_group room[GROUPS_MAX];
+    struct picked g = {.count = 2, .left_out = 4, .groups = groups}, read;
+    static uint8_t memory[PICK_BYTES_MAX];
     struct buffer out = buffer_on(memory, sizeof memory);
-    snprintf(g.groups[0].value, sizeof g.groups[0].value, "eu");
-    g.groups[0].gate = (struct gate){.threshold = 7, .enrolled_before = 8};
-    g.groups[1].gate = GATE_OPEN;
     CU_ASSERT_EQUAL(pick_write(&p, &g, &out), 0);
-    CU_ASSERT_EQUAL(pick_read(span_buffer(&out), &back, &groups), 0);
+    CU_ASSERT_EQUAL(pick_read(span_buffer(&out), &back, &read, room), 0);
     CU_ASSERT_TRUE(back.amount.value == 12 && back.amount.percent && back.max_skew == 3);
     CU_ASSERT_STRING_EQUAL(back.by, "zone");
-    CU_ASSERT_EQUAL(groups.count, 2);
-    CU_ASSERT_STRING_EQUAL(groups.groups[0].value, "eu");
-    CU_ASSERT_EQUAL(groups.groups[0].gate.enrolled_before, 8);
-    CU_ASSERT_TRUE(gate_is_open(&groups.groups[1].gate));
+    CU_ASSERT_TRUE(read.count == 2 && read.left_out == 4);
+    CU_ASSERT_EQUAL(pick_group_of(&read, 5)->gate.enrolled_before, 8);
+    CU_ASSERT_TRUE(gate_is_open(&pick_group_of(&read, UINT64_MAX)->gate));
+    CU_ASSERT_PTR_NULL(pick_group_of(&read, 6));
     for (size_t len = 0; len < out.len; len++)
-        CU_ASSERT_TRUE(pick_read(span_of(memory, len), &back, &groups) < 0);
+        CU_ASSERT_TRUE(pick_read(span_of(memory, len), &back, &read, room) < 0);
+}
+
+static void test_most_groups_fit_into_their_bytes(void)
+{
+    static struct pick_group groups[GROUPS_MAX], room[GROUPS_MAX];
+    static uint8_t memory[PICK_BYTES_MAX];
+    struct buffer out = buffer_on(memory, sizeof memory);
+    struct pick p = {.amount = {UINT32_MAX, false}, .max_skew = UINT32_MAX}, back;
+    struct picked g = {.count = GROUPS_MAX, .left_out = UINT32_MAX, .groups = groups}, read;
+    memset(p.by, 'k', LABEL_KEY_MAX);
+    for (uint32_t i = 0; i < GROUPS_MAX; i++)
+        groups[i] = (struct pick_group){.value = UINT64_MAX - GROUPS_MAX + i, .gate = GATE_OPEN};
+    CU_ASSERT_EQUAL(pick_write(&p, &g, &out), 0);
+    CU_ASSERT_EQUAL(pick_read(span_buffer(&out), &back, &read, room), 0);
+    CU_ASSERT_EQUAL(read.count, GROUPS_MAX);
 }
 
 static const struct suite_test tests[] = {
@@ -534,11 +566,13 @@ static const struct suite_test tests[] = {
     TEST(test_so_many_are_spread_over_a_label_within_a_skew),
     TEST(test_value_whose_last_agent_left_takes_no_part),
     TEST(test_sharing_out_is_even_and_never_more_than_there_are),
+    TEST(test_what_can_not_be_shared_evenly_stays_where_it_is),
     TEST(test_a_pick_that_can_not_be_followed_is_refused),
     TEST(test_always_exactly_as_many_as_were_asked_for),
     TEST(test_pick_is_written_in_a_few_words),
     TEST(test_preview_counts_those_that_would_be_picked),
     TEST(test_pick_survives_being_written_and_read),
+    TEST(test_most_groups_fit_into_their_bytes),
 };
 
 SUITE_MAIN("pick", tests)
