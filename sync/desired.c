@@ -178,17 +178,17 @@ enum variable_use record_version(const struct record *r, const struct target *t)
 }
 
 /* Most gates are open, and need no hash. */
-bool record_admits(const struct record *r, const struct key_id *agent, uint32_t number)
+bool record_admits(const struct record *r, uint32_t number)
 {
     return gate_is_open(&r->gate) ||
-           gate_passes(&r->gate, gate_hash(r->salt, r->deployment, agent), number);
+           gate_passes(&r->gate, gate_hash(r->salt, r->deployment, number), number);
 }
 
-struct target record_target(const struct record *r, const struct key_id *agent, uint32_t number)
+struct target record_target(const struct record *r, uint32_t number)
 {
     if (gate_is_open(&r->gate) && r->next.generation == 0)
         return r->stable;
-    uint64_t hash = gate_hash(r->salt, r->deployment, agent);
+    uint64_t hash = gate_hash(r->salt, r->deployment, number);
     if (!gate_passes(&r->gate, hash, number))
         return (struct target){0};
     if (r->next.generation != 0 && gate_passes(&r->next_gate, hash, number))

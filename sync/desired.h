@@ -84,10 +84,11 @@ struct span record_variables(const struct desired *d, const struct record *r);
 /* Which of the record's two versions a target of it is. */
 enum variable_use record_version(const struct record *r, const struct target *t);
 
-/* True when the agent is one of those that the record's gate lets in, be it later. */
-bool record_admits(const struct record *r, const struct key_id *agent, uint32_t number);
+/* True when the agent of this number is one of those that the record's gate lets in, be it later.
+ */
+bool record_admits(const struct record *r, uint32_t number);
 /* What the record means for one agent: its gates decided. Generation 0: nothing, or nothing yet. */
-struct target record_target(const struct record *r, const struct key_id *agent, uint32_t number);
+struct target record_target(const struct record *r, uint32_t number);
 
 /* The policy as an element of a message, for the messages that carry one. */
 struct wire_writer;

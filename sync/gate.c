@@ -1,11 +1,10 @@
 #include "sync/gate.h"
 
-#include "base/endian.h"
 #include "base/siphash.h"
 
-uint64_t gate_hash(uint64_t salt, uint32_t deployment, const struct key_id *agent)
+uint64_t gate_hash(uint64_t salt, uint32_t deployment, uint32_t number)
 {
-    return siphash_pair(salt, deployment, le64_read(agent->bytes), le64_read(agent->bytes + 8));
+    return siphash_pair(salt, deployment, number, 0);
 }
 
 bool gate_is_open(const struct gate *g)

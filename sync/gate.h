@@ -5,7 +5,8 @@
 #ifndef DUNLIN_SYNC_GATE_H
 #define DUNLIN_SYNC_GATE_H
 
-#include "crypto/sign.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 struct gate {
     uint64_t
@@ -15,9 +16,10 @@ struct gate {
 
 #define GATE_OPEN ((struct gate){.threshold = UINT64_MAX, .enrolled_before = UINT32_MAX})
 
-/* Where the agent stands in this deployment's order: siphash(salt || deployment number, agent id).
- */
-uint64_t gate_hash(uint64_t salt, uint32_t deployment, const struct key_id *agent);
+/* Where the agent stands in this deployment's order: siphash(salt || deployment number, its
+ * number). The manager gives numbers, so nobody chooses a place; and a device that takes another's
+ * place has its number, and with it this place. */
+uint64_t gate_hash(uint64_t salt, uint32_t deployment, uint32_t number);
 
 /* True for one that lets everybody pass. */
 bool gate_is_open(const struct gate *g);

@@ -269,8 +269,7 @@ static inline int vector_joined_unknown(struct buffer *out)
 
 static inline int vector_gate_hash(struct buffer *out)
 {
-    struct key_id agent = sample_agent();
-    uint64_t hash = gate_hash(0x0123456789abcdef, 7, &agent);
+    uint64_t hash = gate_hash(0x0123456789abcdef, 7, 1234567);
     for (int shift = 56; shift >= 0; shift -= 8)
         out->data[out->len++] = (uint8_t)(hash >> shift);
     return 0;

@@ -104,7 +104,7 @@ bool view_admits(const struct agent *a, const struct agent_view *view, const str
     const struct assignment *mine = view->assignment;
     if ((r->flags & RECORD_LISTED || mine->reserved) && !assignment_lists(mine, r->deployment))
         return false;
-    return record_admits(r, &a->id, a->number);
+    return record_admits(r, a->number);
 }
 
 struct target view_target(const struct agent *a, const struct agent_view *view,
@@ -112,7 +112,7 @@ struct target view_target(const struct agent *a, const struct agent_view *view,
 {
     if (!view_admits(a, view, r))
         return (struct target){0};
-    struct target target = record_target(r, &a->id, a->number);
+    struct target target = record_target(r, a->number);
     const struct held *row = view_held(view, r->deployment);
     bool next = r->next.generation != 0 && target.generation == r->next.generation;
     bool begun =

@@ -71,9 +71,10 @@ const struct verb membership_verbs[5] = {
         .operands = "AGENT [TOKEN]",
         .summary = "let another device take an agent's place",
         .text = "The device that joins with TOKEN, an unused one of this fleet, takes the agent's "
-                "number and labels, and so runs what it ran. From then on the old identity is shut "
-                "out. Without TOKEN a fresh one is printed. Works for revoked and quarantined "
-                "agents, too.\n",
+                "number and labels, and so runs what it ran, also where it was picked; and it is "
+                "cordoned and tainted as the agent was, unless that had been removed. From then on "
+                "the old identity is shut out. Without TOKEN a fresh one is printed. Works for "
+                "revoked and quarantined agents, too.\n",
         .examples = "  dunlin agent replace 7\n",
         .flags = FLAGS(replace_flags),
         .words_min = 1,

@@ -113,8 +113,10 @@ enum agent_flag {
 #define AGENT_BLOCKED (AGENT_REVOKED | AGENT_QUARANTINED)
 /* Who has one of these gets no certificate. */
 #define AGENT_OUTSIDE (AGENT_BLOCKED | AGENT_REMOVED | AGENT_WAITING)
+/* What operators have said of a device's place: whoever takes it has them as well. */
+#define AGENT_FLAGS_INHERITED (AGENT_CORDONED | AGENT_TAINTED)
 /* Those that outlive reports and restarts. */
-#define AGENT_FLAGS_KEPT (AGENT_OUTSIDE | AGENT_CORDONED | AGENT_TAINTED)
+#define AGENT_FLAGS_KEPT (AGENT_OUTSIDE | AGENT_FLAGS_INHERITED)
 
 /* One agent: at most 128 bytes in memory, its part of the id index and of the exceptions included.
  */

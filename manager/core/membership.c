@@ -67,7 +67,7 @@ void membership_revoke(struct turn *t)
     if (agent_in_fleet(row))
         cohort_leave(m, row->cohort);
     fleet_set_exceptions(m, row, NULL, 0);
-    set_blocked(m, row, AGENT_REMOVED | AGENT_REVOKED);
+    set_blocked(m, row, AGENT_REMOVED | AGENT_REVOKED | (row->flags & AGENT_FLAGS_INHERITED));
     suspect_forget(m, number);
     fleet_assign(t, number);
 }
@@ -244,9 +244,9 @@ enum joined_code membership_succeed(struct turn *t, struct successor_row *s)
     fleet_set_exceptions(m, row, NULL, 0);
     suspect_forget(m, number);
     flight_leave(m, number);
-    taint_forget(m, number);
-    m->stirred = true; /* gates know it by its new id */
+    m->stirred = true;
     *row = (struct agent_row){
+        .flags = row->flags & AGENT_FLAGS_INHERITED,
         .cohort = row->cohort,
         .batch = s->batch,
         .index = s->index,

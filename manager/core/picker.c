@@ -85,7 +85,7 @@ bool pick_has(const struct whom *w, uint32_t number)
         return true;
     struct gate gate = pick_gate(w->d, &w->m->cohorts[row->cohort].labels);
     return !pick_passes_over(w->m, w->index, number) &&
-           gate_passes(&gate, gate_hash(w->d->salt, w->index + 1, &row->id), number);
+           gate_passes(&gate, gate_hash(w->d->salt, w->index + 1, number), number);
 }
 
 /* Taints are an agent's own as well. */
@@ -286,7 +286,7 @@ static void line_up(struct picking *p)
         if (group == NO_GROUP || !whom_has(p->whom, n) || pick_passes_over(p->m, p->whom->index, n))
             continue;
         const struct gate *gate = &p->groups[group].gate;
-        uint64_t hash = gate_hash(p->d->salt, p->whom->index + 1, &row->id);
+        uint64_t hash = gate_hash(p->d->salt, p->whom->index + 1, n);
         bool in = gate_passes(gate, hash, n), enrolled = n < gate->enrolled_before;
         p->m->line[p->lined_up++] = (struct in_line){.hash = hash,
                                                      .group = group,

@@ -201,7 +201,7 @@ static bool judge(const struct manager *m, uint32_t number, const struct placeme
     const struct deployment_row *d = &m->deployments[p->deployment - 1];
     const struct exception *e = fleet_exception(m, row, p->deployment);
     bool picked = !gate_is_open(&p->gate) || d->flags & RECORD_LISTED;
-    uint64_t hash = picked || p->next ? gate_hash(d->salt, p->deployment, &row->id) : 0;
+    uint64_t hash = picked || p->next ? gate_hash(d->salt, p->deployment, number) : 0;
     if (!list_admits(m, p->deployment - 1, number) ||
         (picked && !gate_passes(&p->gate, hash, number)) ||
         (!pick_is_all(&d->pick) && pick_passes_over(m, p->deployment - 1, number)))

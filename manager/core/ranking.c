@@ -107,10 +107,9 @@ static bool is_eligible(const struct walk *w, uint32_t number)
 
 static struct candidate candidate_of(const struct walk *w, uint32_t number)
 {
-    const struct agent_row *row = &w->m->agents[number - 1];
     return (struct candidate){
         .place = fact_order_place(w->sort, w->numbers ? w->numbers[number - 1] : 0),
-        .hash = gate_hash(w->whom->d->salt, w->whom->index + 1, &row->id),
+        .hash = gate_hash(w->whom->d->salt, w->whom->index + 1, number),
         .in = w->present && pick_has(w->present, number)};
 }
 

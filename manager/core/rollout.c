@@ -117,7 +117,7 @@ static void set_late_apart(const struct tending *w)
         uint16_t stages = w->survey.stages[i];
         const uint32_t *numbers = muster_of(m, i);
         for (uint32_t k = 0; k < m->cohorts[i].agents && stages && m->cohort_budgets[i]; k++) {
-            uint64_t hash = gate_hash(w->d->salt, w->index + 1, &m->agents[numbers[k] - 1].id);
+            uint64_t hash = gate_hash(w->d->salt, w->index + 1, numbers[k]);
             if (survey_stand(w->d, stages, hash, numbers[k]).late)
                 budget_set_apart(m, numbers[k]);
         }

@@ -245,7 +245,7 @@ static bool meet(struct survey *s, uint32_t number, struct member *out)
     const struct agent_row *row = &s->m->agents[number - 1];
     if (row->flags & AGENT_CORDONED || !list_admits(s->m, s->index, number))
         return false;
-    uint64_t hash = gate_hash(d->salt, s->index + 1, &row->id);
+    uint64_t hash = gate_hash(d->salt, s->index + 1, number);
     struct standing stands =
         stand(d, s->stages[row->cohort], &s->gate, s->enrolled_before, hash, number);
     if (stands.stage == STAGES_MAX || stands.late || !gate_passes(&s->picked, hash, number))

@@ -93,7 +93,7 @@ static bool is_outside(const struct asking *a)
 
 static uint64_t hash_of(const struct asking *a)
 {
-    return gate_hash(a->d->salt, a->out->deployment + 1, &a->row->id);
+    return gate_hash(a->d->salt, a->out->deployment + 1, a->out->number);
 }
 
 static bool is_overdue(const struct asking *a, uint64_t now_s)

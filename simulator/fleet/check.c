@@ -63,7 +63,7 @@ static bool is_satisfied(const struct flock *f, const struct node *d)
     const struct desired *doc = f->papers[d->document].desired;
     for (uint32_t i = 0; i < doc->count; i++) {
         const struct record *r = &doc->records[i];
-        struct target t = record_target(r, &d->id, d->number);
+        struct target t = record_target(r, d->number);
         bool done = t.generation == 0;
         for (uint32_t k = 0; k < d->held_count; k++) {
             const struct held *h = &d->held[k];

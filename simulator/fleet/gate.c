@@ -55,7 +55,7 @@ void gate_note(struct flock *f, uint32_t cohort)
         if (d->number == 0 || f->rows->agents[d->number - 1].row.cohort != cohort)
             continue;
         const struct record *r = &doc->records[0];
-        struct target t = record_target(r, &d->id, d->number);
+        struct target t = record_target(r, d->number);
         if (t.generation == s->generation)
             continue;
         bool rolls = r->next.generation != 0 && t.generation == r->next.generation &&

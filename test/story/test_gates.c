@@ -43,7 +43,7 @@ static void say(struct world *w, const struct device *any, const struct record *
 
 static uint64_t hash_of(const struct device *d, const struct record *r)
 {
-    return gate_hash(r->salt, r->deployment, &d->disk.id);
+    return gate_hash(r->salt, r->deployment, d->disk.number);
 }
 
 /* The hash that lets exactly `k` of them pass. */

@@ -77,7 +77,7 @@ static void note(struct fleet *f, uint32_t cohort)
         struct model *a = &f->agents[n];
         for (uint32_t i = 0; i < d->count && cohort_of(f, n) == cohort; i++) {
             struct job *job = &a->jobs[d->records[i].deployment - 1];
-            uint32_t asked = record_target(&d->records[i], &a->id, n).generation;
+            uint32_t asked = record_target(&d->records[i], n).generation;
             bool now = asked > job->admitted;
             job->admitted = now ? asked : job->admitted;
             if (!now || !is_near(f, a))
@@ -195,7 +195,7 @@ static bool hear(struct fleet *f, uint32_t number)
     a->document = d->revision;
     for (uint32_t i = 0; i < d->count; i++) {
         struct job *job = &a->jobs[d->records[i].deployment - 1];
-        uint32_t asked = record_target(&d->records[i], &a->id, number).generation;
+        uint32_t asked = record_target(&d->records[i], number).generation;
         if (asked < job->wanted && job->state == STATE_PENDING) { /* taken back */
             job->wanted = job->running;
             job->state = STATE_READY;
@@ -215,7 +215,7 @@ static bool is_through(const struct fleet *f, uint32_t number, uint32_t record)
     const struct desired *d = &f->documents[cohort_of(f, number)];
     const struct job *job = &a->jobs[d->records[record].deployment - 1];
     bool knows = revision_compare(a->document, d->revision) == 0;
-    uint32_t asked = record_target(&d->records[record], &a->id, number).generation;
+    uint32_t asked = record_target(&d->records[record], number).generation;
     return job->state != STATE_PENDING && job->state != STATE_APPLYING &&
            (job->wanted == job->admitted || (knows && asked <= job->wanted));
 }

@@ -8,14 +8,6 @@
 
 #define AGENTS 1000
 
-static struct key_id agent_of(uint32_t i)
-{
-    struct digest d = digest_of(span_of(&i, sizeof i));
-    struct key_id id;
-    memcpy(id.bytes, d.bytes, KEY_ID_LEN);
-    return id;
-}
-
 static int by_value(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -26,18 +18,14 @@ static int by_value(const void *a, const void *b)
 static void test_the_kth_smallest_hash_admits_exactly_k(void)
 {
     static uint64_t hashes[AGENTS];
-    for (uint32_t i = 0; i < AGENTS; i++) {
-        struct key_id id = agent_of(i);
-        hashes[i] = gate_hash(99, 7, &id);
-    }
+    for (uint32_t i = 0; i < AGENTS; i++)
+        hashes[i] = gate_hash(99, 7, i + 1);
     qsort(hashes, AGENTS, sizeof hashes[0], by_value);
     for (uint32_t k = 1; k <= AGENTS; k += 37) {
         struct gate g = {.threshold = hashes[k - 1], .enrolled_before = UINT32_MAX};
         uint32_t admitted = 0;
-        for (uint32_t i = 0; i < AGENTS; i++) {
-            struct key_id id = agent_of(i);
-            admitted += gate_passes(&g, gate_hash(99, 7, &id), i + 1);
-        }
+        for (uint32_t i = 0; i < AGENTS; i++)
+            admitted += gate_passes(&g, gate_hash(99, 7, i + 1), i + 1);
         CU_ASSERT_EQUAL(admitted, k);
     }
 }
@@ -60,43 +48,43 @@ static void test_late_joiners_stay_outside(void)
 
 static void test_salt_and_deployment_change_the_order(void)
 {
-    struct key_id id = sample_agent();
-    uint64_t hash = gate_hash(1, 2, &id);
-    CU_ASSERT_EQUAL(gate_hash(1, 2, &id), hash);
-    CU_ASSERT_NOT_EQUAL(gate_hash(2, 2, &id), hash);
-    CU_ASSERT_NOT_EQUAL(gate_hash(1, 3, &id), hash);
+    uint64_t hash = gate_hash(1, 2, 7);
+    CU_ASSERT_EQUAL(gate_hash(1, 2, 7), hash);
+    CU_ASSERT_NOT_EQUAL(gate_hash(2, 2, 7), hash);
+    CU_ASSERT_NOT_EQUAL(gate_hash(1, 3, 7), hash);
+    CU_ASSERT_NOT_EQUAL(gate_hash(1, 2, 8), hash);
 }
 
 static void test_record_decides_between_none_stable_and_next(void)
 {
-    struct key_id id = sample_agent();
     struct record r = {
         .deployment = 7,
         .salt = 5,
         .gate = GATE_OPEN,
         .stable = {.generation = 3, .bundle = sample_digest(1)},
     };
-    uint64_t hash = gate_hash(5, 7, &id);
-    CU_ASSERT_EQUAL(record_target(&r, &id, 1).generation, 3);
+    uint64_t hash = gate_hash(5, 7, 99);
+    CU_ASSERT_EQUAL(record_target(&r, 99).generation, 3);
     r.next = (struct target){.generation = 4, .bundle = sample_digest(2)};
-    CU_ASSERT_EQUAL(record_target(&r, &id, 1).generation, 3);
+    CU_ASSERT_EQUAL(record_target(&r, 99).generation, 3);
     r.next_gate = (struct gate){.threshold = hash, .enrolled_before = 100};
-    CU_ASSERT_EQUAL(record_target(&r, &id, 99).generation, 4);
-    CU_ASSERT_EQUAL(record_target(&r, &id, 100).generation, 3);
+    CU_ASSERT_EQUAL(record_target(&r, 99).generation, 4);
+    r.next_gate.enrolled_before = 99;
+    CU_ASSERT_EQUAL(record_target(&r, 99).generation, 3);
+    r.next_gate.enrolled_before = 100;
     r.next_gate.threshold = hash - 1;
-    CU_ASSERT_EQUAL(record_target(&r, &id, 99).generation, 3);
+    CU_ASSERT_EQUAL(record_target(&r, 99).generation, 3);
     r.gate.threshold = hash - 1;
     r.next_gate.threshold = UINT64_MAX;
-    CU_ASSERT_EQUAL(record_target(&r, &id, 99).generation, 0);
+    CU_ASSERT_EQUAL(record_target(&r, 99).generation, 0);
 }
 
 static void test_new_deployment_has_no_stable_version_yet(void)
 {
-    struct key_id id = sample_agent();
     struct record r = {.deployment = 1, .gate = GATE_OPEN, .next = {.generation = 1}};
-    CU_ASSERT_EQUAL(record_target(&r, &id, 1).generation, 0);
+    CU_ASSERT_EQUAL(record_target(&r, 1).generation, 0);
     r.next_gate = GATE_OPEN;
-    CU_ASSERT_EQUAL(record_target(&r, &id, 1).generation, 1);
+    CU_ASSERT_EQUAL(record_target(&r, 1).generation, 1);
 }
 
 static const struct suite_test tests[] = {

@@ -174,6 +174,36 @@ static void test_successor_takes_number_labels_and_place(void)
     bench_free(b);
 }
 
+static void taint(struct bench *b, uint8_t id, const char *set)
+{
+    struct command c = {.type = COMMAND_AGENT_TAINT,
+                        .taint = {.agent = id_of(id), .set = set, .unset = ""}};
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+}
+
+static void test_successor_is_cordoned_and_tainted_as_the_one_before(void)
+{
+    for (int revoked = 0; revoked < 2; revoked++) {
+        struct bench *b = bench_new();
+        struct command c = on_agent(COMMAND_AGENT_CORDON, 12);
+        CU_ASSERT_EQUAL(run(b, &c), 0);
+        taint(b, 12, "gpu=yes:NoSchedule");
+        uint64_t taints = manager_agent_taints(b->m, 2);
+        c = on_agent(COMMAND_AGENT_REVOKE, 12);
+        CU_ASSERT_EQUAL(revoked ? run(b, &c) : 0, 0);
+        c = replace_fresh(12);
+        CU_ASSERT_EQUAL(run(b, &c), 0);
+        const struct successor_row *s = manager_successor(b->m, b->out.index);
+        CU_ASSERT_EQUAL(join(b, s->batch, s->index, 22), JOINED_ACCEPTED);
+        CU_ASSERT_EQUAL(manager_agent(b->m, 2)->flags, AGENT_CORDONED | AGENT_TAINTED);
+        CU_ASSERT_TRUE(taints != 0 && manager_agent_taints(b->m, 2) == taints);
+        struct assignment a;
+        manager_assignment(b->m, 2, b->now_s, &a);
+        CU_ASSERT_TRUE(a.cordoned && a.reserved);
+        bench_free(b);
+    }
+}
+
 static void test_revoked_and_removed_agents_can_be_replaced_by_a_fresh_token(void)
 {
     static const enum command_type outs[] = {COMMAND_AGENT_REVOKE, COMMAND_AGENT_REMOVE};
@@ -357,6 +387,7 @@ static const struct suite_test tests[] = {
     TEST(test_revoked_agent_is_out_and_blocked_and_never_let_in_again),
     TEST(test_removed_agent_can_still_be_revoked),
     TEST(test_successor_takes_number_labels_and_place),
+    TEST(test_successor_is_cordoned_and_tainted_as_the_one_before),
     TEST(test_revoked_and_removed_agents_can_be_replaced_by_a_fresh_token),
     TEST(test_replacing_is_refused_for_each_reason),
     TEST(test_newer_word_on_who_replaces_whom_wins),

@@ -111,7 +111,7 @@ static bool is_in(const struct scene *s, uint32_t number)
     if (!agent_in_fleet(row) || row->flags & AGENT_QUARANTINED)
         return false;
     manager_document(s->b->m, row->cohort, &d);
-    return d.count == 1 && record_target(&d.records[0], &row->id, number).generation != 0;
+    return d.count == 1 && record_target(&d.records[0], number).generation != 0;
 }
 
 static const char *zone_of(const struct scene *s, uint32_t number)
@@ -219,6 +219,42 @@ static void test_who_is_taken_out_is_replaced(void)
     join_many(&s, 1, 12);
     tick(&s);
     CU_ASSERT_EQUAL(count_in(&s, NULL), 10);
+    end(&s);
+}
+
+/* Another device takes the agent's place. */
+static void succeed(struct scene *s, uint32_t number)
+{
+    struct command c = {.type = COMMAND_AGENT_REPLACE};
+    c.replace.agent = manager_agent(s->b->m, number)->id;
+    c.replace.mint = true;
+    c.replace.expires_s = UINT32_MAX;
+    CU_ASSERT_EQUAL(run(s->b, &c), 0);
+    const struct successor_row *row = manager_successor(s->b->m, s->b->out.index);
+    struct manager_event ev = {.type = MANAGER_JOIN,
+                               .join = {.batch = row->batch, .index = row->index}};
+    for (int i = 0; i < KEY_ID_LEN; i++)
+        ev.join.id.bytes[i] = (uint8_t)rng_next(&s->rng);
+    step(s->b, &ev);
+    CU_ASSERT_EQUAL_FATAL(s->b->out.joined, JOINED_ACCEPTED);
+    CU_ASSERT_EQUAL(s->b->out.number, number);
+    tick(s);
+}
+
+static void test_who_takes_the_place_of_a_picked_one_is_picked(void)
+{
+    struct scene s = scene_new(12);
+    join_many(&s, 0, 12);
+    join_many(&s, 1, 12);
+    deploy(&s, &(struct pick){.amount = {3, false}, .by = "zone"});
+    remember(&s);
+    for (uint32_t n = 1, replaced = 0; n <= 24 && replaced < 3; n++)
+        if (s.was_in[n]) {
+            succeed(&s, n);
+            replaced++;
+        }
+    CU_ASSERT_EQUAL(pushed_out(&s), 0);
+    CU_ASSERT_EQUAL(count_in(&s, NULL), 6);
     end(&s);
 }
 
@@ -560,6 +596,7 @@ static const struct suite_test tests[] = {
     TEST(test_exactly_n_are_picked_and_stay_picked),
     TEST(test_part_that_may_come_back_at_a_time_is_of_those_that_are_picked),
     TEST(test_who_is_taken_out_is_replaced),
+    TEST(test_who_takes_the_place_of_a_picked_one_is_picked),
     TEST(test_cordoned_ones_are_passed_over_unless_they_run_it),
     TEST(test_share_follows_the_fleet),
     TEST(test_so_many_of_each_value_of_a_label),

@@ -281,7 +281,7 @@ static bool is_at_rest(const struct fleet *f, const struct model *a)
 {
     const struct desired *d = &f->documents[manager_agent(f->m, a->number)->cohort];
     const struct record *r = d->count ? &d->records[0] : NULL;
-    struct target target = r ? record_target(r, &a->id, a->number) : (struct target){0};
+    struct target target = r ? record_target(r, a->number) : (struct target){0};
     bool aborted = r && r->flags & RECORD_ABORTED && target.generation == r->next.generation;
     bool idle = a->state != STATE_APPLYING && (a->state != STATE_PENDING || !a->wanted);
     return revision_compare(a->document, d->revision) == 0 && idle &&
@@ -308,7 +308,7 @@ static void note_admissions(struct fleet *f, uint32_t cohort)
         struct model *a = &f->agents[n];
         if (a->gone || manager_agent(f->m, n)->cohort != cohort || d->count == 0)
             continue;
-        struct target target = record_target(&d->records[0], &a->id, n);
+        struct target target = record_target(&d->records[0], n);
         if (target.generation != newest || a->admitted.generation == newest)
             continue;
         bool late = n > f->enrolled; /* it comes in behind the others */
@@ -536,8 +536,7 @@ static void check_places(struct fleet *f)
 static void aim(struct fleet *f, struct model *a, bool in_touch)
 {
     const struct desired *d = &f->documents[manager_agent(f->m, a->number)->cohort];
-    struct target target =
-        d->count ? record_target(&d->records[0], &a->id, a->number) : (struct target){0};
+    struct target target = d->count ? record_target(&d->records[0], a->number) : (struct target){0};
     if (target.generation != a->aimed && in_touch)
         a->met = target.generation;
     a->aimed = target.generation;
@@ -607,7 +606,7 @@ static void begin_or_end(struct fleet *f, struct model *a)
     bool changed = revision_compare(a->document, d->revision) != 0;
     a->document = d->revision;
     const struct record *r = d->count ? &d->records[0] : NULL;
-    struct target target = r ? record_target(r, &a->id, a->number) : (struct target){0};
+    struct target target = r ? record_target(r, a->number) : (struct target){0};
     bool held = r && (a->cordoned || r->flags & RECORD_PAUSED ||
                       (r->flags & RECORD_ABORTED && target.generation == r->next.generation));
     if (target.generation < a->wanted && a->state == STATE_PENDING) { /* withdrawn */
@@ -1700,10 +1699,10 @@ static struct manager *new_large_core(uint32_t deployments)
     return m;
 }
 
-static uint32_t the_one_in_flight(const struct manager *m, const struct desired *d)
+static uint32_t the_one_in_flight(const struct desired *d)
 {
     for (uint32_t n = 1; n <= MANY; n++)
-        if (record_target(&d->records[0], &manager_agent(m, n)->id, n).generation != 0)
+        if (record_target(&d->records[0], n).generation != 0)
             return n;
     return 0;
 }
@@ -1749,7 +1748,7 @@ static void test_gate_of_a_large_stage_moves_no_faster_than_brokers_can_tell(voi
     CU_ASSERT_EQUAL(deploy(f, "1", &p), 0);
     step(f, &(struct manager_event){.type = MANAGER_TICK});
     uint64_t reached = rollout_of(f)->reached[0];
-    struct model a = {.number = the_one_in_flight(f->m, &f->documents[0]),
+    struct model a = {.number = the_one_in_flight(&f->documents[0]),
                       .wanted = 1,
                       .running = 1,
                       .boot = 1,

@@ -88,8 +88,7 @@ static bool has(const struct bench *b, uint32_t number, const char *name)
         const struct record *r = &d.records[i];
         bool listed = r->flags & RECORD_LISTED || a.reserved;
         if (strcmp(r->name, name) == 0)
-            return (!listed || assignment_lists(&a, r->deployment)) &&
-                   record_admits(r, &row->id, number);
+            return (!listed || assignment_lists(&a, r->deployment)) && record_admits(r, number);
     }
     return false;
 }
