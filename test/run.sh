@@ -5,17 +5,17 @@ set -eu
 
 usage='usage: sh test/run.sh [--full] [REGEX]
 Installs what is missing, builds the debug preset, and runs unit, story, e2e, check and fuzz tests.
-  --full    also the slow ones (label full)
+  --full    also the slow ones (label full), and what these need for building and emulating devices
   REGEX     only the tests whose name matches, such as unit/ or e2e/tokens
   --help    this text'
 
 main()
 {
     skip='-LE ^full$'
-    only=''
+    only='' cross=''
     for argument; do
         case $argument in
-        --full) skip='' ;;
+        --full) skip='' cross=--cross ;;
         -h | --help) echo "$usage" && exit 0 ;;
         -*) echo "test/run.sh: unknown option $argument (see --help)" >&2 && exit 2 ;;
         *) only=$argument ;;
@@ -23,7 +23,8 @@ main()
     done
 
     cd "$(dirname "$0")/.."
-    sh setup.sh --test
+    # shellcheck disable=SC2086
+    sh setup.sh --test $cross
     cmake --preset debug
     cmake --build --preset debug -j 2
     # shellcheck disable=SC2086

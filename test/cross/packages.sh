@@ -51,6 +51,19 @@ make()
     grep '\.deb$' "$WORK/made" | xargs -I % cp % "$debian/root/"
 }
 
+# holds TARGET ARCH: the package of another kind is for it, has its program, and a man page that tells what this says.
+holds()
+{
+    DUNLIN_VERSION=0.9.2 sh "$ROOT/cross/package.sh" --out "$built" "$1" >"$WORK/made" || fail "$1: no packages"
+    deb=$(grep '\.deb$' "$WORK/made")
+    [ "$(dpkg-deb -f "$deb" Architecture)" = "$2" ] || fail "$1: it is for $(dpkg-deb -f "$deb" Architecture)"
+    dpkg-deb --fsys-tarfile "$deb" | tar -xO ./usr/bin/dunlin-agent | cmp - "$built/$1/dunlin-agent" || fail "$1: another program"
+    dpkg-deb --fsys-tarfile "$deb" | tar -xO ./usr/share/man/man1/dunlin-agent.1.gz | zcat | grep -q '^usage: dunlin\\-agent join' ||
+        fail "$1: the man page says nothing"
+    tar -xOzf "$built/packages/dunlin-agent-0.9.2-$1.tar.gz" "dunlin-agent-0.9.2-$1/dunlin-agent" | cmp - "$built/$1/dunlin-agent" ||
+        fail "$1: the tarball has another program"
+}
+
 [ "$(id -u)" = 0 ] || skip "only root can make a Debian in a folder"
 command -v busybox >/dev/null || skip "busybox-static is missing"
 command -v debootstrap >/dev/null || skip "debootstrap is missing"
@@ -78,6 +91,11 @@ inside /usr/lib/dunlin/join /var/lib/dunlin-agent/join.conf /var/lib/dunlin-agen
 inside dunlin-agent status | grep -q 'agent' || fail "it can't say who it is"
 grep -q 'dunlin-agent run' "$debian/usr/share/man/man1/dunlin-agent.1.gz" && fail "the man page is not compressed"
 zcat "$debian/usr/share/man/man1/dunlin-agent.1.gz" | grep -q 'run \\-\\-help\|run \[' || fail "the man page says nothing"
+
+step "packages for other kinds of devices hold what is built for them"
+for kind in aarch64:arm64 armv7:armhf riscv64:riscv64; do
+    [ ! -e "$built/${kind%:*}/dunlin-agent" ] || holds "${kind%:*}" "${kind#*:}"
+done
 
 step "an upgrade keeps identity and configuration"
 before=$(sha256sum <"$debian$identity")
