@@ -38,12 +38,12 @@ start_manager --advertise 10.0.2.2
 step "a device joins, and takes a version; seed $seed"
 provision env=test
 power_on
-within 300 online 1 || fail "it does not join: $(tail -n 20 "$WORK/console")"
+patiently 300 online 1 || fail "it does not join: $(tail -n 20 "$WORK/console")"
 make_version 0
-within 300 agent_has 1 app 0 || fail "version 0 does not arrive: $(dunlin deployment show app)"
+patiently 300 agent_has 1 app 0 || fail "version 0 does not arrive: $(dunlin deployment show app)"
 began_ms=$(now_ms)
 make_version 1
-within 300 agent_has 1 app 1 || fail "version 1 does not arrive: $(dunlin deployment show app)"
+patiently 300 agent_has 1 app 1 || fail "version 1 does not arrive: $(dunlin deployment show app)"
 update_ms=$(($(now_ms) - began_ms))
 
 step "its power is cut $times times within the $update_ms ms that an update takes"
@@ -58,8 +58,8 @@ while [ "$version" -le "$times" ]; do
     whole "$old" "$version"
     [ "$has" -eq "$version" ] || olds=$((olds + 1))
     power_on
-    within 300 has_link || fail "after cut $old it does not come back: $(tail -n 20 "$WORK/console")"
-    within 300 agent_has 1 app "$version" || fail "after cut $old it does not converge: $(dunlin deployment show app)"
+    patiently 300 has_link || fail "after cut $old it does not come back: $(tail -n 20 "$WORK/console")"
+    patiently 300 agent_has 1 app "$version" || fail "after cut $old it does not converge: $(dunlin deployment show app)"
     step "cut $old after $rnd ms: version $has is on the card; it came back, and runs version $version"
 done
 power_off

@@ -27,7 +27,7 @@ deploy()
     folder=$WORK/programs@$1
     mkdir -p "$folder/$machine"
     cp "$WORK/program-$1" "$folder/$machine/dunlin-agent"
-    dunlin bundle push "$folder" --kind agent --name agent --version "$1" --health-deadline "${2:-120s}" >/dev/null ||
+    dunlin bundle push "$folder" --kind agent --name agent --version "$1" --health-deadline "${2:-600s}" >/dev/null ||
         fail "agent@$1 is not taken"
     dunlin deploy "agent@$1" --as agent --select env=test >/dev/null || fail "agent@$1 is not deployed"
 }
@@ -83,8 +83,8 @@ whole()
 # rolls_back V OLD: nothing is lost by that version, and nothing stays of it.
 rolls_back()
 {
-    within 600 gives_up "$1" || fail "agent@$1 is not given up: $(dunlin why 1 agent 2>&1)"
-    within 300 is "$2" || fail "after agent@$1 it is no more what it was, but $(agent 1 .facts.agent)"
+    patiently 600 gives_up "$1" || fail "agent@$1 is not given up: $(dunlin why 1 agent 2>&1)"
+    patiently 300 is "$2" || fail "after agent@$1 it is no more what it was, but $(agent 1 .facts.agent)"
     step "it is $2 again: $(dunlin why 1 agent 2>&1 | grep -m 1 -E 'started 3 times|reached no broker')"
 }
 
@@ -94,14 +94,14 @@ start_manager --advertise 10.0.2.2
 step "a device joins, and its agent updates itself; seed $seed"
 provision env=test
 power_on
-within 300 online 1 || fail "it does not join: $(tail -n 20 "$WORK/console")"
+patiently 300 online 1 || fail "it does not join: $(tail -n 20 "$WORK/console")"
 stamp 1000
 deploy 1000
-within 300 has_become 1000 || fail "it does not update itself: $(dunlin why 1 agent 2>&1)"
+patiently 300 has_become 1000 || fail "it does not update itself: $(dunlin why 1 agent 2>&1)"
 began_ms=$(now_ms)
 stamp 1001
 deploy 1001
-within 300 has_become 1001 || fail "it does not update itself again: $(dunlin why 1 agent 2>&1)"
+patiently 300 has_become 1001 || fail "it does not update itself again: $(dunlin why 1 agent 2>&1)"
 update_ms=$(($(now_ms) - began_ms))
 
 step "its power is cut $times times within the $update_ms ms that an update takes"
@@ -117,8 +117,8 @@ while [ "$version" -le $((1000 + times)) ]; do
     whole "$old" "$version"
     [ "$has" = "$version" ] || olds=$((olds + 1))
     power_on
-    within 300 has_link || fail "after cut $((old - 1000)) it does not come back: $(tail -n 20 "$WORK/console")"
-    within 300 has_become "$version" || fail "after cut $((old - 1000)) it is $(agent 1 .facts.agent): $(dunlin why 1 agent 2>&1)"
+    patiently 300 has_link || fail "after cut $((old - 1000)) it does not come back: $(tail -n 20 "$WORK/console")"
+    patiently 300 has_become "$version" || fail "after cut $((old - 1000)) it is $(agent 1 .facts.agent): $(dunlin why 1 agent 2>&1)"
     step "cut $((old - 1000)) after $rnd ms: $has was proven; it came back, and is $version"
 done
 step "after $times cuts, $olds with the old agent and $((times - olds)) with the new one, it is the newest"
@@ -131,7 +131,7 @@ rolls_back ends "$version"
 
 step "a new one that finds no broker, and whose power is cut in the middle of its trial"
 deploy mute 60s
-within 120 console_says 'built to find no broker' || fail "it is not tried"
+patiently 120 console_says 'built to find no broker' || fail "it is not tried"
 nap 0 30000
 power_off
 whole "$version" mute
