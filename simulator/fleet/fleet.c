@@ -150,8 +150,8 @@ static int run_all(const struct args *a, struct errmsg *em)
         run_one(&runs[i]);
         if (runs[i].result.fault[0] == '\0')
             continue;
-        rv = errmsg_set(em, ERR_DAMAGED, "%s\nplay it again with: %s", runs[i].result.fault,
-                        command);
+        fprintf(stderr, "dunlin-sim: %s\nplay it again with:\n%s\n", runs[i].result.fault, command);
+        rv = ERR_DAMAGED;
     }
     if (args_has(a, "json"))
         spread_json(runs, count);

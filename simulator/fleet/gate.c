@@ -70,6 +70,14 @@ void gate_note(struct flock *f, uint32_t cohort)
     }
 }
 
+/* Who is out of reach for a moment only, between two moves, has lost its slot as well. */
+void gate_hear(struct flock *f, uint32_t number)
+{
+    uint32_t n = f->by_number[number - 1];
+    if (f->slots && n && f->slots[n - 1].taken)
+        f->slots[n - 1].taken = is_in_reach(f, manager_agent(f->core, number));
+}
+
 /* Whoever is at its end, or was out of reach for so long, gives its slot back for good. */
 static uint32_t count_taken(struct flock *f, uint32_t stage)
 {

@@ -95,7 +95,8 @@ void link_begin(struct flock *f, uint32_t n)
 
 /* ---- a link that is lost ---- */
 
-/* Nobody says good-bye: the broker waits for one and a half keep-alive times. */
+/* Nobody says good-bye: the broker waits for one and a half keep-alive times. What the link has
+ * brought by then, it hands on before the will. */
 static void leave_broker(struct flock *f, uint32_t n, bool silently)
 {
     struct node *d = &f->nodes[n];
@@ -110,7 +111,8 @@ static void leave_broker(struct flock *f, uint32_t n, bool silently)
     d->way = WAY_BOTH;
     cell_hear(f, n, NOBODY);
     job_link(f, n, false);
-    flock_at(f, f->queue.now_ms + patience, CELL_WILL, n, 0, d->session);
+    uint64_t will_ms = f->queue.now_ms + patience;
+    flock_at(f, will_ms > d->said_ms ? will_ms : d->said_ms, CELL_WILL, n, 0, d->session);
 }
 
 void link_vanish(struct flock *f, uint32_t n)

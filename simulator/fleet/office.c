@@ -204,7 +204,9 @@ static void take(struct flock *f, struct report *report, const struct key_id *id
     struct manager_event ev = {.type = MANAGER_REPORT};
     ev.report.topic = *id;
     ev.report.report = report;
+    gate_hear(f, report_number(report));
     turn(f, &ev, &out);
+    gate_hear(f, report_number(report));
     f->result->counts.statuses++;
     if (f->queue.now_ms / 1000 != f->second) {
         f->second = f->queue.now_ms / 1000;

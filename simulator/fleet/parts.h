@@ -280,6 +280,8 @@ void gate_open(struct flock *f);
 void gate_close(struct flock *f);
 /* The newest document of a cohort lets these in, … */
 void gate_note(struct flock *f, uint32_t cohort);
+/* … the manager is about to hear of an agent, or has, … */
+void gate_hear(struct flock *f, uint32_t number);
 /* … and when all are said: are no more at work than the stage allows? */
 void gate_check(struct flock *f);
 /* A node begins this generation. */

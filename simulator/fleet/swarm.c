@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 /* Fleets of a swarm. */
 #define AGENTS_MAX 120
@@ -61,8 +60,12 @@ static struct flock_options draw_options(uint64_t seed)
     return o;
 }
 
+/* Its command comes first, so that it is there whatever becomes of this process. */
 static bool fails(const struct flock_options *o, struct flock_result *r)
 {
+    char command[COMMAND_MAX];
+    fleet_command(o, command);
+    fprintf(stderr, "%s\n", command);
     flock_run(o, NULL, NULL, r);
     free(r->reached_s);
     return r->fault[0] != '\0';
@@ -136,9 +139,6 @@ int swarm_run(uint64_t first_seed, uint64_t seconds, uint64_t seeds)
         struct flock_result r;
         bool failed = fails(&o, &r);
         steps += r.counts.happenings;
-        if (isatty(STDERR_FILENO))
-            fprintf(stderr, "\rseed %" PRIu64 ", %" PRIu64 " million happenings ", seed,
-                    steps / 1000000);
         if (failed) {
             tell(&o, &r);
             return 1;

@@ -4,15 +4,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static void add_links(struct flock_options *o, const char *name, uint32_t share)
+{
+    struct errmsg em;
+    struct flock_link *l = &o->links[o->link_count++];
+    l->share = share;
+    snprintf(l->name, sizeof l->name, "%s", name);
+    CU_ASSERT_EQUAL_FATAL(profile_find(name, &l->profile, &em), 0);
+}
+
 /* So many devices on links of this kind. */
 static struct flock_options fleet_of(uint32_t agents, const char *links)
 {
     struct flock_options o = FLOCK_DEFAULT;
-    struct errmsg em;
     o.agents = agents;
-    o.link_count = 1;
-    o.links[0].share = 1;
-    CU_ASSERT_EQUAL_FATAL(profile_find(links, &o.links[0].profile, &em), 0);
+    add_links(&o, links, 1);
     return o;
 }
 
@@ -108,12 +114,66 @@ static void test_whatever_breaks_it_comes_to_rest_on_what_it_should_run(void)
     CU_ASSERT_TRUE(all.rotten > 20 && all.let_in > 100);
 }
 
+/* ---- what swarms have found ---- */
+
+/* Runs of this kind, one of which broke a rule once. A seed tells another story as soon as anything
+ * changes: so they are many. */
+static void run_seeds(struct flock_options *o, uint64_t first, uint64_t last)
+{
+    for (o->seed = first; o->seed <= last; o->seed++)
+        CU_ASSERT_TRUE(run(o).counts.let_in > 0);
+}
+
+/* A will came before what its link had brought: the one that said so seemed to have come back. */
+static void test_what_a_link_has_brought_is_heard_before_its_will(void)
+{
+    struct flock_options o = fleet_of(95, "ship");
+    o.links[0].share = 3;
+    add_links(&o, "cellular", 8);
+    o.cells = o.sites = 3;
+    o.run_ms = o.rest_ms = 2 * 86400000;
+    o.deploy_ms = 43165000;
+    o.policy.heartbeat_s = 1810;
+    o.bundle_bytes = 1378 << 10;
+    o.failing_per_mille = 314;
+    o.concurrency = (struct amount){.value = 56};
+    o.returning = 3;
+    o.faults = (struct flock_faults){.lost_writes = 88, .clock_jumps = 941};
+    run_seeds(&o, 212, 217);
+}
+
+/* One that held a slot was started again, asked, and got a permit; then the manager died. */
+static void test_slot_of_one_that_had_to_ask_outlives_the_manager(void)
+{
+    struct flock_options o = fleet_of(25, "nightly");
+    o.links[0].share = 3;
+    add_links(&o, "always", 1);
+    o.cells = 2;
+    o.sites = 7;
+    o.run_ms = o.rest_ms = 2 * 86400000;
+    o.deploy_ms = 31974000;
+    o.policy.heartbeat_s = 452;
+    o.bundle_bytes = 1570 << 10;
+    o.failing_per_mille = 271;
+    o.concurrency = (struct amount){.value = 2, .percent = true};
+    o.returning = 4;
+    o.faults = (struct flock_faults){.lost_writes = 88,
+                                     .one_way = 1697,
+                                     .duplicates = 96,
+                                     .late = 49,
+                                     .manager_kills = 45,
+                                     .cell_kills = 15};
+    run_seeds(&o, 11, 20);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_the_same_seed_makes_the_same_run_and_another_one_another),
     TEST(test_on_good_links_all_run_the_new_version_as_soon_as_the_stages_allow),
     TEST(test_who_can_come_only_at_night_comes_at_night),
     TEST(test_a_version_that_fails_goes_back_where_it_fails_and_nowhere_else),
     TEST(test_whatever_breaks_it_comes_to_rest_on_what_it_should_run),
+    TEST(test_what_a_link_has_brought_is_heard_before_its_will),
+    TEST(test_slot_of_one_that_had_to_ask_outlives_the_manager),
 };
 
 SUITE_MAIN("flocks", tests)
