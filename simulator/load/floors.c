@@ -2,12 +2,17 @@
 #include "simulator/load/load.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define PATIENCE_S 120
 #define PATIENCE_AGENT_MS 20
 #define LOOK_MS 2
+/* What SQLite's log takes for a row: a page, and what names it. */
+#define COMMIT_BYTES (4096 + 24)
 
 static int open_ear(struct load *l, struct ear *e, struct errmsg *em);
 static int measure(struct load *l, struct ear *e, enum floor_type what, struct errmsg *em);
@@ -113,4 +118,33 @@ static int wait_until(struct load *l, struct ear *e, uint32_t met, uint64_t hear
         poll(NULL, 0, LOOK_MS);
     }
     return 0;
+}
+
+/* ---- without brokers ---- */
+
+static int commit_all(int fd, uint64_t count, const volatile bool *stop)
+{
+    static const uint8_t page[COMMIT_BYTES];
+    for (uint64_t i = 0; i < count && !*stop; i++)
+        if (write(fd, page, sizeof page) != (ssize_t)sizeof page || fdatasync(fd) < 0)
+            return ERR_IO;
+    return 0;
+}
+
+int floors_commits(struct load *l, uint64_t count, struct cost *cost, struct errmsg *em)
+{
+    char path[FILE_PATH_MAX];
+    int rv = file_path(path, em, "%s/floor", l->dir);
+    if (rv < 0)
+        return rv;
+    uint64_t from_us = measure_now_us(), cpu_us = usage_of(getpid()).cpu_us;
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || commit_all(fd, count, &l->stop) < 0)
+        rv = errmsg_set(em, ERR_IO, "%s: %s", path, strerror(errno));
+    cost->manager_s = (double)(usage_of(getpid()).cpu_us - cpu_us) / 1e6;
+    cost->seconds = (double)(measure_now_us() - from_us) / 1e6;
+    if (fd >= 0)
+        close(fd);
+    unlink(path);
+    return rv;
 }

@@ -64,6 +64,9 @@ int phases_play(struct load *l, struct errmsg *em);
 /* ---- floors.c: the same messages without a manager ---- */
 
 int floors_measure(struct load *l, struct errmsg *em);
+/* So many commits of one row, one after the other, to the disk where the manager's folder is: what
+ * a log takes that is written to and nothing else. */
+int floors_commits(struct load *l, uint64_t count, struct cost *cost, struct errmsg *em);
 
 /* ---- report.c ---- */
 

@@ -24,6 +24,8 @@ struct measure {
     const char *name;
     enum floor_type floor;    /* what one message to or from each agent takes; FLOOR_COUNT: none */
     uint64_t count;           /* of what the rate is of: joins, agents, statuses */
+    struct cost own_floor;    /* of a phase without messages; all zero: none … */
+    const char *floorless;    /* … and then why, in words that go on after "since" */
     struct cost cost;         /* until the manager knows */
     double agents_s;          /* until the agents are done */
     uint64_t messages, bytes; /* publications and bytes, both ways */

@@ -34,6 +34,7 @@ static int connect_all(struct load *l, struct errmsg *em);
 static int deploy_all(struct load *l, struct errmsg *em);
 static int change_documents(struct load *l, struct errmsg *em);
 static int beat_once(struct load *l, struct errmsg *em);
+static int restart_at_rest(struct load *l, struct errmsg *em);
 static int roll_out(struct load *l, struct errmsg *em);
 static int cut_all(struct load *l, struct errmsg *em);
 static int move_some(struct load *l, struct errmsg *em);
@@ -41,8 +42,9 @@ static int quiet_hour(struct load *l, struct errmsg *em);
 static int check_all(struct load *l, struct errmsg *em);
 
 static int (*const PHASES[])(struct load *l, struct errmsg *em) = {
-    push_both,        fill_up,   make_tokens, join_all, floors_measure, connect_all, deploy_all,
-    change_documents, beat_once, roll_out,    cut_all,  move_some,      quiet_hour,  check_all,
+    push_both,   fill_up,    make_tokens,      join_all,   floors_measure,
+    connect_all, deploy_all, change_documents, beat_once,  restart_at_rest,
+    roll_out,    cut_all,    move_some,        quiet_hour, check_all,
 };
 
 int phases_play(struct load *l, struct errmsg *em)
@@ -109,6 +111,13 @@ static void end(struct act *p, enum floor_type floor)
     snapshot_take(&to, &p->l->boss, &p->l->team);
     measure_between(p->m, &p->from, &to);
     progress_end(&p->l->progress, p->m->cost.seconds);
+}
+
+/* One whose floor is no messages. */
+static void end_floorless(struct act *p, const char *since)
+{
+    p->m->floorless = since;
+    end(p, FLOOR_COUNT);
 }
 
 static int order(struct load *l, const struct order *o)
@@ -205,7 +214,7 @@ static int fill_up(struct load *l, struct errmsg *em)
         json_decref(made);
     }
     end(&p, FLOOR_COUNT);
-    return rv;
+    return rv < 0 ? rv : floors_commits(l, p.m->count, &p.m->own_floor, em);
 }
 
 static int read_tokens(struct load *l, const char *path, uint32_t group, struct errmsg *em)
@@ -263,7 +272,9 @@ static int make_tokens(struct load *l, struct errmsg *em)
     struct act p = begin(l, "tokens", l->options.agents);
     for (uint32_t g = 0; rv == 0 && g < SCRIPT_GROUPS && g < l->options.agents && !l->stop; g++)
         rv = make_batch(l, g, em);
-    end(&p, FLOOR_COUNT);
+    end_floorless(&p,
+                  "a batch is one row and all its secrets follow from a key, so that nothing is "
+                  "left without them");
     struct crowd_options crowd = {.script = l->script,
                                   .seeds = l->seeds,
                                   .keys = l->options.tls ? l->devices.keys : NULL,
@@ -425,14 +436,31 @@ static bool rollout_is_over(struct load *l, uint64_t wanted)
     return done && sees_ready(l, wanted);
 }
 
-/* Killed when a third of the fleet has the new version, and started at once. */
-static int kill_manager(struct load *l, struct errmsg *em)
+/* Killed, and started at once; over with the first answer. */
+static int kill_manager(struct act *p, struct errmsg *em)
+{
+    boss_kill(&p->l->boss);
+    int rv = boss_start(&p->l->boss, em);
+    end_floorless(p, "a program starts and reads its database, which `sh test/bench/run.sh store` "
+                     "has beside a bare SQLite");
+    return rv;
+}
+
+/* While nothing goes on. Others find it as it was before. */
+static int restart_at_rest(struct load *l, struct errmsg *em)
+{
+    if (!l->boss.ours)
+        return 0;
+    struct act p = begin(l, "restart at rest", 1);
+    int rv = kill_manager(&p, em);
+    return rv < 0 ? rv : wait_for(&p, 0, sees_online, l->options.agents, em);
+}
+
+/* When a third of the fleet has the new version. */
+static int restart_amid(struct load *l, struct errmsg *em)
 {
     struct act p = begin_amid(l, "restart", 1);
-    boss_kill(&l->boss);
-    int rv = boss_start(&l->boss, em);
-    end(&p, FLOOR_COUNT);
-    return rv;
+    return kill_manager(&p, em);
 }
 
 static int roll_out(struct load *l, struct errmsg *em)
@@ -446,7 +474,7 @@ static int roll_out(struct load *l, struct errmsg *em)
     if (rv == 0 && l->boss.ours)
         rv = wait_for(&third, agents / 3, NULL, 0, em);
     if (rv == 0 && l->boss.ours)
-        rv = kill_manager(l, em);
+        rv = restart_amid(l, em);
     p.m->agents_s = 0;
     progress_begin(&l->progress, "rollout");
     if (rv == 0)
@@ -608,6 +636,6 @@ static int check_all(struct load *l, struct errmsg *em)
     expect(l, "agents ready", ask_number(l, route, "ready", NULL), agents - failing);
     expect(l, "agents failed", ask_number(l, route, "failed", NULL), failing);
     expect_spares(l);
-    end(&p, FLOOR_COUNT);
+    end_floorless(&p, "the simulator looks at its own agents and asks the manager a few questions");
     return rv;
 }

@@ -24,11 +24,11 @@ void progress_show(struct progress *p, uint32_t done, uint32_t all, uint64_t now
         return;
     p->drawn_us = now_us;
     int filled = (int)((uint64_t)WIDTH * (done < all ? done : all) / all);
-    fprintf(stderr, "\r%-12s [%.*s%*s] %u of %u ", p->name, filled, full, WIDTH - filled, "", done,
+    fprintf(stderr, "\r%-15s [%.*s%*s] %u of %u ", p->name, filled, full, WIDTH - filled, "", done,
             all);
 }
 
 void progress_end(struct progress *p, double seconds)
 {
-    fprintf(stderr, "%s%-12s %.1f s\n", p->terminal ? "\r\033[K" : "", p->name, seconds);
+    fprintf(stderr, "%s%-15s %.1f s\n", p->terminal ? "\r\033[K" : "", p->name, seconds);
 }

@@ -7,6 +7,7 @@
 static void print_table(const struct load *l, const struct snapshot *now);
 static void print_row(const struct load *l, const struct measure *m);
 static void print_notice(const struct load *l);
+static void print_floorless(const struct measure *m);
 static void print_totals(const struct load *l, const struct snapshot *now);
 static void print_json(const struct load *l, const struct snapshot *now);
 static json_t *measure_json(const struct load *l, const struct measure *m);
@@ -32,7 +33,7 @@ static struct cost floor_of(const struct load *l, const struct measure *m)
     uint64_t messages = m->floor == FLOOR_DOCUMENT ? m->documents : m->count;
     double times = (double)messages / l->options.agents;
     if (m->floor == FLOOR_COUNT)
-        return (struct cost){0};
+        return m->own_floor;
     const struct cost *once = &l->floors[m->floor];
     return (struct cost){.seconds = once->seconds * times,
                          .manager_s = once->manager_s * times,
@@ -71,13 +72,15 @@ static void print_table(const struct load *l, const struct snapshot *now)
     else
         printf("each with a connection of its own, ");
     printf("in %u processes, on %u brokers\n\n", l->team.count, l->boss.cells);
-    printf("%-12s %8s %8s %8s %6s %8s %8s %8s %8s %9s %9s %22s %19s %6s\n", "PHASE", "SECONDS",
+    printf("%-15s %8s %8s %8s %6s %8s %8s %8s %8s %9s %9s %22s %19s %6s\n", "PHASE", "SECONDS",
            "RATE/S", "FLOOR S", "RATIO", "P50 MS", "P90 MS", "P99 MS", "MAX MS", "MESSAGES", "KIB",
            "CPU S: MAN  BROK SIMUL", "FLOOR'S", "RATIO");
     for (uint32_t i = 0; i < l->measure_count; i++)
         print_row(l, &l->measures[i]);
     print_notice(l);
     printf("The second ratio is of the manager's and the brokers' processor time.\n");
+    for (uint32_t i = 0; i < l->measure_count; i++)
+        print_floorless(&l->measures[i]);
     print_totals(l, now);
 }
 
@@ -89,7 +92,7 @@ static void print_row(const struct load *l, const struct measure *m)
         snprintf(seconds, sizeof seconds, "%.2f", floor.seconds);
         snprintf(ratio, sizeof ratio, "%.2f", m->cost.seconds / floor.seconds);
     }
-    printf("%-12s %8.2f %8.0f %8s %6s ", m->name, m->cost.seconds, rate(m), seconds, ratio);
+    printf("%-15s %8.2f %8.0f %8s %6s ", m->name, m->cost.seconds, rate(m), seconds, ratio);
     if (m->tally.count > 0)
         printf("%8.1f %8.1f %8.1f %8.1f", milliseconds(m, 500), milliseconds(m, 900),
                milliseconds(m, 990), milliseconds(m, 1001));
@@ -103,12 +106,18 @@ static void print_row(const struct load *l, const struct measure *m)
     putchar('\n');
 }
 
+static void print_floorless(const struct measure *m)
+{
+    if (m->floorless)
+        printf("No floor for \"%s\", since %s.\n", m->name, m->floorless);
+}
+
 /* Beside what a document takes, which is asked for and answered. */
 static void print_notice(const struct load *l)
 {
     const struct cost *floor = &l->floors[FLOOR_NOTICE];
     if (floor->seconds > 0)
-        printf("%-12s %8s %8s %8.2f  bare: one publication to each agent, of a document's length, "
+        printf("%-15s %8s %8s %8.2f  bare: one publication to each agent, of a document's length, "
                "which nobody asks for or answers; CPU S %.2f %.2f %.2f\n",
                "notice", "-", "-", floor->seconds, floor->manager_s, floor->brokers_s,
                floor->simulator_s);
@@ -194,6 +203,8 @@ static json_t *measure_json(const struct load *l, const struct measure *m)
                             json_pack("{s:f, s:f, s:f, s:f}", "p50", milliseconds(m, 500), "p90",
                                       milliseconds(m, 900), "p99", milliseconds(m, 990), "max",
                                       milliseconds(m, 1001)));
+    if (m->floorless)
+        json_object_set_new(json, "floorless", json_string(m->floorless));
     struct cost floor = floor_of(l, m);
     if (floor.seconds > 0) {
         json_object_set_new(json, "floor_seconds", json_real(floor.seconds));

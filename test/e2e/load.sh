@@ -25,9 +25,12 @@ for name in join connect deployment rollout reconnect; do
     [ "$(phase "$name" '.latency_ms | .p50 > 0 and .p50 <= .p99 and .p99 <= .max')" = true ] ||
         fail "$name: $(phase "$name" .)"
 done
-for name in join connect deployment status reconnect; do
+for name in deployments join connect deployment status reconnect; do
     [ "$(phase "$name" '.floor_seconds > 0 and .ratio > 0')" = true ] || fail "$name has no floor: $(phase "$name" .)"
 done
+[ "$(jq '[.phases[] | select(.floor_seconds == null and .floorless == null).phase] == []' "$WORK/report.json")" = true ] ||
+    fail "a phase has no floor, and doesn't say why"
+[ "$(phase "restart at rest" '.seconds > 0 and .cpu_s.manager > 0')" = true ] || fail "it restarts at no rest"
 [ "$(jq '.deployments_placed == 19 and .status_meanwhile.asked > 0' "$WORK/report.json")" = true ] ||
     fail "nobody asked how many have what: $(jq -c '[.deployments_placed, .status_meanwhile]' "$WORK/report.json")"
 [ "$(jq '.floors | .notice.seconds > 0 and .notice.cpu_s.brokers < .document.cpu_s.brokers' "$WORK/report.json")" = true ] ||
