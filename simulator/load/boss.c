@@ -90,6 +90,12 @@ static int find_programs(struct boss *b, struct errmsg *em)
     return 0;
 }
 
+bool boss_answers(const char *dir)
+{
+    struct boss b = {.pid = 0};
+    return file_path(b.dir, NULL, "%s", dir) == 0 && answers(&b);
+}
+
 int boss_start(struct boss *b, struct errmsg *em)
 {
     char cells[16];

@@ -28,6 +28,8 @@ struct boss {
 
 /* Takes the manager that runs on `dir`, or starts one with so many brokers, with TLS or plain. */
 int boss_open(struct boss *b, const char *dir, unsigned cells, bool tls, struct errmsg *em);
+/* Whether a manager runs on `dir`. */
+bool boss_answers(const char *dir);
 /* Starts it (again), and waits until it answers. */
 int boss_start(struct boss *b, struct errmsg *em);
 /* kill -9: its brokers stay. */

@@ -15,6 +15,8 @@ static struct load *running; /* for the signal's handler alone */
 
 static int open_all(struct load *l, struct errmsg *em);
 static int check_limits(struct load *l, struct errmsg *em);
+static int refuse_asleep(struct load *l, struct errmsg *em);
+static int refuse_used(struct load *l, struct errmsg *em);
 static uint32_t processors(void);
 static int deal(struct load *l, struct errmsg *em);
 static int choose_folder(struct load *l, struct errmsg *em);
@@ -72,12 +74,49 @@ static int open_all(struct load *l, struct errmsg *em)
     progress_begin(&l->progress, "manager");
     uint64_t from_us = measure_now_us();
     if (rv == 0)
+        rv = refuse_asleep(l, em);
+    if (rv == 0)
         rv = boss_open(&l->boss, l->dir, l->brokers, l->options.tls, em);
+    if (rv == 0)
+        rv = refuse_used(l, em);
     if (rv == 0)
         rv = deal(l, em);
     if (rv == 0)
         progress_end(&l->progress, (double)(measure_now_us() - from_us) / 1e6);
     return rv;
+}
+
+/* One that is started here would be plain, with brokers elsewhere, and its devices might come. */
+static int refuse_asleep(struct load *l, struct errmsg *em)
+{
+    char path[FILE_PATH_MAX];
+    int rv = file_path(path, em, "%s/manager.db", l->dir);
+    if (rv < 0 || access(path, F_OK) < 0 || boss_answers(l->dir))
+        return rv;
+    return errmsg_set(em, ERR_REFUSED,
+                      "%s holds a fleet whose manager does not run: give an empty folder, or start "
+                      "that manager if the fleet has no agents and no deployments",
+                      l->dir);
+}
+
+/* What follows deploys to all there are, confirmed. */
+static int refuse_used(struct load *l, struct errmsg *em)
+{
+    json_t *status = boss_ask(&l->boss, "GET", "/v1/status", NULL, em);
+    json_int_t agents =
+        json_integer_value(json_object_get(json_object_get(status, "agents"), "total"));
+    size_t deployments = json_array_size(json_object_get(status, "deployments"));
+    bool answered = status != NULL;
+    json_decref(status);
+    if (!answered)
+        return ERR_IO;
+    if (agents == 0 && deployments == 0)
+        return 0;
+    return errmsg_set(
+        em, ERR_REFUSED,
+        "the fleet in %s has %lld agents and %zu deployments, and load deploys to all "
+        "of them: give the folder of a manager that has none yet",
+        l->dir, (long long)agents, deployments);
 }
 
 static uint32_t processors(void)

@@ -16,6 +16,15 @@ phase()
     jq -r ".phases[] | select(.phase == \"$1\") | $2" "$WORK/report.json"
 }
 
+# unwilling WORDS COMMAND...: it begins, and ends with a sentence that has WORDS.
+unwilling()
+{
+    words=$1
+    shift
+    ! "$@" >"$WORK/report" 2>"$WORK/load.log" || fail "'$*' succeeded, but should say: $words"
+    tail -n 1 "$WORK/load.log" | grep -qE -e "^dunlin-sim: .*$words" || fail "it says: $(tail -n 1 "$WORK/load.log")"
+}
+
 step "200 agents live a whole life"
 load --agents 200 --fail 50 --fetch 200 --deployments 20 --json >"$WORK/report.json" 2>"$WORK/load.log" ||
     fail "it ends with: $(tail -n 3 "$WORK/load.log")"
@@ -72,6 +81,20 @@ links=--plain
 start_manager --join-rate 10000
 load --agents 40 --deployments 3 --manager "$FLEET" >"$WORK/report" 2>"$WORK/load.log" || fail "it ends with: $(tail -n 3 "$WORK/load.log")"
 dunlin status >/dev/null || fail "it has ended a manager that is not its own"
+unwilling "has 40 agents and 3 deployments, .* give the folder of a manager that has none" \
+    load --agents 40 --manager "$FLEET"
+[ "$(dunlin deployment list --json | jq '.deployments | length')" -eq 3 ] || fail "it deployed all the same"
+kill_manager -TERM
+unwilling "a fleet whose manager does not run" load --agents 40 --manager "$FLEET"
+brokers 0 || fail "it started that manager's brokers: $(broker_pids)"
+
+step "one that runs with TLS says so"
+rm -rf "$FLEET"
+links=
+start_manager --join-rate 10000
+unwilling "has links with TLS: run this with --tls" load --agents 5 --deployments 1 --manager "$FLEET"
+load --agents 5 --tls --deployments 1 --manager "$FLEET" >"$WORK/report" 2>"$WORK/load.log" ||
+    fail "it ends with: $(tail -n 3 "$WORK/load.log")"
 kill_manager -TERM
 
 step "wrong words, and what the machine does not allow"
