@@ -580,21 +580,12 @@ static int move_some(struct load *l, struct errmsg *em)
 
 /* ---- the end ---- */
 
-/* Workers saw parts of the cohorts; all have to have seen the same. */
 static void compare_cohorts(struct load *l)
 {
-    const struct board *first = l->team.workers[0].board;
-    for (uint32_t w = 1; w < l->team.count; w++) {
-        const struct board *b = l->team.workers[w].board;
-        for (uint32_t i = 0; i < b->cohorts; i++)
-            for (uint32_t k = 0; k < first->cohorts; k++)
-                if (memcmp(&first->cohort[k].key, &b->cohort[i].key, sizeof b->cohort[i].key) ==
-                        0 &&
-                    revision_compare(first->cohort[k].revision, b->cohort[i].revision) != 0)
-                    fault(l, "worker %u: a cohort's agents hold document %u.%u, elsewhere %u.%u", w,
-                          b->cohort[i].revision.epoch, b->cohort[i].revision.number,
-                          first->cohort[k].revision.epoch, first->cohort[k].revision.number);
-    }
+    struct team_split split;
+    for (uint32_t i = 0; team_compare(&l->team, i, &split); i++)
+        fault(l, "worker %u: a cohort's agents hold document %u.%u, elsewhere %u.%u", split.worker,
+              split.here.epoch, split.here.number, split.elsewhere.epoch, split.elsewhere.number);
 }
 
 static void expect(struct load *l, const char *what, int64_t is, uint32_t should)

@@ -107,3 +107,31 @@ const char *team_fault(const struct team *t, uint32_t i)
     }
     return NULL;
 }
+
+/* Where a worker before this one saw the cohort too; NULL: this is the first. */
+static const struct cohort_seen *seen_before(const struct team *t, uint32_t worker,
+                                             const struct cohort_key *key)
+{
+    for (uint32_t w = 0; w < worker; w++)
+        for (uint32_t i = 0; i < t->workers[w].board->cohorts; i++) {
+            const struct cohort_seen *seen = &t->workers[w].board->cohort[i];
+            if (memcmp(&seen->key, key, sizeof *key) == 0)
+                return seen;
+        }
+    return NULL;
+}
+
+bool team_compare(const struct team *t, uint32_t i, struct team_split *split)
+{
+    for (uint32_t w = 1; w < t->count; w++)
+        for (uint32_t k = 0; k < t->workers[w].board->cohorts; k++) {
+            const struct cohort_seen *here = &t->workers[w].board->cohort[k];
+            const struct cohort_seen *first = seen_before(t, w, &here->key);
+            if (!first || revision_compare(first->revision, here->revision) == 0 || i-- > 0)
+                continue;
+            *split = (struct team_split){
+                .worker = w, .here = here->revision, .elsewhere = first->revision};
+            return true;
+        }
+    return false;
+}

@@ -44,6 +44,17 @@ void team_sum(const struct team *t, struct team_sum *sum);
 /* ERR_IO when one of them has died. */
 int team_look(struct team *t);
 struct usage team_usage(const struct team *t);
+
+/* A cohort whose agents hold different documents, with different workers. */
+struct team_split {
+    uint32_t worker;
+    struct revision here, elsewhere;
+};
+
+/* After ORDER_CHECK: each worker saw parts of the cohorts, and all have to have seen the same. The
+ * i-th such cohort; false: there are not so many. */
+bool team_compare(const struct team *t, uint32_t i, struct team_split *split);
+
 /* The i-th fault that was written down, or NULL. */
 const char *team_fault(const struct team *t, uint32_t i);
 
