@@ -76,6 +76,7 @@ static const char HELP[] =
     "                         agents that lost their link come back spread over this: a second "
     "for\n"
     "                         every 500 agents of a broker spares it a storm. Default: 30s.\n"
+    "  --fetch-spread TIME    agents fetch a new document spread over this. Default: at once.\n"
     "  --log LEVEL            debug, info, warn or error. Default: info.\n"
     "  TIME is a number with s, m, h or d: 90s, 15m, 2h, 1d.\n"
     "\n"
@@ -145,6 +146,7 @@ enum option_id {
     OPTION_HEARTBEAT,
     OPTION_KEEPALIVE,
     OPTION_SPREAD,
+    OPTION_FETCH,
     OPTION_LOG,
     OPTION_HELP,
 };
@@ -164,6 +166,7 @@ static const struct option OPTIONS[] = {
     {"heartbeat", required_argument, NULL, OPTION_HEARTBEAT},
     {"keepalive", required_argument, NULL, OPTION_KEEPALIVE},
     {"reconnect-spread", required_argument, NULL, OPTION_SPREAD},
+    {"fetch-spread", required_argument, NULL, OPTION_FETCH},
     {"log", required_argument, NULL, OPTION_LOG},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
@@ -511,6 +514,9 @@ static int take(struct call *call, int id, const char *value, struct errmsg *em)
     case OPTION_SPREAD:
         return take_time("--reconnect-spread", value, 0, POLICY_SPREAD_S_MAX,
                          &o->policy.reconnect_spread_s, em);
+    case OPTION_FETCH:
+        return take_time("--fetch-spread", value, 0, POLICY_SPREAD_S_MAX, &o->policy.fetch_spread_s,
+                         em);
     case OPTION_LOG:
         return take_level(value, em);
     case OPTION_HELP:
