@@ -291,8 +291,8 @@ static void finish_create(struct request *r, const struct manager_out *out)
 {
     const struct manager *m = daemon_core(r->daemon);
     const struct deployment_row *d = manager_deployment(m, out->index);
-    const struct deployment_counts *counts = daemon_counts(r->daemon);
-    json_int_t targets = counts ? counts[out->index].targets : 0;
+    struct arena scratch = arena_on(r->tools->scratch, sizeof r->tools->scratch);
+    json_int_t targets = manager_meant(m, out->index, &scratch);
     const char *queued =
         d->rollout.queued ? manager_bundle(m, d->rollout.queued - 1)->version : NULL;
     json_t *json = json_pack("{s:s, s:s, s:s?, s:I, s:I, s:b}", "name", d->name, "version",

@@ -856,6 +856,9 @@ struct preview {
 int manager_preview(struct manager *m, const struct command *deploy, uint64_t now_s,
                     struct arena *scratch, struct preview *out, struct errmsg *em);
 
+/* How many agents a deployment is for: also of those that wait for their documents to be made. */
+uint32_t manager_meant(const struct manager *m, uint32_t deployment, struct arena *scratch);
+
 /* Deployments that a preview of values tells of. */
 #define VALUES_PREVIEWS_MAX 64
 

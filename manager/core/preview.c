@@ -125,6 +125,22 @@ static struct trial try(const struct manager *m, const struct command *c, struct
     return t;
 }
 
+uint32_t manager_meant(const struct manager *m, uint32_t deployment, struct arena *scratch)
+{
+    struct deployment_row *row = arena_alloc(scratch, sizeof *row);
+    uint32_t count = 0;
+    assert(row);
+    *row = m->deployments[deployment];
+    struct whom now = whom_is(m, deployment, scratch);
+    struct whom then = whom_would(m, row, deployment, scratch);
+    then.present = &now;
+    pick_try(&then, row, scratch);
+    for (uint32_t i = 0; i < m->cohort_count; i++)
+        count += pick_count(&then, i);
+    arena_reset(scratch);
+    return count;
+}
+
 /* Picks and lists are about single agents: they are tried on all of them. */
 static void count_each(struct trial *t, struct preview *out)
 {

@@ -186,6 +186,36 @@ static void test_all_picks_together_have_room_for_so_many_values(void)
     bench_free(b);
 }
 
+static uint32_t meant(struct bench *b)
+{
+    struct arena scratch = arena_on((uint8_t *)b->scratch, sizeof b->scratch);
+    return manager_meant(b->m, 0, &scratch);
+}
+
+/* Documents are made some in a step: who is told at once how many it is for waits for none. */
+static void test_it_is_known_whom_it_is_for_before_all_documents_are_made(void)
+{
+    static const struct pick all;
+    const struct pick *const picks[] = {&all, &one_of_each};
+    for (int i = 0; i < 2; i++) {
+        struct bench *b = bench_new();
+        join_zones(b, 0, 70, 3);
+        struct command c = {.type = COMMAND_DEPLOY,
+                            .deploy = {.name = "app",
+                                       .bundle = "app",
+                                       .version = "1",
+                                       .selector = "zone",
+                                       .pick = picks[i]}};
+        CU_ASSERT_EQUAL(run(b, &c), 0);
+        CU_ASSERT_TRUE(targets(b) < (i ? 70 : 210));
+        CU_ASSERT_EQUAL(meant(b), i ? 70 : 210);
+        tick(b);
+        CU_ASSERT_EQUAL(targets(b), i ? 70 : 210);
+        CU_ASSERT_EQUAL(meant(b), i ? 70 : 210);
+        bench_free(b);
+    }
+}
+
 static void test_agent_without_the_label_knows_why(void)
 {
     struct bench *b = bench_new();
@@ -203,6 +233,7 @@ static const struct suite_test tests[] = {
     TEST(test_more_values_than_are_told_apart_are_refused),
     TEST(test_value_beyond_those_told_apart_is_alarmed_about_and_waits_for_a_place),
     TEST(test_all_picks_together_have_room_for_so_many_values),
+    TEST(test_it_is_known_whom_it_is_for_before_all_documents_are_made),
     TEST(test_agent_without_the_label_knows_why),
 };
 
