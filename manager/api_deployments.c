@@ -24,7 +24,7 @@ static bool read_conditions(struct request *r, const char *tolerate, const char 
 static bool read_named(struct request *r, const json_t *agents, struct roster *roster);
 static request_finish finish_create;
 static request_finish finish_change;
-static void command_named(struct request *r, enum command_type type, const char *version);
+static void command_named(struct request *r, enum command_type type);
 static json_t *history_json(const struct manager *m, uint32_t index);
 static json_t *agents_json(const struct manager *m, uint32_t index);
 static void add_agents(const struct manager *m, uint32_t index, bool ready, json_t *list);
@@ -115,7 +115,7 @@ static bool read_deploy(struct request *r, struct deploy_request *q)
     c->deploy.roster = &q->roster;
     c->deploy.plan = rollout ? &q->plan : NULL;
     c->deploy.dry_run = dry_run;
-    c->deploy.confirmed = confirm;
+    c->confirmed = confirm;
     random_bytes(&c->deploy.salt, sizeof c->deploy.salt);
     return true;
 }
@@ -246,27 +246,36 @@ void api_deployments_show(struct request *r)
 void api_deployments_pause(struct request *r)
 {
     if (request_fields(r, NULL, 0))
-        command_named(r, COMMAND_PAUSE, NULL);
+        command_named(r, COMMAND_PAUSE);
 }
 
 void api_deployments_resume(struct request *r)
 {
     if (request_fields(r, NULL, 0))
-        command_named(r, COMMAND_RESUME, NULL);
+        command_named(r, COMMAND_RESUME);
+}
+
+bool api_read_rollback(struct request *r, struct command *c)
+{
+    const struct field fields[] = {
+        {.name = "to", .type = FIELD_TEXT, .out.text = &c->deployment.version},
+        {.name = "confirm", .type = FIELD_FLAG, .out.flag = &c->confirmed},
+    };
+    return request_fields(r, fields, 2);
 }
 
 void api_deployments_rollback(struct request *r)
 {
-    const char *version = NULL;
-    const struct field field = {.name = "to", .type = FIELD_TEXT, .out.text = &version};
-    if (request_fields(r, &field, 1))
-        command_named(r, COMMAND_ROLLBACK, version);
+    struct command c = {.type = COMMAND_ROLLBACK, .deployment.name = r->name};
+    if (api_read_rollback(r, &c))
+        request_command(r, &c, finish_change);
 }
 
 void api_deployments_remove(struct request *r)
 {
     struct command command = {
         .type = COMMAND_DEPLOYMENT_REMOVE,
+        .confirmed = request_argument(r, "confirm") != NULL,
         .deployment = {.name = r->name, .force = request_argument(r, "force") != NULL}};
     request_command(r, &command, request_finish_empty);
 }
@@ -314,9 +323,9 @@ static void finish_change(struct request *r, const struct manager_out *out)
                          : NULL);
 }
 
-static void command_named(struct request *r, enum command_type type, const char *version)
+static void command_named(struct request *r, enum command_type type)
 {
-    struct command command = {.type = type, .deployment = {.name = r->name, .version = version}};
+    struct command command = {.type = type, .deployment.name = r->name};
     request_command(r, &command, finish_change);
 }
 

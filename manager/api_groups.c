@@ -6,15 +6,14 @@ static json_t *group_json(const struct manager *m, uint32_t index);
 
 void api_groups_set(struct request *r)
 {
-    const char *name = "", *selector = "";
+    struct command c = {.type = COMMAND_GROUP_SET};
     const struct field fields[] = {
-        {.name = "name", .type = FIELD_TEXT, .required = true, .out.text = &name},
-        {.name = "select", .type = FIELD_TEXT, .required = true, .out.text = &selector},
+        {.name = "name", .type = FIELD_TEXT, .required = true, .out.text = &c.group.name},
+        {.name = "select", .type = FIELD_TEXT, .required = true, .out.text = &c.group.selector},
+        {.name = "confirm", .type = FIELD_FLAG, .out.flag = &c.confirmed},
     };
-    if (!request_fields(r, fields, 2))
-        return;
-    struct command c = {.type = COMMAND_GROUP_SET, .group = {.name = name, .selector = selector}};
-    request_command(r, &c, finish_set);
+    if (request_fields(r, fields, sizeof fields / sizeof fields[0]))
+        request_command(r, &c, finish_set);
 }
 
 void api_groups_list(struct request *r)

@@ -8,6 +8,7 @@
 #define PAGE_LOOKS_MAX 100000
 
 static void change_page(struct request *r, const struct selector *s, struct command *c);
+static bool is_within_bounds(struct request *r, const struct selector *s, const struct command *c);
 static daemon_reply count_change;
 static request_finish finish_page;
 
@@ -22,13 +23,28 @@ void api_labels_set(struct request *r)
         {.name = "set", .type = FIELD_TEXT, .out.text = &c.label.set},
         {.name = "unset", .type = FIELD_TEXT, .out.text = &c.label.unset},
         {.name = "after", .type = FIELD_NUMBER, .max = UINT32_MAX - 1, .out.number = &after},
+        {.name = "confirm", .type = FIELD_FLAG, .out.flag = &c.confirmed},
     };
     if (!request_fields(r, fields, sizeof fields / sizeof fields[0]) ||
         !api_read_selector(r, select, &parsed))
         return;
+    if (after == 0 && !c.confirmed && !is_within_bounds(r, &parsed, &c))
+        return;
     r->at = (uint32_t)after + 1;
     r->end = manager_agent_count(daemon_core(r->daemon));
     change_page(r, &parsed, &c);
+}
+
+/* What all pages come to is asked for with the first one. False: answered. */
+static bool is_within_bounds(struct request *r, const struct selector *s, const struct command *c)
+{
+    struct arena scratch = arena_on(r->tools->scratch, sizeof r->tools->scratch);
+    struct errmsg why, em;
+    if (!manager_relabel_demands(daemon_core(r->daemon), s, c, &scratch, &why))
+        return true;
+    request_reply_failure(
+        r, errmsg_set(&em, ERR_REFUSED, "%s: if this is meant, say --confirm", why.text), &em);
+    return false;
 }
 
 /* Each agent is met once, whatever labels it has afterwards: pages go by number. The page itself

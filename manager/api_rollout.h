@@ -24,5 +24,7 @@ void api_json_add_rollout(json_t *json, const struct manager *m, uint32_t deploy
 
 /* The path's deployment. False: answered with 404. */
 bool api_find_deployment(struct request *r, uint32_t *index);
+/* What a rollback says. False: answered. */
+bool api_read_rollback(struct request *r, struct command *c);
 
 #endif

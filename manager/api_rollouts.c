@@ -65,13 +65,9 @@ void api_rollouts_resume(struct request *r)
 
 void api_rollouts_rollback(struct request *r)
 {
-    const char *version = NULL;
-    const struct field field = {.name = "to", .type = FIELD_TEXT, .out.text = &version};
-    struct command command = {.type = COMMAND_ROLLBACK, .deployment.name = r->name};
-    if (!request_fields(r, &field, 1))
-        return;
-    command.deployment.version = version;
-    request_command(r, &command, finish_steering);
+    struct command c = {.type = COMMAND_ROLLBACK, .deployment.name = r->name};
+    if (api_read_rollback(r, &c))
+        request_command(r, &c, finish_steering);
 }
 
 static void steer(struct request *r, enum command_type type)

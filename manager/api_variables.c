@@ -33,6 +33,7 @@ void api_variables_set(struct request *r)
         {.name = "agent", .type = FIELD_TEXT, .out.text = &agent},
         {.name = "at_once", .type = FIELD_FLAG, .out.flag = &command.variable.at_once},
         {.name = "dry_run", .type = FIELD_FLAG, .out.flag = &command.variable.dry_run},
+        {.name = "confirm", .type = FIELD_FLAG, .out.flag = &command.confirmed},
     };
     if (!request_fields(r, fields, sizeof fields / sizeof fields[0]) ||
         !read_values(r, values, settings, &command.variable.count) ||
@@ -52,6 +53,7 @@ void api_variables_unset(struct request *r)
         {.name = "select", .type = FIELD_TEXT, .out.text = &select},
         {.name = "agent", .type = FIELD_TEXT, .out.text = &agent},
         {.name = "dry_run", .type = FIELD_FLAG, .out.flag = &command.variable.dry_run},
+        {.name = "confirm", .type = FIELD_FLAG, .out.flag = &command.confirmed},
     };
     if (!request_fields(r, fields, sizeof fields / sizeof fields[0]) ||
         !read_names(r, names, settings, &command.variable.count) ||

@@ -36,6 +36,7 @@ static const struct flag label_flags[] = {
      .value = "EXPR",
      .kind = FLAG_TEXT,
      .help = "instead of AGENT: all whose labels match"},
+    CONFIRM_FLAG,
 };
 
 const struct verb agent_verbs[5] = {
@@ -283,8 +284,8 @@ static int label_many(struct cli *cli, const char *set, const char *unset)
     for (bool more = true; more;) {
         json_t *answer = NULL;
         int rv = cli_ask(cli, "POST", "/v1/agents/label",
-                         json_pack("{ss ss ss sI}", "select", select, "set", set, "unset", unset,
-                                   "after", after),
+                         cli_confirm(cli, json_pack("{ss ss ss sI}", "select", select, "set", set,
+                                                    "unset", unset, "after", after)),
                          &answer);
         if (rv < 0)
             return rv;

@@ -59,6 +59,13 @@ int cli_ask(struct cli *cli, const char *method, const char *route, json_t *body
     return rv;
 }
 
+json_t *cli_confirm(struct cli *cli, json_t *body)
+{
+    if (args_has(&cli->args, "confirm"))
+        json_object_set_new(body, "confirm", json_true());
+    return body;
+}
+
 const char *cli_word(const struct cli *cli, size_t n)
 {
     assert(n < cli->args.word_count);

@@ -54,6 +54,15 @@ int cli_call_on(struct cli *cli, const char *method, const char *collection, con
 int cli_ask(struct cli *cli, const char *method, const char *route, json_t *body, json_t **answer);
 
 /* The n-th operand, which must be there. */
+/* What takes --confirm: far-reaching commands, which are refused without it. */
+#define CONFIRM_FLAG                                                                               \
+    {                                                                                              \
+        .name = "confirm", .kind = FLAG_SWITCH,                                                    \
+        .help = "yes, it may touch more than half of the fleet, or leave a deployment nobody"      \
+    }
+/* The body, with what --confirm says. */
+json_t *cli_confirm(struct cli *cli, json_t *body);
+
 const char *cli_word(const struct cli *cli, size_t n);
 
 /* Prints the table to standard output, in colour on a terminal. */

@@ -77,9 +77,7 @@ static const struct flag deploy_flags[] = {
      .kind = FLAG_SWITCH,
      .help = "agents that leave the deployment keep what it runs"},
     {.name = "dry-run", .kind = FLAG_SWITCH, .help = "only show what would change, and for whom"},
-    {.name = "confirm",
-     .kind = FLAG_SWITCH,
-     .help = "yes, it may touch more than half of the fleet, or leave nobody"},
+    CONFIRM_FLAG,
 };
 
 const struct verb deploy_verbs[2] = {
@@ -416,8 +414,7 @@ static json_t *body_of(const struct deployment_file *d)
 static int send(struct cli *cli, const struct deployment_file *d)
 {
     json_t *answer = NULL, *body = body_of(d);
-    if (args_has(&cli->args, "confirm"))
-        json_object_set_new(body, "confirm", json_true());
+    cli_confirm(cli, body);
     int rv = cli_call(cli, "POST", "/v1/deployments", body, &answer);
     if (rv < 0 || !answer)
         return rv;

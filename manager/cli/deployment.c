@@ -23,10 +23,12 @@ static const struct flag rollback_flags[] = {
      .value = "V",
      .kind = FLAG_TEXT,
      .help = "a version that the deployment had (default the one before)"},
+    CONFIRM_FLAG,
 };
 
 static const struct flag remove_flags[] = {
     {.name = "force", .kind = FLAG_SWITCH, .help = "also when other deployments depend on it"},
+    CONFIRM_FLAG,
 };
 
 const struct verb deployment_verbs[6] = {
@@ -287,7 +289,9 @@ static int rollback(struct cli *cli)
 {
     const char *to = args_text(&cli->args, "to");
     int rv = to ? bundle_name_check("version", to, &cli->em) : 0;
-    return rv < 0 ? rv : act(cli, "rollback", json_pack("{ss?}", "to", to), "goes back");
+    return rv < 0
+               ? rv
+               : act(cli, "rollback", cli_confirm(cli, json_pack("{ss?}", "to", to)), "goes back");
 }
 
 /* The answer is the deployment as it now is. */
@@ -311,8 +315,12 @@ static int remove_deployment(struct cli *cli)
     if (rv < 0)
         return rv;
     size_t len = strlen(route);
-    snprintf(route + len, sizeof route - len, "%s",
-             args_has(&cli->args, "force") ? "?force=1" : "");
+    bool force = args_has(&cli->args, "force"), confirm = args_has(&cli->args, "confirm");
+    snprintf(route + len, sizeof route - len, "%s%s%s", force ? "?force=1" : "",
+             force && confirm ? "&"
+             : confirm        ? "?"
+                              : "",
+             confirm ? "confirm=1" : "");
     rv = cli_call(cli, "DELETE", route, NULL, &answer);
     if (rv < 0 || !answer)
         return rv;

@@ -14,6 +14,7 @@ static const struct flag create_flags[] = {
      .value = "EXPR",
      .kind = FLAG_TEXT,
      .help = "the agents whose labels match; @NAME for another group"},
+    CONFIRM_FLAG,
 };
 
 const struct verb group_verbs[4] = {
@@ -23,7 +24,9 @@ const struct verb group_verbs[4] = {
         .summary = "save a selector under a name, or change what it stands for",
         .text = "Wherever there is a selector, @NAME stands for what is saved, and !@NAME for all "
                 "others. It is looked up each time: when the group changes, or an agent's labels "
-                "do, deployments that name it follow.\n",
+                "do, deployments that name it follow. What would touch more than half of a fleet "
+                "that way (see dunlin-manager --confirm-over), or leave a deployment without "
+                "agents, takes --confirm.\n",
         .examples = "  dunlin group create harbour --select 'site in (harbour,pier),!lab'\n"
                     "  dunlin deploy app@2 --select '@harbour,env=prod'\n",
         .flags = FLAGS(create_flags),
@@ -61,8 +64,9 @@ static int create(struct cli *cli)
     json_t *answer = NULL;
     if (!select)
         return errmsg_set(&cli->em, ERR_USAGE, "which agents are in it? Say --select EXPR");
-    int rv = cli_call(cli, "POST", "/v1/groups",
-                      json_pack("{ss ss}", "name", name, "select", select), &answer);
+    int rv =
+        cli_call(cli, "POST", "/v1/groups",
+                 cli_confirm(cli, json_pack("{ss ss}", "name", name, "select", select)), &answer);
     if (rv < 0 || !answer)
         return rv;
     if (json_is_true(json_object_get(answer, "changed")))

@@ -33,6 +33,7 @@ static const struct flag rollback_flags[] = {
      .value = "V",
      .kind = FLAG_TEXT,
      .help = "a version that the deployment had (default the one before)"},
+    CONFIRM_FLAG,
 };
 
 const struct verb rollout_verbs[7] = {
@@ -304,7 +305,7 @@ static int rollback(struct cli *cli)
 {
     const char *to = args_text(&cli->args, "to");
     int rv = to ? bundle_name_check("version", to, &cli->em) : 0;
-    return rv < 0 ? rv : steer(cli, "rollback", json_pack("{ss?}", "to", to));
+    return rv < 0 ? rv : steer(cli, "rollback", cli_confirm(cli, json_pack("{ss?}", "to", to)));
 }
 
 /* The answer is the rollout as it now is. */

@@ -32,10 +32,11 @@ static int unset(struct cli *cli);
          .value = "AGENT",                                                                         \
          .kind = FLAG_TEXT,                                                                        \
          .help = "for this agent alone, before all others; it has it at once"},                    \
-    {                                                                                              \
-        .name = "dry-run", .kind = FLAG_SWITCH,                                                    \
-        .help = "change nothing; show which deployments' agents would apply it, in which stages"   \
-    }
+        {.name = "dry-run",                                                                        \
+         .kind = FLAG_SWITCH,                                                                      \
+         .help =                                                                                   \
+             "change nothing; show which deployments' agents would apply it, in which stages"},    \
+        CONFIRM_FLAG
 
 static const struct flag set_flags[] = {
     PLACE_FLAGS,
@@ -199,7 +200,7 @@ static json_t *place(struct cli *cli, const char *what, json_t *variables)
         json_object_set_new(body, "agent", json_string(agent));
     if (args_has(&cli->args, "dry-run"))
         json_object_set_new(body, "dry_run", json_true());
-    return body;
+    return cli_confirm(cli, body);
 }
 
 /* ---- what it would come to ---- */

@@ -12,20 +12,19 @@ static struct agent_row *find_agent(struct turn *t, const struct key_id *id)
     return fleet_agent(t->m, number);
 }
 
-static int apply_labels(struct turn *t, struct labels *labels)
+int agent_relabel(const struct command *c, struct labels *labels, struct errmsg *em)
 {
-    const struct command *c = t->ev->command;
     struct labels set;
     struct label pair;
-    int rv = labels_parse(&set, span_text(c->label.set), &t->out->error);
+    int rv = labels_parse(&set, span_text(c->label.set), em);
     for (const char *key = c->label.unset; rv == 0 && *key;) {
         size_t len = strcspn(key, ",");
         labels_unset(labels, span_of(key, len));
         key += len + (key[len] == ',');
     }
     for (size_t at = 0; rv == 0 && labels_next(&set, &at, &pair);)
-        rv = labels_set(labels, pair.key, pair.value, &t->out->error);
-    return rv < 0 ? fail_with(t, rv) : 0;
+        rv = labels_set(labels, pair.key, pair.value, em);
+    return rv;
 }
 
 /* A document that agents have is no fuller than they take; one that nobody has yet may come to be,
@@ -51,8 +50,11 @@ void agent_label(struct turn *t)
     if (!row)
         return;
     struct labels labels = m->cohorts[row->cohort].labels;
-    if (apply_labels(t, &labels) < 0)
+    int rv = agent_relabel(t->ev->command, &labels, &t->out->error);
+    if (rv < 0) {
+        fail_with(t, rv);
         return;
+    }
     if (check_crowd(t, row, &labels) < 0)
         return;
     int64_t cohort = cohort_find_or_add(t, &labels);

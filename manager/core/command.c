@@ -629,7 +629,7 @@ static int check_extent(struct turn *t, int64_t index, uint32_t bundle)
     const struct command *c = t->ev->command;
     struct preview p = {.deployment = index, .bundle = bundle};
     p.valued = index >= 0 && variable_differs(t->m, (uint32_t)index, c);
-    if (c->deploy.confirmed || c->deploy.dry_run || t->m->options.confirm_percent == 0)
+    if (c->confirmed || c->deploy.dry_run || t->m->options.confirm_percent == 0)
         return 0;
     preview_count(t->m, c, t->scratch, &p);
     return p.confirm ? REFUSE(t, ERR_REFUSED, "%s: if this is meant, say --confirm", p.why.text)
@@ -753,6 +753,7 @@ static void rollback(struct turn *t)
     struct version to;
     if (rollback_target(t, d, &to) < 0 ||
         variable_check(t, d->name, t->out->index, d->selector, &to) < 0 ||
+        extent_check_all(t, t->out->index, "going back") < 0 ||
         command_push_generation(t, t->out->index, &to) < 0)
         return;
     rollout_end(t->m, t->out->index, d->plan.count ? ROLLOUT_DONE : ROLLOUT_NONE);
@@ -786,6 +787,8 @@ static void deployment_remove(struct turn *t)
                user->name, d->name);
         return;
     }
+    if (!(d->flags & RECORD_KEEP) && extent_check_all(t, t->out->index, "removing it") < 0)
+        return;
     dependency_mark_users(t->m, t->out->index);
     d->removed = true;
     list_drop(t->m, t->out->index);

@@ -197,6 +197,10 @@ void group_set(struct turn *t)
                m->cohorts[full].labels.text, RECORDS_MAX);
         return;
     }
+    if (extent_check_group(t, row, &old) < 0) {
+        *row = old;
+        return;
+    }
     m->group_count += index == m->group_count;
     changed(t, (uint32_t)index);
 }

@@ -88,8 +88,8 @@ struct manager_options {
     bool approve;                 /* every device that joins waits for an operator */
     struct mac_key cohort_secret; /* names cohorts: HMAC(cohort_secret, canonical labels) */
     struct mac_key secrets;       /* seals variables to cohorts and agents (sync/secret.h) */
-    uint32_t confirm_percent;     /* of the fleet: a deployment that touches more of it has to be
-                                     confirmed; 0: nothing has to */
+    uint32_t confirm_percent;     /* of the fleet: what touches more of it has to be confirmed, and
+                                     so has what leaves a deployment without agents; 0: nothing */
     struct policy policy;
     uint32_t document_life_s; /* not-after = issued + this; documents are made anew at half of it */
     uint32_t lane_agents_max; /* of a cohort, that hear its head on one topic; 0: any number */
@@ -411,6 +411,7 @@ struct dependency_names {
  * them. */
 struct command {
     enum command_type type;
+    bool confirmed; /* what it comes to is meant: see confirm_percent */
     union {
         struct {
             uint32_t count;
@@ -441,7 +442,6 @@ struct command {
             uint32_t flags;              /* RECORD_PAUSED: begin paused; RECORD_KEEP */
             uint64_t salt;               /* random, for a new deployment */
             const struct plan *plan;     /* NULL: as it is */
-            bool confirmed;              /* see confirm_percent */
             bool dry_run;                /* only say what would come of it: manager_preview */
             const struct pick *pick;     /* NULL: as it is; all, when the deployment is new */
             const struct roster *roster; /* NULL: none */
@@ -858,6 +858,12 @@ int manager_preview(struct manager *m, const struct command *deploy, uint64_t no
 
 /* How many agents a deployment is for: also of those that wait for their documents to be made. */
 uint32_t manager_meant(const struct manager *m, uint32_t deployment, struct arena *scratch);
+
+/* True, with a sentence, when such labels for all agents that a selector matches have to be
+ * confirmed: each of them is a command of its own, and has not to be. */
+bool manager_relabel_demands(const struct manager *m, const struct selector *whom,
+                             const struct command *label, struct arena *scratch,
+                             struct errmsg *why);
 
 /* Deployments that a preview of values tells of. */
 #define VALUES_PREVIEWS_MAX 64

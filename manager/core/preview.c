@@ -25,7 +25,7 @@ static struct trial try(const struct manager *m, const struct command *c, struct
 static void count(const struct manager *m, const struct command *c, struct trial *t,
                   struct preview *out);
 static void count_agents(const struct manager *m, struct trial *t, struct preview *out);
-static void demand(const struct command *c, uint32_t percent, struct preview *out);
+static void demand(const struct manager *m, const struct command *c, struct preview *out);
 static void count_stages(const struct manager *m, const struct trial *t, struct preview *out);
 static uint32_t take_stage(const struct plan_stage *stage, struct rest *rest, uint32_t *joining);
 
@@ -78,8 +78,7 @@ static void count(const struct manager *m, const struct command *c, struct trial
                   struct preview *out)
 {
     count_agents(m, t, out);
-    if (m->options.confirm_percent > 0)
-        demand(c, m->options.confirm_percent, out);
+    demand(m, c, out);
 }
 
 void preview_count(const struct manager *m, const struct command *c, struct arena *scratch,
@@ -183,16 +182,12 @@ static void count_agents(const struct manager *m, struct trial *t, struct previe
 }
 
 /* Why it has to be confirmed, if it has to be. */
-static void demand(const struct command *c, uint32_t percent, struct preview *out)
+static void demand(const struct manager *m, const struct command *c, struct preview *out)
 {
+    struct extent e = {.what = c->deploy.name, .touched = out->touched, .lost = out->leaving};
     if (out->targets == 0 && out->leaving > 0)
-        errmsg_set(&out->why, 0, "%s would have no agents any more: %u take it off", c->deploy.name,
-                   out->leaving);
-    else if (out->fleet >= CONFIRM_AGENTS_MIN &&
-             (uint64_t)out->touched * 100 > (uint64_t)out->fleet * percent)
-        errmsg_set(&out->why, 0, "%s would touch %u of %u agents, more than %u%% of the fleet",
-                   c->deploy.name, out->touched, out->fleet, percent);
-    out->confirm = out->why.text[0] != '\0';
+        e.emptied = c->deploy.name;
+    out->confirm = extent_demands(m, &e, &out->why);
 }
 
 /* ---- stages ---- */

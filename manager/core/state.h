@@ -669,6 +669,8 @@ void batch_revoke(struct turn *t);
 
 /* agent.c: what operators say of one agent */
 void agent_label(struct turn *t);
+/* What these labels become by such a command; ERR_USAGE or ERR_RANGE when they can't. */
+int agent_relabel(const struct command *c, struct labels *labels, struct errmsg *em);
 void agent_approve(struct turn *t);
 void agent_remove(struct turn *t);
 void agent_cordon(struct turn *t); /* or uncordon */
@@ -685,6 +687,23 @@ void membership_replace(struct turn *t);
 struct successor_row *membership_successor(const struct turn *t);
 enum joined_code membership_succeed(struct turn *t, struct successor_row *s);
 bool membership_was_replaced(const struct manager *m, const struct key_id *id);
+
+/* extent.c: what has to be said twice, since it is far beyond what one usually means */
+struct extent {
+    const char *what;    /* whose doing it is */
+    uint32_t touched;    /* agents that get something else to run, or have it taken off */
+    const char *emptied; /* the deployment that would have no agents any more, or NULL; */
+    uint32_t lost;       /* and those it has */
+};
+/* True, with a sentence, for one that has to be confirmed. */
+bool extent_demands(const struct manager *m, const struct extent *e, struct errmsg *why);
+/* Refuses a command that would have to be confirmed, and isn't. */
+int extent_check(struct turn *t, const struct extent *e);
+/* The same of one that touches all agents of a deployment. */
+int extent_check_all(struct turn *t, uint32_t deployment, const char *what);
+/* And of a group that is changed already, and may be changed back; and of values. */
+int extent_check_group(struct turn *t, struct group_row *row, const struct group_row *was);
+int extent_check_values(struct turn *t);
 
 /* preview.c: what a deploy command comes to; `out` has deployment, bundle and plan */
 void preview_count(const struct manager *m, const struct command *c, struct arena *scratch,

@@ -532,8 +532,9 @@ void variable_apply(struct turn *t, variable_look *look, void *context)
     t->out->rv = changes.count == 0;
     if (look)
         look(t, context);
-    if (c->variable.dry_run) {
+    if (c->variable.dry_run || (t->out->rv == 0 && extent_check_values(t) < 0)) {
         undo(t->m, &changes);
+        arena_reset(t->scratch);
         return;
     }
     keep(t, &changes);

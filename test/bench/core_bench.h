@@ -84,7 +84,7 @@ static inline void deploy(struct bench *b, const char *name, const char *version
     c.deploy.salt = 12345;
     c.deploy.plan = plan;
     c.deploy.pick = pick;
-    c.deploy.confirmed = !b->checks;
+    c.confirmed = !b->checks;
     run(b, &c);
 }
 

@@ -53,7 +53,9 @@ wrong 2 "label" dunlin agent label --select site=a -- 'ri ng=2'
 [ "$(dunlin audit --json | jq '[.audit[] | select(.action == "agent-label")] | length')" = $((AGENTS / 2)) ] || fail "the audit log has others"
 
 step "what was answered is there after a kill"
-dunlin agent label --select ring=2 ring- zone=z >/dev/null || fail "no labels"
+refused "app would have no agents any more: $((AGENTS / 2)) take it off: if this is meant, say --confirm" \
+    dunlin agent label --select ring=2 ring- zone=z
+dunlin agent label --select ring=2 ring- zone=z --confirm >/dev/null || fail "no labels"
 kill_manager -KILL
 # shellcheck disable=SC2119
 start_manager

@@ -54,12 +54,10 @@ static int forget(struct bench *b, const char *name)
 
 static int deploy(struct bench *b, const char *selector)
 {
-    struct command c = {.type = COMMAND_DEPLOY,
-                        .deploy = {.name = "app",
-                                   .bundle = "app",
-                                   .version = "1",
-                                   .selector = selector,
-                                   .confirmed = true}};
+    struct command c = {
+        .type = COMMAND_DEPLOY,
+        .confirmed = true,
+        .deploy = {.name = "app", .bundle = "app", .version = "1", .selector = selector}};
     return order(b, &c);
 }
 

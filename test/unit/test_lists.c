@@ -85,7 +85,7 @@ static struct command deploy_command(const char *name, const struct roster *r, c
     c.deploy.selector = selector;
     c.deploy.roster = r;
     c.deploy.salt = 5;
-    c.deploy.confirmed = true;
+    c.confirmed = true;
     return c;
 }
 
@@ -302,7 +302,7 @@ static void test_silence_counts_when_those_know_for_whom_it_is_new(void)
         c.deploy.selector = "env=prod";
         c.deploy.pick = &all;
         c.deploy.roster = NULL;
-        c.deploy.confirmed = true;
+        c.confirmed = true;
         CU_ASSERT_EQUAL(order(b, &c), 0);
         manager_count_deployments(b->m, counts);
         CU_ASSERT_EQUAL(counts[0].targets, AGENTS - 1);

@@ -160,7 +160,7 @@ static void refused(struct bench *b, struct command c, const char *sentence)
     CU_ASSERT_EQUAL(run(b, &c), ERR_REFUSED);
     CU_ASSERT_STRING_EQUAL(b->out.error.text, sentence);
     CU_ASSERT_EQUAL(b->out.persist_count, 0);
-    c.deploy.confirmed = true;
+    c.confirmed = true;
     CU_ASSERT_EQUAL(run(b, &c), 0);
 }
 

@@ -55,14 +55,14 @@ static int deploy(struct bench *b, const char *name, const char *tolerate, const
 {
     static struct roster r;
     struct command c = {.type = COMMAND_DEPLOY,
+                        .confirmed = true,
                         .deploy = {.name = name,
                                    .bundle = "app",
                                    .version = "1",
                                    .selector = "env=prod",
                                    .roster = &r,
                                    .pick = pick,
-                                   .salt = 3,
-                                   .confirmed = true}};
+                                   .salt = 3}};
     r = (struct roster){0};
     snprintf(r.tolerate, sizeof r.tolerate, "%s", tolerate);
     return order(b, &c);
