@@ -1,13 +1,14 @@
 #!/bin/sh
 # What each defence costs: the agent is built without one after the other, libraries and all, or only
-# linked again where the linker alone sees to it.
+# linked again where that is enough.
 . "$(dirname "$0")/lib.sh"
 
 usage="usage: sh cross/hardening.sh TARGET ...
-Prints how many bytes of the targets' agents each defence costs. For each target, all libraries are built four times."
+Prints how many bytes of the targets' agents each defence costs. For each target, all libraries are built three times,
+and kept with the others: they are in \$XDG_CACHE_HOME/dunlin/devices or ~/.cache/dunlin/devices."
 
-compiled='protector clash pie relro'
-linked='now:lazy noexecstack:execstack' # and what the linker is told instead
+compiled='protector clash pie'
+linked='relro now noexecstack'
 
 main()
 {
@@ -26,8 +27,8 @@ measure()
     usual=$(loaded "$work/$target/dunlin-agent")
     show all "$usual"
     for one in $linked; do
-        link_with "${one#*:}"
-        show "${one%:*}" $((usual - $(loaded "$work/linked")))
+        link_without "$one"
+        show "$one" $((usual - $(loaded "$work/linked")))
     done
     for one in $compiled; do
         (DUNLIN_HARDEN=$(without "$one") && export DUNLIN_HARDEN && build)
@@ -37,7 +38,7 @@ measure()
 
 without()
 {
-    echo "$compiled $linked" | tr ' ' '\n' | cut -d : -f 1 | grep -vx "$1" | paste -sd ' ' -
+    echo "$compiled $linked" | tr ' ' '\n' | grep -vx "$1" | paste -sd ' ' -
 }
 
 build()
@@ -45,10 +46,21 @@ build()
     sh "$cross/build.sh" --out "$work" "$target" >/dev/null
 }
 
-link_with()
+# By a compiler that tells the linker something else.
+link_without()
 {
+    device=$(cat "$work/$target/build/device")
+    case $1 in
+    now) other='s/-z,now/-z,lazy/' ;;
+    noexecstack) other='s/-z,noexecstack/-z,execstack/' ;;
+    relro) other="s/-z,relro/-z,norelro/; s,$device/lib/musl.specs,$work/specs," ;;
+    esac
+    sed "s, $device/lib/relro\.o,," "$device/lib/musl.specs" >"$work/specs"
+    sed "$other" "$device/bin/cc" >"$work/cc"
+    ! cmp -s "$work/cc" "$device/bin/cc" || fail 1 "$target is not linked with $1"
+    chmod +x "$work/cc"
     (cd "$work/$target/build" && sh -c "$(ninja -t commands dunlin-agent | tail -n 1 |
-        sed "s# -o dunlin-agent # -Wl,-z,$1 -o $work/linked #")" &&
+        sed "s#$device/bin/cc#$work/cc#; s# -o dunlin-agent # -o $work/linked #")" &&
         "$triplet-strip" -s -R .comment -R '.note*' "$work/linked")
 }
 
