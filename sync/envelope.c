@@ -8,11 +8,9 @@
 static const char *domain_of(enum message type)
 {
     static const char *const domains[] = {
-        [MESSAGE_DESIRED] = "dunlin desired",
-        [MESSAGE_ASSIGNMENT] = "dunlin assignment",
-        [MESSAGE_TRUST] = "dunlin trust",
-        [MESSAGE_MANIFEST] = "dunlin manifest",
-        [MESSAGE_DELTA] = NULL,
+        [MESSAGE_DESIRED] = "dunlin desired", [MESSAGE_ASSIGNMENT] = "dunlin assignment",
+        [MESSAGE_TRUST] = "dunlin trust",     [MESSAGE_MANIFEST] = "dunlin manifest",
+        [MESSAGE_ATLAS] = "dunlin atlas",     [MESSAGE_DELTA] = NULL,
     };
     const char *domain = domains[type];
     assert(domain);

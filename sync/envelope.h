@@ -26,6 +26,7 @@ enum message {
     MESSAGE_RENEWED = 12,
     MESSAGE_NOTE = 13,
     MESSAGE_TELLING = 14,
+    MESSAGE_ATLAS = 15,
 };
 
 /* What an envelope adds to its body, with one signature and with as many as there can be. */

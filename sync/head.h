@@ -14,6 +14,7 @@
 struct head {
     struct revision revision; /* of the document */
     uint32_t trust_version;   /* of the newest trust document */
+    uint32_t atlas;           /* number of the newest atlas; 0: it says nothing of that */
 };
 
 int head_write(const struct head *h, struct buffer *out);

@@ -13,7 +13,7 @@
 #define JOINED_FIELDS 3 /* code, nonce, sealed */
 #define REQUEST_FIELDS 2
 #define ANSWER_FIELDS                                                                              \
-    8 /* number, MAC key, policy, cells, assignment, trust, certificate, secret                    \
+    9 /* number, MAC key, policy, cells, assignment, trust, certificate, secret, atlas             \
        */
 
 /* What a seal is bound to: the attempt's name and the fields in clear. */
@@ -193,6 +193,7 @@ static int answer_write(const struct joined *j, struct buffer *out)
         wire_put_bytes(&w, j->trust[i]);
     wire_put_bytes(&w, j->certificate);
     wire_put_bytes(&w, span_of(j->secret.bytes, SEAL_SECRET_LEN));
+    wire_put_u64(&w, j->atlas);
     return wire_end(&w);
 }
 
@@ -219,6 +220,7 @@ static int answer_read(struct span plain, struct joined *j)
         j->trust[i] = wire_get_bytes(&r, 0, TRUST_MAX + ENVELOPE_OVERHEAD_MAX);
     j->certificate = wire_get_bytes(&r, 0, JOINED_MAX);
     wire_get_bytes_into(&r, j->secret.bytes, SEAL_SECRET_LEN);
+    j->atlas = (uint32_t)wire_get_u64(&r, UINT32_MAX);
     wire_skip(&r, extra);
     if (j->number == 0)
         wire_fail(&r, ERR_FORMAT);

@@ -83,6 +83,7 @@ struct joined {
     struct span trust[TRUST_WALK_MAX]; /* signed envelopes as trust_walk wants them, borrowed */
     struct span certificate;           /* empty as long as links are plain */
     struct seal_secret secret;         /* opens what is sealed to this agent */
+    uint32_t atlas;                    /* number of the one that the cells are from; 0: of none */
 };
 
 /*

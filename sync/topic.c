@@ -60,6 +60,8 @@ struct topic topic_make(const struct topic_name *name)
         return format_name("dl1/chunk/", span_of(name->chunk.bytes, DIGEST_LEN), "");
     case TOPIC_TRUST:
         return format_trust(name->version);
+    case TOPIC_ATLAS:
+        return format_name("dl1/atlas", SPAN_NONE, "");
     case TOPIC_MARK:
         return format_name("dl1/cell/", SPAN_NONE, name->bulk ? "bulk" : "control");
     case TOPIC_OTHER:
@@ -169,6 +171,9 @@ static bool read_name(const char **at, struct topic_name *n)
     }
     if (eat(at, "cell/"))
         return read_mark(at, n);
+    n->kind = TOPIC_ATLAS;
+    if (eat(at, "atlas"))
+        return true;
     n->kind = TOPIC_TRUST;
     return eat(at, "trust/") && eat_number(at, UINT32_MAX, &n->version) && n->version > 0;
 }

@@ -38,6 +38,7 @@ enum topic_kind {
     TOPIC_AGENT_CERTIFICATE, /* dl1/agent/<agent id>/certificate */
     TOPIC_CHUNK,             /* dl1/chunk/<digest> */
     TOPIC_TRUST,             /* dl1/trust/<version> */
+    TOPIC_ATLAS,             /* dl1/atlas */
     TOPIC_MARK, /* dl1/cell/control and dl1/cell/bulk: how far the manager's publications came */
 };
 

@@ -44,6 +44,13 @@ static inline int rewrite_assignment(struct span in, struct buffer *out)
     return rv < 0 ? rv : assignment_write(&a, out);
 }
 
+static inline int rewrite_atlas(struct span in, struct buffer *out)
+{
+    static struct atlas a;
+    int rv = atlas_read(in, &a);
+    return rv < 0 ? rv : atlas_write(&a, out);
+}
+
 static inline int rewrite_desired(struct span in, struct buffer *out)
 {
     static struct desired d;

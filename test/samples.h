@@ -6,6 +6,7 @@
 #define DUNLIN_TEST_SAMPLES_H
 
 #include "sync/assignment.h"
+#include "sync/atlas.h"
 #include "sync/desired.h"
 #include "sync/envelope.h"
 #include "sync/head.h"
@@ -98,6 +99,25 @@ static inline struct mac_key sample_mac_key(void)
     sample_fill(master.bytes, MAC_KEY_LEN, 1);
     struct key_id agent = sample_agent();
     return status_key(&master, 1234567, &agent);
+}
+
+/* The spans are literals. */
+static inline void sample_atlas(struct atlas *a)
+{
+    *a = (struct atlas){
+        .number = 5,
+        .spread_s = 30,
+        .count = 3,
+        .cells = {{1, span_text("mqtts://fleet.example:8883")},
+                  {2, span_text("mqtts://fleet.example:8884")},
+                  {0x9ae63d02, span_text("mqtts://east.example")}},
+    };
+}
+
+/* A cohort's: an agent's own says nothing of the atlas. */
+static inline struct head sample_head_atlas(void)
+{
+    return (struct head){.revision = {.epoch = 1, .number = 41}, .trust_version = 3, .atlas = 5};
 }
 
 static inline struct head sample_head(void)
@@ -329,6 +349,7 @@ static inline struct joined sample_joined(struct buffer *memory)
         .mac = sample_mac_key(),
         .secret = {.bytes = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}},
         .policy = POLICY_DEFAULT,
+        .atlas = 5,
         .cell_count = 2,
         .cells = {"mqtt://edge1.example:1883", "mqtt://edge2.example:1884"},
     };

@@ -135,6 +135,50 @@ static inline int vector_trust_again(struct span in, struct buffer *out)
     return rv;
 }
 
+static inline int vector_head_atlas(struct buffer *out)
+{
+    struct head h = sample_head_atlas();
+    return head_write(&h, out);
+}
+
+static inline int vector_atlas(struct buffer *out)
+{
+    static struct atlas a;
+    uint8_t memory[VECTOR_MAX];
+    struct buffer body = buffer_on(memory, sizeof memory);
+    sample_atlas(&a);
+    int rv = atlas_write(&a, &body);
+    return rv < 0 ? rv : vector_sign(MESSAGE_ATLAS, &body, out);
+}
+
+static inline int vector_atlas_again(struct span in, struct buffer *out)
+{
+    return vector_resign(MESSAGE_ATLAS, rewrite_atlas, in, out);
+}
+
+/* The three cells of the sample, as the sample's agent wants them, a byte each. */
+static inline int vector_atlas_order(struct buffer *out)
+{
+    static struct atlas a;
+    struct key_id agent = sample_agent();
+    uint32_t order[CELLS_MAX];
+    sample_atlas(&a);
+    uint32_t count = atlas_order(&a, &agent, CELLS_MAX, order);
+    for (uint32_t i = 0; i < count; i++)
+        out->data[out->len++] = (uint8_t)order[i];
+    return 0;
+}
+
+/* Of the first of them. */
+static inline int vector_atlas_weight(struct buffer *out)
+{
+    struct key_id agent = sample_agent();
+    uint64_t weight = atlas_weight(1, &agent);
+    for (int shift = 56; shift >= 0; shift -= 8)
+        out->data[out->len++] = (uint8_t)(weight >> shift);
+    return 0;
+}
+
 static inline int vector_root_pin(struct buffer *out)
 {
     struct trust trust = sample_trust();
@@ -295,6 +339,10 @@ static const struct vector vectors[] = {
     {"joined-used", vector_joined_used, rewrite_joined},
     {"joined-unknown", vector_joined_unknown, rewrite_joined},
     {"gate-hash", vector_gate_hash, NULL},
+    {"head-atlas", vector_head_atlas, rewrite_head},
+    {"atlas", vector_atlas, vector_atlas_again},
+    {"atlas-weight", vector_atlas_weight, NULL},
+    {"atlas-order", vector_atlas_order, NULL},
 };
 
 #define VECTOR_COUNT (sizeof vectors / sizeof vectors[0])

@@ -9,7 +9,7 @@ static struct desired d;
 static struct span write_head(void)
 {
     struct buffer out = buffer_on(memory, sizeof memory);
-    struct head h = sample_head();
+    struct head h = sample_head_atlas();
     CU_ASSERT_EQUAL(head_write(&h, &out), 0);
     return span_buffer(&out);
 }
@@ -69,8 +69,9 @@ static void test_head_comes_back_in_few_bytes(void)
     CU_ASSERT_EQUAL(h.revision.epoch, 1);
     CU_ASSERT_EQUAL(h.revision.number, 41);
     CU_ASSERT_EQUAL(h.trust_version, 3);
+    CU_ASSERT_EQUAL(h.atlas, 5);
     struct buffer out = buffer_on(memory, HEAD_MAX);
-    struct head largest = {{UINT32_MAX, UINT32_MAX}, UINT32_MAX};
+    struct head largest = {{UINT32_MAX, UINT32_MAX}, UINT32_MAX, UINT32_MAX};
     CU_ASSERT_EQUAL(head_write(&largest, &out), 0);
 }
 

@@ -26,6 +26,7 @@ static const struct {
     {TOPIC_CHUNK, "dl1/chunk/" DIGEST},
     {TOPIC_TRUST, "dl1/trust/1"},
     {TOPIC_TRUST, "dl1/trust/4294967295"},
+    {TOPIC_ATLAS, "dl1/atlas"},
     {TOPIC_MARK, "dl1/cell/control"},
     {TOPIC_MARK, "dl1/cell/bulk"},
 };
