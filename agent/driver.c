@@ -102,7 +102,6 @@ static void start_core(struct driver *d)
         .number = id->number,
         .id = id->id,
         .facts = facts_digest(&id->facts),
-        .cell_count = id->cell_count,
         .seq_ceiling = d->store.seq_ceiling,
         .floor_s = d->store.floor_s,
         .now_ms = clock_monotonic_ms(),
@@ -283,6 +282,8 @@ static void log_store(const struct agent_store *st, const struct store_incoming 
             LOG_INFO, "trust", "version=%u roots=%u publishers=%u authority=%s", in->trust->version,
             in->trust->roles[TRUST_ROOTS].count, in->trust->roles[TRUST_PUBLISHERS].count,
             in->trust->authority_count ? key_id_hex(&in->trust->authorities[0]).text : "none");
+    else if (st->type == AGENT_STORE_ATLAS && in)
+        log_event(LOG_INFO, "atlas", "number=%u cells=%u", in->atlas->number, in->atlas->count);
     else if (st->type == AGENT_STORE_CERTIFICATE && in)
         log_event(LOG_INFO, "certificate-renewed", "bytes=%zu", in->certificate.len);
     else if (st->type == AGENT_STORE_SEQ)

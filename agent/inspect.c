@@ -217,7 +217,7 @@ static void print_json(struct inspector *i)
         printf("%s", c ? "," : "");
         json_text(span_text(id->cells[c]));
     }
-    printf("],");
+    printf("],\"atlas\":%u,", id->atlas);
     json_trust(s);
     printf("\"document\":{\"epoch\":%u,\"revision\":%u},\"deployments\":[",
            s->document.revision.epoch, s->document.revision.number);

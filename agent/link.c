@@ -36,6 +36,7 @@ static void on_message(void *context, const char *topic, struct span payload, bo
 static void take_head(struct link *l, const struct topic_name *name, struct span payload);
 static void take_signed(struct link *l, enum message type, struct span payload);
 static void take_trust(struct link *l, uint32_t version, struct span payload);
+static void take_atlas(struct link *l, struct span payload);
 static int open_signed(struct link *l, enum message type, struct span payload,
                        struct agent_event *ev, struct store_incoming *in);
 static void refuse(struct link *l, const char *topic, int rv);
@@ -89,7 +90,7 @@ void link_connect(struct link *l, uint32_t cell, uint32_t session, struct agent_
     assert(cell < l->store->identity.cell_count);
     l->at_door = false;
     prepare_tls(l, time);
-    l->cell = cell;
+    snprintf(l->broker, sizeof l->broker, "%s", l->store->identity.cells[cell]);
     l->session = session;
     l->connecting = true;
 }
@@ -108,6 +109,7 @@ void link_subscribe(struct link *l, enum agent_topic topic, uint8_t lanes_log2)
         [AGENT_TOPIC_DOCUMENT] = LINK_DOCUMENT,
         [AGENT_TOPIC_ASSIGNMENT] = LINK_ASSIGNMENT,
         [AGENT_TOPIC_TRUST] = LINK_TRUST,
+        [AGENT_TOPIC_ATLAS] = LINK_ATLAS,
     };
     if (topic == AGENT_TOPIC_HEADS)
         subscribe_to(l, heads, 2, lanes_log2);
@@ -129,8 +131,11 @@ void link_unsubscribe(struct link *l, enum agent_topic topic)
         unsubscribe_from(l, LINK_ASSIGNMENT);
         break;
     case AGENT_TOPIC_TRUST:
-    case AGENT_TOPIC_COUNT:
         unsubscribe_from(l, LINK_TRUST);
+        break;
+    case AGENT_TOPIC_ATLAS:
+    case AGENT_TOPIC_COUNT:
+        unsubscribe_from(l, LINK_ATLAS);
         break;
     }
 }
@@ -269,7 +274,7 @@ static void connect_now(struct link *l)
 {
     struct errmsg em = {.text = "no memory"};
     l->connecting = false;
-    mqtt_free(l->mqtt);
+    hang_up(l);
     l->mqtt = l->at_door ? client_for_door(l) : client_for_cell(l);
     bool allowed = l->mqtt && address_check(broker(l), &em) == 0;
     if (allowed && mqtt_connect(l->mqtt, broker(l), &em) == 0)
@@ -283,7 +288,7 @@ static void connect_now(struct link *l)
 static const char *broker(const struct link *l)
 {
     const struct identity *id = &l->store->identity;
-    return l->at_door ? id->door : id->cells[l->cell];
+    return l->at_door ? id->door : l->broker;
 }
 
 /* A cell knows us by our certificate; the door lets everybody in. */
@@ -408,6 +413,8 @@ static void on_message(void *context, const char *topic, struct span payload, bo
         take_signed(l, MESSAGE_ASSIGNMENT, payload);
     else if (name.kind == TOPIC_TRUST)
         take_trust(l, name.version, payload);
+    else if (name.kind == TOPIC_ATLAS)
+        take_atlas(l, payload);
     else
         refuse(l, topic, ERR_FORMAT);
 }
@@ -477,6 +484,38 @@ static void take_trust(struct link *l, uint32_t version, struct span payload)
     l->handler.event(l->handler.context, &ev, &in);
 }
 
+static bool is_at(const char *url, struct span cell)
+{
+    return span_equal(cell, span_text(url));
+}
+
+/* What it says is what it means for this agent: the rest isn't kept. */
+static void take_atlas(struct link *l, struct span payload)
+{
+    const struct identity *id = &l->store->identity;
+    struct atlas *a = &l->message.atlas;
+    struct store_incoming in = {.atlas = a};
+    uint32_t order[STORE_ATLAS_CELLS], here = 0;
+    struct span body = SPAN_NONE;
+    int rv = trust_open(&l->store->trust, TRUST_ONLINE, MESSAGE_ATLAS, payload, &body);
+    if (rv == 0)
+        rv = atlas_read(body, a);
+    if (rv < 0) {
+        refuse(l, "atlas", rv);
+        return;
+    }
+    in.signer = trust_signer(&l->store->trust, TRUST_ONLINE, MESSAGE_ATLAS, payload);
+    uint32_t count = atlas_order(a, &id->id, STORE_ATLAS_CELLS, order);
+    while (here < count && !is_at(l->broker, a->cells[order[here]].url))
+        here++;
+    struct agent_event ev = {.type = AGENT_ATLAS,
+                             .atlas = a->number,
+                             .spread_s = a->spread_s,
+                             .cell = (uint8_t)(here < count ? here : CELLS_MAX),
+                             .cell_moved = !is_at(id->cells[0], a->cells[order[0]].url)};
+    l->handler.event(l->handler.context, &ev, &in);
+}
+
 /* Anybody may send rubbish, and must not fill the log with it. */
 static void refuse(struct link *l, const char *topic, int rv)
 {
@@ -495,6 +534,7 @@ static struct topic topic_of(const struct link *l, enum link_topic which, uint8_
         [LINK_DOCUMENT] = TOPIC_COHORT_DOC,
         [LINK_ASSIGNMENT] = TOPIC_AGENT_DOC,
         [LINK_TRUST] = TOPIC_TRUST,
+        [LINK_ATLAS] = TOPIC_ATLAS,
     };
     const struct key_id *id = &l->store->identity.id;
     return topic_make(&(struct topic_name){

@@ -17,6 +17,7 @@ enum link_topic {
     LINK_DOCUMENT,
     LINK_ASSIGNMENT,
     LINK_TRUST,
+    LINK_ATLAS,
     LINK_TOPIC_COUNT,
 };
 
@@ -52,15 +53,16 @@ struct link {
     uint64_t nonce;         /* of the newest request for a certificate; 0: none */
     struct join_id attempt; /* its name, at the door */
     int goodbye;            /* message id of the good-bye; 0: none, or it has been acknowledged */
-    uint32_t cell;
     uint32_t session;
     uint32_t refused;                      /* messages of this connection */
+    char broker[CELL_URL_MAX + 1];         /* of the newest connection: cells may change */
     char reason[160];                      /* why it is down, as last logged */
     struct topic topics[LINK_TOPIC_COUNT]; /* subscribed to; empty: not */
     union {
         struct desired document;
         struct assignment assignment;
         struct trust trust;
+        struct atlas atlas;
     } message; /* the one that is being handed on */
 };
 

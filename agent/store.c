@@ -58,6 +58,7 @@ enum meta {
     META_CERTIFICATE = 14,
     META_SHUT_OUT = 15,
     META_SEALED_TO = 16,
+    META_ATLAS = 17, /* after the cells that the join told, and replaces them as the first */
 };
 
 /* What no row wants or runs any more. */
@@ -74,6 +75,9 @@ enum meta {
 #define SEQ_LEN 12
 #define CELLS_TEXT_MAX (CELLS_MAX * (CELL_URL_MAX + 1))
 #define FACTS_LEN_MAX 4096
+/* In front of an atlas' cells: the digest of what follows, who signed it, and its number. */
+#define ATLAS_HEAD_LEN (SIGNED_HEAD_LEN + 4)
+#define ATLAS_LEN_MAX (ATLAS_HEAD_LEN + STORE_ATLAS_CELLS * (CELL_URL_MAX + 1))
 
 /* Values on their way into the table. */
 struct sealing {
@@ -99,6 +103,11 @@ static int load_value(struct store *s, enum meta key, struct span value);
 static int load_secret(struct identity *id, struct span value);
 static int load_policy(struct policy *p, struct span value);
 static int load_cells(struct identity *id, struct span value);
+static int load_atlas(struct identity *id, struct span value);
+static void adopt_atlas(struct store *s, const struct store_incoming *in);
+static struct span give_atlas(const struct key_id *signer, uint32_t number,
+                              const struct atlas *atlas, const struct key_id *agent,
+                              uint8_t out[static ATLAS_LEN_MAX]);
 static int load_door(struct identity *id, struct span value);
 static int load_certificate(struct identity *id, struct span value);
 static int load_time(uint64_t *out, struct span value);
@@ -120,6 +129,7 @@ static int write_join(struct store *s, const struct joined *j, const struct fact
 static int write_join_signed(struct store *s, const struct joined *j);
 static int write_store(struct store *s, const struct agent_store *st,
                        const struct store_incoming *in);
+static int put_atlas(struct store *s, const struct store_incoming *in);
 static int put_seq(struct store *s, const struct agent_store *st);
 static int put_time(struct store *s, enum meta key, uint64_t time_s);
 static int write_held(struct store *s, const struct held *h);
@@ -322,6 +332,8 @@ static int load_value(struct store *s, enum meta key, struct span value)
         return load_cells(id, value);
     case META_TOKEN:
         return load_bytes(id->token.bytes, sizeof(id->token.bytes), value);
+    case META_ATLAS:
+        return load_atlas(id, value);
     case META_DOOR:
         return load_door(id, value);
     case META_CERTIFICATE:
@@ -365,6 +377,13 @@ static int load_policy(struct policy *p, struct span value)
     return 0;
 }
 
+static void add_cell(struct identity *id, struct span url)
+{
+    char *cell = id->cells[id->cell_count++];
+    memcpy(cell, url.data, url.len);
+    cell[url.len] = '\0';
+}
+
 /* One URL a line. */
 static int load_cells(struct identity *id, struct span value)
 {
@@ -373,10 +392,82 @@ static int load_cells(struct identity *id, struct span value)
         const uint8_t *line = memchr(at, '\n', (size_t)(end - at));
         if (!line || line == at || line - at > CELL_URL_MAX || id->cell_count == CELLS_MAX)
             return ERR_DAMAGED;
-        memcpy(id->cells[id->cell_count++], at, (size_t)(line - at));
+        add_cell(id, span_of(at, (size_t)(line - at)));
         at = line + 1;
     }
+    id->home_count = id->cell_count;
     return 0;
+}
+
+static bool has_cell(const struct identity *id, const char *url)
+{
+    for (uint32_t i = 0; i < id->cell_count; i++)
+        if (strcmp(id->cells[i], url) == 0)
+            return true;
+    return false;
+}
+
+/* No cells are those of the join. What the join told comes behind: whoever steals the online key
+ * may name an atlas of cells that aren't there, and these lead back. */
+static int load_atlas(struct identity *id, struct span value)
+{
+    char told[CELLS_MAX][CELL_URL_MAX + 1];
+    if (!value.data || value.len < ATLAS_HEAD_LEN)
+        return ERR_DAMAGED;
+    struct digest digest = digest_of(span_of(value.data + DIGEST_LEN, value.len - DIGEST_LEN));
+    if (memcmp(digest.bytes, value.data, DIGEST_LEN) != 0)
+        return ERR_DAMAGED;
+    memcpy(id->atlas_signer.bytes, value.data + DIGEST_LEN, KEY_ID_LEN);
+    id->atlas = le32_read(value.data + SIGNED_HEAD_LEN);
+    if (value.len == ATLAS_HEAD_LEN)
+        return 0;
+    uint32_t count = id->cell_count;
+    memcpy(told, id->cells, sizeof(told));
+    id->cell_count = 0;
+    int rv = load_cells(id, span_of(value.data + ATLAS_HEAD_LEN, value.len - ATLAS_HEAD_LEN));
+    if (rv < 0)
+        return rv;
+    if (id->home_count > ATLAS_HOMES)
+        id->home_count = ATLAS_HOMES;
+    for (uint32_t i = 0; i < count && id->cell_count < CELLS_MAX; i++)
+        if (!has_cell(id, told[i]))
+            add_cell(id, span_text(told[i]));
+    return 0;
+}
+
+/* What the join told isn't kept in memory. An atlas alone has cells enough. */
+static void adopt_atlas(struct store *s, const struct store_incoming *in)
+{
+    struct identity *id = &s->identity;
+    uint8_t bytes[ATLAS_LEN_MAX];
+    struct query q = query_start(s, "SELECT value FROM meta WHERE key=?");
+    query_u32(&q, META_CELLS);
+    id->cell_count = 0;
+    bool told = query_row(&q) && load_cells(id, query_get_bytes(&q, 0)) == 0;
+    if (query_end(&q) < 0 || !told)
+        id->cell_count = 0;
+    load_atlas(id, give_atlas(&in->signer, in->atlas->number, in->atlas, &id->id, bytes));
+}
+
+/* With `atlas` NULL: the cells of the join are from it. */
+static struct span give_atlas(const struct key_id *signer, uint32_t number,
+                              const struct atlas *atlas, const struct key_id *agent,
+                              uint8_t out[static ATLAS_LEN_MAX])
+{
+    uint32_t order[STORE_ATLAS_CELLS];
+    uint32_t count = atlas ? atlas_order(atlas, agent, STORE_ATLAS_CELLS, order) : 0;
+    size_t len = ATLAS_HEAD_LEN;
+    memcpy(out + DIGEST_LEN, signer->bytes, KEY_ID_LEN);
+    le32_write(out + SIGNED_HEAD_LEN, number);
+    for (uint32_t i = 0; i < count; i++) {
+        struct span url = atlas->cells[order[i]].url;
+        memcpy(out + len, url.data, url.len);
+        out[len + url.len] = '\n';
+        len += url.len + 1;
+    }
+    struct digest digest = digest_of(span_of(out + DIGEST_LEN, len - DIGEST_LEN));
+    memcpy(out, digest.bytes, DIGEST_LEN);
+    return span_of(out, len);
 }
 
 static int load_door(struct identity *id, struct span value)
@@ -579,6 +670,10 @@ static void refresh_view(struct store *s)
         .trust = &s->trust,
         .document_signer = s->document_signer,
         .assignment_signer = s->assignment_signer,
+        .cell_count = s->identity.cell_count,
+        .home_count = s->identity.home_count,
+        .atlas = s->identity.atlas,
+        .atlas_signer = s->identity.atlas_signer,
         .rooted_s = rooted_s(s),
         .signed_s = newest_s(s),
         .certificate_from_s = s->identity.certificate_from_s,
@@ -684,6 +779,9 @@ static int write_join_signed(struct store *s, const struct joined *j)
         return rv;
     struct key_id signer = trust_signer(&trust, TRUST_ONLINE, MESSAGE_ASSIGNMENT, j->assignment);
     rv = put_signed(s, META_TRUST, &nobody, newest);
+    uint8_t atlas[ATLAS_LEN_MAX];
+    if (rv == 0)
+        rv = put_meta(s, META_ATLAS, give_atlas(&signer, j->atlas, NULL, NULL, atlas));
     return rv < 0 ? rv : put_signed(s, META_ASSIGNMENT, &signer, j->assignment);
 }
 
@@ -720,6 +818,8 @@ static int write_store(struct store *s, const struct agent_store *st,
         return put_signed(s, META_ASSIGNMENT, &in->signer, in->envelope);
     case AGENT_STORE_TRUST:
         return put_signed(s, META_TRUST, &in->signer, in->envelope);
+    case AGENT_STORE_ATLAS:
+        return put_atlas(s, in);
     case AGENT_STORE_CERTIFICATE:
         return put_meta(s, META_CERTIFICATE, in->certificate);
     case AGENT_STORE_SEQ:
@@ -728,6 +828,13 @@ static int write_store(struct store *s, const struct agent_store *st,
         return put_time(s, META_SHUT_OUT, st->shut_out_s);
     }
     return ERR_RANGE;
+}
+
+static int put_atlas(struct store *s, const struct store_incoming *in)
+{
+    uint8_t bytes[ATLAS_LEN_MAX];
+    return put_meta(s, META_ATLAS,
+                    give_atlas(&in->signer, in->atlas->number, in->atlas, &s->identity.id, bytes));
 }
 
 static int put_seq(struct store *s, const struct agent_store *st)
@@ -852,6 +959,9 @@ static void adopt_store(struct store *s, const struct agent_store *st,
         break;
     case AGENT_STORE_TRUST:
         s->trust = *in->trust;
+        break;
+    case AGENT_STORE_ATLAS:
+        adopt_atlas(s, in);
         break;
     case AGENT_STORE_CERTIFICATE:
         load_certificate(&s->identity, in->certificate);

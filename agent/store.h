@@ -9,8 +9,13 @@
 #include "agent/core/agent.h"
 #include "base/file.h"
 #include "crypto/certificate.h"
+#include "sync/atlas.h"
 #include "sync/join.h"
 #include "sync/trust.h"
+
+/* Cells of an atlas that an agent keeps: its homes, and two to hear of a newer atlas from. What its
+ * join told it has the other places. */
+#define STORE_ATLAS_CELLS 5
 
 /* The database may grow to this many pages of 1 KiB: a document, HELD_MAX rows, and the rest many
  * times over. */
@@ -24,11 +29,14 @@ struct identity {
     bool keyed;      /* there is a key pair */
     uint32_t number; /* 0: not joined yet */
     struct mac_key mac;
-    struct seal_secret sealed_to; /* opens what is sealed to this agent */
-    struct facts facts;           /* as told last */
-    struct policy policy;         /* until the first document */
-    uint32_t cell_count;          /* at least 1 once joined */
-    char cells[CELLS_MAX][CELL_URL_MAX + 1];
+    struct seal_secret sealed_to;            /* opens what is sealed to this agent */
+    struct facts facts;                      /* as told last */
+    struct policy policy;                    /* until the first document */
+    uint32_t cell_count;                     /* at least 1 once joined */
+    char cells[CELLS_MAX][CELL_URL_MAX + 1]; /* as the atlas orders them, then what the join told */
+    uint32_t home_count;                     /* the first of them retain what is its own */
+    uint32_t atlas;                          /* number of that atlas; 0: there was none */
+    struct key_id atlas_signer;
     struct digest token;         /* of the token's text: which token this agent joined with */
     char door[CELL_URL_MAX + 1]; /* where it joined, and renews an expired certificate */
     size_t certificate_len;      /* 0: links are plain, and there is none */
@@ -93,6 +101,7 @@ struct store_incoming {
     const struct desired *document;
     const struct assignment *assignment;
     const struct trust *trust;
+    const struct atlas *atlas;
     struct span certificate; /* DER */
 };
 

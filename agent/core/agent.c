@@ -11,6 +11,7 @@ static void on_head(struct turn *t);
 static void on_document(struct turn *t);
 static void on_assignment(struct turn *t);
 static void on_trust(struct turn *t);
+static void on_atlas(struct turn *t);
 static void tend_link(struct turn *t);
 static void tend_lane(struct turn *t);
 static void tend_asks(struct turn *t);
@@ -18,17 +19,17 @@ static uint64_t next_deadline(const struct turn *t);
 
 void agent_init(struct agent *a, const struct agent_options *o)
 {
-    assert(o->cell_count > 0 && o->boot != 0);
+    assert(o->boot != 0);
     *a = (struct agent){
         .number = o->number,
         .id = o->id,
         .facts = o->facts,
         .boot = o->boot,
-        .cell_count = o->cell_count,
         .rng = {.state = o->seed},
         .wall = wall_start(o->floor_s, o->now_ms),
         .seq = o->seq_ceiling ? o->seq_ceiling : 1,
         .seq_ceiling = o->seq_ceiling,
+        .move_due_ms = UINT64_MAX,
     };
 }
 
@@ -80,6 +81,9 @@ void agent_step(struct agent *a, const struct agent_event *ev, struct arena *scr
     case AGENT_TRUST:
         on_trust(&t);
         break;
+    case AGENT_ATLAS:
+        on_atlas(&t);
+        break;
     case AGENT_CERTIFICATE:
         renewal_take(&t);
         break;
@@ -127,17 +131,21 @@ static void tend_link(struct turn *t)
         store->seq = a->seq_storing;
         store->floor_s = wall_floor_s(&a->wall, t->ev->now_ms);
     }
-    if (a->link != LINK_DOWN || t->ev->now_ms < a->link_due_ms || a->seq >= a->seq_ceiling)
+    if (a->seq >= a->seq_ceiling)
         return;
-    a->knocked = renewal_by_door(t);
+    bool leaves = berth_leaves(t);
+    if (!leaves && (a->link != LINK_DOWN || t->ev->now_ms < a->link_due_ms))
+        return;
+    a->knocked = !leaves && renewal_by_door(t);
     if (a->knocked) {
         a->link = LINK_KNOCKING;
         turn_act(t, AGENT_KNOCK)->time = turn_time(t);
         return;
     }
     a->link = LINK_CONNECTING;
+    a->cell = (uint8_t)berth_next(t);
     struct agent_action *action = turn_act(t, AGENT_CONNECT);
-    action->cell = a->link_failures % a->cell_count;
+    action->cell = a->cell;
     action->session = a->seq;
     action->time = turn_time(t);
 }
@@ -178,6 +186,7 @@ static void on_link_up(struct turn *t)
         a->asks[i].due_ms = t->ev->now_ms;
     }
     hear_heads(t);
+    berth_link_up(t);
     permit_link_up(t);
     work_come_back(t);
 }
@@ -205,6 +214,7 @@ static void on_link_down(struct turn *t)
     a->certificate_refused = a->link == LINK_CONNECTING && t->ev->rv == ERR_REFUSED;
     a->link = LINK_DOWN;
     a->link_failures++;
+    berth_link_down(t);
     a->link_due_ms = t->ev->now_ms + rng_below(&a->rng, bound + 1);
     /* The broker may have seen this connection and its will: its session's number must not come
      * again. */
@@ -238,6 +248,22 @@ static void want(struct turn *t, enum agent_topic topic, struct revision revisio
     ask->revision = revision;
 }
 
+/* A second of an agent's that is late comes soon: these are spread by their coming. */
+static void want_atlas(struct turn *t, uint32_t number)
+{
+    struct agent *a = t->a;
+    struct ask *ask = &a->asks[AGENT_TOPIC_ATLAS];
+    bool late = berth_is_late(t, number);
+    uint64_t spread_ms = (uint64_t)t->view->document->policy.fetch_spread_s * 1000;
+    if (late && spread_ms > AGENT_NETWORK_MS)
+        spread_ms = AGENT_NETWORK_MS;
+    uint64_t due_ms = t->ev->now_ms + rng_below(&a->rng, spread_ms + 1);
+    want(t, AGENT_TOPIC_ATLAS, (struct revision){.epoch = 1, .number = number}, due_ms);
+    if (late && !a->late && due_ms < ask->due_ms)
+        ask->due_ms = due_ms;
+    a->late |= late;
+}
+
 static void on_head(struct turn *t)
 {
     struct agent *a = t->a;
@@ -245,6 +271,8 @@ static void on_head(struct turn *t)
     uint64_t now = t->ev->now_ms;
     if (h->trust_version > t->view->trust->version)
         want(t, AGENT_TOPIC_TRUST, (struct revision){.epoch = 1, .number = h->trust_version}, now);
+    if (h->atlas > view_atlas_floor(t->view))
+        want_atlas(t, h->atlas);
     if (t->ev->topic == AGENT_TOPIC_ASSIGNMENT) {
         a->own_head_came = true;
         if (revision_compare(h->revision, view_assignment_floor(t->view)) > 0)
@@ -258,11 +286,13 @@ static void on_head(struct turn *t)
 }
 
 /* [assignment-6] A document may count on an assignment that came before it: that one comes first,
- * unless the broker has none, whatever a head said. */
-static bool waits_for_assignment(const struct agent *a, int topic)
+ * unless the broker has none, whatever a head said. And where it is retained nobody is sure of, the
+ * atlas tells. */
+static bool has_to_wait(const struct turn *t, int topic)
 {
-    const struct ask *assignment = &a->asks[AGENT_TOPIC_ASSIGNMENT];
-    return topic == AGENT_TOPIC_DOCUMENT && assignment->wanted && !assignment->in_vain;
+    const struct ask *assignment = &t->a->asks[AGENT_TOPIC_ASSIGNMENT];
+    return topic == AGENT_TOPIC_DOCUMENT &&
+           ((assignment->wanted && !assignment->in_vain) || berth_holds_up(t->a, t->view));
 }
 
 /* The assignment before the document, which may have to wait for it. */
@@ -271,7 +301,7 @@ static void tend_asks(struct turn *t)
     for (int i = AGENT_TOPIC_COUNT - 1; i >= 0; i--) {
         struct ask *ask = &t->a->asks[i];
         if (!ask->wanted || t->a->link != LINK_UP || t->ev->now_ms < ask->due_ms ||
-            waits_for_assignment(t->a, i))
+            has_to_wait(t, i))
             continue;
         if (ask->subscribed)
             turn_act(t, AGENT_UNSUBSCRIBE)->topic = (enum agent_topic)i;
@@ -294,7 +324,7 @@ static void on_document(struct turn *t)
         t->a->counters.old++;
     if (order <= 0)
         return;
-    if (waits_for_assignment(t->a, AGENT_TOPIC_DOCUMENT)) {
+    if (has_to_wait(t, AGENT_TOPIC_DOCUMENT)) {
         want(t, AGENT_TOPIC_DOCUMENT, d->revision, t->ev->now_ms);
         t->a->asks[AGENT_TOPIC_DOCUMENT].due_ms = t->ev->now_ms;
         return;
@@ -332,6 +362,18 @@ static void on_trust(struct turn *t)
     t->a->asks[AGENT_TOPIC_TRUST].storing = true;
 }
 
+static void on_atlas(struct turn *t)
+{
+    uint32_t floor = view_atlas_floor(t->view);
+    if (t->ev->atlas < floor)
+        t->a->counters.old++;
+    if (t->ev->atlas <= floor)
+        return;
+    berth_take(t);
+    turn_store(t, AGENT_STORE_ATLAS);
+    t->a->asks[AGENT_TOPIC_ATLAS].storing = true;
+}
+
 /* What came is durable (true), or could not be stored: then it is asked for again later. */
 static void walk_on(struct turn *t, struct ask *ask);
 static void end_ask(struct turn *t, enum agent_topic topic);
@@ -347,7 +389,8 @@ static bool settle_ask(struct turn *t, enum agent_topic topic, struct revision n
         permit_forget(t->a); /* what is remembered is about the document that didn't come */
         return false;
     }
-    turn_tell(t);
+    if (topic != AGENT_TOPIC_ATLAS)
+        turn_tell(t);
     if (!ask->wanted || revision_compare(ask->revision, now_held) <= 0)
         end_ask(t, topic);
     else if (topic == AGENT_TOPIC_TRUST)
@@ -420,8 +463,10 @@ static void trust_stored(struct turn *t)
     renewal_reconsider(t);
     ask_again(t, AGENT_TOPIC_DOCUMENT);
     ask_again(t, AGENT_TOPIC_ASSIGNMENT);
+    ask_again(t, AGENT_TOPIC_ATLAS);
     if (!trust_knows(view->trust, TRUST_ONLINE, &view->document_signer) ||
-        !trust_knows(view->trust, TRUST_ONLINE, &view->assignment_signer))
+        !trust_knows(view->trust, TRUST_ONLINE, &view->assignment_signer) ||
+        view_atlas_floor(view) < view->atlas)
         hear_heads(t);
 }
 
@@ -433,10 +478,14 @@ static void on_stored(struct turn *t)
                             (struct revision){.epoch = 1, .number = t->view->trust->version});
     bool document = settle_ask(t, AGENT_TOPIC_DOCUMENT, view_revision(t->view));
     bool assignment = settle_ask(t, AGENT_TOPIC_ASSIGNMENT, t->view->assignment->revision);
+    bool atlas =
+        settle_ask(t, AGENT_TOPIC_ATLAS, (struct revision){.epoch = 1, .number = t->view->atlas});
     if (assignment)
         assignment_stored(t);
     if (trust)
         trust_stored(t);
+    if (atlas)
+        berth_stored(t);
     if (document || assignment)
         work_reconsider(t);
     if (document || assignment || trust)
@@ -466,9 +515,11 @@ static uint64_t next_deadline(const struct turn *t)
     }
     if (a->link == LINK_UP) {
         for (int i = 0; i < AGENT_TOPIC_COUNT; i++)
-            if (a->asks[i].wanted && !waits_for_assignment(a, i))
+            if (a->asks[i].wanted && !has_to_wait(t, i))
                 d = earlier(d, a->asks[i].due_ms);
     }
+    if (a->link == LINK_UP && !mute)
+        d = earlier(d, a->move_due_ms);
     d = earlier(d, renewal_due_ms(t));
     if (a->step == STEP_HEALTH && a->work_due_ms)
         d = earlier(d, a->work_due_ms);

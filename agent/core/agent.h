@@ -53,6 +53,9 @@
 /* A link that lasted for so long was a good one: the back-off begins anew. A broker that greets and
  * hangs up must not cost a device its flash and its log. */
 #define AGENT_STEADY_MS 60000
+/* Who is with a cell that doesn't retain what is its own tries its homes again after this and twice
+ * this. */
+#define AGENT_ABROAD_MS 600000
 /* Who is refused its next certificate may be revoked, and asks only now and then. */
 #define AGENT_REFUSED_MS 3600000
 /* Renewal comes at two thirds of a certificate's life, and as much later as the clocks of manager
@@ -104,6 +107,10 @@ struct agent_view {
     /* The online keys that signed the two; what one that is trusted no more said binds no longer.
      */
     struct key_id document_signer, assignment_signer;
+    uint32_t cell_count;         /* brokers it may connect to, at least 1, in its order … */
+    uint32_t home_count;         /* … of which the first retain what is its own */
+    uint32_t atlas;              /* number of the list that these are from; 0: of none … */
+    struct key_id atlas_signer;  /* … and which online key signed that */
     uint64_t rooted_s;           /* the newest time that root keys signed, or built in */
     uint64_t signed_s;           /* the newest time that the manager's keys signed */
     uint64_t certificate_from_s; /* of its certificate; both 0: links are plain, and it has none */
@@ -123,6 +130,7 @@ enum agent_topic {
     AGENT_TOPIC_DOCUMENT, /* of the assignment's cohort */
     AGENT_TOPIC_ASSIGNMENT, /* of this agent */
     AGENT_TOPIC_TRUST,      /* the version after the one that is held */
+    AGENT_TOPIC_ATLAS,      /* the list of all cells */
     AGENT_TOPIC_COUNT,
 };
 
@@ -132,6 +140,7 @@ enum agent_store_type {
     AGENT_STORE_DOCUMENT,    /* the document of the event */
     AGENT_STORE_ASSIGNMENT,  /* the assignment of the event */
     AGENT_STORE_TRUST,       /* the trust document of the event */
+    AGENT_STORE_ATLAS,       /* what the atlas of the event means for this agent */
     AGENT_STORE_CERTIFICATE, /* the certificate of the event */
     AGENT_STORE_SEQ,         /* numbers below `seq` may be used from now on */
     AGENT_STORE_SHUT_OUT,    /* since `shut_out_s`, or no more */
@@ -147,8 +156,8 @@ struct agent_store {
 };
 
 enum agent_action_type {
-    AGENT_CONNECT,   /* to the `cell`-th broker, with a will for `session`; answers with LINK_UP or
-                        LINK_DOWN */
+    AGENT_CONNECT,   /* to the `cell`-th broker, with a will for `session`; a link that is up ends
+                        by that, without a word. Answers with LINK_UP or LINK_DOWN */
     AGENT_KNOCK,     /* at the fleet's door, for the next certificate; answers with LINK_DOWN, after
                         AGENT_CERTIFICATE when it has one */
     AGENT_SUBSCRIBE, /* to `topic` */
@@ -211,6 +220,7 @@ enum agent_event_type {
     AGENT_DOCUMENT,   /* a desired document whose signature holds */
     AGENT_ASSIGNMENT, /* an assignment whose signature holds */
     AGENT_TRUST,      /* the trust document that follows the one that is held, or an older one */
+    AGENT_ATLAS,      /* a list of all cells whose signature holds */
     AGENT_CERTIFICATE, /* a certificate for this agent's key, by the fleet's authority */
     AGENT_SHUT_OUT,    /* the manager says that there is none for it any more */
     AGENT_REFUSED,     /* bytes that are no valid message, for the counter */
@@ -229,6 +239,11 @@ struct agent_event {
     const struct desired *document;
     const struct assignment *assignment;
     uint32_t trust_version;
+    uint32_t atlas;    /* its number, … */
+    uint32_t spread_s; /* … how long agents may take, … */
+    uint8_t cell;      /* … where in this agent's order the cell stands that it is with, or
+                          CELLS_MAX, … */
+    bool cell_moved;   /* … and whether another one than before comes first */
     uint64_t certificate_until_s;
     bool certificate_moved; /* it is by another authority than the one that is held */
     enum agent_action_type done;
@@ -288,7 +303,6 @@ struct agent {
     struct key_id id;
     uint32_t facts; /* digest */
     uint32_t boot;
-    uint32_t cell_count;
     struct rng rng;
     struct wall wall;
 
@@ -300,6 +314,13 @@ struct agent {
     bool certificate_refused; /* by a broker */
     bool knocked;             /* the last attempt was at the door: a cell has its turn */
     uint64_t renew_due_ms;    /* the next certificate is asked for no earlier */
+
+    uint64_t move_due_ms;    /* it goes to the cell that comes first then; UINT64_MAX: it stays */
+    uint32_t atlas_spread_s; /* of the atlas that is being stored, as are … */
+    uint8_t cell;            /* which of the view's it is with, or tries */
+    uint8_t atlas_here;      /* … where that stands in it, … */
+    bool atlas_moved;        /* … and whether another one comes first */
+    bool late; /* what is its own may stand elsewhere by now: the atlas comes before documents */
 
     uint32_t seq;         /* the next number */
     uint32_t seq_ceiling; /* durable: numbers below may be used */
@@ -348,7 +369,6 @@ struct agent_options {
     struct key_id id;
     uint32_t facts;       /* facts_digest */
     uint32_t boot;        /* random, drawn at each start; not 0 */
-    uint32_t cell_count;  /* brokers it may connect to, at least 1 */
     uint32_t seq_ceiling; /* as stored last; 0 at first */
     uint64_t floor_s;     /* it is at least this late: as stored last, or built in */
     uint64_t now_ms;      /* monotonic */

@@ -72,6 +72,11 @@ struct revision view_assignment_floor(const struct agent_view *view)
     return view->assignment->revision;
 }
 
+uint32_t view_atlas_floor(const struct agent_view *view)
+{
+    return trust_knows(view->trust, TRUST_ONLINE, &view->atlas_signer) ? view->atlas : 0;
+}
+
 bool view_has_document(const struct agent_view *view)
 {
     return view_revision(view).epoch != 0;

@@ -52,6 +52,7 @@ struct revision view_revision(const struct agent_view *view);
  * revoked, since who stole it may have counted as far as numbers go. */
 struct revision view_document_floor(const struct agent_view *view);
 struct revision view_assignment_floor(const struct agent_view *view);
+uint32_t view_atlas_floor(const struct agent_view *view);
 bool view_has_document(const struct agent_view *view);
 const struct held *view_held(const struct agent_view *view, uint32_t deployment);
 const struct record *view_record(const struct agent_view *view, uint32_t deployment);
@@ -81,6 +82,18 @@ void permit_move(struct agent *a);    /* to another cohort */
 void permit_forget(struct agent *a);  /* it was in touch for nothing */
 /* It has to, and may not begin yet. */
 bool permit_lacks(const struct agent *a, const struct agent_view *view, const struct record *r);
+
+/* berth.c: which cell the agent is with, and whether it goes to another one */
+uint32_t berth_next(const struct turn *t); /* the cell to connect to */
+void berth_link_up(struct turn *t);
+void berth_link_down(struct turn *t); /* the failure is counted */
+/* This agent should hear soon what that atlas says. */
+bool berth_is_late(const struct turn *t, uint32_t atlas);
+/* A document that it heard of may count on what it can't hear here. */
+bool berth_holds_up(const struct agent *a, const struct agent_view *view);
+void berth_take(struct turn *t);   /* an atlas that is about to be stored */
+void berth_stored(struct turn *t); /* it is */
+bool berth_leaves(struct turn *t); /* now, for the cell that comes first */
 
 /* renewal.c: the next certificate, before this one's end or after it */
 bool renewal_by_door(const struct turn *t); /* no cell would let this agent in */

@@ -1,5 +1,7 @@
 #include "simulator/fleet/parts.h"
 
+#include "sync/atlas.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -47,6 +49,8 @@ void node_view(const struct flock *f, const struct node *d, struct agent_view *o
         .trust = &the_trust,
         .document_signer = the_signer,
         .assignment_signer = the_signer,
+        .cell_count = f->cell_count < ATLAS_HOMES ? f->cell_count : ATLAS_HOMES,
+        .home_count = ATLAS_HOMES,
         .signed_s = document->issued_s,
         .held = d->held,
         .held_count = d->held_count,
@@ -70,7 +74,6 @@ void node_start(struct flock *f, uint32_t n)
                              .number = d->number,
                              .id = d->id,
                              .boot = (uint32_t)rng_next(&f->rng) | 1,
-                             .cell_count = f->cell_count < 3 ? f->cell_count : 3,
                              .seq_ceiling = d->seq_ceiling,
                              .floor_s = d->floor_s,
                              .seed = rng_next(&f->rng),

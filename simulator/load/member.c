@@ -38,7 +38,6 @@ void member_start(struct crowd *c, struct member *m)
         .number = m->number,
         .id = m->id,
         .boot = (uint32_t)rng_next(&c->rng) | 1,
-        .cell_count = m->cell_count,
         .seq_ceiling = m->seq_ceiling,
         .floor_s = m->floor_s,
         .now_ms = c->now_ms,
@@ -172,6 +171,10 @@ static struct agent_view *view_of(struct member *m)
         .assignment = a,
         .trust = &m->trust->trust,
         .assignment_signer = m->assignment_signer,
+        .cell_count = m->cell_count,
+        .home_count = m->cell_count,
+        .atlas = m->atlas,
+        .atlas_signer = m->assignment_signer,
         .rooted_s = m->trust->trust.issued_s,
         .signed_s = signed_s,
         .certificate_from_s = m->certificate_from_s,
@@ -229,7 +232,8 @@ static void store_one(struct member *m, const struct agent_store *s, const struc
     case AGENT_STORE_TRUST:
         m->trust = in->trust;
         break;
-    case AGENT_STORE_CERTIFICATE: /* neither comes in a run */
+    case AGENT_STORE_ATLAS: /* none of these comes in a run */
+    case AGENT_STORE_CERTIFICATE:
     case AGENT_STORE_SHUT_OUT:
         break;
     }

@@ -44,6 +44,7 @@ struct member {
     uint32_t index;      /* in its crowd */
     uint32_t number;     /* 0: not joined */
     uint8_t state;       /* enum member_state */
+    uint32_t atlas;      /* that the cells are from */
     uint8_t cell_count;
     uint8_t cells[CELLS_MAX]; /* of the crowd's table */
     uint16_t cell;            /* of the newest connection */

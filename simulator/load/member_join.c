@@ -117,6 +117,7 @@ static const char *accept_answer(struct crowd *c, struct member *m, const struct
     if (!take_cells(c, m, j))
         return "the answer names no broker that can be reached";
     m->number = j->number;
+    m->atlas = j->atlas;
     m->mac = j->mac;
     m->assigned = a.revision;
     m->assigned_s = a.issued_s;

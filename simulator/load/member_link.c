@@ -218,10 +218,9 @@ static void unsubscribe(struct crowd *c, struct member *m, enum agent_topic topi
 static size_t topics_of(const struct member *m, enum agent_topic topic, struct topic out[2])
 {
     static const enum topic_kind kinds[AGENT_TOPIC_COUNT] = {
-        [AGENT_TOPIC_HEADS] = TOPIC_COHORT_HEAD,
-        [AGENT_TOPIC_DOCUMENT] = TOPIC_COHORT_DOC,
-        [AGENT_TOPIC_ASSIGNMENT] = TOPIC_AGENT_DOC,
-        [AGENT_TOPIC_TRUST] = TOPIC_TRUST,
+        [AGENT_TOPIC_HEADS] = TOPIC_COHORT_HEAD,    [AGENT_TOPIC_DOCUMENT] = TOPIC_COHORT_DOC,
+        [AGENT_TOPIC_ASSIGNMENT] = TOPIC_AGENT_DOC, [AGENT_TOPIC_TRUST] = TOPIC_TRUST,
+        [AGENT_TOPIC_ATLAS] = TOPIC_ATLAS,
     };
     const struct topic_mark *mark = &m->marks[topic];
     out[0] = topic_make(&(struct topic_name){.kind = kinds[topic],

@@ -98,7 +98,6 @@ static void start_agent(struct device *d)
                              .id = d->disk.id,
                              .facts = facts_digest(&d->disk.facts),
                              .boot = boot_nonce(d),
-                             .cell_count = 1,
                              .seq_ceiling = d->disk.seq_ceiling,
                              .floor_s = d->disk.floor_s,
                              .now_ms = device_now_ms(d),

@@ -27,10 +27,9 @@ void device_link_attach(struct device *d, struct broker *broker)
 void device_link_perform(struct device *d, const struct agent_action *a)
 {
     static const enum topic_kind kinds[AGENT_TOPIC_COUNT] = {
-        [AGENT_TOPIC_HEADS] = TOPIC_COHORT_HEAD,
-        [AGENT_TOPIC_DOCUMENT] = TOPIC_COHORT_DOC,
-        [AGENT_TOPIC_ASSIGNMENT] = TOPIC_AGENT_DOC,
-        [AGENT_TOPIC_TRUST] = TOPIC_TRUST,
+        [AGENT_TOPIC_HEADS] = TOPIC_COHORT_HEAD,    [AGENT_TOPIC_DOCUMENT] = TOPIC_COHORT_DOC,
+        [AGENT_TOPIC_ASSIGNMENT] = TOPIC_AGENT_DOC, [AGENT_TOPIC_TRUST] = TOPIC_TRUST,
+        [AGENT_TOPIC_ATLAS] = TOPIC_ATLAS,
     };
     if (a->type == AGENT_CONNECT) {
         connect_broker(d, a->session);

@@ -116,6 +116,8 @@ static void adopt(struct disk *d, const struct agent_store *s, const struct inco
     case AGENT_STORE_TRUST:
         d->trust = *in->trust;
         break;
+    case AGENT_STORE_ATLAS: /* the world has one broker */
+        break;
     case AGENT_STORE_CERTIFICATE:
         adopt_certificate(d, in->certificate);
         break;
@@ -147,6 +149,8 @@ static void refresh_view(struct disk *d)
         .trust = &d->trust,
         .document_signer = d->document_signer,
         .assignment_signer = d->assignment_signer,
+        .cell_count = 1,
+        .home_count = 1,
         .rooted_s = d->trust.issued_s,
         .signed_s = newest_s(d),
         .certificate_from_s = d->certificate_from_s,

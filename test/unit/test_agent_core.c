@@ -63,6 +63,8 @@ static void feed(struct agent_event ev)
                 b.document = *ev.document;
             if (b.out.stores[i].type == AGENT_STORE_ASSIGNMENT)
                 b.assignment = *ev.assignment;
+            if (b.out.stores[i].type == AGENT_STORE_ATLAS)
+                b.view.atlas = ev.atlas;
         }
         ev = (struct agent_event){.type = AGENT_STORED};
     }
@@ -100,6 +102,9 @@ static void boot(uint32_t cells)
     CU_ASSERT_EQUAL(trust_add(&b.trust, TRUST_ONLINE, &online), 0);
     b.view = (struct agent_view){.document_signer = key_id_of(&online),
                                  .assignment_signer = key_id_of(&online),
+                                 .atlas_signer = key_id_of(&online),
+                                 .cell_count = cells,
+                                 .home_count = cells,
                                  .document = &b.document,
                                  .assignment = &b.assignment,
                                  .trust = &b.trust,
@@ -107,8 +112,7 @@ static void boot(uint32_t cells)
     b.scratch = arena_on(b.memory, sizeof b.memory);
     b.now_ms = 1000;
     b.wall_s = 1000;
-    agent_init(&b.a,
-               &(struct agent_options){.number = 7, .boot = 3, .cell_count = cells, .seed = 5});
+    agent_init(&b.a, &(struct agent_options){.number = 7, .boot = 3, .seed = 5});
     feed_type(AGENT_BOOT);
 }
 
@@ -452,7 +456,7 @@ static void test_what_is_half_applied_goes_on_before_what_is_urgent(void)
     b.document.records[1].deployment = 2;
     b.document.records[1].priority = 9;
     b.document.count = 2;
-    agent_init(&b.a, &(struct agent_options){.number = 7, .boot = 4, .cell_count = 1});
+    agent_init(&b.a, &(struct agent_options){.number = 7, .boot = 4});
     feed_type(AGENT_BOOT);
     CU_ASSERT_PTR_NOT_NULL_FATAL(find(AGENT_FETCH));
     CU_ASSERT_EQUAL(find(AGENT_FETCH)->deployment, 1);
@@ -1150,8 +1154,201 @@ static void test_agent_takes_a_certificate_that_is_newer_or_by_another_authority
     CU_ASSERT_TRUE(stores(ev));
 }
 
+/* ---- cells that come and go ---- */
+
+#define SPREAD_S 100
+
+/* Three homes, and two other cells; the agent has been with its first home for a while. */
+static void boot_in_a_fleet(uint64_t seed)
+{
+    boot(5);
+    b.view.home_count = 3;
+    b.view.atlas = 4;
+    b.a.rng.state = seed;
+    feed_type(AGENT_LINK_UP);
+    b.now_ms += AGENT_KNOWN_MS;
+}
+
+static void hear_of_atlas(uint32_t number)
+{
+    head(AGENT_TOPIC_DOCUMENT, (struct head){.revision = b.document.revision, .atlas = number});
+}
+
+static void take_atlas(uint32_t number, uint8_t cell, bool moved)
+{
+    feed((struct agent_event){.type = AGENT_ATLAS,
+                              .atlas = number,
+                              .spread_s = SPREAD_S,
+                              .cell = cell,
+                              .cell_moved = moved});
+}
+
+/* How long until it connects to another cell; UINT64_MAX: not within an hour. */
+static uint64_t leaves_after(void)
+{
+    uint64_t from_ms = b.now_ms;
+    while (b.deadline_ms < from_ms + 3600000) {
+        b.now_ms = b.deadline_ms;
+        feed_type(AGENT_TICK);
+        if (find(AGENT_CONNECT))
+            return b.now_ms - from_ms;
+    }
+    return UINT64_MAX;
+}
+
+static void test_agent_moves_to_a_new_cell_within_the_spread_and_not_with_the_others(void)
+{
+    uint64_t sum = 0;
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        boot_in_a_fleet(seed);
+        hear_of_atlas(5);
+        CU_ASSERT_PTR_NOT_NULL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_ATLAS));
+        take_atlas(5, 1, true);
+        CU_ASSERT_PTR_NOT_NULL(find_topic(AGENT_UNSUBSCRIBE, AGENT_TOPIC_ATLAS));
+        uint64_t after_ms = find(AGENT_CONNECT) ? 0 : leaves_after();
+        CU_ASSERT_TRUE_FATAL(after_ms <= SPREAD_S * 1000);
+        CU_ASSERT_EQUAL(find(AGENT_CONNECT)->cell, 0);
+        sum += after_ms;
+    }
+    CU_ASSERT_TRUE(sum / 200 > SPREAD_S * 400 && sum / 200 < SPREAD_S * 600);
+}
+
+static void test_agent_whose_first_home_stays_keeps_its_link(void)
+{
+    boot_in_a_fleet(1);
+    hear_of_atlas(5);
+    take_atlas(5, 0, false);
+    CU_ASSERT_EQUAL(b.view.atlas, 5);
+    CU_ASSERT_EQUAL(leaves_after(), UINT64_MAX);
+    /* One that fell back on its second home isn't sent to the first, which may be down. */
+    boot_in_a_fleet(1);
+    b.a.cell = 1;
+    hear_of_atlas(5);
+    take_atlas(5, 1, false);
+    CU_ASSERT_EQUAL(leaves_after(), UINT64_MAX);
+}
+
+static void test_agent_that_was_away_hears_where_it_belongs_before_any_document(void)
+{
+    boot(5);
+    b.view.home_count = 3;
+    b.view.atlas = 4;
+    feed_type(AGENT_LINK_UP);
+    head(AGENT_TOPIC_DOCUMENT, (struct head){.revision = {1, 9}, .atlas = 5});
+    CU_ASSERT_PTR_NULL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_DOCUMENT));
+    CU_ASSERT_PTR_NOT_NULL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_ATLAS));
+    take(document(9, 1)); /* it came all the same */
+    CU_ASSERT_EQUAL(b.document.revision.number, 0);
+    take_atlas(5, CELLS_MAX, true); /* this cell is none of its any more */
+    CU_ASSERT_PTR_NULL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_DOCUMENT));
+    CU_ASSERT_TRUE(find(AGENT_CONNECT) || leaves_after() <= AGENT_NETWORK_MS);
+    CU_ASSERT_EQUAL(find(AGENT_CONNECT)->cell, 0);
+    feed_type(AGENT_LINK_UP);
+    CU_ASSERT_PTR_NOT_NULL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_DOCUMENT));
+}
+
+/* Its broker withholds the atlas: work goes on. */
+static void test_atlas_that_does_not_come_holds_documents_up_for_a_while(void)
+{
+    boot(3);
+    b.view.atlas = 4;
+    feed_type(AGENT_LINK_UP);
+    head(AGENT_TOPIC_DOCUMENT, (struct head){.revision = {1, 9}, .atlas = 5});
+    CU_ASSERT_PTR_NULL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_DOCUMENT));
+    uint64_t until_ms = b.now_ms + AGENT_ASK_AGAIN_MS;
+    bool asked = false;
+    while (!asked && b.now_ms < until_ms) {
+        b.now_ms = b.deadline_ms;
+        feed_type(AGENT_TICK);
+        asked = find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_DOCUMENT);
+    }
+    CU_ASSERT_TRUE(asked);
+    CU_ASSERT_EQUAL(leaves_after(), UINT64_MAX);
+}
+
+static void test_two_atlases_at_once_are_as_good_as_having_been_away(void)
+{
+    boot_in_a_fleet(1);
+    b.document.policy.fetch_spread_s = 3600;
+    hear_of_atlas(6);
+    CU_ASSERT_TRUE(b.deadline_ms <= b.now_ms + AGENT_NETWORK_MS);
+    boot_in_a_fleet(1);
+    b.document.policy.fetch_spread_s = 3600;
+    hear_of_atlas(5);
+    CU_ASSERT_TRUE(b.a.asks[AGENT_TOPIC_ATLAS].due_ms > b.now_ms + AGENT_NETWORK_MS);
+    hear_of_atlas(6);
+    CU_ASSERT_TRUE(b.a.asks[AGENT_TOPIC_ATLAS].due_ms <= b.now_ms + AGENT_NETWORK_MS);
+}
+
+static void test_old_atlas_changes_nothing(void)
+{
+    boot_in_a_fleet(1);
+    hear_of_atlas(4);
+    hear_of_atlas(3);
+    CU_ASSERT_PTR_NULL(find(AGENT_SUBSCRIBE));
+    take_atlas(4, CELLS_MAX, true);
+    take_atlas(3, CELLS_MAX, true);
+    CU_ASSERT_EQUAL(b.view.atlas, 4);
+    CU_ASSERT_EQUAL(b.a.counters.old, 1);
+    CU_ASSERT_EQUAL(leaves_after(), UINT64_MAX);
+}
+
+/* [trust-6] */
+static void test_atlas_by_a_revoked_key_yields_to_any_other(void)
+{
+    boot_in_a_fleet(1);
+    b.view.atlas = 4000000000;
+    b.view.atlas_signer = (struct key_id){.bytes = {9}};
+    hear_of_atlas(5);
+    CU_ASSERT_PTR_NOT_NULL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_ATLAS));
+    take_atlas(5, 0, false);
+    CU_ASSERT_EQUAL(b.view.atlas, 5);
+}
+
+/* What is its own isn't retained there: it takes nothing but an atlas, and looks for a home. */
+static void test_agent_abroad_takes_no_documents_and_tries_its_homes_again(void)
+{
+    boot(5);
+    b.view.home_count = 3;
+    for (int i = 0; i < 3; i++) {
+        feed_type(AGENT_LINK_DOWN);
+        while (!find(AGENT_CONNECT)) {
+            b.now_ms = b.deadline_ms;
+            feed_type(AGENT_TICK);
+        }
+    }
+    CU_ASSERT_EQUAL(find(AGENT_CONNECT)->cell, 3);
+    feed_type(AGENT_LINK_UP);
+    head(AGENT_TOPIC_DOCUMENT, (struct head){.revision = {1, 9}});
+    CU_ASSERT_PTR_NULL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_DOCUMENT));
+    uint64_t after_ms = leaves_after();
+    CU_ASSERT_TRUE(after_ms >= AGENT_ABROAD_MS && after_ms <= 2 * AGENT_ABROAD_MS);
+    CU_ASSERT_EQUAL(find(AGENT_CONNECT)->cell, 0);
+}
+
+static void test_agent_that_loses_its_link_before_it_moves_goes_to_the_new_cell(void)
+{
+    boot_in_a_fleet(1);
+    hear_of_atlas(5);
+    take_atlas(5, 1, true);
+    b.now_ms += AGENT_STEADY_MS - AGENT_KNOWN_MS - 1;
+    if (!find(AGENT_CONNECT))
+        lose_link(0);
+    CU_ASSERT_EQUAL(b.a.cell, 0);
+    CU_ASSERT_EQUAL(leaves_after(), UINT64_MAX);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_idle_agent_fits_in_512_bytes),
+    TEST(test_agent_moves_to_a_new_cell_within_the_spread_and_not_with_the_others),
+    TEST(test_agent_whose_first_home_stays_keeps_its_link),
+    TEST(test_agent_that_was_away_hears_where_it_belongs_before_any_document),
+    TEST(test_atlas_that_does_not_come_holds_documents_up_for_a_while),
+    TEST(test_two_atlases_at_once_are_as_good_as_having_been_away),
+    TEST(test_old_atlas_changes_nothing),
+    TEST(test_atlas_by_a_revoked_key_yields_to_any_other),
+    TEST(test_agent_abroad_takes_no_documents_and_tries_its_homes_again),
+    TEST(test_agent_that_loses_its_link_before_it_moves_goes_to_the_new_cell),
     TEST(test_first_connection_waits_for_a_reserved_number),
     TEST(test_back_off_doubles_up_to_the_policy_s_spread_and_tries_each_broker),
     TEST(test_broker_that_hangs_up_at_once_is_met_ever_more_seldom),

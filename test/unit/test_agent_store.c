@@ -255,6 +255,54 @@ static void test_certificate_tells_the_time_as_well(void)
     tree_free(&dir);
 }
 
+/* ---- cells ---- */
+
+static void take_atlas(uint32_t number, uint32_t cells)
+{
+    static char urls[16][40];
+    static struct atlas atlas;
+    atlas = (struct atlas){.number = number, .count = cells};
+    for (uint32_t i = 0; i < cells; i++) {
+        snprintf(urls[i], sizeof urls[i], "mqtt://127.0.0.1:%u", 1883 + i);
+        atlas.cells[i] = (struct atlas_cell){.number = i + 1, .url = span_text(urls[i])};
+    }
+    struct store_incoming in = {.atlas = &atlas, .signer = {.bytes = {(uint8_t)number}}};
+    CU_ASSERT_EQUAL(apply_one((struct agent_store){.type = AGENT_STORE_ATLAS}, &in, NULL), 0);
+}
+
+/* Each URL once, the agent's order first, and what the join told not lost. */
+static void check_cells(uint32_t number, uint32_t cells)
+{
+    const struct identity *id = &store.identity;
+    uint32_t ports = 0;
+    CU_ASSERT_EQUAL(store.view.atlas, number);
+    CU_ASSERT_EQUAL(store.view.home_count, cells < ATLAS_HOMES ? cells : ATLAS_HOMES);
+    CU_ASSERT_EQUAL(store.view.cell_count, id->cell_count);
+    CU_ASSERT_EQUAL(id->atlas_signer.bytes[0], number);
+    for (uint32_t i = 0; i < id->cell_count; i++)
+        ports += 1u << (atoi(strrchr(id->cells[i], ':') + 1) - 1883);
+    CU_ASSERT_EQUAL(ports & 3, 3);
+    CU_ASSERT_EQUAL((unsigned)__builtin_popcount(ports), id->cell_count);
+    CU_ASSERT_TRUE(id->cell_count >= (cells < STORE_ATLAS_CELLS ? cells : STORE_ATLAS_CELLS));
+}
+
+static void test_atlas_replaces_cells_but_for_those_of_the_join(void)
+{
+    static const uint32_t cells[] = {16, 3, 1, 16, 4};
+    struct tree_path dir = tree_new();
+    open_joined(&dir);
+    CU_ASSERT_EQUAL(store.view.atlas, 0);
+    CU_ASSERT_EQUAL(store.view.home_count, 2);
+    for (uint32_t i = 0; i < sizeof cells / sizeof cells[0]; i++) {
+        take_atlas(i + 1, cells[i]);
+        check_cells(i + 1, cells[i]);
+        CU_ASSERT_EQUAL(reopen(&dir, NULL), 0);
+        check_cells(i + 1, cells[i]);
+    }
+    store_close(&store);
+    tree_free(&dir);
+}
+
 static void test_being_shut_out_outlives_a_restart_and_ends(void)
 {
     struct tree_path dir = tree_new();
@@ -464,6 +512,7 @@ static const struct suite_test tests[] = {
     TEST(test_every_kind_of_store_survives_a_restart),
     TEST(test_time_is_never_before_the_program_was_written),
     TEST(test_certificate_tells_the_time_as_well),
+    TEST(test_atlas_replaces_cells_but_for_those_of_the_join),
     TEST(test_being_shut_out_outlives_a_restart_and_ends),
     TEST(test_rows_are_kept_by_rising_number_and_go),
     TEST(test_a_steps_stores_are_kept_all_or_none),
