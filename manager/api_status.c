@@ -7,6 +7,7 @@
 
 static json_t *fleet_json(const struct manager *m);
 static json_t *cells_json(const struct daemon *d);
+static json_t *atlas_json(const struct daemon *d);
 static json_t *joins_json(const struct daemon *d);
 static json_t *orphans_json(const struct daemon *d);
 static json_t *counters_json(const struct manager *m);
@@ -25,14 +26,15 @@ void api_status_show(struct request *r)
     const struct manager *m = daemon_core(r->daemon);
     request_reply(
         r, MHD_HTTP_OK,
-        json_pack("{s:s, s:s?, s:o, s:b, s:o, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}",
+        json_pack("{s:s, s:s?, s:o, s:b, s:o, s:I, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}",
                   "version", DUNLIN_VERSION, "api", daemon_api_url(r->daemon), "join_url",
                   api_json_text(daemon_join_url(r->daemon)), "plain", daemon_is_plain(r->daemon),
                   "joins", joins_json(r->daemon), "epoch", (json_int_t)daemon_epoch(r->daemon),
                   "agents", fleet_json(m), "deployments", api_json_deployments(r->daemon, false),
-                  "cells", cells_json(r->daemon), "cohorts", (json_int_t)manager_cohort_count(m),
-                  "counters", counters_json(m), "alarms", alarms_json(r->daemon), "orphans",
-                  orphans_json(r->daemon), "notes", notes_json(r->daemon)));
+                  "cells", cells_json(r->daemon), "atlas", atlas_json(r->daemon), "cohorts",
+                  (json_int_t)manager_cohort_count(m), "counters", counters_json(m), "alarms",
+                  alarms_json(r->daemon), "orphans", orphans_json(r->daemon), "notes",
+                  notes_json(r->daemon)));
 }
 
 static json_t *fleet_json(const struct manager *m)
@@ -66,10 +68,17 @@ static json_t *cells_json(const struct daemon *d)
     for (size_t i = 0; i < daemon_cell_count(d); i++) {
         struct cell_info cell = daemon_cell_info(d, i);
         json_array_append_new(list,
-                              json_pack("{s:o, s:s, s:I}", "url", api_json_text(cell.url), "state",
-                                        states[cell.state], "pid", (json_int_t)cell.pid));
+                              json_pack("{s:o, s:s, s:I, s:I}", "url", api_json_text(cell.url),
+                                        "state", states[cell.state], "pid", (json_int_t)cell.pid,
+                                        "agents", (json_int_t)cell.agents));
     }
     return list;
+}
+
+static json_t *atlas_json(const struct daemon *d)
+{
+    struct atlas_info atlas = daemon_atlas(d);
+    return json_pack("{s:I, s:b}", "number", (json_int_t)atlas.number, "moving", atlas.moving);
 }
 
 /* What came of those who knocked at the join port since this manager started. */

@@ -52,7 +52,8 @@ static const char STRANGERS[] = "allow_anonymous true\n"
     "pattern read dl1/agent/%u/#\n"                                                                \
     "pattern read dl1/cohort/+/+\n"                                                                \
     "pattern read dl1/chunk/+\n"                                                                   \
-    "pattern read dl1/trust/#\n"
+    "pattern read dl1/trust/#\n"                                                                   \
+    "pattern read dl1/atlas\n"
 
 static const char *const RIGHTS[] = {
     [BROKER_CELL] = RIGHTS_OF_AGENTS "topic readwrite #\n"

@@ -39,10 +39,12 @@ struct flight {
 };
 
 struct lane {
-    uint64_t mark;  /* all up to this serial are acknowledged, and the broker retains the mark */
-    uint64_t acked; /* all up to this serial are acknowledged */
-    uint64_t sent;  /* the newest serial that was published */
-    int mark_mid;   /* a mark under way, or NOTHING */
+    uint64_t mark;   /* all up to this serial are acknowledged, and the broker retains the mark */
+    bool outdated;   /* it is one of the stage before */
+    uint64_t behind; /* up to this serial the broker has what it had in the stage before */
+    uint64_t acked;  /* all up to this serial are acknowledged */
+    uint64_t sent;   /* the newest serial that was published */
+    int mark_mid;    /* a mark under way, or NOTHING */
     uint64_t mark_sent;
     bool at_end;     /* the log held nothing more */
     unsigned window; /* of the ring; at most CELL_CONTROL_WINDOW */
@@ -56,6 +58,8 @@ struct cell {
     struct cell_handler handler;
     char url[CELL_URL_MAX + 1];
     struct mac_key marks;
+    uint64_t stage;
+    bool differs; /* from the stage before */
     enum phase phase;
     enum told told;
     char reason[ERRMSG_MAX]; /* of TOLD_DOWN */
@@ -80,7 +84,7 @@ static void connect_now(struct cell *c);
 static void wait_for_retry(struct cell *c);
 static void ask_for_marks(struct cell *c);
 static void read_mark(struct cell *c, enum cell_lane lane, struct span payload);
-static struct mac_key mark_key(const struct cell *c, enum cell_lane lane);
+static struct mac_key mark_key(const struct cell *c, enum cell_lane lane, uint64_t stage);
 static bool log_reaches(const struct cell *c, enum cell_lane lane, uint64_t serial);
 static void start_feeding(struct cell *c);
 static bool feed_one(struct cell *c, enum cell_lane which);
@@ -124,6 +128,15 @@ void cell_free(struct cell *c)
         return;
     mqtt_free(c->mqtt);
     free(c);
+}
+
+/* The marks say how far the broker is. */
+void cell_set_stage(struct cell *c, uint64_t stage, bool differs)
+{
+    c->stage = stage;
+    c->differs = differs;
+    if (c->phase != PHASE_DOWN)
+        ask_for_marks(c);
 }
 
 bool cell_up(const struct cell *c)
@@ -278,37 +291,45 @@ static void on_message(void *context, const char *topic, struct span payload, bo
 /* [mark-1]. Whatever else is there counts as no mark. */
 static void read_mark(struct cell *c, enum cell_lane lane, struct span payload)
 {
-    struct mac_key here = mark_key(c, lane);
+    struct mac_key now = mark_key(c, lane, c->stage), then = mark_key(c, lane, c->stage - 1);
     uint64_t serial = 0;
-    bool ours = mark_read(payload, &here, &serial) == 0;
-    if (!ours)
+    bool ours = mark_read(payload, &now, &serial) == 0;
+    bool older = !ours && mark_read(payload, &then, &serial) == 0;
+    if (!ours && !older)
         log_event(LOG_WARN, "mark-refused", "url=%s topic=%s", c->url, mark_topic(lane).text);
-    c->lanes[lane].mark = ours ? serial : 0;
+    c->lanes[lane].mark = ours || older ? serial : 0;
+    c->lanes[lane].outdated = older;
 }
 
-/* Bound to the broker and the lane, so that a mark is good for nothing where it wasn't put. */
-static struct mac_key mark_key(const struct cell *c, enum cell_lane lane)
+/* Bound to the broker and the lane, so that a mark is good for nothing where it wasn't put; and for
+ * control to the stage. */
+static struct mac_key mark_key(const struct cell *c, enum cell_lane lane, uint64_t stage)
 {
-    return mac_derive(&c->marks, c->url, lane);
+    struct mac_key here = mac_derive(&c->marks, c->url, lane);
+    return lane == CELL_CONTROL ? mac_derive(&here, "stage", stage) : here;
 }
 
 /* Not so when the database was put back to an older state. */
 static bool log_reaches(const struct cell *c, enum cell_lane lane, uint64_t serial)
 {
     struct cell_publication p;
-    return serial == 0 || c->handler.next(c->handler.context, lane, serial - 1, &p) == 1;
+    return serial == 0 || c->handler.next(c->handler.context, lane, serial - 1, 0, &p) == 1;
 }
 
 static void start_feeding(struct cell *c)
 {
     for (int i = 0; i < CELL_LANES; i++) {
-        uint64_t mark = c->lanes[i].mark;
-        if (!log_reaches(c, (enum cell_lane)i, mark))
-            mark = 0;
+        uint64_t found = c->lanes[i].mark;
+        if (!log_reaches(c, (enum cell_lane)i, found))
+            found = 0;
+        /* One of the stage before is put anew, where that isn't the same behind the difference. */
+        uint64_t mark = c->lanes[i].outdated ? 0 : found;
+        uint64_t from = c->lanes[i].outdated && c->differs ? 0 : found;
         c->lanes[i] = (struct lane){.window = WINDOWS[i],
                                     .mark = mark,
-                                    .acked = mark,
-                                    .sent = mark,
+                                    .behind = found - from,
+                                    .acked = from,
+                                    .sent = from,
                                     .mark_sent = mark,
                                     .mark_mid = NOTHING};
     }
@@ -341,7 +362,7 @@ static bool feed_one(struct cell *c, enum cell_lane which)
     struct lane *lane = &c->lanes[which];
     struct cell_publication p;
     int mid = NOTHING;
-    int rv = c->handler.next(c->handler.context, which, lane->sent, &p);
+    int rv = c->handler.next(c->handler.context, which, lane->sent, lane->behind, &p);
     lane->at_end = rv == 0;
     if (rv <= 0)
         return false;
@@ -405,9 +426,10 @@ static void put_mark(struct cell *c, enum cell_lane which)
     uint8_t bytes[MARK_MAX];
     struct buffer out = buffer_on(bytes, sizeof bytes);
     bool due = lane->count == 0 || lane->acked - lane->mark_sent >= lane->window;
-    if (lane->mark_mid != NOTHING || lane->acked == lane->mark_sent || !due)
+    if (lane->mark_mid != NOTHING || lane->acked == lane->mark_sent || !due ||
+        lane->acked < lane->behind)
         return;
-    struct mac_key here = mark_key(c, which);
+    struct mac_key here = mark_key(c, which, c->stage);
     int rv = mark_write(lane->acked, &here, &out);
     assert(rv == 0);
     (void)rv;

@@ -42,9 +42,11 @@ struct cell_handler {
     /* A message on dl1/up/+. It is acknowledged by the cell_service after this one:
      * what the caller commits in between is durable first. */
     void (*message)(void *context, const char *topic, struct span payload);
-    /* The first publication of the lane behind serial `after`, borrowed until the next call. 1, 0
-     * at the end, or a negative code. */
-    int (*next)(void *context, enum cell_lane lane, uint64_t after, struct cell_publication *out);
+    /* The first publication of the lane behind serial `after`, borrowed until the next call. Up to
+     * serial `behind` the broker has what it was to have in the stage before: only the difference
+     * is wanted. 1, 0 at the end, or a negative code. */
+    int (*next)(void *context, enum cell_lane lane, uint64_t after, uint64_t behind,
+                struct cell_publication *out);
 };
 
 struct cell;
@@ -54,6 +56,11 @@ struct cell;
 struct cell *cell_new(const char *url, const struct mac_key *marks, const struct mqtt_tls *tls,
                       const struct cell_handler *handler);
 void cell_free(struct cell *c);
+
+/* What of control this broker is to retain changes in stages; `differs` says that it is not the
+ * same as in the stage before. A mark of that one leads to the difference, older ones to nothing.
+ */
+void cell_set_stage(struct cell *c, uint64_t stage, bool differs);
 
 /* For the poll loop, as in sync/mqtt.h. */
 void cell_watch(const struct cell *c, struct pollfd fds[static MQTT_FDS]);

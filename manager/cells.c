@@ -8,7 +8,8 @@
 #include "manager/broker.h"
 #include "manager/kicker.h"
 #include "manager/pass.h"
-#include "manager/spread.h"
+#include "manager/pilot.h"
+#include "manager/whereabouts.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ struct slot {
     char folder[FILE_PATH_MAX];
     struct cell *cell;
     struct kicker *kicker;
+    uint32_t number;            /* in the atlas */
     char url[CELL_URL_MAX + 1]; /* for devices */
 };
 
@@ -41,15 +43,18 @@ struct cells {
     bool complained;
     uint64_t memory_max; /* of each broker of our own */
     size_t count;
-    size_t spread; /* cells that agents were spread over, all of them; 0: not always as many */
-    size_t first;  /* whose turn it is to be heard first */
+    size_t first; /* whose turn it is to be heard first */
+    struct homes homes;
+    struct whereabouts whereabouts;
     struct slot slots[DAEMON_CELLS_MAX];
 };
 
 static int open_all(struct cells *c, const struct cells_options *options, struct ledger *ledger,
                     struct errmsg *em);
-static int note_spread(struct cells *c, const struct cells_options *o, struct ledger *ledger,
-                       unsigned own, struct errmsg *em);
+static int draw_atlas(struct cells *c, const struct cells_options *o, struct ledger *ledger,
+                      struct errmsg *em);
+static struct pilot pilot_of(const struct cells *c, uint32_t epoch, uint64_t now_s);
+static void begin_stage(struct cells *c);
 static unsigned own_cells(const struct daemon_options *o, unsigned kept);
 static uint64_t memory_share(unsigned wanted_mib, unsigned own);
 static int compose_admission(struct cells *c, const struct cells_options *o, struct errmsg *em);
@@ -73,7 +78,7 @@ static void service_slot(struct slot *s, const struct pollfd *fds, bool hears, b
                          uint64_t now_ms);
 static void service_broker(struct slot *s, uint64_t now_ms);
 static void on_message(void *context, const char *topic, struct span payload);
-static int on_next(void *context, enum cell_lane lane, uint64_t after,
+static int on_next(void *context, enum cell_lane lane, uint64_t after, uint64_t behind,
                    struct cell_publication *out);
 
 /* ---- open and close ---- */
@@ -116,6 +121,7 @@ void cells_close(struct cells *c)
         broker_free(c->slots[i].broker);
     }
     admission_free(c->admission);
+    whereabouts_free(&c->whereabouts);
     explicit_bzero(&c->pass, sizeof c->pass);
     free(c);
 }
@@ -136,8 +142,6 @@ static int open_all(struct cells *c, const struct cells_options *options, struct
                   o->host);
     if (rv == 0 && own != kept)
         rv = ledger_set(ledger, LEDGER_CELLS, own, em);
-    if (rv == 0)
-        rv = note_spread(c, options, ledger, own, em);
     for (size_t i = 0; rv == 0 && i < own + o->broker_count; i++) {
         struct slot *s = &c->slots[c->count++];
         *s = (struct slot){.cells = c, .index = i};
@@ -147,33 +151,41 @@ static int open_all(struct cells *c, const struct cells_options *options, struct
             rv = connect_slot(s, o->brokers[i - own], em);
     }
     if (rv == 0)
+        rv = draw_atlas(c, options, ledger, em);
+    if (rv == 0)
         rv = kick_blocked(c, options->blocked, options->blocked_count, em);
     if (rv == 0 && own < kept)
         stop_unwanted(options->dir, ledger, own);
     return rv;
 }
 
-/*
- * An agent keeps the cells that it was told of. When there are others than there were, nobody knows
- * any more who may come where: all cells get everything then, also what was spared them before, for
- * which their marks must not count. Others' brokers may stand in another order each time.
- */
-static int note_spread(struct cells *c, const struct cells_options *o, struct ledger *ledger,
-                       unsigned own, struct errmsg *em)
+/* All have their addresses. Nothing was said to any of them yet. */
+static int draw_atlas(struct cells *c, const struct cells_options *o, struct ledger *ledger,
+                      struct errmsg *em)
 {
-    const int64_t varied = -1;
-    int64_t before = ledger_setting(ledger, LEDGER_SPREAD);
-    int64_t now = o->daemon->broker_count > 0 ? varied : (int64_t)own;
-    int rv = 0;
-    if (before != 0 && before != now && before != varied) {
-        int64_t lineage = keyring_lineage();
-        c->marks = keyring_marks(c->keys, (uint64_t)lineage);
-        rv = ledger_set(ledger, LEDGER_LINEAGE, lineage, em);
-    }
-    if (before != 0 && before != now)
-        now = varied;
-    c->spread = now > 0 ? (size_t)now : 0;
-    return rv < 0 || now == before ? rv : ledger_set(ledger, LEDGER_SPREAD, now, em);
+    struct pilot pilot = pilot_of(c, o->epoch, o->now_s);
+    for (size_t i = 0; i < c->count; i++)
+        c->homes.now.cells[c->homes.now.count++] =
+            (struct atlas_cell){.number = c->slots[i].number, .url = span_text(c->slots[i].url)};
+    int rv = pilot_open(&pilot, &c->homes, ledger, em);
+    if (rv == 0)
+        begin_stage(c);
+    return rv;
+}
+
+static struct pilot pilot_of(const struct cells *c, uint32_t epoch, uint64_t now_s)
+{
+    return (struct pilot){
+        .keys = c->keys, .policy = c->options->policy, .epoch = epoch, .now_s = now_s};
+}
+
+static void begin_stage(struct cells *c)
+{
+    bool differs = homes_differ(&c->homes);
+    log_event(LOG_INFO, "atlas", "number=%u cells=%u moving=%s", c->homes.now.number,
+              c->homes.now.count, c->homes.moving ? "yes" : "no");
+    for (size_t i = 0; i < c->count; i++)
+        cell_set_stage(c->slots[i].cell, homes_stage(&c->homes), differs);
 }
 
 /* Devices know those of the last time: they stay until somebody says that they shall not. */
@@ -237,6 +249,7 @@ static int start_own(struct slot *s, const struct cells_options *options, struct
                                .host = o->host,
                                .port = asked ? o->port : kept,
                                .memory_max = s->cells->memory_max};
+    s->number = pilot_own(s->index);
     b.patient = kept > 0 && b.port == kept;
     int first = o->port == 0   ? address_any_port()
                 : s->index > 0 ? (int)ledger_setting(ledger, setting - 1) + 1
@@ -329,8 +342,10 @@ static int connect_slot(struct slot *s, const char *url, struct errmsg *em)
 {
     struct cell_handler heard = {.context = s, .message = on_message, .next = on_next};
     struct mqtt_url parsed;
-    if (s->url[0] == '\0')
+    if (s->url[0] == '\0') {
         snprintf(s->url, sizeof s->url, "%s", url);
+        s->number = pilot_foreign(url);
+    }
     int rv = mqtt_parse_url(url, &parsed, em);
     if (rv < 0)
         return rv;
@@ -357,11 +372,12 @@ static void on_message(void *context, const char *topic, struct span payload)
     h->message(h->context, s->index, topic, payload);
 }
 
-static int on_next(void *context, enum cell_lane lane, uint64_t after, struct cell_publication *out)
+static int on_next(void *context, enum cell_lane lane, uint64_t after, uint64_t behind,
+                   struct cell_publication *out)
 {
     struct slot *s = context;
     const struct cells_handler *h = &s->cells->handler;
-    return h->next(h->context, s->index, lane, after, out);
+    return h->next(h->context, s->index, lane, after, behind, out);
 }
 
 /* ---- what there is ---- */
@@ -382,9 +398,52 @@ const char *cells_url(const struct cells *c, size_t i)
     return c->slots[i].url;
 }
 
-bool cells_serves(const struct cells *c, size_t i, uint32_t number)
+static const char *url_of(const struct cells *c, uint32_t number)
 {
-    return c->spread == 0 || spread_serves(c->spread, i, number);
+    size_t i = 0;
+    while (c->slots[i].number != number)
+        i++;
+    return c->slots[i].url;
+}
+
+uint32_t cells_order(const struct cells *c, const struct key_id *agent,
+                     const char *urls[static ATLAS_HOMES])
+{
+    uint32_t order[ATLAS_HOMES];
+    uint32_t count = atlas_order(&c->homes.now, agent, ATLAS_HOMES, order);
+    for (uint32_t i = 0; i < count; i++)
+        urls[i] = url_of(c, c->homes.now.cells[order[i]].number);
+    return count;
+}
+
+bool cells_serve(struct cells *c, size_t i, const struct key_id *agent)
+{
+    return homes_serve(&c->homes, c->slots[i].number, agent);
+}
+
+bool cells_served(struct cells *c, size_t i, const struct key_id *agent)
+{
+    return homes_served(&c->homes, c->slots[i].number, agent);
+}
+
+void cells_heard(struct cells *c, size_t i, uint32_t number)
+{
+    whereabouts_note(&c->whereabouts, number, i);
+}
+
+struct atlas_info cells_atlas(const struct cells *c)
+{
+    return (struct atlas_info){.number = c->homes.now.number, .moving = c->homes.moving};
+}
+
+int cells_tend(struct cells *c, struct ledger *ledger, uint32_t epoch, uint64_t now_s,
+               struct errmsg *em)
+{
+    struct pilot pilot = pilot_of(c, epoch, now_s);
+    int rv = pilot_tend(&pilot, &c->homes, ledger, em);
+    if (rv == 1)
+        begin_stage(c);
+    return rv < 0 ? rv : 0;
 }
 
 struct cell_info cells_info(const struct cells *c, size_t i)
@@ -397,6 +456,7 @@ struct cell_info cells_info(const struct cells *c, size_t i)
                  : starting       ? CELL_STARTING
                                   : CELL_DOWN,
         .pid = s->broker ? broker_pid(s->broker) : 0,
+        .agents = c->whereabouts.counts[i],
     };
 }
 

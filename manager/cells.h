@@ -8,6 +8,7 @@
 #include "manager/cell.h"
 #include "manager/certificates.h"
 #include "manager/daemon.h"
+#include "manager/homes.h"
 
 #include <poll.h>
 
@@ -20,7 +21,7 @@ struct cells_handler {
     void *context;
     /* An agent's message, and through which cell it came. */
     void (*message)(void *context, size_t cell, const char *topic, struct span payload);
-    int (*next)(void *context, size_t cell, enum cell_lane lane, uint64_t after,
+    int (*next)(void *context, size_t cell, enum cell_lane lane, uint64_t after, uint64_t behind,
                 struct cell_publication *out);
     /* Between two cells that are heard, every few milliseconds: for who can't wait for all. */
     void (*pause)(void *context);
@@ -33,6 +34,7 @@ struct cells_options {
     const struct daemon_options *daemon; /* must outlive the cells, as the keys must */
     const struct keyring *keys;
     uint64_t lineage; /* marks of another one don't count */
+    uint32_t epoch;   /* the manager's */
     uint64_t now_s;
     const struct blocked_agent *blocked; /* whom to keep out; borrowed for the call */
     size_t blocked_count;
@@ -41,7 +43,8 @@ struct cells_options {
 /*
  * Adopts or starts our own brokers in DIR/cells/N, with what they must have in their folders, and
  * takes those that the options name; stops our own that are no longer wanted. Ports are kept in the
- * ledger, whose transaction is left open. NULL with a sentence.
+ * ledger, and so is their list, the atlas (manager/pilot); its transaction is left open. NULL with
+ * a sentence.
  */
 struct cells *cells_open(const struct cells_options *options, struct ledger *ledger,
                          const struct cells_handler *handler, struct errmsg *em);
@@ -53,9 +56,19 @@ size_t cells_wanted(const struct daemon_options *o, struct ledger *ledger);
 size_t cells_count(const struct cells *c);
 /* The URL for devices. */
 const char *cells_url(const struct cells *c, size_t i);
-/* Whether this agent may come to that cell: where it is sure not to, nothing has to be retained for
- * it. */
-bool cells_serves(const struct cells *c, size_t i, uint32_t number);
+/* The URLs of an agent's homes, in its order; how many. */
+uint32_t cells_order(const struct cells *c, const struct key_id *agent,
+                     const char *urls[static ATLAS_HOMES]);
+/* Whether that cell is to retain what is this agent's own, and whether it was in the stage before.
+ */
+bool cells_serve(struct cells *c, size_t i, const struct key_id *agent);
+bool cells_served(struct cells *c, size_t i, const struct key_id *agent);
+struct atlas_info cells_atlas(const struct cells *c);
+/* This agent said something through that cell. */
+void cells_heard(struct cells *c, size_t i, uint32_t number);
+/* Ends that when it is time; every second or so. Writes into the open transaction. */
+int cells_tend(struct cells *c, struct ledger *ledger, uint32_t epoch, uint64_t now_s,
+               struct errmsg *em);
 struct cell_info cells_info(const struct cells *c, size_t i);
 
 /* Fills in CELLS_FDS_EACH for each cell. */

@@ -29,6 +29,7 @@ static void audit_joins(struct daemon *d, const struct manager_out *out);
 static void feed_facts(struct daemon *d, uint64_t until_ms);
 static void step_on(struct daemon *d, uint64_t until_ms);
 static void retire_authority(struct daemon *d);
+static void tend_cells(struct daemon *d);
 static void reblock(struct daemon *d);
 static void begin_answers(struct daemon *d);
 static void recover(struct daemon *d, int rv);
@@ -88,6 +89,7 @@ static void turn(struct daemon *d, const struct pollfd *fds)
         d->next_tick_ms = now_ms + TICK_MS;
         daemon_step(d, &(struct manager_event){.type = MANAGER_TICK}, &out);
         retire_authority(d);
+        tend_cells(d);
         daemon_catch_up(d, BEHIND_PER_TICK);
         if (d->reblock)
             reblock(d);
@@ -227,6 +229,17 @@ void daemon_finish(struct daemon *d)
     door_renew(d->door, d->now_s);
     cells_renew(d->cells, d->now_s);
     speak(d, 0);
+}
+
+/* A core that was loaded anew may know of an older one. */
+static void tend_cells(struct daemon *d)
+{
+    struct manager_out out;
+    if (d->broken == 0)
+        d->broken = cells_tend(d->cells, d->ledger, daemon_epoch(d), d->now_s, &d->why);
+    uint32_t atlas = cells_atlas(d->cells).number;
+    if (d->broken == 0 && atlas != manager_atlas(d->core))
+        daemon_step(d, &(struct manager_event){.type = MANAGER_ATLAS, .atlas = atlas}, &out);
 }
 
 /* They are made while the disk is waited for. One signature is for all assignments in them. */

@@ -140,10 +140,18 @@ enum cell_state { CELL_DOWN, CELL_STARTING, CELL_UP };
 struct cell_info {
     const char *url;
     enum cell_state state;
-    pid_t pid; /* of our own broker; 0: it is not ours, or not running */
+    pid_t pid;       /* of our own broker; 0: it is not ours, or not running */
+    uint32_t agents; /* that were last heard there, since this manager runs */
+};
+
+/* The list of cells in force. */
+struct atlas_info {
+    uint32_t number;
+    bool moving; /* agents may still be on the way to where it says */
 };
 
 size_t daemon_cell_count(const struct daemon *d);
 struct cell_info daemon_cell_info(const struct daemon *d, size_t i);
+struct atlas_info daemon_atlas(const struct daemon *d);
 
 #endif

@@ -87,6 +87,11 @@ struct cell_info daemon_cell_info(const struct daemon *d, size_t i)
     return cells_info(d->cells, i);
 }
 
+struct atlas_info daemon_atlas(const struct daemon *d)
+{
+    return cells_atlas(d->cells);
+}
+
 void daemon_command(struct daemon *d, const char *actor, const struct command *command,
                     daemon_reply *reply, void *context)
 {

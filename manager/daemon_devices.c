@@ -7,7 +7,6 @@
 #include "base/printable.h"
 #include "crypto/random.h"
 #include "manager/daemon_parts.h"
-#include "manager/spread.h"
 #include "sync/message.h"
 #include "sync/secret.h"
 
@@ -40,7 +39,7 @@ static void on_renewal(struct daemon *d, size_t cell, const struct topic_name *a
                        struct span payload);
 static void queue_answer(struct daemon *d, size_t cell, const struct topic_name *topic,
                          struct span bytes);
-static void on_report(struct daemon *d, const struct key_id *id, struct span payload);
+static void on_report(struct daemon *d, size_t cell, const struct key_id *id, struct span payload);
 static void on_note(struct daemon *d, const struct key_id *id, struct span payload);
 static bool tells_too_often(struct daemon *d, const struct key_id *id);
 static void on_telling(struct daemon *d, const struct key_id *id, struct span payload);
@@ -69,7 +68,7 @@ void daemon_hear_agent(void *context, size_t cell, const char *topic, struct spa
     else if (name.kind == TOPIC_UP && message_type(payload) == MESSAGE_TELLING)
         on_telling(d, &name.agent, payload);
     else if (name.kind == TOPIC_UP)
-        on_report(d, &name.agent, payload);
+        on_report(d, cell, &name.agent, payload);
 }
 
 /* Before anything is looked at: what is dropped costs next to nothing. */
@@ -198,18 +197,18 @@ static struct acceptance *compose_acceptance(struct daemon *d, uint32_t number,
     return a;
 }
 
-/* The agent's own cell comes first, then those after it, as far as the answer takes them. */
 static void fill_joined(struct daemon *d, uint32_t number, struct joined *j)
 {
-    size_t cells = cells_count(d->cells);
+    const char *urls[ATLAS_HOMES];
+    const struct key_id *id = &manager_agent(d->core, number)->id;
     j->number = number;
-    j->mac = keyring_status(&d->keys, number, &manager_agent(d->core, number)->id);
-    j->secret = secret_of_agent(&d->secrets, number, &manager_agent(d->core, number)->id);
+    j->mac = keyring_status(&d->keys, number, id);
+    j->secret = secret_of_agent(&d->secrets, number, id);
     j->policy = d->options.policy;
-    j->cell_count = spread_count(cells);
+    j->atlas = cells_atlas(d->cells).number;
+    j->cell_count = cells_order(d->cells, id, urls);
     for (uint32_t i = 0; i < j->cell_count; i++)
-        snprintf(j->cells[i], sizeof j->cells[i], "%s",
-                 cells_url(d->cells, spread_cell(cells, number, i)));
+        snprintf(j->cells[i], sizeof j->cells[i], "%s", urls[i]);
 }
 
 /* The agent's certificate as of now, for the key that it joined with: no other one has this id. */
@@ -271,12 +270,15 @@ static void queue_answer(struct daemon *d, size_t cell, const struct topic_name 
     daemon_answer(d, a);
 }
 
-static void on_report(struct daemon *d, const struct key_id *id, struct span payload)
+static void on_report(struct daemon *d, size_t cell, const struct key_id *id, struct span payload)
 {
     struct manager_event ev = {.type = MANAGER_REPORT};
     struct manager_out out;
-    if (reception_report(&d->keys, d->core, id, payload, &d->report, &ev) == 1)
-        daemon_step(d, &ev, &out);
+    if (reception_report(&d->keys, d->core, id, payload, &d->report, &ev) != 1)
+        return;
+    if (d->report.type == MESSAGE_STATUS)
+        cells_heard(d->cells, cell, d->report.status.number);
+    daemon_step(d, &ev, &out);
 }
 
 /* Who is for what, by facts, is looked at with the next tick. */

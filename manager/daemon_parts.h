@@ -136,6 +136,6 @@ void daemon_hear_visitor(void *context, const char *topic, struct span payload);
 /* ---- daemon_retained.c: what cells are to retain; see struct cells_handler ---- */
 
 int daemon_retained(void *context, size_t cell, enum cell_lane lane, uint64_t after,
-                    struct cell_publication *out);
+                    uint64_t behind, struct cell_publication *out);
 
 #endif

@@ -6,14 +6,15 @@
 
 #include <stdlib.h>
 
-static bool concerns(const struct daemon *d, size_t cell, const struct topic_name *name);
+static void address(struct daemon *d, size_t cell, const struct recent_row *row, uint64_t behind,
+                    struct cell_publication *out);
 static int next_chunk(struct daemon *d, uint64_t after, struct cell_publication *out,
                       struct errmsg *em);
 static bool read_chunk(struct daemon *d, const struct bulk_row *row, struct span *frame);
 static bool was_checked(struct daemon *d, uint64_t serial);
 
 int daemon_retained(void *context, size_t cell, enum cell_lane lane, uint64_t after,
-                    struct cell_publication *out)
+                    uint64_t behind, struct cell_publication *out)
 {
     struct daemon *d = context;
     struct errmsg em;
@@ -24,10 +25,7 @@ int daemon_retained(void *context, size_t cell, enum cell_lane lane, uint64_t af
     } else {
         rv = recent_next(d->recent, after, &row, &em);
         if (rv == 1)
-            *out =
-                (struct cell_publication){.serial = row.serial,
-                                          .topic = concerns(d, cell, &row.name) ? row.topic : NULL,
-                                          .payload = row.payload};
+            address(d, cell, &row, behind, out);
     }
     if (rv < 0 && !d->unreadable[lane])
         log_event(LOG_ERROR, "feed-failed", "what=\"%s\"", em.text);
@@ -35,12 +33,19 @@ int daemon_retained(void *context, size_t cell, enum cell_lane lane, uint64_t af
     return rv;
 }
 
-/* What is one agent's own is kept where it may come. */
-static bool concerns(const struct daemon *d, size_t cell, const struct topic_name *name)
+/* What is one agent's own is kept on its homes; it goes where it was and isn't to be any more. */
+static void address(struct daemon *d, size_t cell, const struct recent_row *row, uint64_t behind,
+                    struct cell_publication *out)
 {
-    bool own = name->kind == TOPIC_AGENT_HEAD || name->kind == TOPIC_AGENT_DOC;
-    uint32_t number = own ? manager_find_any_agent(d->core, &name->agent) : 0;
-    return number == 0 || cells_serves(d->cells, cell, number);
+    bool own = row->name.kind == TOPIC_AGENT_HEAD || row->name.kind == TOPIC_AGENT_DOC;
+    bool known = row->serial <= behind;
+    bool serve = !own || cells_serve(d->cells, cell, &row->name.agent);
+    bool served = known && (!own || cells_served(d->cells, cell, &row->name.agent));
+    *out = (struct cell_publication){.serial = row->serial};
+    if (serve != served)
+        out->topic = row->topic;
+    if (serve)
+        out->payload = row->payload;
 }
 
 static int next_chunk(struct daemon *d, uint64_t after, struct cell_publication *out,

@@ -268,6 +268,7 @@ int daemon_load_core(struct daemon *d, struct errmsg *em)
         .cohort_secret = d->keys.cohorts,
         .secrets = d->secrets,
         .policy = d->options.policy,
+        .atlas = (uint32_t)ledger_setting(d->ledger, LEDGER_ATLAS),
         .document_life_s = DOCUMENT_LIFE_S,
         .lane_agents_max = LANE_AGENTS_MAX * (uint32_t)cells_wanted(&d->options, d->ledger),
     };
@@ -333,6 +334,7 @@ static int open_brokers(struct daemon *d, struct errmsg *em)
                                   .daemon = &d->options,
                                   .keys = &d->keys,
                                   .lineage = (uint64_t)ledger_setting(d->ledger, LEDGER_LINEAGE),
+                                  .epoch = daemon_epoch(d),
                                   .now_s = d->now_s};
     struct blocked_agent *blocked = daemon_blocked(d, &cells.blocked_count);
     if (!blocked)

@@ -101,12 +101,14 @@ enum ledger_setting {
     LEDGER_RESTORED,       /* when this database was put back from a backup, … */
     LEDGER_RESTORED_EPOCH, /* … with which epoch, … */
     LEDGER_RESTORED_BASE,  /* … and where its revisions begin */
-    LEDGER_LINEAGE,    /* random: drawn anew with each restore, so that no mark counts any more */
-    LEDGER_CELLS,      /* of our own */
-    LEDGER_SPREAD,     /* so many cells there were whenever an agent joined; -1: it varied */
-    LEDGER_JOIN_PORT,  /* where devices join */
-    LEDGER_JOINS_TOLD, /* the joins of agents up to this number are in the audit log */
-    LEDGER_PORT,       /* + i: of the i-th cell of our own */
+    LEDGER_LINEAGE,      /* random: drawn anew with each restore, so that no mark counts any more */
+    LEDGER_CELLS,        /* of our own */
+    LEDGER_ATLAS,        /* number of the one in force */
+    LEDGER_MOVING_UNTIL, /* agents move to where it says until then; 0: they have moved */
+    LEDGER_JOIN_PORT,    /* where devices join */
+    LEDGER_JOINS_TOLD,   /* the joins of agents up to this number are in the audit log */
+    LEDGER_PORT,         /* + i: of the i-th cell of our own */
+    LEDGER_BEFORE = LEDGER_PORT + 1024, /* + i: number of the i-th cell in the atlas before */
 };
 int64_t ledger_setting(struct ledger *l, unsigned setting);
 int ledger_set(struct ledger *l, unsigned setting, int64_t value, struct errmsg *em);

@@ -251,6 +251,7 @@ static int get_cohort(struct query *q, struct manager *m)
     row.trust_version = (uint32_t)query_get_int(q, UINT32_MAX);
     get_placements(q, &row);
     row.lanes_log2 = (uint8_t)query_get_int(q, LANES_LOG2_MAX);
+    row.atlas = (uint32_t)query_get_int(q, UINT32_MAX);
     return q->odd ? ERR_DAMAGED : manager_load_cohort(m, &row);
 }
 
@@ -314,5 +315,6 @@ int ledger_cohort(struct ledger *l, uint32_t index, const struct cohort *row, st
     query_put_int(&q, row->trust_version);
     query_put_blob(&q, span_of(packed, (size_t)row->placement_count * PLACEMENT_LEN));
     query_put_int(&q, row->lanes_log2);
+    query_put_int(&q, row->atlas);
     return query_end_write(&q, em);
 }

@@ -52,7 +52,7 @@
     " valued INTEGER, history BLOB, pick BLOB, plan BLOB, rollout BLOB, after BLOB, roster BLOB);" \
     "CREATE TABLE cohort(n INTEGER PRIMARY KEY, key BLOB, labels TEXT, epoch INTEGER,"             \
     " revision INTEGER, fingerprint BLOB, issued INTEGER, trust INTEGER, placements BLOB,"         \
-    " lanes INTEGER);"                                                                             \
+    " lanes INTEGER, atlas INTEGER);"                                                              \
     "CREATE TABLE agent(n INTEGER PRIMARY KEY, row BLOB);"                                         \
     "CREATE TABLE exceptions(n INTEGER PRIMARY KEY, list BLOB);"                                   \
     "CREATE TABLE facts(n INTEGER PRIMARY KEY, told INTEGER, list BLOB);"                          \
@@ -94,7 +94,7 @@ const char *const ledger_statements[STATEMENT_COUNT] = {
     [REVOKE_BATCHES] = "UPDATE batch SET revoked=1 WHERE revoked=0",
     [PUT_BUNDLE] = "REPLACE INTO bundle VALUES(?,?,?,?,?,?,?,?,?,?)",
     [PUT_DEPLOYMENT] = "REPLACE INTO deployment VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    [PUT_COHORT] = "REPLACE INTO cohort VALUES(?,?,?,?,?,?,?,?,?,?)",
+    [PUT_COHORT] = "REPLACE INTO cohort VALUES(?,?,?,?,?,?,?,?,?,?,?)",
     [PUT_AGENT] = "REPLACE INTO agent VALUES(?,?)",
     [PUT_EXCEPTIONS] = "REPLACE INTO exceptions VALUES(?,?)",
     [DROP_EXCEPTIONS] = "DELETE FROM exceptions WHERE n=?",

@@ -317,7 +317,9 @@ static int persist_head(struct scribe *s, const struct manager *m, uint32_t inde
     for (uint32_t lane = 0; rv == 0 && lane < manager_lanes(m, index); lane++)
         rv = publish_head(
             s, &(struct topic_name){.kind = TOPIC_COHORT_HEAD, .cohort = c->key, .lane = lane},
-            &(struct head){.revision = c->revision, .trust_version = c->trust_version}, em);
+            &(struct head){
+                .revision = c->revision, .trust_version = c->trust_version, .atlas = c->atlas},
+            em);
     return rv;
 }
 
@@ -409,8 +411,10 @@ static int seal_again(struct scribe *s, const struct control_row *row, struct er
     struct envelope e;
     struct buffer out = buffer_on(s->envelope, sizeof s->envelope);
     enum topic_kind kind = topic_read(row->topic).kind;
-    enum message type = kind == TOPIC_COHORT_DOC ? MESSAGE_DESIRED : MESSAGE_ASSIGNMENT;
-    bool document = kind == TOPIC_COHORT_DOC || kind == TOPIC_AGENT_DOC;
+    enum message type = kind == TOPIC_COHORT_DOC ? MESSAGE_DESIRED
+                        : kind == TOPIC_ATLAS    ? MESSAGE_ATLAS
+                                                 : MESSAGE_ASSIGNMENT;
+    bool document = type != MESSAGE_ASSIGNMENT || kind == TOPIC_AGENT_DOC;
     if (!document || row->payload.len == 0)
         return 0;
     snprintf(topic.text, sizeof topic.text, "%s", row->topic);

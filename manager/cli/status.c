@@ -11,7 +11,30 @@ static int status(struct cli *cli);
 static int print_head(struct cli *cli, const json_t *s);
 static void add_agents(struct table *t, const json_t *agents);
 static void add_cells(struct table *t, const json_t *cells);
+static void add_atlas(struct table *t, const json_t *status);
 static void add_orphans(struct table *t, const json_t *orphans);
+/* Where there are several: how many agents the emptiest and the fullest were last heard from. */
+static void add_atlas(struct table *t, const json_t *status)
+{
+    const json_t *cells = json_object_get(status, "cells"), *cell;
+    const json_t *atlas = json_object_get(status, "atlas");
+    uint64_t least = UINT64_MAX, most = 0;
+    size_t i;
+    if (json_array_size(cells) < 2)
+        return;
+    json_array_foreach(cells, i, cell)
+    {
+        uint64_t agents = field_number(cell, "agents");
+        least = agents < least ? agents : least;
+        most = agents > most ? agents : most;
+    }
+    table_cell(t, PAINT_NONE, "%s", "");
+    table_cell(t, PAINT_NONE,
+               "%" PRIu64 " to %" PRIu64 " agents heard on each, by list %" PRIu64 "%s", least,
+               most, field_number(atlas, "number"),
+               json_is_true(json_object_get(atlas, "moving")) ? ": they are on their way" : "");
+}
+
 static void add_flood(struct table *t, const json_t *counters);
 static void add_alarms(struct table *t, const json_t *alarms);
 static void add_notes(struct table *t, const json_t *notes);
@@ -59,6 +82,7 @@ static int print_head(struct cli *cli, const json_t *s)
     add_agents(t, json_object_get(s, "agents"));
     table_cell(t, PAINT_DIM, "brokers");
     add_cells(t, json_object_get(s, "cells"));
+    add_atlas(t, s);
     table_cell(t, PAINT_DIM, "cohorts");
     table_cell(t, PAINT_NONE, "%s", units_count(field_number(s, "cohorts"), "label set").text);
     add_orphans(t, json_object_get(s, "orphans"));

@@ -363,10 +363,11 @@ static void settle(struct turn *t, uint32_t index)
         persist(t, PERSIST_DOCUMENT, index);
         if (crowded && !same && t->out->alarm_count < MANAGER_ALARMS_MAX)
             raise_alarm(t, ALARM_CROWDED)->index = index;
-    } else if (c->trust_version != m->trust.version) {
+    } else if (c->trust_version != m->trust.version || c->atlas != m->options.atlas) {
         persist(t, PERSIST_HEAD, index);
     }
     c->trust_version = m->trust.version;
+    c->atlas = m->options.atlas;
     arena_reset(t->scratch);
 }
 

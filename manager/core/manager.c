@@ -290,6 +290,10 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
     case MANAGER_FACTS:
         inquiry_hear(&t, ev->facts.number, ev->facts.facts);
         break;
+    case MANAGER_ATLAS:
+        m->options.atlas = ev->atlas;
+        cohort_mark_all(m);
+        break;
     case MANAGER_COMMAND:
         command_run(&t);
         lookout_hear(m);
@@ -327,4 +331,9 @@ void manager_assignment(const struct manager *m, uint32_t number, uint64_t now_s
 const struct trust *manager_trust(const struct manager *m)
 {
     return &m->trust;
+}
+
+uint32_t manager_atlas(const struct manager *m)
+{
+    return m->options.atlas;
 }

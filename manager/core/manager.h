@@ -92,6 +92,7 @@ struct manager_options {
                                      so has what leaves a deployment without agents; 0: nothing */
     struct policy policy;
     uint32_t document_life_s; /* not-after = issued + this; documents are made anew at half of it */
+    uint32_t atlas; /* number of the list of cells in force, for heads; 0: there is none */
     uint32_t lane_agents_max; /* of a cohort, that hear its head on one topic; 0: any number */
 };
 
@@ -205,7 +206,8 @@ struct cohort {
     struct revision revision;  /* of its document; 0.0: none yet */
     struct digest fingerprint; /* of what the document says, without revision and times */
     uint64_t issued_s;
-    uint32_t trust_version; /* in its head */
+    uint32_t trust_version; /* in its head, as is the … */
+    uint32_t atlas;         /* … number of the list of cells */
     uint8_t lanes_log2;     /* in its document */
     uint32_t agents;
     bool dirty;
@@ -506,6 +508,7 @@ enum manager_event_type {
     MANAGER_JOIN,     /* an opened request */
     MANAGER_REPORT,   /* a status or will whose MAC holds for its number */
     MANAGER_COMMAND,
+    MANAGER_ATLAS, /* another list of cells is in force */
     MANAGER_FACTS, /* of one agent: what it has told, or what was asked for (manager_facts_wanted)
                     */
 };
@@ -531,6 +534,7 @@ struct manager_event {
             const struct report *report;
         } report;
         const struct command *command;
+        uint32_t atlas; /* its number */
     };
 };
 
@@ -677,6 +681,8 @@ const struct variable_row *manager_variable(const struct manager *m, uint32_t in
 
 /* The newest trust document; version 0: there is none yet. */
 const struct trust *manager_trust(const struct manager *m);
+/* The number that heads name, or are about to. */
+uint32_t manager_atlas(const struct manager *m);
 
 /* ---- certificates: nothing is kept of them, so the same question has the same answer ---- */
 

@@ -117,6 +117,12 @@ struct cell_info daemon_cell_info(const struct daemon *d, size_t i)
     return (struct cell_info){.url = "mqtts://127.0.0.1:8883", .state = CELL_UP};
 }
 
+struct atlas_info daemon_atlas(const struct daemon *d)
+{
+    (void)d;
+    return (struct atlas_info){.number = 1};
+}
+
 const struct deployment_counts *daemon_counts(const struct daemon *d)
 {
     static struct deployment_counts counts[DEPLOYMENTS_MAX];

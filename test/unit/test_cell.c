@@ -50,7 +50,16 @@ static struct span payload_of(enum cell_lane lane, uint64_t serial)
     return span_of(bytes, lane == CELL_BULK ? sizeof bytes : 20);
 }
 
-static int next(void *context, enum cell_lane lane, uint64_t after, struct cell_publication *out)
+/* The stages of this log: of what there was, every third goes, and the other ones stay. */
+static void change(struct cell_publication *out)
+{
+    out->payload = SPAN_NONE;
+    if (out->serial % 3 != 0)
+        out->topic = NULL;
+}
+
+static int next(void *context, enum cell_lane lane, uint64_t after, uint64_t behind,
+                struct cell_publication *out)
 {
     struct bench *b = context;
     struct lane_log *log = &b->logs[lane];
@@ -64,6 +73,8 @@ static int next(void *context, enum cell_lane lane, uint64_t after, struct cell_
         out->payload = payload_of(lane, serial);
     if (serial == log->missing)
         out->topic = NULL;
+    if (serial <= behind)
+        change(out);
     log->handed++;
     log->newest = serial;
     return 1;
@@ -438,6 +449,78 @@ static void test_mark_of_others_is_not_believed(void)
     }
 }
 
+/* ---- stages ---- */
+
+static void open_again(struct bench *b, uint64_t stage, bool differs)
+{
+    cell_free(b->cell);
+    forget_handed(b);
+    open_cell(b);
+    cell_set_stage(b->cell, stage, differs);
+    CU_ASSERT_TRUE(run_until(b, settled));
+}
+
+static void test_next_stage_is_told_as_the_difference(void)
+{
+    struct bench *b = bench_new();
+    grow(b, 300, 20);
+    CU_ASSERT_TRUE(run_until(b, settled));
+    forget_handed(b);
+    cell_set_stage(b->cell, 1, true);
+    CU_ASSERT_TRUE(run_until(b, settled));
+    CU_ASSERT_TRUE(b->logs[CELL_CONTROL].handed >= 300);
+    CU_ASSERT_TRUE(b->logs[CELL_BULK].handed <= 1);
+    expect_retained(b, 220);
+    grow(b, 30, 0); /* what is new is whole */
+    CU_ASSERT_TRUE(run_until(b, settled));
+    expect_retained(b, 250);
+    open_again(b, 1, true);
+    CU_ASSERT_TRUE(handed(b) <= CELL_LANES);
+    bench_free(b);
+}
+
+/* Also for a manager that was away when the stage began, and for one that was cut on the way. */
+static void test_difference_is_told_to_its_end(void)
+{
+    struct bench *b = bench_new();
+    grow(b, 300, 0);
+    CU_ASSERT_TRUE(run_until(b, settled));
+    cell_free(b->cell);
+    open_cell(b);
+    cell_set_stage(b->cell, 1, true);
+    forget_handed(b);
+    for (turn(b, true); b->logs[CELL_CONTROL].handed < 100; turn(b, false))
+        ;
+    open_again(b, 1, true);
+    CU_ASSERT_TRUE(b->logs[CELL_CONTROL].handed >= 300);
+    expect_retained(b, 200);
+    bench_free(b);
+}
+
+static void test_stage_that_is_the_same_costs_a_mark(void)
+{
+    struct bench *b = bench_new();
+    grow(b, 300, 20);
+    CU_ASSERT_TRUE(run_until(b, settled));
+    for (uint64_t stage = 1; stage < 4; stage++) {
+        open_again(b, stage, false);
+        CU_ASSERT_TRUE(handed(b) <= CELL_LANES);
+    }
+    expect_retained(b, 320);
+    bench_free(b);
+}
+
+static void test_mark_of_an_older_stage_leads_nowhere(void)
+{
+    struct bench *b = bench_new();
+    grow(b, 300, 20);
+    CU_ASSERT_TRUE(run_until(b, settled));
+    open_again(b, 2, false);
+    CU_ASSERT_TRUE(b->logs[CELL_CONTROL].handed >= 300);
+    CU_ASSERT_TRUE(b->logs[CELL_BULK].handed <= 1);
+    bench_free(b);
+}
+
 static bool one_message(const struct bench *b)
 {
     return b->messages == 1;
@@ -505,6 +588,10 @@ static const struct suite_test tests[] = {
     TEST(test_lost_link_in_the_middle_loses_nothing),
     TEST(test_erased_and_missing_content_is_passed_by),
     TEST(test_mark_of_others_is_not_believed),
+    TEST(test_next_stage_is_told_as_the_difference),
+    TEST(test_difference_is_told_to_its_end),
+    TEST(test_stage_that_is_the_same_costs_a_mark),
+    TEST(test_mark_of_an_older_stage_leads_nowhere),
     TEST(test_message_waits_for_a_manager_that_is_away),
     TEST(test_message_of_a_dropped_link_comes_again),
     TEST(test_nobody_there_is_tried_again),

@@ -54,10 +54,10 @@ static void on_message(void *context, size_t cell, const char *topic, struct spa
     b->messages++;
 }
 
-static int on_next(void *context, size_t cell, enum cell_lane lane, uint64_t after,
+static int on_next(void *context, size_t cell, enum cell_lane lane, uint64_t after, uint64_t behind,
                    struct cell_publication *out)
 {
-    (void)context, (void)cell, (void)lane, (void)after, (void)out;
+    (void)context, (void)cell, (void)lane, (void)after, (void)behind, (void)out;
     return 0;
 }
 
@@ -75,6 +75,7 @@ static void open_cells(struct bench *b, const struct blocked_agent *blocked, siz
                                     .daemon = &b->options,
                                     .keys = &b->keys,
                                     .lineage = 1,
+                                    .epoch = 1,
                                     .now_s = b->now_s,
                                     .blocked = blocked,
                                     .blocked_count = count};
@@ -393,28 +394,35 @@ static void open_again(struct bench *b, unsigned cells)
     open_cells(b, NULL, 0);
 }
 
-/* Agents keep the cells that they were told of: when there are others, nobody knows who may come
- * where, and marks that told of less than everything count no more. */
-static void test_agents_may_come_to_their_cells_as_long_as_those_are_as_many(void)
+static unsigned serving(const struct bench *b, unsigned agent)
 {
-    const unsigned cells = CELLS_MAX + 1, number = cells;
+    unsigned count = 0;
+    for (size_t i = 0; i < cells_count(b->cells); i++)
+        count += cells_serve(b->cells, i, &b->agents[agent].id);
+    return count;
+}
+
+static void test_what_is_an_agents_own_stands_on_few_cells(void)
+{
     struct bench *b = bench_new();
-    CU_ASSERT_EQUAL(ledger_setting(b->ledger, LEDGER_SPREAD), CELLS);
-    ledger_set(b->ledger, LEDGER_SPREAD, 0, NULL); /* a new fleet */
+    const char *urls[ATLAS_HOMES];
     b->options.plain = true;
-    open_again(b, cells);
-    CU_ASSERT_TRUE(cells_serves(b->cells, 0, number));
-    CU_ASSERT_FALSE(cells_serves(b->cells, CELLS_MAX, number));
-    open_again(b, cells);
-    CU_ASSERT_FALSE(cells_serves(b->cells, CELLS_MAX, number));
-    CU_ASSERT_EQUAL(ledger_setting(b->ledger, LEDGER_LINEAGE), 0);
-    open_again(b, cells + 1);
-    CU_ASSERT_TRUE(cells_serves(b->cells, CELLS_MAX, number));
-    int64_t lineage = ledger_setting(b->ledger, LEDGER_LINEAGE);
-    CU_ASSERT_NOT_EQUAL(lineage, 0);
-    open_again(b, cells);
-    CU_ASSERT_TRUE(cells_serves(b->cells, CELLS_MAX, number));
-    CU_ASSERT_EQUAL(ledger_setting(b->ledger, LEDGER_LINEAGE), lineage);
+    CU_ASSERT_EQUAL(cells_order(b->cells, &b->agents[0].id, urls), CELLS);
+    CU_ASSERT_EQUAL(cells_atlas(b->cells).number, 1);
+    CU_ASSERT_FALSE(cells_atlas(b->cells).moving);
+    open_again(b, 6);
+    CU_ASSERT_EQUAL(cells_atlas(b->cells).number, 2);
+    CU_ASSERT_TRUE(cells_atlas(b->cells).moving);
+    for (unsigned i = 0; i < AGENTS; i++)
+        CU_ASSERT_TRUE(serving(b, i) >= ATLAS_HOMES); /* and where they were */
+    CU_ASSERT_EQUAL(cells_tend(b->cells, b->ledger, 1, b->now_s + 86400, NULL), 0);
+    CU_ASSERT_FALSE(cells_atlas(b->cells).moving);
+    for (unsigned i = 0; i < AGENTS; i++) {
+        CU_ASSERT_EQUAL(serving(b, i), ATLAS_HOMES);
+        CU_ASSERT_EQUAL(cells_order(b->cells, &b->agents[i].id, urls), ATLAS_HOMES);
+    }
+    open_again(b, 6);
+    CU_ASSERT_EQUAL(cells_atlas(b->cells).number, 2);
     bench_free(b);
 }
 
@@ -529,7 +537,7 @@ static const struct suite_test tests[] = {
     TEST(test_block_that_fails_is_done_by_the_next_try),
     TEST(test_renewed_certificates_disturb_nobody),
     TEST(test_adopted_cells_learn_what_the_last_manager_could_not_tell),
-    TEST(test_agents_may_come_to_their_cells_as_long_as_those_are_as_many),
+    TEST(test_what_is_an_agents_own_stands_on_few_cells),
     TEST(test_planned_change_of_authority_disturbs_nobody),
     TEST(test_theft_of_the_authority_ends_all_that_it_let_in),
     TEST(test_elders_certificates_let_in_until_its_time_is_over),
