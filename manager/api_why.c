@@ -22,6 +22,7 @@ struct telling {
     const char *wanted, *running; /* versions; "": none, or not known */
     bool spoke;                   /* the device left words on its cause: */
     struct kept_note note;
+    struct facts facts; /* what it has told of itself */
     char text[TEXT_MAX];
     size_t len;
 };
@@ -105,6 +106,8 @@ void api_agents_why(struct request *r)
                         .running = manager_generation_version(m, index, why.running)};
     t.spoke = why.cause != CAUSE_NONE &&
               api_note(r->daemon, number, index, why.wanted, why.cause, &t.note);
+    if (t.d->roster.facts[0])
+        ledger_facts(daemon_ledger(r->daemon), number, &t.facts, NULL); /* or it has told none */
     reasons[why.reason].tell(&t);
     request_reply(r, MHD_HTTP_OK, why_json(&t));
 }
@@ -203,26 +206,42 @@ static void tell_quarantined(struct telling *t)
 
 /* ---- what it is not meant for ---- */
 
+/* The first term that doesn't hold, and what it has told instead. */
+static void tell_fact(struct telling *t, struct span term)
+{
+    struct span key = fact_filter_key(term);
+    const struct fact *f = fact_find(&t->facts, key);
+    if (f)
+        TELL(t, "it tells of itself that %s is \"%s\"", f->key, f->value);
+    else
+        TELL(t, "it tells nothing of itself under %.*s", (int)key.len, (const char *)key.data);
+    TELL(t, ", and the deployment asks for %.*s", (int)term.len, (const char *)term.data);
+}
+
 static void tell_not_named(struct telling *t)
 {
-    if (t->d->roster.facts[0])
-        TELL(t, "what it told of itself doesn't fit: %s", t->d->roster.facts);
+    struct span term = SPAN_NONE;
+    if (t->d->roster.facts[0] && fact_filter_misses(t->d->roster.facts, &t->facts, &term))
+        tell_fact(t, term);
+    else if (t->d->roster.facts[0])
+        TELL(t, "by what it told of itself it fits (%s), and it is about to be told",
+             t->d->roster.facts);
     else
         TELL(t, "the deployment is for %" PRIu32 " agent%s, and this is none of them",
              t->d->roster.named_count, t->d->roster.named_count == 1 ? "" : "s");
 }
 
-static void tell_choices(struct telling *t, const struct selector_term *term, const char *one,
-                         const char *several)
+static void tell_choices(struct telling *t, const struct selector *s,
+                         const struct selector_term *term, const char *one, const char *several)
 {
     TELL(t, "%s", term->count == 1 ? one : several);
     for (uint32_t i = 0; i < term->count; i++)
-        TELL(t, "%s%.*s", i ? "," : "", (int)term->values[i].len,
-             (const char *)term->values[i].data);
+        TELL(t, "%s%.*s", i ? "," : "", (int)s->values[term->first + i].len,
+             (const char *)s->values[term->first + i].data);
     TELL(t, "%s", term->count == 1 ? "" : ")");
 }
 
-static void tell_term(struct telling *t, const struct selector_term *term)
+static void tell_term(struct telling *t, const struct selector *s, const struct selector_term *term)
 {
     static const char *const before[] = {
         [SELECTOR_NOT_EXISTS] = "!", [SELECTOR_GROUP] = "@", [SELECTOR_NOT_GROUP] = "!@"};
@@ -230,9 +249,11 @@ static void tell_term(struct telling *t, const struct selector_term *term)
     TELL(t, "%s%.*s",
          marked ? before[term->operator] : "", (int)term->key.len, (const char *)term->key.data);
     if (term->operator== SELECTOR_IN)
-        tell_choices(t, term, "=", " in (");
+        tell_choices(t, s, term, "=", " in (");
     else if (term->operator== SELECTOR_NOT_IN)
-        tell_choices(t, term, "!=", " notin (");
+        tell_choices(t, s, term, "!=", " notin (");
+    else if (term->operator== SELECTOR_MORE || term->operator== SELECTOR_LESS)
+        TELL(t, "%c%" PRId64, term->operator== SELECTOR_MORE ? '>' : '<', term->number);
 }
 
 static void tell_excluded(struct telling *t, const struct selector *s)
@@ -240,7 +261,7 @@ static void tell_excluded(struct telling *t, const struct selector *s)
     TELL(t, "the selector leaves it out: except ");
     for (uint32_t i = t->why->miss.term; i < s->ends[t->why->miss.alternative]; i++) {
         TELL(t, "%s", i > t->why->miss.term ? "," : "");
-        tell_term(t, &s->terms[i]);
+        tell_term(t, s, &s->terms[i]);
     }
 }
 
@@ -256,7 +277,7 @@ static void tell_missed(struct telling *t, const struct selector *s)
     else
         TELL(t, "its labels have no %.*s", (int)term->key.len, key);
     TELL(t, ", and the selector asks for ");
-    tell_term(t, term);
+    tell_term(t, s, term);
     if (s->choosing > 1)
         TELL(t, ", or for one of its other alternatives");
 }

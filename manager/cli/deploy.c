@@ -88,7 +88,8 @@ const struct verb deploy_verbs[2] = {
         .text =
             "Makes the deployment or changes it. It says what should be: agents that are away "
             "learn it when they come back, and agents that get matching labels later join in.\n"
-            "Selectors are Kubernetes': KEY=V, KEY!=V, KEY in (V,W), KEY notin (V,W), KEY, "
+            "Selectors are Kubernetes': KEY=V, KEY!=V, KEY in (V,W), KEY notin (V,W), KEY>1, "
+            "KEY<1, KEY, "
             "!KEY, with commas between terms that must all hold; several with | between them, of "
             "which one must, and \"except\" with others. @NAME is a group, !@NAME all others.\n"
             "A pick is exact and stays: who joins later takes nobody's place, who leaves is "

@@ -242,11 +242,25 @@ static bool holds(const struct term *t, const struct facts *facts)
     return false;
 }
 
-bool fact_filter_matches(const char *text, const struct facts *facts)
+bool fact_filter_misses(const char *text, const struct facts *facts, struct span *out)
 {
     struct term t;
-    while (*text)
-        if (!split(take_term(&text), &t) || !holds(&t, facts))
-            return false;
-    return true;
+    while (*text) {
+        *out = take_term(&text);
+        if (!split(*out, &t) || !holds(&t, facts))
+            return true;
+    }
+    return false;
+}
+
+bool fact_filter_matches(const char *text, const struct facts *facts)
+{
+    struct span first;
+    return !fact_filter_misses(text, facts, &first);
+}
+
+struct span fact_filter_key(struct span term)
+{
+    struct term t;
+    return split(term, &t) ? t.key : SPAN_NONE;
 }

@@ -18,6 +18,10 @@ int fact_filter_check(const char *text, struct errmsg *em);
 /* What was never said is neither equal to anything, nor more, nor less. The text has been checked.
  */
 bool fact_filter_matches(const char *text, const struct facts *facts);
+/* False where it matches; else the first term that doesn't hold, borrowed from the text. */
+bool fact_filter_misses(const char *text, const struct facts *facts, struct span *out);
+/* What a term asks for. */
+struct span fact_filter_key(struct span term);
 
 /* The key without a "fact." before it; and whether devices can tell anything under it. */
 struct span fact_key(struct span key);

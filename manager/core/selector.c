@@ -1,10 +1,13 @@
 #include "manager/core/selector.h"
 
+#include <assert.h>
+
 /* Where the parser stands, for the sentence that says what it expected there. */
 struct cursor {
     struct span text;
     size_t at;
     struct errmsg *em;
+    struct selector *s; /* whose values it reads */
 };
 
 static int expected(struct cursor *c, const char *what)
@@ -47,7 +50,7 @@ static struct span take_word(struct cursor *c)
 {
     skip_blanks(c);
     size_t start = c->at;
-    while (peek(c) && !strchr(" \t,=!()|", peek(c)))
+    while (peek(c) && !strchr(" \t,=!()|<>", peek(c)))
         c->at++;
     return span_of(c->text.data + start, c->at - start);
 }
@@ -72,10 +75,34 @@ static int parse_value(struct cursor *c, struct selector_term *term)
         c->at = start;
         return expected(c, "a label value");
     }
-    if (term->count == SELECTOR_VALUES_MAX)
-        return errmsg_set(c->em, ERR_RANGE, "selector: at character %zu: more than %d values",
-                          start + 1, SELECTOR_VALUES_MAX);
-    term->values[term->count++] = value;
+    assert(c->s->value_count < SELECTOR_VALUES_MAX);
+    c->s->values[c->s->value_count++] = value;
+    term->count++;
+    return 0;
+}
+
+/* As many digits as there are; a label's value has no sign. */
+static bool read_number(struct span text, int64_t *out)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        int digit = text.data[i] - '0';
+        if (digit < 0 || digit > 9 || n > (INT64_MAX - digit) / 10)
+            return false;
+        n = n * 10 + digit;
+    }
+    *out = n;
+    return text.len > 0;
+}
+
+static int parse_number(struct cursor *c, struct selector_term *term)
+{
+    skip_blanks(c);
+    size_t start = c->at;
+    if (!read_number(take_word(c), &term->number)) {
+        c->at = start;
+        return expected(c, "a whole number");
+    }
     return 0;
 }
 
@@ -121,7 +148,8 @@ static bool take_except(struct cursor *c)
     return end != 0;
 }
 
-/* What stands behind a key: nothing, "= value", "!= value", "in (…)" or "notin (…)". */
+/* What stands behind a key: nothing, "= value", "!= value", "in (…)", "notin (…)", "> number" or
+ * "< number". */
 static int parse_operator(struct cursor *c, struct selector_term *term)
 {
     if (take(c, '=')) {
@@ -135,6 +163,10 @@ static int parse_operator(struct cursor *c, struct selector_term *term)
         term->operator= SELECTOR_NOT_IN;
         return parse_value(c, term);
     }
+    if (take(c, '>') || take(c, '<')) {
+        term->operator= c->text.data[c->at - 1] == '>' ? SELECTOR_MORE : SELECTOR_LESS;
+        return parse_number(c, term);
+    }
     size_t start = c->at;
     bool ends = end_of_except(c) != 0;
     struct span word = ends ? SPAN_NONE : take_word(c);
@@ -144,7 +176,7 @@ static int parse_operator(struct cursor *c, struct selector_term *term)
     }
     if (!word_is(word, "in") && !word_is(word, "notin")) {
         c->at = start;
-        return expected(c, "'=', '!=', 'in', 'notin' or ','");
+        return expected(c, "'=', '!=', '<', '>', 'in', 'notin' or ','");
     }
     term->operator= word_is(word, "in") ? SELECTOR_IN : SELECTOR_NOT_IN;
     return parse_list(c, term);
@@ -163,7 +195,8 @@ static int parse_group(struct cursor *c, struct selector_term *term)
 static int parse_term(struct cursor *c, struct selector_term *term)
 {
     bool negated = take(c, '!');
-    *term = (struct selector_term){.operator= negated ? SELECTOR_NOT_GROUP : SELECTOR_GROUP };
+    *term = (struct selector_term){.operator= negated ? SELECTOR_NOT_GROUP : SELECTOR_GROUP,
+                                   .first = c->s->value_count};
     if (take(c, '@'))
         return parse_group(c, term);
     term->operator= SELECTOR_NOT_EXISTS;
@@ -204,8 +237,8 @@ static int parse_alternatives(struct cursor *c, struct selector *s)
 
 int selector_parse(struct selector *s, struct span text, struct errmsg *em)
 {
-    struct cursor c = {.text = text, .em = em};
-    s->count = s->alternatives = s->choosing = s->depth = 0;
+    struct cursor c = {.text = text, .em = em, .s = s};
+    s->count = s->alternatives = s->choosing = s->depth = s->value_count = 0;
     s->book = NULL;
     if (text.len > SELECTOR_TEXT_MAX)
         return errmsg_set(em, ERR_RANGE, "selector is %zu characters long: at most %d are allowed",
@@ -224,12 +257,21 @@ int selector_parse(struct selector *s, struct span text, struct errmsg *em)
     return expected(&c, "',', '|', 'except' or the end");
 }
 
-static bool term_has(const struct selector_term *term, struct span value)
+static bool term_has(const struct selector *s, const struct selector_term *term, struct span value)
 {
     for (uint32_t i = 0; i < term->count; i++)
-        if (span_equal(term->values[i], value))
+        if (span_equal(s->values[term->first + i], value))
             return true;
     return false;
+}
+
+/* What is no whole number is neither more nor less, as in Kubernetes. */
+static bool term_compares(const struct selector_term *term, struct span value)
+{
+    int64_t number;
+    if (!read_number(value, &number))
+        return false;
+    return term->operator== SELECTOR_MORE ? number > term->number : number<term->number;
 }
 
 static bool is_in_group(const struct selector *s, struct span name, const struct labels *labels)
@@ -255,9 +297,12 @@ static bool term_matches(const struct selector *s, const struct selector_term *t
     case SELECTOR_NOT_EXISTS:
         return !present;
     case SELECTOR_IN:
-        return present && term_has(term, value);
+        return present && term_has(s, term, value);
     case SELECTOR_NOT_IN:
-        return !present || !term_has(term, value);
+        return !present || !term_has(s, term, value);
+    case SELECTOR_MORE:
+    case SELECTOR_LESS:
+        return present && term_compares(term, value);
     case SELECTOR_GROUP:
         return is_in_group(s, term->key, labels);
     case SELECTOR_NOT_GROUP:

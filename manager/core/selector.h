@@ -1,7 +1,7 @@
 /*
- * selector: the Kubernetes label-selector syntax ("env=prod,region in (eu,us),!lab"), several of
- * them joined by "|", and others behind "except"; "@NAME" stands for a selector that was saved. It
- * knows nothing of agents; it is matched against label sets.
+ * selector: the Kubernetes label-selector syntax ("env=prod,region in (eu,us),!lab,ring>1"),
+ * several of them joined by "|", and others behind "except"; "@NAME" stands for a selector that was
+ * saved. It knows nothing of agents; it is matched against label sets.
  */
 #ifndef DUNLIN_MANAGER_CORE_SELECTOR_H
 #define DUNLIN_MANAGER_CORE_SELECTOR_H
@@ -9,16 +9,19 @@
 #include "base/labels.h"
 
 #define SELECTOR_TEXT_MAX 512
-/* Terms of all alternatives together, alternatives, and values in one "in (…)". */
+/* Terms of all alternatives together, alternatives, and values of all terms: with each goes a
+ * character at least, so the text has no more. */
 #define SELECTOR_TERMS_MAX 32
 #define SELECTOR_ALTERNATIVES_MAX 16
-#define SELECTOR_VALUES_MAX 16
+#define SELECTOR_VALUES_MAX SELECTOR_TEXT_MAX
 
 enum selector_operator {
     SELECTOR_EXISTS,     /* key */
     SELECTOR_NOT_EXISTS, /* !key */
     SELECTOR_IN,         /* key in (a,b), key=a, key==a */
     SELECTOR_NOT_IN,     /* key notin (a,b), key!=a: also true when the key is missing */
+    SELECTOR_MORE,       /* key>1: the label is a whole number, and larger */
+    SELECTOR_LESS,       /* key<1 */
     SELECTOR_GROUP,      /* @key: where the saved selector of this name matches */
     SELECTOR_NOT_GROUP,  /* !@key */
 };
@@ -35,8 +38,9 @@ struct selector_book {
 struct selector_term {
     enum selector_operator operator;
     struct span key;
-    uint32_t count;
-    struct span values[SELECTOR_VALUES_MAX];
+    uint32_t first; /* of the selector's values, */
+    uint32_t count; /* so many */
+    int64_t number; /* of SELECTOR_MORE and SELECTOR_LESS */
 };
 
 /* It matches where all terms of one of the choosing alternatives hold (without any: everywhere),
@@ -47,6 +51,8 @@ struct selector {
     uint32_t choosing;                        /* of the alternatives, the first */
     uint32_t ends[SELECTOR_ALTERNATIVES_MAX]; /* the term behind the last of each */
     struct selector_term terms[SELECTOR_TERMS_MAX];
+    uint32_t value_count;
+    struct span values[SELECTOR_VALUES_MAX];
     const struct selector_book *book; /* NULL: no name means anything, and it matches nowhere */
     uint32_t depth;
 };

@@ -154,9 +154,11 @@ step "facts choose, also those that change later"
 refused "is no number" dunlin deploy app@1 --as big --facts 'cpus>many'
 dunlin deploy app@1 --as big --facts 'cpus>0,disk_free>1Mi' >/dev/null || fail "facts are not taken"
 within 30 only big 1 2 3 4 5 6 || fail "$(dunlin deployment show big)"
-dunlin deploy app@1 --as big --all --facts 'arch=none' --confirm >/dev/null
+dunlin deploy app@1 --as big --all --facts 'cpus>0,arch=none' --confirm >/dev/null
 within 30 runs_not big 1 2 3 4 5 6 || fail "$(dunlin deployment show big)"
 why 1 big not-named
+dunlin why 1 big | grep -q 'tells of itself that arch is "[^"]*", and the deployment asks for arch=none$' ||
+    fail "$(dunlin why 1 big)"
 join_fact()
 {
     token=$(dunlin token create) || fail "no token"

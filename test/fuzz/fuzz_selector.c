@@ -25,7 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (!label_key_valid(s.terms[i].key) || !inside(s.terms[i].key, text))
             abort();
         for (uint32_t k = 0; k < s.terms[i].count; k++)
-            if (!label_value_valid(s.terms[i].values[k]) || !inside(s.terms[i].values[k], text))
+            if (!label_value_valid(s.values[s.terms[i].first + k]) ||
+                !inside(s.values[s.terms[i].first + k], text))
                 abort();
     }
     for (size_t i = 0; rv == 0 && i < sizeof sets / sizeof sets[0]; i++) {
