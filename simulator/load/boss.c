@@ -238,17 +238,22 @@ struct usage boss_brokers(const struct boss *b)
     return sum;
 }
 
+static uint64_t bytes_of(const struct boss *b, const char *end)
+{
+    char path[FILE_PATH_MAX];
+    struct stat st;
+    bool there = file_path(path, NULL, "%s/manager.db%s", b->dir, end) == 0 && stat(path, &st) == 0;
+    return there ? (uint64_t)st.st_size : 0;
+}
+
 uint64_t boss_database_bytes(const struct boss *b)
 {
-    static const char *const ends[] = {"", "-wal"};
-    uint64_t sum = 0;
-    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-        char path[FILE_PATH_MAX];
-        struct stat st;
-        if (file_path(path, NULL, "%s/manager.db%s", b->dir, ends[i]) == 0 && stat(path, &st) == 0)
-            sum += (uint64_t)st.st_size;
-    }
-    return sum;
+    return bytes_of(b, "") + boss_log_bytes(b);
+}
+
+uint64_t boss_log_bytes(const struct boss *b)
+{
+    return bytes_of(b, "-wal");
 }
 
 /* ---- its API: HTTP, one request a connection ---- */

@@ -47,5 +47,6 @@ int boss_run(struct boss *b, const char *const *words, struct errmsg *em);
 struct usage boss_usage(const struct boss *b);
 struct usage boss_brokers(const struct boss *b);
 uint64_t boss_database_bytes(const struct boss *b);
+uint64_t boss_log_bytes(const struct boss *b); /* of those, what is written ahead */
 
 #endif

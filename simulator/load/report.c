@@ -140,8 +140,10 @@ static void print_totals(const struct load *l, const struct snapshot *now)
            " MiB\n",
            now->manager.peak_kib / 1024, now->brokers.peak_kib / 1024,
            now->simulator.peak_kib / 1024);
-    printf("database        %" PRIu64 " KiB, %" PRIu64 " bytes an agent\n",
-           boss_database_bytes(&l->boss) / 1024, boss_database_bytes(&l->boss) / l->options.agents);
+    printf("database        %" PRIu64 " KiB, %" PRIu64 " bytes an agent; %" PRIu64
+           " KiB of it is what is written ahead\n",
+           boss_database_bytes(&l->boss) / 1024, boss_database_bytes(&l->boss) / l->options.agents,
+           boss_log_bytes(&l->boss) / 1024);
     printf(
         "deployments     %u, of which %u stand on one label set each, whose devices are taken to "
         "have had them before; all counted %" PRIu64
@@ -171,7 +173,7 @@ static void print_json(const struct load *l, const struct snapshot *now)
         json_array_append_new(phases, measure_json(l, &l->measures[i]));
     json_t *json = json_pack(
         "{s:i, s:i, s:b, s:i, s:i, s:s, s:i, s:{s:I, s:f, s:f, s:f}, s:o, s:{s:o, s:o, s:o}, s:I, "
-        "s:{s:I, s:I, s:I, s:I}, s:{s:i, s:f, s:I, s:f, s:I, s:i}, s:o, s:i}",
+        "s:{s:I, s:I, s:I, s:I}, s:{s:i, s:f, s:I, s:f, s:I, s:i}, s:o, s:i, s:I}",
         "agents", (int)l->options.agents, "connections",
         (int)(shared ? sum->trunks : l->options.agents), "shared", shared, "processes",
         (int)l->team.count, "brokers", (int)l->boss.cells, "links", links(l), "deployments",
@@ -186,7 +188,8 @@ static void print_json(const struct load *l, const struct snapshot *now)
         "keys_made", (int)l->devices.made, "keys_s", l->devices.seconds, "signatures_checked",
         (json_int_t)sum->checked, "signatures_s", (double)sum->checked_us / 1e6,
         "signatures_remembered", (json_int_t)sum->remembered, "one_checks_of", MEMBER_CHECKS_EVERY,
-        "floors", floors_json(l), "deployments_placed", (int)placed(l));
+        "floors", floors_json(l), "deployments_placed", (int)placed(l), "database_log_bytes",
+        (json_int_t)boss_log_bytes(&l->boss));
     json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(json);

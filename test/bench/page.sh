@@ -1,12 +1,11 @@
 #!/bin/sh
-# Makes what stands between the marks of BENCHMARKS.md, and its plots, from the results that run.sh --keep has kept.
+# Makes what stands between the marks of BENCHMARKS.md and README.md, and their plots, from the results that run.sh --keep has kept.
 # Budgets are in budgets.tsv: what, at most, unit, benchmark, where in its result (jq), and the cause where it is
-# more; $run is million's largest run.
+# more, which is jq as well, so that it speaks of the very figures that stand beside it; $run is million's largest run.
 # usage: page.sh
 set -eu
 
 cd "$(dirname "$0")/../.."
-page=BENCHMARKS.md
 bench=test/bench
 results=$bench/results
 
@@ -16,8 +15,10 @@ main()
     mkdir -p $results
     plot_published
     plot_million
-    fill <$page >$page.new
-    mv $page.new $page
+    for page in BENCHMARKS.md README.md; do
+        fill <$page >$page.new
+        mv $page.new $page
+    done
 }
 
 # Copies the page; after a mark comes what it asks for, up to the end mark.
@@ -36,6 +37,7 @@ make_block() # <!-- KIND [NAME] -->
 {
     case $2 in
     list) make_list ;;
+    phases) make_phases ;;
     budgets) make_budgets ;;
     table) make_table "$3" ;;
     plot) [ ! -e "$results/$3.svg" ] || printf '\n![](%s)\n\n' "$results/$3.svg" ;;
@@ -57,6 +59,13 @@ kept() # NAME
     [ ! -s "$results/$1.json" ] || jq -r '.date' "$results/$1.json"
 }
 
+# Of the largest fleet.
+make_phases()
+{
+    jq -r '"`\(.command)`, \(.date), \(.machine).\n"' $results/million.json
+    jq -r -L $bench 'include "rows"; phases_table' $results/million.json
+}
+
 make_table() # NAME
 {
     if [ -s "$results/$1.json" ]; then
@@ -76,7 +85,7 @@ make_budgets()
     tab=$(printf '\t')
     while IFS=$tab read -r what most unit name where cause; do
         measured=$(look "$name" "$where") || measured=
-        echo "| $what | $(number "$most") $unit | $(number "$measured")$(size_of "$name") | $(verdict "$most" "$measured" "$cause") | $(by "$name") |"
+        echo "| $what | $(number "$most") $unit | $(number "$measured")$(size_of "$name") | $(verdict "$most" "$measured" "$(cause_of "$name" "$cause")") | $(by "$name") |"
     done <$bench/budgets.tsv
 }
 
@@ -86,9 +95,19 @@ look() # NAME JQ
     sizes) awk -F , 'NR > 1 && $4 > 0 { print "{\"" $1 "," $2 "\": " $4 "}" }' cross/sizes.csv | jq -s "add | $2 // empty" ;;
     *) [ ! -s "$results/$1.json" ] || jq '
         (.lines[-1].runs // [] | last // {} | .phase = ([.phases // [] | .[] | {(.phase): .}] | add)) as $run
-        | def row($name): first(.lines[-1].rows[] | select(.what | startswith($name)).value);
+        | .date as $date | def on($of; $text): if $date == $of then "; " + $text else "" end;
+        def s: if . >= 10 then round else . * 100 | round / 100 end | tostring;
+        def beside: "manager \(.cpu_s.manager | s) s of processor beside \(.floor_cpu_s.manager | s), brokers \(.cpu_s.brokers | s) beside \(
+            .floor_cpu_s.brokers | s), simulated agents \(.cpu_s.simulator | s) beside \(.floor_cpu_s.simulator | s)";
+        def row($name): first(.lines[-1].rows[] | select(.what | startswith($name)).value);
         (try ('"$2"') catch null) // empty' "$results/$1.json" ;;
     esac
+}
+
+# A sentence that is made of the figures, or none.
+cause_of() # NAME JQ
+{
+    [ -z "$2" ] || look "$1" "$2" | jq -r .
 }
 
 number()
@@ -100,7 +119,7 @@ number()
 # shellcheck disable=SC2016
 size_of() # NAME
 {
-    [ "$1" != million ] || look million '" with \($run.agents | tostring) agents"' | jq -r .
+    [ "$1" != million ] || [ -z "$measured" ] || look million '"with \($run.agents | tostring | gsub("(?<=.)(?=(...)+$)"; ",")) agents"' | jq -r '" " + .'
 }
 
 verdict() # MOST MEASURED CAUSE

@@ -58,12 +58,15 @@ for name in connect rollout reconnect; do
     [ "$(phase "$name" '.floor_seconds > 0 and .ratio > 0')" = true ] || fail "$name has no floor: $(phase "$name" .)"
 done
 
-step "30 agents with TLS, and floors over the same"
-load --agents 30 --tls --deployments 1 --json >"$WORK/report.json" 2>"$WORK/load.log" ||
+step "30 agents with TLS, floors over the same, and all content is fetched by all"
+load --agents 30 --tls --deployments 1 --fetch 1000 --json >"$WORK/report.json" 2>"$WORK/load.log" ||
     fail "it ends with: $(tail -n 3 "$WORK/load.log")"
 for name in join connect document status reconnect; do
     [ "$(phase "$name" '.floor_seconds > 0 and .ratio > 0')" = true ] || fail "$name has no floor: $(phase "$name" .)"
 done
+
+[ "$(jq '.agents_did.chunks >= 30 * 9' "$WORK/report.json")" = true ] ||
+    fail "not all fetch half a megabyte: $(jq -c .agents_did "$WORK/report.json")"
 
 step "stopped in the middle, it leaves nothing"
 load --agents 200 --deployments 1 >"$WORK/report" 2>"$WORK/load.log" &
