@@ -2,7 +2,7 @@
 # A fleet under load, small: 200 agents on real sockets live through everything, and each ends as it should. One that is
 # interrupted leaves nothing, and one that is asked for too much says so.
 . "$(dirname "$0")/lib.sh"
-need dunlin-sim
+need dunlin-sim script
 
 # load WORDS...: in a folder of this test, with its own keys.
 load()
@@ -47,6 +47,14 @@ done
 [ "$(jq '.agents_did.chunks' "$WORK/report.json")" -gt 20 ] || fail "nobody fetched anything"
 none_left || fail "these are left: $(pgrep -af "$WORK")"
 [ -z "$(find "$WORK" -name 'dunlin-load-*')" ] || fail "its folder is left"
+
+step "on a terminal there is a bar for each phase, and a line when it is over"
+TERM=xterm TMPDIR=$WORK script -qec "dunlin-sim load --agents 40 --keys $WORK/keys --deployments 1" "$WORK/terminal.log" >/dev/null 2>&1 ||
+    fail "it ends with: $(tail -n 3 "$WORK/terminal.log")"
+tr '\r' '\n' <"$WORK/terminal.log" >"$WORK/bars"
+grep -qE '^rollout +\[#* *\] [0-9]+ of [0-9]+' "$WORK/bars" || fail "there is no bar: $(head -n 20 "$WORK/bars")"
+grep -qE '\[Krollout +[0-9.]+ s' "$WORK/bars" || fail "a phase does not end with its time"
+! sed -n 's/.*\[\([# ]*\)\] [0-9].*/\1/p' "$WORK/bars" | grep -qvxE '#* *' || fail "a bar has holes"
 
 step "300 agents share seven sessions"
 load --agents 300 --connections 7 --fail 50 --fetch 200 --deployments 3 --json >"$WORK/report.json" 2>"$WORK/load.log" ||
