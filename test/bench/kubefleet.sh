@@ -13,6 +13,8 @@ GROUP_COUNT=10
 # Between two looks at what is waited for: one deployment, or a list of all, which is work for the manager.
 LOOK_S=0.05
 LIST_S=0.5
+# Rollouts that the manager moves at a time (ROLLOUTS_MAX of manager/core/manager.h).
+AT_ONCE_MAX=64
 
 agents=1000 placements=1000 rollouts=100 tries=10
 
@@ -35,7 +37,7 @@ main()
     step "$placements placements"
     push_many 1 $(seq "$placements")
     measured all place_all
-    tell all "$placements placements of a tenth each, all at once"
+    tell all "$placements placements of a tenth each, all at once, measured once"
     full=$(sizes)
 
     step "the manager is restarted, with its brokers, $tries times"
@@ -59,13 +61,19 @@ main()
     step "$rollouts rollouts at once, and a placement meanwhile, $tries times"
     push_many 3 $(seq "$rollouts")
     measured rollouts roll_out_all
-    tell together "$rollouts rollouts at once, p90" 135
+    tell together "$rollouts rollouts at once, once: p90 of them$(waiting)" 135
     tell meanwhile "a placement meanwhile, p90" 30
 
     busy=$(sizes)
     tell_sizes
     publish "{agents: $agents, placements: $placements, rollouts: $rollouts, tries: $tries,
         meanwhile_in_time: $in_time, idle: $idle, full: $full, busy: $busy, took: $(took)}"
+}
+
+# Of rollouts at once: more than so many aren't begun until one of these is done.
+waiting()
+{
+    [ "$rollouts" -le $AT_ONCE_MAX ] || echo ", $((rollouts - AT_ONCE_MAX)) of which wait for a place"
 }
 
 # ---- the fleet ----
