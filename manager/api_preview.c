@@ -1,6 +1,7 @@
 #include "manager/api_preview.h"
 #include "manager/api_json.h"
 #include "manager/common/plan_json.h"
+#include "manager/core/preview.h"
 #include "manager/overlap.h"
 
 #include <stdio.h>
@@ -22,7 +23,12 @@ static json_t *stages_json(const struct manager *m, const struct preview *p,
                            const struct overlap *o);
 static json_t *transfer_json(struct request *r, const struct preview *p, const struct overlap *o);
 static uint64_t fetched(const struct overlap *o, uint64_t agents, uint64_t joining);
+static void add_agents(json_t *json, const struct manager *m, const struct command *c,
+                       const struct preview *p, struct arena *scratch);
 static json_t *absence_json(const struct absence *a);
+static json_t *on_its_way_json(const struct manager *m, const struct preview *p);
+static json_t *budgets_json(const struct manager *m, const struct command *c,
+                            const struct preview *p);
 static void name_bundle(const struct bundle_row *b, char out[static BUNDLE_TEXT_MAX]);
 
 void api_preview(struct request *r, const struct command *c)
@@ -33,11 +39,32 @@ void api_preview(struct request *r, const struct command *c)
     struct preview *p = malloc(sizeof *p);
     struct errmsg em = {.text = ""};
     int rv = p ? manager_preview(m, c, daemon_now_s(r->daemon), &scratch, p, &em) : ERR_NO_MEMORY;
-    if (rv < 0)
+    if (rv < 0) {
         request_reply_failure(r, rv, &em);
-    else
-        request_reply(r, MHD_HTTP_OK, preview_json(r, c, p));
+    } else {
+        json_t *json = preview_json(r, c, p);
+        add_agents(json, m, c, p, &scratch);
+        request_reply(r, MHD_HTTP_OK, json);
+    }
     free(p);
+}
+
+static json_t *numbers_json(const uint32_t *numbers, uint32_t count)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < count; i++)
+        json_array_append_new(list, json_integer(numbers[i]));
+    return list;
+}
+
+/* The first of those that it would come to, and that would lose it. */
+static void add_agents(json_t *json, const struct manager *m, const struct command *c,
+                       const struct preview *p, struct arena *scratch)
+{
+    struct preview_agents agents;
+    preview_name(m, c, p, scratch, &agents);
+    json_object_set_new(json, "joining_agents", numbers_json(agents.joining, agents.joining_count));
+    json_object_set_new(json, "leaving_agents", numbers_json(agents.leaving, agents.leaving_count));
 }
 
 static json_t *preview_json(struct request *r, const struct command *c, const struct preview *p)
@@ -52,13 +79,57 @@ static json_t *preview_json(struct request *r, const struct command *c, const st
     bool read = overlap_count(daemon_depot(r->daemon), old ? &old->digest : NULL, &new->digest, &o,
                               NULL) == 0;
     return json_pack(
-        "{s:s, s:b, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:s?, s:o, s:o, s:o, s:o}", "name",
-        c->deploy.name, "dry_run", true, "bundle", bundle, "new", p->deployment < 0, "changed",
-        p->changes, "fleet", (json_int_t)p->fleet, "targets", (json_int_t)p->targets, "joining",
-        (json_int_t)p->joining, "leaving", (json_int_t)p->leaving, "touched",
+        "{s:s, s:b, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "name", c->deploy.name, "dry_run", true, "bundle", bundle, "new", p->deployment < 0,
+        "changed", p->changes, "fleet", (json_int_t)p->fleet, "targets", (json_int_t)p->targets,
+        "joining", (json_int_t)p->joining, "leaving", (json_int_t)p->leaving, "touched",
         (json_int_t)p->touched, "confirm", p->confirm ? p->why.text : NULL, "changes",
         changes_json(m, c, p), "stages", stages_json(m, p, read ? &o : NULL), "away",
-        absence_json(&p->absence), "transfer", read ? transfer_json(r, p, &o) : json_null());
+        absence_json(&p->absence), "transfer", read ? transfer_json(r, p, &o) : json_null(),
+        "on_its_way", on_its_way_json(m, p), "budgets", budgets_json(m, c, p));
+}
+
+/* The version that a rollout brings now, and whether the new one waits for its end. Where it may
+ * neither wait nor overtake, the command was refused. */
+static json_t *on_its_way_json(const struct manager *m, const struct preview *p)
+{
+    if (p->deployment < 0)
+        return json_null();
+    const struct deployment_row *d = manager_deployment(m, (uint32_t)p->deployment);
+    bool rolls = deployment_rolls(d) && d->rollout.state != ROLLOUT_ABORTED;
+    if (!rolls || d->history[0].bundle == p->bundle)
+        return json_null();
+    return json_pack(
+        "{s:s, s:s, s:b}", "version", api_deployment_bundle(m, (uint32_t)p->deployment)->version,
+        "stage", d->plan.stages[d->rollout.stage].name, "waits", d->plan.overlap == OVERLAP_QUEUE);
+}
+
+static bool share_agents(const struct manager *m, const struct selector *a,
+                         const struct selector *b)
+{
+    bool some = false;
+    for (uint32_t i = 0; i < manager_cohort_count(m) && !some; i++) {
+        const struct cohort *c = manager_cohort(m, i);
+        some = c->agents > 0 && selector_matches(a, &c->labels) && selector_matches(b, &c->labels);
+    }
+    return some;
+}
+
+/* Those that some of its agents are under: the stages keep to them. */
+static json_t *budgets_json(const struct manager *m, const struct command *c,
+                            const struct preview *p)
+{
+    json_t *list = json_array();
+    struct selector whom, budget;
+    if (p->plan.count == 0 || manager_selector(m, c->deploy.selector, &whom, NULL) < 0)
+        return list;
+    for (uint32_t i = 0; i < manager_budget_count(m); i++) {
+        const struct budget_row *row = manager_budget(m, i);
+        if (row->name[0] && manager_selector(m, row->selector, &budget, NULL) == 0 &&
+            share_agents(m, &whom, &budget))
+            json_array_append_new(list, json_string(row->name));
+    }
+    return list;
 }
 
 /* Line by line what there is now and what there would be. */

@@ -5,8 +5,12 @@
 
 #include <inttypes.h>
 
+/* Agents that are named, of those that come and of those that go; --json has more. */
+#define NAMED_MAX 20
+
 static int print_stages(struct cli *cli, const json_t *stages);
 static int print_extent(struct cli *cli, const json_t *preview);
+static void print_conflict(const json_t *other);
 static void add_transfer(struct table *t, const json_t *transfer);
 static void add_absence(struct table *t, const json_t *away);
 
@@ -45,9 +49,20 @@ int preview_print(struct cli *cli, const json_t *preview)
         rv = print_stages(cli, stages);
     if (rv == 0)
         rv = print_extent(cli, preview);
+    if (rv == 0)
+        print_conflict(json_object_get(preview, "on_its_way"));
     if (rv == 0 && *confirm)
         printf("\n%s: it takes --confirm\n", confirm);
     return rv;
+}
+
+static void print_conflict(const json_t *other)
+{
+    if (json_is_object(other))
+        printf("\nversion %s is on its way, in stage %s: %s\n", field_text(other, "version"),
+               field_text(other, "stage"),
+               json_is_true(json_object_get(other, "waits")) ? "this one would wait for its end"
+                                                             : "this one would supersede it");
 }
 
 /* An estimate: as long as the last version took, and what the plan waits. */
@@ -57,6 +72,9 @@ static void print_expected(struct table *t, const json_t *stage)
     bool approval = json_is_true(json_object_get(stage, "approval"));
     if (field_number(stage, "members") == 0)
         table_cell(t, PAINT_DIM, "-");
+    else if (took_s == 0 && waits_s > 0)
+        table_cell(t, PAINT_DIM, "at least %s, which it waits%s", duration_write(waits_s).text,
+                   approval ? "; and your approval" : "");
     else if (took_s == 0)
         table_cell(t, PAINT_DIM, "not known yet%s", approval ? "; waits for approval" : "");
     else
@@ -83,19 +101,38 @@ static int print_stages(struct cli *cli, const json_t *stages)
     return cli_print(cli, t);
 }
 
+/* How many, and the first of them by number. */
+static void add_agents(struct table *t, const char *title, enum paint paint, uint64_t count,
+                       const json_t *agents)
+{
+    char text[NAMED_MAX * 11 + 1] = "";
+    size_t i, used = 0;
+    json_t *number;
+    json_array_foreach((json_t *)(uintptr_t)agents, i, number)
+    {
+        if (i == NAMED_MAX)
+            break;
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%" PRId64, i ? " " : "",
+                                 (int64_t)json_integer_value(number));
+    }
+    table_cell(t, PAINT_DIM, "%s", title);
+    table_cell(t, paint, "%s: %s%s", units_count(count, "agent").text, text,
+               count > NAMED_MAX ? " …" : "");
+}
+
 static int print_extent(struct cli *cli, const json_t *preview)
 {
     struct table *t = table_new(2, NULL);
     uint64_t joining = field_number(preview, "joining"), leaving = field_number(preview, "leaving");
     table_cell(t, PAINT_DIM, "touched");
     table_cell(t, PAINT_NONE, "%s", units_count(field_number(preview, "touched"), "agent").text);
-    if (joining > 0) {
-        table_cell(t, PAINT_DIM, "new there");
-        table_cell(t, PAINT_NONE, "%s", units_count(joining, "agent").text);
-    }
-    if (leaving > 0) {
-        table_cell(t, PAINT_DIM, "taken off");
-        table_cell(t, PAINT_BAD, "%s", units_count(leaving, "agent").text);
+    if (joining > 0)
+        add_agents(t, "new there", PAINT_NONE, joining, json_object_get(preview, "joining_agents"));
+    if (leaving > 0)
+        add_agents(t, "taken off", PAINT_BAD, leaving, json_object_get(preview, "leaving_agents"));
+    if (json_array_size(json_object_get(preview, "budgets")) > 0) {
+        table_cell(t, PAINT_DIM, "under");
+        table_cell(t, PAINT_NONE, "budget %s", field_names(preview, "budgets").text);
     }
     add_transfer(t, json_object_get(preview, "transfer"));
     add_absence(t, json_object_get(preview, "away"));

@@ -1,3 +1,5 @@
+#include "manager/core/preview.h"
+
 #include "manager/core/state.h"
 
 #include <assert.h>
@@ -179,6 +181,27 @@ static void count_agents(const struct manager *m, struct trial *t, struct previe
     for (uint32_t i = 0; i < m->cohort_count; i++)
         out->fleet += m->cohorts[i].agents;
     out->touched = (renewed ? out->targets : out->joining) + out->leaving;
+}
+
+static void name(uint32_t number, uint32_t list[static PREVIEW_NAMED_MAX], uint32_t *count)
+{
+    if (*count < PREVIEW_NAMED_MAX)
+        list[(*count)++] = number;
+}
+
+void preview_name(const struct manager *m, const struct command *deploy, const struct preview *p,
+                  struct arena *scratch, struct preview_agents *out)
+{
+    struct trial t = try(m, deploy, scratch, p);
+    out->joining_count = out->leaving_count = 0;
+    for (uint32_t n = 1; n <= m->agent_count && p->joining + p->leaving > 0; n++) {
+        bool now = pick_has(&t.after, n), was = t.known && pick_has(&t.before, n);
+        if (now && !was)
+            name(n, out->joining, &out->joining_count);
+        else if (was && !now)
+            name(n, out->leaving, &out->leaving_count);
+    }
+    arena_reset(scratch);
 }
 
 /* Why it has to be confirmed, if it has to be. */

@@ -74,6 +74,8 @@ step "two deployments want to go on at the same time, and one agent of the pier 
 touch "$WORK/hold"
 dunlin deploy app@2 --as app --select site=pier >"$WORK/out" || fail "no version 2"
 grep -qF "it goes in one stage, as budgets let it: pier" "$WORK/out" || fail "not said: $(cat "$WORK/out")"
+dunlin deploy app@2 --as base --select site=pier --dry-run --json | jq -e '.budgets == ["pier"]' >/dev/null ||
+    fail "$(dunlin deploy app@2 --as base --select site=pier --dry-run --json)"
 dunlin deploy app@2 --as base --select site=pier --json | jq -e '.implied and .budgets == ["pier"]' >/dev/null || fail "not said"
 dunlin deploy app@2 --as base --select site=pier | grep -q "nothing to change" || fail "the same is a change"
 within 30 takes 1 || fail "$(dunlin budget list)"

@@ -111,6 +111,9 @@ dunlin why "${PROD[0]}" app >"$WORK/out" && says "it waits for its turn in stage
 says "dunlin rollout approve app prod"
 dunlin deployment list >"$WORK/out" && says "4 of 8 ready, 4 pending"
 says "stage prod waiting"
+make_app 9 && push_app 9 >/dev/null
+dunlin deploy "$(version 9)" --dry-run >"$WORK/out" || fail "a version on the way keeps another from being tried"
+says "version 2 is on its way, in stage prod: this one would "
 refused "is over" dunlin rollout approve app staging
 refused "no stage nowhere" dunlin rollout approve app nowhere
 
@@ -191,7 +194,9 @@ sed 's/env in (staging, canary, prod)/env=nowhere/' "$(version 4)" >"$WORK/nowhe
 refused "no agents any more: 8 take it off: if this is meant, say --confirm" dunlin deploy "$WORK/nowhere.yaml"
 dunlin deploy "$WORK/nowhere.yaml" --dry-run >"$WORK/out"
 says "it takes --confirm"
-says "taken off"
+says "8 agents: 1 2 3 4 5 6 7 8"
+dunlin deploy "$WORK/nowhere.yaml" --dry-run --json |
+    jq -e '.leaving_agents == [1, 2, 3, 4, 5, 6, 7, 8] and .joining_agents == []' >/dev/null || fail "not named"
 dunlin deploy "$WORK/nowhere.yaml" --confirm >/dev/null || fail "not even when it is confirmed"
 within 20 test -e "$WORK/agent8/removed" || fail "the agents keep it"
 
