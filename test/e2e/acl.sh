@@ -24,7 +24,7 @@ topics()
         done
     done
     for name in join/0123456789abcdef joined/0123456789abcdef cohort/0123456789abcdef/0 cohort/0123456789abcdef/doc \
-        "chunk/$(printf %064d 0)" trust/1 cell/control cell/bulk cell/probe x; do
+        "chunk/$(printf %064d 0)" trust/1 atlas cell/control cell/bulk cell/probe x; do
         echo "dl1/$name"
     done
     echo x
@@ -114,7 +114,7 @@ reads()
 
 may_read()
 {
-    grep -E "^dl1/(agent/$A|cohort/|chunk/|trust/)" "$WORK/topics"
+    grep -E "^dl1/(agent/$A|cohort/|chunk/|trust/|atlas$)" "$WORK/topics"
 }
 
 names()
