@@ -36,6 +36,7 @@ static teller tell_revoked, tell_removed, tell_unapproved, tell_quarantined, tel
     tell_no_content, tell_no_value, tell_downloading, tell_modified, tell_not_heard, tell_not_told,
     tell_queued, tell_window, tell_clock, tell_retrying, tell_budget, tell_returning, tell_ready;
 static json_t *why_json(const struct telling *t);
+static void tell_overdue(struct telling *t);
 
 /* The names are what --json has: scripts rely on them. */
 static const struct {
@@ -109,6 +110,8 @@ void api_agents_why(struct request *r)
     if (t.d->roster.facts[0])
         ledger_facts(daemon_ledger(r->daemon), number, &t.facts, NULL); /* or it has told none */
     reasons[why.reason].tell(&t);
+    if (why.overdue)
+        tell_overdue(&t);
     request_reply(r, MHD_HTTP_OK, why_json(&t));
 }
 
@@ -620,9 +623,6 @@ static void tell_at_work(struct telling *t, const char *what)
     TELL(t, "it is %s version %s, as it said %s ago", what, t->wanted,
          since(t, t->why->heard_s).text);
     tell_running(t);
-    if (t->why->overdue)
-        TELL(t, ". It takes longer than the %s it has, and counts as failed until it is ready",
-             duration_write(t->d->plan.deadline_s).text);
 }
 
 static void tell_applying(struct telling *t)
@@ -670,6 +670,12 @@ static void tell_queued(struct telling *t)
              deployment_state_name(t->why->other.state), other->priority, t->d->priority);
     }
     tell_running(t);
+}
+
+static void tell_overdue(struct telling *t)
+{
+    TELL(t, ". It takes longer than the %s it has, and counts as failed until it is ready",
+         duration_write(t->d->plan.deadline_s).text);
 }
 
 static void tell_ready(struct telling *t)

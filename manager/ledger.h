@@ -117,7 +117,8 @@ int ledger_set(struct ledger *l, unsigned setting, int64_t value, struct errmsg 
 
 /* All that is known of an agent, but for its facts. */
 int ledger_agent(struct ledger *l, uint32_t number, const struct agent_row *row,
-                 const struct exception *exceptions, size_t count, struct errmsg *em);
+                 const struct exception *exceptions, const uint32_t *stints, size_t count,
+                 struct errmsg *em);
 /* A device has joined as this agent, and brought these facts. */
 int ledger_newcomer(struct ledger *l, uint32_t number, const struct facts *facts,
                     struct errmsg *em);

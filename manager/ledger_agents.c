@@ -11,14 +11,16 @@
 /* An agent, little-endian, in this order: id, cohort, batch, token, facts, assigned, joined, flags;
  * seq, session, boot, boot before, document, seen. */
 #define AGENT_LEN (KEY_ID_LEN + 30 + 28)
-#define EXCEPTION_LEN 14 /* deployment, generation, running, state, cause; the same way */
+#define EXCEPTION_LEN 18 /* deployment, generation, running, stint, state, cause; the same way */
 #define LISTED_LEN 4     /* a deployment */
 #define PERMIT_LEN 9     /* deployment, generation, whether it holds a slot */
 
 static void get_agent(struct query *q, uint32_t number, struct agent_row *row);
-static size_t get_exceptions(struct query *q, struct exception exceptions[static EXCEPTIONS_MAX]);
+static size_t get_exceptions(struct query *q, struct exception exceptions[static EXCEPTIONS_MAX],
+                             uint32_t stints[static EXCEPTIONS_MAX]);
 static struct span pack_agent(const struct agent_row *row, uint8_t out[static AGENT_LEN]);
-static struct span pack_exceptions(const struct exception *list, size_t count, uint8_t *out);
+static struct span pack_exceptions(const struct exception *list, const uint32_t *stints,
+                                   size_t count, uint8_t *out);
 static int list_replaced(struct ledger *l, struct blocked_agent *out, size_t cap, size_t *count,
                          struct errmsg *em);
 static int list_blocked(struct ledger *l, struct blocked_agent *out, size_t cap, size_t *count,
@@ -67,6 +69,7 @@ int ledger_load_agents(struct ledger *l, struct manager *m, struct errmsg *em)
 {
     int rv = 0;
     struct exception list[EXCEPTIONS_MAX];
+    uint32_t stints[EXCEPTIONS_MAX];
     struct query agents = query_sql(l, "SELECT * FROM agent ORDER BY n");
     struct query exceptions = query_sql(l, "SELECT * FROM exceptions ORDER BY n");
     uint64_t next = query_next(&exceptions) ? query_get_int(&exceptions, UINT32_MAX) : 0;
@@ -75,11 +78,13 @@ int ledger_load_agents(struct ledger *l, struct manager *m, struct errmsg *em)
         size_t count = 0;
         get_agent(&agents, n, &row);
         if (next == n) {
-            count = get_exceptions(&exceptions, list);
+            count = get_exceptions(&exceptions, list, stints);
             next = query_next(&exceptions) ? query_get_int(&exceptions, UINT32_MAX) : 0;
         }
         bool odd = agents.odd || exceptions.odd;
         rv = odd ? ERR_DAMAGED : manager_load_agent(m, n, &row, list, count);
+        if (rv == 0)
+            manager_load_stints(m, n, stints);
     }
     if (rv == 0 && next != 0)
         rv = ERR_DAMAGED; /* nobody's */
@@ -113,7 +118,8 @@ static void get_agent(struct query *q, uint32_t number, struct agent_row *row)
 }
 
 /* Reads the list where the query stands; returns how many there are. */
-static size_t get_exceptions(struct query *q, struct exception exceptions[static EXCEPTIONS_MAX])
+static size_t get_exceptions(struct query *q, struct exception exceptions[static EXCEPTIONS_MAX],
+                             uint32_t stints[static EXCEPTIONS_MAX])
 {
     struct span b = query_get_blob(q, (size_t)EXCEPTIONS_MAX * EXCEPTION_LEN);
     q->odd |= b.len == 0 || b.len % EXCEPTION_LEN != 0;
@@ -123,6 +129,7 @@ static size_t get_exceptions(struct query *q, struct exception exceptions[static
         exceptions[i].deployment = take_32(&at);
         exceptions[i].generation = take_32(&at);
         exceptions[i].running = take_32(&at);
+        stints[i] = take_32(&at);
         exceptions[i].state = *at++;
         exceptions[i].cause = *at++;
     }
@@ -130,7 +137,8 @@ static size_t get_exceptions(struct query *q, struct exception exceptions[static
 }
 
 int ledger_agent(struct ledger *l, uint32_t number, const struct agent_row *row,
-                 const struct exception *exceptions, size_t count, struct errmsg *em)
+                 const struct exception *exceptions, const uint32_t *stints, size_t count,
+                 struct errmsg *em)
 {
     struct query q;
     uint8_t packed[AGENT_LEN], listed[EXCEPTIONS_MAX * EXCEPTION_LEN];
@@ -146,7 +154,7 @@ int ledger_agent(struct ledger *l, uint32_t number, const struct agent_row *row,
     q = query_on(l, l->statements[count > 0 ? PUT_EXCEPTIONS : DROP_EXCEPTIONS]);
     query_put_int(&q, number);
     if (count > 0)
-        query_put_blob(&q, pack_exceptions(exceptions, count, listed));
+        query_put_blob(&q, pack_exceptions(exceptions, stints, count, listed));
     return query_end_write(&q, em);
 }
 
@@ -171,13 +179,15 @@ static struct span pack_agent(const struct agent_row *row, uint8_t out[static AG
     return span_of(out, AGENT_LEN);
 }
 
-static struct span pack_exceptions(const struct exception *list, size_t count, uint8_t *out)
+static struct span pack_exceptions(const struct exception *list, const uint32_t *stints,
+                                   size_t count, uint8_t *out)
 {
     uint8_t *at = out;
     for (size_t i = 0; i < count; i++) {
         give_32(&at, list[i].deployment);
         give_32(&at, list[i].generation);
         give_32(&at, list[i].running);
+        give_32(&at, stints[i]);
         *at++ = list[i].state;
         *at++ = list[i].cause;
     }

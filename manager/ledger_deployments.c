@@ -146,6 +146,7 @@ static void get_rollout(struct query *q, struct deployment_row *row)
     r->ready = (uint32_t)wire_get_u64(&w, UINT32_MAX);
     r->since_s = wire_get_u64(&w, UINT64_MAX);
     r->success_s = wire_get_u64(&w, UINT64_MAX);
+    r->watched_s = wire_get_u64(&w, UINT64_MAX);
     r->end = wire_get_u64(&w, UINT64_MAX);
     wire_get_array(&w, 3 * row->plan.count, 3 * row->plan.count);
     for (uint32_t i = 0; i < row->plan.count; i++) {
@@ -229,6 +230,7 @@ static int write_rollout(const struct deployment_row *row, struct buffer *out)
     wire_put_u64(&w, r->ready);
     wire_put_u64(&w, r->since_s);
     wire_put_u64(&w, r->success_s);
+    wire_put_u64(&w, r->watched_s);
     wire_put_u64(&w, r->end);
     wire_put_array(&w, 3 * row->plan.count);
     for (uint32_t i = 0; i < row->plan.count; i++) {

@@ -173,9 +173,11 @@ static int persist_agent(struct scribe *s, const struct manager *m, uint32_t num
                          struct errmsg *em)
 {
     struct exception exceptions[EXCEPTIONS_MAX];
+    uint32_t stints[EXCEPTIONS_MAX];
     size_t count = manager_exceptions(m, number, exceptions);
+    manager_stints(m, number, stints);
     arrears_remove(&s->behind, number);
-    return ledger_agent(s->ledger, number, manager_agent(m, number), exceptions, count, em);
+    return ledger_agent(s->ledger, number, manager_agent(m, number), exceptions, stints, count, em);
 }
 
 int scribe_catch_up(struct scribe *s, const struct manager *m, uint32_t max, struct errmsg *em)

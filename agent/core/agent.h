@@ -357,6 +357,7 @@ struct agent {
     uint64_t wall_s;       /* how late it is, in this step, as far as one can tell, */
     int32_t east_s;        /* how much more the machine's clocks show, */
     bool knows_time;       /* and whether its calendar can be believed */
+    uint8_t held_tries;    /* deployments that failed and that a rule keeps from their next try */
     uint64_t seq_retry_ms; /* numbers are reserved again then */
 
     struct agent_counters counters;

@@ -28,13 +28,12 @@ enum deployment_state agent_state_of(const struct held *h)
     return states[h->phase];
 }
 
-/* What is under way there is no rule's any more. */
-static enum cause held_by_rule(const struct agent *a, const struct agent_view *view,
-                               const struct record *r, const struct held *row, bool wanted)
+/* What is under way there is no rule's any more, nor an operator's. */
+static bool is_begun(const struct agent *a, const struct record *r, const struct held *row,
+                     bool wanted)
 {
-    bool begun = wanted && row->phase != PHASE_DOWNLOADING;
-    bool at_work = a->step != STEP_NONE && a->work == r->deployment;
-    return begun || at_work || view_holds(view, r) ? CAUSE_NONE : rules_hold(a, view, r);
+    bool tried = wanted && row->phase != PHASE_DOWNLOADING && !rules_retry(row, r);
+    return tried || (a->step != STEP_NONE && a->work == r->deployment);
 }
 
 static void judge(const struct agent *a, const struct agent_view *view, const struct record *r,
@@ -43,24 +42,25 @@ static void judge(const struct agent *a, const struct agent_view *view, const st
     const struct held *row = view_held(view, r->deployment);
     bool wanted = row && held_wants(row, target);
     bool again = wanted && rules_retry(row, r);
+    bool begun = is_begun(a, r, row, wanted), held = !begun && view_holds(view, r);
     if (view_runs(view, r, target)) {
         e->state = STATE_READY;
         return;
     }
-    enum cause rule = again ? row->cause : held_by_rule(a, view, r, row, wanted);
-    e->cause = (uint8_t)rule;
-    e->state = STATE_PENDING;
-    if (rule != CAUSE_NONE)
+    enum cause rule = begun || held ? CAUSE_NONE : rules_hold(a, view, r);
+    e->cause = (uint8_t)(again && rule == CAUSE_NONE ? row->cause : rule);
+    e->state = again && held ? STATE_PAUSED : STATE_PENDING;
+    if (e->cause != CAUSE_NONE)
         return;
     e->cause = a->put_off == r->deployment ? a->put_off_cause : CAUSE_NONE;
     if (!work_is_under_way(row) && view_lacks(view, r, target)) {
         e->cause = CAUSE_VARIABLE;
+    } else if (held) {
+        e->state = STATE_PAUSED;
     } else if (wanted) {
         e->state = (uint8_t)agent_state_of(row);
         if (e->cause == CAUSE_NONE)
             e->cause = row->cause;
-    } else if (view_holds(view, r)) {
-        e->state = STATE_PAUSED;
     }
 }
 

@@ -373,7 +373,7 @@ static bool is_held(const struct turn *t, const struct record *r)
     return cause != CAUSE_NONE;
 }
 
-/* What failed is tried once more. */
+/* What failed is tried once more. Meanwhile a window may close. */
 static bool is_to_retry(const struct turn *t, const struct held *row, const struct record *r)
 {
     if (!rules_retry(row, r) || is_held(t, r))
@@ -381,7 +381,24 @@ static bool is_to_retry(const struct turn *t, const struct held *row, const stru
     uint64_t left_s = rules_back_off_s(t->a, row, r);
     if (left_s > 0)
         look_again_in(t, left_s);
+    if (left_s > 0 && r->rules.window.length_s > 0)
+        look_again_in(t, 60 - t->a->wall_s % 60);
     return left_s == 0;
+}
+
+/* Between two tries it matters to the manager what they wait for: only back-offs are the device's
+ * own time. */
+static void tell_held_tries(struct turn *t)
+{
+    uint32_t held = 0;
+    for (uint32_t i = 0; i < t->view->held_count; i++) {
+        const struct held *row = &t->view->held[i];
+        const struct record *r = view_record(t->view, row->deployment);
+        held += r && rules_retry(row, r) && rules_hold(t->a, t->view, r) != CAUSE_NONE;
+    }
+    if (held != t->a->held_tries)
+        turn_tell(t);
+    t->a->held_tries = (uint8_t)held;
 }
 
 /* It matters when the record is gone. */
@@ -545,6 +562,7 @@ static void begin_work(struct turn *t)
 {
     struct agent *a = t->a;
     a->rules_due_ms = 0;
+    tell_held_tries(t);
     struct choice choice = choose(t);
     if (!choice.deployment)
         return;

@@ -63,6 +63,13 @@ static bool is_bad(uint8_t state)
     return state == STATE_FAILED || state == STATE_MODIFIED;
 }
 
+/* It is to try once more what failed, or may have, since it had begun: with nothing to go back to,
+ * it is as one that failed until then. */
+static bool has_nothing(const struct told *e)
+{
+    return e && e->state == STATE_PENDING && e->stint > 0 && e->running == 0;
+}
+
 static bool awaits_gate(const struct manager *m, uint32_t number, uint32_t deployment,
                         uint32_t depth);
 
@@ -90,7 +97,7 @@ static bool awaits_gate(const struct manager *m, uint32_t number, uint32_t deplo
 
 /* It came back, and may not begin yet. Who holds a slot of its rollout is about to. */
 static bool awaits_permit(const struct manager *m, uint32_t number, uint32_t deployment,
-                          const struct exception *e)
+                          const struct told *e)
 {
     return e->cause == CAUSE_RETURNING && !flight_holds(m, deployment, number) &&
            !permit_has(m, number, deployment);
@@ -98,10 +105,10 @@ static bool awaits_permit(const struct manager *m, uint32_t number, uint32_t dep
 
 /* It waits for what doesn't come by itself. */
 static bool is_idle(const struct manager *m, uint32_t number, uint32_t deployment,
-                    const struct exception *e)
+                    const struct told *e)
 {
     return e && e->state == STATE_PENDING &&
-           (e->cause == CAUSE_STUCK || e->cause == CAUSE_CLOCK ||
+           (e->cause == CAUSE_STUCK || e->cause == CAUSE_CLOCK || e->cause == CAUSE_VARIABLE ||
             awaits_permit(m, number, deployment, e) ||
             (e->cause == CAUSE_AFTER && awaits_other(m, number, deployment, EXCEPTIONS_MAX)));
 }
@@ -114,10 +121,10 @@ static enum outage held_outage(const struct manager *m, uint32_t number,
     const struct agent_row *row = manager_agent(m, number);
     const struct cohort *c = &m->cohorts[row->cohort];
     const struct placement *p = cohort_placement(c, d->deployment + 1);
-    const struct exception *e = fleet_exception(m, row, d->deployment + 1);
+    const struct told *e = fleet_exception(m, row, d->deployment + 1);
     bool doubt = bits_have(m->out, number) && revision_compare(row->document, c->revision) != 0;
     enum outage least = doubt ? OUTAGE_DOUBT : OUTAGE_NONE;
-    if (e && is_bad(e->state))
+    if ((e && is_bad(e->state)) || has_nothing(e))
         return OUTAGE_BAD;
     if (e && deployment_state_works(e->state))
         return OUTAGE_WORK;
@@ -136,9 +143,9 @@ static enum outage let_in_outage(const struct manager *m, uint32_t number,
 {
     if (d->state == STATE_ROLLED_BACK)
         return OUTAGE_NONE;
-    if (is_bad((uint8_t)d->state))
+    const struct told *e = fleet_exception(m, manager_agent(m, number), d->deployment + 1);
+    if (is_bad((uint8_t)d->state) || (d->state == STATE_PENDING && has_nothing(e)))
         return OUTAGE_BAD;
-    const struct exception *e = fleet_exception(m, manager_agent(m, number), d->deployment + 1);
     return d->state == STATE_PENDING && is_idle(m, number, d->deployment, e) ? OUTAGE_IDLE
                                                                              : OUTAGE_WORK;
 }
@@ -288,6 +295,12 @@ uint32_t budget_asks(const struct manager *m, uint32_t number, uint64_t now_s)
     uint32_t budgets = budgets_at(m, number);
     bool counted = bits_have(m->free, number) || !budget_reaches(&m->agents[number - 1], now_s);
     return counted ? 0 : budgets;
+}
+
+void budget_keep(struct manager *m, uint32_t number)
+{
+    if (bits_have(m->free, number))
+        bits_set(m->apart, number, false);
 }
 
 void budget_charge(struct manager *m, uint32_t number)

@@ -636,15 +636,6 @@ static int check_extent(struct turn *t, int64_t index, uint32_t bundle)
                      : 0;
 }
 
-/* Of the plan that the deployment will have. */
-static uint32_t deadline_of(const struct turn *t, int64_t index)
-{
-    const struct plan *given = t->ev->command->deploy.plan;
-    const struct plan *held = index >= 0 ? &t->m->deployments[index].plan : NULL;
-    const struct plan *plan = given ? given : held;
-    return plan ? plan->deadline_s : 0;
-}
-
 static void deploy(struct turn *t)
 {
     const struct command *c = t->ev->command;
@@ -666,13 +657,6 @@ static void deploy(struct turn *t)
         return;
     if (dependency_resolve(t, index, &after) < 0)
         return;
-    if (after.count > 0 && deadline_of(t, index) > 0) {
-        REFUSE(t, ERR_USAGE,
-               "%s: a deadline goes with no depends_on: devices that wait for another deployment "
-               "would be overdue",
-               c->deploy.name);
-        return;
-    }
     if (check_extent(t, index, (uint32_t)bundle) < 0)
         return;
     if (index >= 0)

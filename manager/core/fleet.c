@@ -93,7 +93,7 @@ static void give_back(struct manager *m, uint32_t link)
 }
 
 int fleet_set_exceptions(struct manager *m, struct agent_row *row, const struct exception *list,
-                         size_t count)
+                         const uint32_t *stints, size_t count)
 {
     give_back(m, row->exceptions);
     row->exceptions = 0;
@@ -104,7 +104,16 @@ int fleet_set_exceptions(struct manager *m, struct agent_row *row, const struct 
             give_back(m, head);
             return ERR_NO_MEMORY;
         }
-        m->nodes[link - 1] = (struct exception_node){.exception = list[i], .next = head};
+        uint32_t deployment = list[i].deployment;
+        m->nodes[link - 1] = (struct told){
+            .next = head,
+            .generation = list[i].generation,
+            .running = list[i].running,
+            .stint = stints ? stints[i] : 0,
+            .deployment = (uint16_t)(deployment < UINT16_MAX ? deployment : UINT16_MAX),
+            .state = list[i].state,
+            .cause = list[i].cause,
+        };
         head = link;
     }
     row->exceptions = head;
@@ -116,7 +125,27 @@ size_t manager_exceptions(const struct manager *m, uint32_t number,
 {
     size_t count = 0;
     uint32_t link = manager_agent(m, number)->exceptions;
-    for (; link && count < EXCEPTIONS_MAX; link = m->nodes[link - 1].next)
-        out[count++] = m->nodes[link - 1].exception;
+    for (; link && count < EXCEPTIONS_MAX; link = m->nodes[link - 1].next) {
+        const struct told *e = &m->nodes[link - 1];
+        out[count++] = (struct exception){.deployment = e->deployment,
+                                          .generation = e->generation,
+                                          .running = e->running,
+                                          .state = e->state,
+                                          .cause = e->cause};
+    }
     return count;
+}
+
+void manager_stints(const struct manager *m, uint32_t number, uint32_t out[static EXCEPTIONS_MAX])
+{
+    uint32_t link = manager_agent(m, number)->exceptions;
+    for (size_t i = 0; link && i < EXCEPTIONS_MAX; link = m->nodes[link - 1].next)
+        out[i++] = m->nodes[link - 1].stint;
+}
+
+void manager_load_stints(struct manager *m, uint32_t number, const uint32_t *stints)
+{
+    uint32_t link = manager_agent(m, number)->exceptions;
+    for (; link; link = m->nodes[link - 1].next)
+        m->nodes[link - 1].stint = *stints++;
 }

@@ -206,7 +206,7 @@ int manager_load_agent(struct manager *m, uint32_t number, const struct agent_ro
     if (!agent_in_fleet(row))
         return 0;
     cohort_enter(m, row->cohort);
-    if (fleet_set_exceptions(m, mine, exceptions, count) < 0)
+    if (fleet_set_exceptions(m, mine, exceptions, NULL, count) < 0)
         mine->flags |= AGENT_TRUNCATED;
     permit_hear(m, number);
     return 0;

@@ -106,6 +106,7 @@ enum agent_flag {
                                decides */
     AGENT_WAITING = 64,     /* it has asked to join, and an operator has to agree */
     AGENT_ASSIGNED = 128,   /* it says that it holds the assignment to its cohort */
+    AGENT_MUTE = 1024,   /* in reach, and it said nothing in all the time that a deadline gave it */
     AGENT_TAINTED = 512, /* it takes only what tolerates its taints, or may stay in spite of them */
     AGENT_CORDONED = 256, /* an operator wants it to keep what it runs, and to take nothing new */
 };
@@ -265,7 +266,8 @@ struct rollout {
     uint8_t passed;         /* openings and ends of stages that an earlier try has waited for */
     uint32_t queued;        /* index + 1 of the bundle that comes after this; 0: none */
     uint32_t excused;       /* failures that an operator has seen and gone on from */
-    uint32_t overdue;       /* agents that were too slow when it stopped */
+    uint32_t overdue;       /* agents of the stage that were too slow, as counted last; */
+    uint64_t watched_s;     /* and when that was another number */
     uint32_t ready;         /* agents of the stage, as counted last */
     uint64_t since_s;       /* this step's beginning */
     uint64_t success_s;     /* when one more of the stage was seen Ready */
@@ -630,6 +632,9 @@ void manager_load_trust(struct manager *m, const struct trust *trust);
 int manager_load_agent(struct manager *m, uint32_t number, const struct agent_row *row,
                        const struct exception *exceptions, size_t count);
 
+/* Of the agent's exceptions, in their order. */
+void manager_load_stints(struct manager *m, uint32_t number, const uint32_t *stints);
+
 /* The agent has these taints, and is on the lists of these deployments (from 1), as its newest
  * assignment says. */
 int manager_load_lists(struct manager *m, uint32_t number, uint64_t taints, const uint32_t *lists,
@@ -739,6 +744,8 @@ size_t manager_orphans(const struct manager *m, uint64_t now_s,
 /* The agent's newest exceptions; returns how many. */
 size_t manager_exceptions(const struct manager *m, uint32_t number,
                           struct exception out[static EXCEPTIONS_MAX]);
+/* The same, to keep: what time it has had for each. */
+void manager_stints(const struct manager *m, uint32_t number, uint32_t out[static EXCEPTIONS_MAX]);
 
 /* A kind of taint, one of TAINTS_MAX; and an agent's, as bits of these. */
 const struct taint *manager_taint(const struct manager *m, uint32_t index);

@@ -44,6 +44,7 @@ void membership_quarantine(struct turn *t, uint32_t number)
 {
     struct agent_row *row = fleet_agent(t->m, number);
     t->m->stirred = true;
+    stint_stop(t->m, row, t->ev->now_s);
     set_blocked(t->m, row, (row->flags & ~(unsigned)AGENT_ONLINE) | AGENT_QUARANTINED);
     suspect_forget(t->m, number);
     raise_alarm(t, ALARM_CLONE)->number = number;
@@ -66,7 +67,7 @@ void membership_revoke(struct turn *t)
         return;
     if (agent_in_fleet(row))
         cohort_leave(m, row->cohort);
-    fleet_set_exceptions(m, row, NULL, 0);
+    fleet_set_exceptions(m, row, NULL, NULL, 0);
     set_blocked(m, row, AGENT_REMOVED | AGENT_REVOKED | (row->flags & AGENT_FLAGS_INHERITED));
     suspect_forget(m, number);
     fleet_assign(t, number);
@@ -241,7 +242,7 @@ enum joined_code membership_succeed(struct turn *t, struct successor_row *s)
     keep_replaced(t, number);
     if (!agent_in_fleet(row))
         cohort_enter(m, row->cohort);
-    fleet_set_exceptions(m, row, NULL, 0);
+    fleet_set_exceptions(m, row, NULL, NULL, 0);
     suspect_forget(m, number);
     flight_leave(m, number);
     m->stirred = true;

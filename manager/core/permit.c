@@ -102,7 +102,7 @@ int manager_load_permits(struct manager *m, uint32_t number, const struct permit
 
 /* ---- who asks ---- */
 
-static bool asks(const struct exception *e)
+static bool asks(const struct told *e)
 {
     return e->state == STATE_PENDING && e->cause == CAUSE_RETURNING;
 }
@@ -111,17 +111,16 @@ void permit_hear(struct manager *m, uint32_t number)
 {
     bool some = false;
     for (uint32_t i = m->agents[number - 1].exceptions; i && !some; i = m->nodes[i - 1].next)
-        some = asks(&m->nodes[i - 1].exception);
+        some = asks(&m->nodes[i - 1]);
     m->asking_count += (uint32_t)some - (uint32_t)bits_have(m->asking, number);
     bits_set(m->asking, number, some);
 }
 
 /* What the agent asks for and has no permit for, or NULL. */
-static const struct exception *request_of(const struct manager *m, uint32_t number,
-                                          uint32_t deployment)
+static const struct told *request_of(const struct manager *m, uint32_t number, uint32_t deployment)
 {
     const struct agent_row *row = &m->agents[number - 1];
-    const struct exception *e = fleet_exception(m, row, deployment + 1);
+    const struct told *e = fleet_exception(m, row, deployment + 1);
     bool counts = agent_in_fleet(row) && !(row->flags & (AGENT_CORDONED | AGENT_QUARANTINED));
     return counts && e && asks(e) && !permit_has(m, number, deployment) ? e : NULL;
 }
@@ -191,7 +190,8 @@ static bool is_used(const struct agent_deployment *has)
     return has->state == STATE_PENDING && !waits;
 }
 
-/* Whoever was loaded has its whole deadline once more. */
+/* What holds its agent up takes it back, so all of that is its agent's own time. Whoever was loaded
+ * has its whole deadline once more. */
 static bool is_overdue(struct turn *t, struct permitted *p)
 {
     uint32_t deadline_s = t->m->deployments[p->deployment].plan.deadline_s;
@@ -238,8 +238,7 @@ static bool take_back(struct turn *t)
 /* ---- handing out ---- */
 
 /* Of what was stopped since too many failed, nobody else begins. */
-static bool may_have(struct turn *t, uint32_t number, uint32_t deployment,
-                     const struct exception *e)
+static bool may_have(struct turn *t, uint32_t number, uint32_t deployment, const struct told *e)
 {
     struct manager *m = t->m;
     const struct deployment_row *d = &m->deployments[deployment];
@@ -264,7 +263,7 @@ static bool hand_out_to(struct turn *t, uint32_t deployment, uint32_t first, uin
             n |= 7; /* none of these eight */
             continue;
         }
-        const struct exception *e = request_of(m, n, deployment);
+        const struct told *e = request_of(m, n, deployment);
         bool slot = e && flight_holds(m, deployment, n);
         if (!e || (!slot && *places == 0) || !may_have(t, n, deployment, e))
             continue;

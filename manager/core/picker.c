@@ -273,7 +273,7 @@ bool pick_passes_over(const struct manager *m, uint32_t deployment, uint32_t num
     const struct agent_row *row = &m->agents[number - 1];
     if (!(row->flags & AGENT_CORDONED))
         return row->flags & AGENT_QUARANTINED;
-    const struct exception *e = fleet_exception(m, row, deployment + 1);
+    const struct told *e = fleet_exception(m, row, deployment + 1);
     return !e || e->running == 0;
 }
 

@@ -1,5 +1,6 @@
 #include "manager/core/plan.h"
 
+#include "base/duration.h"
 #include "sync/topic.h"
 #include "sync/wire.h"
 
@@ -66,26 +67,40 @@ static int check_stage(const struct plan *p, uint32_t index, struct errmsg *em)
     return rv < 0 ? errmsg_wrap(em, ERR_USAGE, "stage %s", s->name) : 0;
 }
 
-/* A device that waits as it is told to would be overdue, and give up its slot only to begin beside
- * whoever has it then. */
-static bool has_waits(const struct plan *p)
+/* Of a device all of whose tries fail at once. */
+static uint64_t back_offs_s(const struct plan *p)
 {
-    bool waits = p->retries > 0 || p->window.cron[0] != '\0';
-    for (uint32_t i = 0; i < p->count; i++)
-        waits |= p->stages[i].window.cron[0] != '\0';
-    return waits;
+    uint64_t all_s = 0;
+    for (uint32_t i = 0; i < p->retries; i++) {
+        uint64_t one_s = (uint64_t)p->back_off_s << i;
+        all_s += one_s < BACK_OFF_S_MAX ? one_s : BACK_OFF_S_MAX;
+    }
+    return all_s;
+}
+
+/* A deadline is for all tries together, and the waits between them: a last one that it leaves no
+ * time for is a mistake. */
+static int check_deadline(const struct plan *p, struct errmsg *em)
+{
+    uint64_t all_s = back_offs_s(p);
+    if (p->deadline_s == 0 || all_s < p->deadline_s)
+        return 0;
+    return errmsg_set(em, ERR_USAGE,
+                      "deadline: %s are for all tries together, and %u retries alone wait %s "
+                      "(back_off: %s)",
+                      duration_write(p->deadline_s).text, p->retries, duration_write(all_s).text,
+                      duration_write(p->back_off_s).text);
 }
 
 static int check_rules(const struct plan *p, struct errmsg *em)
 {
-    if (p->deadline_s && has_waits(p))
-        return errmsg_set(em, ERR_USAGE,
-                          "a deadline goes with no window and no retries: devices "
-                          "that wait for those would be overdue");
     if (p->retries > RETRIES_MAX)
         return errmsg_set(em, ERR_USAGE, "retries: more than %d", RETRIES_MAX);
     if (p->back_off_s > BACK_OFF_S_MAX)
         return errmsg_set(em, ERR_USAGE, "back_off: is longer than a day");
+    int rv = check_deadline(p, em);
+    if (rv < 0)
+        return rv;
     return check_window(&p->window, em);
 }
 

@@ -55,7 +55,7 @@ struct plan {
     uint8_t overlap;             /* enum plan_overlap */
     uint32_t quorum;             /* percent of a stage's reachable agents that must be Ready */
     uint32_t reachable_within_s; /* who was heard of so lately is waited for */
-    uint32_t deadline_s; /* who takes longer, though in reach, counts as failed; 0: there is none */
+    uint32_t deadline_s; /* who is at it for longer, over all tries, counts as failed; 0: none */
     /* What devices obey by themselves; also where there are no stages. */
     struct schedule window; /* of the stages that have none */
     uint32_t retries;       /* of a version that failed on a device */

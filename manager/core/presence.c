@@ -65,6 +65,8 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
         row->boot_before = row->boot;
         row->boot = s->boot;
     }
+    uint32_t stints[EXCEPTIONS_MAX];
+    stint_carry(t->m, row, s, t->ev->now_s, stints);
     row->document = s->document;
     row->last_seen_s = (uint32_t)t->ev->now_s;
     unsigned flags = row->flags & AGENT_FLAGS_KEPT;
@@ -72,7 +74,8 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
     flags |= s->flags & STATUS_GOODBYE ? 0 : AGENT_ONLINE;
     flags |= s->flags & STATUS_STALE ? AGENT_STALE : 0;
     flags |= s->flags & STATUS_TRUNCATED ? AGENT_TRUNCATED : 0;
-    if (!same && fleet_set_exceptions(t->m, row, s->exceptions, s->count) < 0)
+    flags |= same ? row->flags & AGENT_MUTE : 0;
+    if (!same && fleet_set_exceptions(t->m, row, s->exceptions, stints, s->count) < 0)
         flags |= AGENT_TRUNCATED;
     row->flags = (uint16_t)flags;
     if (!same)
@@ -89,7 +92,8 @@ static void on_will(struct turn *t, struct agent_row *row, const struct will *w)
         t->m->counters.replayed++;
         return;
     }
-    row->flags &= (uint16_t)~AGENT_ONLINE;
+    stint_stop(t->m, row, t->ev->now_s);
+    row->flags &= (uint16_t) ~(AGENT_ONLINE | AGENT_MUTE);
     t->m->counters.wills++;
     lookout_hear_of(t->m, row->cohort);
     persist(t, PERSIST_STATUS, w->number);
@@ -137,7 +141,8 @@ void presence_look(struct turn *t)
         struct agent_row *row = fleet_agent(m, number);
         if (!is_silent(t, row))
             continue;
-        row->flags &= (uint16_t)~AGENT_ONLINE;
+        stint_stop(m, row, row->last_seen_s);
+        row->flags &= (uint16_t) ~(AGENT_ONLINE | AGENT_MUTE);
         persist(t, PERSIST_STATUS, number);
         lookout_hear_of(m, row->cohort);
     }

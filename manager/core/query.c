@@ -150,26 +150,26 @@ static bool holds(const struct manager *m, const struct agent_row *row, uint32_t
            revision_compare(row->document, m->cohorts[row->cohort].revision) <= 0;
 }
 
-const struct exception *fleet_exception(const struct manager *m, const struct agent_row *row,
-                                        uint32_t deployment)
+const struct told *fleet_exception(const struct manager *m, const struct agent_row *row,
+                                   uint32_t deployment)
 {
     for (uint32_t link = row->exceptions; link; link = m->nodes[link - 1].next)
-        if (m->nodes[link - 1].exception.deployment == deployment)
-            return &m->nodes[link - 1].exception;
+        if (m->nodes[link - 1].deployment == deployment)
+            return &m->nodes[link - 1];
     return NULL;
 }
 
 /* It runs the bundle of the newest generation since an earlier try, and has only to take its
  * number.
  */
-static bool is_had(const struct deployment_row *d, const struct exception *e)
+static bool is_had(const struct deployment_row *d, const struct told *e)
 {
     return deployment_rolls(d) && e->running >= d->rollout.first &&
            e->running < d->history[0].generation && e->generation != d->history[0].generation;
 }
 
 /* What an agent says of what a gate chose, it says by name. */
-static void judge_named(struct agent_deployment *d, const struct exception *e, uint32_t generation)
+static void judge_named(struct agent_deployment *d, const struct told *e, uint32_t generation)
 {
     if (!e || e->generation != generation)
         return;
@@ -179,7 +179,7 @@ static void judge_named(struct agent_deployment *d, const struct exception *e, u
 
 /* Where it names the generation, that is its word, also before it hears that a rollout is over. */
 static void judge_stable(const struct manager *m, const struct agent_row *row,
-                         const struct placement *p, const struct exception *e,
+                         const struct placement *p, const struct told *e,
                          struct agent_deployment *d)
 {
     if (e && e->generation == p->generation) {
@@ -199,7 +199,7 @@ static bool judge(const struct manager *m, uint32_t number, const struct placeme
 {
     const struct agent_row *row = manager_agent(m, number);
     const struct deployment_row *d = &m->deployments[p->deployment - 1];
-    const struct exception *e = fleet_exception(m, row, p->deployment);
+    const struct told *e = fleet_exception(m, row, p->deployment);
     bool picked = !gate_is_open(&p->gate) || d->flags & RECORD_LISTED;
     uint64_t hash = picked || p->next ? gate_hash(d->salt, p->deployment, number) : 0;
     if (!list_admits(m, p->deployment - 1, number) ||
@@ -299,7 +299,7 @@ static uint32_t find_unclear(const struct manager *m, const struct agent_row *ro
     for (; count < s->mixed_count; count++)
         places[count] = s->mixed[count];
     for (uint32_t link = row->exceptions; link; link = m->nodes[link - 1].next) {
-        const struct exception *e = &m->nodes[link - 1].exception;
+        const struct told *e = &m->nodes[link - 1];
         const struct placement *p = cohort_placement(c, e->deployment);
         bool first = fleet_exception(m, row, e->deployment) == e; /* of what it names twice */
         if (p && first && is_for_all(m, c, p))

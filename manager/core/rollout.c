@@ -155,19 +155,6 @@ static bool is_behind(const struct tending *w, uint32_t number)
     return revision_compare(row->document, w->t->m->cohorts[row->cohort].revision) < 0;
 }
 
-/* Who became Ready, failed or went out of reach holds no slot any more. After a restart everybody
- * at work has one, but for those with a permit that they have since they came back. */
-static void note_flight(struct tending *w, struct member *m)
-{
-    bool before = m->in_flight;
-    bool taken = w->fresh && !permit_returns(w->t->m, m->number, w->index);
-    m->in_flight = member_is_at_work(m) && (before || taken);
-    if (!w->flight || m->in_flight == before)
-        return;
-    flight_set(w->flight, m->number, m->in_flight);
-    w->flight->guessed |= m->in_flight;
-}
-
 /* Who runs the bundle already needs no slot, and who is still at work has one. */
 static void line_up(struct tending *w, const struct member *m)
 {
@@ -177,6 +164,36 @@ static void line_up(struct tending *w, const struct member *m)
     w->having += m->reachable && m->has;
     if (one->slot)
         rank_see(w->rank, m->hash);
+}
+
+/* It had its time to say something, and was in reach; that lasts until it does. False: not in this
+ * step, which is full. */
+static bool note_mute(const struct tending *w, uint32_t number)
+{
+    struct agent_row *row = fleet_agent(w->t->m, number);
+    if (row->flags & AGENT_MUTE)
+        return true;
+    if (w->t->out->persist_count >= MANAGER_PERSIST_MAX / 2)
+        return false;
+    row->flags |= AGENT_MUTE;
+    persist(w->t, PERSIST_STATUS, number);
+    return true;
+}
+
+/* Who became Ready, failed, had its time or went out of reach holds no slot any more. After a
+ * restart everybody at work has one, but for those with a permit that they have since they came
+ * back. */
+static void note_flight(struct tending *w, struct member *m)
+{
+    bool before = m->in_flight;
+    bool taken = w->fresh && !permit_returns(w->t->m, m->number, w->index);
+    bool full = before && m->overdue && m->mute && !note_mute(w, m->number);
+    w->changed |= full;
+    m->in_flight = full || (member_is_at_work(m) && !m->overdue && (before || taken));
+    if (!w->flight || m->in_flight == before)
+        return;
+    flight_set(w->flight, m->number, m->in_flight);
+    w->flight->guessed |= m->in_flight;
 }
 
 /* Those that wait for a slot are ranked right away. */
@@ -325,16 +342,29 @@ static uint64_t next_reach(struct tending *w, uint32_t slots)
     return w->rank->value;
 }
 
+/* Whoever was mute until now has its time for this as well. */
+static void forget_mute(struct tending *w, uint32_t number)
+{
+    struct agent_row *row = fleet_agent(w->t->m, number);
+    if (!(row->flags & AGENT_MUTE) || w->t->out->persist_count >= MANAGER_PERSIST_MAX / 2)
+        return;
+    row->flags &= (uint16_t)~AGENT_MUTE;
+    persist(w->t, PERSIST_STATUS, number);
+}
+
 static void admit(struct tending *w, uint64_t reach)
 {
     for (uint32_t i = 0; i < w->line_count; i++) {
         const struct in_line *one = &w->line[i];
         if (one->hash > reach)
             continue;
+        forget_mute(w, one->number);
         if (one->slot)
             flight_set(w->flight, one->number, true);
         if (one->budgets)
             budget_charge(w->t->m, one->number);
+        else
+            budget_keep(w->t->m, one->number);
     }
     w->r->reached[w->r->stage] = reach;
     flight_depart(w->flight, reach, w->t->ev->now_s, w->d->plan.deadline_s);
@@ -457,7 +487,6 @@ static void stop(struct tending *w)
         return;
     }
     if (w->d->plan.on_failure == REMEDY_PAUSE) {
-        w->r->overdue = w->count.overdue;
         flight_end(w->t->m, w->index);
         w->r->state = ROLLOUT_STOPPED;
         return;
@@ -490,11 +519,28 @@ static void note_success(struct tending *w)
     w->changed = true;
 }
 
+/* Whoever had its time by now has had it also for a manager that is started next. Who was forgiven
+ * and is well again leaves no room for another one to fail. */
+static void note_failures(struct tending *w)
+{
+    struct rollout *r = w->r;
+    if (w->count.overdue != r->overdue) {
+        r->overdue = w->count.overdue;
+        r->watched_s = w->t->ev->now_s;
+        w->changed = true;
+    }
+    if (w->count.failed < r->excused) {
+        r->excused = w->count.failed;
+        w->changed = true;
+    }
+}
+
 /* False: it was stopped, since too many of the stage have failed. */
 static bool look_at_stage(struct tending *w)
 {
     count_stage(w);
     note_success(w);
+    note_failures(w);
     if (!failed_too_often(w))
         return true;
     stop(w);
@@ -676,7 +722,9 @@ void rollout_resume(struct turn *t, uint32_t deployment)
     assert(d->rollout.state == ROLLOUT_STOPPED);
     count_stage(&w);
     arena_reset(t->scratch);
-    d->rollout.excused = w.count.failed + d->rollout.overdue;
+    d->rollout.excused = w.count.failed;
+    d->rollout.overdue = w.count.overdue;
+    d->rollout.watched_s = t->ev->now_s;
     d->rollout.state = ROLLOUT_RUNNING;
     persist(t, PERSIST_DEPLOYMENT, deployment);
 }

@@ -7,11 +7,19 @@
 
 #include "manager/core/manager.h"
 
-/* Exceptions of all agents, as linked lists in one pool; links are index + 1, 0 ends. */
-struct exception_node {
-    struct exception exception;
+/* What an agent told last of one deployment: those of all agents are linked lists in one pool;
+ * links are index + 1, 0 ends. */
+struct told {
     uint32_t next;
+    uint32_t generation;
+    uint32_t running;
+    uint32_t stint;      /* stint.c: seconds that it has had; while they run, since when they do */
+    uint16_t deployment; /* numbers above are no deployment's */
+    uint8_t state;
+    uint8_t cause;
 };
+
+_Static_assert(sizeof(struct told) == 20, "two of them are a third of an agent's memory");
 
 /* At most this many alarms about tokens in an hour, so that a thief with many can't fill a log. */
 #define ALARMED_TOKENS_MAX 4096
@@ -166,7 +174,7 @@ struct manager {
     uint32_t agent_count;
     uint32_t *slots; /* open addressing by agent id: numbers, 0 is free */
     uint32_t slot_mask;
-    struct exception_node *nodes;
+    struct told *nodes;
     uint32_t node_max;
     uint32_t node_count;   /* ever used */
     uint32_t node_free;    /* first of those given back */
@@ -308,9 +316,10 @@ void fleet_tell(struct turn *t, uint32_t number);
 /* It is in reach, or was heard so lately. `until_s` comes down to when that ends by mere time. */
 bool fleet_reaches(const struct agent_row *row, uint32_t within_s, uint64_t now_s,
                    uint64_t *until_s);
-/* ERR_NO_MEMORY when the pool is full: then none is kept. */
+/* With their stints; NULL: none has begun. ERR_NO_MEMORY when the pool is full: then none is kept.
+ */
 int fleet_set_exceptions(struct manager *m, struct agent_row *row, const struct exception *list,
-                         size_t count);
+                         const uint32_t *stints, size_t count);
 
 /* cohort.c: label sets, and the documents that follow from them */
 int64_t cohort_find_or_add(struct turn *t, const struct labels *labels); /* index or ERR_RANGE */
@@ -349,8 +358,8 @@ const uint32_t *muster_of(const struct manager *m, uint32_t cohort);
 
 /* query.c */
 /* What an agent says of one deployment, or NULL. */
-const struct exception *fleet_exception(const struct manager *m, const struct agent_row *row,
-                                        uint32_t deployment);
+const struct told *fleet_exception(const struct manager *m, const struct agent_row *row,
+                                   uint32_t deployment);
 
 /* Before a cohort's agents are asked one after another: what is the same for all of them. */
 void fleet_sum_up(const struct manager *m, uint32_t cohort);
@@ -383,7 +392,7 @@ void flight_leave(struct manager *m, uint32_t number);
 void flight_depart(struct flight *f, uint64_t reached, uint64_t now_s, uint32_t deadline_s);
 /* All of them were let in now, as far as deadlines go. */
 void flight_wind_back(struct flight *f, uint64_t reached, uint64_t now_s);
-/* Whoever has this hash has had its time. A deadline of 0 is none. */
+/* Whoever has this hash has had its time, if it has said nothing. A deadline of 0 is none. */
 bool flight_is_overdue(const struct flight *f, uint64_t hash, uint64_t now_s, uint32_t deadline_s);
 
 /* When the next ones have had theirs; UINT64_MAX: never. */
@@ -398,6 +407,21 @@ void permit_hear(struct manager *m, uint32_t number);
 void permit_tick(struct turn *t);
 void permit_tend(struct turn *t); /* MANAGER_CONTINUE */
 bool permit_waits(const struct manager *m);
+
+/* stint.c: how much time agents have had for what they are at, by their own words: as long as they
+ * are in reach, and nobody else has them wait */
+/* Those of the exceptions that it tells now. */
+void stint_carry(const struct manager *m, const struct agent_row *row, const struct status *s,
+                 uint64_t now_s, uint32_t out[static EXCEPTIONS_MAX]);
+/* It is no longer in reach since then; before its flags say so. */
+void stint_stop(struct manager *m, const struct agent_row *row, uint64_t until_s);
+/* When it has had so much, if nothing else is heard; 0: it has long since. */
+uint64_t stint_end_s(const struct agent_row *row, const struct told *e, uint32_t deadline_s);
+/* The last moment up to which the manager surely knows what it was at: a short while after a start,
+ * that is now. */
+uint64_t stint_known_s(const struct manager *m, const struct agent_row *row,
+                       const struct deployment_row *d, uint64_t now_s);
+uint64_t stint_sure_s(const struct manager *m);
 
 /* survey.c: a walk over the agents of a deployment's stages */
 enum member_result {
@@ -415,7 +439,8 @@ struct member {
     bool admitted;
     bool reachable;
     bool in_flight;
-    bool overdue; /* it is in flight for longer than its deadline */
+    bool overdue; /* it is let in, and has had its deadline's time */
+    bool mute;    /* it has said nothing of what it was let in for */
     bool has;     /* it runs this bundle since an earlier try: it has only a number to take */
     bool busy; /* it isn't let in any more, since all are asked again, and may still be at work */
     enum member_result result;
@@ -469,6 +494,9 @@ struct standing {
 struct standing survey_stand(const struct deployment_row *d, uint16_t stages, uint64_t hash,
                              uint32_t number);
 void survey_count(struct stage_count *c, const struct member *m);
+/* It counts as failed, since it takes longer than its deadline. */
+bool survey_is_overdue(const struct manager *m, uint32_t number, uint32_t deployment,
+                       uint64_t now_s);
 
 /* whom.c: the agents that a deployment is for, before any pick */
 struct whom {
@@ -600,7 +628,7 @@ void rollout_approve(struct turn *t, uint32_t deployment, const char *stage);
 void rollout_abort(struct turn *t, uint32_t deployment);
 void rollout_retry(struct turn *t, uint32_t deployment);
 void rollout_resume(struct turn *t, uint32_t deployment);
-/* It is no longer paused: who was at work then has its whole deadline once more. */
+/* It is no longer paused: who has said nothing yet has its whole deadline once more. */
 void rollout_go_on(struct turn *t, uint32_t deployment);
 /* No more of it: everybody gets the newest generation. */
 void rollout_end(struct manager *m, uint32_t deployment, enum rollout_state state);
@@ -660,6 +688,8 @@ uint64_t budget_until_s(const struct manager *m);
 /* The budgets, as bits, of which one more agent is out when this one is let in; and now it is. */
 uint32_t budget_asks(const struct manager *m, uint32_t number, uint64_t now_s);
 void budget_charge(struct manager *m, uint32_t number);
+/* It is let in where none asks: what it does from now on counts, however it came to be out. */
+void budget_keep(struct manager *m, uint32_t number);
 void budget_set(struct turn *t);
 void budget_remove(struct turn *t);
 

@@ -140,6 +140,13 @@ static const uint16_t *find_stages(const struct manager *m, uint32_t deployment,
     return stages;
 }
 
+/* The newest generation is not the first of its bundle. */
+static bool tries_again(const struct manager *m, uint32_t deployment)
+{
+    const struct deployment_row *d = &m->deployments[deployment];
+    return deployment_rolls(d) && d->rollout.first < manager_generation(m, deployment);
+}
+
 struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_t now_s,
                            struct arena *scratch)
 {
@@ -150,8 +157,7 @@ struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_
                            .now_s = now_s,
                            .only = UINT16_MAX,
                            .until_s = UINT64_MAX,
-                           .again = deployment_rolls(d) &&
-                                    d->rollout.first < manager_generation(m, deployment),
+                           .again = tries_again(m, deployment),
                            .flight = flight_of(m, deployment),
                            .stages = find_stages(m, deployment, scratch)};
 }
@@ -163,7 +169,8 @@ struct survey survey_begin(const struct manager *m, uint32_t deployment, uint64_
  * and with what failed and is tried again. All of it comes to an end: that deployment does, every
  * window opens again, and tries are counted. But a deployment that failed there, or is not for it,
  * nobody need be waited for to bring: who is stuck holds no slot, and the stage ends without it, as
- * without one that is away; so with a device that doesn't know the time that its window goes by.
+ * without one that is away; so with a device that doesn't know the time that its window goes by,
+ * or lacks a variable's value.
  * When that is mended, it finds its gate open, and counts among those that return.
  */
 static enum member_result result_of(enum deployment_state state, enum cause cause)
@@ -172,7 +179,7 @@ static enum member_result result_of(enum deployment_state state, enum cause caus
         return MEMBER_READY;
     if (state == STATE_FAILED || state == STATE_ROLLED_BACK)
         return MEMBER_FAILED;
-    bool stuck = cause == CAUSE_STUCK || cause == CAUSE_CLOCK;
+    bool stuck = cause == CAUSE_STUCK || cause == CAUSE_CLOCK || cause == CAUSE_VARIABLE;
     if (state == STATE_PENDING && cause == CAUSE_RETURNING)
         return MEMBER_ASKING;
     return state == STATE_PENDING && stuck ? MEMBER_STUCK : MEMBER_OPEN;
@@ -188,13 +195,13 @@ static enum member_result ask(const struct survey *s, uint32_t number)
     if (s->again)
         return fleet_judge(s->m, number, s->index, &d) && !d.held ? result_of(d.state, d.cause)
                                                                   : MEMBER_OPEN;
-    const struct exception *e = fleet_exception(s->m, manager_agent(s->m, number), s->index + 1);
+    const struct told *e = fleet_exception(s->m, manager_agent(s->m, number), s->index + 1);
     bool told = e && e->generation == manager_generation(s->m, s->index);
     return told ? result_of((enum deployment_state)e->state, (enum cause)e->cause) : MEMBER_OPEN;
 }
 
 /* As long as it has not said that it knows better, or says that it is at work. */
-static bool is_busy(const struct survey *s, const struct agent_row *row, const struct exception *e)
+static bool is_busy(const struct survey *s, const struct agent_row *row, const struct told *e)
 {
     const struct revision *newest = &s->m->cohorts[row->cohort].revision;
     if (!(row->flags & AGENT_ASSIGNED) || revision_compare(row->document, *newest) != 0)
@@ -238,6 +245,37 @@ static bool enter_next(struct survey *s)
     return true;
 }
 
+/* Time that matters passes at this moment. */
+static void look_at(struct survey *s, uint64_t moment_s)
+{
+    if (moment_s > s->now_s && moment_s < s->until_s)
+        s->until_s = moment_s;
+}
+
+/* By its own word; who has given none yet holds its slot as long as a deadline is, and is mute
+ * then. One that has more to tell than it can is no such one. */
+static bool is_overdue(struct survey *s, const struct agent_row *row, struct member *m)
+{
+    const struct deployment_row *d = s->deployment;
+    uint32_t deadline_s = d->plan.deadline_s;
+    if (deadline_s == 0 || !m->admitted || m->result == MEMBER_READY || m->result == MEMBER_FAILED)
+        return false;
+    const struct told *e = fleet_exception(s->m, row, s->index + 1);
+    m->mute = !e || e->generation != manager_generation(s->m, s->index);
+    if (m->mute && row->flags & AGENT_TRUNCATED)
+        return false;
+    if (m->mute && !m->in_flight)
+        return row->flags & AGENT_MUTE;
+    if (m->mute)
+        return !(d->flags & RECORD_PAUSED) &&
+               flight_is_overdue(s->flight, m->hash, s->now_s, deadline_s);
+    uint64_t end_s = stint_end_s(row, e, deadline_s);
+    look_at(s, end_s);
+    if (end_s <= s->now_s)
+        look_at(s, stint_sure_s(s->m));
+    return end_s <= stint_known_s(s->m, row, d, s->now_s);
+}
+
 /* False: it is no member of any stage. */
 static bool meet(struct survey *s, uint32_t number, struct member *out)
 {
@@ -261,8 +299,7 @@ static bool meet(struct survey *s, uint32_t number, struct member *out)
     };
     if (out->result == MEMBER_ASKING && permit_has(s->m, number, s->index))
         out->result = MEMBER_OPEN; /* it is about to hear so */
-    out->overdue = out->in_flight && out->admitted && !(d->flags & RECORD_PAUSED) &&
-                   flight_is_overdue(s->flight, hash, s->now_s, d->plan.deadline_s);
+    out->overdue = is_overdue(s, row, out);
     if (s->again && !out->admitted)
         look_back(s, out);
     return true;
@@ -283,7 +320,7 @@ void survey_count(struct stage_count *c, const struct member *m)
     c->members++;
     if (m->result == MEMBER_READY)
         c->ready++;
-    else if (m->result == MEMBER_FAILED || (m->overdue && m->reachable && m->result == MEMBER_OPEN))
+    else if (m->result == MEMBER_FAILED || m->overdue)
         c->failed++;
     else if (!m->reachable)
         c->away++;
@@ -297,16 +334,31 @@ void survey_count(struct stage_count *c, const struct member *m)
         c->asking++;
     else
         c->returning++;
-    c->overdue += m->overdue && m->reachable && m->result == MEMBER_OPEN;
+    c->overdue += m->overdue;
 }
 
-/* Its flight ended when it stopped: who was overdue then is known by number only. */
-static void count_stopped(const struct deployment_row *d, struct stage_count *c)
+bool survey_is_overdue(const struct manager *m, uint32_t number, uint32_t deployment,
+                       uint64_t now_s)
 {
-    uint32_t overdue = d->rollout.overdue < c->returning ? d->rollout.overdue : c->returning;
-    c->returning -= overdue;
-    c->failed += overdue;
-    c->overdue += overdue;
+    const struct deployment_row *d = &m->deployments[deployment];
+    const struct agent_row *row = manager_agent(m, number);
+    struct survey s = {.m = m,
+                       .deployment = d,
+                       .index = deployment,
+                       .now_s = now_s,
+                       .again = tries_again(m, deployment),
+                       .flight = flight_of(m, deployment)};
+    uint64_t hash = gate_hash(d->salt, deployment + 1, number);
+    uint16_t stages = survey_stages(m, d, &m->cohorts[row->cohort].labels);
+    struct member member = {.number = number,
+                            .hash = hash,
+                            .admitted = survey_stand(d, stages, hash, number).admitted,
+                            .in_flight = s.flight && flight_has(s.flight, number)};
+    bool counts = agent_in_fleet(row) && !(row->flags & AGENT_CORDONED);
+    if (!stages || !counts || !cohort_is_placed(m, deployment, row->cohort))
+        return false;
+    member.result = member.admitted ? ask(&s, number) : MEMBER_OPEN;
+    return is_overdue(&s, row, &member);
 }
 
 void manager_survey(const struct manager *m, uint32_t deployment, uint64_t now_s,
@@ -317,8 +369,6 @@ void manager_survey(const struct manager *m, uint32_t deployment, uint64_t now_s
     memset(out, 0, STAGES_MAX * sizeof *out);
     while (survey_next(&s, &member))
         survey_count(&out[member.stage], &member);
-    if (s.deployment->rollout.state == ROLLOUT_STOPPED)
-        count_stopped(s.deployment, &out[s.deployment->rollout.stage]);
 }
 
 /* ---- what it waits for ---- */

@@ -19,7 +19,6 @@ static bool is_outside(const struct asking *a);
 static bool is_not_meant(const struct asking *a);
 static bool is_crowded(const struct asking *a);
 static bool has_failed(const struct asking *a);
-static bool is_overdue(const struct asking *a, uint64_t now_s);
 static enum why_reason in_reach(const struct asking *a);
 static enum why_reason gated(const struct asking *a);
 static enum why_reason told(const struct asking *a);
@@ -40,7 +39,7 @@ static struct asking ask(const struct manager *m, uint32_t number, uint32_t depl
                         .heard_s = row->last_seen_s,
                         .stage = STAGES_MAX};
     a.placed = agent_in_fleet(row) && fleet_judge(m, number, deployment, &a.has);
-    const struct exception *e = fleet_exception(m, row, deployment + 1);
+    const struct told *e = fleet_exception(m, row, deployment + 1);
     out->wanted = a.has.wanted;
     out->running = a.placed ? a.has.running : e ? e->running : 0;
     out->cause = a.has.cause;
@@ -55,7 +54,7 @@ void manager_why(const struct manager *m, uint32_t number, uint32_t deployment, 
     if (is_outside(&a) || is_not_meant(&a) || is_crowded(&a) || has_failed(&a))
         return;
     enum why_reason reason = in_reach(&a);
-    out->overdue = reason != WHY_READY && is_overdue(&a, now_s);
+    out->overdue = reason != WHY_READY && survey_is_overdue(m, number, deployment, now_s);
     out->reason = out->then = reason;
     if (!(a.row->flags & AGENT_ONLINE))
         out->reason = WHY_OFFLINE;
@@ -94,13 +93,6 @@ static bool is_outside(const struct asking *a)
 static uint64_t hash_of(const struct asking *a)
 {
     return gate_hash(a->d->salt, a->out->deployment + 1, a->out->number);
-}
-
-static bool is_overdue(const struct asking *a, uint64_t now_s)
-{
-    const struct flight *f = flight_of(a->m, a->out->deployment);
-    return f && !(a->d->flags & RECORD_PAUSED) && flight_has(f, a->out->number) &&
-           flight_is_overdue(f, hash_of(a), now_s, a->d->plan.deadline_s);
 }
 
 /* Others come before it. */
@@ -250,7 +242,7 @@ static enum why_reason ruled(const struct asking *a)
     return by_hook ? WHY_RETRYING : WHY_COUNT;
 }
 
-static bool is_at_work(const struct exception *e)
+static bool is_at_work(const struct told *e)
 {
     return deployment_state_works(e->state) || e->state == STATE_REMOVING;
 }
@@ -259,7 +251,7 @@ static bool is_at_work(const struct exception *e)
 static enum why_reason queued(const struct asking *a)
 {
     for (uint32_t link = a->row->exceptions; link; link = a->m->nodes[link - 1].next) {
-        const struct exception *e = &a->m->nodes[link - 1].exception;
+        const struct told *e = &a->m->nodes[link - 1];
         uint32_t index = e->deployment - 1;
         if (!is_at_work(e) || index == a->out->deployment || index >= a->m->deployment_count)
             continue;

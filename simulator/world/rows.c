@@ -103,6 +103,7 @@ static void copy_agent(struct rows *r, const struct manager *m, uint32_t number)
     struct agent_copy *copy = &r->agents[place(number - 1, &r->agent_count, r->limits.agents)];
     copy->row = *manager_agent(m, number);
     copy->exception_count = (uint32_t)manager_exceptions(m, number, copy->exceptions);
+    manager_stints(m, number, copy->stints);
     copy->taints = manager_agent_taints(m, number);
     uint32_t lists[RECORDS_MAX];
     keep_lists(copy, lists, manager_lists(m, number, lists));
@@ -194,6 +195,7 @@ void rows_load(const struct rows *r, struct manager *m, struct stage *stage)
     for (uint32_t i = 0; i < r->agent_count; i++) {
         const struct agent_copy *a = &r->agents[i];
         rv |= manager_load_agent(m, i + 1, &a->row, a->exceptions, a->exception_count);
+        manager_load_stints(m, i + 1, a->stints);
     }
     for (uint32_t i = 0; i < TAINTS_MAX; i++)
         rv |= manager_load_taint(m, i, &r->taints[i]);

@@ -26,6 +26,7 @@ struct agent_copy {
     struct agent_row row;
     uint32_t exception_count;
     struct exception exceptions[EXCEPTIONS_MAX];
+    uint32_t stints[EXCEPTIONS_MAX];
     uint64_t taints;
     uint32_t list_count;
     uint32_t *lists; /* NULL: on none */

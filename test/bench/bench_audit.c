@@ -63,7 +63,7 @@ static struct cost run(const struct manager *m, uint32_t turn, bool audited)
         struct agent_row row = agent(n);
         int rv = ledger_newcomer(l, n, &facts, NULL);
         if (rv == 0)
-            rv = ledger_agent(l, n, &row, NULL, 0, NULL);
+            rv = ledger_agent(l, n, &row, NULL, NULL, 0, NULL);
         if (rv == 0 && audited)
             rv = auditor_join(a, m, n, 1700000000, NULL);
         if (rv == 0 && n % turn == 0 && audited)

@@ -91,7 +91,7 @@ static void write_joins(struct ledger *l, uint32_t rows)
     for (uint32_t n = 1; n <= rows; n++) {
         struct agent_row row = agent(n);
         tree_must(ledger_newcomer(l, n, &facts, NULL) == 0 &&
-                      ledger_agent(l, n, &row, NULL, 0, NULL) == 0,
+                      ledger_agent(l, n, &row, NULL, NULL, 0, NULL) == 0,
                   "join");
         commit_at_times(l, n);
     }
@@ -101,7 +101,7 @@ static void write_statuses(struct ledger *l, uint32_t rows)
 {
     for (uint32_t n = 1; n <= rows; n++) {
         struct agent_row row = agent(n);
-        tree_must(ledger_agent(l, n, &row, NULL, 0, NULL) == 0, "status");
+        tree_must(ledger_agent(l, n, &row, NULL, NULL, 0, NULL) == 0, "status");
         commit_at_times(l, n);
     }
 }

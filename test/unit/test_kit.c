@@ -79,7 +79,7 @@ static void add_agent(const struct bench *b, uint32_t number, uint8_t flags)
 {
     struct agent_row row = {.joined_s = NOW_S, .flags = flags};
     sample_fill(row.id.bytes, KEY_ID_LEN, number);
-    CU_ASSERT_EQUAL(ledger_agent(b->ledger, number, &row, NULL, 0, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_agent(b->ledger, number, &row, NULL, NULL, 0, NULL), 0);
     CU_ASSERT_EQUAL(ledger_commit(b->ledger, NULL), 0);
 }
 

@@ -123,6 +123,7 @@ static struct deployment_row sample_deployment(void)
     d.rollout.first = 2;
     d.rollout.passed = 2;
     d.rollout.overdue = 12;
+    d.rollout.watched_s = 6543;
     d.rollout.queued = 1;
     d.rollout.excused = 13;
     d.rollout.ready = 14;
@@ -192,6 +193,8 @@ static const struct exception EXCEPTIONS[2] = {
     {.deployment = 9, .generation = 0, .running = 3, .state = STATE_REMOVING},
 };
 
+static const uint32_t STINTS[2] = {6000, 77};
+
 static const struct replaced_row REPLACED = {
     .id = {{7, 7}}, .number = 1, .batch = 0, .index = 3, .joined_s = 4000, .since_s = 5000};
 static const struct successor_row SUCCESSOR = {.number = 2, .batch = 0, .index = 4};
@@ -215,10 +218,10 @@ static void write_fleet(struct ledger *l)
     CU_ASSERT_EQUAL(ledger_publish(l, "dl1/trust/3", span_buffer(&envelope), NULL), 0);
     CU_ASSERT_EQUAL(ledger_trust(l, 3, NULL), 0);
     CU_ASSERT_EQUAL(ledger_newcomer(l, 1, &facts, NULL), 0);
-    CU_ASSERT_EQUAL(ledger_agent(l, 1, &one, EXCEPTIONS, 1, NULL), 0);
-    CU_ASSERT_EQUAL(ledger_agent(l, 1, &one, NULL, 0, NULL), 0);
-    CU_ASSERT_EQUAL(ledger_agent(l, 2, &two, NULL, 0, NULL), 0);
-    CU_ASSERT_EQUAL(ledger_agent(l, 2, &reported, EXCEPTIONS, 2, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_agent(l, 1, &one, EXCEPTIONS, STINTS, 1, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_agent(l, 1, &one, NULL, NULL, 0, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_agent(l, 2, &two, NULL, NULL, 0, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_agent(l, 2, &reported, EXCEPTIONS, STINTS, 2, NULL), 0);
     CU_ASSERT_EQUAL(ledger_lists(l, 1, 0, NULL, 0, &PERMIT, 1, 0, NULL), 0);
     CU_ASSERT_EQUAL(ledger_lists(l, 2, 0, NULL, 0, &PERMIT, 1, 1, NULL), 0);
     CU_ASSERT_EQUAL(ledger_replaced(l, 0, &REPLACED, NULL), 0);
@@ -246,6 +249,8 @@ static void check_agents(const struct manager *m)
     loaded.exceptions = 0;
     CU_ASSERT_EQUAL(memcmp(&loaded, &two, sizeof two), 0);
     CU_ASSERT_EQUAL_FATAL(manager_exceptions(m, 2, list), 2);
+    uint32_t stints[EXCEPTIONS_MAX];
+    manager_stints(m, 2, stints);
     /* Their order is the core's business. */
     for (int i = 0; i < 2; i++) {
         const struct exception *e =
@@ -255,6 +260,7 @@ static void check_agents(const struct manager *m)
         CU_ASSERT_EQUAL(e->running, EXCEPTIONS[i].running);
         CU_ASSERT_EQUAL(e->state, EXCEPTIONS[i].state);
         CU_ASSERT_EQUAL(e->cause, EXCEPTIONS[i].cause);
+        CU_ASSERT_EQUAL(stints[e - list], STINTS[i]);
     }
 }
 
@@ -389,7 +395,7 @@ static void test_removed_agents_stay_removed(void)
     write_fleet(l);
     struct agent_row row = sample_reported(2);
     row.flags = AGENT_REMOVED | AGENT_ONLINE;
-    CU_ASSERT_EQUAL(ledger_agent(l, 2, &row, EXCEPTIONS, 2, NULL), 0);
+    CU_ASSERT_EQUAL(ledger_agent(l, 2, &row, EXCEPTIONS, STINTS, 2, NULL), 0);
     commit(l);
     struct manager *m = fresh_core();
     CU_ASSERT_EQUAL(ledger_load(l, m, NULL), 0);
@@ -762,7 +768,7 @@ static void test_rows_that_contradict_each_other_are_damage(void)
     struct errmsg em = {.text = ""};
     struct agent_row row = sample_row(4);
     write_fleet(l);
-    CU_ASSERT_EQUAL(ledger_agent(l, 4, &row, NULL, 0, NULL), 0); /* without a third */
+    CU_ASSERT_EQUAL(ledger_agent(l, 4, &row, NULL, NULL, 0, NULL), 0); /* without a third */
     commit(l);
     struct manager *m = fresh_core();
     CU_ASSERT_EQUAL(ledger_load(l, m, &em), ERR_DAMAGED);

@@ -60,9 +60,12 @@ static void test_a_plan_that_can_not_be_followed_is_refused_with_its_stage(void)
 {
     struct plan p = sample();
     p.deadline_s = 600;
+    p.retries = 2;
+    refused(&p, "deadline: 10m are for all tries together, and 2 retries alone wait 15m (back_off: "
+                "5m)");
     p.retries = 1;
-    refused(&p, "a deadline goes with no window and no retries: devices that wait for those would "
-                "be overdue");
+    p.window = (struct schedule){.cron = "0 2 * * *", .length_s = 7200};
+    CU_ASSERT_EQUAL(plan_complete(&p, NULL), 0);
     p = sample();
     p.quorum = 101;
     refused(&p, "a quorum of 101%: it is between 1 and 100");

@@ -42,6 +42,9 @@ struct model {
     uint32_t met;      /* and that it was in touch for when it was let in */
     uint32_t permit;   /* the generation that its newest assignment lets it begin, */
     uint64_t permit_s; /* which it has from then on */
+    bool deaf;         /* it takes no document, and says that it has the one before */
+    uint32_t failures;
+    uint64_t again_s; /* what failed is tried once more then */
 
     /* the checker's: */
     struct target admitted; /* what a gate let it in for */
@@ -50,6 +53,11 @@ struct model {
     uint64_t let_in_s;
     bool comes;         /* it came back, and is at work with a permit, and in reach */
     uint64_t granted_s; /* which it was given then */
+    uint32_t told;      /* the generation that it spoke of last; */
+    bool worked;        /* it is in reach since, and what it is at is of its own doing; */
+    uint32_t had_s;     /* so much time it has had for it */
+    bool silent;        /* in reach ever since it was let in, and has said nothing of it; */
+    bool mute;          /* for too long */
     bool charged; /* it is out of Ready since it was let in, and has been in reach ever since */
 };
 
@@ -70,14 +78,15 @@ struct fleet {
     struct model agents[AGENTS_MAX + 1]; /* by number */
     struct desired documents[COHORTS];
     uint32_t versions;
-    uint32_t enrolled; /* agents when the newest version was deployed */
-    bool admits;       /* slots were taken in this second */
-    uint64_t moved_s;  /* somebody was let in last */
-    bool comes;        /* in this second somebody began with a permit */
-    bool charges;      /* in this second somebody was who is under a budget */
-    bool restarted;    /* who had come back by itself counts since */
-    uint64_t told_s;   /* documents were made last: budgets are counted behind them */
-    bool always_look;  /* at every rollout, whether it has heard anything or not */
+    uint32_t enrolled;  /* agents when the newest version was deployed */
+    bool admits;        /* slots were taken in this second */
+    uint64_t moved_s;   /* somebody was let in last */
+    bool comes;         /* in this second somebody began with a permit */
+    uint32_t charges;   /* in this second somebody was who is under these budgets */
+    bool restarted;     /* who had come back by itself counts since, */
+    uint64_t started_s; /* and what was said meanwhile is not known at once */
+    uint64_t told_s;    /* documents were made last: budgets are counted behind them */
+    bool always_look;   /* at every rollout, whether it has heard anything or not */
     struct story *story;
     char why[200]; /* the first rule that was broken */
 };
@@ -120,6 +129,12 @@ static void say(struct fleet *f, struct model *a, unsigned flags)
                                .document = a->document,
                                .assignment = manager_agent(f->m, a->number)->assigned,
                                .flags = (uint8_t)flags};
+    bool counts = a->state == STATE_APPLYING || a->cause == CAUSE_HEALTH;
+    a->silent &= revision_compare(manager_agent(f->m, a->number)->document, a->document) == 0;
+    a->mute &= a->told == a->wanted;
+    a->had_s = a->told == a->wanted ? a->had_s : 0;
+    a->told = a->wanted;
+    a->worked = a->told && counts;
     if (a->wanted) {
         r.status.count = 1;
         r.status.exceptions[0] = (struct exception){.deployment = 1,
@@ -182,7 +197,7 @@ static int deploy(struct fleet *f, const char *version, const struct plan *plan)
     return deploy_as(f, "app", version, plan);
 }
 
-/* Whoever is at work has its time once more. */
+/* Whoever has said nothing yet has its time once more. */
 static void wind_back(struct fleet *f)
 {
     for (uint32_t n = 1; n <= f->count; n++)
@@ -269,11 +284,18 @@ static bool runs_bundle(const struct model *a, const struct digest *bundle)
     return a->state == STATE_READY && a->running == a->wanted && digest_equal(&a->has, bundle);
 }
 
+/* It failed, and has nothing to go back to, also while it is to try once more. */
+static bool has_nothing(const struct model *a)
+{
+    bool tried = a->state == STATE_PENDING && a->failures > 0 && a->running == 0;
+    return a->wanted && (a->state == STATE_FAILED || tried);
+}
+
 /* Of Ready: who has nothing to go back to, or was let in and is not through. */
 static bool is_out(const struct fleet *f, const struct model *a)
 {
     bool counts = !a->gone && !a->cordoned && is_near(f, a);
-    return counts && (a->charged || (a->wanted && a->state == STATE_FAILED));
+    return counts && (a->charged || has_nothing(a));
 }
 
 /* It has heard all there is, and has nothing to do, or but a number to take. */
@@ -286,6 +308,22 @@ static bool is_at_rest(const struct fleet *f, const struct model *a)
     bool idle = a->state != STATE_APPLYING && (a->state != STATE_PENDING || !a->wanted);
     return revision_compare(a->document, d->revision) == 0 && idle &&
            (target.generation <= a->wanted || aborted || runs_bundle(a, &target.bundle));
+}
+
+static bool is_under(const struct fleet *f, uint32_t budget, const struct model *a)
+{
+    const struct cohort *c = manager_cohort(f->m, manager_agent(f->m, a->number)->cohort);
+    struct selector selector;
+    selector_parse(&selector, span_text(manager_budget(f->m, budget)->selector), NULL);
+    return !a->gone && !a->cordoned && selector_matches(&selector, &c->labels);
+}
+
+static uint32_t budgets_of(const struct fleet *f, const struct model *a)
+{
+    uint32_t budgets = 0;
+    for (uint32_t b = 0; b < manager_budget_count(f->m); b++)
+        budgets |= (uint32_t)is_under(f, b, a) << b;
+    return budgets;
 }
 
 /* Who joined later comes in behind all others. */
@@ -318,34 +356,44 @@ static void note_admissions(struct fleet *f, uint32_t cohort)
         a->let_in_s = f->now_s;
         a->slot = !runs_bundle(a, &target.bundle) && !late && !a->cordoned && is_reachable(f, a) &&
                   d->records[0].next.generation == newest;
+        a->silent = a->slot;
+        a->mute &= !a->slot;
         f->admits |= a->slot;
         bool comes = !runs_bundle(a, &target.bundle) && n < enrolled_before(f, cohort) &&
                      !a->cordoned && is_near(f, a) && d->records[0].next.generation == newest;
-        f->charges |= comes && !is_out(f, a);
+        f->charges |= comes && !is_out(f, a) ? budgets_of(f, a) : 0;
         a->charged |= comes;
     }
 }
 
-/* Of those at work in the present stage, how many are so for less, or for more, than this. */
-static uint32_t count_at_work(const struct fleet *f, uint64_t from_s, uint64_t below_s)
+/* It has said nothing yet of what it was let in for. */
+static bool is_silent(const struct fleet *f, const struct model *a)
 {
-    uint32_t count = 0;
-    for (uint32_t n = 1; n <= f->count; n++) {
-        const struct model *a = &f->agents[n];
-        uint64_t age_s = f->now_s - a->let_in_s;
-        /* Who is to wait again is given no time, and holds its slot meanwhile. */
-        bool asked = a->admitted.generation == manager_generation(f->m, 0);
-        bool within = asked ? age_s >= from_s && age_s < below_s : from_s == 0;
-        count += a->slot && a->stage == rollout_of(f)->stage && within;
-    }
-    return count;
+    return a->told != manager_generation(f->m, 0);
 }
 
-/* Whoever has had its time holds none. */
-static uint32_t slots_taken(const struct fleet *f)
+/* What it waits for doesn't come by itself. */
+static bool is_stuck(const struct model *a)
+{
+    return a->cause == CAUSE_STUCK || a->cause == CAUSE_CLOCK || a->cause == CAUSE_VARIABLE;
+}
+
+/* It was let in for the newest version, as it says, and has had its time. */
+static bool is_late(const struct fleet *f, const struct model *a)
 {
     uint32_t deadline_s = plan_of(f)->deadline_s;
-    return count_at_work(f, 0, deadline_s ? deadline_s : UINT64_MAX);
+    bool open = !a->gone && !a->cordoned;
+    bool at_work = a->state == STATE_APPLYING || a->state == STATE_PENDING;
+    return deadline_s > 0 && open && !is_silent(f, a) && at_work && a->had_s >= deadline_s;
+}
+
+/* Those at work in the present stage. Whoever has had its time holds no slot. */
+static uint32_t slots_taken(const struct fleet *f)
+{
+    uint32_t count = 0;
+    for (uint32_t n = 1; n <= f->count; n++)
+        count += f->agents[n].slot && f->agents[n].stage == rollout_of(f)->stage;
+    return count;
 }
 
 static bool is_through(const struct fleet *f, const struct model *a)
@@ -373,8 +421,12 @@ static void free_slots(struct fleet *f)
         return;
     for (uint32_t n = 1; n <= f->count; n++) {
         struct model *a = &f->agents[n];
+        bool asked = a->admitted.generation == manager_generation(f->m, 0);
+        a->silent &= !a->gone && a->online && asked && is_silent(f, a);
+        bool mute = asked && is_silent(f, a) && plan_of(f)->deadline_s > 0 &&
+                    f->now_s >= a->let_in_s + plan_of(f)->deadline_s;
         a->slot &= !a->gone && is_reachable(f, a) && !is_through(f, a) && !is_overtaken(f, a) &&
-                   a->cause != CAUSE_STUCK && a->cause != CAUSE_CLOCK;
+                   !is_stuck(a) && !is_late(f, a) && !mute;
     }
 }
 
@@ -383,18 +435,9 @@ static void free_budgets(struct fleet *f)
     for (uint32_t n = 1; n <= f->count; n++) {
         struct model *a = &f->agents[n];
         bool asks = a->cause == CAUSE_RETURNING && !a->permit;
-        bool idle = a->state == STATE_PENDING &&
-                    (a->cause == CAUSE_STUCK || a->cause == CAUSE_CLOCK || asks);
+        bool idle = a->state == STATE_PENDING && (is_stuck(a) || asks) && !has_nothing(a);
         a->charged &= !a->gone && is_near(f, a) && !is_at_rest(f, a) && !idle;
     }
-}
-
-static bool is_under(const struct fleet *f, uint32_t budget, const struct model *a)
-{
-    const struct cohort *c = manager_cohort(f->m, manager_agent(f->m, a->number)->cohort);
-    struct selector selector;
-    selector_parse(&selector, span_text(manager_budget(f->m, budget)->selector), NULL);
-    return !a->gone && !a->cordoned && selector_matches(&selector, &c->labels);
 }
 
 static uint32_t count_out(const struct fleet *f, uint32_t budget, uint32_t *max)
@@ -414,7 +457,7 @@ static void check_budgets(struct fleet *f)
 {
     for (uint32_t b = 0; b < manager_budget_count(f->m); b++) {
         uint32_t max, out = count_out(f, b, &max);
-        if (f->charges && out > max)
+        if (f->charges >> b & 1 && out > max)
             broken(f, "more out of Ready than a budget allows", out, max);
     }
 }
@@ -459,6 +502,45 @@ static uint32_t count_having(struct fleet *f, const struct rollout *r)
     return count;
 }
 
+/* In one walk; asked for one agent, in turn, it is the same. */
+static void find_overdue(struct fleet *f, bool overdue[static AGENTS_MAX + 1])
+{
+    struct arena scratch = arena_on((uint8_t *)f->scratch, sizeof f->scratch);
+    struct survey s = survey_begin(f->m, 0, f->now_s, &scratch);
+    struct member m;
+    while (survey_next(&s, &m))
+        overdue[m.number] = m.overdue;
+    uint32_t one = 1 + (uint32_t)(f->now_s % f->count);
+    if (survey_is_overdue(f->m, one, 0, f->now_s) != overdue[one])
+        broken(f, "asked for alone, it is otherwise", one, overdue[one]);
+}
+
+/* Who has had its time counts as failed to the second, whatever became of its stage; who is silent
+ * a sixteenth of it later. After a start, those of whom nothing was known then. */
+static void check_deadlines(struct fleet *f)
+{
+    uint32_t deadline_s = plan_of(f)->deadline_s;
+    uint64_t surely_s = deadline_s * UINT64_C(17) / 16 + 2;
+    bool paused = manager_deployment(f->m, 0)->flags & RECORD_PAUSED ||
+                  rollout_of(f)->state != ROLLOUT_RUNNING;
+    bool overdue[AGENTS_MAX + 1] = {false};
+    find_overdue(f, overdue);
+    for (uint32_t n = 1; n <= f->count && deadline_s > 0; n++) {
+        struct model *a = &f->agents[n];
+        bool late = is_late(f, a), said = overdue[n];
+        bool here = rollout_of(f)->step == ROLLOUT_ADMITTING && a->stage == rollout_of(f)->stage;
+        if (is_silent(f, a)) {
+            bool early = !a->mute && f->now_s < a->let_in_s + deadline_s;
+            bool due = a->silent && here && !paused && f->now_s >= a->let_in_s + surely_s;
+            a->mute |= said;
+            if ((said && early) || (!said && due))
+                broken(f, "silent, and not in time counted as failed", n, said);
+        } else if (late != said && (said || f->now_s > f->started_s + 6)) {
+            broken(f, "its time is not what it was given", n, a->had_s);
+        }
+    }
+}
+
 /* Never more at work than the stage allows; and as many as it allows while some wait, but for a few
  * slots that wait for others for some seconds. */
 static void check_slots(struct fleet *f)
@@ -466,7 +548,8 @@ static void check_slots(struct fleet *f)
     struct stage_count counts[STAGES_MAX];
     const struct rollout *r = rollout_of(f);
     struct arena scratch = arena_on((uint8_t *)f->scratch, sizeof f->scratch);
-    if (r->state != ROLLOUT_RUNNING || r->step != ROLLOUT_ADMITTING)
+    if (r->state != ROLLOUT_RUNNING || r->step != ROLLOUT_ADMITTING ||
+        manager_deployment(f->m, 0)->flags & RECORD_PAUSED)
         return;
     check_budgets(f);
     manager_survey(f->m, 0, f->now_s, &scratch, counts);
@@ -480,12 +563,8 @@ static void check_slots(struct fleet *f)
     if (waiting > 0 && c->in_flight + waiting > most && c->in_flight < most &&
         !(few && f->now_s < f->moved_s + 10) && !is_held_by_budget(f))
         broken(f, "a slot is free while some wait", c->in_flight, most);
-    uint64_t surely_s = plan_of(f)->deadline_s * UINT64_C(17) / 16 + 2;
-    bool counted =
-        plan_of(f)->deadline_s > 0 && !(manager_deployment(f->m, 0)->flags & RECORD_PAUSED);
-    uint32_t overdue = counted ? count_at_work(f, surely_s, UINT64_MAX) : 0;
-    if (c->overdue < overdue || c->overdue > c->failed)
-        broken(f, "too slow, and not counted as failed", c->overdue, overdue);
+    if (c->overdue > c->failed)
+        broken(f, "too slow, and not counted as failed", c->overdue, c->failed);
     if (c->members != c->waiting + c->away + c->in_flight + c->returning + c->asking + c->ready +
                           c->failed + c->stuck)
         broken(f, "the counts do not add up", c->members, c->ready);
@@ -580,14 +659,16 @@ static void step(struct fleet *f, struct manager_event *ev)
     }
 }
 
-/* A rule that keeps it from beginning. */
+/* What keeps it from beginning: a rule, or the wait between two tries. */
 static enum cause rule_of(const struct fleet *f, const struct model *a, const struct record *r)
 {
     bool asks = r && r->rules.asks_after_s > 0 && a->met != a->aimed;
     bool permitted = a->permit == a->aimed && f->now_s >= a->permit_s;
     if (a->rule)
         return (enum cause)a->rule;
-    return asks && !permitted ? CAUSE_RETURNING : CAUSE_NONE;
+    if (asks && !permitted)
+        return CAUSE_RETURNING;
+    return f->now_s < a->again_s ? CAUSE_HEALTH : CAUSE_NONE;
 }
 
 static void begin(struct fleet *f, struct model *a, const struct record *r)
@@ -600,6 +681,22 @@ static void begin(struct fleet *f, struct model *a, const struct record *r)
     say(f, a, 0);
 }
 
+static void end_try(const struct fleet *f, struct model *a)
+{
+    enum deployment_state failed = a->running ? STATE_ROLLED_BACK : STATE_FAILED;
+    a->failures += a->broken;
+    if (!a->broken) {
+        a->state = STATE_READY;
+        a->running = a->wanted;
+    } else if (a->failures > plan_of(f)->retries) {
+        a->state = (uint8_t)failed;
+    } else {
+        a->state = STATE_PENDING;
+        a->cause = CAUSE_HEALTH;
+        a->again_s = f->now_s + ((uint64_t)plan_of(f)->back_off_s << (a->failures - 1));
+    }
+}
+
 static void begin_or_end(struct fleet *f, struct model *a)
 {
     const struct desired *d = &f->documents[manager_agent(f->m, a->number)->cohort];
@@ -610,9 +707,10 @@ static void begin_or_end(struct fleet *f, struct model *a)
     bool held = r && (a->cordoned || r->flags & RECORD_PAUSED ||
                       (r->flags & RECORD_ABORTED && target.generation == r->next.generation));
     if (target.generation < a->wanted && a->state == STATE_PENDING) { /* withdrawn */
-        a->wanted = a->running;
+        bool nothing = has_nothing(a);
+        a->wanted = nothing ? a->wanted : a->running;
         a->has = (struct digest){0};
-        a->state = STATE_READY;
+        a->state = nothing ? STATE_FAILED : STATE_READY;
         a->cause = CAUSE_NONE;
         changed = true;
     }
@@ -622,6 +720,7 @@ static void begin_or_end(struct fleet *f, struct model *a)
     } else if (target.generation > a->wanted && !held && a->state != STATE_APPLYING) {
         a->has = target.bundle;
         a->works++;
+        a->failures = 0;
         a->wanted = target.generation;
         a->state = STATE_PENDING;
         a->cause = CAUSE_NONE;
@@ -634,9 +733,7 @@ static void begin_or_end(struct fleet *f, struct model *a)
     } else if (waits && !rule) {
         begin(f, a, r);
     } else if (a->state == STATE_APPLYING && f->now_s >= a->busy_until_s) {
-        enum deployment_state failed = a->running ? STATE_ROLLED_BACK : STATE_FAILED;
-        a->state = a->broken ? (uint8_t)failed : STATE_READY;
-        a->running = a->broken ? a->running : a->wanted;
+        end_try(f, a);
         say(f, a, 0);
     } else if (changed) {
         say(f, a, 0);
@@ -661,7 +758,8 @@ static void second(struct fleet *f)
     f->comes = false;
     for (uint32_t n = 1; n <= f->count; n++) {
         struct model *a = &f->agents[n];
-        if (!a->gone && a->online && f->now_s >= a->hears_s)
+        a->had_s += a->worked && a->online && !a->gone;
+        if (!a->gone && !a->deaf && a->online && f->now_s >= a->hears_s)
             begin_or_end(f, a);
         if (!a->gone && a->online && f->now_s % 20 == n % 20)
             say(f, a, 0);
@@ -669,7 +767,8 @@ static void second(struct fleet *f)
     free_slots(f);
     free_budgets(f);
     free_places(f);
-    f->admits = f->charges = false;
+    f->admits = false;
+    f->charges = 0;
     if (f->always_look)
         lookout_hear(f->m);
     step(f, &(struct manager_event){.type = MANAGER_TICK});
@@ -680,6 +779,7 @@ static void second(struct fleet *f)
     if (!counts_agree(f->m))
         broken(f, "counted otherwise than one by one", 0, 0);
     if (manager_deployment_count(f->m) > 0) {
+        check_deadlines(f);
         check_slots(f);
         check_places(f);
     }
@@ -697,7 +797,7 @@ static void go_offline(struct fleet *f, struct model *a)
     struct manager_event ev = {.type = MANAGER_REPORT};
     if (!a->online || a->gone)
         return;
-    a->online = false;
+    a->online = a->mute = false;
     a->away_since_s = manager_agent(f->m, a->number)->last_seen_s;
     ev.report.topic = a->id;
     ev.report.report = &r;
@@ -753,10 +853,14 @@ static void restart_in(struct fleet *f, uint32_t epoch)
         count = manager_permits(old, n, permits);
         CU_ASSERT_EQUAL(manager_load_permits(m, n, permits, (uint32_t)count, slots), 0);
         f->agents[n].granted_s = f->now_s;
+        uint32_t stints[EXCEPTIONS_MAX];
+        manager_stints(old, n, stints);
+        manager_load_stints(m, n, stints);
     }
     free(old);
     f->m = m;
     f->restarted = true;
+    f->started_s = f->now_s;
     wind_back(f);
 }
 
@@ -1554,10 +1658,9 @@ static void test_agent_that_misses_its_deadline_counts_as_failed(void)
     restart(f);
     CU_ASSERT_EQUAL(count_now(f, 0).overdue, 1);
     CU_ASSERT_EQUAL(steer(f, COMMAND_RESUME, NULL), 0);
-    second(f);
-    CU_ASSERT_EQUAL(count_now(f, 0).in_flight, 1); /* it has its time once more */
-    seconds(f, 33);
-    CU_ASSERT_EQUAL(rollout_of(f)->step, ROLLOUT_CLOSING); /* and was forgiven */
+    seconds(f, 3);
+    CU_ASSERT_EQUAL(count_now(f, 0).overdue, 1);
+    CU_ASSERT_EQUAL(rollout_of(f)->step, ROLLOUT_CLOSING); /* it was forgiven */
     f->agents[2].busy_until_s = f->now_s;
     seconds(f, 3);
     CU_ASSERT_EQUAL(count_now(f, 0).ready, 4);
@@ -1593,21 +1696,231 @@ static void test_slot_of_one_that_hangs_is_free_after_its_deadline(void)
     end(f);
 }
 
-static void test_what_is_paused_has_its_time_once_more(void)
+/* It is let in with others, hangs, and is through with all but that. */
+static struct model *that_hangs(struct fleet *f)
+{
+    f->agents[2].busy_s = 1000000;
+    while (f->agents[2].state != STATE_APPLYING)
+        second(f);
+    return &f->agents[2];
+}
+
+/* What was begun goes on, whatever an operator says meanwhile. */
+static void test_time_goes_on_for_what_was_begun_before_a_pause(void)
 {
     struct fleet *f = fleet_new(25, (const uint32_t[]){4, 0, 10, 0});
     struct plan p = three_stages();
     p.deadline_s = 30;
-    f->agents[1].busy_s = f->agents[2].busy_s = 120;
-    f->agents[3].busy_s = f->agents[4].busy_s = 120;
     deploy(f, "1", &p);
-    seconds(f, 5);
+    that_hangs(f);
     CU_ASSERT_EQUAL(steer(f, COMMAND_PAUSE, NULL), 0);
     seconds(f, 60);
-    CU_ASSERT_EQUAL(steer(f, COMMAND_RESUME, NULL), 0);
-    seconds(f, 28);
     CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_RUNNING);
-    seconds(f, 4);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RESUME, NULL), 0);
+    seconds(f, 2);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_STOPPED);
+    end(f);
+}
+
+static void test_what_others_have_it_wait_for_is_no_time_of_its_own(void)
+{
+    static const enum cause rules[] = {CAUSE_AFTER, CAUSE_WINDOW, CAUSE_STUCK, CAUSE_CLOCK,
+                                       CAUSE_VARIABLE};
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        struct fleet *f = fleet_new(26, (const uint32_t[]){4, 0, 10, 0});
+        struct plan p = three_stages();
+        p.deadline_s = 30;
+        f->agents[2].rule = (uint8_t)rules[i];
+        deploy(f, "1", &p);
+        seconds(f, 100);
+        CU_ASSERT_EQUAL(count_now(f, 0).failed, 0);
+        f->agents[2].rule = CAUSE_NONE;
+        that_hangs(f);
+        seconds(f, 29);
+        CU_ASSERT_EQUAL(count_now(f, 0).failed, 0);
+        second(f);
+        CU_ASSERT_EQUAL(count_now(f, 0).overdue, 1);
+        end(f);
+    }
+}
+
+/* Two tries of some seconds, and the wait between them: that is over when the third has begun. */
+static void test_deadline_is_for_all_tries_and_the_waits_between_them(void)
+{
+    struct fleet *f = fleet_new(27, (const uint32_t[]){4, 0, 10, 0});
+    struct plan p = three_stages();
+    p.deadline_s = 60;
+    p.retries = 2;
+    p.back_off_s = 15;
+    f->agents[2].broken = true;
+    deploy(f, "1", &p);
+    while (f->agents[2].failures < 1)
+        second(f);
+    f->agents[2].rule = CAUSE_WINDOW; /* which closes between two tries */
+    seconds(f, 200);
+    CU_ASSERT_EQUAL(count_now(f, 0).failed, 0);
+    f->agents[2].rule = CAUSE_NONE;
+    while (f->agents[2].failures < 2)
+        second(f);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_RUNNING);
+    uint32_t had_s = f->agents[2].had_s;
+    CU_ASSERT_TRUE(had_s > 4 && had_s < 30);
+    f->agents[2].busy_s = 1000000;
+    seconds(f, p.deadline_s - had_s - 1);
+    CU_ASSERT_EQUAL(count_now(f, 0).overdue, 0);
+    second(f);
+    CU_ASSERT_EQUAL(count_now(f, 0).overdue, 1);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_STOPPED);
+    end(f);
+}
+
+/* A link that comes and goes gives it no time, and takes none that it had. */
+static void test_time_out_of_reach_is_not_counted(void)
+{
+    struct fleet *f = fleet_new(28, (const uint32_t[]){4, 0, 10, 0});
+    struct plan p = three_stages();
+    p.deadline_s = 30;
+    p.reachable_within_s = 5;
+    deploy(f, "1", &p);
+    struct model *a = that_hangs(f);
+    for (int i = 0; i < 3; i++) {
+        seconds(f, 9);
+        go_offline(f, a);
+        seconds(f, 500);
+        CU_ASSERT_EQUAL(count_now(f, 0).away, 1);
+        CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_RUNNING);
+        come_back(f, a);
+    }
+    CU_ASSERT_EQUAL(a->had_s, 27);
+    seconds(f, 2);
+    CU_ASSERT_EQUAL(count_now(f, 0).failed, 0);
+    second(f);
+    CU_ASSERT_EQUAL(count_now(f, 0).overdue, 1);
+    go_offline(f, a);
+    CU_ASSERT_EQUAL(count_now(f, 0).overdue, 1); /* it has had its time */
+    end(f);
+}
+
+static void test_who_had_its_time_counts_as_failed_until_it_is_ready(void)
+{
+    struct fleet *f = fleet_new(29, (const uint32_t[]){4, 0, 10, 0});
+    struct plan p = three_stages();
+    p.deadline_s = 30;
+    p.max_failed.value = 1;
+    deploy(f, "1", &p);
+    struct model *a = that_hangs(f);
+    seconds(f, 100);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 2); /* its stage is over, */
+    CU_ASSERT_EQUAL(count_now(f, 0).overdue, 1);
+    steer(f, COMMAND_APPROVE, "prod");
+    until_done(f, 100);
+    seconds(f, 10);
+    CU_ASSERT_EQUAL(count_now(f, 0).failed, 1); /* and so is the rollout */
+    CU_ASSERT_EQUAL(count_now(f, 0).returning, 0);
+    CU_ASSERT_TRUE(survey_is_overdue(f->m, 2, 0, f->now_s));
+    restart(f);
+    seconds(f, 10);
+    CU_ASSERT_EQUAL(count_now(f, 0).failed, 1);
+    a->busy_until_s = f->now_s;
+    seconds(f, 2);
+    CU_ASSERT_EQUAL(count_now(f, 0).failed, 0);
+    CU_ASSERT_EQUAL(count_now(f, 0).ready, 4);
+    CU_ASSERT_FALSE(survey_is_overdue(f->m, 2, 0, f->now_s));
+    end(f);
+}
+
+/* Whenever it is killed, the deadline ends when it would have. */
+static void test_killed_manager_gives_nobody_more_time(void)
+{
+    for (unsigned after_s = 0; after_s < 36; after_s++) {
+        struct fleet *f = fleet_new(30, (const uint32_t[]){4, 0, 10, 0});
+        struct plan p = three_stages();
+        p.deadline_s = 30;
+        deploy(f, "1", &p);
+        that_hangs(f);
+        seconds(f, after_s);
+        restart(f);
+        CU_ASSERT_EQUAL(count_now(f, 0).overdue, after_s >= 30);
+        while (f->agents[2].had_s < 29)
+            second(f);
+        CU_ASSERT_EQUAL(count_now(f, 0).overdue, after_s >= 30);
+        seconds(f, 8);
+        CU_ASSERT_EQUAL(count_now(f, 0).overdue, 1);
+        CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_STOPPED);
+        end(f);
+    }
+}
+
+/* Its word waited at its broker: what was known before says nothing of how late it is. */
+static void test_who_got_ready_while_the_manager_was_away_was_not_late(void)
+{
+    struct fleet *f = fleet_new(31, (const uint32_t[]){4, 0, 10, 0});
+    struct plan p = three_stages();
+    p.deadline_s = 30;
+    deploy(f, "1", &p);
+    struct model *a = that_hangs(f);
+    f->now_s += 3600;
+    restart(f);
+    second(f);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_RUNNING);
+    a->busy_until_s = f->now_s;
+    seconds(f, 40);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_RUNNING);
+    CU_ASSERT_TRUE(rollout_of(f)->stage == 2);
+    end(f);
+}
+
+/* It says with each heartbeat that it holds the document before. */
+static void test_who_takes_no_document_is_late_until_it_speaks(void)
+{
+    struct fleet *f = fleet_new(32, (const uint32_t[]){4, 0, 10, 0});
+    struct plan p = three_stages();
+    p.deadline_s = 32;
+    p.max_failed.value = 1;
+    f->agents[2].deaf = true;
+    deploy(f, "1", &p);
+    while (!f->agents[2].slot)
+        second(f);
+    seconds(f, 31);
+    CU_ASSERT_EQUAL(count_now(f, 0).overdue, 0);
+    seconds(f, 5);
+    CU_ASSERT_EQUAL(count_now(f, 0).overdue, 1);
+    seconds(f, 40);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
+    restart(f);
+    CU_ASSERT_EQUAL(count_now(f, 0).overdue, 1);
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(count_now(f, 0).overdue, 1);
+    f->agents[2].deaf = false;
+    second(f);
+    CU_ASSERT_EQUAL(count_now(f, 0).overdue, 0);
+    CU_ASSERT_EQUAL(count_now(f, 0).returning, 1);
+    seconds(f, 15);
+    CU_ASSERT_EQUAL(count_now(f, 0).ready, 4);
+    end(f);
+}
+
+/* It got there after all: another one may not fail in its stead. */
+static void test_forgiven_failure_that_is_mended_makes_no_room_for_another(void)
+{
+    struct fleet *f = fleet_new(33, (const uint32_t[]){4, 0, 10, 0});
+    struct plan p = three_stages();
+    p.deadline_s = 30;
+    p.stages[0].concurrency.value = 1;
+    p.stages[0].concurrency.percent = false;
+    for (uint32_t n = 1; n <= 4; n++)
+        f->agents[n].busy_s = 1000000;
+    deploy(f, "1", &p);
+    while (rollout_of(f)->state == ROLLOUT_RUNNING)
+        second(f);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RESUME, NULL), 0);
+    for (uint32_t n = 1; n <= 4; n++)
+        if (f->agents[n].state == STATE_APPLYING)
+            f->agents[n].busy_until_s = f->now_s;
+    seconds(f, 5);
+    CU_ASSERT_EQUAL(count_now(f, 0).ready, 1);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_RUNNING);
+    seconds(f, 40);
     CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_STOPPED);
     end(f);
 }
@@ -1846,7 +2159,7 @@ static void test_many_rollouts_over_a_restless_fleet_take_turns(void)
     end(f);
 }
 
-/* ---- everything at once, by seed ---- */
+/* ---- budgets ---- */
 
 static int set_budget(struct fleet *f, const char *name, const char *selector, struct amount max)
 {
@@ -1854,6 +2167,101 @@ static int set_budget(struct fleet *f, const char *name, const char *selector, s
                         .budget = {.name = name, .selector = selector, .max = max}};
     return run(f, &c);
 }
+
+static struct budget_use budget_use_of(struct fleet *f)
+{
+    struct budget_use use;
+    manager_budget_use(f->m, 0, f->now_s, NULL, &use);
+    return use;
+}
+
+/* One after the other, as the budget says; the first one fails, and something keeps it from its
+ * next try. */
+static struct fleet *with_one_between_two_tries(uint64_t seed, const char *version,
+                                                struct model **one)
+{
+    struct fleet *f = fleet_new(seed, (const uint32_t[]){0, 0, 8, 0});
+    struct plan p = PLAN_DEFAULT;
+    p.count = 1;
+    p.stages[0] = (struct plan_stage){.name = "all"};
+    if (strcmp(version, "1") != 0) {
+        deploy(f, "1", &p);
+        until_done(f, 100);
+    }
+    p.retries = 1;
+    p.back_off_s = 10;
+    p.deadline_s = 60;
+    set_budget(f, "prod", "env=prod", (struct amount){1, false});
+    for (uint32_t n = 1; n <= f->count; n++)
+        f->agents[n].broken = true;
+    CU_ASSERT_EQUAL(deploy(f, version, &p), 0);
+    for (*one = NULL; !*one; second(f))
+        for (uint32_t n = 1; n <= f->count; n++)
+            *one = f->agents[n].failures ? &f->agents[n] : *one;
+    (*one)->rule = CAUSE_STUCK;
+    for (uint32_t n = 1; n <= f->count; n++)
+        f->agents[n].broken = false;
+    seconds(f, 100);
+    return f;
+}
+
+static void test_who_failed_with_nothing_to_go_back_to_is_out_between_its_tries(void)
+{
+    struct model *one;
+    struct fleet *f = with_one_between_two_tries(34, "1", &one);
+    CU_ASSERT_EQUAL(budget_use_of(f).out, 1);
+    CU_ASSERT_EQUAL(budget_use_of(f).bad, 1);
+    CU_ASSERT_EQUAL(manager_budget_holding(f->m, 0), 1);
+    CU_ASSERT_EQUAL(count_running(f, 1), 0);
+    one->rule = CAUSE_NONE;
+    until_done(f, 300);
+    CU_ASSERT_EQUAL(count_running(f, 1), 8);
+    end(f);
+}
+
+static void test_who_went_back_is_not_out_while_something_keeps_it_from_its_next_try(void)
+{
+    struct model *one;
+    struct fleet *f = with_one_between_two_tries(35, "2", &one);
+    CU_ASSERT_EQUAL(budget_use_of(f).out, 0);
+    CU_ASSERT_EQUAL(budget_use_of(f).idle, 1);
+    CU_ASSERT_TRUE(is_done(f));
+    CU_ASSERT_EQUAL(count_running(f, 2), 7);
+    one->rule = CAUSE_NONE;
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(count_running(f, 2), 8);
+    end(f);
+}
+
+/* It came back and failed by itself, beside the budget; let in again, it is as any other. */
+static void test_who_failed_when_it_came_back_counts_as_soon_as_it_is_let_in_again(void)
+{
+    struct fleet *f = fleet_new(36, (const uint32_t[]){0, 0, 8, 0});
+    struct plan p = PLAN_DEFAULT;
+    p.count = 1;
+    p.stages[0] = (struct plan_stage){.name = "all"};
+    set_budget(f, "prod", "env=prod", (struct amount){1, false});
+    struct model *one = &f->agents[1];
+    one->broken = true;
+    go_offline(f, one);
+    seconds(f, BUDGET_REACH_S + 10);
+    deploy(f, "1", &p);
+    until_done(f, 300);
+    come_back(f, one);
+    while (one->state != STATE_FAILED)
+        second(f);
+    CU_ASSERT_EQUAL(budget_use_of(f).bad, 1);
+    one->broken = false;
+    one->busy_s = 1000;
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RETRY, NULL), 0);
+    seconds(f, 30);
+    CU_ASSERT_EQUAL(one->state, STATE_APPLYING);
+    CU_ASSERT_EQUAL(budget_use_of(f).out, 1);
+    CU_ASSERT_EQUAL(budget_use_of(f).apart, 0);
+    end(f);
+}
+
+/* ---- everything at once, by seed ---- */
 
 /* None, one, or several that overlap. */
 static void random_budgets(struct fleet *f)
@@ -1884,7 +2292,10 @@ static struct plan random_plan(struct rng *rng)
     p.max_failed = (struct amount){100, true};
     p.reachable_within_s = (uint32_t)rng_below(rng, 40);
     if (rng_below(rng, 2) == 0)
-        p.deadline_s = 12 + (uint32_t)rng_below(rng, 60);
+        p.deadline_s = 20 + (uint32_t)rng_below(rng, 60);
+    if (rng_below(rng, 3) == 0)
+        p.retries = 1 + (uint32_t)rng_below(rng, 2);
+    p.back_off_s = 1 + (uint32_t)rng_below(rng, 6);
     if (rng_below(rng, 3) == 0)
         p.quorum = 50 + (uint32_t)rng_below(rng, 50);
     if (rng_below(rng, 2) == 0)
@@ -1894,9 +2305,10 @@ static struct plan random_plan(struct rng *rng)
 
 static void disturb(struct fleet *f)
 {
-    static const enum cause rules[] = {CAUSE_AFTER, CAUSE_STUCK, CAUSE_WINDOW, CAUSE_CLOCK};
+    static const enum cause rules[] = {CAUSE_AFTER, CAUSE_STUCK, CAUSE_WINDOW, CAUSE_CLOCK,
+                                       CAUSE_VARIABLE};
     struct model *a = &f->agents[1 + rng_below(&f->rng, f->count)];
-    switch (rng_below(&f->rng, 14)) {
+    switch (rng_below(&f->rng, 15)) {
     case 0:
     case 1:
     case 2:
@@ -1923,7 +2335,7 @@ static void disturb(struct fleet *f)
         a->broken = !a->broken;
         break;
     case 10:
-        a->rule = (uint8_t)(a->rule ? CAUSE_NONE : rules[rng_below(&f->rng, 4)]);
+        a->rule = (uint8_t)(a->rule ? CAUSE_NONE : rules[rng_below(&f->rng, 5)]);
         break;
     case 11:
         a->busy_s = rng_below(&f->rng, 4) == 0 ? 1000 : 0;
@@ -1931,6 +2343,9 @@ static void disturb(struct fleet *f)
     case 12:
         if (rng_below(&f->rng, 10) == 0)
             steer(f, COMMAND_RETRY, NULL);
+        break;
+    case 13:
+        a->deaf = !a->deaf && rng_below(&f->rng, 3) == 0;
         break;
     default:
         break;
@@ -1960,6 +2375,7 @@ static void settle(struct fleet *f)
     for (uint32_t n = 1; n <= f->count; n++) {
         f->agents[n].broken = false;
         f->agents[n].rule = CAUSE_NONE;
+        f->agents[n].deaf = false;
         f->agents[n].busy_s = 0;
         if (f->agents[n].busy_until_s > f->now_s + 10)
             f->agents[n].busy_until_s = f->now_s + 10;
@@ -2062,7 +2478,15 @@ static const struct suite_test tests[] = {
     TEST(test_what_is_retried_while_a_stage_closes_is_waited_for),
     TEST(test_agent_that_misses_its_deadline_counts_as_failed),
     TEST(test_slot_of_one_that_hangs_is_free_after_its_deadline),
-    TEST(test_what_is_paused_has_its_time_once_more),
+    TEST(test_time_goes_on_for_what_was_begun_before_a_pause),
+    TEST(test_what_others_have_it_wait_for_is_no_time_of_its_own),
+    TEST(test_deadline_is_for_all_tries_and_the_waits_between_them),
+    TEST(test_time_out_of_reach_is_not_counted),
+    TEST(test_who_had_its_time_counts_as_failed_until_it_is_ready),
+    TEST(test_killed_manager_gives_nobody_more_time),
+    TEST(test_who_got_ready_while_the_manager_was_away_was_not_late),
+    TEST(test_who_takes_no_document_is_late_until_it_speaks),
+    TEST(test_forgiven_failure_that_is_mended_makes_no_room_for_another),
     TEST(test_retried_agents_are_held_to_the_concurrency),
     TEST(test_approval_behind_a_stage_is_asked_for_when_its_agents_are_gone),
     TEST(test_operator_goes_on_without_an_agent_that_comes_to_no_end),
@@ -2071,6 +2495,9 @@ static const struct suite_test tests[] = {
     TEST(test_quiet_rollout_costs_no_walk),
     TEST(test_news_of_other_stages_cost_no_walk),
     TEST(test_many_rollouts_over_a_restless_fleet_take_turns),
+    TEST(test_who_failed_with_nothing_to_go_back_to_is_out_between_its_tries),
+    TEST(test_who_went_back_is_not_out_while_something_keeps_it_from_its_next_try),
+    TEST(test_who_failed_when_it_came_back_counts_as_soon_as_it_is_let_in_again),
     TEST(test_random_rollouts_keep_the_rules_and_end),
     TEST(test_passing_by_what_is_quiet_changes_nothing),
 };
