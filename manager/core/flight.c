@@ -70,6 +70,31 @@ void flight_miss(struct manager *m, uint32_t number, uint64_t now_s)
     }
 }
 
+/* The row may say so already. */
+static bool begins_to_ask(const struct manager *m, const struct agent_row *row,
+                          const struct exception *e, uint64_t now_s)
+{
+    uint32_t deployment = e->deployment - 1; /* 0 wraps */
+    if (!permit_asks(e->state, e->cause) || deployment >= m->deployment_count)
+        return false;
+    const struct deployment_row *d = &m->deployments[deployment];
+    const struct told *before = fleet_exception(m, row, e->deployment);
+    uint64_t until_s = UINT64_MAX;
+    return deployment_rolls(d) && d->plan.returning.value && !flight_of(m, deployment) &&
+           !(before && permit_asks(before->state, before->cause)) &&
+           fleet_reaches(row, d->plan.reachable_within_s, now_s, &until_s);
+}
+
+void flight_meet(struct manager *m, const struct status *s, uint64_t now_s)
+{
+    bool asks = false, begins = false;
+    for (size_t i = 0; i < s->count; i++) {
+        asks |= permit_asks(s->exceptions[i].state, s->exceptions[i].cause);
+        begins |= begins_to_ask(m, &m->agents[s->number - 1], &s->exceptions[i], now_s);
+    }
+    bits_set(m->met, s->number, begins || (asks && bits_have(m->met, s->number)));
+}
+
 void flight_leave(struct manager *m, uint32_t number)
 {
     for (uint32_t i = 0; i < ROLLOUTS_MAX; i++)

@@ -102,16 +102,16 @@ int manager_load_permits(struct manager *m, uint32_t number, const struct permit
 
 /* ---- who asks ---- */
 
-static bool asks(const struct told *e)
+bool permit_asks(uint8_t state, uint8_t cause)
 {
-    return e->state == STATE_PENDING && e->cause == CAUSE_RETURNING;
+    return state == STATE_PENDING && cause == CAUSE_RETURNING;
 }
 
 void permit_hear(struct manager *m, uint32_t number)
 {
     bool some = false;
     for (uint32_t i = m->agents[number - 1].exceptions; i && !some; i = m->nodes[i - 1].next)
-        some = asks(&m->nodes[i - 1]);
+        some = permit_asks(m->nodes[i - 1].state, m->nodes[i - 1].cause);
     m->asking_count += (uint32_t)some - (uint32_t)bits_have(m->asking, number);
     bits_set(m->asking, number, some);
 }
@@ -122,7 +122,9 @@ static const struct told *request_of(const struct manager *m, uint32_t number, u
     const struct agent_row *row = &m->agents[number - 1];
     const struct told *e = fleet_exception(m, row, deployment + 1);
     bool counts = agent_in_fleet(row) && !(row->flags & (AGENT_CORDONED | AGENT_QUARANTINED));
-    return counts && e && asks(e) && !permit_has(m, number, deployment) ? e : NULL;
+    return counts && e && permit_asks(e->state, e->cause) && !permit_has(m, number, deployment)
+               ? e
+               : NULL;
 }
 
 /* And when that changes by mere time, all are looked at again. */
@@ -251,13 +253,42 @@ static bool may_have(struct turn *t, uint32_t number, uint32_t deployment, const
            manager_permits(m, number, already) < PERMITS_MAX;
 }
 
-/* Those behind the one that had the last permit come first, so that each has its turn. Who asks and
- * holds a slot was gone for a moment only. False: the step is full. */
+static bool gives(const struct deployment_row *d)
+{
+    return !d->removed && d->plan.returning.value && !(d->flags & RECORD_PAUSED);
+}
+
+static void give(struct turn *t, uint32_t number, uint32_t deployment, uint32_t generation)
+{
+    const struct flight *flight = flight_of(t->m, deployment);
+    add(t->m, &(struct permitted){.number = number,
+                                  .deployment = deployment,
+                                  .generation = generation,
+                                  .slot = flight && flight_has(flight, number),
+                                  .since_s = t->ev->now_s});
+    fleet_tell(t, number);
+}
+
+/* Who was gone for a moment only, and still holds its slot. */
+void permit_answer(struct turn *t, uint32_t number)
+{
+    struct manager *m = t->m;
+    for (uint32_t i = 0; i < ROLLOUTS_MAX && bits_have(m->asking, number); i++) {
+        uint32_t deployment = m->flights[i].deployment - 1; /* 0 wraps: it is free */
+        if (deployment >= m->deployment_count || !flight_holds(m, deployment, number))
+            continue;
+        const struct told *e = request_of(m, number, deployment);
+        if (e && gives(&m->deployments[deployment]) && may_have(t, number, deployment, e))
+            give(t, number, deployment, e->generation);
+    }
+}
+
+/* Those behind the one that had the last permit come first, so that each has its turn. False: the
+ * step is full. */
 static bool hand_out_to(struct turn *t, uint32_t deployment, uint32_t first, uint32_t last,
                         uint32_t *places)
 {
     struct manager *m = t->m;
-    const struct flight *flight = flight_of(m, deployment);
     for (uint32_t n = first; n <= last; n++) {
         if (!m->asking[n / 8]) {
             n |= 7; /* none of these eight */
@@ -269,15 +300,10 @@ static bool hand_out_to(struct turn *t, uint32_t deployment, uint32_t first, uin
             continue;
         if (persist_is_full(t))
             return false;
-        add(m, &(struct permitted){.number = n,
-                                   .deployment = deployment,
-                                   .generation = e->generation,
-                                   .slot = flight && flight_has(flight, n),
-                                   .since_s = t->ev->now_s});
         *places -= !slot;
         if (!slot)
             m->permit_last[deployment] = n;
-        fleet_tell(t, n);
+        give(t, n, deployment, e->generation);
     }
     return true;
 }
@@ -287,9 +313,7 @@ static bool hand_out_to(struct turn *t, uint32_t deployment, uint32_t first, uin
 static bool hand_out(struct turn *t, uint32_t deployment)
 {
     struct manager *m = t->m;
-    const struct deployment_row *d = &m->deployments[deployment];
-    if (d->removed || !d->plan.returning.value || d->flags & RECORD_PAUSED ||
-        asking_for(m, deployment) == 0)
+    if (!gives(&m->deployments[deployment]) || asking_for(m, deployment) == 0)
         return true;
     if (m->permit_places == 0)
         m->permit_places = places_of(m, deployment, t->scratch);

@@ -56,6 +56,8 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
         budget_set_apart(t->m, s->number);
     if (!(row->flags & AGENT_ONLINE))
         flight_miss(t->m, s->number, t->ev->now_s);
+    if (!same)
+        flight_meet(t->m, s, t->ev->now_s);
     row->seq = s->seq;
     if (s->flags & STATUS_HELLO) {
         row->session = s->seq;
@@ -78,8 +80,10 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
     if (!same && fleet_set_exceptions(t->m, row, s->exceptions, stints, s->count) < 0)
         flags |= AGENT_TRUNCATED;
     row->flags = (uint16_t)flags;
-    if (!same)
+    if (!same) {
         permit_hear(t->m, s->number);
+        permit_answer(t, s->number);
+    }
     t->m->counters.statuses++;
     persist(t, heartbeat ? PERSIST_HEARTBEAT : PERSIST_STATUS, s->number);
     epoch_hears(t, s);

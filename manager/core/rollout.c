@@ -1,3 +1,4 @@
+#include "base/bits.h"
 #include "manager/core/frontier.h"
 #include "manager/core/rank.h"
 #include "manager/core/state.h"
@@ -186,10 +187,12 @@ static bool note_mute(const struct tending *w, uint32_t number)
 static void note_flight(struct tending *w, struct member *m)
 {
     bool before = m->in_flight;
-    bool taken = w->fresh && !permit_returns(w->t->m, m->number, w->index);
+    if (w->fresh)
+        m->in_flight = m->result == MEMBER_ASKING ? bits_have(w->t->m->met, m->number)
+                                                  : !permit_returns(w->t->m, m->number, w->index);
     bool full = before && m->overdue && m->mute && !note_mute(w, m->number);
     w->changed |= full;
-    m->in_flight = full || (member_is_at_work(m) && !m->overdue && (before || taken));
+    m->in_flight = full || (member_is_at_work(m) && !m->overdue && m->in_flight);
     if (!w->flight || m->in_flight == before)
         return;
     flight_set(w->flight, m->number, m->in_flight);

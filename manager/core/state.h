@@ -247,6 +247,7 @@ struct manager {
     struct permitted *permits; /* by rising number, and then deployment */
     uint32_t permit_count;
     uint8_t *asking; /* bits by number: it asks for some that it may not have; see permit.c */
+    uint8_t *met;    /* of these, those that may hold a slot; see flight_meet */
     uint32_t asking_count;
     uint32_t *permit_last;      /* by deployment: who had the last one */
     uint64_t permits_news;      /* as many as there were when they were looked at, */
@@ -386,6 +387,9 @@ bool flight_holds(const struct manager *m, uint32_t deployment, uint32_t number)
 /* It is heard again, and its row says since when it wasn't: who was out of reach has lost its slot,
  * also where nobody has looked since, if those that come back have places of their own. */
 void flight_miss(struct manager *m, uint32_t number, uint64_t now_s);
+/* It says this now, and its row is as it was before: who begins to ask, and was in reach, may hold
+ * a slot where nobody has looked since the start who does. */
+void flight_meet(struct manager *m, const struct status *s, uint64_t now_s);
 /* Whatever the agent is at, it is of no flight any more. */
 void flight_leave(struct manager *m, uint32_t number);
 /* Agents up to this hash are let in now, behind those before. */
@@ -402,8 +406,12 @@ uint64_t flight_overdue_s(const struct flight *f, uint64_t now_s, uint32_t deadl
 bool permit_has(const struct manager *m, uint32_t number, uint32_t deployment);
 /* Has one, and since it came back: as far as was known then, it held no slot of the rollout. */
 bool permit_returns(const struct manager *m, uint32_t number, uint32_t deployment);
+/* An agent that says this asks. */
+bool permit_asks(uint8_t state, uint8_t cause);
 /* The agent has other exceptions now. */
 void permit_hear(struct manager *m, uint32_t number);
+/* Who asks and holds a slot is answered in the same step: both are durable, or neither is. */
+void permit_answer(struct turn *t, uint32_t number);
 void permit_tick(struct turn *t);
 void permit_tend(struct turn *t); /* MANAGER_CONTINUE */
 bool permit_waits(const struct manager *m);

@@ -1174,6 +1174,20 @@ static void test_slot_is_held_over_a_restart_by_who_was_given_a_permit_for_it(vo
     end(f);
 }
 
+/* The new manager hears that they ask before it has looked who is at work. */
+static void test_who_asks_a_manager_that_has_just_started_has_kept_its_slot(void)
+{
+    struct fleet *f = slots_asked_for(49, 30);
+    restart(f);
+    seconds(f, 2);
+    CU_ASSERT_TRUE(use_of(f).asking > 0);
+    seconds(f, 20);
+    CU_ASSERT_EQUAL(counts_of(f, 0).in_flight, 10);
+    until_done(f, 900);
+    CU_ASSERT_EQUAL(count_running(f, 1), 40);
+    end(f);
+}
+
 /* The manager is started again behind their first words, and before they ask: it takes them for
  * some that were in touch all the time. */
 static void test_slots_guessed_after_a_restart_let_no_more_come_back_at_a_time(void)
@@ -2456,6 +2470,7 @@ static const struct suite_test tests[] = {
     TEST(test_paused_deployment_gives_no_permits),
     TEST(test_who_holds_a_slot_takes_no_place),
     TEST(test_slot_is_held_over_a_restart_by_who_was_given_a_permit_for_it),
+    TEST(test_who_asks_a_manager_that_has_just_started_has_kept_its_slot),
     TEST(test_slots_guessed_after_a_restart_let_no_more_come_back_at_a_time),
     TEST(test_too_many_failures_stop_it_and_resuming_forgives_them),
     TEST(test_retry_works_on_the_failed_ones_only),
