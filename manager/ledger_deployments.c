@@ -11,7 +11,7 @@
 
 #define HISTORY_LEN 20    /* generation, bundle, since, the moment of its values */
 #define PLACEMENT_LEN 57  /* as get_placements reads them */
-#define ROLLOUT_FIELDS 17 /* as MessagePack: 16 numbers, and an array of three for each stage */
+#define ROLLOUT_FIELDS 18 /* as MessagePack: 17 numbers, and an array of three for each stage */
 #define ROLLOUT_BYTES_MAX ((ROLLOUT_FIELDS + 3 * STAGES_MAX + 1) * 9)
 #define NEEDS_BYTES_MAX (3 + VARIABLES_NEEDED_MAX * (VARIABLE_NAME_MAX + 4))
 #define AFTER_LEN_MAX (4 * (size_t)DEPENDENCIES_MAX)
@@ -144,6 +144,7 @@ static void get_rollout(struct query *q, struct deployment_row *row)
     r->excused = (uint32_t)wire_get_u64(&w, UINT32_MAX);
     r->overdue = (uint32_t)wire_get_u64(&w, UINT32_MAX);
     r->ready = (uint32_t)wire_get_u64(&w, UINT32_MAX);
+    r->most = (uint32_t)wire_get_u64(&w, UINT32_MAX);
     r->since_s = wire_get_u64(&w, UINT64_MAX);
     r->success_s = wire_get_u64(&w, UINT64_MAX);
     r->watched_s = wire_get_u64(&w, UINT64_MAX);
@@ -228,6 +229,7 @@ static int write_rollout(const struct deployment_row *row, struct buffer *out)
     wire_put_u64(&w, r->excused);
     wire_put_u64(&w, r->overdue);
     wire_put_u64(&w, r->ready);
+    wire_put_u64(&w, r->most);
     wire_put_u64(&w, r->since_s);
     wire_put_u64(&w, r->success_s);
     wire_put_u64(&w, r->watched_s);

@@ -269,9 +269,10 @@ struct rollout {
     uint32_t overdue;       /* agents of the stage that were too slow, as counted last; */
     uint64_t watched_s;     /* and when that was another number */
     uint32_t ready;         /* agents of the stage, as counted last */
-    uint64_t since_s;       /* this step's beginning */
-    uint64_t success_s;     /* when one more of the stage was seen Ready */
-    uint64_t end;           /* the stage's highest hash */
+    uint32_t most;      /* agents that the stage had at a time: who leaves changes no allowance */
+    uint64_t since_s;   /* this step's beginning */
+    uint64_t success_s; /* when one more of the stage was seen Ready */
+    uint64_t end;       /* the stage's highest hash */
     uint64_t reached[STAGES_MAX]; /* who is in, up to this hash; of a stage that is over, its end */
     /* Who joined after the first stage that matches it began, waits for the last one's end. */
     uint32_t enrolled_before[STAGES_MAX];

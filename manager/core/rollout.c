@@ -299,6 +299,7 @@ static void begin_stage(struct tending *w)
     r->excused = 0;
     r->overdue = 0;
     r->ready = 0;
+    r->most = 0;
     r->success_s = w->t->ev->now_s;
     if (w->stage->share.value == 0)
         return;
@@ -477,7 +478,7 @@ static bool failed_too_often(const struct tending *w)
     struct amount max = w->d->plan.max_failed;
     if (w->d->plan.implied)
         return false;
-    uint32_t allowed = max.value ? amount_of(max, w->count.members) : 0;
+    uint32_t allowed = max.value ? amount_of(max, w->r->most) : 0;
     return w->count.failed > w->r->excused && w->count.failed - w->r->excused > allowed;
 }
 
@@ -512,6 +513,14 @@ static bool is_done(const struct tending *w)
     return shown && enough && w->r->reached[w->r->stage] >= w->r->end;
 }
 
+static void note_members(struct tending *w)
+{
+    if (w->count.members <= w->r->most)
+        return;
+    w->r->most = w->count.members;
+    w->changed = true;
+}
+
 static void note_success(struct tending *w)
 {
     if (w->count.ready == w->r->ready)
@@ -542,6 +551,7 @@ static void note_failures(struct tending *w)
 static bool look_at_stage(struct tending *w)
 {
     count_stage(w);
+    note_members(w);
     note_success(w);
     note_failures(w);
     if (!failed_too_often(w))

@@ -127,6 +127,7 @@ static struct deployment_row sample_deployment(void)
     d.rollout.queued = 1;
     d.rollout.excused = 13;
     d.rollout.ready = 14;
+    d.rollout.most = 15;
     d.rollout.since_s = 15;
     d.rollout.success_s = 16;
     d.rollout.end = UINT64_MAX - 17;

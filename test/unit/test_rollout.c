@@ -830,6 +830,13 @@ static void take_out(struct fleet *f, struct model *a)
     CU_ASSERT_EQUAL(run(f, &c), 0);
 }
 
+static void cordon(struct fleet *f, struct model *a, bool on)
+{
+    struct command c = {.type = on ? COMMAND_AGENT_CORDON : COMMAND_AGENT_UNCORDON, .agent = a->id};
+    CU_ASSERT_EQUAL(run(f, &c), 0);
+    a->cordoned = on;
+}
+
 /* The process dies, and another one loads what was persisted: all of it, between two steps. */
 static void restart_in(struct fleet *f, uint32_t epoch)
 {
@@ -1295,6 +1302,35 @@ static void test_failures_within_the_allowance_do_not_stop_it(void)
     end(f);
 }
 
+/* A tenth of forty is four, also when twenty of the well ones are no members any more. */
+static void test_who_leaves_makes_no_others_too_many(void)
+{
+    struct plan p = three_stages();
+    p.max_failed = (struct amount){10, true};
+    p.on_failure = REMEDY_ROLL_BACK;
+    struct fleet *f = with_v1(107, &p);
+    for (uint32_t n = 8; n < 12; n++) /* of 40 in prod */
+        f->agents[n].broken = true;
+    deploy(f, "2", NULL);
+    seconds(f, 100);
+    steer(f, COMMAND_APPROVE, "prod");
+    for (int s = 0; s < 300 && count_failed(f) < 4; s++)
+        second(f);
+    CU_ASSERT_EQUAL_FATAL(count_failed(f), 4);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_RUNNING);
+    for (uint32_t n = 12; n < 22; n++) {
+        take_out(f, &f->agents[n]);
+        cordon(f, &f->agents[n + 10], true);
+    }
+    second(f);
+    restart(f);
+    until_done(f, 300);
+    CU_ASSERT_STRING_EQUAL(
+        manager_bundle(f->m, manager_deployment(f->m, 0)->history[0].bundle)->version, "2");
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_DONE);
+    end(f);
+}
+
 static void test_roll_back_brings_everybody_back(void)
 {
     struct plan p = three_stages();
@@ -1352,13 +1388,6 @@ static void test_paused_rollout_lets_nobody_in_until_it_is_resumed(void)
     seconds(f, 100);
     CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
     end(f);
-}
-
-static void cordon(struct fleet *f, struct model *a, bool on)
-{
-    struct command c = {.type = on ? COMMAND_AGENT_CORDON : COMMAND_AGENT_UNCORDON, .agent = a->id};
-    CU_ASSERT_EQUAL(run(f, &c), 0);
-    a->cordoned = on;
 }
 
 /* One of staging before it begins, one while it is at work; prod's first before its turn. */
@@ -2475,6 +2504,7 @@ static const struct suite_test tests[] = {
     TEST(test_too_many_failures_stop_it_and_resuming_forgives_them),
     TEST(test_retry_works_on_the_failed_ones_only),
     TEST(test_failures_within_the_allowance_do_not_stop_it),
+    TEST(test_who_leaves_makes_no_others_too_many),
     TEST(test_roll_back_brings_everybody_back),
     TEST(test_aborted_rollout_lets_nobody_else_begin),
     TEST(test_paused_rollout_lets_nobody_in_until_it_is_resumed),
