@@ -243,7 +243,7 @@ static void add_settings(json_t *list, const struct manager *m, const struct com
         }
         add_setting(list, row->name, from, to);
     }
-    for (uint32_t k = 0; k < c->deploy.setting_count; k++)
+    for (uint32_t k = 0; c->deploy.settings && k < c->deploy.setting_count; k++)
         if (!known[k])
             add_setting(list, c->deploy.settings[k].name, "", c->deploy.settings[k].value);
 }
