@@ -66,6 +66,12 @@ arrives()
     within 20 app_is "$1" 1 2 3 4 || fail "not all run version $1: $(rollout .)"
 }
 
+# Nobody is let in beside agent 2, which is out already: if it is the first in the order, it is let in itself.
+held()
+{
+    rollout_is .waits_for.what budget || rollout_is '"\(.stage) \(.stages[1].in_flight) \(.waits_for.what)"' "prod 1 agents"
+}
+
 # in_none V AGENT...: none of them has begun it.
 in_none()
 {
@@ -167,7 +173,8 @@ touch "$WORK/hang-2"
 dunlin deploy app@8 --as other --select env=prod >/dev/null || fail "other is not deployed"
 within 40 test -e "$WORK/agent2/deployments/other/data/applied" || fail "agent 2 is not let in"
 deploy 9
-within 30 rollout_is .waits_for.what budget || fail "$(rollout .)"
+within 30 held || fail "$(rollout .)"
+in_none 9 3 4 || fail "somebody began version 9 beside the budget"
 dunlin budget remove prod >/dev/null || fail "the budget stays"
 within 20 rollout_is .waits_for.what agents || fail "it doesn't go on: $(rollout .)"
 dunlin agent cordon 2 >/dev/null || fail "not cordoned"
