@@ -6,7 +6,8 @@
 #define CHECKED_MAX 5000
 
 /* What a gate let a node in for; and whether that was in its stage, and it has been in reach ever
- * since, and at work. Who is let in behind its stage takes none. */
+ * since, and at work. Who is let in behind its stage takes none, as all do who joined after that
+ * began. */
 struct slot {
     uint32_t generation;
     bool taken;
@@ -46,6 +47,13 @@ static bool is_through(const struct node *d, uint32_t generation)
     return false;
 }
 
+/* It is of the stage that is rolled out now, since before that began. */
+static bool is_of_stage(const struct flock *f, uint32_t n)
+{
+    const struct rollout *r = &manager_deployment(f->core, 0)->rollout;
+    return scene_stage(n) == r->stage && f->nodes[n].number < r->enrolled_before[r->stage];
+}
+
 void gate_note(struct flock *f, uint32_t cohort)
 {
     const struct desired *doc = f->papers[f->newest[cohort]].desired;
@@ -58,8 +66,8 @@ void gate_note(struct flock *f, uint32_t cohort)
         struct target t = record_target(r, d->number);
         if (t.generation == s->generation)
             continue;
-        bool rolls = r->next.generation != 0 && t.generation == r->next.generation &&
-                     scene_stage(n) == manager_deployment(f->core, 0)->rollout.stage;
+        bool rolls =
+            r->next.generation != 0 && t.generation == r->next.generation && is_of_stage(f, n);
         *s = (struct slot){
             .generation = t.generation,
             .comes = s->comes,
@@ -70,12 +78,16 @@ void gate_note(struct flock *f, uint32_t cohort)
     }
 }
 
-/* Who is out of reach for a moment only, between two moves, has lost its slot as well. */
+/* Who is out of reach for a moment only, between two moves, has lost its slot or its permit as
+ * well.
+ */
 void gate_hear(struct flock *f, uint32_t number)
 {
     uint32_t n = f->by_number[number - 1];
-    if (f->slots && n && f->slots[n - 1].taken)
-        f->slots[n - 1].taken = is_in_reach(f, manager_agent(f->core, number));
+    if (!f->slots || n == 0 || is_in_reach(f, manager_agent(f->core, number)))
+        return;
+    f->slots[n - 1].taken = false;
+    f->slots[n - 1].comes = 0;
 }
 
 /* Whoever is at its end, or was out of reach for so long, gives its slot back for good. */

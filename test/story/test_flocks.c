@@ -166,6 +166,41 @@ static void test_slot_of_one_that_had_to_ask_outlives_the_manager(void)
     run_seeds(&o, 11, 20);
 }
 
+/* Three of a ship, of which two joined after their stage began: they come in behind it, together.
+ */
+static void test_who_joined_after_a_stage_began_takes_no_slot_of_it(void)
+{
+    struct flock_options o = fleet_of(4, "ship");
+    o.cells = o.sites = 1;
+    o.run_ms = o.rest_ms = 3 * 86400000;
+    o.deploy_ms = 29494000;
+    o.policy.heartbeat_s = 1115;
+    o.bundle_bytes = 4062 << 10;
+    o.concurrency = (struct amount){.value = 29, .percent = true};
+    for (o.seed = 91000; o.seed < 91010; o.seed++)
+        run(&o);
+}
+
+/* One with a permit went out of reach and came back, between two that began. */
+static void test_permit_of_one_out_of_reach_for_a_moment_is_another_ones(void)
+{
+    struct flock_options o = fleet_of(108, "cellular");
+    o.links[0].share = 3;
+    add_links(&o, "flaky", 9);
+    add_links(&o, "outage", 1);
+    o.cells = 3;
+    o.sites = 6;
+    o.run_ms = o.rest_ms = 3 * 86400000;
+    o.deploy_ms = 35297000;
+    o.policy.heartbeat_s = 3230;
+    o.bundle_bytes = 3703 << 10;
+    o.concurrency = (struct amount){.value = 65};
+    o.returning = 3;
+    o.faults = (struct flock_faults){
+        .power_cuts = 491, .lost_writes = 58, .one_way = 149, .duplicates = 46, .late = 89};
+    run_seeds(&o, 91044, 91049);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_the_same_seed_makes_the_same_run_and_another_one_another),
     TEST(test_on_good_links_all_run_the_new_version_as_soon_as_the_stages_allow),
@@ -174,6 +209,8 @@ static const struct suite_test tests[] = {
     TEST(test_whatever_breaks_it_comes_to_rest_on_what_it_should_run),
     TEST(test_what_a_link_has_brought_is_heard_before_its_will),
     TEST(test_slot_of_one_that_had_to_ask_outlives_the_manager),
+    TEST(test_who_joined_after_a_stage_began_takes_no_slot_of_it),
+    TEST(test_permit_of_one_out_of_reach_for_a_moment_is_another_ones),
 };
 
 SUITE_MAIN("flocks", tests)
