@@ -90,7 +90,8 @@ void gate_hear(struct flock *f, uint32_t number)
     f->slots[n - 1].comes = 0;
 }
 
-/* Whoever is at its end, or was out of reach for so long, gives its slot back for good. */
+/* Whoever is at its end, or was out of reach for so long, gives its slot back for good. What a
+ * device with a twin is at, its twin may have told the manager otherwise. */
 static uint32_t count_taken(struct flock *f, uint32_t stage)
 {
     uint32_t taken = 0;
@@ -99,8 +100,8 @@ static uint32_t count_taken(struct flock *f, uint32_t stage)
         const struct node *d = &f->nodes[n];
         if (!s->taken)
             continue;
-        s->taken =
-            !is_through(d, s->generation) && is_in_reach(f, manager_agent(f->core, d->number));
+        s->taken = d->twin == NOBODY && !is_through(d, s->generation) &&
+                   is_in_reach(f, manager_agent(f->core, d->number));
         taken += s->taken && scene_stage(n) == stage;
     }
     return taken;

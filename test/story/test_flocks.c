@@ -201,6 +201,24 @@ static void test_permit_of_one_out_of_reach_for_a_moment_is_another_ones(void)
     run_seeds(&o, 91044, 91049);
 }
 
+/* The manager goes by what either of the two devices says. */
+static void test_slot_of_a_device_with_a_twin_is_nobodys(void)
+{
+    struct flock_options o = fleet_of(66, "nightly");
+    o.links[0].share = 3;
+    o.cells = 2;
+    o.sites = 1;
+    o.run_ms = o.rest_ms = 2 * 86400000;
+    o.deploy_ms = 30479000;
+    o.policy.heartbeat_s = 1437;
+    o.bundle_bytes = 3910 << 10;
+    o.failing_per_mille = 199;
+    o.concurrency = (struct amount){.value = 50, .percent = true};
+    o.faults = (struct flock_faults){
+        .rotten = 15, .clock_jumps = 1, .clones = 2, .manager_kills = 10, .cell_kills = 35};
+    run_seeds(&o, 400358, 400362);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_the_same_seed_makes_the_same_run_and_another_one_another),
     TEST(test_on_good_links_all_run_the_new_version_as_soon_as_the_stages_allow),
@@ -211,6 +229,7 @@ static const struct suite_test tests[] = {
     TEST(test_slot_of_one_that_had_to_ask_outlives_the_manager),
     TEST(test_who_joined_after_a_stage_began_takes_no_slot_of_it),
     TEST(test_permit_of_one_out_of_reach_for_a_moment_is_another_ones),
+    TEST(test_slot_of_a_device_with_a_twin_is_nobodys),
 };
 
 SUITE_MAIN("flocks", tests)
