@@ -39,55 +39,67 @@ static void check_words(const struct audit_entry *e, const char *action, const c
     CU_ASSERT_STRING_EQUAL(e->detail, detail);
 }
 
-/* Trust, bundles and successors have tests of their own. */
-static void test_every_command_has_words(void)
+/* A command, what came of it, and its words. */
+struct worded {
+    struct command command;
+    const struct manager_out *out;
+    const char *action, *object, *detail;
+};
+
+static const struct manager_out first = {.index = 0}, agent = {.index = 1};
+
+static void check_all(const struct worded *cases, size_t count)
 {
-    const struct setting settings[] = {{.name = "port", .value = "80"},
-                                       {.name = "key", .value = "hidden"}};
     struct manager *m = fleet();
-    struct manager_out one = {.index = 0}, agent = {.index = 1};
-    const struct {
-        struct command command;
-        const struct manager_out *out;
-        const char *action, *object, *detail;
-    } cases[] = {
+    for (size_t i = 0; i < count; i++) {
+        struct audit_entry e = {0};
+        audit_command(&e, m, &cases[i].command, cases[i].out);
+        check_words(&e, cases[i].action, cases[i].object, cases[i].detail);
+    }
+    free(m);
+}
+
+/* Trust, bundles and successors have tests of their own. */
+static void test_commands_have_words(void)
+{
+    const struct worded cases[] = {
         {{.type = COMMAND_TOKEN_CREATE,
           .token = {.count = 5, .uses = 2, .expires_s = 9, .labels = "a=b"}},
-         &one,
+         &first,
          "token-create",
          "batch 1",
          "tokens=5 uses=2 expires=1970-01-01T00:00:09Z labels=a=b"},
         {{.type = COMMAND_TOKEN_CREATE,
           .token = {.count = 1, .uses = 1, .labels = "", .bound = true, .approve = true}},
-         &one,
+         &first,
          "token-create",
          "batch 1",
          "tokens=1 uses=1 expires=1970-01-01T00:00:00Z bound approve labels="},
-        {{.type = COMMAND_TOKEN_REVOKE}, &one, "token-revoke", "batch 1", ""},
+        {{.type = COMMAND_TOKEN_REVOKE}, &first, "token-revoke", "batch 1", ""},
         {{.type = COMMAND_BUNDLE_REMOVE, .bundle_name = {"app", "2", false}},
-         &one,
+         &first,
          "bundle-remove",
          "bundle app@2",
          ""},
         {{.type = COMMAND_BUNDLE_REMOVE, .bundle_name = {"app", "2", true}},
-         &one,
+         &first,
          "bundle-remove",
          "bundle app@2",
          "force"},
         {{.type = COMMAND_DEPLOY},
-         &one,
+         &first,
          "deploy",
          "deployment web",
          "bundle=app@2 generation=3 priority=7 select=env=prod"},
-        {{.type = COMMAND_PAUSE}, &one, "pause", "deployment web", "bundle=app@2 generation=3"},
-        {{.type = COMMAND_RESUME}, &one, "resume", "deployment web", "bundle=app@2 generation=3"},
+        {{.type = COMMAND_PAUSE}, &first, "pause", "deployment web", "bundle=app@2 generation=3"},
+        {{.type = COMMAND_RESUME}, &first, "resume", "deployment web", "bundle=app@2 generation=3"},
         {{.type = COMMAND_ROLLBACK},
-         &one,
+         &first,
          "rollback",
          "deployment web",
          "bundle=app@2 generation=3"},
         {{.type = COMMAND_DEPLOYMENT_REMOVE},
-         &one,
+         &first,
          "deployment-remove",
          "deployment web",
          "bundle=app@2 generation=3"},
@@ -101,18 +113,27 @@ static void test_every_command_has_words(void)
         {{.type = COMMAND_AGENT_RELEASE}, &agent, "agent-release", "agent 1 (a0a1a2a3a4a5)", ""},
         {{.type = COMMAND_AGENT_CORDON}, &agent, "agent-cordon", "agent 1 (a0a1a2a3a4a5)", ""},
         {{.type = COMMAND_AGENT_UNCORDON}, &agent, "agent-uncordon", "agent 1 (a0a1a2a3a4a5)", ""},
+    };
+    check_all(cases, sizeof cases / sizeof cases[0]);
+}
+
+static void test_commands_about_rollouts_groups_and_values_have_words(void)
+{
+    const struct setting settings[] = {{.name = "port", .value = "80"},
+                                       {.name = "key", .value = "hidden"}};
+    const struct worded cases[] = {
         {{.type = COMMAND_APPROVE, .deployment.stage = "canary"},
-         &one,
+         &first,
          "rollout-approve",
          "deployment web",
          "bundle=app@2 stage=canary"},
         {{.type = COMMAND_ABORT},
-         &one,
+         &first,
          "rollout-abort",
          "deployment web",
          "bundle=app@2 generation=3"},
         {{.type = COMMAND_RETRY},
-         &one,
+         &first,
          "rollout-retry",
          "deployment web",
          "bundle=app@2 generation=3"},
@@ -123,22 +144,22 @@ static void test_every_command_has_words(void)
          "agent 1 (a0a1a2a3a4a5)",
          "set=gpu=old:NoSchedule unset=wet"},
         {{.type = COMMAND_GROUP_SET, .group = {"shops", "kind=shop"}},
-         &one,
+         &first,
          "group-set",
          "group shops",
          "select=kind=shop"},
         {{.type = COMMAND_GROUP_REMOVE, .group.name = "shops"},
-         &one,
+         &first,
          "group-remove",
          "group shops",
          ""},
         {{.type = COMMAND_BUDGET_SET, .budget = {"calm", "env=prod", {10, true}}},
-         &one,
+         &first,
          "budget-set",
          "budget calm",
          "max=10% select=env=prod"},
         {{.type = COMMAND_BUDGET_REMOVE, .budget.name = "calm"},
-         &one,
+         &first,
          "budget-remove",
          "budget calm",
          ""},
@@ -149,24 +170,19 @@ static void test_every_command_has_words(void)
                        .where = "env=prod",
                        .secret = true,
                        .at_once = true}},
-         &one,
+         &first,
          "variable-set",
          "variables port, key",
          "select=env=prod secret at-once"},
         {{.type = COMMAND_VARIABLE_UNSET,
           .variable =
               {.settings = settings, .count = 1, .scope = SCOPE_AGENT, .agent = sample_agent()}},
-         &one,
+         &first,
          "variable-unset",
          "variable port",
          "agent=1"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct audit_entry e = {0};
-        audit_command(&e, m, &cases[i].command, cases[i].out);
-        check_words(&e, cases[i].action, cases[i].object, cases[i].detail);
-    }
-    free(m);
+    check_all(cases, sizeof cases / sizeof cases[0]);
 }
 
 static void test_trust_and_bundles_are_named_by_version_and_digest(void)
@@ -248,7 +264,8 @@ static void test_texts_are_printable_and_cut_to_their_room(void)
 }
 
 static const struct suite_test tests[] = {
-    TEST(test_every_command_has_words),
+    TEST(test_commands_have_words),
+    TEST(test_commands_about_rollouts_groups_and_values_have_words),
     TEST(test_trust_and_bundles_are_named_by_version_and_digest),
     TEST(test_joins_are_one_device_or_a_count),
     TEST(test_alarms_say_whom_they_concern),
