@@ -103,17 +103,23 @@ uint64_t pick_value(uint64_t salt, struct span value)
     return siphash(key, value);
 }
 
-const struct pick_group *pick_group_of(const struct picked *g, uint64_t value)
+uint32_t pick_place(const struct pick_group *groups, uint32_t count, uint64_t value)
 {
-    uint32_t low = 0, high = g->count;
+    uint32_t low = 0, high = count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (g->groups[middle].value < value)
+        if (groups[middle].value < value)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < g->count && g->groups[low].value == value ? &g->groups[low] : NULL;
+    return low;
+}
+
+const struct pick_group *pick_group_of(const struct picked *g, uint64_t value)
+{
+    uint32_t place = pick_place(g->groups, g->count, value);
+    return place < g->count && g->groups[place].value == value ? &g->groups[place] : NULL;
 }
 
 /* ---- sharing out ---- */

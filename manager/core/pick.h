@@ -51,6 +51,8 @@ static inline bool pick_is_all(const struct pick *p)
 /* A value of a label, as a number that differs for all values that a fleet may have: it is hashed
  * under the deployment's salt, of which nobody who gives labels knows anything. */
 uint64_t pick_value(uint64_t salt, struct span value);
+/* Where a value is among groups by rising value, or would be. */
+uint32_t pick_place(const struct pick_group *groups, uint32_t count, uint64_t value);
 /* The group of a value, or NULL. */
 const struct pick_group *pick_group_of(const struct picked *g, uint64_t value);
 

@@ -150,29 +150,18 @@ void pick_try_change(struct deployment_row *d, const struct pick *pick)
     d->pick = pick ? *pick : d->pick;
 }
 
-/* The group's number, or where it would be; groups are few enough to be moved. */
-static uint32_t place_of(const struct picking *p, uint64_t value)
+/* The group's number, or NO_GROUP. */
+static uint16_t number_of(const struct picking *p, uint64_t value)
 {
-    uint32_t low = 0, high = p->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (p->groups[middle].value < value)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    uint32_t place = pick_place(p->groups, p->count, value);
+    bool known = place < p->count && p->groups[place].value == value;
+    return known ? (uint16_t)place : NO_GROUP;
 }
 
-static bool is_known(const struct picking *p, uint64_t value)
-{
-    uint32_t place = place_of(p, value);
-    return place < p->count && p->groups[place].value == value;
-}
-
+/* Groups are few enough to be moved. */
 static void add_group(struct picking *p, const struct pick_group *group)
 {
-    uint32_t place = place_of(p, group->value);
+    uint32_t place = pick_place(p->groups, p->count, group->value);
     memmove(&p->groups[place + 1], &p->groups[place], (p->count - place) * sizeof *group);
     p->groups[place] = *group;
     p->count++;
@@ -195,13 +184,13 @@ static void find_groups(struct picking *p)
     for (uint32_t i = 0; i < m->cohort_count; i++) {
         const struct pick_group *had =
             takes_part(p, i, &value) ? pick_group_of(&p->d->picked, value) : NULL;
-        if (had && !is_known(p, value))
+        if (had && number_of(p, value) == NO_GROUP)
             add_group(p, had);
     }
     p->regrouped = p->count < p->d->picked.count;
     for (uint32_t i = 0; i < m->cohort_count; i++) {
         struct pick_group group = {.gate.enrolled_before = m->agent_count + 1};
-        if (!takes_part(p, i, &group.value) || is_known(p, group.value))
+        if (!takes_part(p, i, &group.value) || number_of(p, group.value) != NO_GROUP)
             continue;
         if (p->count == GROUPS_MAX || elsewhere + p->count == GROUPS_ALL_MAX) {
             p->left_out += m->cohorts[i].agents;
@@ -228,8 +217,7 @@ static struct picking begin(const struct whom *whom, const struct deployment_row
     find_groups(&p);
     for (uint32_t i = 0; i < m->cohort_count; i++) {
         uint64_t value;
-        bool in = takes_part(&p, i, &value) && is_known(&p, value);
-        p.groups_of[i] = (uint16_t)(in ? place_of(&p, value) : NO_GROUP);
+        p.groups_of[i] = takes_part(&p, i, &value) ? number_of(&p, value) : NO_GROUP;
     }
     return p;
 }
