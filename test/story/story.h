@@ -56,6 +56,16 @@ static inline void story_end_at(struct world *w, uint64_t point, bool good)
     story_end(w);
 }
 
+/* Tells a story with something wrong at each point, until there is none that far. How many there
+ * were, and one. */
+static inline uint64_t story_points(bool (*tell)(uint64_t point))
+{
+    uint64_t n = 1;
+    while (tell(n) && n < STORY_POINTS_MAX)
+        n++;
+    return n;
+}
+
 /*
  * A device that was off comes back to all that happened meanwhile, and its power goes at its point
  * `cut`, or its broker loses message `lose`; 0: neither. It must come to rest with app@v2 and this

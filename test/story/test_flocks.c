@@ -124,14 +124,22 @@ static void run_seeds(struct flock_options *o, uint64_t first, uint64_t last)
         CU_ASSERT_TRUE(run(o).counts.let_in > 0);
 }
 
+/* For so many days, and as many to come to rest. */
+static struct flock_options found_in(uint32_t agents, const char *links, uint32_t share,
+                                     uint32_t days)
+{
+    struct flock_options o = fleet_of(agents, links);
+    o.links[0].share = share;
+    o.run_ms = o.rest_ms = days * UINT64_C(86400000);
+    return o;
+}
+
 /* A will came before what its link had brought: the one that said so seemed to have come back. */
 static void test_what_a_link_has_brought_is_heard_before_its_will(void)
 {
-    struct flock_options o = fleet_of(95, "ship");
-    o.links[0].share = 3;
+    struct flock_options o = found_in(95, "ship", 3, 2);
     add_links(&o, "cellular", 8);
     o.cells = o.sites = 3;
-    o.run_ms = o.rest_ms = 2 * 86400000;
     o.deploy_ms = 43165000;
     o.policy.heartbeat_s = 1810;
     o.bundle_bytes = 1378 << 10;
@@ -145,12 +153,10 @@ static void test_what_a_link_has_brought_is_heard_before_its_will(void)
 /* One that held a slot was started again, asked, and got a permit; then the manager died. */
 static void test_slot_of_one_that_had_to_ask_outlives_the_manager(void)
 {
-    struct flock_options o = fleet_of(25, "nightly");
-    o.links[0].share = 3;
+    struct flock_options o = found_in(25, "nightly", 3, 2);
     add_links(&o, "always", 1);
     o.cells = 2;
     o.sites = 7;
-    o.run_ms = o.rest_ms = 2 * 86400000;
     o.deploy_ms = 31974000;
     o.policy.heartbeat_s = 452;
     o.bundle_bytes = 1570 << 10;
@@ -170,9 +176,8 @@ static void test_slot_of_one_that_had_to_ask_outlives_the_manager(void)
  */
 static void test_who_joined_after_a_stage_began_takes_no_slot_of_it(void)
 {
-    struct flock_options o = fleet_of(4, "ship");
+    struct flock_options o = found_in(4, "ship", 1, 3);
     o.cells = o.sites = 1;
-    o.run_ms = o.rest_ms = 3 * 86400000;
     o.deploy_ms = 29494000;
     o.policy.heartbeat_s = 1115;
     o.bundle_bytes = 4062 << 10;
@@ -184,13 +189,11 @@ static void test_who_joined_after_a_stage_began_takes_no_slot_of_it(void)
 /* One with a permit went out of reach and came back, between two that began. */
 static void test_permit_of_one_out_of_reach_for_a_moment_is_another_ones(void)
 {
-    struct flock_options o = fleet_of(108, "cellular");
-    o.links[0].share = 3;
+    struct flock_options o = found_in(108, "cellular", 3, 3);
     add_links(&o, "flaky", 9);
     add_links(&o, "outage", 1);
     o.cells = 3;
     o.sites = 6;
-    o.run_ms = o.rest_ms = 3 * 86400000;
     o.deploy_ms = 35297000;
     o.policy.heartbeat_s = 3230;
     o.bundle_bytes = 3703 << 10;
@@ -204,11 +207,9 @@ static void test_permit_of_one_out_of_reach_for_a_moment_is_another_ones(void)
 /* The manager goes by what either of the two devices says. */
 static void test_slot_of_a_device_with_a_twin_is_nobodys(void)
 {
-    struct flock_options o = fleet_of(66, "nightly");
-    o.links[0].share = 3;
+    struct flock_options o = found_in(66, "nightly", 3, 2);
     o.cells = 2;
     o.sites = 1;
-    o.run_ms = o.rest_ms = 2 * 86400000;
     o.deploy_ms = 30479000;
     o.policy.heartbeat_s = 1437;
     o.bundle_bytes = 3910 << 10;
