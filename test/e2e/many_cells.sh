@@ -17,7 +17,8 @@ main()
     join_agents "$agents"
     for n in $agents; do start_agent "$n"; done
     within 30 online 10 || fail "not all agents are online: $(dunlin agent list)"
-    [ "$(ports | sort -u | wc -l)" -ge 7 ] || fail "ten agents share few brokers: $(ports)"
+    # Less than once in 500,000 runs ten random ids have so few of 52 brokers.
+    [ "$(ports | sort -u | wc -l)" -ge 5 ] || fail "ten agents share few brokers: $(ports)"
 
     step "a document reaches all of them"
     release 1 '!nothing'
