@@ -126,16 +126,21 @@ static void arm_faults(struct flock *f)
     flock_at(f, f->o->run_ms, FAULTS_END, 0, 0, 0);
 }
 
-/* Somebody finds the copy and takes it away; and the operator lets the device in again. */
+/* The operator lets a device in again. */
+static void release(struct flock *f, uint32_t n)
+{
+    office_command(f, &(struct command){.type = COMMAND_AGENT_RELEASE, .agent = f->nodes[n].id});
+}
+
+/* Somebody finds the copy and takes it away. */
 static void end_clone(struct flock *f, uint32_t n)
 {
     struct node *d = &f->nodes[n];
-    struct command c = {.type = COMMAND_AGENT_RELEASE, .agent = d->id};
     if (d->twin == NOBODY)
         return;
     node_cut(f, n, UINT32_MAX);
     if (f->core && manager_agent(f->core, d->number)->flags & AGENT_QUARANTINED)
-        office_command(f, &c);
+        release(f, n);
 }
 
 /* A manager that is down just now may come back first. */
@@ -373,6 +378,8 @@ static void happen_to_fleet(struct flock *f, const struct happening *h)
         arm_daily(f, CELL_KILL, (uint32_t)rng_below(&f->fate, f->cell_count), o->cell_kills);
     } else if (h->kind == CLONE) {
         clone(f, h->who);
+    } else if (h->kind == RELEASE) {
+        release(f, h->who);
     } else if (h->kind == FAULTS_END) {
         end_faults(f);
     }
@@ -430,6 +437,7 @@ static void happen(struct flock *f, const struct happening *h)
     case MANAGER_KILL:
     case CELL_KILL:
     case CLONE:
+    case RELEASE:
     case FAULTS_END:
         happen_to_fleet(f, h);
         break;

@@ -78,6 +78,16 @@ void gate_note(struct flock *f, uint32_t cohort)
     }
 }
 
+/* What it was let in for before it knew its number took no slot: it wasn't heard of until then. */
+void gate_join(struct flock *f, uint32_t n)
+{
+    const struct node *d = &f->nodes[n];
+    uint32_t paper = f->newest[f->rows->agents[d->number - 1].row.cohort];
+    const struct desired *doc = f->papers ? f->papers[paper].desired : NULL;
+    if (f->slots && doc && doc->count > 0)
+        f->slots[n].generation = record_target(&doc->records[0], d->number).generation;
+}
+
 /* Who is out of reach for a moment only, between two moves, has lost its slot or its permit as
  * well.
  */
@@ -116,12 +126,13 @@ static bool is_coming(const struct flock *f, const struct node *d, uint32_t gene
     return !is_through(d, generation) && is_in_reach(f, manager_agent(f->core, d->number));
 }
 
+/* Who has a slot for a newer version already is at work in that, whichever it begins with. */
 void gate_begin(struct flock *f, const struct node *d, uint32_t generation)
 {
     uint32_t coming = 0, most = f->o->returning;
     struct slot *begins = f->slots ? &f->slots[d - f->nodes] : NULL;
     if (!begins || !f->core || most == 0 || d->permit != generation || d->twin != NOBODY ||
-        (begins->taken && begins->generation == generation))
+        (begins->taken && begins->generation >= generation))
         return;
     begins->comes = generation;
     for (uint32_t n = 0; n < f->o->agents; n++) {

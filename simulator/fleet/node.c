@@ -90,6 +90,7 @@ void node_joined(struct flock *f, uint32_t n, uint32_t number)
     d->assigned = row->row.assigned;
     d->floor_s = flock_wall_s(f);
     f->by_number[number - 1] = n + 1;
+    gate_join(f, n);
     f->result->counts.writes++;
     node_start(f, n);
 }

@@ -162,8 +162,20 @@ static void write_paper(struct flock *f, uint32_t cohort)
     f->result->counts.documents++;
 }
 
+/* The copy of a device is gone, and was further than the device is: whose old numbers the operator
+ * is told of is the right one. */
+static void hear_alarms(struct flock *f, const struct manager_out *out)
+{
+    for (uint32_t i = 0; f->calm && i < out->alarm_count; i++) {
+        const struct alarm *alarm = &out->alarms[i];
+        if (alarm->type == ALARM_OLD_NUMBERS && alarm->answers)
+            flock_at(f, f->queue.now_ms + 1000, RELEASE, f->by_number[alarm->number - 1] - 1, 0, 0);
+    }
+}
+
 static void commit(struct flock *f, const struct manager_out *out)
 {
+    hear_alarms(f, out);
     for (uint32_t i = 0; i < out->persist_count; i++) {
         const struct persist *p = &out->persist[i];
         rows_copy(f->rows, f->core, p);

@@ -34,6 +34,7 @@ enum kind {
     CELL_FILL, /* the manager brings it up to date */
     REGION,    /* its outage begins or ends */
     CLONE,
+    RELEASE, /* the operator lets a device in again */
     MANAGER_KILL,
     MANAGER_START,
     MANAGER_TICKS,
@@ -280,6 +281,8 @@ void gate_open(struct flock *f);
 void gate_close(struct flock *f);
 /* The newest document of a cohort lets these in, … */
 void gate_note(struct flock *f, uint32_t cohort);
+/* … a node has heard its number, … */
+void gate_join(struct flock *f, uint32_t n);
 /* … the manager is about to hear of an agent, or has, … */
 void gate_hear(struct flock *f, uint32_t number);
 /* … and when all are said: are no more at work than the stage allows? */

@@ -220,6 +220,39 @@ static void test_slot_of_a_device_with_a_twin_is_nobodys(void)
     run_seeds(&o, 400358, 400362);
 }
 
+/* One that came back began with the version before as the gate let it in to the next. */
+static void test_who_is_let_in_while_it_comes_back_takes_no_place(void)
+{
+    struct flock_options o = found_in(49, "ship", 7, 1);
+    add_links(&o, "outage", 4);
+    add_links(&o, "nightly", 8);
+    o.cells = o.sites = 1;
+    o.deploy_ms = 13248000;
+    o.policy.heartbeat_s = 381;
+    o.bundle_bytes = 1514 << 10;
+    o.concurrency = (struct amount){.value = 33, .percent = true};
+    o.returning = 1;
+    o.faults = (struct flock_faults){.clones = 1};
+    run_seeds(&o, 501040, 501043);
+}
+
+/* A device and its copy were never seen together: the operator is told of old numbers. */
+static void test_device_that_its_copy_was_ahead_of_is_let_in_again(void)
+{
+    struct flock_options o = found_in(84, "nightly", 10, 3);
+    o.cells = 2;
+    o.sites = 1;
+    o.deploy_ms = 32734000;
+    o.policy.heartbeat_s = 3293;
+    o.bundle_bytes = 466 << 10;
+    o.concurrency = (struct amount){.value = 68};
+    o.returning = 1;
+    o.faults = (struct flock_faults){
+        .power_cuts = 179, .lost_writes = 67, .rotten = 64, .one_way = 2691, .clones = 3};
+    o.rest_ms = 2 * UINT64_C(86400000);
+    run_seeds(&o, 800504, 800505);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_the_same_seed_makes_the_same_run_and_another_one_another),
     TEST(test_on_good_links_all_run_the_new_version_as_soon_as_the_stages_allow),
@@ -231,6 +264,8 @@ static const struct suite_test tests[] = {
     TEST(test_who_joined_after_a_stage_began_takes_no_slot_of_it),
     TEST(test_permit_of_one_out_of_reach_for_a_moment_is_another_ones),
     TEST(test_slot_of_a_device_with_a_twin_is_nobodys),
+    TEST(test_who_is_let_in_while_it_comes_back_takes_no_place),
+    TEST(test_device_that_its_copy_was_ahead_of_is_let_in_again),
 };
 
 SUITE_MAIN("flocks", tests)
