@@ -70,29 +70,29 @@ void flight_miss(struct manager *m, uint32_t number, uint64_t now_s)
     }
 }
 
-/* The row may say so already. */
-static bool begins_to_ask(const struct manager *m, const struct agent_row *row,
-                          const struct exception *e, uint64_t now_s)
+static bool keeps(const struct manager *m, uint32_t number, const struct exception *e,
+                  uint64_t now_s)
 {
+    const struct agent_row *row = &m->agents[number - 1];
     uint32_t deployment = e->deployment - 1; /* 0 wraps */
     if (!permit_asks(e->state, e->cause) || deployment >= m->deployment_count)
         return false;
     const struct deployment_row *d = &m->deployments[deployment];
     const struct told *before = fleet_exception(m, row, e->deployment);
+    const struct flight *f = flight_of(m, deployment);
+    bool asked = before && permit_asks(before->state, before->cause);
+    bool held = asked ? row->flags & AGENT_HOLDER : !f || flight_has(f, number);
     uint64_t until_s = UINT64_MAX;
-    return deployment_rolls(d) && d->plan.returning.value && !flight_of(m, deployment) &&
-           !(before && permit_asks(before->state, before->cause)) &&
+    return held && deployment_rolls(d) && d->plan.returning.value &&
            fleet_reaches(row, d->plan.reachable_within_s, now_s, &until_s);
 }
 
-void flight_meet(struct manager *m, const struct status *s, uint64_t now_s)
+bool flight_keeps(const struct manager *m, const struct status *s, uint64_t now_s)
 {
-    bool asks = false, begins = false;
-    for (size_t i = 0; i < s->count; i++) {
-        asks |= permit_asks(s->exceptions[i].state, s->exceptions[i].cause);
-        begins |= begins_to_ask(m, &m->agents[s->number - 1], &s->exceptions[i], now_s);
-    }
-    bits_set(m->met, s->number, begins || (asks && bits_have(m->met, s->number)));
+    for (size_t i = 0; i < s->count; i++)
+        if (keeps(m, s->number, &s->exceptions[i], now_s))
+            return true;
+    return false;
 }
 
 void flight_leave(struct manager *m, uint32_t number)

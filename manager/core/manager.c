@@ -81,7 +81,6 @@ static size_t lay_out(struct manager *m, uint8_t *memory, const struct manager_l
         next_table(memory, &used, COLUMNS_MAX * sizeof *m->column_numbers, limits->agents);
     m->permits = next_table(memory, &used, PERMITTED_MAX, sizeof *m->permits);
     m->asking = next_table(memory, &used, limits->agents / 8 + 1, 1);
-    m->met = next_table(memory, &used, limits->agents / 8 + 1, 1);
     m->permit_last = next_table(memory, &used, limits->deployments, sizeof *m->permit_last);
     m->in_flight = next_table(memory, &used, ROLLOUTS_MAX, limits->agents / 8 + 1);
     m->cohort_budgets = next_table(memory, &used, limits->cohorts, sizeof *m->cohort_budgets);

@@ -106,6 +106,7 @@ enum agent_flag {
                                decides */
     AGENT_WAITING = 64,     /* it has asked to join, and an operator has to agree */
     AGENT_ASSIGNED = 128,   /* it says that it holds the assignment to its cohort */
+    AGENT_HOLDER = 2048,    /* it asks for a permit, and may hold a slot: it was in reach before */
     AGENT_MUTE = 1024,   /* in reach, and it said nothing in all the time that a deadline gave it */
     AGENT_TAINTED = 512, /* it takes only what tolerates its taints, or may stay in spite of them */
     AGENT_CORDONED = 256, /* an operator wants it to keep what it runs, and to take nothing new */

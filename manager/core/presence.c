@@ -56,8 +56,7 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
         budget_set_apart(t->m, s->number);
     if (!(row->flags & AGENT_ONLINE))
         flight_miss(t->m, s->number, t->ev->now_s);
-    if (!same)
-        flight_meet(t->m, s, t->ev->now_s);
+    unsigned holder = !same && flight_keeps(t->m, s, t->ev->now_s) ? AGENT_HOLDER : 0;
     row->seq = s->seq;
     if (s->flags & STATUS_HELLO) {
         row->session = s->seq;
@@ -76,7 +75,7 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
     flags |= s->flags & STATUS_GOODBYE ? 0 : AGENT_ONLINE;
     flags |= s->flags & STATUS_STALE ? AGENT_STALE : 0;
     flags |= s->flags & STATUS_TRUNCATED ? AGENT_TRUNCATED : 0;
-    flags |= same ? row->flags & AGENT_MUTE : 0;
+    flags |= same ? row->flags & (AGENT_MUTE | AGENT_HOLDER) : holder;
     if (!same && fleet_set_exceptions(t->m, row, s->exceptions, stints, s->count) < 0)
         flags |= AGENT_TRUNCATED;
     row->flags = (uint16_t)flags;

@@ -1,4 +1,3 @@
-#include "base/bits.h"
 #include "manager/core/frontier.h"
 #include "manager/core/rank.h"
 #include "manager/core/state.h"
@@ -188,8 +187,9 @@ static void note_flight(struct tending *w, struct member *m)
 {
     bool before = m->in_flight;
     if (w->fresh)
-        m->in_flight = m->result == MEMBER_ASKING ? bits_have(w->t->m->met, m->number)
-                                                  : !permit_returns(w->t->m, m->number, w->index);
+        m->in_flight = m->result == MEMBER_ASKING
+                           ? manager_agent(w->t->m, m->number)->flags & AGENT_HOLDER
+                           : !permit_returns(w->t->m, m->number, w->index);
     bool full = before && m->overdue && m->mute && !note_mute(w, m->number);
     w->changed |= full;
     m->in_flight = full || (member_is_at_work(m) && !m->overdue && m->in_flight);

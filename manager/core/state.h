@@ -247,7 +247,6 @@ struct manager {
     struct permitted *permits; /* by rising number, and then deployment */
     uint32_t permit_count;
     uint8_t *asking; /* bits by number: it asks for some that it may not have; see permit.c */
-    uint8_t *met;    /* of these, those that may hold a slot; see flight_meet */
     uint32_t asking_count;
     uint32_t *permit_last;      /* by deployment: who had the last one */
     uint64_t permits_news;      /* as many as there were when they were looked at, */
@@ -387,9 +386,10 @@ bool flight_holds(const struct manager *m, uint32_t deployment, uint32_t number)
 /* It is heard again, and its row says since when it wasn't: who was out of reach has lost its slot,
  * also where nobody has looked since, if those that come back have places of their own. */
 void flight_miss(struct manager *m, uint32_t number, uint64_t now_s);
-/* It says this now, and its row is as it was before: who begins to ask, and was in reach, may hold
- * a slot where nobody has looked since the start who does. */
-void flight_meet(struct manager *m, const struct status *s, uint64_t now_s);
+/* It says this now, and its row is as it was before: it asks, and may hold a slot. Who begins to
+ * ask while it is in reach does, unless it is known to hold none; for as long as it asks, also over
+ * restarts of the manager. */
+bool flight_keeps(const struct manager *m, const struct status *s, uint64_t now_s);
 /* Whatever the agent is at, it is of no flight any more. */
 void flight_leave(struct manager *m, uint32_t number);
 /* Agents up to this hash are let in now, behind those before. */

@@ -278,6 +278,28 @@ static void test_who_asks_a_manager_that_has_just_started_has_kept_its_slot(void
     end(f);
 }
 
+/* They have asked one manager, and the next one learns of that from its store alone; or a manager
+ * that took them for holders hears it as it looks. */
+static void test_who_asked_has_kept_its_slot_for_every_manager_from_then_on(void)
+{
+    for (unsigned late_s = 0; late_s < 6; late_s++) {
+        struct fleet *f = slots_asked_for(50 + late_s, 30);
+        for (uint32_t n = 1; n <= 40; n++)
+            f->agents[n].hears_s = f->now_s + late_s;
+        restart(f);
+        seconds(f, 2);
+        restart(f);
+        seconds(f, 2);
+        restart(f);
+        seconds(f, 2);
+        CU_ASSERT_EQUAL(slots_taken(f), 10);
+        CU_ASSERT_EQUAL(counts_of(f, 0).in_flight, 10);
+        until_done(f, 900);
+        CU_ASSERT_EQUAL(count_running(f, 1), 40);
+        end(f);
+    }
+}
+
 /* The manager is started again behind their first words, and before they ask: it takes them for
  * some that were in touch all the time. */
 static void test_slots_guessed_after_a_restart_let_no_more_come_back_at_a_time(void)
@@ -1393,6 +1415,7 @@ static const struct suite_test tests[] = {
     TEST(test_who_holds_a_slot_takes_no_place),
     TEST(test_slot_is_held_over_a_restart_by_who_was_given_a_permit_for_it),
     TEST(test_who_asks_a_manager_that_has_just_started_has_kept_its_slot),
+    TEST(test_who_asked_has_kept_its_slot_for_every_manager_from_then_on),
     TEST(test_slots_guessed_after_a_restart_let_no_more_come_back_at_a_time),
     TEST(test_too_many_failures_stop_it_and_resuming_forgives_them),
     TEST(test_retry_works_on_the_failed_ones_only),
