@@ -11,7 +11,7 @@
 struct slot {
     uint32_t generation;
     bool taken;
-    uint32_t comes; /* back and in reach, it is at work on this generation with a permit; 0: not */
+    uint32_t comes; /* back, in reach and without a slot, it is at work on this one; 0: not */
 };
 
 void gate_open(struct flock *f)
@@ -68,10 +68,11 @@ void gate_note(struct flock *f, uint32_t cohort)
             continue;
         bool rolls =
             r->next.generation != 0 && t.generation == r->next.generation && is_of_stage(f, n);
+        bool taken = rolls && is_in_reach(f, manager_agent(f->core, d->number));
         *s = (struct slot){
             .generation = t.generation,
-            .comes = s->comes,
-            .taken = rolls && is_in_reach(f, manager_agent(f->core, d->number)),
+            .taken = taken,
+            .comes = taken ? 0 : s->comes,
         };
         f->lets_in |= s->taken;
         f->result->counts.let_in += s->taken;

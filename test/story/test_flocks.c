@@ -234,6 +234,8 @@ static void test_who_is_let_in_while_it_comes_back_takes_no_place(void)
     o.returning = 1;
     o.faults = (struct flock_faults){.clones = 1};
     run_seeds(&o, 501040, 501043);
+    o.returning = 4;
+    run_seeds(&o, 501042, 501042);
 }
 
 /* A device and its copy were never seen together: the operator is told of old numbers. */
