@@ -120,7 +120,7 @@ for n in 1 2 3 4; do
     dunlin-agent join "$url" "$token" --dir "$work/agent$n" || fail "agent $n does not join"
     start_agent "$n"
 done
-if dunlin-agent join "$url" "$token" --dir "$work/thief" --timeout 20 2>"$work/thief.log"; then
+if dunlin-agent join "$url" "$token" --dir "$work/thief" --timeout 60 2>"$work/thief.log"; then
     fail "a token that was used let a second device in"
 fi
 echo "The last token, tried again by another device:"
@@ -132,7 +132,7 @@ say "Version 1 of a small service goes to env=prod"
 cp -R "$root/examples/bundles/greeter" "$work/greeter"
 show dunlin bundle push "$work/greeter" --name greeter --version 1 --health-deadline 10s
 show dunlin deploy greeter@1 --as app --select env=prod
-dunlin wait app --timeout 30s || fail "version 1 does not become ready"
+dunlin wait app --timeout 120s || fail "version 1 does not become ready"
 for n in 1 2 3; do
     within 5 greets "$n" "version 1" || fail "agent $n does not greet with version 1"
 done
@@ -143,7 +143,7 @@ say "Version 2: one line of its configuration changes; the deployment is a file 
 sed -i 's/version 1/version 2/' "$work/greeter/etc/greeter.conf"
 show dunlin bundle push "$work/greeter" --name greeter --version 2 --health-deadline 10s
 show dunlin deploy "$root/examples/deployments/app.yaml"
-dunlin wait app --timeout 30s || fail "version 2 does not become ready"
+dunlin wait app --timeout 120s || fail "version 2 does not become ready"
 within 5 greets 1 "version 2" || fail "agent 1 does not greet with version 2"
 echo "agent 1 says: $(greeting 1)"
 
@@ -151,7 +151,7 @@ say "Version 3 is broken: its service does not start, so every agent goes back t
 sed -i '/^greeting=/d' "$work/greeter/etc/greeter.conf"
 show dunlin bundle push "$work/greeter" --name greeter --version 3 --health-deadline 3s
 show dunlin deploy greeter@3 --as app --select env=prod
-dunlin wait app --timeout 40s && fail "a broken version is called ready"
+dunlin wait app --timeout 160s && fail "a broken version is called ready"
 for n in 1 2 3; do
     within 5 state_is "$n" RolledBack || fail "agent $n does not say that it rolled back"
     within 5 greets "$n" "version 2" || fail "agent $n does not run version 2 again"
@@ -171,7 +171,7 @@ within 30 state_is 2 Ready || fail "agent 2 does not take version 4"
 greets 3 "version 2" || fail "agent 3's service stopped when its agent was killed"
 show dunlin agent list
 start_agent 3
-dunlin wait app --timeout 30s || fail "agent 3 does not catch up"
+dunlin wait app --timeout 120s || fail "agent 3 does not catch up"
 within 5 greets 3 "version 4" || fail "agent 3 does not greet with version 4"
 
 say "The manager is killed. What runs goes on, a restarted agent still finds its documents, and nothing is lost"
@@ -181,7 +181,7 @@ start_agent 2
 within 5 greets 2 "version 4" || fail "agent 2 stopped working without the manager"
 start_manager
 within 20 sh -c 'dunlin agent list | grep -c Online | grep -qx 4' || fail "the manager forgot agents"
-dunlin wait app --timeout 30s || fail "the manager forgot what is deployed"
+dunlin wait app --timeout 120s || fail "the manager forgot what is deployed"
 show dunlin status
 show dunlin agent list
 

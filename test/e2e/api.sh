@@ -8,7 +8,7 @@ call()
 {
     local method=$1 path=$2
     shift 2
-    status=$(curl -sS --max-time 30 --unix-socket "$FLEET/manager.sock" -o "$WORK/out" \
+    status=$(curl -sS --max-time 60 --unix-socket "$FLEET/manager.sock" -o "$WORK/out" \
         -D "$WORK/headers" -w '%{http_code}' --path-as-is -X "$method" "$@" "http://dunlin$path") ||
         fail "curl $method $path: exit code $?"
 }
@@ -408,7 +408,7 @@ test_clients()
     gives 200 '.version' GET /v1/status
     local pids=()
     for i in $(seq 20); do
-        curl -sS --max-time 30 --unix-socket "$FLEET/manager.sock" -d '{"count": 7}' \
+        curl -sS --max-time 60 --unix-socket "$FLEET/manager.sock" -d '{"count": 7}' \
             http://dunlin/v1/tokens >"$WORK/tokens$i" &
         pids+=($!)
     done

@@ -121,7 +121,7 @@ step "who was away, and who has an old token, find the way"
 start_agent 3
 online_is 3
 within 30 trusts 3 || fail "agent 3: $(dunlin-agent status --dir "$WORK/agent3")"
-dunlin-agent join "$(join_url)" "$early" --dir "$WORK/agent4" --timeout 30 >/dev/null || fail "the old token is worth nothing"
+dunlin-agent join "$(join_url)" "$early" --dir "$WORK/agent4" --timeout 120 >/dev/null || fail "the old token is worth nothing"
 start_agent 4
 online_is 4
 
@@ -155,7 +155,7 @@ step "who was away, and who has an old token, find the way over both"
 start_agent 3
 online_is 4
 within 30 trusts 3 || fail "agent 3: $(dunlin-agent status --dir "$WORK/agent3")"
-dunlin-agent join "$(join_url)" "$late" --dir "$WORK/agent5" --timeout 30 >/dev/null || fail "the old token is worth nothing"
+dunlin-agent join "$(join_url)" "$late" --dir "$WORK/agent5" --timeout 120 >/dev/null || fail "the old token is worth nothing"
 
 step "operators need new credentials"
 wrong 1 "not the manager that the credentials are for" remote early

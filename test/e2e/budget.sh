@@ -34,7 +34,7 @@ begun()
 arrives()
 {
     for name in app base; do
-        dunlin wait "$name" --timeout 60s >/dev/null || fail "$name does not arrive"
+        dunlin wait "$name" --timeout 240s >/dev/null || fail "$name does not arrive"
     done
 }
 
@@ -123,7 +123,7 @@ step "without the budget all go at once, and the log tells who said so"
 dunlin budget remove pier >/dev/null || fail "it stays"
 dunlin deploy app@3 --as app --select site=pier >"$WORK/out" || fail "no version 3"
 ! grep -q budget "$WORK/out" || fail "$(cat "$WORK/out")"
-dunlin wait app --timeout 30s >/dev/null || fail "version 3 does not arrive"
+dunlin wait app --timeout 120s >/dev/null || fail "version 3 does not arrive"
 dunlin audit --json | jq -e '[.audit[] | select(.object == "budget pier") | .action] | sort ==
     ["budget-remove", "budget-set", "budget-set"]' >/dev/null || fail "$(dunlin audit | tail -n 5)"
 

@@ -327,7 +327,7 @@ test_agents()
 {
     join_agent 1 env=prod
     start_agent 1
-    expect 0 wait app --timeout 60s && says "1 of 1 ready"
+    expect 0 wait app --timeout 240s && says "1 of 1 ready"
     must test "$(cat "$WORK/agent1/deployments/app/current/version")" = 1
     expect 0 status --json && json '.agents.total == 1 and .agents.online == 1'
     json '.deployments[0] | .targets == 1 and .ready == 1 and .pending == 0 and .failed == 0'
@@ -379,9 +379,9 @@ test_cordon()
     expect 0 why 1 app && says "it is cordoned, and takes nothing new" && says "it runs version 1"
     within 20 paused || fail "the agent does not say that it waits"
     must test "$(cat "$WORK/agent1/deployments/app/current/version")" = 1
-    expect 0 agent uncordon 1 && says "takes what is meant for it" && expect 0 wait app --timeout 60s
+    expect 0 agent uncordon 1 && says "takes what is meant for it" && expect 0 wait app --timeout 240s
     within 20 cordoned false || fail "the device is still cordoned"
-    expect 0 deploy app@1 --select env=prod && expect 0 wait app --timeout 60s
+    expect 0 deploy app@1 --select env=prod && expect 0 wait app --timeout 240s
     expect 1 agent cordon 77 && complains "77"
     expect 0 audit && says "agent-uncordon"
 }
@@ -419,6 +419,7 @@ test_updates()
 
     kill_agent 1 -TERM
     expect 0 deploy app@1 --select env=prod
+    within 20 offline || fail "nobody notices that the agent is gone"
     expect 1 wait app --timeout 1s && complains "1 pending after 1 s"
     expect 0 why 1 app && says "it is offline, heard of last" && says "goes on with version 1 then"
     expect 0 agent remove 1 && expect 0 agent show 1 && says "Removed" && says "because"
@@ -431,6 +432,11 @@ test_updates()
     expect 2 agent replace 1 dlt1-abc && complains "no token of this manager"
     expect 2 agent replace
     expect 0 deployment remove app && expect 0 deployment list && says "no deployments yet"
+}
+
+offline()
+{
+    [ "$(agent 1 .state)" = Offline ]
 }
 
 test_full_output()

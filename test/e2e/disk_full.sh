@@ -164,7 +164,7 @@ manager_join()
     fill "$FLEET"
     use_up
     picture >"$WORK/picture"
-    dunlin-agent join "$(join_url)" "$token" --dir "$WORK/agent2" --timeout 60 >>"$WORK/agent2.log" 2>&1 &
+    dunlin-agent join "$(join_url)" "$token" --dir "$WORK/agent2" --timeout 240 >>"$WORK/agent2.log" 2>&1 &
     joining=$!
     sleep 4
     kill -0 "$joining" || fail "the device gave up"
@@ -184,6 +184,11 @@ manager_join()
     takes 2 app 4 60
 }
 
+works_or_has_ended()
+{
+    dunlin status || ! kill -0 "$(cat "$WORK/manager.pid")"
+}
+
 manager_restart()
 {
     step "the manager is killed and started on a full disk: nothing acknowledged is lost"
@@ -193,8 +198,8 @@ manager_restart()
     for signal in -9 -TERM; do
         kill_manager $signal
         run_manager --heartbeat 10s
-        if ! within 10 dunlin status; then
-            ! kill -0 "$(cat "$WORK/manager.pid")" 2>/dev/null || fail "the manager neither works nor ends"
+        within 20 works_or_has_ended || fail "the manager neither works nor ends"
+        if ! kill -0 "$(cat "$WORK/manager.pid")" 2>/dev/null; then
             tail -n 1 "$WORK/manager.log" | grep -qE "$full" ||
                 fail "the manager does not say why it doesn't start: $(tail -n 1 "$WORK/manager.log")"
         fi

@@ -55,7 +55,7 @@ took_ms=$((($(date +%s%N) - since) / 1000000))
 dropped=$(($(counter flooded) - before))
 echo "$dropped messages dropped in $took_ms ms, manager's processor $((($(processor) - used) * 10)) ms"
 [ "$dropped" -gt 1000 ] || fail "the flood has ended before the others were done"
-[ "$took_ms" -lt 20000 ] || fail "it took $took_ms ms"
+[ "$took_ms" -lt 40000 ] || fail "it took $took_ms ms"
 [ "$(grep -c agent-floods "$WORK/manager.log")" -eq 1 ] || fail "the flood is told of more than once"
 dunlin status | grep -q "^dropped .* messages of agents that say too much" || fail "dunlin status does not tell"
 grep -q "agent-floods id=$id1 " "$WORK/manager.log" || fail "the log doesn't name the flooder"

@@ -72,7 +72,7 @@ take()
     touch "$WORK/mark"
     began_ms=$(now_ms)
     dunlin deploy "big@$1" --as big --all --confirm >/dev/null || fail "version $1 is not deployed"
-    dunlin wait big --timeout 300s >/dev/null 2>&1 || fail "not everyone takes it: $(dunlin status)"
+    dunlin wait big --timeout 900s >/dev/null 2>&1 || fail "not everyone takes it: $(dunlin status)"
     took_ms=$(($(now_ms) - began_ms))
     came=$(bytes "$WORK/agent1/chunks" -newer "$WORK/mark")
     each=0

@@ -187,13 +187,13 @@ push 6 alice bob >/dev/null || fail "no version 6"
 deploys 6
 
 step "a token that waited in a drawer"
-dunlin-agent join "$(join_url)" "$early" --dir "$WORK/agent3" --timeout 30 >/dev/null ||
+dunlin-agent join "$(join_url)" "$early" --dir "$WORK/agent3" --timeout 120 >/dev/null ||
     fail "a token from before the roots changed is worth nothing"
 for k in 1 2 1 2 1 2 1 2; do
     dunlin key threshold $k --root "$KEYS/root2.key" --json | jq -e .version >/dev/null || fail "no threshold $k"
 done
 refused "it is another fleet's, or too old a token" \
-    dunlin-agent join "$(join_url)" "$late" --dir "$WORK/agent4" --timeout 30
+    dunlin-agent join "$(join_url)" "$late" --dir "$WORK/agent4" --timeout 120
 dunlin key trust "$KEYS/dave.key.pub" --output "$WORK/dave.draft" --json |
     jq -e '.signatures == 0 and .draft' >/dev/null || fail "no draft"
 dunlin key sign "$WORK/dave.draft" --key "$KEYS/root2.key" --json | jq -e '.signatures == 1' >/dev/null ||

@@ -89,8 +89,18 @@ now_ms()
     date +%s%3N
 }
 
-# within SECONDS COMMAND...: true as soon as the command is, tried ten times a second.
+# within SECONDS COMMAND...: true as soon as the command is, tried ten times a second. So long it may take on a machine
+# that has nothing else to do; a slow or a busy one gets four times as long, since most of what a test waits for is a
+# fact, and not how soon it is one.
 within()
+{
+    limit_s=$(($1 * 4))
+    shift
+    in_time "$limit_s" "$@"
+}
+
+# in_time SECONDS COMMAND...: the same where the time itself is what is tried.
+in_time()
 {
     until_s=$(($(date +%s) + $1))
     shift
@@ -105,7 +115,7 @@ refused()
 {
     words=$1
     shift
-    if timeout 30 "$@" >"$WORK/refused.out" 2>&1; then
+    if timeout 120 "$@" >"$WORK/refused.out" 2>&1; then
         fail "'$*' succeeded, but should say: $words"
     fi
     grep -qE "$words" "$WORK/refused.out" ||
@@ -221,6 +231,22 @@ as()
     echo "-h 127.0.0.1 -p $(cell_port 0) --cafile $FLEET/cells/0/ca.pem --cert $WORK/$1.pem --key $WORK/$1.key"
 }
 
+# subscribe NAME MOSQUITTO_SUB...: begins to listen in the background, and returns when its subscriptions stand.
+subscribe()
+{
+    listening=$1
+    shift
+    stdbuf -oL "$@" -d >"$WORK/$listening.lines" 2>/dev/null &
+    echo $! >"$WORK/$listening.pid"
+    within 10 grep -q '^Subscribed' "$WORK/$listening.lines" || fail "$listening: its subscription does not stand"
+}
+
+# heard_by NAME: the lines that came since.
+heard_by()
+{
+    grep -vE '^(Client|Subscribed) ' "$WORK/$1.lines" || true
+}
+
 # cell_port I: of the I-th cell.
 cell_port()
 {
@@ -313,7 +339,7 @@ join_agent()
         shift
     done
     token=$(dunlin token create "$@") || fail "no token for agent $joining"
-    dunlin-agent join "$(join_url)" "$token" --dir "$WORK/agent$joining" --timeout 30 \
+    dunlin-agent join "$(join_url)" "$token" --dir "$WORK/agent$joining" --timeout 120 \
         >>"$WORK/agent$joining.log" 2>&1 || fail "agent $joining does not join"
 }
 

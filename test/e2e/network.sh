@@ -76,7 +76,7 @@ logged 1 network-moved && fail "the link is let go"
 step "where the first is gone, it goes over the second at once"
 at_device ip addr flush dev eth1
 at_device ip route add default via 10.77.2.1
-within 10 logged 2 link-up || fail "it waits"
+in_time 20 logged 2 link-up || fail "it waits"
 logged 1 network-moved || fail "it was another reason: $(tail -n 5 "$WORK/agent1.log")"
 
 step "no network when it starts: its back-off grows"
@@ -87,7 +87,7 @@ within 120 logged 6 link-down || fail "it does not try"
 
 step "a network at last: it does not wait for its back-off's end"
 arrive 1
-within 10 logged 3 link-up || fail "it waits"
+in_time 20 logged 3 link-up || fail "it waits"
 within 10 online 1 || fail "nobody has heard of it"
 kill_process device -9
 done_well

@@ -80,7 +80,7 @@ for v in 1 2 3; do make_version "$v"; done
 touch "$WORK/go-1"
 plan 1 >"$WORK/plan"
 dunlin deploy "$WORK/plan" >/dev/null || fail "version 1 is not deployed"
-dunlin wait app --timeout 60s >/dev/null || fail "version 1 does not arrive: $(dunlin rollout show app)"
+dunlin wait app --timeout 240s >/dev/null || fail "version 1 does not arrive: $(dunlin rollout show app)"
 for n in $AWAY; do kill_agent "$n" -9; done
 within 30 online 2 || fail "they are there: $(dunlin agent list)"
 
@@ -145,6 +145,6 @@ plan 3 >"$WORK/plan"
 dunlin deploy "$WORK/plan" >/dev/null || fail "version 3 is not deployed"
 within 60 marked begin 3 7 || fail "$(cat "$WORK/marks"); $(dunlin rollout show app)"
 touch "$WORK/go-3"
-dunlin wait app --timeout 60s >/dev/null || fail "version 3 does not arrive: $(dunlin rollout show app)"
+dunlin wait app --timeout 240s >/dev/null || fail "version 3 does not arrive: $(dunlin rollout show app)"
 
 done_well

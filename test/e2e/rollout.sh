@@ -72,7 +72,7 @@ for n in "${CANARY[@]}"; do join_agent "$n" env=canary; done
 for n in "${PROD[@]}"; do join_agent "$n" env=prod; done
 for n in "${STAGING[@]}" "${CANARY[@]}" "${PROD[@]}"; do start_agent "$n"; done
 release 1 "env in (staging, canary, prod)"
-dunlin wait app --timeout 30s >/dev/null || fail "version 1 does not arrive"
+dunlin wait app --timeout 120s >/dev/null || fail "version 1 does not arrive"
 rollout_is '.staged' false || fail "a deployment without a plan is staged"
 refused "has no stages" dunlin rollout approve app prod
 refused "has no stages" dunlin rollout abort app
@@ -126,7 +126,7 @@ start_manager
 rollout_is '.state + " " + .stage + " \(.paused)"' "paused prod true" || fail "$(rollout .)"
 none_has 2 "${PROD[@]}" || fail "prod has begun while it was paused"
 dunlin rollout resume app >"$WORK/out" || fail "it can't be resumed"
-dunlin wait app --timeout 30s >"$WORK/out" 2>&1 || fail "it is not done: $(cat "$WORK/out")"
+dunlin wait app --timeout 120s >"$WORK/out" 2>&1 || fail "it is not done: $(cat "$WORK/out")"
 says "8 of 8 ready"
 app_is 2 "${PROD[@]}" || fail "prod does not run version 2"
 wait "$watcher" || fail "watching failed: $(cat "$WORK/watched.log")"
@@ -147,7 +147,7 @@ breakable 3
 dunlin deploy "$(version 3)" --dry-run >"$WORK/out" && says ", as the last time"
 touch "$WORK/broken"
 dunlin deploy "$(version 3)" >/dev/null
-refused "1 failed; the rollout is stopped in stage staging" dunlin wait app --timeout 25s
+refused "1 failed; the rollout is stopped in stage staging" dunlin wait app --timeout 100s
 within 5 rollout_is .state stopped || fail "it is not stopped"
 none_has 3 "${STAGING[@]}" "${CANARY[@]}" "${PROD[@]}" || fail "somebody runs it"
 dunlin why "${PROD[0]}" app >"$WORK/out" && says "stage staging is stopped" && says "it runs version 2"
@@ -169,7 +169,7 @@ dunlin why "${PROD[0]}" app >"$WORK/out" && says "version 3 was aborted before i
 
 step "rolled back, everybody runs version 2"
 dunlin rollout rollback app >/dev/null || fail "no rollback"
-dunlin wait app --timeout 30s >/dev/null || fail "it is not rolled back: $(rollout .)"
+dunlin wait app --timeout 120s >/dev/null || fail "it is not rolled back: $(rollout .)"
 app_is 2 "${STAGING[@]}" "${CANARY[@]}" "${PROD[@]}" || fail "somebody does not run version 2"
 
 step "an agent that is away stops nothing; the manager is killed in the middle of a stage"
@@ -184,7 +184,7 @@ kill_manager -KILL
 start_manager
 within 30 waits_in prod approval || fail "it does not go on: $(rollout .)"
 dunlin rollout approve app prod >/dev/null
-dunlin wait app --timeout 30s >/dev/null || fail "it is not done: $(rollout .)"
+dunlin wait app --timeout 120s >/dev/null || fail "it is not done: $(rollout .)"
 [ "$(counts staging)" = "2 1 0" ] || fail "$(rollout .stages)"
 start_agent 2
 within 30 app_is 4 "${STAGING[@]}" "${CANARY[@]}" "${PROD[@]}" || fail "who comes back does not catch up"

@@ -74,7 +74,7 @@ make_system
 
 step "it joins, and takes a version"
 token=$(dunlin token create) || fail "no token"
-inside join "$(join_url)" "$token" --dir /data --timeout 30 >>"$WORK/agent1.log" 2>&1 || fail "it does not join"
+inside join "$(join_url)" "$token" --dir /data --timeout 120 >>"$WORK/agent1.log" 2>&1 || fail "it does not join"
 serve
 release_file 1 500
 within 30 agent_has 1 file 1 || fail "it does not take file@1: $(dunlin why 1 file 2>&1)"

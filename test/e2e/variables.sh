@@ -136,7 +136,7 @@ nowhere "$WORK"
 step "without the secrets' key, or with another one, the manager doesn't start"
 not_started()
 {
-    if timeout 20 dunlin-manager run --dir "$FLEET" --listen 127.0.0.1:0 >"$WORK/refused" 2>&1 || ! grep -qF "$1" "$WORK/refused"; then
+    if timeout 60 dunlin-manager run --dir "$FLEET" --listen 127.0.0.1:0 >"$WORK/refused" 2>&1 || ! grep -qF "$1" "$WORK/refused"; then
         fail "it starts, or doesn't say why not: $(cat "$WORK/refused")"
     fi
 }
