@@ -31,7 +31,7 @@ erase()
 # retained FILTER: the topics that hold something.
 retained()
 {
-    timeout 10 mosquitto_sub --unix "$(socket_of "$1")" -t "$1" --retained-only -W 1 -F %t 2>/dev/null || true
+    timeout 10 mosquitto_sub --unix "$(socket_of "$1")" -t "$1" --retained-only -W 2 -F %t 2>/dev/null || true
 }
 
 # payload TOPIC FILE: what is retained there.
@@ -44,16 +44,19 @@ payload()
 # listen FILTER NAME: keeps the next message on it, in $WORK/NAME, and its topic in $WORK/NAME.topic.
 listen()
 {
-    timeout 60 mosquitto_sub --unix "$(socket_of "$1")" -t "$1" -q 1 -C 1 -F '%t %x' >"$WORK/$2.heard" &
-    echo $! >"$WORK/listener.pid"
-    sleep 0.5
+    subscribe "$2" mosquitto_sub --unix "$(socket_of "$1")" -t "$1" -q 1 -C 1 -F '%t %x'
 }
 
 heard()
 {
-    within 20 test -s "$WORK/$1.heard" || fail "nothing was heard of $1"
-    cut -d ' ' -f 1 "$WORK/$1.heard" >"$WORK/$1.topic"
-    cut -d ' ' -f 2 "$WORK/$1.heard" | xxd -r -p >"$WORK/$1"
+    within 20 has_heard "$1" || fail "nothing was heard of $1"
+    heard_by "$1" | cut -d ' ' -f 1 >"$WORK/$1.topic"
+    heard_by "$1" | cut -d ' ' -f 2 | xxd -r -p >"$WORK/$1"
+}
+
+has_heard()
+{
+    heard_by "$1" | grep -q .
 }
 
 # flipped FILE: a copy whose last byte is another one.
@@ -166,7 +169,7 @@ garbage()
         esac
     done <"$WORK/all-topics"
     rises malformed
-    grep -q message-refused "$WORK/agent1.log" || fail "agent 1 was not reached"
+    within 10 grep -q message-refused "$WORK/agent1.log" || fail "agent 1 was not reached"
     all_well
 }
 
