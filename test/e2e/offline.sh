@@ -139,10 +139,10 @@ case $DUNLIN_DATA in */agent1/*) kill -9 $PPID ;; esac'
     within 20 app_is 8 1 2 4 5 || fail "agent 1 does not take the next version"
 }
 
-# died N: also when nobody has waited for it yet.
+# died N: also when nobody has waited for it yet; one that is only being started lives.
 died()
 {
-    ! pgrep -f "dunlin-agent run --dir $WORK/agent$1\$"
+    ! readlink "/proc/$(cat "$WORK/agent$1.pid")/exe"
 }
 
 removed()
