@@ -17,7 +17,7 @@ credentials()
 call()
 {
     local path=${*: -1}
-    status=$(curl -sS --max-time 20 --cacert "$WORK/ca.pem" --interface "$from" -o "$WORK/out" \
+    status=$(curl -sS --max-time 60 --cacert "$WORK/ca.pem" --interface "$from" -o "$WORK/out" \
         -w '%{http_code}' --path-as-is ${token:+-H "Authorization: Bearer $token"} \
         "${@:1:$#-1}" "$url$path" 2>"$WORK/curl.err") || status="curl $?"
 }
@@ -62,7 +62,8 @@ test_roles()
         fail "some routes have no role"
     while read -r method path role; do
         for name in viewer operator admin; do
-            token=$(token_of "$name")
+            # From an address of its own: a fast machine would else open more connections than one may.
+            token=$(token_of "$name") from=127.6.0.$(rank "$name")
             call -X "$method" "${path//\*/none}"
             if [ "$(rank "$name")" -ge "$(rank "$role")" ]; then
                 case $status in
@@ -169,7 +170,7 @@ test_guessing()
 # After forty guesses not even the right token counts, or the address isn't let in at all.
 is_shut_out()
 {
-    curl -sS --max-time 20 --cacert "$WORK/ca.pem" --interface "$from" -o /dev/null \
+    curl -sS --max-time 60 --cacert "$WORK/ca.pem" --interface "$from" -o /dev/null \
         -w '%{http_code}\n' -H "Authorization: Bearer dla1-$(printf '0%.0s' {1..64})" \
         "$url/v1/status?[1-40]" >"$WORK/guesses" 2>/dev/null || true
     [ "$(grep -c 401 "$WORK/guesses")" -lt 30 ] || fail "many guesses: $(sort "$WORK/guesses" | uniq -c)"
@@ -262,11 +263,13 @@ for byte in request if kind == "request" else hello:
 PYTHON
 }
 
+# Usage: quick COMMAND...: it is answered long before the first of those that hold places is cut off.
 quick()
 {
-    local began_ms=$(($(date +%s%N) / 1000000))
+    local began_ms
+    began_ms=$(now_ms)
     "$@" >/dev/null || return 1
-    [ $(($(date +%s%N) / 1000000 - began_ms)) -lt 2000 ]
+    [ $(($(now_ms) - began_ms)) -lt 5000 ]
 }
 
 # Half-open connections take all places that there are, but not the owner's socket's; and they go.
@@ -289,7 +292,7 @@ test_slow_clients()
 
 is_full()
 {
-    ! timeout 2 dunlin --credentials "$WORK/viewer.json" status
+    ! timeout 5 dunlin --credentials "$WORK/viewer.json" status
 }
 
 gone()

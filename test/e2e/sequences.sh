@@ -4,6 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 need jq
 
+DEADLINE_S=10 # within which who is well takes a version, also on a slow machine
+
 # rollout JQ: something of it.
 rollout()
 {
@@ -94,7 +96,7 @@ arrives 1
 
 step "aborted while an agent is late: it counts as failed until it gets there, and nobody else begins"
 touch "$WORK/hang-1"
-deploy 2 "deadline: 3s"
+deploy 2 "deadline: ${DEADLINE_S}s"
 within 30 rollout_is '"\(.state) \(.stages[0].overdue)"' "stopped 1" || fail "$(rollout .)"
 dunlin rollout abort app >/dev/null || fail "no abort"
 counts_are canary "1 0 1 1" || fail "$(rollout .)"
@@ -188,7 +190,7 @@ arrives 9
 step "removed while it is stopped and an agent hangs, it comes again under its name"
 push 10
 touch "$WORK/hang-1"
-deploy 10 "deadline: 3s"
+deploy 10 "deadline: ${DEADLINE_S}s"
 within 30 rollout_is '"\(.state) \(.stages[0].overdue)"' "stopped 1" || fail "$(rollout .)"
 dunlin deployment remove app >/dev/null || fail "it is not removed"
 dunlin deploy app@9 --as app --select site=a >/dev/null || fail "it doesn't come again"
@@ -197,7 +199,7 @@ within 60 app_is 9 1 2 3 4 || fail "$(dunlin deployment show app)"
 
 step "who is late and is taken out of the fleet is waited for and counted no more"
 touch "$WORK/hang-1"
-deploy 10 "deadline: 3s"
+deploy 10 "deadline: ${DEADLINE_S}s"
 within 30 rollout_is '"\(.state) \(.stages[0].overdue)"' "stopped 1" || fail "$(rollout .)"
 dunlin agent remove 1 >/dev/null || fail "agent 1 is not removed"
 counts_are canary "0 0 0 0" || fail "$(rollout .)"
