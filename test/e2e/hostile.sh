@@ -253,26 +253,32 @@ on_heads()
     while read -r head; do publish "$head" "$WORK/$1" -r; done <"$WORK/heads"
 }
 
+# atlas_heads N: heads that promise the atlas of that number, and nothing else that is new.
+atlas_heads()
+{
+    printf '\226\005\001\001\001\001%b' "\\0$(printf %o "$1")" >"$WORK/promise"
+    on_heads promise
+}
+
 own_heads()
 {
     while read -r head; do
-        case $head in dl1/cohort/*) payload "$head" "$WORK/head.now" && ! cmp -s "$WORK/head.now" "$WORK/lanes" || return 1 ;; esac
+        case $head in dl1/cohort/*) payload "$head" "$WORK/head.now" && ! cmp -s "$WORK/head.now" "$WORK/promise" || return 1 ;; esac
     done <"$WORK/heads"
 }
 
-# A head is a hint: it may cost a look, but no work. These are [5, 1, epoch, number, trust version, lanes].
+# A head is a hint: it may cost a look, but no work. These are [5, 1, epoch, number, trust version, atlas].
 forged_heads()
 {
-    step "forged heads: documents of either kind that don't exist, other lanes"
+    step "forged heads: documents of any kind that don't exist"
     printf '\226\005\001\316\377\377\377\376\316\377\377\377\376\316\377\377\377\376\000' >"$WORK/far"
-    printf '\226\005\001\001\001\001\014' >"$WORK/lanes"
     on_heads far
     sleep 1
     rolls 2 1 2
     all_well
-    on_heads lanes
+    atlas_heads 12
     sleep 1
-    # Whoever listens on a lane where nobody publishes hears the news with its next connection.
+    # Whoever looks for an atlas that nobody publishes hears the news with its next connection.
     deploys 3
     within 10 own_heads || fail "the manager's heads don't replace forged ones"
     for n in 1 2; do kill_agent "$n" -TERM && start_agent "$n"; done
@@ -280,6 +286,49 @@ forged_heads()
     take 1 2
     for n in 1 2; do cp "$WORK/agent$n.pid" "$WORK/agent$n.first"; done
     all_well
+}
+
+# The list of brokers is signed: who sends a fleet elsewhere is the manager alone.
+forged_atlases()
+{
+    step "forged atlases: random, altered, cut, and what the manager has signed for another purpose"
+    for n in 1 2; do kill_agent "$n" -TERM && start_agent "$n"; done
+    remember
+    within 20 online 2 || fail "the agents don't come back"
+    for n in 1 2; do brokers_of "$n" >"$WORK/brokers$n"; done
+    payload dl1/atlas "$WORK/atlas"
+    LC_ALL=C sed 's/\x95\x0f\x01\x01/\x95\x0f\x01\x70/; s/127\.0\.0\.1/127.0.0.9/' "$WORK/atlas" >"$WORK/atlas.newer"
+    [ "$(cmp -l "$WORK/atlas" "$WORK/atlas.newer" | wc -l)" -eq 2 ] || fail "no newer list of other brokers was made"
+    head -c 60 "$WORK/atlas" >"$WORK/atlas.cut"
+    payload "$(grep -E '^dl1/cohort/.*/doc$' "$WORK/topics" | head -n 1)" "$WORK/atlas.document"
+    promised=12
+    for forged in some atlas.newer atlas.cut atlas.document; do
+        refused=$(atlases_refused)
+        promised=$((promised + 1))
+        publish dl1/atlas "$WORK/$forged" -r
+        atlas_heads $promised
+        within 10 refused_since "$refused" || fail "nobody looks at $forged"
+    done
+    all_well
+    for n in 1 2; do brokers_of "$n" | cmp -s - "$WORK/brokers$n" || fail "agent $n took a forged list of brokers"; done
+    publish dl1/atlas "$WORK/atlas" -r
+    rolls atlas 1 2
+}
+
+# brokers_of N: all that it knows, and the number of the list that names them.
+brokers_of()
+{
+    dunlin-agent status --dir "$WORK/agent$1" --json | jq -c '[.atlas, .brokers]'
+}
+
+atlases_refused()
+{
+    cat "$WORK"/agent[12].log | grep -c 'message-refused topic=atlas' || true
+}
+
+refused_since()
+{
+    [ "$(atlases_refused)" -gt "$1" ]
 }
 
 # Nobody can make the manager believe that a broker has what it hasn't.
@@ -364,6 +413,7 @@ garbage
 older
 replays
 forged_heads
+forged_atlases
 forged_marks
 erased
 done_well
