@@ -53,7 +53,7 @@ name_libraries()
 {
     needs "$triplet-gcc" "$triplet-ar"
     key=$({ "$triplet-gcc" --version && echo "${DUNLIN_HARDEN-usual}" && cd "$cross" &&
-        cat lib.sh libraries.sh archive.mk relro.c sources sqlite mbedtls.h; } | sha256sum | cut -c 1-16)
+        cat lib.sh libraries.sh archive.mk fortify.h relro.c sources sqlite mbedtls.h; } | sha256sum | cut -c 1-16)
     device=$cache/devices/$target-$key
 }
 

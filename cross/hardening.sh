@@ -4,10 +4,10 @@
 . "$(dirname "$0")/lib.sh"
 
 usage="usage: sh cross/hardening.sh TARGET ...
-Prints how many bytes of the targets' agents each defence costs. For each target, all libraries are built three times,
+Prints how many bytes of the targets' agents each defence costs. For each target, all libraries are built four times,
 and kept with the others: they are in \$XDG_CACHE_HOME/dunlin/devices or ~/.cache/dunlin/devices."
 
-compiled='protector clash pie'
+compiled='protector clash fortify pie'
 linked='relro now noexecstack'
 
 main()

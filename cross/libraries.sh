@@ -11,7 +11,7 @@ work=$prefix.work
 jobs=$(nproc)
 
 # What a program is defended with; each can be left out, to see what it costs (cross/hardening.sh).
-harden=${DUNLIN_HARDEN-protector clash pie relro now noexecstack}
+harden=${DUNLIN_HARDEN-protector clash fortify pie relro now noexecstack}
 
 common='-Os -g -pipe -std=gnu11 -ffunction-sections -fdata-sections -fno-ident -fno-unwind-tables -fno-asynchronous-unwind-tables'
 linking='-Wl,-static,--gc-sections,--build-id=none'
@@ -37,7 +37,7 @@ add_hardening()
         case $what in
         protector) common="$common -fstack-protector-strong" ;;
         clash) common="$common -fstack-clash-protection" ;;
-        pie | relro | now | noexecstack) ;;
+        fortify | pie | relro | now | noexecstack) ;;
         *) fail 2 "there is no hardening $what" ;;
         esac
     done
@@ -98,12 +98,15 @@ build_musl()
     cd "$cross"
 }
 
-# As musl's own specs, but for static programs that may be loaded anywhere.
+# As musl's own specs, but for static programs that may be loaded anywhere: libc and libgcc call each other. What comes
+# before a file's own headers is for all of libc.
 write_compiler()
 {
-    start=crt1.o begin=crtbeginT.o end=crtend.o relro=
+    start=crt1.o begin=crtbeginT.o end=crtend.o relro='' fortify=''
     ! hardened pie || { start=rcrt1.o && begin=crtbeginS.o && end=crtendS.o; }
     ! hardened relro || relro=$prefix/lib/relro.o
+    ! hardened fortify || fortify="-D_GNU_SOURCE -include $prefix/include/fortify.h"
+    cp "$cross/fortify.h" "$prefix/include/"
     cat >"$prefix/lib/musl.specs" <<END
 %rename cpp_options old_cpp_options
 
@@ -118,6 +121,9 @@ write_compiler()
 
 *libgcc:
 libgcc.a%s
+
+*link_gcc_c_sequence:
+--start-group %G %L --end-group
 
 *startfile:
 $prefix/lib/$start $prefix/lib/crti.o $begin%s $relro
@@ -141,8 +147,8 @@ END
     cat >"$prefix/bin/cc" <<END
 #!/bin/sh
 case " \$* " in
-*' -c '* | *' -E '* | *' -S '*) exec $triplet-gcc -specs $prefix/lib/musl.specs $machine $common "\$@" ;;
-*) exec $triplet-gcc -specs $prefix/lib/musl.specs $machine $common $linking "\$@" ;;
+*' -c '* | *' -E '* | *' -S '*) exec $triplet-gcc -specs $prefix/lib/musl.specs $machine $common $fortify "\$@" ;;
+*) exec $triplet-gcc -specs $prefix/lib/musl.specs $machine $common $fortify $linking "\$@" ;;
 esac
 END
     chmod +x "$prefix/bin/cc"
