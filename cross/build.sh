@@ -73,14 +73,22 @@ build()
     [ "$(cat "$work/device" 2>/dev/null)" = "$device" ] || rm -rf "$work"
     mkdir -p "$work"
     echo "$device" >"$work/device"
+    # Asserts name their files. Those of a folder around this one are named from here; ccache does so with others, too.
+    from_here=$(realpath --relative-to "$work" "$source_dir")
+    export CCACHE_BASEDIR=
     quietly cmake -S "$source_dir" -B "$work" -G Ninja --toolchain "$cross/toolchain.cmake" \
         -D DUNLIN_TARGET="$target" -D DUNLIN_DEVICE="$device" -D DUNLIN_WERROR=ON \
         -D CMAKE_BUILD_TYPE=Release -D CMAKE_C_FLAGS_RELEASE= \
-        -D CMAKE_C_FLAGS="'-ffile-prefix-map=$work=build' '-ffile-prefix-map=$source_dir=.' -fstack-usage"
+        -D CMAKE_C_FLAGS="$(mapped "$work" build) $(mapped "$source_dir" .) $(mapped "$from_here" .) -fstack-usage"
     quietly cmake --build "$work" --target dunlin-agent
     [ -z "$tests" ] || quietly cmake --build "$work"
     "$triplet-strip" -s -R .comment -R '.note*' -o "$out/$target/dunlin-agent" "$work/dunlin-agent"
     "$triplet-objcopy" --only-keep-debug "$work/dunlin-agent" "$out/$target/dunlin-agent.debug"
+}
+
+mapped()
+{
+    echo "'-ffile-prefix-map=$1=$2'"
 }
 
 report()

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Usage: same.sh TARGET. The same source gives the same program, to the byte, in whatever folder it is built: libraries
-# too, which the second one makes anew, of a plain folder of tarballs.
+# Usage: same.sh TARGET. The same source gives the same program, to the byte, in whatever folder it is built, that of the
+# source or another: libraries too, which the second one makes anew, of a plain folder of tarballs.
 # shellcheck source=../checks/lib.sh
 . "$(dirname "$0")/../checks/lib.sh"
 
@@ -17,6 +17,5 @@ grep -vE '^(#|without |$)' cross/sources | while read -r _ _ file _; do
     cp "${XDG_CACHE_HOME:-$HOME/.cache}/dunlin/sources/$file" "$elsewhere/tarballs/"
 done
 sh cross/build.sh --out "$elsewhere/here" "$target"
-sh "$elsewhere/a folder/cross/build.sh" --out "$elsewhere/there" --cache "$elsewhere/cache" \
-    --sources "$elsewhere/tarballs" "$target"
-cmp "$elsewhere/here/$target/dunlin-agent" "$elsewhere/there/$target/dunlin-agent"
+sh "$elsewhere/a folder/cross/build.sh" --cache "$elsewhere/cache" --sources "$elsewhere/tarballs" "$target"
+cmp "$elsewhere/here/$target/dunlin-agent" "$elsewhere/a folder/build/cross/$target/dunlin-agent"
