@@ -60,6 +60,7 @@ void member_wake(struct crowd *c, struct member *m)
         member_join_wake(c, m);
         return;
     }
+    fetch_wake(c, m);
     member_feed(c, m, &(struct agent_event){.type = AGENT_TICK}, NULL);
     if (c->now_ms < ping_due_ms(m))
         return; /* what it says is as good as a ping */
@@ -148,8 +149,9 @@ void member_feed(struct crowd *c, struct member *m, struct agent_event *ev,
 
 static void arm(struct crowd *c, struct member *m)
 {
-    uint64_t ping_ms = ping_due_ms(m);
-    crowd_arm(c, m, m->due_ms < ping_ms ? m->due_ms : ping_ms);
+    uint64_t ping_ms = ping_due_ms(m), fetch_ms = fetch_due_ms(m);
+    uint64_t due_ms = ping_ms < fetch_ms ? ping_ms : fetch_ms;
+    crowd_arm(c, m, m->due_ms < due_ms ? m->due_ms : due_ms);
 }
 
 /* What the core looks at is put together for each step: kept for each agent it would be thirty
@@ -312,6 +314,7 @@ static void end_jobs(struct crowd *c, struct member *m)
         return;
     if (m->job.type == AGENT_FETCH && script_fetches(&c->options.script, crowd_agent(c, m))) {
         fetch_begin(c, m);
+        arm(c, m);
         return;
     }
     m->job.busy = false;

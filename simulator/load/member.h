@@ -159,6 +159,9 @@ void floor_down(struct crowd *c, struct member *m);
 /* member_fetch.c: content, for those that fetch it for real. */
 void fetch_begin(struct crowd *c, struct member *m);
 void fetch_again(struct crowd *c, struct member *m); /* the link is new */
+/* When what is missing is asked for once more, as agents do. */
+uint64_t fetch_due_ms(const struct member *m);
+void fetch_wake(struct crowd *c, struct member *m);
 void fetch_take(struct crowd *c, struct member *m, const struct digest *name, struct span frame);
 void fetch_stop(struct crowd *c, struct member *m);
 

@@ -5,6 +5,8 @@
 
 /* Asked for at a time, as agents do. */
 #define WINDOW 16
+/* When nothing has come for this time, what is missing is asked for again, as agents do. */
+#define ASK_AGAIN_MS 120000
 /* Chunks of a bundle that is fetched here. */
 #define CHUNKS_MAX 1024
 
@@ -14,6 +16,7 @@ enum part { PART_MANIFEST, PART_INDEX, PART_CONTENT, PART_COUNT };
 struct fetch {
     enum part part;
     struct digest bundle;
+    uint64_t heard_ms; /* something came, or was asked for anew */
     uint32_t asked;
     uint32_t count;
     uint32_t next_count; /* of the next part, as index chunks name it */
@@ -40,6 +43,7 @@ void fetch_begin(struct crowd *c, struct member *m)
         abort();
     f->bundle = f->list[0] = m->job.bundle;
     f->count = 1;
+    f->heard_ms = c->now_ms;
     ask(c, m);
 }
 
@@ -48,7 +52,20 @@ void fetch_again(struct crowd *c, struct member *m)
     if (!m->fetch)
         return;
     m->fetch->asked = 0;
+    m->fetch->heard_ms = c->now_ms;
     ask(c, m);
+}
+
+/* A broker drops what it has too much of for one session, and many may share one here. */
+uint64_t fetch_due_ms(const struct member *m)
+{
+    return m->fetch ? m->fetch->heard_ms + ASK_AGAIN_MS : UINT64_MAX;
+}
+
+void fetch_wake(struct crowd *c, struct member *m)
+{
+    if (c->now_ms >= fetch_due_ms(m))
+        fetch_again(c, m);
 }
 
 void fetch_stop(struct crowd *c, struct member *m)
@@ -89,6 +106,7 @@ void fetch_take(struct crowd *c, struct member *m, const struct digest *name, st
         return;
     }
     c->options.board->chunks++;
+    f->heard_ms = c->now_ms;
     struct topic topic = topic_for(name);
     seat_unsubscribe(c, m, &(const char *){topic.text}, 1);
     f->list[i] = f->list[--f->asked];
