@@ -264,6 +264,14 @@ static void want_atlas(struct turn *t, uint32_t number)
     a->late |= late;
 }
 
+/* What is newer than the held document is newer than what of it still binds: then nobody need look
+ * up who signed that. */
+static bool is_newer_document(const struct turn *t, struct revision r)
+{
+    return revision_compare(r, view_revision(t->view)) > 0 ||
+           revision_compare(r, view_document_floor(t->view)) > 0;
+}
+
 static void on_head(struct turn *t)
 {
     struct agent *a = t->a;
@@ -281,7 +289,7 @@ static void on_head(struct turn *t)
     }
     permit_head(t);
     uint64_t spread_ms = (uint64_t)t->view->document->policy.fetch_spread_s * 1000;
-    if (revision_compare(h->revision, view_document_floor(t->view)) > 0)
+    if (is_newer_document(t, h->revision))
         want(t, AGENT_TOPIC_DOCUMENT, h->revision, now + rng_below(&a->rng, spread_ms + 1));
 }
 
@@ -319,11 +327,10 @@ static void on_document(struct turn *t)
         t->a->counters.foreign++;
         return;
     }
-    int order = revision_compare(d->revision, view_document_floor(t->view));
-    if (order < 0)
-        t->a->counters.old++;
-    if (order <= 0)
+    if (!is_newer_document(t, d->revision)) {
+        t->a->counters.old += revision_compare(d->revision, view_document_floor(t->view)) < 0;
         return;
+    }
     if (has_to_wait(t, AGENT_TOPIC_DOCUMENT)) {
         want(t, AGENT_TOPIC_DOCUMENT, d->revision, t->ev->now_ms);
         t->a->asks[AGENT_TOPIC_DOCUMENT].due_ms = t->ev->now_ms;

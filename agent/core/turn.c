@@ -74,7 +74,8 @@ struct revision view_assignment_floor(const struct agent_view *view)
 
 uint32_t view_atlas_floor(const struct agent_view *view)
 {
-    return trust_knows(view->trust, TRUST_ONLINE, &view->atlas_signer) ? view->atlas : 0;
+    bool binds = view->atlas && trust_knows(view->trust, TRUST_ONLINE, &view->atlas_signer);
+    return binds ? view->atlas : 0;
 }
 
 bool view_has_document(const struct agent_view *view)

@@ -94,8 +94,8 @@ void gate_join(struct flock *f, uint32_t n)
  */
 void gate_hear(struct flock *f, uint32_t number)
 {
-    uint32_t n = f->by_number[number - 1];
-    if (!f->slots || n == 0 || is_in_reach(f, manager_agent(f->core, number)))
+    uint32_t n = f->slots ? f->by_number[number - 1] : 0;
+    if (n == 0 || is_in_reach(f, manager_agent(f->core, number)))
         return;
     f->slots[n - 1].taken = false;
     f->slots[n - 1].comes = 0;

@@ -65,7 +65,7 @@ void node_start(struct flock *f, uint32_t n)
     d->on = true;
     d->boot++;
     d->start_ms = f->queue.now_ms;
-    d->timer_ms = UINT64_MAX;
+    d->due_ms = d->tick_ms = d->later_ms = UINT64_MAX;
     if (d->number == 0) {
         office_join(f, n);
         return;
@@ -120,6 +120,7 @@ void node_feed(struct flock *f, uint32_t n, struct agent_event *ev)
     struct node *d = &f->nodes[n];
     struct agent_view view;
     uint16_t boot = d->boot;
+    bool changed = ev->type == AGENT_DONE;
     for (bool stored = true; stored && d->on && d->boot == boot;) {
         ev->now_ms = clock_ms(f, d);
         ev->wall_s = calendar_s(f, d);
@@ -145,10 +146,12 @@ void node_feed(struct flock *f, uint32_t n, struct agent_event *ev)
         }
         if (rv == 0)
             keep(f, d, ev, &out);
+        changed |= rv == 0;
         f->result->counts.writes++;
         *ev = (struct agent_event){.type = AGENT_STORED, .rv = rv};
     }
-    check_node(f, n);
+    if (changed)
+        check_node(f, n);
 }
 
 static void perform(struct flock *f, uint32_t n, const struct agent_action *a)
@@ -180,26 +183,38 @@ static void perform(struct flock *f, uint32_t n, const struct agent_action *a)
 
 /* ---- time ---- */
 
-/* At most one tick is on its way that counts: the earliest. One that comes early is sent again. */
+/* A heartbeat's tick stays on its way while something earlier is waited for, and counts again then:
+ * a device that is busy would fill the queue with such as nobody waits for. */
+static void send_tick(struct flock *f, uint32_t n)
+{
+    struct node *d = &f->nodes[n];
+    if (d->due_ms >= d->tick_ms)
+        return;
+    d->later_ms = d->tick_ms;
+    d->tick_ms = d->due_ms;
+    flock_at(f, d->due_ms, NODE_TICK, n, d->boot, d->due_ms);
+}
+
 static void arm(struct flock *f, uint32_t n, uint64_t deadline_ms)
 {
     struct node *d = &f->nodes[n];
-    uint64_t at_ms = deadline_ms == UINT64_MAX ? UINT64_MAX : d->start_ms + deadline_ms;
-    if (at_ms <= f->queue.now_ms)
+    d->due_ms = deadline_ms == UINT64_MAX ? UINT64_MAX : d->start_ms + deadline_ms;
+    if (d->due_ms <= f->queue.now_ms)
         flock_fault(f, "agent %u would spin", (unsigned)d->number);
-    if (at_ms >= d->timer_ms)
-        return;
-    d->timer_ms = at_ms;
-    flock_at(f, at_ms, NODE_TICK, n, d->boot, at_ms);
+    send_tick(f, n);
 }
 
 void node_tick(struct flock *f, uint32_t n, uint64_t at_ms)
 {
     struct node *d = &f->nodes[n];
-    if (at_ms != d->timer_ms)
+    if (at_ms != d->tick_ms)
         return;
-    d->timer_ms = UINT64_MAX;
-    node_feed(f, n, &(struct agent_event){.type = AGENT_TICK});
+    d->tick_ms = d->later_ms;
+    d->later_ms = UINT64_MAX;
+    if (at_ms < d->due_ms)
+        send_tick(f, n);
+    else
+        node_feed(f, n, &(struct agent_event){.type = AGENT_TICK});
 }
 
 /* ---- the disk ---- */

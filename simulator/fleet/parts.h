@@ -83,7 +83,9 @@ struct node {
 
     /* What runs. */
     uint64_t start_ms;   /* of its monotonic clock */
-    uint64_t timer_ms;   /* the earliest tick that is on its way; UINT64_MAX: none */
+    uint64_t due_ms;     /* when its core wants to be called again; UINT64_MAX: never */
+    uint64_t tick_ms;    /* the earliest tick that is on its way; UINT64_MAX: none … */
+    uint64_t later_ms;   /* … and a later one */
     uint64_t fetch_left; /* bytes */
     uint64_t fetch_ms;   /* since when they come; 0: they don't */
     int32_t wall_off_s;

@@ -24,17 +24,29 @@ struct happening {
 /* One for each bit in which a time can differ from the one that was reached, and one for none. */
 #define QUEUE_BUCKETS 65
 
+/* What comes and goes in millions is kept in blocks, so that what is free serves all buckets. */
+#define QUEUE_BLOCK 1024
+
+struct queue_block {
+    struct queue_block *next;
+    struct happening list[QUEUE_BLOCK];
+};
+
 struct bucket_of_happenings {
-    struct happening *list;
-    size_t first; /* those before it are gone */
-    size_t count;
-    size_t room;
+    struct queue_block *head, *tail; /* NULL: empty */
+    uint32_t first;                  /* in the head: those before it are gone */
+    uint32_t end;                    /* in the tail */
 };
 
 struct queue {
+    /* Told of what comes within a few ms, and of what comes now, so that its memory is fetched
+     * meanwhile; may be NULL. */
+    void (*soon)(void *context, const struct happening *h, bool now);
+    void *context;
     uint64_t now_ms; /* that was reached */
     size_t count;
     struct bucket_of_happenings buckets[QUEUE_BUCKETS];
+    struct queue_block *free;
 };
 
 /* A zeroed one is empty, at time 0. */

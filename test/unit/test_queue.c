@@ -53,9 +53,30 @@ static void test_what_is_late_happens_now(void)
     queue_free(&q);
 }
 
+static void note_soon(void *context, const struct happening *h, bool now)
+{
+    uint8_t *told = context;
+    CU_ASSERT_FALSE(told[h->what] & (now ? 2 : 1));
+    told[h->what] |= now ? 2 : 1;
+}
+
+static void test_what_comes_soon_and_now_is_told_once_before_it_comes(void)
+{
+    static uint8_t told[MANY];
+    struct rng rng = {.state = 1};
+    struct queue q = {.soon = note_soon, .context = told};
+    struct happening h;
+    for (uint64_t i = 0; i < MANY; i++)
+        queue_add(&q, &(struct happening){.at_ms = 1000 + rng_below(&rng, 100000), .what = i});
+    while (queue_next(&q, UINT64_MAX - 1, &h))
+        CU_ASSERT_EQUAL(told[h.what], 3);
+    queue_free(&q);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_what_happens_first_comes_first_and_equals_in_the_order_they_came),
     TEST(test_what_is_late_happens_now),
+    TEST(test_what_comes_soon_and_now_is_told_once_before_it_comes),
 };
 
 SUITE_MAIN("queue", tests)
