@@ -55,6 +55,7 @@ COUNT(statuses, a_second(o, o->result.counts.statuses))
 COUNT(statuses_peak, (double)o->result.counts.statuses_peak)
 COUNT(heads, a_second(o, o->result.counts.heads))
 COUNT(documents, (double)o->result.counts.documents)
+COUNT(happenings, (double)o->result.counts.happenings / 1e6)
 COUNT(steps, (double)o->result.counts.agent_steps / 1e6)
 COUNT(processor, o->processor_s)
 COUNT(memory, (double)o->memory / (1 << 20))
@@ -75,6 +76,7 @@ static const struct figure figures[] = {
     {"statuses_peak", "at most", statuses_peak, 0, "in a second"},
     {"heads_a_second", "announcements by the brokers", heads, 1, "a second"},
     {"documents", "documents signed", documents, 0, ""},
+    {"happenings_million", "what happened", happenings, 1, "million"},
     {"agent_steps_million", "steps of agents' cores", steps, 1, "million"},
     {"processor_s", "processor time of this run", processor, 1, "s"},
     {"memory_mib", "memory, at most", memory, 0, "MiB"},

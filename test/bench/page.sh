@@ -133,7 +133,7 @@ by() # NAME
 {
     case $1 in
     sizes) echo "\`sh cross/sizes.sh\`" ;;
-    *) jq -r '"`\(.command)`"' "$results/$1.json" 2>/dev/null || echo "\`sh test/bench/run.sh $1\`" ;;
+    *) jq -r '"`\(.command)`"' "$results/$1.json" 2>/dev/null || echo "\`sh test/bench/run.sh $(echo "$1" | tr _ -)\`" ;;
     esac
 }
 
