@@ -1,5 +1,42 @@
 #include "simulator/fleet/parts.h"
 
+/* The manager has said so in a signed document. */
+static bool is_signed(const struct flock *f, const struct target *t)
+{
+    return t->generation == 0 || (t->generation < GENERATIONS_MAX &&
+                                  digest_equal(&f->signed_for[t->generation], &t->bundle));
+}
+
+static void note(struct flock *f, const struct target *t)
+{
+    static const struct digest none;
+    if (t->generation >= GENERATIONS_MAX)
+        flock_fault(f, "the manager counts up to generation %u", (unsigned)t->generation);
+    else if (!is_signed(f, t) && !digest_equal(&f->signed_for[t->generation], &none))
+        flock_fault(f, "generation %u is two versions", (unsigned)t->generation);
+    else
+        f->signed_for[t->generation] = t->bundle;
+}
+
+void check_document(struct flock *f, const struct desired *d)
+{
+    for (uint32_t i = 0; i < d->count; i++) {
+        note(f, &d->records[i].stable);
+        note(f, &d->records[i].next);
+    }
+}
+
+static void look_at_generations(struct flock *f, struct node *d, const struct held *h)
+{
+    if (!is_signed(f, &h->wanted) || !is_signed(f, &h->running))
+        flock_fault(f, "agent %u: nobody has signed what it has of %s", (unsigned)d->number,
+                    h->name);
+    if (h->wanted.generation < d->begun)
+        flock_fault(f, "agent %u goes back to an older generation of %s", (unsigned)d->number,
+                    h->name);
+    d->begun = h->wanted.generation;
+}
+
 static void look_at_row(struct flock *f, const struct node *d, uint32_t i)
 {
     const struct held *h = &d->held[i];
@@ -40,9 +77,11 @@ static bool has_failed(const struct node *d)
 
 void check_node(struct flock *f, uint32_t n)
 {
-    const struct node *d = &f->nodes[n];
-    for (uint32_t i = 0; i < d->held_count; i++)
+    struct node *d = &f->nodes[n];
+    for (uint32_t i = 0; i < d->held_count; i++) {
+        look_at_generations(f, d, &d->held[i]);
         look_at_row(f, d, i);
+    }
     if (f->asked_ms && f->reached_s[n] == UINT32_MAX && runs(d, &f->bundles[1]))
         f->reached_s[n] = (uint32_t)((f->queue.now_ms - f->asked_ms) / 1000);
 }
@@ -138,12 +177,12 @@ const char *check_rest(struct flock *f, uint32_t *whom)
 
 /* ---- at the end ---- */
 
-/* No registration that a device has an answer to is forgotten. */
-static void check_registrations(struct flock *f)
+void check_registrations(struct flock *f)
 {
     for (uint32_t n = 0; n < f->node_count; n++) {
         const struct node *d = &f->nodes[n];
-        if (d->number && !key_id_equal(&manager_agent(f->core, d->number)->id, &d->id))
+        if (d->number > f->rows->agent_count ||
+            (d->number && !key_id_equal(&manager_agent(f->core, d->number)->id, &d->id)))
             flock_fault(f, "the manager forgot agent %u", (unsigned)d->number);
     }
 }
@@ -151,13 +190,14 @@ static void check_registrations(struct flock *f)
 void check_end(struct flock *f)
 {
     uint32_t whom = NOBODY;
+    for (uint32_t n = 0; n < f->node_count; n++)
+        check_node(f, n);
+    if (f->core)
+        check_registrations(f);
     const char *why = check_rest(f, &whom);
     if (why && whom == NOBODY)
         flock_fault(f, "at the end %s", why);
     else if (why)
         flock_fault(f, "at the end agent %u (device %u) %s", (unsigned)f->nodes[whom].number,
                     (unsigned)whom, why);
-    if (!f->core)
-        return;
-    check_registrations(f);
 }

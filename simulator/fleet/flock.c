@@ -94,6 +94,7 @@ static void clone(struct flock *f, uint32_t at)
                           .cohort = d->cohort,
                           .assigned = d->assigned,
                           .permit = d->permit,
+                          .begun = d->begun,
                           .document = d->document,
                           .trees = d->trees,
                           .content = d->content,
@@ -163,7 +164,6 @@ static void end_faults(struct flock *f)
 
 /* ---- a run ---- */
 
-static void open_nodes(struct flock *f)
 static void fetch_lines(const void *memory, size_t size)
 {
     for (size_t at = 0; at < size; at += CACHE_LINE)
@@ -198,6 +198,7 @@ static struct node *nodes_new(uint32_t count)
     return nodes;
 }
 
+static void open_nodes(struct flock *f)
 {
     uint32_t shares = 0;
     f->node_count = f->o->agents + f->o->faults.clones;
@@ -236,9 +237,9 @@ static struct flock *flock_open(const struct flock_options *o, struct flock_resu
     f->rng.state = o->seed;
     f->fate.state = ~o->seed;
     f->cell_count = o->cells;
-    f->agent_scratch = arena_on(f->agent_memory, sizeof f->agent_memory);
     f->queue.soon = fetch_ahead;
     f->queue.context = f;
+    f->agent_scratch = arena_on(f->agent_memory, sizeof f->agent_memory);
     node_open();
     office_open(f);
     cell_open(f);
@@ -306,6 +307,8 @@ void flock_run(const struct flock_options *o, flock_progress *progress, void *co
         out->counts.happenings++;
         mix(f, h.at_ms ^ (uint64_t)h.kind << 56 ^ (uint64_t)h.who << 24 ^ h.what);
         happen(f, &h);
+        if (o->meddle)
+            o->meddle(f);
         if (progress && out->counts.happenings % PROGRESS_EVERY == 0)
             progress(context, h.at_ms, end_ms, &out->counts);
         if (h.at_ms < look_ms)

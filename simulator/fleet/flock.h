@@ -41,6 +41,8 @@ struct flock_faults {
     uint32_t cell_kills;    /* in a day; every other broker has lost its memory */
 };
 
+struct flock;
+
 struct flock_options {
     uint64_t seed;
     uint32_t agents;
@@ -59,6 +61,9 @@ struct flock_options {
     struct flock_faults faults;
     uint32_t link_count;
     struct flock_link links[FLOCK_LINKS_MAX];
+    /* A test breaks something behind anything that happens, to see whether it is noticed; else
+     * NULL. */
+    void (*meddle)(struct flock *f);
 };
 
 #define FLOCK_DEFAULT                                                                              \

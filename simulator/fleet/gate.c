@@ -2,6 +2,10 @@
 
 #include <stdlib.h>
 
+/* A stage is looked at so often; with what devices say lost and late it is full, or over, so long
+ * and three heartbeats after it could be. */
+#define LOOK_MS 60000
+#define VACANT_MS 600000
 /* Each document is looked at for each of its agents, which is nothing for a million. */
 #define CHECKED_MAX 5000
 
@@ -158,8 +162,55 @@ void gate_check(struct flock *f)
     uint32_t taken = count_taken(f, stage);
     arena_reset(&f->scratch);
     manager_survey(f->core, 0, flock_wall_s(f), &f->scratch, counts);
-    uint32_t most = amount_of(row->plan.stages[stage].concurrency, counts[stage].members);
+    uint32_t most = amount_of(f->o->concurrency, counts[stage].members);
     if (taken > most)
         flock_fault(f, "%u are at work in stage %s, which allows %u", (unsigned)taken,
                     row->plan.stages[stage].name, (unsigned)most);
+}
+
+/* In reach, of the stage, and not let in; or let in, and not at its end. */
+static void count_members(struct flock *f, uint32_t *waiting, uint32_t *working)
+{
+    uint32_t newest = manager_generation(f->core, 0);
+    for (uint32_t n = 0; n < f->o->agents; n++) {
+        const struct node *d = &f->nodes[n];
+        const struct agent_row *row = d->number ? manager_agent(f->core, d->number) : NULL;
+        if (!row || !is_of_stage(f, n) || !is_in_reach(f, row))
+            continue;
+        if (f->slots[n].generation < newest)
+            ++*waiting;
+        else if (d->twin != NOBODY || !is_through(d, newest))
+            ++*working;
+    }
+}
+
+static bool is_vacant(struct flock *f, uint32_t *waiting)
+{
+    struct stage_count counts[STAGES_MAX];
+    const struct deployment_row *row = manager_deployment(f->core, 0);
+    const struct rollout *r = &row->rollout;
+    uint32_t working = 0;
+    if (r->state != ROLLOUT_RUNNING || r->step != ROLLOUT_ADMITTING || row->flags & RECORD_PAUSED)
+        return false;
+    count_members(f, waiting, &working);
+    if (*waiting == 0)
+        return false;
+    arena_reset(&f->scratch);
+    manager_survey(f->core, 0, flock_wall_s(f), &f->scratch, counts);
+    return working < amount_of(f->o->concurrency, counts[r->stage].members);
+}
+
+void gate_look(struct flock *f)
+{
+    uint64_t now_ms = f->queue.now_ms, heartbeat_ms = (uint64_t)f->o->policy.heartbeat_s * 1000;
+    uint32_t waiting = 0;
+    if (!f->slots || now_ms % LOOK_MS >= f->o->tick_ms || manager_deployment_count(f->core) == 0)
+        return;
+    if (!is_vacant(f, &waiting))
+        f->vacant_ms = 0;
+    else if (f->vacant_ms == 0)
+        f->vacant_ms = now_ms;
+    else if (now_ms - f->vacant_ms > VACANT_MS + 3 * heartbeat_ms)
+        flock_fault(f, "%u wait, and their stage has had room for %u s", (unsigned)waiting,
+                    (unsigned)((now_ms - f->vacant_ms) / 1000));
 }

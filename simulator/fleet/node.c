@@ -242,7 +242,7 @@ static void resize(struct node *d, uint32_t count)
     d->held_count = (uint8_t)count;
 }
 
-static void keep_row(struct flock *f, struct node *d, const struct held *row)
+static void keep_row(struct node *d, const struct held *row)
 {
     uint32_t at = row_at(d, row->deployment);
     if (at == d->held_count || d->held[at].deployment != row->deployment) {
@@ -251,9 +251,6 @@ static void keep_row(struct flock *f, struct node *d, const struct held *row)
         memmove(&d->held[at + 1], &d->held[at], (had - at) * sizeof d->held[0]);
         memmove(&d->currents[at + 1], &d->currents[at], had - at);
         d->currents[at] = UINT8_MAX;
-    } else if (row->wanted.generation < d->held[at].wanted.generation) {
-        flock_fault(f, "agent %u goes back to an older generation of %s", (unsigned)d->number,
-                    row->name);
     }
     d->held[at] = *row;
 }
@@ -286,7 +283,7 @@ static void keep(struct flock *f, struct node *d, const struct agent_event *ev,
     for (uint32_t i = 0; i < out->store_count; i++) {
         const struct agent_store *s = &out->stores[i];
         if (s->type == AGENT_STORE_HELD) {
-            keep_row(f, d, s->held);
+            keep_row(d, s->held);
             if (s->held->phase == PHASE_DOWNLOADING)
                 gate_begin(f, d, s->held->wanted.generation);
         } else if (s->type == AGENT_STORE_DROP) {

@@ -74,6 +74,7 @@ void office_kill(struct flock *f)
     if (!f->core)
         return;
     f->result->counts.manager_kills++;
+    f->vacant_ms = 0;
     free(f->core);
     f->core = NULL;
     flock_at(f, f->queue.now_ms + OFF_MS, MANAGER_START, 0, 0, 0);
@@ -83,22 +84,27 @@ void office_kill(struct flock *f)
 void office_start(struct flock *f)
 {
     build_core(f);
+    check_registrations(f);
     for (uint32_t i = 0; i < f->cell_count; i++) {
         f->cells[i].current = false;
         cell_fill(f, i);
     }
     uint32_t count = f->inbox_count;
     f->inbox_count = 0;
-    for (uint32_t i = 0; i < count; i++)
-        office_report(f, &f->inbox[i]);
+    for (uint32_t i = 0; i < count; i++) {
+        struct happening waited = f->inbox[i];
+        office_report(f, &waited);
+    }
 }
 
 void office_tick(struct flock *f)
 {
     static struct manager_out out;
     flock_at(f, f->queue.now_ms + f->o->tick_ms, MANAGER_TICKS, 0, 0, 0);
-    if (f->core)
-        turn(f, &(struct manager_event){.type = MANAGER_TICK}, &out);
+    if (!f->core)
+        return;
+    turn(f, &(struct manager_event){.type = MANAGER_TICK}, &out);
+    gate_look(f);
 }
 
 /* ---- one turn: step, commit ---- */
@@ -146,6 +152,7 @@ static void write_paper(struct flock *f, uint32_t cohort)
     static uint8_t memory[DOCUMENT_MAX];
     struct buffer body = buffer_on(memory, sizeof memory);
     manager_document(f->core, cohort, &d);
+    check_document(f, &d);
     int rv = desired_write(&d, &body);
     assert(rv == 0);
     (void)rv;

@@ -1,5 +1,6 @@
 /*
- * parts: what the files of a fleet in virtual time share. Nobody else includes it.
+ * parts: what the files of a fleet in virtual time share. Nobody else includes it but the test that
+ * breaks what they look after.
  */
 #ifndef DUNLIN_SIMULATOR_FLEET_PARTS_H
 #define DUNLIN_SIMULATOR_FLEET_PARTS_H
@@ -74,6 +75,7 @@ struct node {
     bool removed;      /* its assignment says so; */
     bool cordoned;
     uint32_t permit; /* the generation that its assignment lets it begin; 0: none */
+    uint32_t begun;  /* the newest generation that it has ever begun, whatever its disk says now */
     uint32_t number; /* 0: it has not joined */
     uint32_t cohort; /* of its assignment */
     struct revision assigned;
@@ -127,6 +129,9 @@ struct slip {
     uint32_t permit; /* the generation; 0: none */
 };
 
+/* Generations of the scenario's one deployment. */
+#define GENERATIONS_MAX 64
+
 struct cell {
     bool dead;
     bool current;      /* it has all that the manager has said */
@@ -174,9 +179,11 @@ struct flock {
     /* The scenario. */
     uint32_t bundle_count;
     struct digest bundles[FLOCK_BUNDLES_MAX];
-    uint64_t asked_ms;   /* when the new version was; 0: not yet */
+    struct digest signed_for[GENERATIONS_MAX]; /* what signed documents say that each is; 0: none */
+    uint64_t asked_ms;                         /* when the new version was; 0: not yet */
     struct slot *slots;  /* of gate.c, by node; NULL: the fleet is too big for it */
     bool lets_in;        /* some were let in, in this turn of the manager */
+    uint64_t vacant_ms;  /* since when a stage has room for some who wait; 0: it doesn't */
     uint32_t *reached_s; /* by node: from then on until it ran; UINT32_MAX: not yet */
     struct arena agent_scratch;
     uint64_t agent_memory[AGENT_SCRATCH_MAX / sizeof(uint64_t)];
@@ -289,12 +296,19 @@ void gate_join(struct flock *f, uint32_t n);
 void gate_hear(struct flock *f, uint32_t number);
 /* … and when all are said: are no more at work than the stage allows? */
 void gate_check(struct flock *f);
+/* Now and then: has a stage had room, for too long, for some who wait? */
+void gate_look(struct flock *f);
 /* A node begins this generation. */
 void gate_begin(struct flock *f, const struct node *d, uint32_t generation);
 
 /* ---- check.c ---- */
 
+/* What the manager signs, … */
+void check_document(struct flock *f, const struct desired *d);
+/* … what is on a device once that has changed, … */
 void check_node(struct flock *f, uint32_t n);
+/* … and no registration that a device has an answer to is forgotten. */
+void check_registrations(struct flock *f);
 /* Everybody holds what it should; NULL, or why not, of whom. */
 const char *check_rest(struct flock *f, uint32_t *whom);
 void check_end(struct flock *f);
