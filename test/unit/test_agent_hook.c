@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 
 /* No hook here takes this long, unless something is wrong. */
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 60000
 
 static struct hook hook;
 static struct tree_path dir;

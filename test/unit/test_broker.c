@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define END_MS_MAX 10000
+#define END_MS_MAX 60000
 
 static struct broker *start_at(const struct tree_path *dir, int port, struct errmsg *em)
 {
@@ -136,8 +136,8 @@ static void test_cell_with_other_options_is_stopped_and_started_anew(void)
     struct tree_path dir = tree_new();
     int port = broker_free_port("127.0.0.1", 0);
     pid_t old = killed_manager(&dir, port);
-    int other = broker_free_port("127.0.0.1", port + 1);
-    CU_ASSERT_TRUE(other > port);
+    int other = broker_free_port("127.0.0.1", 0);
+    CU_ASSERT_NOT_EQUAL(other, port);
     struct broker *b = start(&dir, other);
     CU_ASSERT_NOT_EQUAL(broker_pid(b), old);
     CU_ASSERT_FALSE(answers(port));

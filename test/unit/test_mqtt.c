@@ -151,11 +151,14 @@ static void test_nobody_there_is_told_once(void)
     end(&b);
 }
 
+/* A label has 63 bytes at most, so that no server is asked for this name. */
 static void test_unknown_host_is_told(void)
 {
     struct real_broker b = {0};
     struct client *c = client_new(0, NULL);
-    CU_ASSERT_EQUAL(mqtt_connect(c->mqtt, "mqtt://no-such-host.invalid", NULL), 0);
+    char url[80];
+    snprintf(url, sizeof url, "mqtt://n%063d", 7);
+    CU_ASSERT_EQUAL(mqtt_connect(c->mqtt, url, NULL), 0);
     WAIT(c->downs == 1);
     CU_ASSERT_PTR_NOT_NULL(strstr(c->reason, "host name"));
     end(&b);
@@ -181,11 +184,11 @@ static void test_broker_that_never_greets_is_given_up(void)
     struct client *c = client_new(0, NULL);
     snprintf(b.url, sizeof b.url, "mqtt://127.0.0.1:%d", port);
     CU_ASSERT_EQUAL(mqtt_connect(c->mqtt, b.url, NULL), 0);
-    ahead_ms += MQTT_CONNECT_MS_MAX - PATIENCE_MS;
+    ahead_ms += MQTT_CONNECT_MS_MAX / 2;
     for (int i = 0; i < 3; i++)
         turn();
     CU_ASSERT_EQUAL(c->downs, 0);
-    ahead_ms += PATIENCE_MS;
+    ahead_ms += MQTT_CONNECT_MS_MAX / 2;
     WAIT(c->downs == 1);
     CU_ASSERT_PTR_NOT_NULL(strstr(c->reason, "does not answer"));
     close(fd);

@@ -1132,7 +1132,7 @@ static void test_a_name_that_takes_forever_stops_nobody_else(void)
         uint64_t start_ms = real_ms();
         connect_by_name(slow, schemes[i], "slow.test", b.port);
         tls_client_up(1, &b);
-        CU_ASSERT_TRUE(real_ms() - start_ms < PATIENCE_MS / 2);
+        CU_ASSERT_TRUE(real_ms() - start_ms < RESOLVE_MS_MAX / 2);
         CU_ASSERT_EQUAL(slow->downs, 0);
         ahead_ms += RESOLVE_MS_MAX;
         WAIT(slow->downs == 1);
