@@ -43,6 +43,8 @@ static const struct flag flags[] = {
     FLAG("bundle", "KIB", FLAG_NUMBER, "1024", .min = 1, .max = 1u << 20, .help = "its size"),
     FLAG("deploy-at", "SPAN", FLAG_DURATION, "2h", .min = 1, .max = 86400,
          .help = "when the new version comes, in three stages"),
+    FLAG("approve-after", "SPAN", FLAG_DURATION, "0s", .max = 86400,
+         .help = "so long the operator waits until the last stage may begin"),
     FLAG("concurrency", "N|N%", FLAG_TEXT, "10%", .help = "of each stage"),
     FLAG("returning", "N", FLAG_NUMBER, "0", .max = 1000000,
          .help = "of devices that come back, at work at a time; 0: all"),
@@ -171,16 +173,16 @@ void fleet_command(const struct flock_options *o, char out[static COMMAND_MAX])
     for (uint32_t i = 0; i < o->link_count; i++)
         used += (size_t)snprintf(links + used, sizeof links - used, "%s%s:%u", i ? "," : "",
                                  o->links[i].name, (unsigned)o->links[i].share);
-    used = (size_t)snprintf(out, COMMAND_MAX,
-                            "dunlin-sim fleet --agents %u --seed %" PRIu64
-                            " --days %u --links %s --heartbeat %us "
-                            "--cells %u --sites %u --bundle %u --deploy-at %us --concurrency %u%s "
-                            "--returning %u --fail %u",
-                            (unsigned)o->agents, o->seed, (unsigned)(o->run_ms / 86400000), links,
-                            (unsigned)o->policy.heartbeat_s, (unsigned)o->cells, (unsigned)o->sites,
-                            (unsigned)(o->bundle_bytes >> 10), (unsigned)(o->deploy_ms / 1000),
-                            (unsigned)o->concurrency.value, o->concurrency.percent ? "%" : "",
-                            (unsigned)o->returning, (unsigned)o->failing_per_mille);
+    used = (size_t)snprintf(
+        out, COMMAND_MAX,
+        "dunlin-sim fleet --agents %u --seed %" PRIu64 " --days %u --links %s --heartbeat %us "
+        "--cells %u --sites %u --bundle %u --deploy-at %us --concurrency %u%s "
+        "--returning %u --fail %u --approve-after %us",
+        (unsigned)o->agents, o->seed, (unsigned)(o->run_ms / 86400000), links,
+        (unsigned)o->policy.heartbeat_s, (unsigned)o->cells, (unsigned)o->sites,
+        (unsigned)(o->bundle_bytes >> 10), (unsigned)(o->deploy_ms / 1000),
+        (unsigned)o->concurrency.value, o->concurrency.percent ? "%" : "", (unsigned)o->returning,
+        (unsigned)o->failing_per_mille, (unsigned)(o->approve_ms / 1000));
 #define FAULT_WORD(name, field, ...)                                                               \
     if (o->faults.field)                                                                           \
         used += (size_t)snprintf(out + used, COMMAND_MAX - used, " --%s %u", name,                 \
@@ -205,6 +207,7 @@ static int read_options(const struct args *a, struct flock_options *o, struct er
     o->sites = number(a, "sites");
     o->bundle_bytes = args_number(a, "bundle") << 10;
     o->deploy_ms = args_number(a, "deploy-at") * 1000;
+    o->approve_ms = args_number(a, "approve-after") * 1000;
     o->returning = number(a, "returning");
     o->failing_per_mille = number(a, "fail");
     o->tick_ms = o->agents > BIG_FLEET ? BIG_TICK_MS : 1000;

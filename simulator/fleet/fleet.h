@@ -25,7 +25,9 @@ int fleet_main(int argc, char *argv[]);
     X("late", late, "PERMILLE", 500, 100, "of statuses, which later ones overtake")                \
     X("clones", clones, "N", 64, 3, "devices with a copy of another's disk")                       \
     X("manager-kills", manager_kills, "N", 10000, 50, "a day")                                     \
-    X("cell-kills", cell_kills, "N", 10000, 50, "a day; every other time it forgets all")
+    X("cell-kills", cell_kills, "N", 10000, 50, "a day; every other time it forgets all")          \
+    X("pauses", pauses, "N", 1000, 20, "a day: the operator pauses the deployment, up to an hour") \
+    X("removals", removals, "N", 10000, 3, "devices that the operator takes out, in all")
 
 /* The command that makes this run, as one line. */
 #define COMMAND_MAX 2048

@@ -124,6 +124,10 @@ static void arm_faults(struct flock *f)
     arm_misfortune(f, NODE_HALVE, o->one_way);
     arm_daily(f, MANAGER_KILL, 0, o->manager_kills);
     arm_daily(f, CELL_KILL, (uint32_t)rng_below(&f->fate, f->cell_count), o->cell_kills);
+    arm_daily(f, PAUSE, 0, o->pauses);
+    for (uint32_t i = 0; i < o->removals; i++)
+        flock_at(f, rng_below(&f->fate, f->o->run_ms), REMOVAL,
+                 (uint32_t)rng_below(&f->fate, f->o->agents), 0, 0);
     for (uint32_t i = 0; i < o->clones; i++)
         flock_at(f, f->o->run_ms / 4 + rng_below(&f->fate, f->o->run_ms / 2), CLONE,
                  f->o->agents + i, 0, 0);
@@ -422,6 +426,11 @@ static void happen_to_fleet(struct flock *f, const struct happening *h)
         clone(f, h->who);
     } else if (h->kind == RELEASE) {
         release(f, h->who);
+    } else if (h->kind == PAUSE) {
+        scene_pause(f);
+        arm_daily(f, PAUSE, 0, o->pauses);
+    } else if (h->kind == REMOVAL) {
+        scene_remove(f, h->who);
     } else if (h->kind == FAULTS_END) {
         end_faults(f);
     }
@@ -470,6 +479,9 @@ static void happen(struct flock *f, const struct happening *h)
     case MANAGER_TICKS:
         office_tick(f);
         break;
+    case RESUME:
+        scene_resume(f);
+        break;
     case OPERATOR:
         scene_step(f, h->what);
         break;
@@ -480,6 +492,8 @@ static void happen(struct flock *f, const struct happening *h)
     case CELL_KILL:
     case CLONE:
     case RELEASE:
+    case PAUSE:
+    case REMOVAL:
     case FAULTS_END:
         happen_to_fleet(f, h);
         break;

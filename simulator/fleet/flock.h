@@ -39,6 +39,8 @@ struct flock_faults {
     uint32_t clones;        /* devices with a copy of another's disk, in all */
     uint32_t manager_kills; /* in a day */
     uint32_t cell_kills;    /* in a day; every other broker has lost its memory */
+    uint32_t pauses;        /* in a day: an operator's, each for up to an hour */
+    uint32_t removals;      /* devices that an operator takes out of the fleet, in all */
 };
 
 struct flock;
@@ -50,9 +52,10 @@ struct flock_options {
     uint32_t sites;
     uint64_t run_ms; /* with faults; then they end, and the fleet has `rest_ms` to come to rest */
     uint64_t rest_ms;
-    uint64_t join_ms;   /* devices are switched on over this time */
-    uint64_t deploy_ms; /* the new version, in three stages; 0: none */
-    uint64_t tick_ms;   /* of the manager */
+    uint64_t join_ms;    /* devices are switched on over this time */
+    uint64_t deploy_ms;  /* the new version, in three stages; 0: none */
+    uint64_t approve_ms; /* so long after that the operator lets the last stage begin; 0: at once */
+    uint64_t tick_ms;    /* of the manager */
     struct policy policy;
     uint64_t bundle_bytes;
     uint32_t failing_per_mille; /* of devices, where the new version's health check fails */
@@ -104,6 +107,9 @@ struct flock_counts {
     uint64_t duplicates;
     uint64_t late;
     uint64_t rotten;
+    uint64_t pauses;
+    uint64_t removals;
+    uint64_t approvals;
     uint64_t let_in; /* by gates, into a slot of a stage; counted in small fleets */
 };
 

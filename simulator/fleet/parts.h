@@ -41,6 +41,9 @@ enum kind {
     MANAGER_TICKS,
     OPERATOR,
     FAULTS_END,
+    PAUSE, /* of the deployment, by the operator */
+    RESUME,
+    REMOVAL, /* a node is taken out of the fleet */
     KIND_COUNT,
 };
 
@@ -278,6 +281,9 @@ uint32_t cohort_of(const struct flock *f, const struct cohort_key *key);
 
 void scene_open(struct flock *f);
 void scene_step(struct flock *f, uint64_t what);
+void scene_pause(struct flock *f);
+void scene_resume(struct flock *f);
+void scene_remove(struct flock *f, uint32_t n);
 /* Which of the three stages is a node's. */
 uint32_t scene_stage(uint32_t n);
 /* The token that a node joins with. */

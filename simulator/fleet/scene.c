@@ -5,10 +5,14 @@
 #include <stdio.h>
 
 /* What the operator does, one after the other. */
-enum { SCENE_FIRST_VERSION, SCENE_NEXT_VERSION };
+enum { SCENE_FIRST_VERSION, SCENE_NEXT_VERSION, SCENE_APPROVAL };
 
 /* Of twenty devices of a site one is for staging, three are canaries. */
 #define SLOTS 20
+/* Who wants to approve what hasn't come yet looks again after so long. */
+#define APPROVE_AGAIN_MS 60000
+/* A pause lasts so long at most. */
+#define PAUSE_MS 3600000
 static const struct {
     const char *name;
     uint32_t first, count;
@@ -79,8 +83,25 @@ static struct plan three_stages(const struct flock *f)
         snprintf(s->selector, sizeof s->selector, "env=%s", environments[i].name);
         s->concurrency = f->o->concurrency;
         s->after.wait_s = i == 1 ? 600 : 0;
+        s->before.approval = i == 2 && f->o->approve_ms > 0;
     }
     return p;
+}
+
+static void approve(struct flock *f)
+{
+    struct command c = {.type = COMMAND_APPROVE};
+    const struct rollout *r = &manager_deployment(f->core, 0)->rollout;
+    c.deployment.name = "app";
+    c.deployment.stage = environments[2].name;
+    if (r->state != ROLLOUT_RUNNING)
+        return;
+    if (r->stage == 2 && r->step == ROLLOUT_OPENING && !r->approved) {
+        office_command(f, &c);
+        f->result->counts.approvals++;
+    } else {
+        flock_at(f, f->queue.now_ms + APPROVE_AGAIN_MS, OPERATOR, 0, 0, SCENE_APPROVAL);
+    }
 }
 
 void scene_step(struct flock *f, uint64_t what)
@@ -91,6 +112,10 @@ void scene_step(struct flock *f, uint64_t what)
         flock_at(f, f->queue.now_ms + 1000, OPERATOR, 0, 0, what);
         return;
     }
+    if (what == SCENE_APPROVAL) {
+        approve(f);
+        return;
+    }
     c.deploy.name = c.deploy.bundle = "app";
     c.deploy.version = what == SCENE_FIRST_VERSION ? "1" : "2";
     c.deploy.selector = "";
@@ -99,8 +124,48 @@ void scene_step(struct flock *f, uint64_t what)
     if (what == SCENE_NEXT_VERSION) {
         c.deploy.plan = &plan;
         f->asked_ms = f->queue.now_ms;
+        if (f->o->approve_ms)
+            flock_at(f, f->asked_ms + f->o->approve_ms, OPERATOR, 0, 0, SCENE_APPROVAL);
     }
     office_command(f, &c);
+}
+
+static bool is_paused(const struct flock *f)
+{
+    return manager_deployment_count(f->core) > 0 &&
+           manager_deployment(f->core, 0)->flags & RECORD_PAUSED;
+}
+
+void scene_pause(struct flock *f)
+{
+    struct command c = {.type = COMMAND_PAUSE};
+    c.deployment.name = "app";
+    if (!f->core || manager_deployment_count(f->core) == 0 || is_paused(f))
+        return;
+    office_command(f, &c);
+    f->result->counts.pauses++;
+    flock_at(f, f->queue.now_ms + rng_below(&f->fate, PAUSE_MS), RESUME, 0, 0, 0);
+}
+
+void scene_resume(struct flock *f)
+{
+    struct command c = {.type = COMMAND_RESUME};
+    c.deployment.name = "app";
+    if (!f->core)
+        flock_at(f, f->queue.now_ms + 1000, RESUME, 0, 0, 0);
+    else if (is_paused(f))
+        office_command(f, &c);
+}
+
+void scene_remove(struct flock *f, uint32_t n)
+{
+    const struct node *d = &f->nodes[n];
+    struct command c = {.type = COMMAND_AGENT_REMOVE, .confirmed = true, .agent = d->id};
+    if (!f->core || d->number == 0 || d->twin != NOBODY ||
+        !agent_in_fleet(manager_agent(f->core, d->number)))
+        return;
+    office_command(f, &c);
+    f->result->counts.removals++;
 }
 
 /* Which devices the second version fails on: by their ids. */

@@ -57,6 +57,7 @@ static struct flock_options draw_options(uint64_t seed)
     o.faults.field = sometimes(&r, swarm_most);
     FLEET_FAULTS(FAULT_DRAW)
     draw_links(&r, &o);
+    o.approve_ms = sometimes(&r, 14400) * 1000ull;
     return o;
 }
 
