@@ -98,14 +98,13 @@ build_musl()
     cd "$cross"
 }
 
-# As musl's own specs, but for static programs that may be loaded anywhere: libc and libgcc call each other. What comes
-# before a file's own headers is for all of libc.
+# As musl's own specs, but for static programs that may be loaded anywhere: libc and libgcc call each other.
 write_compiler()
 {
     start=crt1.o begin=crtbeginT.o end=crtend.o relro='' fortify=''
     ! hardened pie || { start=rcrt1.o && begin=crtbeginS.o && end=crtendS.o; }
     ! hardened relro || relro=$prefix/lib/relro.o
-    ! hardened fortify || fortify="-D_GNU_SOURCE -include $prefix/include/fortify.h"
+    ! hardened fortify || fortify="-include $prefix/include/fortify.h"
     cp "$cross/fortify.h" "$prefix/include/"
     cat >"$prefix/lib/musl.specs" <<END
 %rename cpp_options old_cpp_options
