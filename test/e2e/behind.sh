@@ -68,6 +68,7 @@ peak() # in KiB
 
 grown() # SINCE
 {
+    echo "grown by $(($(peak) - $1)) KiB"
     [ $(($(peak) - $1)) -lt $GROWN_KIB_MAX ] || fail "the manager has grown from $1 to $(peak) KiB"
 }
 

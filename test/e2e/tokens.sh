@@ -134,7 +134,7 @@ approval()
     ! wait "$waiting" || fail "a refused device joins"
     said 8 "refused: the token has been revoked" || fail "$(cat "$WORK/join8.log")"
     wrong 1 "there is no agent 8" dunlin agent approve 8
-    wrong 1 "there is no agent ffff" dunlin agent approve ffff
+    wrong 1 "there is no agent ffffff" dunlin agent approve ffffff
 }
 
 # How many alarms about tokens there were, also those that no log has any more.
