@@ -206,6 +206,14 @@ test_trust()
     denies 413 "at most 3496 bytes" POST /v1/trust --data-binary "@$WORK/large"
 }
 
+# Usage: altered FILE N: its bytes, of which the N-th from the end is another one.
+altered()
+{
+    head -c "-$2" "$1"
+    tail -c "$2" "$1" | head -c 1 | tr '\000-\377' '\001-\377\000'
+    tail -c "$(($2 - 1))" "$1"
+}
+
 # The command line packs and signs; what it pushed is then looked at, and pushed again by hand.
 test_bundles()
 {
@@ -228,9 +236,9 @@ test_bundles()
     denies 400 "no signed manifest" POST /v1/bundles -d '{"name": "app"}'
     head -c -1 "$manifest" >"$WORK/cut"
     denies 400 "no signed manifest" POST /v1/bundles --data-binary "@$WORK/cut"
-    { head -c -1 "$manifest" && printf 'x'; } >"$WORK/forged"
+    altered "$manifest" 1 >"$WORK/forged"
     denies 400 "does not hold" POST /v1/bundles --data-binary "@$WORK/forged"
-    { head -c -70 "$manifest" && printf 'x' && tail -c 69 "$manifest"; } >"$WORK/foreign"
+    altered "$manifest" 70 >"$WORK/foreign"
     denies 403 "does not trust" POST /v1/bundles --data-binary "@$WORK/foreign"
     zeros 65537 >"$WORK/large"
     denies 413 "at most 65536 bytes" POST /v1/bundles --data-binary "@$WORK/large"

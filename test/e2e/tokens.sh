@@ -77,7 +77,7 @@ codes()
 # flip TEXT: with another character in the middle of its token.
 flip()
 {
-    echo "$1" | sed -E 's/(.{30})$/\n\1/' | tr -d '\n' | sed -E 's/.(.{29})$/_\1/'
+    echo "$1" | sed -E 's/_(.{29})$/A\1/; t; s/.(.{29})$/_\1/'
 }
 
 serials()
