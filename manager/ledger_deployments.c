@@ -11,7 +11,7 @@
 
 #define HISTORY_LEN 20    /* generation, bundle, since, the moment of its values */
 #define PLACEMENT_LEN 57  /* as get_placements reads them */
-#define ROLLOUT_FIELDS 18 /* as MessagePack: 17 numbers, and an array of three for each stage */
+#define ROLLOUT_FIELDS 19 /* as MessagePack: 18 numbers, and an array of three for each stage */
 #define ROLLOUT_BYTES_MAX ((ROLLOUT_FIELDS + 3 * STAGES_MAX + 1) * 9)
 #define NEEDS_BYTES_MAX (3 + VARIABLES_NEEDED_MAX * (VARIABLE_NAME_MAX + 4))
 #define AFTER_LEN_MAX (4 * (size_t)DEPENDENCIES_MAX)
@@ -140,6 +140,7 @@ static void get_rollout(struct query *q, struct deployment_row *row)
     r->stable_values = (uint32_t)wire_get_u64(&w, UINT32_MAX);
     r->first = (uint32_t)wire_get_u64(&w, UINT32_MAX);
     r->passed = (uint8_t)wire_get_u64(&w, 2 * STAGES_MAX);
+    r->back = wire_get_bool(&w);
     r->queued = (uint32_t)wire_get_u64(&w, UINT32_MAX);
     r->excused = (uint32_t)wire_get_u64(&w, UINT32_MAX);
     r->overdue = (uint32_t)wire_get_u64(&w, UINT32_MAX);
@@ -225,6 +226,7 @@ static int write_rollout(const struct deployment_row *row, struct buffer *out)
     wire_put_u64(&w, r->stable_values);
     wire_put_u64(&w, r->first);
     wire_put_u64(&w, r->passed);
+    wire_put_bool(&w, r->back);
     wire_put_u64(&w, r->queued);
     wire_put_u64(&w, r->excused);
     wire_put_u64(&w, r->overdue);

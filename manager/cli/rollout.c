@@ -105,7 +105,7 @@ const struct verb rollout_verbs[7] = {
     {
         .name = "rollout rollback",
         .operands = "NAME",
-        .summary = "go back to the version before, everybody at once",
+        .summary = "go back to the version before, everybody at once, or as budgets let them",
         .examples = "  dunlin rollout rollback app\n  dunlin rollout rollback app --to 1\n",
         .flags = FLAGS(rollback_flags),
         .words_min = 1,

@@ -40,10 +40,15 @@ static uint32_t touched_by(const struct manager *m, const char *text)
     return budgets;
 }
 
+bool budget_holds(const struct manager *m, const char *selector)
+{
+    return touched_by(m, selector) != 0;
+}
+
 void budget_imply(const struct manager *m, struct plan *p, const char *selector)
 {
     plan_strip(p);
-    if (p->count == 0 && touched_by(m, selector) != 0)
+    if (p->count == 0 && budget_holds(m, selector))
         plan_imply(p);
 }
 

@@ -738,9 +738,8 @@ static void rollback(struct turn *t)
     if (rollback_target(t, d, &to) < 0 ||
         variable_check(t, d->name, t->out->index, d->selector, &to) < 0 ||
         extent_check_all(t, t->out->index, "going back") < 0 ||
-        command_push_generation(t, t->out->index, &to) < 0)
+        rollout_go_back(t, t->out->index, &to) < 0)
         return;
-    rollout_end(t->m, t->out->index, d->plan.count ? ROLLOUT_DONE : ROLLOUT_NONE);
     changed(t, d);
 }
 

@@ -265,11 +265,12 @@ struct rollout {
     uint32_t stable_values; /* the moment whose values these have */
     uint32_t first;         /* the lowest generation of this bundle: it was tried since */
     uint8_t passed;         /* openings and ends of stages that an earlier try has waited for */
-    uint32_t queued;        /* index + 1 of the bundle that comes after this; 0: none */
-    uint32_t excused;       /* failures that an operator has seen and gone on from */
-    uint32_t overdue;       /* agents of the stage that were too slow, as counted last; */
-    uint64_t watched_s;     /* and when that was another number */
-    uint32_t ready;         /* agents of the stage, as counted last */
+    bool back; /* to what ran before, where that is a matter of budgets: nothing else holds it up */
+    uint32_t queued;    /* index + 1 of the bundle that comes after this; 0: none */
+    uint32_t excused;   /* failures that an operator has seen and gone on from */
+    uint32_t overdue;   /* agents of the stage that were too slow, as counted last; */
+    uint64_t watched_s; /* and when that was another number */
+    uint32_t ready;     /* agents of the stage, as counted last */
     uint32_t most;      /* agents that the stage had at a time: who leaves changes no allowance */
     uint64_t since_s;   /* this step's beginning */
     uint64_t success_s; /* when one more of the stage was seen Ready */

@@ -109,6 +109,25 @@ void rollout_end(struct manager *m, uint32_t deployment, enum rollout_state stat
     moment_stir(m);
 }
 
+int rollout_go_back(struct turn *t, uint32_t deployment, const struct version *to)
+{
+    struct manager *m = t->m;
+    struct deployment_row *d = &m->deployments[deployment];
+    struct generation_row stable = deployment_rolls(d) ? deployment_stable(d) : d->history[0];
+    int rv = command_push_generation(t, deployment, to);
+    if (rv < 0)
+        return rv;
+    budget_imply(m, &d->plan, d->selector);
+    if (!budget_holds(m, d->selector)) {
+        rollout_end(m, deployment, d->plan.count ? ROLLOUT_DONE : ROLLOUT_NONE);
+        return 0;
+    }
+    rollout_begin(t, deployment, &stable);
+    d->rollout.back = true;
+    d->rollout.passed = (uint8_t)(2 * d->plan.count);
+    return 0;
+}
+
 /* Who joined meanwhile comes in all at once behind a stage, and no budget held them up. */
 static void set_late_apart(const struct tending *w)
 {
@@ -142,8 +161,9 @@ static void take_back(struct tending *w)
 {
     struct version version;
     bool back = w->r->stable != 0 && command_way_back(w->t->m, w->d, NULL, &version) &&
-                command_push_generation(w->t, w->index, &version) == 0;
-    rollout_end(w->t->m, w->index, back ? ROLLOUT_DONE : ROLLOUT_ABORTED);
+                rollout_go_back(w->t, w->index, &version) == 0;
+    if (!back)
+        rollout_end(w->t->m, w->index, ROLLOUT_ABORTED);
     cohort_mark_deployment(w->t->m, w->d);
 }
 
@@ -453,7 +473,8 @@ static bool keep_budgets(struct tending *w, uint64_t *reach)
 /* Where nobody is left to wait for a slot, those that are away need not wait either. */
 static bool fill_slots(struct tending *w)
 {
-    uint32_t slots = amount_of(w->stage->concurrency, w->count.members);
+    struct amount all = {0};
+    uint32_t slots = amount_of(w->r->back ? all : w->stage->concurrency, w->count.members);
     uint32_t taken = w->count.in_flight;
     uint64_t reach = w->r->end;
     w->told_s = w->flight->moved_s + w->count.members / MOVE_AGENTS_PER_S;
@@ -472,11 +493,12 @@ static bool fill_slots(struct tending *w)
     return true;
 }
 
-/* Who wrote no stages said nothing of failures either. */
+/* Who wrote no stages said nothing of failures either; and there is nothing better to go back to.
+ */
 static bool failed_too_often(const struct tending *w)
 {
     struct amount max = w->d->plan.max_failed;
-    if (w->d->plan.implied)
+    if (w->d->plan.implied || w->r->back)
         return false;
     uint32_t allowed = max.value ? amount_of(max, w->r->most) : 0;
     return w->count.failed > w->r->excused && w->count.failed - w->r->excused > allowed;
@@ -486,6 +508,8 @@ static void stop(struct tending *w)
 {
     struct alarm *alarm = raise_alarm(w->t, ALARM_ROLLOUT_STOPPED);
     alarm->index = w->index;
+    w->changed = true;
+    w->flight = NULL;
     if (w->d->plan.on_failure == REMEDY_ROLL_BACK) {
         take_back(w);
         return;
@@ -500,7 +524,8 @@ static void stop(struct tending *w)
 }
 
 /* All have been let in, and the reachable have come to an end, or enough of them. At least one is
- * Ready, or an operator goes on without: a stage whose agents are all away has shown nothing. */
+ * Ready, or an operator goes on without: a stage whose agents are all away has shown nothing. What
+ * goes back waits for nobody. */
 static bool is_done(const struct tending *w)
 {
     const struct stage_count *c = &w->count;
@@ -510,7 +535,7 @@ static bool is_done(const struct tending *w)
     bool enough =
         at_work == 0 || w->r->approved ||
         (w->d->plan.quorum < 100 && (uint64_t)c->ready * 100 >= present * w->d->plan.quorum);
-    return shown && enough && w->r->reached[w->r->stage] >= w->r->end;
+    return w->r->reached[w->r->stage] >= w->r->end && (w->r->back || (shown && enough));
 }
 
 static void note_members(struct tending *w)
@@ -567,7 +592,7 @@ static bool admit_some(struct tending *w)
         return false;
     w->survey.flight = w->flight;
     if (!look_at_stage(w))
-        return true;
+        return false;
     if (is_done(w)) {
         uint64_t took_s = w->t->ev->now_s - w->r->since_s;
         w->r->took_s[w->r->stage] = took_s ? (uint32_t)took_s : 1;
@@ -590,7 +615,7 @@ static bool leave_stage(struct tending *w)
 {
     struct rollout *r = w->r;
     if (!look_at_stage(w))
-        return true;
+        return false;
     bool matters = w->count.members > 0 || w->stage->after.approval;
     if (matters && !is_past(w, &w->stage->after, r->success_s))
         return false;
@@ -702,6 +727,7 @@ static void begin_again(struct turn *t, uint32_t deployment, uint32_t before)
         .stable_values = rolls ? old.stable_values : d->history[0].values_at,
         .first = rolls ? old.first : before,
         .passed = (uint8_t)(rolls ? passed : 2 * d->plan.count),
+        .back = rolls && old.back,
         .queued = old.queued,
     };
     enter_step(r, ROLLOUT_OPENING, t->ev->now_s);

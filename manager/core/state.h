@@ -288,6 +288,12 @@ struct manager {
     struct trust trust; /* the newest */
 };
 
+/* A bundle, and the moment whose values it gets; VALUES_NEWEST: now. */
+struct version {
+    uint32_t bundle;
+    uint32_t values_at;
+};
+
 /* One call of manager_step. */
 struct turn {
     struct manager *m;
@@ -629,6 +635,9 @@ bool ranking_has(const struct ranking *r, const struct whom *whom, const struct 
 /* The newest generation is to go its way; everybody runs `stable` until then, or nothing where its
  * generation is 0. */
 void rollout_begin(struct turn *t, uint32_t deployment, const struct generation_row *stable);
+/* Everybody is to run this version again: at once, or as budgets leave room for it. An error has
+ * the reply set. */
+int rollout_go_back(struct turn *t, uint32_t deployment, const struct version *to);
 /* Looks at one that is running, and says when it is to be looked at again though nothing is heard,
  * and which budget holds it. Returns how many agents it looked at. */
 uint64_t rollout_tend(struct turn *t, uint32_t deployment, struct look *look);
@@ -679,6 +688,8 @@ void group_remove(struct turn *t);
 /* Which budgets the agents of a cohort, or of all, are under. */
 void budget_place(struct manager *m, uint32_t cohort);
 void budget_place_all(struct manager *m);
+/* True where the selector's agents, or some of them, are under one. */
+bool budget_holds(const struct manager *m, const char *selector);
 /* A plan without stages gets one where it is about agents under a budget. */
 void budget_imply(const struct manager *m, struct plan *p, const char *selector);
 bool budget_reaches(const struct agent_row *row, uint64_t now_s);
@@ -746,12 +757,6 @@ int extent_check_values(struct turn *t);
 /* preview.c: what a deploy command comes to; `out` has deployment, bundle and plan */
 void preview_count(const struct manager *m, const struct command *c, struct arena *scratch,
                    struct preview *out);
-
-/* A bundle, and the moment whose values it gets; VALUES_NEWEST: now. */
-struct version {
-    uint32_t bundle;
-    uint32_t values_at;
-};
 
 /* variable.c: what operators set names to, and who lacks a value */
 /* Refuses a version for agents of which some lack a value, or whose templates name a secret.

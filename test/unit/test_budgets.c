@@ -510,6 +510,49 @@ static void test_what_can_not_be_kept_is_refused(void)
     end(f);
 }
 
+/* By stages or not: what a plan asks for is asked for no more, and failures stop nothing. */
+static void test_going_back_keeps_a_budget_and_waits_for_nothing_else(void)
+{
+    struct fleet *f = fleet_new(8);
+    struct command back = {.type = COMMAND_ROLLBACK, .deployment.name = "app"};
+    struct plan p = PLAN_DEFAULT;
+    p.count = 2;
+    p.stages[0] = (struct plan_stage){.name = "hill", .selector = "site=hill"};
+    p.stages[1] = (struct plan_stage){
+        .name = "pier", .concurrency = {1, false}, .before = {.approval = true}};
+    CU_ASSERT_EQUAL(deploy(f, "app", "2", NULL), 0);
+    CU_ASSERT_EQUAL(deploy(f, "base", "2", &p), 0);
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(set_budget(f, "pier", "site=pier", (struct amount){5, false}), 0);
+    f->most = 0;
+    CU_ASSERT_EQUAL(run(f, &back), 0);
+    back.deployment.name = "base"; /* which has come to those of the hill only */
+    CU_ASSERT_EQUAL(run(f, &back), 0);
+    f->agents[1].broken = f->agents[2].broken = true;
+    for (int i = 0; i < 900 && rollout_of(f, 1)->state != ROLLOUT_DONE; i++)
+        second(f);
+    CU_ASSERT_TRUE(rollout_of(f, 0)->back && rollout_of(f, 1)->back);
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(f->most, 5);
+    CU_ASSERT_EQUAL(count_running(f, 0, 3), AGENTS - 2);
+    CU_ASSERT_EQUAL(count_running(f, 1, 3), AGENTS - 2);
+    CU_ASSERT_EQUAL(rollout_of(f, 0)->state, ROLLOUT_DONE);
+    end(f);
+}
+
+static void test_where_no_budget_is_all_go_back_at_once(void)
+{
+    struct fleet *f = fleet_new(9);
+    struct command back = {.type = COMMAND_ROLLBACK, .deployment.name = "app"};
+    CU_ASSERT_EQUAL(deploy(f, "app", "2", NULL), 0);
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(run(f, &back), 0);
+    CU_ASSERT_EQUAL(rollout_of(f, 0)->state, ROLLOUT_NONE);
+    seconds(f, 30);
+    CU_ASSERT_EQUAL(count_running(f, 0, 3), AGENTS);
+    end(f);
+}
+
 /* Rollouts with stages and without, agents that come, go and fail, and three budgets. */
 static void swarm(uint64_t seed)
 {
@@ -569,6 +612,8 @@ static const struct suite_test tests[] = {
     TEST(test_who_went_back_to_what_ran_before_is_not_out),
     TEST(test_returning_agents_are_counted_apart),
     TEST(test_what_can_not_be_kept_is_refused),
+    TEST(test_going_back_keeps_a_budget_and_waits_for_nothing_else),
+    TEST(test_where_no_budget_is_all_go_back_at_once),
     TEST(test_random_rollouts_keep_all_budgets_and_end),
 };
 
