@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "base/siphash.h"
 #include "manager/core/state.h"
+#include "simulator/world/rows.h"
 #include "test/counts.h"
 #include "test/plans.h"
 #include "test/suite.h"
@@ -32,6 +33,7 @@ struct model {
     uint64_t hears_s; /* when it takes the newest document */
     struct revision document;
     uint32_t wanted, running; /* generations */
+    uint32_t held;            /* the one that it is to run, and an operator keeps it from; or 0 */
     struct digest has;        /* the bundle of what it wants */
     uint8_t state;            /* enum deployment_state */
     uint8_t cause;            /* enum cause */
@@ -72,6 +74,15 @@ struct story {
     uint64_t walked; /* agents passed by */
 };
 
+/* What operators said, as the checker noted it down: of each stage two thresholds, its beginning
+ * and its end, as bits. */
+struct books {
+    uint32_t generation; /* which this is about */
+    uint32_t approved;
+    uint32_t earned;    /* an earlier try of the same version has gone past them */
+    uint64_t stopped_s; /* since then nobody may begin; 0: they may */
+};
+
 struct fleet {
     struct manager *m;
     uint64_t scratch[MANAGER_SCRATCH_MAX / sizeof(uint64_t)];
@@ -91,6 +102,9 @@ struct fleet {
     uint64_t started_s; /* and what was said meanwhile is not known at once */
     uint64_t told_s;    /* documents were made last: budgets are counted behind them */
     bool always_look;   /* at every rollout, whether it has heard anything or not */
+    struct rows *disk;  /* what outlives the manager; NULL: it lives on */
+    bool kills;         /* it dies between two steps now and then */
+    struct books books;
     struct story *story;
     char why[200]; /* the first rule that was broken */
 };
@@ -101,6 +115,7 @@ static const char *const labels[COHORTS] = {"env=staging", "env=canary", "env=pr
                                             "env=prod,zone=b"};
 
 static inline void step(struct fleet *f, struct manager_event *ev);
+static inline void restart(struct fleet *f);
 
 /* ---- the fleet ---- */
 
@@ -115,12 +130,23 @@ static inline struct manager *new_core(uint32_t epoch)
     return manager_init(calloc(1, manager_size(&limits)), &options);
 }
 
+/* What an event has left to be done; a manager that dies amid that does it when it is back. */
+static inline void go_on(struct fleet *f)
+{
+    while (f->out.more) {
+        if (f->kills && rng_below(&f->rng, 50) == 0) {
+            restart(f);
+            return;
+        }
+        step(f, &(struct manager_event){.type = MANAGER_CONTINUE});
+    }
+}
+
 static inline int run(struct fleet *f, const struct command *c)
 {
     step(f, &(struct manager_event){.type = MANAGER_COMMAND, .command = c});
     int rv = f->out.rv;
-    while (f->out.more)
-        step(f, &(struct manager_event){.type = MANAGER_CONTINUE});
+    go_on(f);
     return rv;
 }
 
@@ -135,17 +161,18 @@ static inline void say(struct fleet *f, struct model *a, unsigned flags)
                                .flags = (uint8_t)flags};
     bool counts = a->state == STATE_APPLYING || a->cause == CAUSE_HEALTH;
     a->silent &= revision_compare(manager_agent(f->m, a->number)->document, a->document) == 0;
-    a->mute &= a->told == a->wanted;
-    a->had_s = a->told == a->wanted ? a->had_s : 0;
-    a->told = a->wanted;
-    a->worked = a->told && counts;
-    if (a->wanted) {
+    uint32_t generation = a->held ? a->held : a->wanted;
+    a->mute &= a->told == generation;
+    a->had_s = a->told == generation ? a->had_s : 0;
+    a->told = generation;
+    a->worked = generation && counts && !a->held;
+    if (generation) {
         r.status.count = 1;
         r.status.exceptions[0] = (struct exception){.deployment = 1,
-                                                    .generation = a->wanted,
+                                                    .generation = generation,
                                                     .running = a->running,
-                                                    .state = a->state,
-                                                    .cause = a->cause};
+                                                    .state = a->held ? STATE_PAUSED : a->state,
+                                                    .cause = a->held ? CAUSE_NONE : a->cause};
     }
     struct manager_event ev = {.type = MANAGER_REPORT};
     ev.report.topic = a->id;
@@ -192,8 +219,12 @@ static inline int deploy_as(struct fleet *f, const char *name, const char *versi
     c.deploy.all = true;
     c.deploy.salt = 4711;
     c.deploy.plan = plan;
-    f->enrolled = f->count;
-    return run(f, &c);
+    uint32_t known = manager_deployment_count(f->m),
+             before = known ? manager_generation(f->m, 0) : 0;
+    int rv = run(f, &c);
+    if (manager_deployment_count(f->m) > 0 && manager_generation(f->m, 0) != before)
+        f->enrolled = f->count;
+    return rv;
 }
 
 static inline int deploy(struct fleet *f, const char *version, const struct plan *plan)
@@ -208,21 +239,13 @@ static inline void wind_back(struct fleet *f)
         f->agents[n].let_in_s = f->now_s;
 }
 
-static inline int steer(struct fleet *f, enum command_type type, const char *stage)
-{
-    struct command c = {.type = type, .deployment = {.name = "app", .stage = stage}};
-    int rv = run(f, &c);
-    if (type == COMMAND_RESUME && rv == 0)
-        wind_back(f);
-    return rv;
-}
-
 static inline struct fleet *fleet_new(uint64_t seed, const uint32_t sizes[static COHORTS])
 {
     struct fleet *f = calloc(1, sizeof *f);
     f->rng.state = seed;
     f->now_s = 1700000000;
     f->m = new_core(1);
+    f->disk = rows_new(&limits);
     for (int i = 0; i < COHORTS; i++) {
         struct command c = {.type = COMMAND_TOKEN_CREATE};
         c.token.count = AGENTS_MAX;
@@ -243,6 +266,8 @@ static inline struct fleet *fleet_new(uint64_t seed, const uint32_t sizes[static
 static inline void fleet_free(struct fleet *f)
 {
     free(f->m);
+    if (f->disk)
+        rows_free(f->disk);
     free(f);
 }
 
@@ -391,12 +416,25 @@ static inline bool is_late(const struct fleet *f, const struct model *a)
     return deadline_s > 0 && open && !is_silent(f, a) && at_work && a->had_s >= deadline_s;
 }
 
+/* The one that it was let in with. What is tried again may share its agents out otherwise: who
+ * still works at an earlier try is of the stage that its turn is in. */
+static inline uint32_t stage_of_slot(const struct fleet *f, const struct model *a)
+{
+    const struct deployment_row *d = manager_deployment(f->m, 0);
+    const struct cohort *c = manager_cohort(f->m, manager_agent(f->m, a->number)->cohort);
+    if (a->admitted.generation == manager_generation(f->m, 0))
+        return a->stage;
+    return survey_stand(d, survey_stages(f->m, d, &c->labels), gate_hash(d->salt, 1, a->number),
+                        a->number)
+        .stage;
+}
+
 /* Those at work in the present stage. Whoever has had its time holds no slot. */
 static inline uint32_t slots_taken(const struct fleet *f)
 {
     uint32_t count = 0;
     for (uint32_t n = 1; n <= f->count; n++)
-        count += f->agents[n].slot && f->agents[n].stage == rollout_of(f)->stage;
+        count += f->agents[n].slot && stage_of_slot(f, &f->agents[n]) == rollout_of(f)->stage;
     return count;
 }
 
@@ -558,7 +596,8 @@ static inline void check_slots(struct fleet *f)
     check_budgets(f);
     manager_survey(f->m, 0, f->now_s, &scratch, counts);
     const struct stage_count *c = &counts[r->stage];
-    uint32_t most = amount_of(plan_of(f)->stages[r->stage].concurrency, c->members);
+    struct amount all = {0}, usual = plan_of(f)->stages[r->stage].concurrency;
+    uint32_t most = amount_of(r->back ? all : usual, c->members);
     uint32_t taken = slots_taken(f);
     if (taken > most && f->admits)
         broken(f, "more at work than the stage allows", taken, most);
@@ -613,6 +652,85 @@ static inline void check_places(struct fleet *f)
         broken(f, "more come back at a time than may", count, most);
 }
 
+/* ---- what operators say ---- */
+
+/* Thresholds that the rollout is past. */
+static inline uint32_t count_past(const struct fleet *f)
+{
+    const struct rollout *r = rollout_of(f);
+    bool rolls = deployment_rolls(manager_deployment(f->m, 0));
+    return rolls ? 2u * r->stage + (r->step != ROLLOUT_OPENING) : 2u * plan_of(f)->count;
+}
+
+/* Where a version goes to everybody, or back as budgets let it, nothing is waited for. */
+static inline void note_generation(struct fleet *f)
+{
+    uint32_t generation = manager_generation(f->m, 0);
+    if (f->books.generation == generation)
+        return;
+    bool rolls = deployment_rolls(manager_deployment(f->m, 0));
+    bool waits = rolls && !rollout_of(f)->back;
+    f->books = (struct books){.generation = generation, .earned = waits ? 0 : UINT32_MAX};
+}
+
+/* Of a stage that operators have a say in, nobody was let in before they said so. */
+static inline void check_thresholds(struct fleet *f)
+{
+    uint32_t past = count_past(f);
+    note_generation(f);
+    for (uint32_t i = 0; i < past; i++) {
+        const struct plan_stage *stage = &plan_of(f)->stages[i / 2];
+        const struct threshold *what = i % 2 ? &stage->after : &stage->before;
+        if (what->approval && !((f->books.approved | f->books.earned) >> i & 1))
+            broken(f, "a stage goes on without an approval", i / 2, i % 2);
+    }
+}
+
+static inline bool is_paused(const struct fleet *f)
+{
+    return manager_deployment(f->m, 0)->flags & RECORD_PAUSED;
+}
+
+/* Nobody begins anything, or not this version, whatever happens. */
+static inline void note_stop(struct fleet *f)
+{
+    if (!is_paused(f) && rollout_of(f)->state != ROLLOUT_ABORTED)
+        f->books.stopped_s = 0;
+    else if (!f->books.stopped_s)
+        f->books.stopped_s = f->now_s;
+}
+
+/* Long enough after it was said that all in reach have heard it. */
+static inline void check_beginning(struct fleet *f, const struct model *a)
+{
+    bool heard = f->books.stopped_s && f->now_s >= f->books.stopped_s + 5;
+    if (heard && (is_paused(f) || a->wanted == manager_generation(f->m, 0)))
+        broken(f, "somebody begins what was paused or aborted", a->number, a->wanted);
+}
+
+static inline int steer(struct fleet *f, enum command_type type, const char *stage)
+{
+    struct command c = {.type = type, .deployment = {.name = "app", .stage = stage}};
+    struct rollout before = *rollout_of(f);
+    uint32_t past = count_past(f);
+    note_generation(f);
+    bool rolls = deployment_rolls(manager_deployment(f->m, 0));
+    int rv = run(f, &c);
+    if (rv != 0 && memcmp(&before, rollout_of(f), sizeof before) != 0)
+        broken(f, "what is refused changes something", type, (unsigned)-rv);
+    if (type == COMMAND_RESUME && rv == 0)
+        wind_back(f);
+    if (type == COMMAND_APPROVE && rv == 0 && before.step != ROLLOUT_ADMITTING)
+        f->books.approved |= 1u << past;
+    if (type == COMMAND_RETRY && rv == 0) {
+        uint32_t earned = f->books.earned | (rolls ? (1u << past) - 1 : UINT32_MAX);
+        f->books = (struct books){.generation = manager_generation(f->m, 0), .earned = earned};
+        f->enrolled = f->count;
+    }
+    note_stop(f);
+    return rv;
+}
+
 /* ---- time ---- */
 
 /* Who is in touch knows that it is when it hears what it is to run. */
@@ -644,6 +762,8 @@ static inline void step(struct fleet *f, struct manager_event *ev)
     ev->now_s = f->now_s;
     manager_step(f->m, ev, &scratch, &f->out);
     for (uint32_t i = 0; i < f->out.persist_count; i++) {
+        if (f->disk)
+            rows_copy(f->disk, f->m, &f->out.persist[i]);
         if (f->out.persist[i].type == PERSIST_ASSIGNMENT)
             note_permit(f, f->out.persist[i].index);
         if (f->out.persist[i].type != PERSIST_DOCUMENT)
@@ -678,6 +798,7 @@ static inline enum cause rule_of(const struct fleet *f, const struct model *a,
 
 static inline void begin(struct fleet *f, struct model *a, const struct record *r)
 {
+    check_beginning(f, a);
     a->state = STATE_APPLYING;
     a->cause = CAUSE_NONE;
     a->busy_until_s = f->now_s + 2 + rng_below(&f->rng, 9) + a->busy_s;
@@ -730,6 +851,9 @@ static inline void begin_or_end(struct fleet *f, struct model *a)
         a->state = STATE_PENDING;
         a->cause = CAUSE_NONE;
     }
+    bool waits_for_word = held && target.generation > a->wanted && a->state != STATE_APPLYING;
+    changed |= a->held != (waits_for_word ? target.generation : 0);
+    a->held = waits_for_word ? target.generation : 0;
     bool waits = a->state == STATE_PENDING && a->wanted && !held;
     enum cause rule = rule_of(f, a, r);
     if (waits && rule && a->cause != rule) {
@@ -757,6 +881,18 @@ static inline void tell(const struct fleet *f, struct story *s)
     s->walked += f->m->walked;
 }
 
+/* What an operator has stopped, or what is over, stays as it is. */
+static inline void tick(struct fleet *f)
+{
+    bool known = manager_deployment_count(f->m) > 0;
+    struct rollout before = known ? *rollout_of(f) : (struct rollout){0};
+    bool stands = known && (is_paused(f) || before.state != ROLLOUT_RUNNING);
+    step(f, &(struct manager_event){.type = MANAGER_TICK});
+    go_on(f);
+    if (stands && memcmp(&before, rollout_of(f), sizeof before) != 0)
+        broken(f, "what is stopped goes on", before.state, before.stage);
+}
+
 static inline void second(struct fleet *f)
 {
     f->now_s++;
@@ -776,14 +912,14 @@ static inline void second(struct fleet *f)
     f->charges = 0;
     if (f->always_look)
         lookout_hear(f->m);
-    step(f, &(struct manager_event){.type = MANAGER_TICK});
-    while (f->out.more)
-        step(f, &(struct manager_event){.type = MANAGER_CONTINUE});
+    tick(f);
     if (f->story)
         tell(f, f->story);
     if (!counts_agree(f->m))
         broken(f, "counted otherwise than one by one", 0, 0);
     if (manager_deployment_count(f->m) > 0) {
+        check_thresholds(f);
+        note_stop(f);
         check_deadlines(f);
         check_slots(f);
         check_places(f);
@@ -842,35 +978,21 @@ static inline void cordon(struct fleet *f, struct model *a, bool on)
     a->cordoned = on;
 }
 
-/* The process dies, and another one loads what was persisted: all of it, between two steps. */
+/* The process dies, and another one loads what was persisted. */
 static inline void restart_in(struct fleet *f, uint32_t epoch)
 {
-    struct manager *old = f->m, *m = new_core(epoch);
-    for (uint32_t i = 0; i < manager_budget_count(old); i++)
-        manager_load_budget(m, manager_budget(old, i));
-    for (uint32_t i = 0; i < manager_batch_count(old); i++)
-        manager_load_batch(m, manager_batch(old, i));
-    for (uint32_t i = 0; i < manager_bundle_count(old); i++)
-        manager_load_bundle(m, manager_bundle(old, i));
-    for (uint32_t i = 0; i < manager_deployment_count(old); i++)
-        CU_ASSERT_EQUAL(manager_load_deployment(m, manager_deployment(old, i)), 0);
-    for (uint32_t i = 0; i < manager_cohort_count(old); i++)
-        CU_ASSERT_EQUAL(manager_load_cohort(m, manager_cohort(old, i)), 0);
-    for (uint32_t n = 1; n <= manager_agent_count(old); n++) {
-        struct exception list[EXCEPTIONS_MAX];
-        size_t count = manager_exceptions(old, n, list);
-        CU_ASSERT_EQUAL(manager_load_agent(m, n, manager_agent(old, n), list, count), 0);
-        struct permit permits[PERMITS_MAX];
-        uint32_t slots = manager_slot_permits(old, n);
-        count = manager_permits(old, n, permits);
-        CU_ASSERT_EQUAL(manager_load_permits(m, n, permits, (uint32_t)count, slots), 0);
-        f->agents[n].granted_s = f->now_s;
-        uint32_t stints[EXCEPTIONS_MAX];
-        manager_stints(old, n, stints);
-        manager_load_stints(m, n, stints);
-    }
+    struct manager *old = f->m;
+    struct stage stage = {0};
+    f->m = new_core(epoch);
+    rows_load(f->disk, f->m, &stage);
+    CU_ASSERT_STRING_EQUAL(stage.fault, "");
+    for (uint32_t i = 0; i < manager_deployment_count(old) && epoch == old->options.epoch; i++)
+        if (memcmp(&manager_deployment(old, i)->rollout, &manager_deployment(f->m, i)->rollout,
+                   sizeof(struct rollout)) != 0)
+            broken(f, "a manager that starts again has forgotten something", i, 0);
     free(old);
-    f->m = m;
+    for (uint32_t n = 1; n <= f->count; n++)
+        f->agents[n].granted_s = f->now_s;
     f->restarted = true;
     f->started_s = f->now_s;
     wind_back(f);

@@ -143,7 +143,8 @@ static void set_late_apart(const struct tending *w)
     }
 }
 
-/* The last stage is over. What waited behind it begins. */
+/* The last stage is over. What waited behind it begins with the next look, as this one's survey is
+ * of another version. */
 static void finish(struct tending *w)
 {
     set_late_apart(w);
@@ -621,7 +622,8 @@ static bool leave_stage(struct tending *w)
         return false;
     if (r->stage + 1u == w->d->plan.count) {
         finish(w);
-        return true;
+        w->changed = true;
+        return false;
     }
     r->stage++;
     enter_step(r, ROLLOUT_OPENING, w->t->ev->now_s);

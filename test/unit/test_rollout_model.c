@@ -1,5 +1,9 @@
-/* Random rollouts, arrivals, departures, outages and failures against the rules, by seed. */
+/* Random rollouts, arrivals, departures, outages, failures and operators against the rules, by
+ * seed. DUNLIN_SEED runs one alone, DUNLIN_SEEDS says how many there are: a thousand take a minute
+ * without sanitizers. */
 #include "test/rollout_model.h"
+
+#define SEEDS 12
 
 /* ---- everything at once, by seed ---- */
 
@@ -110,7 +114,7 @@ static void lift_budgets(struct fleet *f)
 }
 
 /* What went wrong links are up again and nobody fails: it must come to its end. */
-static void settle(struct fleet *f)
+static void settle(struct fleet *f, void (*word)(struct fleet *f, uint32_t second))
 {
     for (uint32_t n = 1; n <= f->count; n++) {
         f->agents[n].broken = false;
@@ -121,15 +125,39 @@ static void settle(struct fleet *f)
             f->agents[n].busy_until_s = f->now_s + 10;
         come_back(f, &f->agents[n]);
     }
+    f->kills = false;
     steer(f, COMMAND_RETRY, NULL);
-    for (int i = 0; i < 3000 && !is_done(f); i++) {
+    for (uint32_t i = 0; i < 4500 && !is_done(f); i++) {
         second(f);
-        if (i == 1500)
+        if (i == 3000)
             lift_budgets(f);
-        if (i % 300 == 299) /* where a stage has nobody to show that it works */
-            steer(f, COMMAND_APPROVE, plan_of(f)->stages[rollout_of(f)->stage].name);
+        word(f, i);
     }
     seconds(f, 60);
+}
+
+/* Where a stage has nobody to show that it works. */
+static void approve_now_and_then(struct fleet *f, uint32_t second)
+{
+    if (second % 300 == 299)
+        steer(f, COMMAND_APPROVE, plan_of(f)->stages[rollout_of(f)->stage].name);
+}
+
+/* Everybody runs what is asked for. */
+static void end_as_meant(struct fleet *f, uint64_t seed)
+{
+    uint32_t members = count_members(f), newest = manager_generation(f->m, 0);
+    if (!is_done(f) || count_running(f, newest) != members)
+        broken(f, "it does not come to its end", count_running(f, newest), members);
+    if (f->why[0])
+        fprintf(stderr, "DUNLIN_SEED=%u: ", (unsigned)seed);
+    end(f);
+}
+
+static uint64_t number_from(const char *variable, uint64_t otherwise)
+{
+    const char *text = getenv(variable);
+    return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
 static void swarm(uint64_t seed, bool always_look, struct story *story)
@@ -148,33 +176,112 @@ static void swarm(uint64_t seed, bool always_look, struct story *story)
     }
     CU_ASSERT_NOT_EQUAL(rollout_of(f)->state, ROLLOUT_STOPPED);
     CU_ASSERT_NOT_EQUAL(rollout_of(f)->state, ROLLOUT_ABORTED);
-    settle(f);
-    unsigned members = 0;
-    for (uint32_t n = 1; n <= f->count; n++)
-        members += !f->agents[n].gone;
-    if (!is_done(f) || count_running(f, manager_generation(f->m, 0)) != members)
-        broken(f, "it does not come to its end", count_running(f, manager_generation(f->m, 0)),
-               members);
-    if (f->why[0])
-        fprintf(stderr, "seed %u: ", (unsigned)seed);
-    end(f);
+    settle(f, approve_now_and_then);
+    end_as_meant(f, seed);
 }
 
 static void test_random_rollouts_keep_the_rules_and_end(void)
 {
-    const char *one = getenv("SEED");
-    if (one) {
-        swarm(strtoull(one, NULL, 10), false, NULL);
-        return;
-    }
-    for (uint64_t seed = 1; seed <= 60; seed++)
+    uint64_t only = number_from("DUNLIN_SEED", 0);
+    uint64_t last = only ? only : number_from("DUNLIN_SEEDS", SEEDS);
+    for (uint64_t seed = only ? only : 1; seed <= last; seed++)
         swarm(seed, false, NULL);
+}
+
+/* ---- and operators who say whatever comes into their heads ---- */
+
+/* Also stages that ask, and few failures that are too many. */
+static struct plan random_orders(struct rng *rng)
+{
+    struct plan p = random_plan(rng);
+    for (uint32_t i = 0; i < p.count; i++) {
+        p.stages[i].before.approval = rng_below(rng, 3) == 0;
+        p.stages[i].after.approval = rng_below(rng, 4) == 0;
+        if (rng_below(rng, 3) == 0)
+            p.stages[i].before.wait_s = (uint32_t)rng_below(rng, 20);
+    }
+    if (rng_below(rng, 2) == 0)
+        p.max_failed = (struct amount){(uint32_t)rng_below(rng, 12), rng_below(rng, 2)};
+    p.on_failure = (uint8_t)rng_below(rng, REMEDY_COUNT);
+    p.overlap = (uint8_t)rng_below(rng, OVERLAP_COUNT);
+    return p;
+}
+
+static void random_version(struct fleet *f)
+{
+    static const char *const versions[] = {"1", "2", "3", "4"};
+    struct plan p = random_orders(&f->rng);
+    bool planned = rng_below(&f->rng, 3) == 0;
+    const struct rollout before = *rollout_of(f);
+    int rv = deploy(f, versions[rng_below(&f->rng, 4)], planned ? &p : NULL);
+    if (rv < 0 && memcmp(&before, rollout_of(f), sizeof before) != 0)
+        broken(f, "what is refused changes something", COMMAND_DEPLOY, (unsigned)-rv);
+    note_stop(f);
+}
+
+static void say_something(struct fleet *f)
+{
+    static const enum command_type words[] = {COMMAND_PAUSE,  COMMAND_PAUSE,  COMMAND_RESUME,
+                                              COMMAND_RESUME, COMMAND_RESUME, COMMAND_ABORT,
+                                              COMMAND_RETRY,  COMMAND_RETRY,  COMMAND_ROLLBACK};
+    const struct rollout *r = rollout_of(f);
+    uint64_t word = rng_below(&f->rng, 120);
+    if (word < sizeof words / sizeof words[0])
+        steer(f, words[word], NULL);
+    else if (word < 20)
+        steer(f, COMMAND_APPROVE, plan_of(f)->stages[r->stage].name);
+    else if (word < 22)
+        steer(f, COMMAND_APPROVE, plan_of(f)->stages[rng_below(&f->rng, plan_of(f)->count)].name);
+    else if (word < 25)
+        random_version(f);
+}
+
+/* What it waits for is said, whatever that is. */
+static void say_what_is_asked_for(struct fleet *f, uint32_t second)
+{
+    const struct rollout *r = rollout_of(f);
+    if (is_paused(f) || r->state == ROLLOUT_STOPPED)
+        steer(f, COMMAND_RESUME, NULL);
+    else if (r->state == ROLLOUT_ABORTED)
+        deploy(f,
+               manager_bundle(f->m, manager_deployment(f->m, 0)->history[0].bundle)->version[0] ==
+                       '1'
+                   ? "2"
+                   : "1",
+               NULL);
+    else if (second % 20 == 19)
+        steer(f, COMMAND_APPROVE, plan_of(f)->stages[r->stage].name);
+}
+
+static void operated(uint64_t seed)
+{
+    struct fleet *f = fleet_new(seed, (const uint32_t[]){10, 10, 40, 40});
+    f->kills = true;
+    push(f, "4");
+    struct plan p = random_orders(&f->rng);
+    random_budgets(f);
+    deploy(f, "1", &p);
+    for (int i = 0; i < 500; i++) {
+        disturb(f);
+        say_something(f);
+        second(f);
+    }
+    settle(f, say_what_is_asked_for);
+    end_as_meant(f, seed);
+}
+
+static void test_whatever_operators_say_in_between_it_keeps_the_rules_and_ends(void)
+{
+    uint64_t only = number_from("DUNLIN_SEED", 0);
+    uint64_t last = only ? only : number_from("DUNLIN_SEEDS", SEEDS);
+    for (uint64_t seed = only ? only : 1; seed <= last; seed++)
+        operated(seed);
 }
 
 /* Looking only where something was heard comes to the same, second by second, as looking always. */
 static void test_passing_by_what_is_quiet_changes_nothing(void)
 {
-    for (uint64_t seed = 101; seed <= 108 && !getenv("SEED"); seed++) {
+    for (uint64_t seed = 101; seed <= 108 && !getenv("DUNLIN_SEED"); seed++) {
         struct story quiet = {0}, always = {0};
         swarm(seed, false, &quiet);
         swarm(seed, true, &always);
@@ -186,6 +293,7 @@ static void test_passing_by_what_is_quiet_changes_nothing(void)
 
 static const struct suite_test tests[] = {
     TEST(test_random_rollouts_keep_the_rules_and_end),
+    TEST(test_whatever_operators_say_in_between_it_keeps_the_rules_and_ends),
     TEST(test_passing_by_what_is_quiet_changes_nothing),
 };
 
