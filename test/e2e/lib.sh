@@ -266,8 +266,9 @@ only_tls()
             " 16 03 "*" $hello") ;;
             *) fail "${way#"$WORK"/} begins with$begins" ;;
         esac
-        ! grep -qaE 'MQTT|dl1/|secretword|hooks/' "$way" ||
-            fail "${way#"$WORK"/} tells: $(grep -aoE 'MQTT|dl1/[a-z]*|secretword|hooks/' "$way" | head -n 1)"
+        # Four letters are in some megabytes of random bytes once in 500 times, six in none.
+        ! LC_ALL=C grep -aoPm 1 '\x00\x04MQTT\x04|dl1/(up|agent|cohort|chunk|trust|join|atlas)|secretword|hooks/' "$way" ||
+            fail "${way#"$WORK"/} tells the words above"
     done
 }
 
