@@ -35,11 +35,10 @@ const struct verb budget_verbs[4] = {
             "Who fails and has nothing to go back to is out until it is mended, or cordoned; who "
             "went back to the version before is not. Agents that are away don't count; those that "
             "come back with work to do are counted apart. Changed variables wait as versions do, "
-            "and "
-            "a rollback lets agents go back only as the budget leaves room.\n"
+            "and a rollback lets agents go back only as the budget leaves room.\n"
             "What other labels, groups or placements bring to an agent begins at once: it waits "
-            "for "
-            "no budget, but others wait for it. To remove a deployment puts nobody out of Ready.\n",
+            "for no budget, but others wait for it. To remove a deployment puts nobody out of "
+            "Ready.\n",
         .examples = "  dunlin budget set pier --select site=pier --max 10%\n"
                     "  dunlin budget set gateways --select @gateways --max 1\n",
         .flags = FLAGS(set_flags),
