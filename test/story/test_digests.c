@@ -1,10 +1,7 @@
 /* A run is the same on every machine, by every compiler: what it comes to is pinned here. */
-#include "simulator/fleet/flock.h"
-#include "test/suite.h"
+#include "test/flocks.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 /* Whatever changes what either core does, or the simulator, changes these. When that was meant, put
  * the digests that the test prints in their places. */
@@ -36,22 +33,12 @@ static const struct {
 
 static uint64_t digest_of_run(size_t i)
 {
-    struct flock_options o = FLOCK_DEFAULT;
-    struct flock_result r;
-    struct errmsg em;
+    struct flock_options o = fleet_of(runs[i].agents, runs[i].links);
     o.seed = runs[i].seed;
-    o.agents = runs[i].agents;
     o.cells = 1 + (uint32_t)i;
     o.returning = (uint32_t)i;
     o.faults = runs[i].faults;
-    o.link_count = 1;
-    o.links[0].share = 1;
-    snprintf(o.links[0].name, sizeof o.links[0].name, "%s", runs[i].links);
-    CU_ASSERT_EQUAL_FATAL(profile_find(runs[i].links, &o.links[0].profile, &em), 0);
-    flock_run(&o, NULL, NULL, &r);
-    free(r.reached_s);
-    CU_ASSERT_STRING_EQUAL(r.fault, "");
-    return r.digest;
+    return run(&o).digest;
 }
 
 static void test_seeds_have_the_digests_that_they_had_elsewhere(void)

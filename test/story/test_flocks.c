@@ -1,38 +1,4 @@
-#include "simulator/fleet/flock.h"
-#include "test/suite.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-static void add_links(struct flock_options *o, const char *name, uint32_t share)
-{
-    struct errmsg em;
-    struct flock_link *l = &o->links[o->link_count++];
-    l->share = share;
-    snprintf(l->name, sizeof l->name, "%s", name);
-    CU_ASSERT_EQUAL_FATAL(profile_find(name, &l->profile, &em), 0);
-}
-
-/* So many devices on links of this kind. */
-static struct flock_options fleet_of(uint32_t agents, const char *links)
-{
-    struct flock_options o = FLOCK_DEFAULT;
-    o.agents = agents;
-    add_links(&o, links, 1);
-    return o;
-}
-
-static struct flock_result run(const struct flock_options *o)
-{
-    struct flock_result r;
-    flock_run(o, NULL, NULL, &r);
-    free(r.reached_s);
-    r.reached_s = NULL;
-    if (r.fault[0] != '\0')
-        fprintf(stderr, "seed %u: %s\n", (unsigned)o->seed, r.fault);
-    CU_ASSERT_STRING_EQUAL(r.fault, "");
-    return r;
-}
+#include "test/flocks.h"
 
 static const struct flock_faults hostile = {.power_cuts = 2000,
                                             .lost_writes = 30,

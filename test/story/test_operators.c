@@ -1,31 +1,5 @@
 /* What operators do while a rollout is under way: pauses, approvals, devices that are taken out. */
-#include "simulator/fleet/flock.h"
-#include "test/suite.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-static struct flock_options fleet_of(uint32_t agents, const char *links)
-{
-    struct errmsg em;
-    struct flock_options o = FLOCK_DEFAULT;
-    o.agents = agents;
-    o.link_count = 1;
-    o.links[0].share = 1;
-    snprintf(o.links[0].name, sizeof o.links[0].name, "%s", links);
-    CU_ASSERT_EQUAL_FATAL(profile_find(links, &o.links[0].profile, &em), 0);
-    return o;
-}
-
-static struct flock_result run(const struct flock_options *o)
-{
-    struct flock_result r;
-    flock_run(o, NULL, NULL, &r);
-    free(r.reached_s);
-    r.reached_s = NULL;
-    CU_ASSERT_STRING_EQUAL(r.fault, "");
-    return r;
-}
+#include "test/flocks.h"
 
 static void test_last_stage_begins_when_an_operator_says_so(void)
 {

@@ -160,6 +160,15 @@ static uint64_t number_from(const char *variable, uint64_t otherwise)
     return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
+/* Those that the environment asks for. */
+static void each_seed(void (*play)(uint64_t seed))
+{
+    uint64_t only = number_from("DUNLIN_SEED", 0);
+    uint64_t last = only ? only : number_from("DUNLIN_SEEDS", SEEDS);
+    for (uint64_t seed = only ? only : 1; seed <= last; seed++)
+        play(seed);
+}
+
 static void swarm(uint64_t seed, bool always_look, struct story *story)
 {
     struct fleet *f = fleet_new(seed, (const uint32_t[]){10, 10, 40, 40});
@@ -180,12 +189,14 @@ static void swarm(uint64_t seed, bool always_look, struct story *story)
     end_as_meant(f, seed);
 }
 
+static void unattended(uint64_t seed)
+{
+    swarm(seed, false, NULL);
+}
+
 static void test_random_rollouts_keep_the_rules_and_end(void)
 {
-    uint64_t only = number_from("DUNLIN_SEED", 0);
-    uint64_t last = only ? only : number_from("DUNLIN_SEEDS", SEEDS);
-    for (uint64_t seed = only ? only : 1; seed <= last; seed++)
-        swarm(seed, false, NULL);
+    each_seed(unattended);
 }
 
 /* ---- and operators who say whatever comes into their heads ---- */
@@ -272,10 +283,7 @@ static void operated(uint64_t seed)
 
 static void test_whatever_operators_say_in_between_it_keeps_the_rules_and_ends(void)
 {
-    uint64_t only = number_from("DUNLIN_SEED", 0);
-    uint64_t last = only ? only : number_from("DUNLIN_SEEDS", SEEDS);
-    for (uint64_t seed = only ? only : 1; seed <= last; seed++)
-        operated(seed);
+    each_seed(operated);
 }
 
 /* Looking only where something was heard comes to the same, second by second, as looking always. */
