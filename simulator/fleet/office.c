@@ -91,10 +91,8 @@ void office_start(struct flock *f)
     }
     uint32_t count = f->inbox_count;
     f->inbox_count = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        struct happening waited = f->inbox[i];
-        office_report(f, &waited);
-    }
+    for (uint32_t i = 0; i < count; i++)
+        office_report(f, &f->inbox[i]);
 }
 
 void office_tick(struct flock *f)
