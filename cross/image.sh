@@ -59,7 +59,7 @@ unpack_debian()
 {
     mkdir -p "$cache/board" "$work/debian"
     grep "^$target " "$cross/board/packages" | while read -r _ package version file digest; do
-        deb=$cache/board/$file
+        deb=$cache/board/$(basename "$file")
         [ -e "$deb" ] || fetch "$package" "$version" "$file"
         is=$(digest_of "$deb")
         [ "$is" = "$digest" ] || fail 1 "$deb is not what cross/board/packages pins: its SHA-256 is $is"
@@ -72,21 +72,19 @@ unpack_debian()
 has_packages()
 {
     grep "^$target " "$cross/board/packages" | while read -r _ _ _ file _; do
-        [ -e "$cache/board/$file" ] || exit 1
+        [ -e "$cache/board/$(basename "$file")" ] || exit 1
     done
 }
 
+# fetch PACKAGE VERSION FILE: where it is from, the FILE's folder says.
 fetch()
 {
-    case $1 in
-    linux-image-*) pool=main/l/linux ;;
-    *) pool=main/b/busybox ;;
-    esac
-    for archive in debian debian-security; do
-        url=$mirror/$archive/pool/$([ "$archive" = debian ] || echo updates/)$pool/$(echo "$3" | sed 's/_[0-9]*%3a/_/')
-        curl -fsSL -o "$cache/board/$3.new" "$url" && mv "$cache/board/$3.new" "$cache/board/$3" && return
+    deb_name=$(basename "$3")
+    for archive in debian/pool debian-security/pool/updates; do
+        url=$mirror/$archive/main/$(echo "$3" | cut -c 1)/$3
+        curl -fsSL -o "$cache/board/$deb_name.new" "$url" 2>"$work/curl" && mv "$cache/board/$deb_name.new" "$cache/board/$deb_name" && return
     done
-    fail 1 "Debian has no $1 $2 any more; get $3 from https://snapshot.debian.org/ and put it into $cache/board"
+    fail 1 "Debian has no $1 $2 any more ($(cat "$work/curl")); get $deb_name from https://snapshot.debian.org/ and put it into $cache/board"
 }
 
 # The whole system lives in memory, and nothing of it is written to.
