@@ -368,17 +368,23 @@ static void tell_budget(const struct telling *t)
 
 static const char *why_none_is_ready(const struct stage_count *c)
 {
-    if (c->failed > 0)
-        return "some failed";
-    return c->stuck > 0 ? "those in reach depend on what doesn't come" : "none is in reach";
+    if (c && c->failed > 0)
+        return ", and some failed";
+    if (c && c->stuck > 0)
+        return ", and those in reach depend on what doesn't come";
+    return c ? ", and none is in reach" : "";
 }
 
 static void tell_reach(const struct telling *t)
 {
+    char left[64] = "";
+    if (t->left_s > 0)
+        snprintf(left, sizeof left, ", for another %s", duration_write(t->left_s).text);
     TELL(t,
-         "stage %s waits for its first agent that is ready, and %s: `dunlin rollout approve %s %s` "
-         "goes on without",
-         t->stage->name, why_none_is_ready(t->count), t->d->name, t->stage->name);
+         "stage %s waits for its first agent that is ready%s%s: `dunlin rollout approve %s %s` "
+         "goes on without%s",
+         t->stage->name, why_none_is_ready(t->count), left, t->d->name, t->stage->name,
+         t->left_s > 0 ? " at once" : "");
 }
 
 void api_rollout_sentence(const struct manager *m, uint32_t deployment, uint64_t now_s,

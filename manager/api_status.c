@@ -171,7 +171,12 @@ static uint32_t credentials_before(const struct daemon *d, uint64_t since_s)
     return count;
 }
 
-/* Those that go no further without an operator. */
+static bool wants_operator(enum rollout_hold hold, uint64_t until_s)
+{
+    return hold == HOLD_APPROVAL || hold == HOLD_OPERATOR || (hold == HOLD_REACH && !until_s);
+}
+
+/* Those that go no further without an operator, unless somebody comes back. */
 static void note_rollouts(const struct daemon *d, json_t *list)
 {
     const struct manager *m = daemon_core(d);
@@ -180,8 +185,7 @@ static void note_rollouts(const struct daemon *d, json_t *list)
         const struct deployment_row *row = manager_deployment(m, i);
         enum rollout_hold hold = manager_rollout_hold(m, i, now_s, NULL, &until_s);
         char sentence[ROLLOUT_SENTENCE_MAX];
-        if (row->removed || row->rollout.state == ROLLOUT_ABORTED ||
-            (hold != HOLD_APPROVAL && hold != HOLD_OPERATOR))
+        if (row->removed || row->rollout.state == ROLLOUT_ABORTED || !wants_operator(hold, until_s))
             continue;
         api_rollout_sentence(m, i, now_s, NULL, sentence);
         json_array_append_new(list, json_sprintf("rollout of %s: %s", row->name, sentence));

@@ -120,6 +120,8 @@ const struct verb deploy_verbs[2] = {
             "    new_version: supersede       # or queue, refuse: while this one is on its way\n"
             "    quorum: 100%                 # of a stage's reachable agents must be Ready\n"
             "    reachable_within: 5m         # who was heard of so lately is waited for\n"
+            "    wait_for_first: 6h           # ready one of a stage, if none is in reach (for "
+            "ever)\n"
             "    deadline: 30m                # who is at it for longer counts as failed (none)\n"
             "    returning: 10%               # or a number, at work of those that come back "
             "(all)\n"

@@ -58,7 +58,8 @@ const struct verb rollout_verbs[7] = {
         .name = "rollout approve",
         .operands = "NAME STAGE",
         .summary = "let a stage begin, or end, that waits for it",
-        .text = "A stage none of whose agents is in reach goes on without them.\n",
+        .text = "A stage none of whose agents is in reach goes on without them; a plan's "
+                "wait_for_first says after what time it does so by itself.\n",
         .examples = "  dunlin rollout approve app prod\n",
         .words_min = 2,
         .words_max = 2,

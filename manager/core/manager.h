@@ -949,8 +949,8 @@ enum rollout_hold {
     HOLD_COUNT,
 };
 
-/* `until_s` is the moment of HOLD_TIME. A `count` of NULL: it is not known, and neither are
- * HOLD_AGENTS and HOLD_REACH. */
+/* `until_s` is the moment of HOLD_TIME, or of HOLD_REACH if that has one; else 0. A `count` of
+ * NULL: it is not known, and neither is HOLD_AGENTS. */
 enum rollout_hold manager_rollout_hold(const struct manager *m, uint32_t deployment, uint64_t now_s,
                                        const struct stage_count *count, uint64_t *until_s);
 

@@ -7,8 +7,8 @@
 #include <assert.h>
 
 /* version, max_failed, on_failure, overlap, quorum, reachable, deadline, window, retries, back-off,
- * stages, implied, returning */
-#define PLAN_FIELDS 13
+ * stages, implied, returning, what it waits for the first */
+#define PLAN_FIELDS 14
 #define STAGE_FIELDS 7 /* name, selector, share, concurrency, before, after, window */
 #define PLAN_VERSION 1
 
@@ -220,6 +220,7 @@ int plan_write(const struct plan *p, struct buffer *out)
     }
     wire_put_bool(&w, p->implied);
     put_amount(&w, p->returning);
+    wire_put_u64(&w, p->wait_for_first_s);
     return wire_end(&w);
 }
 
@@ -256,5 +257,6 @@ int plan_read(struct span bytes, struct plan *p)
         get_stage(&r, &p->stages[i]);
     p->implied = wire_get_bool(&r);
     get_amount(&r, &p->returning);
+    p->wait_for_first_s = (uint32_t)wire_get_u64(&r, PLAN_WAIT_S_MAX);
     return wire_done(&r);
 }

@@ -55,6 +55,7 @@ struct plan {
     uint8_t overlap;             /* enum plan_overlap */
     uint32_t quorum;             /* percent of a stage's reachable agents that must be Ready */
     uint32_t reachable_within_s; /* who was heard of so lately is waited for */
+    uint32_t wait_for_first_s;   /* what it waits for the first Ready of a stage; 0: for ever */
     uint32_t deadline_s; /* who is at it for longer, over all tries, counts as failed; 0: none */
     /* What devices obey by themselves; also where there are no stages. */
     struct schedule window; /* of the stages that have none */

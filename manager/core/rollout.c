@@ -97,6 +97,7 @@ void rollout_begin(struct turn *t, uint32_t deployment, const struct generation_
                           .first = manager_generation(t->m, deployment)};
     memcpy(r->took_s, before.took_s, sizeof r->took_s);
     t->m->looks[deployment].budget = 0;
+    t->m->looks[deployment].unreached = false;
     enter_step(r, ROLLOUT_OPENING, t->ev->now_s);
 }
 
@@ -260,15 +261,13 @@ static struct tending look_at(struct turn *t, uint32_t index)
     return w;
 }
 
-/* A moment that it waits for, an agent that goes out of reach or has had its time, or brokers that
- * have told all. */
-static uint64_t next_look(const struct tending *w)
+/* A moment that it waits for, if there is one, an agent that goes out of reach or has had its time,
+ * or brokers that have told all. */
+static uint64_t next_look(const struct tending *w, uint64_t moment_s)
 {
-    uint64_t until_s, now_s = w->t->ev->now_s;
+    uint64_t until_s = moment_s ? moment_s : UINT64_MAX, now_s = w->t->ev->now_s;
     if (w->changed)
         return now_s + 1;
-    if (manager_rollout_hold(w->t->m, w->index, now_s, NULL, &until_s) != HOLD_TIME)
-        until_s = UINT64_MAX;
     if (w->told_s > now_s && w->told_s < until_s)
         until_s = w->told_s;
     uint64_t overdue_s =
@@ -294,9 +293,14 @@ uint64_t rollout_tend(struct turn *t, uint32_t deployment, struct look *look)
     }
     if (w.changed)
         persist(t, PERSIST_DEPLOYMENT, deployment);
-    look->again_s = next_look(&w);
+    uint64_t until_s;
+    enum rollout_hold hold =
+        manager_rollout_hold(t->m, deployment, t->ev->now_s, &w.count, &until_s);
+    look->again_s = next_look(&w, hold == HOLD_TIME || hold == HOLD_REACH ? until_s : 0);
     look->budget = w.budget;
     look->idle = w.count.in_flight == 0;
+    look->unreached = hold == HOLD_REACH;
+    look->goes_on_s = look->unreached ? until_s : 0;
     return w.survey.passed;
 }
 
@@ -524,15 +528,15 @@ static void stop(struct tending *w)
     cohort_mark_deployment(w->t->m, w->d);
 }
 
-/* All have been let in, and the reachable have come to an end, or enough of them. At least one is
- * Ready, or an operator goes on without: a stage whose agents are all away has shown nothing. What
- * goes back waits for nobody. */
+/* All have been let in, and the reachable have come to an end, or enough of them. What goes back
+ * waits for nobody. */
 static bool is_done(const struct tending *w)
 {
     const struct stage_count *c = &w->count;
     uint32_t at_work = c->in_flight + c->returning + c->asking;
     uint64_t present = (uint64_t)c->ready + c->failed + at_work;
-    bool shown = c->ready > 0 || c->members == 0 || w->r->approved || rollout_has_passed(w->r);
+    uint64_t goes_on_s;
+    bool shown = survey_has_shown(w->d, c, w->t->ev->now_s, &goes_on_s);
     bool enough =
         at_work == 0 || w->r->approved ||
         (w->d->plan.quorum < 100 && (uint64_t)c->ready * 100 >= present * w->d->plan.quorum);

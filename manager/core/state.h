@@ -83,8 +83,10 @@ struct flight {
 struct look {
     uint64_t news; /* as many as there were when nothing was left to be looked at */
     uint64_t again_s;
-    uint32_t budget; /* index + 1 of the one that kept it from letting more in; 0: none did */
-    bool idle;       /* and nobody of its own is at work */
+    uint32_t budget;    /* index + 1 of the one that kept it from letting more in; 0: none did */
+    bool idle;          /* and nobody of its own is at work */
+    bool unreached;     /* none of its stage is Ready, or in reach to become it, */
+    uint64_t goes_on_s; /* which it waits for until then; 0: for ever */
 };
 
 /* Permits at a time, over all deployments. */
@@ -508,6 +510,11 @@ struct standing {
 struct standing survey_stand(const struct deployment_row *d, uint16_t stages, uint64_t hash,
                              uint32_t number);
 void survey_count(struct stage_count *c, const struct member *m);
+
+/* A stage whose agents are all away has shown nothing. It is left when an operator goes on without
+ * them, or by the plan, when nobody failed, at `goes_on_s`; 0: never. */
+bool survey_has_shown(const struct deployment_row *d, const struct stage_count *c, uint64_t now_s,
+                      uint64_t *goes_on_s);
 /* It counts as failed, since it takes longer than its deadline. */
 bool survey_is_overdue(const struct manager *m, uint32_t number, uint32_t deployment,
                        uint64_t now_s);

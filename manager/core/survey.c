@@ -382,19 +382,35 @@ static enum rollout_hold hold_at(const struct threshold *what, bool approved, ui
     return now_s < *until_s ? HOLD_TIME : HOLD_NONE;
 }
 
-static enum rollout_hold hold_while_admitting(const struct manager *m, uint32_t deployment,
-                                              const struct stage_count *c)
+bool survey_has_shown(const struct deployment_row *d, const struct stage_count *c, uint64_t now_s,
+                      uint64_t *goes_on_s)
 {
+    const struct rollout *r = &d->rollout;
+    bool ends = d->plan.wait_for_first_s && c->failed == 0;
+    *goes_on_s = ends ? r->since_s + d->plan.wait_for_first_s : 0;
+    return c->ready > 0 || c->members == 0 || r->approved || rollout_has_passed(r) ||
+           (ends && now_s >= *goes_on_s);
+}
+
+static enum rollout_hold hold_while_admitting(const struct manager *m, uint32_t deployment,
+                                              const struct stage_count *c, uint64_t now_s,
+                                              uint64_t *until_s)
+{
+    const struct look *look = &m->looks[deployment];
     if (!flight_is_possible(m, deployment))
         return HOLD_SLOT;
-    if (manager_budget_holding(m, deployment) && m->looks[deployment].idle)
+    if (manager_budget_holding(m, deployment) && look->idle)
         return HOLD_BUDGET;
-    if (!c || c->members == 0)
+    if (!c && look->unreached) {
+        *until_s = look->goes_on_s;
+        return HOLD_REACH;
+    }
+    if (!c)
         return HOLD_NONE;
     if (c->in_flight + c->returning + c->asking + c->waiting > 0)
         return HOLD_AGENTS;
-    const struct rollout *r = &m->deployments[deployment].rollout;
-    return c->ready == 0 && !r->approved && !rollout_has_passed(r) ? HOLD_REACH : HOLD_NONE;
+    return survey_has_shown(&m->deployments[deployment], c, now_s, until_s) ? HOLD_NONE
+                                                                            : HOLD_REACH;
 }
 
 enum rollout_hold manager_rollout_hold(const struct manager *m, uint32_t deployment, uint64_t now_s,
@@ -416,5 +432,5 @@ enum rollout_hold manager_rollout_hold(const struct manager *m, uint32_t deploym
         return hold_at(&stage->before, r->approved, r->since_s, now_s, until_s);
     if (r->step == ROLLOUT_CLOSING)
         return hold_at(&stage->after, r->approved, r->success_s, now_s, until_s);
-    return hold_while_admitting(m, deployment, count);
+    return hold_while_admitting(m, deployment, count, now_s, until_s);
 }

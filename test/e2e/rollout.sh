@@ -189,6 +189,23 @@ dunlin wait app --timeout 120s >/dev/null || fail "it is not done: $(rollout .)"
 start_agent 2
 within 30 app_is 4 "${STAGING[@]}" "${CANARY[@]}" "${PROD[@]}" || fail "who comes back does not catch up"
 
+step "a stage whose agents are all away says so, and goes on when its time is over"
+for n in "${STAGING[@]}"; do kill_agent "$n" -KILL; done
+breakable 5
+sed 's/max_failed: 0/reachable_within: 1s\n  wait_for_first: 15s/' "$(version 5)" >"$WORK/first.yaml"
+within 20 online 6 || fail "agents 1 and 2 are not missed"
+dunlin deploy "$WORK/first.yaml" >/dev/null
+within 10 waits_in staging reach || fail "it does not wait: $(rollout .)"
+dunlin rollout show app >"$WORK/out"
+says "stage staging waits for its first agent that is ready, and none is in reach, for another "
+dunlin deployment list >"$WORK/out" && says "stage staging waiting"
+within 30 waits_in prod approval || fail "it does not go on: $(rollout .)"
+[ "$(counts staging)" = "2 0 0" ] || fail "$(rollout .stages)"
+dunlin rollout approve app prod >/dev/null
+dunlin wait app --timeout 120s >/dev/null || fail "it is not done: $(rollout .)"
+for n in "${STAGING[@]}"; do start_agent "$n"; done
+within 30 app_is 5 "${STAGING[@]}" || fail "who comes back does not catch up"
+
 step "what leaves a deployment without agents takes --confirm"
 sed 's/env in (staging, canary, prod)/env=nowhere/' "$(version 4)" >"$WORK/nowhere.yaml"
 refused "no agents any more: 8 take it off: if this is meant, say --confirm" dunlin deploy "$WORK/nowhere.yaml"

@@ -319,6 +319,7 @@ static void test_every_key_of_a_rollout_is_read(void)
                                "  new_version: queue\n"
                                "  quorum: 90%\n"
                                "  reachable_within: 1h30m\n"
+                               "  wait_for_first: 2d\n"
                                "  stages:\n"
                                "    - name: few\n"
                                "      share: 5%\n"
@@ -331,6 +332,7 @@ static void test_every_key_of_a_rollout_is_read(void)
     CU_ASSERT_EQUAL(d.plan.overlap, OVERLAP_QUEUE);
     CU_ASSERT_EQUAL(d.plan.quorum, 90);
     CU_ASSERT_EQUAL(d.plan.reachable_within_s, 5400);
+    CU_ASSERT_EQUAL(d.plan.wait_for_first_s, 2 * 86400);
     CU_ASSERT_EQUAL_FATAL(d.plan.count, 2);
     CU_ASSERT_TRUE(d.plan.stages[0].share.percent && d.plan.stages[0].share.value == 5);
     CU_ASSERT_EQUAL(d.plan.stages[0].before.wait_s, 10);

@@ -61,16 +61,71 @@ static void test_who_is_away_neither_takes_a_slot_nor_holds_up_the_stage(void)
     end(f);
 }
 
-static void test_stage_of_which_nobody_is_reachable_waits_for_the_operator(void)
+/* The first stage's agents are away, but for so many that fail. */
+static struct fleet *nobody_of_staging(uint32_t wait_for_first_s, uint32_t broken)
 {
     struct fleet *f = fleet_new(3, usual);
     struct plan p = three_stages();
-    for (uint32_t n = 1; n <= 4; n++)
+    p.wait_for_first_s = wait_for_first_s;
+    p.max_failed = (struct amount){100, true};
+    for (uint32_t n = 1; n <= broken; n++)
+        f->agents[n].broken = true;
+    for (uint32_t n = broken + 1; n <= 4; n++)
         go_offline(f, &f->agents[n]);
     seconds(f, 40);
-    deploy(f, "1", &p);
+    CU_ASSERT_EQUAL(deploy(f, "1", &p), 0);
+    return f;
+}
+
+/* As it is known without counting. */
+static enum rollout_hold hold_of(const struct fleet *f, uint64_t *until_s)
+{
+    return manager_rollout_hold(f->m, 0, f->now_s, NULL, until_s);
+}
+
+static void test_stage_of_which_nobody_is_reachable_waits_for_the_operator(void)
+{
+    struct fleet *f = nobody_of_staging(0, 0);
+    uint64_t until_s;
     seconds(f, 100);
     CU_ASSERT_EQUAL(rollout_of(f)->stage, 0);
+    CU_ASSERT_EQUAL(hold_of(f, &until_s), HOLD_REACH);
+    CU_ASSERT_EQUAL(until_s, 0);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_APPROVE, "staging"), 0);
+    seconds(f, 5);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 1);
+    CU_ASSERT_EQUAL(hold_of(f, &until_s), HOLD_NONE);
+    end(f);
+}
+
+static void test_stage_of_which_nobody_is_reachable_waits_as_long_as_its_plan_says(void)
+{
+    struct fleet *f = nobody_of_staging(3600, 0);
+    uint64_t until_s;
+    seconds(f, 100);
+    CU_ASSERT_EQUAL(hold_of(f, &until_s), HOLD_REACH);
+    CU_ASSERT_EQUAL(until_s, rollout_of(f)->since_s + 3600);
+    restart(f);
+    seconds(f, (unsigned)(until_s - f->now_s - 1));
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 0);
+    second(f);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 1);
+    for (uint32_t n = 1; n <= 4; n++)
+        come_back(f, &f->agents[n]);
+    seconds(f, 30);
+    for (uint32_t n = 1; n <= 4; n++)
+        CU_ASSERT_EQUAL(f->agents[n].running, 1);
+    end(f);
+}
+
+static void test_stage_of_which_some_failed_and_the_rest_is_away_waits_for_the_operator(void)
+{
+    struct fleet *f = nobody_of_staging(60, 2);
+    uint64_t until_s;
+    seconds(f, 300);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 0);
+    CU_ASSERT_EQUAL(hold_of(f, &until_s), HOLD_REACH);
+    CU_ASSERT_EQUAL(until_s, 0);
     CU_ASSERT_EQUAL(steer(f, COMMAND_APPROVE, "staging"), 0);
     seconds(f, 5);
     CU_ASSERT_EQUAL(rollout_of(f)->stage, 1);
@@ -1406,6 +1461,8 @@ static const struct suite_test tests[] = {
     TEST(test_stages_follow_each_other_and_the_last_waits_for_approval),
     TEST(test_who_is_away_neither_takes_a_slot_nor_holds_up_the_stage),
     TEST(test_stage_of_which_nobody_is_reachable_waits_for_the_operator),
+    TEST(test_stage_of_which_nobody_is_reachable_waits_as_long_as_its_plan_says),
+    TEST(test_stage_of_which_some_failed_and_the_rest_is_away_waits_for_the_operator),
     TEST(test_returning_agents_are_counted_apart),
     TEST(test_those_that_come_back_take_turns_also_when_the_rollout_is_over),
     TEST(test_returning_percent_is_of_all_that_the_deployment_is_for),

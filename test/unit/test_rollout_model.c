@@ -35,6 +35,8 @@ static struct plan random_plan(struct rng *rng)
     }
     p.max_failed = (struct amount){100, true};
     p.reachable_within_s = (uint32_t)rng_below(rng, 40);
+    if (rng_below(rng, 4) == 0)
+        p.wait_for_first_s = 1 + (uint32_t)rng_below(rng, 100);
     if (rng_below(rng, 2) == 0)
         p.deadline_s = 20 + (uint32_t)rng_below(rng, 60);
     if (rng_below(rng, 3) == 0)
