@@ -80,12 +80,19 @@ whole()
     done
 }
 
-# rolls_back V OLD: nothing is lost by that version, and nothing stays of it.
+# rolls_back V OLD WORDS: nothing is lost by that version, nothing stays of it, and the manager is told why, which the
+# old agent sends a moment after it has come back.
 rolls_back()
 {
     patiently 600 gives_up "$1" || fail "agent@$1 is not given up: $(dunlin why 1 agent 2>&1)"
     patiently 300 is "$2" || fail "after agent@$1 it is no more what it was, but $(agent 1 .facts.agent)"
-    step "it is $2 again: $(dunlin why 1 agent 2>&1 | grep -m 1 -E 'started 3 times|reached no broker')"
+    patiently 60 explained "$3" || fail "agent@$1: $(dunlin why 1 agent 2>&1) instead of $3"
+    step "it is $2 again: $(dunlin why 1 agent 2>&1 | grep -m 1 -E "$3")"
+}
+
+explained()
+{
+    dunlin why 1 agent 2>&1 | grep -qE "$1"
 }
 
 another_agent agent_next "$WORK/next"
@@ -127,7 +134,7 @@ step "a new one that ends at once"
 printf '#!/bin/sh\n[ "$1" = run ] || exit 0\nexit 1\n' >"$WORK/program-ends"
 chmod +x "$WORK/program-ends"
 deploy ends
-rolls_back ends "$version"
+rolls_back ends "$version" 'started 3 times'
 
 step "a new one that finds no broker, and whose power is cut in the middle of its trial"
 deploy mute 60s
@@ -137,7 +144,7 @@ power_off
 whole "$version" mute
 [ "$has" = "$version" ] || fail "what finds no broker was proven"
 power_on
-rolls_back mute "$version"
+rolls_back mute "$version" 'reached no broker'
 has_link || fail "it does not come back: $(tail -n 20 "$WORK/console")"
 power_off
 whole "$version" "$version"
