@@ -2,6 +2,7 @@
 
 #include "agent/address.h"
 #include "agent/folder.h"
+#include "agent/network.h"
 #include "agent/stop.h"
 #include "base/clock.h"
 #include "base/rng.h"
@@ -29,6 +30,7 @@ struct joining {
     bool connecting;
     bool up;
     uint64_t due_ms; /* connect or ask then */
+    int network;     /* tells when there is another one */
     uint32_t tries;  /* requests sent; they are numbered by it in `heard` */
     uint32_t waits;  /* back-offs so far */
     uint32_t hints;
@@ -47,6 +49,7 @@ static int talk(struct joining *j);
 static void prepare_tls(struct joining *j);
 static void wait(const struct joining *j, uint64_t until_ms, int stop,
                  struct pollfd link[static MQTT_FDS]);
+static void heed_network(struct joining *j, struct pollfd link[static MQTT_FDS]);
 static int decide(const struct joining *j, uint64_t until_ms, int stop);
 static int give_up(const struct joining *j);
 static void act(struct joining *j);
@@ -154,6 +157,7 @@ static int talk(struct joining *j)
     int stop = stop_watch(j->em);
     if (stop < 0)
         return stop;
+    j->network = network_watch();
     random_bytes(&j->rng, sizeof j->rng);
     prepare_tls(j);
     j->mqtt = mqtt_new(&(struct mqtt_options){.client_id = id.text,
@@ -166,8 +170,12 @@ static int talk(struct joining *j)
         act(j);
         mqtt_service(j->mqtt, fds);
         wait(j, until_ms, stop, fds);
+        if (network_changed(j->network))
+            heed_network(j, fds);
     }
     mqtt_free(j->mqtt);
+    if (j->network >= 0)
+        close(j->network);
     close(stop);
     return j->result;
 }
@@ -192,16 +200,36 @@ static void prepare_tls(struct joining *j)
 static void wait(const struct joining *j, uint64_t until_ms, int stop,
                  struct pollfd link[static MQTT_FDS])
 {
-    struct pollfd fds[1 + MQTT_FDS] = {{.fd = stop, .events = POLLIN}};
-    mqtt_watch(j->mqtt, fds + 1);
+    struct pollfd fds[2 + MQTT_FDS] = {{.fd = stop, .events = POLLIN},
+                                       {.fd = j->network, .events = POLLIN}};
+    mqtt_watch(j->mqtt, fds + 2);
     uint64_t now = clock_monotonic_ms(), due = now + JOIN_SERVICE_MS;
     if (!j->connecting && j->due_ms < due)
         due = j->due_ms;
     if (until_ms < due)
         due = until_ms;
     if (j->result == JOIN_PENDING)
-        poll(fds, 1 + MQTT_FDS, due > now ? (int)(due - now) : 0);
-    memcpy(link, fds + 1, MQTT_FDS * sizeof fds[0]);
+        poll(fds, 2 + MQTT_FDS, due > now ? (int)(due - now) : 0);
+    memcpy(link, fds + 2, MQTT_FDS * sizeof fds[0]);
+}
+
+/* What failed for want of a network need not wait for its back-off's end, nor what leaves by a
+ * network that is gone for its connection's. */
+static void heed_network(struct joining *j, struct pollfd link[static MQTT_FDS])
+{
+    uint64_t due_ms = j->due_ms;
+    if (network_moved(link, MQTT_FDS)) {
+        mqtt_drop(j->mqtt);
+        for (size_t i = 0; i < MQTT_FDS; i++)
+            link[i].revents = 0;
+        on_down(j, "its network is gone");
+    } else if (j->up || j->connecting) {
+        return;
+    }
+    j->waits = 0;
+    back_off(j, 0);
+    if (due_ms < j->due_ms)
+        j->due_ms = due_ms;
 }
 
 static int decide(const struct joining *j, uint64_t until_ms, int stop)
