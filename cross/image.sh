@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 usage="usage: sh cross/image.sh [OPTION ...] TARGET
-Makes build/cross/TARGET/dunlin.img of what cross/build.sh made; targets: aarch64 armv7.
+Makes build/cross/TARGET/dunlin.img of what cross/build.sh made; targets: aarch64 armv7 riscv64.
   --out DIR    where TARGET/dunlin-agent is (build/cross)
   --cache DIR  where Debian's packages are kept (XDG_CACHE_HOME/dunlin or ~/.cache/dunlin)
   --size MIB   of the data partition (128)
@@ -42,7 +42,7 @@ main()
     [ -z "$if_cached" ] || { [ -e "$agent" ] && has_packages; } || exit 0
     [ -e "$agent" ] || fail 1 "$agent is missing: sh cross/build.sh $target"
     PATH=$PATH:/usr/sbin:/sbin
-    needs cpio depmod modprobe mkfs.vfat mke2fs mcopy sfdisk dpkg-deb curl
+    needs cpio depmod modprobe mkfs.vfat mke2fs mcopy sfdisk dpkg-deb curl xz
     SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$source_dir" log -1 --format=%ct 2>/dev/null || echo 1767225600)}
     export SOURCE_DATE_EPOCH
     work=$(mktemp -d)
@@ -65,6 +65,8 @@ unpack_debian()
         [ "$is" = "$digest" ] || fail 1 "$deb is not what cross/board/packages pins: its SHA-256 is $is"
         dpkg-deb -x "$deb" "$work/debian"
     done
+    # Debian 13 has them elsewhere, and compressed.
+    [ ! -e "$work/debian/usr/lib/modules" ] || { mkdir -p "$work/debian/lib" && mv "$work/debian/usr/lib/modules" "$work/debian/lib/"; }
     kernel=$(ls "$work/debian/lib/modules")
     depmod -b "$work/debian" "$kernel"
 }
@@ -93,7 +95,7 @@ fill_root()
     root=$work/root
     mkdir -p "$root/bin" "$root/sbin" "$root/dev" "$root/proc" "$root/sys" "$root/tmp" "$root/run" "$root/boot" \
         "$root/usr/bin" "$root/usr/lib/dunlin" "$root/var/lib/dunlin-agent" "$root/lib" "$root/etc"
-    cp "$work/debian/bin/busybox" "$root/bin/busybox"
+    find "$work/debian" -path '*bin/busybox' -exec cp {} "$root/bin/busybox" \;
     ln -s busybox "$root/bin/sh"
     ln -s ../bin/busybox "$root/sbin/modprobe"
     ln -s bin/busybox "$root/init"
@@ -109,6 +111,7 @@ fill_root()
         modprobe -d "$work/debian" -S "$kernel" --show-depends "$module" 2>/dev/null || true
     done | sed -n 's,^insmod .*\(/lib/modules/[^ ]*\).*,\1,p' | sort -u | while read -r file; do
         mkdir -p "$root/$(dirname "$file")"
+        case $file in *.xz) xz -d "$work/debian/$file" && file=${file%.xz} ;; esac
         "$triplet-strip" --strip-debug -o "$root/$file" "$work/debian/$file"
     done
     cp "$work/debian/lib/modules/$kernel"/modules.order "$work/debian/lib/modules/$kernel"/modules.builtin* "$root/lib/modules/$kernel/"
@@ -126,7 +129,7 @@ pack_root()
 fill_boot()
 {
     mkdir -p "$work/boot/extlinux"
-    cp "$work/debian/boot/vmlinuz-$kernel" "$work/boot/vmlinuz"
+    cp "$work"/debian/boot/vmlinu[xz]-"$kernel" "$work/boot/vmlinuz"
     cp "$work/initramfs.img" "$cross/board/dunlin.conf" "$work/boot/"
     cp "$cross/board/extlinux.conf" "$work/boot/extlinux/"
     cp "$cross/board/config.txt" "$cross/board/cmdline.txt" "$work/boot/"

@@ -52,7 +52,7 @@ measure()
         NR == FNR { linked[$NF] = 1; next }
         linked[$4] && $5 > most { most = $5 }
         END { print "frame", most + 0 }' - "$frames"
-    for memory in resident working; do
+    for memory in resident working stack; do
         [ ! -e "$out/$target/$memory" ] || echo "$memory $(cat "$out/$target/$memory")"
     done
 }

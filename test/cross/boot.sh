@@ -59,6 +59,11 @@ release 0 env=test
 patiently 120 agent_has 1 app 0 || fail "version 0 does not arrive: $(dunlin deployment show app)"
 dunlin deployment show app | show "dunlin bundle push app --name app --version 0 && dunlin deploy app@0 --select env=test && dunlin deployment show app"
 
+lines=$(wc -l <"$WORK/console")
+patiently 120 at_rest || fail "nobody measures its memory any more: $(tail -n 5 "$WORK/console")"
+step "$(stack) KiB of its stack have been used"
+echo $(($(stack) * 1024)) >"$built/stack"
+
 power_off
 ! conf | grep -q '^token=.' || fail "the token is still on the card"
 look_at_card

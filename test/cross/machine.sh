@@ -13,10 +13,12 @@ memory=256 # MiB
 choose_board()
 {
     target=$1
+    serial=ttyAMA0
     built=$ROOT/build/cross/$target
     case $target in
     aarch64) board='qemu-system-aarch64 -M virt -cpu cortex-a53' machine=aarch64 ;;
     armv7) board='qemu-system-arm -M virt -cpu cortex-a15' machine=armv7l ;;
+    riscv64) board='qemu-system-riscv64 -M virt' machine=riscv64 serial=ttyS0 ;;
     *) echo "there is no board for $target" && exit 2 ;;
     esac
     command -v "${board%% *}" mcopy >/dev/null || skip_board "the emulator is missing: sh setup.sh --cross"
@@ -39,7 +41,8 @@ another_agent()
     "$(cat "$built/build/device")/bin/strip" -s -R .comment -R '.note*' -o "$2" "$built/build/test/$1"
 }
 
-# watch_memory: the machine's console will tell every few seconds how much of its agent is in memory.
+# watch_memory: the machine's console will tell every few seconds how much of its agent is in memory, and how much of
+# that is its stack.
 watch_memory()
 {
     overlay=$WORK/overlay
@@ -49,12 +52,20 @@ watch_memory()
 #!/bin/sh
 exec </dev/null >/dev/console 2>/dev/null
 while sleep 3; do
-    sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/agent in memory: \1 KiB/p' "/proc/$(pidof dunlin-agent)/status"
+    agent=/proc/$(pidof dunlin-agent)
+    stack=$(sed -n '/\[stack\]$/,/^Rss/s/^Rss:[^0-9]*\([0-9]*\) kB/\1/p' "$agent/smaps")
+    sed -n "s/^VmRSS:[^0-9]*\([0-9]*\) kB/agent in memory: \1 KiB, of its stack $stack KiB/p" "$agent/status"
 done
 END
     chmod 755 "$overlay/watch" "$overlay/watch/memory"
     { cat "$initramfs" && (cd "$overlay" && find . | cpio --quiet -o -H newc -R 0:0 | gzip -n); } >"$WORK/initramfs.img"
     initramfs=$WORK/initramfs.img
+}
+
+# stack: how many KiB of its stack it has used so far, by what the console has told last.
+stack()
+{
+    sed -n 's/^agent in memory: .* of its stack \([0-9]*\) KiB.*/\1/p' "$WORK/console" | tail -n 1
 }
 
 # in_memory LINES: how many KiB, by the console behind its first so many LINES; empty unless it was the same twice.
@@ -76,7 +87,7 @@ power_on()
     : >"$WORK/console"
     # shellcheck disable=SC2086
     $board -m "$memory" -rtc "$clock" -display none -no-reboot -serial "file:$WORK/console" -monitor none \
-        -kernel "$built/vmlinuz" -initrd "$initramfs" -append 'console=ttyAMA0 quiet panic=10' \
+        -kernel "$built/vmlinuz" -initrd "$initramfs" -append "console=$serial quiet panic=10" \
         -drive "file=$WORK/device-0001.img,format=raw,if=none,id=card,$card" -device virtio-blk-device,drive=card \
         -netdev user,id=net -device virtio-net-device,netdev=net >>"$WORK/qemu.log" 2>&1 &
     echo $! >"$WORK/qemu.pid"

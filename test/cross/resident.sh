@@ -14,6 +14,12 @@ in_memory()
     echo $(($(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(cat "$WORK/agent1.pid")/status") * 1024))
 }
 
+# Whatever was once used of a stack stays in memory.
+of_its_stack()
+{
+    echo $(($(sed -n '/\[stack\]$/,/^Rss/s/^Rss:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$(cat "$WORK/agent1.pid")/smaps") * 1024))
+}
+
 # sealed: the page where relocated data begin can't be written to, now that it has started.
 sealed()
 {
@@ -47,4 +53,7 @@ done
 bytes=$(in_memory)
 step "$bytes bytes are after it has worked"
 echo "$bytes" >"$built/working"
+bytes=$(of_its_stack)
+step "$bytes bytes of its stack have been used"
+echo "$bytes" >"$built/stack"
 done_well
