@@ -71,7 +71,7 @@ static int open_database(struct ledger *l, const char *dir, const struct fleet_k
         return ledger_fail(l, query_code(l->db, code), "open it", em);
     sqlite3_extended_result_codes(l->db, 1);
     sqlite3_busy_timeout(l->db, BUSY_MS);
-    if ((rv = query_execute(l, PRAGMAS)) < 0)
+    if ((rv = query_execute(l->db, PRAGMAS)) < 0)
         return ledger_fail(l, rv, "open it", em);
     if ((rv = ledger_check_version(l, &empty, em)) < 0)
         return rv;
@@ -122,13 +122,13 @@ int ledger_check_version(struct ledger *l, bool *empty, struct errmsg *em)
 /* Tables and keys come in one transaction: a database without keys is never seen. */
 static int make_tables(struct ledger *l, const struct fleet_keys *fresh)
 {
-    int rv = query_execute(l, "BEGIN IMMEDIATE");
+    int rv = query_execute(l->db, "BEGIN IMMEDIATE");
     if (rv == 0)
-        rv = query_execute(l, ledger_schema);
+        rv = query_execute(l->db, ledger_schema);
     if (rv == 0)
         rv = ledger_put_keys(l, fresh);
     if (rv == 0)
-        rv = query_execute(l, "COMMIT");
+        rv = query_execute(l->db, "COMMIT");
     return rv;
 }
 
@@ -146,7 +146,7 @@ int ledger_prepare(struct ledger *l, struct errmsg *em)
 
 static int pragma(struct ledger *l, const char *sql, int64_t *value)
 {
-    struct query q = query_sql(l, sql);
+    struct query q = query_sql(l->db, sql);
     *value = query_next(&q) ? sqlite3_column_int64(q.stmt, 0) : 0;
     return query_end_sql(&q);
 }
@@ -182,7 +182,7 @@ int ledger_load(struct ledger *l, struct manager *m, struct errmsg *em)
 
 int64_t ledger_setting(struct ledger *l, unsigned setting)
 {
-    struct query q = query_on(l, l->statements[GET_META]);
+    struct query q = query_on(l->db, l->statements[GET_META]);
     query_put_int(&q, META_SETTINGS + setting);
     int64_t value = query_next(&q) ? sqlite3_column_int64(q.stmt, 0) : 0;
     return query_end(&q) < 0 ? 0 : value;
@@ -193,10 +193,10 @@ int ledger_put_number(struct ledger *l, uint64_t key, int64_t value, struct errm
     int rv = ledger_begin(l, em);
     if (rv < 0)
         return rv;
-    struct query q = query_on(l, l->statements[PUT_META]);
+    struct query q = query_on(l->db, l->statements[PUT_META]);
     query_put_int(&q, key);
     query_put_int(&q, (uint64_t)value);
-    return query_end_write(&q, em);
+    return ledger_end_write(l, &q, em);
 }
 
 int ledger_set(struct ledger *l, unsigned setting, int64_t value, struct errmsg *em)
@@ -208,7 +208,7 @@ int ledger_limit(struct ledger *l, uint32_t pages, struct errmsg *em)
 {
     char sql[64];
     snprintf(sql, sizeof sql, "PRAGMA max_page_count=%u", pages);
-    int rv = query_execute(l, sql);
+    int rv = query_execute(l->db, sql);
     return rv < 0 ? ledger_fail(l, rv, "limit its size", em) : 0;
 }
 
@@ -220,7 +220,7 @@ int ledger_begin(struct ledger *l, struct errmsg *em)
         return errmsg_set(em, ERR_IO, "%s: a write before this one failed", l->path);
     if (l->writing)
         return 0;
-    int rv = query_execute(l, "BEGIN IMMEDIATE");
+    int rv = query_execute(l->db, "BEGIN IMMEDIATE");
     if (rv < 0) {
         l->spoilt = true;
         return ledger_fail(l, rv, "write", em);
@@ -245,7 +245,7 @@ int ledger_commit(struct ledger *l, struct errmsg *em)
         l->spoilt = true;
         return rv;
     }
-    rv = query_execute(l, "COMMIT");
+    rv = query_execute(l->db, "COMMIT");
     if (rv < 0) {
         l->spoilt = true;
         return ledger_fail(l, rv, "commit", em);
@@ -271,7 +271,7 @@ static void wipe(struct ledger *l)
 void ledger_rollback(struct ledger *l)
 {
     if (!sqlite3_get_autocommit(l->db))
-        query_execute(l, "ROLLBACK");
+        query_execute(l->db, "ROLLBACK");
     l->writing = false;
     l->spoilt = false;
     ledger_get_keys(l, NULL); /* they can be read, or nothing else can be either */

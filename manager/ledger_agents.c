@@ -70,8 +70,8 @@ int ledger_load_agents(struct ledger *l, struct manager *m, struct errmsg *em)
     int rv = 0;
     struct exception list[EXCEPTIONS_MAX];
     uint32_t stints[EXCEPTIONS_MAX];
-    struct query agents = query_sql(l, "SELECT * FROM agent ORDER BY n");
-    struct query exceptions = query_sql(l, "SELECT * FROM exceptions ORDER BY n");
+    struct query agents = query_sql(l->db, "SELECT * FROM agent ORDER BY n");
+    struct query exceptions = query_sql(l->db, "SELECT * FROM exceptions ORDER BY n");
     uint64_t next = query_next(&exceptions) ? query_get_int(&exceptions, UINT32_MAX) : 0;
     for (uint32_t n = 1; rv == 0 && query_next(&agents); n++) {
         struct agent_row row = {0};
@@ -88,8 +88,9 @@ int ledger_load_agents(struct ledger *l, struct manager *m, struct errmsg *em)
     }
     if (rv == 0 && next != 0)
         rv = ERR_DAMAGED; /* nobody's */
-    rv = query_end_load(&agents, rv, "load its agents", em);
-    int second = query_end_load(&exceptions, rv, "load its agents' exceptions", rv < 0 ? NULL : em);
+    rv = ledger_end_load(l, &agents, rv, "load its agents", em);
+    int second =
+        ledger_end_load(l, &exceptions, rv, "load its agents' exceptions", rv < 0 ? NULL : em);
     return rv < 0 ? rv : second;
 }
 
@@ -148,14 +149,14 @@ int ledger_agent(struct ledger *l, uint32_t number, const struct agent_row *row,
         return rv;
     query_put_int(&q, number);
     query_put_blob(&q, pack_agent(row, packed));
-    rv = query_end_write(&q, em);
+    rv = ledger_end_write(l, &q, em);
     if (rv < 0)
         return rv;
-    q = query_on(l, l->statements[count > 0 ? PUT_EXCEPTIONS : DROP_EXCEPTIONS]);
+    q = query_on(l->db, l->statements[count > 0 ? PUT_EXCEPTIONS : DROP_EXCEPTIONS]);
     query_put_int(&q, number);
     if (count > 0)
         query_put_blob(&q, pack_exceptions(exceptions, stints, count, listed));
-    return query_end_write(&q, em);
+    return ledger_end_write(l, &q, em);
 }
 
 static struct span pack_agent(const struct agent_row *row, uint8_t out[static AGENT_LEN])
@@ -208,7 +209,7 @@ int ledger_newcomer(struct ledger *l, uint32_t number, const struct facts *facts
         return rv;
     query_put_int(&q, number);
     query_put_blob(&q, span_buffer(&told));
-    return query_end_write(&q, em);
+    return ledger_end_write(l, &q, em);
 }
 
 int ledger_tell(struct ledger *l, uint32_t number, uint32_t seq, const struct facts *facts,
@@ -226,13 +227,13 @@ int ledger_tell(struct ledger *l, uint32_t number, uint32_t seq, const struct fa
     query_put_int(&q, seq);
     query_put_int(&q, number);
     query_put_int(&q, seq);
-    rv = query_end_write(&q, em);
+    rv = ledger_end_write(l, &q, em);
     return rv < 0 ? rv : sqlite3_changes(l->db) > 0;
 }
 
 int ledger_facts(struct ledger *l, uint32_t number, struct facts *out, struct errmsg *em)
 {
-    struct query q = query_on(l, l->statements[GET_FACTS]);
+    struct query q = query_on(l->db, l->statements[GET_FACTS]);
     query_put_int(&q, number);
     bool found = query_next(&q);
     int parsed = found ? facts_read(query_get_blob(&q, JOIN_MAX), out) : 0;
@@ -249,7 +250,7 @@ int ledger_facts(struct ledger *l, uint32_t number, struct facts *out, struct er
 int ledger_load_lists(struct ledger *l, struct manager *m, struct errmsg *em)
 {
     int rv = 0;
-    struct query q = query_sql(l, "SELECT * FROM listed ORDER BY n");
+    struct query q = query_sql(l->db, "SELECT * FROM listed ORDER BY n");
     while (rv == 0 && query_next(&q)) {
         uint32_t lists[RECORDS_MAX];
         struct permit permits[PERMITS_MAX];
@@ -272,7 +273,7 @@ int ledger_load_lists(struct ledger *l, struct manager *m, struct errmsg *em)
         if (rv == 0)
             rv = manager_load_permits(m, number, permits, (uint32_t)(p.len / PERMIT_LEN), slots);
     }
-    return query_end_load(&q, rv, "load whom deployments list", em);
+    return ledger_end_load(l, &q, rv, "load whom deployments list", em);
 }
 
 int ledger_lists(struct ledger *l, uint32_t number, uint64_t taints, const uint32_t *lists,
@@ -300,7 +301,7 @@ int ledger_lists(struct ledger *l, uint32_t number, uint64_t taints, const uint3
         query_put_blob(&q, span_of(packed, (size_t)(at - packed)));
         query_put_blob(&q, span_of(packed_permits, (size_t)(permits_at - packed_permits)));
     }
-    return query_end_write(&q, em);
+    return ledger_end_write(l, &q, em);
 }
 
 /* ---- who took whose place, and who is kept out ---- */
@@ -319,8 +320,8 @@ static int get_replaced(struct query *q, struct manager *m)
 
 int ledger_load_replaced(struct ledger *l, struct manager *m, struct errmsg *em)
 {
-    return query_load(l, m, "SELECT * FROM replaced ORDER BY n", get_replaced,
-                      "load whom others have replaced", em);
+    return ledger_load_rows(l, m, "SELECT * FROM replaced ORDER BY n", get_replaced,
+                            "load whom others have replaced", em);
 }
 
 int ledger_replaced(struct ledger *l, uint32_t index, const struct replaced_row *row,
@@ -337,7 +338,7 @@ int ledger_replaced(struct ledger *l, uint32_t index, const struct replaced_row 
     query_put_int(&q, row->index);
     query_put_int(&q, row->joined_s);
     query_put_int(&q, row->since_s);
-    return query_end_write(&q, em);
+    return ledger_end_write(l, &q, em);
 }
 
 static int get_successor(struct query *q, struct manager *m)
@@ -351,8 +352,8 @@ static int get_successor(struct query *q, struct manager *m)
 
 int ledger_load_successors(struct ledger *l, struct manager *m, struct errmsg *em)
 {
-    return query_load(l, m, "SELECT * FROM successor ORDER BY n", get_successor,
-                      "load who is to replace whom", em);
+    return ledger_load_rows(l, m, "SELECT * FROM successor ORDER BY n", get_successor,
+                            "load who is to replace whom", em);
 }
 
 int ledger_successor(struct ledger *l, uint32_t index, const struct successor_row *row,
@@ -366,7 +367,7 @@ int ledger_successor(struct ledger *l, uint32_t index, const struct successor_ro
     query_put_int(&q, row->number);
     query_put_int(&q, row->batch);
     query_put_int(&q, row->index);
-    return query_end_write(&q, em);
+    return ledger_end_write(l, &q, em);
 }
 
 /* In the order of manager_blocked: an access list that is full names the same ones. */
@@ -381,24 +382,24 @@ int ledger_blocked(struct ledger *l, struct blocked_agent *out, size_t cap, size
 static int list_replaced(struct ledger *l, struct blocked_agent *out, size_t cap, size_t *count,
                          struct errmsg *em)
 {
-    struct query q = query_sql(l, "SELECT id, joined FROM replaced ORDER BY n");
+    struct query q = query_sql(l->db, "SELECT id, joined FROM replaced ORDER BY n");
     while (*count < cap && query_next(&q)) {
         struct blocked_agent *b = &out[(*count)++];
         query_get_bytes(&q, b->id.bytes, KEY_ID_LEN);
         b->joined_s = query_get_int(&q, UINT32_MAX);
     }
-    return query_end_load(&q, q.odd ? ERR_DAMAGED : 0, "read whom others have replaced", em);
+    return ledger_end_load(l, &q, q.odd ? ERR_DAMAGED : 0, "read whom others have replaced", em);
 }
 
 static int list_blocked(struct ledger *l, struct blocked_agent *out, size_t cap, size_t *count,
                         struct errmsg *em)
 {
-    struct query q = query_sql(l, "SELECT * FROM agent ORDER BY n");
+    struct query q = query_sql(l->db, "SELECT * FROM agent ORDER BY n");
     for (uint32_t n = 1; *count < cap && query_next(&q); n++) {
         struct agent_row row = {0};
         get_agent(&q, n, &row);
         if (row.flags & AGENT_BLOCKED)
             out[(*count)++] = (struct blocked_agent){row.id, row.joined_s};
     }
-    return query_end_load(&q, q.odd ? ERR_DAMAGED : 0, "read its agents", em);
+    return ledger_end_load(l, &q, q.odd ? ERR_DAMAGED : 0, "read its agents", em);
 }

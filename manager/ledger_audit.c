@@ -18,12 +18,12 @@ int ledger_audit_add(struct ledger *l, const struct audit_entry *e, struct errms
     query_put_text(&q, e->object);
     query_put_text(&q, e->detail);
     query_put_blob(&q, span_of(e->chain.bytes, DIGEST_LEN));
-    return query_end_write(&q, em);
+    return ledger_end_write(l, &q, em);
 }
 
 int ledger_audit_last(struct ledger *l, uint64_t *number, struct digest *chain, struct errmsg *em)
 {
-    struct query q = query_on(l, l->statements[LAST_AUDIT]);
+    struct query q = query_on(l->db, l->statements[LAST_AUDIT]);
     *number = 0;
     memset(chain, 0, sizeof *chain);
     if (query_next(&q)) {
@@ -37,7 +37,7 @@ int ledger_audit_last(struct ledger *l, uint64_t *number, struct digest *chain, 
 int ledger_audit_next(struct ledger *l, uint64_t after, uint64_t since_s, struct audit_entry *e,
                       struct errmsg *em)
 {
-    struct query q = query_on(l, l->statements[NEXT_AUDIT]);
+    struct query q = query_on(l->db, l->statements[NEXT_AUDIT]);
     query_put_int(&q, after);
     query_put_int(&q, since_s);
     bool found = query_next(&q);
@@ -50,7 +50,7 @@ int ledger_audit_next(struct ledger *l, uint64_t after, uint64_t since_s, struct
 size_t ledger_audit_alarms(struct ledger *l, uint64_t since_s, struct audit_entry *last, size_t max)
 {
     size_t count = 0;
-    struct query q = query_on(l, l->statements[LAST_ALARMS]);
+    struct query q = query_on(l->db, l->statements[LAST_ALARMS]);
     query_put_int(&q, since_s);
     query_put_int(&q, max);
     while (count < max && query_next(&q))
@@ -60,7 +60,7 @@ size_t ledger_audit_alarms(struct ledger *l, uint64_t since_s, struct audit_entr
 
 uint64_t ledger_audit_alarm_count(struct ledger *l, uint64_t since_s)
 {
-    struct query q = query_on(l, l->statements[COUNT_ALARMS]);
+    struct query q = query_on(l->db, l->statements[COUNT_ALARMS]);
     query_put_int(&q, since_s);
     uint64_t count = query_next(&q) ? query_get_int(&q, INT64_MAX) : 0;
     return query_end(&q) < 0 ? 0 : count;
@@ -92,13 +92,13 @@ int ledger_admin(struct ledger *l, uint32_t index, const struct admin_row *row, 
     query_put_int(&q, row->created_s);
     query_put_int(&q, row->expires_s);
     query_put_blob(&q, span_of(row->digest.bytes, DIGEST_LEN));
-    return query_end_write(&q, em);
+    return ledger_end_write(l, &q, em);
 }
 
 int ledger_load_admins(struct ledger *l, struct admin_row rows[static ADMINS_MAX], uint32_t *count,
                        struct errmsg *em)
 {
-    struct query q = query_sql(l, "SELECT * FROM admin ORDER BY n");
+    struct query q = query_sql(l->db, "SELECT * FROM admin ORDER BY n");
     *count = 0;
     while (query_next(&q) && !q.odd) {
         struct admin_row row = {0};
@@ -112,5 +112,5 @@ int ledger_load_admins(struct ledger *l, struct admin_row rows[static ADMINS_MAX
         if (!q.odd)
             rows[(*count)++] = row;
     }
-    return query_end_load(&q, 0, "load its admins", em);
+    return ledger_end_load(l, &q, 0, "load its admins", em);
 }

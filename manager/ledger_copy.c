@@ -33,7 +33,7 @@ struct ledger *ledger_open_to_read(const char *dir, struct errmsg *em)
         return NULL;
     }
     int rv = open_in(l, dir, em);
-    if (rv == 0 && (rv = query_execute(l, "BEGIN")) < 0)
+    if (rv == 0 && (rv = query_execute(l->db, "BEGIN")) < 0)
         ledger_fail(l, rv, "read it", em);
     if (rv == 0)
         rv = ledger_prepare(l, em);
@@ -57,7 +57,7 @@ int ledger_chunks(const char *copy, void *context,
     if (rv == 0)
         rv = open_to_read(l, SQLITE_OPEN_READONLY, em);
     if (rv == 0) {
-        struct query q = query_sql(l, "SELECT digest FROM chunk WHERE bundles>0");
+        struct query q = query_sql(l->db, "SELECT digest FROM chunk WHERE bundles>0");
         while (rv == 0 && query_next(&q)) {
             query_get_bytes(&q, chunk.bytes, DIGEST_LEN);
             rv = q.odd ? ERR_DAMAGED : each(context, &chunk, em);
@@ -97,7 +97,7 @@ static int open_to_read(struct ledger *l, int flags, struct errmsg *em)
 /* The copy has no log beside it: it is one file, also for those who only may read it. */
 static int vacuum_into(struct ledger *l, const char *to, struct errmsg *em)
 {
-    struct query q = query_sql(l, "VACUUM INTO ?");
+    struct query q = query_sql(l->db, "VACUUM INTO ?");
     query_put_text(&q, to);
     query_next(&q);
     int rv = query_end_sql(&q);

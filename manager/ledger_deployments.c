@@ -40,7 +40,8 @@ static int get_bundle(struct query *q, struct manager *m)
 
 int ledger_load_bundles(struct ledger *l, struct manager *m, struct errmsg *em)
 {
-    return query_load(l, m, "SELECT * FROM bundle ORDER BY n", get_bundle, "load its bundles", em);
+    return ledger_load_rows(l, m, "SELECT * FROM bundle ORDER BY n", get_bundle, "load its bundles",
+                            em);
 }
 
 static void get_needs(struct query *q, struct needs *needs)
@@ -71,7 +72,7 @@ int ledger_bundle(struct ledger *l, uint32_t index, const struct bundle_row *row
     query_put_int(&q, row->created_s);
     query_put_int(&q, row->removed);
     query_put_blob(&q, span_buffer(&needs));
-    return query_end_write(&q, em);
+    return ledger_end_write(l, &q, em);
 }
 
 static int get_deployment(struct query *q, struct manager *m)
@@ -98,8 +99,8 @@ static int get_deployment(struct query *q, struct manager *m)
 
 int ledger_load_deployments(struct ledger *l, struct manager *m, struct errmsg *em)
 {
-    return query_load(l, m, "SELECT * FROM deployment ORDER BY n", get_deployment,
-                      "load its deployments", em);
+    return ledger_load_rows(l, m, "SELECT * FROM deployment ORDER BY n", get_deployment,
+                            "load its deployments", em);
 }
 
 static void get_history(struct query *q, struct deployment_row *row)
@@ -208,7 +209,7 @@ int ledger_deployment(struct ledger *l, uint32_t index, const struct deployment_
         le32_write(after + (size_t)4 * i, row->after.numbers[i]);
     query_put_blob(&q, span_of(after, (size_t)4 * row->after.count));
     query_put_blob(&q, span_buffer(&roster));
-    return query_end_write(&q, em);
+    return ledger_end_write(l, &q, em);
 }
 
 /* As get_rollout reads it. */
@@ -263,7 +264,8 @@ static int get_cohort(struct query *q, struct manager *m)
 
 int ledger_load_cohorts(struct ledger *l, struct manager *m, struct errmsg *em)
 {
-    return query_load(l, m, "SELECT * FROM cohort ORDER BY n", get_cohort, "load its cohorts", em);
+    return ledger_load_rows(l, m, "SELECT * FROM cohort ORDER BY n", get_cohort, "load its cohorts",
+                            em);
 }
 
 static void get_placements(struct query *q, struct cohort *row)
@@ -322,5 +324,5 @@ int ledger_cohort(struct ledger *l, uint32_t index, const struct cohort *row, st
     query_put_blob(&q, span_of(packed, (size_t)row->placement_count * PLACEMENT_LEN));
     query_put_int(&q, row->lanes_log2);
     query_put_int(&q, row->atlas);
-    return query_end_write(&q, em);
+    return ledger_end_write(l, &q, em);
 }

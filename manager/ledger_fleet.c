@@ -8,7 +8,8 @@
 
 #include <assert.h>
 
-static int get_value(struct query *q, struct variable_row *row, struct variable_text *text);
+static int get_value(struct ledger *l, struct query *q, struct variable_row *row,
+                     struct variable_text *text);
 
 static int get_batch(struct query *q, struct manager *m)
 {
@@ -26,8 +27,8 @@ static int get_batch(struct query *q, struct manager *m)
 
 int ledger_load_batches(struct ledger *l, struct manager *m, struct errmsg *em)
 {
-    return query_load(l, m, "SELECT * FROM batch ORDER BY n", get_batch, "load its token batches",
-                      em);
+    return ledger_load_rows(l, m, "SELECT * FROM batch ORDER BY n", get_batch,
+                            "load its token batches", em);
 }
 
 int ledger_batch(struct ledger *l, uint32_t index, const struct batch_row *row, struct errmsg *em)
@@ -45,7 +46,7 @@ int ledger_batch(struct ledger *l, uint32_t index, const struct batch_row *row, 
     query_put_int(&q, row->bound);
     query_put_int(&q, row->approve);
     query_put_text(&q, row->labels.text);
-    return query_end_write(&q, em);
+    return ledger_end_write(l, &q, em);
 }
 
 int ledger_revoke_tokens(struct ledger *l, uint64_t *count, struct errmsg *em)
@@ -53,7 +54,7 @@ int ledger_revoke_tokens(struct ledger *l, uint64_t *count, struct errmsg *em)
     struct query q;
     int rv = ledger_start_row(l, REVOKE_BATCHES, &q, em);
     if (rv == 0)
-        rv = query_end_write(&q, em);
+        rv = ledger_end_write(l, &q, em);
     *count = rv < 0 ? 0 : (uint64_t)sqlite3_changes(l->db);
     return rv;
 }
@@ -68,7 +69,8 @@ static int get_group(struct query *q, struct manager *m)
 
 int ledger_load_groups(struct ledger *l, struct manager *m, struct errmsg *em)
 {
-    return query_load(l, m, "SELECT * FROM saved ORDER BY n", get_group, "load its groups", em);
+    return ledger_load_rows(l, m, "SELECT * FROM saved ORDER BY n", get_group, "load its groups",
+                            em);
 }
 
 int ledger_group(struct ledger *l, uint32_t index, const struct group_row *row, struct errmsg *em)
@@ -80,7 +82,7 @@ int ledger_group(struct ledger *l, uint32_t index, const struct group_row *row, 
     query_put_int(&q, index);
     query_put_text(&q, row->name);
     query_put_text(&q, row->selector);
-    return query_end_write(&q, em);
+    return ledger_end_write(l, &q, em);
 }
 
 static int get_budget(struct query *q, struct manager *m)
@@ -95,7 +97,8 @@ static int get_budget(struct query *q, struct manager *m)
 
 int ledger_load_budgets(struct ledger *l, struct manager *m, struct errmsg *em)
 {
-    return query_load(l, m, "SELECT * FROM budget ORDER BY n", get_budget, "load its budgets", em);
+    return ledger_load_rows(l, m, "SELECT * FROM budget ORDER BY n", get_budget, "load its budgets",
+                            em);
 }
 
 int ledger_budget(struct ledger *l, uint32_t index, const struct budget_row *row, struct errmsg *em)
@@ -109,13 +112,13 @@ int ledger_budget(struct ledger *l, uint32_t index, const struct budget_row *row
     query_put_text(&q, row->selector);
     query_put_int(&q, row->max.value);
     query_put_int(&q, row->max.percent);
-    return query_end_write(&q, em);
+    return ledger_end_write(l, &q, em);
 }
 
 int ledger_load_taints(struct ledger *l, struct manager *m, struct errmsg *em)
 {
     int rv = 0;
-    struct query q = query_sql(l, "SELECT * FROM taint");
+    struct query q = query_sql(l->db, "SELECT * FROM taint");
     while (rv == 0 && query_next(&q)) {
         struct taint row = {0};
         uint32_t index = (uint32_t)query_get_int(&q, UINT32_MAX);
@@ -124,7 +127,7 @@ int ledger_load_taints(struct ledger *l, struct manager *m, struct errmsg *em)
         row.effect = (uint8_t)query_get_int(&q, UINT8_MAX);
         rv = q.odd ? ERR_DAMAGED : manager_load_taint(m, index, &row);
     }
-    return query_end_load(&q, rv, "load its taints", em);
+    return ledger_end_load(l, &q, rv, "load its taints", em);
 }
 
 int ledger_taint(struct ledger *l, uint32_t index, const struct taint *taint, struct errmsg *em)
@@ -137,10 +140,10 @@ int ledger_taint(struct ledger *l, uint32_t index, const struct taint *taint, st
     query_put_text(&q, taint->key);
     query_put_text(&q, taint->value);
     query_put_int(&q, taint->effect);
-    return query_end_write(&q, em);
+    return ledger_end_write(l, &q, em);
 }
 
-static int get_variable(struct query *q, struct manager *m)
+static int get_variable(struct ledger *l, struct query *q, struct manager *m)
 {
     struct variable_row row = {0};
     struct variable_text text = {0};
@@ -153,7 +156,7 @@ static int get_variable(struct query *q, struct manager *m)
     row.until = (uint32_t)query_get_int(q, UINT32_MAX);
     row.since_s = query_get_int(q, UINT64_MAX);
     query_get_text(q, text.selector, sizeof text.selector);
-    int rv = get_value(q, &row, &text);
+    int rv = get_value(l, q, &row, &text);
     if (rv == 0)
         rv = q->odd ? ERR_DAMAGED : manager_load_variable(m, &row, &text);
     explicit_bzero(&text, sizeof text);
@@ -162,18 +165,24 @@ static int get_variable(struct query *q, struct manager *m)
 
 int ledger_load_variables(struct ledger *l, struct manager *m, struct errmsg *em)
 {
-    int rv = query_load(l, m, "SELECT * FROM variable ORDER BY n", get_variable,
-                        "load its variables", em);
+    int rv = 0;
+    struct query q = query_sql(l->db, "SELECT * FROM variable ORDER BY n");
+    for (uint32_t n = 0; rv == 0 && query_next(&q); n++) {
+        q.odd |= query_get_int(&q, UINT32_MAX) != n;
+        rv = get_variable(l, &q, m);
+    }
+    rv = ledger_end_load(l, &q, rv, "load its variables", em);
     return rv == ERR_SIGNATURE ? ledger_refuse_key(l, em) : rv;
 }
 
-static int get_value(struct query *q, struct variable_row *row, struct variable_text *text)
+static int get_value(struct ledger *l, struct query *q, struct variable_row *row,
+                     struct variable_text *text)
 {
     struct buffer value = buffer_on(text->value, sizeof text->value);
     struct span kept = query_get_blob(q, VARIABLE_VALUE_MAX + VARIABLE_SEALED_MORE);
     int rv = 0;
     if (row->secret && row->scope != SCOPE_NONE)
-        rv = secret_open(&q->l->secrets, span_text(row->name), kept, &value);
+        rv = secret_open(&l->secrets, span_text(row->name), kept, &value);
     else if (kept.len > sizeof text->value)
         rv = ERR_DAMAGED;
     else if (kept.len > 0)
@@ -209,7 +218,7 @@ int ledger_variable(struct ledger *l, uint32_t index, const struct variable_row 
     query_put_int(&q, row->since_s);
     query_put_text(&q, text->selector);
     query_put_blob(&q, value);
-    return query_end_write(&q, em);
+    return ledger_end_write(l, &q, em);
 }
 
 /* Its version is kept; the document is what was published under that. */
@@ -219,7 +228,7 @@ int ledger_load_trust(struct ledger *l, struct manager *m, struct errmsg *em)
     struct buffer bytes = buffer_on(memory, sizeof memory);
     struct envelope e;
     struct trust trust = {0};
-    struct query q = query_on(l, l->statements[GET_META]);
+    struct query q = query_on(l->db, l->statements[GET_META]);
     query_put_int(&q, META_TRUST);
     uint32_t version = query_next(&q) ? (uint32_t)query_get_int(&q, UINT32_MAX) : 0;
     int rv = query_end(&q);

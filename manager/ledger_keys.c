@@ -54,7 +54,7 @@ int ledger_put_keys(struct ledger *l, const struct fleet_keys *keys)
     };
     int rv = 0;
     for (size_t i = 0; rv == 0 && i < sizeof rows / sizeof rows[0]; i++) {
-        struct query q = query_sql(l, ledger_statements[PUT_META]);
+        struct query q = query_sql(l->db, ledger_statements[PUT_META]);
         query_put_int(&q, rows[i].key);
         query_put_blob(&q, rows[i].value);
         query_next(&q);
@@ -66,12 +66,12 @@ int ledger_put_keys(struct ledger *l, const struct fleet_keys *keys)
 
 static int put_elders(struct ledger *l, const struct fleet_keys *keys)
 {
-    struct query q = query_sql(l, ledger_statements[DROP_ELDERS]);
+    struct query q = query_sql(l->db, ledger_statements[DROP_ELDERS]);
     query_next(&q);
     int rv = query_end_sql(&q);
     for (uint32_t i = 0; rv == 0 && i < keys->elder_count; i++) {
         const struct elder *e = &keys->elders[i];
-        q = query_sql(l, ledger_statements[PUT_ELDER]);
+        q = query_sql(l->db, ledger_statements[PUT_ELDER]);
         query_put_int(&q, i);
         query_put_blob(&q, span_of(e->id.bytes, KEY_ID_LEN));
         query_put_int(&q, e->since_s);
@@ -100,7 +100,7 @@ int ledger_get_keys(struct ledger *l, struct errmsg *em)
 
 static bool get_key(struct ledger *l, unsigned key, uint8_t *out, size_t len)
 {
-    struct query q = query_on(l, l->statements[GET_META]);
+    struct query q = query_on(l->db, l->statements[GET_META]);
     query_put_int(&q, key);
     if (!query_next(&q))
         q.odd = true;
@@ -134,7 +134,7 @@ static size_t copy_blob(struct query *q, uint8_t *out, size_t max)
 static int get_elders(struct ledger *l)
 {
     struct fleet_keys *k = &l->keys;
-    struct query q = query_on(l, l->statements[GET_ELDERS]);
+    struct query q = query_on(l->db, l->statements[GET_ELDERS]);
     for (k->elder_count = 0; k->elder_count < ELDERS_MAX && query_next(&q); k->elder_count++) {
         struct elder *e = &k->elders[k->elder_count];
         *e = (struct elder){0};
@@ -174,10 +174,10 @@ static int put_seal(struct ledger *l, struct errmsg *em)
         rv = ledger_begin(l, em);
     if (rv < 0)
         return rv;
-    struct query q = query_on(l, l->statements[PUT_META]);
+    struct query q = query_on(l->db, l->statements[PUT_META]);
     query_put_int(&q, META_SEAL);
     query_put_blob(&q, span_buffer(&sealed));
-    return query_end_write(&q, em);
+    return ledger_end_write(l, &q, em);
 }
 
 int ledger_refuse_key(struct ledger *l, struct errmsg *em)

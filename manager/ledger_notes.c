@@ -22,14 +22,14 @@ int ledger_note(struct ledger *l, uint32_t number, uint32_t deployment, const st
     query_put_int(&q, note->cause);
     query_put_int(&q, note->at_s);
     query_put_text(&q, note->text);
-    rv = query_end_write(&q, em);
+    rv = ledger_end_write(l, &q, em);
     return rv < 0 ? rv : ledger_change(l, DROP_NOTES, NOTES_MAX, em);
 }
 
 bool ledger_get_note(struct ledger *l, uint32_t number, uint32_t deployment,
                      const struct key_id *id, struct kept_note *out)
 {
-    struct query q = query_on(l, l->statements[GET_NOTE]);
+    struct query q = query_on(l->db, l->statements[GET_NOTE]);
     query_put_int(&q, number);
     query_put_int(&q, deployment);
     query_put_blob(&q, span_of(id->bytes, KEY_ID_LEN));

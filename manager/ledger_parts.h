@@ -6,6 +6,7 @@
 #define DUNLIN_MANAGER_LEDGER_PARTS_H
 
 #include "base/file.h"
+#include "base/query.h"
 #include "manager/ledger.h"
 #include "manager/ledger_check.h"
 
@@ -93,62 +94,27 @@ struct ledger {
     uint8_t payload[DOCUMENT_MAX + ENVELOPE_OVERHEAD];
 };
 
-/* One statement: bound from left to right, stepped, and its columns read from left to right. */
-struct query {
-    struct ledger *l;
-    sqlite3_stmt *stmt;
-    int bound;
-    int column;
-    int error; /* SQLite's code, or SQLITE_OK */
-    bool odd;  /* a column isn't what it must be */
-};
-
 /* ---- ledger_tables.c ---- */
 
 extern const char *const ledger_schema;
 extern const char *const ledger_statements[STATEMENT_COUNT];
 
-/* ---- ledger_query.c ---- */
+/* ---- ledger_rows.c ---- */
 
-/* Statements without rows. */
-int query_execute(struct ledger *l, const char *sql);
-
-/* A statement that stays prepared, and one that is prepared for this once. */
-struct query query_on(struct ledger *l, sqlite3_stmt *stmt);
-struct query query_sql(struct ledger *l, const char *sql);
-
-void query_put_int(struct query *q, uint64_t value);
-void query_put_text(struct query *q, const char *text);
-void query_put_blob(struct query *q, struct span bytes);
-
-/* False at the end, or after an error, which is told at the end. */
-bool query_next(struct query *q);
-
-/* What is not as it must be makes the query odd, and reads as nothing. */
-uint64_t query_get_int(struct query *q, uint64_t max);
-void query_get_text(struct query *q, char *out, size_t cap);
-struct span query_get_blob(struct query *q, size_t max);
-void query_get_bytes(struct query *q, uint8_t *out, size_t len);
-
-/* 0, or the first thing that went wrong. */
-int query_end(struct query *q);
-int query_end_sql(struct query *q);
-
-int query_end_write(struct query *q, struct errmsg *em);
+/* Runs a statement that gives no rows; the transaction is spoilt if it fails. */
+int ledger_end_write(struct ledger *l, struct query *q, struct errmsg *em);
 /* Ends a statement that was prepared for this once; `rv` is what the core thought of its rows. */
-int query_end_load(struct query *q, int rv, const char *what, struct errmsg *em);
+int ledger_end_load(struct ledger *l, struct query *q, int rv, const char *what, struct errmsg *em);
 
 /* Brings the rest of the row, behind its number, into the core. */
-typedef int query_take(struct query *q, struct manager *m);
+typedef int ledger_take_row(struct query *q, struct manager *m);
 /* All rows of a table that are numbered from 0 without gaps; `sql` gives them in that order. */
-int query_load(struct ledger *l, struct manager *m, const char *sql, query_take *take,
-               const char *what, struct errmsg *em);
+int ledger_load_rows(struct ledger *l, struct manager *m, const char *sql, ledger_take_row *take,
+                     const char *what, struct errmsg *em);
 
 int ledger_start_row(struct ledger *l, enum statement which, struct query *q, struct errmsg *em);
 int ledger_change(struct ledger *l, enum statement which, uint64_t n, struct errmsg *em);
 
-/* Ours for one of SQLite's; `db` may be NULL. */
-int query_code(sqlite3 *db, int sqlite_code);
 int ledger_fail(const struct ledger *l, int rv, const char *what, struct errmsg *em);
 
 /* ---- ledger.c ---- */

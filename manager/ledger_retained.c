@@ -7,7 +7,7 @@
 
 enum { OWN_HEAD = 1, OWN_DOC };
 
-static void put_topic(struct query *q, const char *topic);
+static void put_topic(struct ledger *l, struct query *q, const char *topic);
 static void get_topic(struct query *q, char out[static TOPIC_MAX]);
 static int find_chunk(struct ledger *l, const struct digest *chunk, uint64_t *n, uint64_t *bundles);
 static int add_chunk(struct ledger *l, const struct digest *chunk, uint64_t *n, struct errmsg *em);
@@ -19,9 +19,9 @@ int ledger_publish(struct ledger *l, const char *topic, struct span payload, str
     int rv = ledger_start_row(l, PUT_CONTROL, &q, em);
     if (rv < 0)
         return rv;
-    put_topic(&q, topic);
+    put_topic(l, &q, topic);
     query_put_blob(&q, payload);
-    return query_end_write(&q, em);
+    return ledger_end_write(l, &q, em);
 }
 
 static void take_control(void *context, const struct control_row *row)
@@ -38,7 +38,7 @@ int ledger_next_control(struct ledger *l, uint64_t after, struct control_row *ro
 int ledger_next_controls(struct ledger *l, uint64_t after, uint32_t max, ledger_take *take,
                          void *context, struct errmsg *em)
 {
-    struct query q = query_on(l, l->statements[NEXT_CONTROL]);
+    struct query q = query_on(l->db, l->statements[NEXT_CONTROL]);
     int count = 0;
     query_put_int(&q, after);
     query_put_int(&q, max);
@@ -57,8 +57,8 @@ int ledger_next_controls(struct ledger *l, uint64_t after, uint32_t max, ledger_
 
 int ledger_published(struct ledger *l, const char *topic, struct buffer *out, struct errmsg *em)
 {
-    struct query q = query_on(l, l->statements[GET_CONTROL]);
-    put_topic(&q, topic);
+    struct query q = query_on(l->db, l->statements[GET_CONTROL]);
+    put_topic(l, &q, topic);
     bool found = query_next(&q);
     if (found) {
         struct span payload = query_get_blob(&q, out->cap - out->len);
@@ -73,10 +73,10 @@ int ledger_published(struct ledger *l, const char *topic, struct buffer *out, st
 }
 
 /* Of the topics that one agent has to itself there are more than of all others. */
-static void put_topic(struct query *q, const char *topic)
+static void put_topic(struct ledger *l, struct query *q, const char *topic)
 {
     struct topic_name name = topic_read(topic);
-    uint8_t *own = q->l->own;
+    uint8_t *own = l->own;
     if (name.kind != TOPIC_AGENT_HEAD && name.kind != TOPIC_AGENT_DOC) {
         query_put_text(q, topic);
         return;
@@ -120,10 +120,10 @@ int ledger_bundle_chunk(struct ledger *l, uint32_t bundle, const struct digest *
         if ((rv = ledger_change(l, MOVE_CHUNK, n, em)) < 0)
             return rv;
     }
-    struct query q = query_on(l, l->statements[PUT_BUNDLE_CHUNK]);
+    struct query q = query_on(l->db, l->statements[PUT_BUNDLE_CHUNK]);
     query_put_int(&q, bundle);
     query_put_int(&q, n);
-    rv = query_end_write(&q, em);
+    rv = ledger_end_write(l, &q, em);
     if (rv < 0 || sqlite3_changes(l->db) == 0)
         return rv;
     return ledger_change(l, COUNT_CHUNK_UP, n, em);
@@ -149,7 +149,7 @@ int ledger_bundle_erase(struct ledger *l, uint32_t bundle, void *context,
         rv = ledger_change(l, COUNT_CHUNK_DOWN, bundle, em);
     if (rv < 0)
         return rv;
-    struct query q = query_on(l, l->statements[LAST_BUNDLE_CHUNKS]);
+    struct query q = query_on(l->db, l->statements[LAST_BUNDLE_CHUNKS]);
     query_put_int(&q, bundle);
     while (rv == 0 && query_next(&q)) {
         struct digest chunk;
@@ -175,7 +175,7 @@ bool ledger_chunk_needed(struct ledger *l, const struct digest *chunk)
 
 int ledger_next_bulk(struct ledger *l, uint64_t after, struct bulk_row *row, struct errmsg *em)
 {
-    struct query q = query_on(l, l->statements[NEXT_CHUNK]);
+    struct query q = query_on(l->db, l->statements[NEXT_CHUNK]);
     query_put_int(&q, after);
     bool found = query_next(&q);
     if (found) {
@@ -190,7 +190,7 @@ int ledger_next_bulk(struct ledger *l, uint64_t after, struct bulk_row *row, str
 /* 1 and its row and count of bundles, 0 when it isn't there. */
 static int find_chunk(struct ledger *l, const struct digest *chunk, uint64_t *n, uint64_t *bundles)
 {
-    struct query q = query_on(l, l->statements[FIND_CHUNK]);
+    struct query q = query_on(l->db, l->statements[FIND_CHUNK]);
     query_put_blob(&q, span_of(chunk->bytes, DIGEST_LEN));
     bool found = query_next(&q);
     *n = found ? query_get_int(&q, INT64_MAX) : 0;
@@ -201,9 +201,9 @@ static int find_chunk(struct ledger *l, const struct digest *chunk, uint64_t *n,
 
 static int add_chunk(struct ledger *l, const struct digest *chunk, uint64_t *n, struct errmsg *em)
 {
-    struct query q = query_on(l, l->statements[ADD_CHUNK]);
+    struct query q = query_on(l->db, l->statements[ADD_CHUNK]);
     query_put_blob(&q, span_of(chunk->bytes, DIGEST_LEN));
-    int rv = query_end_write(&q, em);
+    int rv = ledger_end_write(l, &q, em);
     *n = (uint64_t)sqlite3_last_insert_rowid(l->db);
     return rv;
 }

@@ -1,28 +1,28 @@
-/*
- * The ledger's statements, one at a time: bound from left to right, stepped, read from left to
- * right.
- */
-#include "manager/ledger_parts.h"
+#include "base/query.h"
+
+#include "base/err.h"
 
 #include <errno.h>
+#include <sqlite3.h>
+#include <string.h>
 
 static void note(struct query *q, int code);
 
-int query_execute(struct ledger *l, const char *sql)
+int query_execute(sqlite3 *db, const char *sql)
 {
-    int code = sqlite3_exec(l->db, sql, NULL, NULL, NULL);
-    return code == SQLITE_OK ? 0 : query_code(l->db, code);
+    int code = sqlite3_exec(db, sql, NULL, NULL, NULL);
+    return code == SQLITE_OK ? 0 : query_code(db, code);
 }
 
-struct query query_on(struct ledger *l, sqlite3_stmt *stmt)
+struct query query_on(sqlite3 *db, sqlite3_stmt *stmt)
 {
-    return (struct query){.l = l, .stmt = stmt};
+    return (struct query){.db = db, .stmt = stmt};
 }
 
-struct query query_sql(struct ledger *l, const char *sql)
+struct query query_sql(sqlite3 *db, const char *sql)
 {
-    struct query q = {.l = l};
-    q.error = sqlite3_prepare_v2(l->db, sql, -1, &q.stmt, NULL);
+    struct query q = {.db = db};
+    q.error = sqlite3_prepare_v2(db, sql, -1, &q.stmt, NULL);
     return q;
 }
 
@@ -91,19 +91,19 @@ struct span query_get_blob(struct query *q, size_t max)
 void query_get_bytes(struct query *q, uint8_t *out, size_t len)
 {
     struct span b = query_get_blob(q, len);
-    q->odd |= b.len != len;
-    if (b.len == len)
+    bool fits = b.data && b.len == len;
+    q->odd |= !fits;
+    if (fits)
         memcpy(out, b.data, len);
     else
         memset(out, 0, len);
 }
 
-/* 0, or the first thing that went wrong. The statement can be used again. */
 int query_end(struct query *q)
 {
     sqlite3_reset(q->stmt);
     if (q->error != SQLITE_OK)
-        return query_code(q->l->db, q->error);
+        return query_code(q->db, q->error);
     return q->odd ? ERR_DAMAGED : 0;
 }
 
@@ -115,53 +115,16 @@ int query_end_sql(struct query *q)
     return rv;
 }
 
-/* Runs a statement that gives no rows. */
-int query_end_write(struct query *q, struct errmsg *em)
+int query_run_sql(struct query *q)
 {
     query_next(q);
-    int rv = query_end(q);
-    if (rv == 0)
-        return 0;
-    q->l->spoilt = true;
-    return ledger_fail(q->l, rv, "write", em);
+    return query_end_sql(q);
 }
 
-int query_load(struct ledger *l, struct manager *m, const char *sql, query_take *take,
-               const char *what, struct errmsg *em)
+static bool is_full(sqlite3 *db)
 {
-    int rv = 0;
-    struct query q = query_sql(l, sql);
-    for (uint32_t n = 0; rv == 0 && query_next(&q); n++) {
-        q.odd |= query_get_int(&q, UINT32_MAX) != n;
-        rv = take(&q, m);
-    }
-    return query_end_load(&q, rv, what, em);
-}
-
-int query_end_load(struct query *q, int rv, const char *what, struct errmsg *em)
-{
-    struct ledger *l = q->l;
-    int mine = query_end_sql(q);
-    if (mine < 0)
-        rv = mine;
-    if (rv == ERR_RANGE)
-        return errmsg_set(em, rv, "%s: it holds more than this manager's limits allow", l->path);
-    return rv < 0 ? ledger_fail(l, rv, what, em) : 0;
-}
-
-/* Opens the transaction when there is none and gives the statement for one row. */
-int ledger_start_row(struct ledger *l, enum statement which, struct query *q, struct errmsg *em)
-{
-    int rv = ledger_begin(l, em);
-    *q = query_on(l, l->statements[which]);
-    return rv;
-}
-
-int ledger_change(struct ledger *l, enum statement which, uint64_t n, struct errmsg *em)
-{
-    struct query q = query_on(l, l->statements[which]);
-    query_put_int(&q, n);
-    return query_end_write(&q, em);
+    int error = db ? sqlite3_system_errno(db) : 0;
+    return error == ENOSPC || error == EDQUOT;
 }
 
 int query_code(sqlite3 *db, int sqlite_code)
@@ -180,21 +143,8 @@ int query_code(sqlite3 *db, int sqlite_code)
         return ERR_BUSY;
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
-        return db && sqlite3_system_errno(db) == ENOSPC ? ERR_NO_SPACE : ERR_IO;
+        return is_full(db) ? ERR_NO_SPACE : ERR_IO;
     default:
         return ERR_IO;
     }
-}
-
-int ledger_fail(const struct ledger *l, int rv, const char *what, struct errmsg *em)
-{
-    const char *advice = "";
-    if (rv == ERR_DAMAGED)
-        advice = "; keep a copy of the file, then restore the last good one";
-    else if (rv == ERR_NO_SPACE)
-        advice = "; make room on the disk";
-    else if (rv == ERR_BUSY)
-        advice = "; another program holds it";
-    const char *reason = rv == ERR_DAMAGED ? "it is damaged" : sqlite3_errmsg(l->db);
-    return errmsg_set(em, rv, "%s: cannot %s: %s%s", l->path, what, reason, advice);
 }
