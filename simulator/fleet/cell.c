@@ -152,6 +152,20 @@ void cell_publish_slip(struct flock *f, uint32_t number)
         tell_slip(f, f->nodes[n - 1].twin);
 }
 
+/* Mosquitto's rule (max_queued_bytes, src/database.c, db__ready_for_queue): what comes is kept as
+ * long as what waits is less than the limit; what isn't is acknowledged all the same. */
+bool cell_queues(struct flock *f, uint32_t cell, uint32_t bytes)
+{
+    struct cell *c = &f->cells[cell];
+    uint32_t max = f->o->faults.queue_max;
+    if (max > 0 && c->queued >= max && !f->calm) {
+        f->result->counts.overflown++;
+        return false;
+    }
+    c->queued += bytes;
+    return true;
+}
+
 /* ---- death, and what comes after it ---- */
 
 void cell_kill(struct flock *f, uint32_t cell)

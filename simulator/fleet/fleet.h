@@ -27,7 +27,9 @@ int fleet_main(int argc, char *argv[]);
     X("manager-kills", manager_kills, "N", 10000, 50, "a day")                                     \
     X("cell-kills", cell_kills, "N", 10000, 50, "a day; every other time it forgets all")          \
     X("pauses", pauses, "N", 1000, 20, "a day: the operator pauses the deployment, up to an hour") \
-    X("removals", removals, "N", 10000, 3, "devices that the operator takes out, in all")
+    X("removals", removals, "N", 10000, 3, "devices that the operator takes out, in all")          \
+    X("queue-max", queue_max, "BYTES", 1u << 30, 500,                                              \
+      "of statuses that a broker keeps for a manager that is away; 0: all")
 
 /* The command that makes this run, as one line. */
 #define COMMAND_MAX 2048

@@ -440,7 +440,7 @@ static void happen_to_fleet(struct flock *f, const struct happening *h)
 static void arrive(struct flock *f, const struct happening *h)
 {
     if (f->cells[h->life].dead) {
-        f->status_free[f->status_free_count++] = (uint32_t)h->what;
+        status_drop(f, h->what);
     } else if (flock_strikes(f, f->o->faults.late)) {
         f->result->counts.late++;
         flock_at(f, h->at_ms + rng_below(&f->fate, LATE_MS), CELL_STATUS, h->who, h->life, h->what);

@@ -41,6 +41,7 @@ struct flock_faults {
     uint32_t cell_kills;    /* in a day; every other broker has lost its memory */
     uint32_t pauses;        /* in a day: an operator's, each for up to an hour */
     uint32_t removals;      /* devices that an operator takes out of the fleet, in all */
+    uint32_t queue_max;     /* bytes for a manager that is away; 0: any number (cell_queues) */
 };
 
 struct flock;
@@ -110,7 +111,8 @@ struct flock_counts {
     uint64_t pauses;
     uint64_t removals;
     uint64_t approvals;
-    uint64_t let_in; /* by gates, into a slot of a stage; counted in small fleets */
+    uint64_t overflown; /* statuses that brokers had no room to keep */
+    uint64_t let_in;    /* by gates, into a slot of a stage; counted in small fleets */
 };
 
 struct flock_result {

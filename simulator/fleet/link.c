@@ -305,13 +305,17 @@ static bool comes_twice(struct flock *f)
     return twice;
 }
 
+uint32_t link_status_bytes(const struct status *s)
+{
+    return (uint32_t)(STATUS_BYTES + s->count * EXCEPTION_BYTES);
+}
+
 static void say(struct flock *f, uint32_t n, const struct status *s)
 {
     struct node *d = &f->nodes[n];
     uint64_t at = f->queue.now_ms + delay(f, d);
     bool cut = flock_strikes(f, profile_of(f, d)->cuts_per_mille);
-    f->result->counts.bytes_up +=
-        PUBLISH_BYTES + STATUS_BYTES + (uint64_t)s->count * EXCEPTION_BYTES;
+    f->result->counts.bytes_up += PUBLISH_BYTES + link_status_bytes(s);
     f->result->counts.bytes_down += PUBACK_BYTES;
     /* The order on a link is kept. One that is lost may have arrived before the link was. */
     d->said_ms = at > d->said_ms ? at : d->said_ms;

@@ -5,7 +5,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* It is back after this; one time in eight somebody has to come first. */
 #define OFF_MS 5000
+#define AWAY_MS 600000
 /* An answer to a join, there and back. */
 #define JOIN_AGAIN_MS 10000
 /* What a signature and its frame add to a document. */
@@ -77,7 +79,21 @@ void office_kill(struct flock *f)
     f->vacant_ms = 0;
     free(f->core);
     f->core = NULL;
-    flock_at(f, f->queue.now_ms + OFF_MS, MANAGER_START, 0, 0, 0);
+    uint64_t more_ms = rng_below(&f->fate, 8) ? 0 : rng_below(&f->fate, AWAY_MS);
+    flock_at(f, f->queue.now_ms + OFF_MS + more_ms, MANAGER_START, 0, 0, 0);
+}
+
+/* All but the last fitted under the limit before it came. */
+static void check_queues(struct flock *f)
+{
+    uint64_t queued[FLOCK_CELLS_MAX] = {0}, max = f->o->faults.queue_max;
+    for (uint32_t i = 0; i < f->inbox_count && max > 0 && !f->calm; i++) {
+        uint64_t *sum = &queued[f->inbox[i].life];
+        if (*sum >= max)
+            flock_fault(f, "broker %u keeps more for the manager than %u bytes",
+                        (unsigned)f->inbox[i].life, (unsigned)max);
+        *sum += link_status_bytes(&f->statuses[f->inbox[i].what]);
+    }
 }
 
 /* What brokers lack, they get; and what agents said meanwhile is read. */
@@ -85,12 +101,15 @@ void office_start(struct flock *f)
 {
     build_core(f);
     check_registrations(f);
+    check_queues(f);
     for (uint32_t i = 0; i < f->cell_count; i++) {
         f->cells[i].current = false;
         cell_fill(f, i);
     }
     uint32_t count = f->inbox_count;
     f->inbox_count = 0;
+    for (uint32_t i = 0; i < f->cell_count; i++)
+        f->cells[i].queued = 0;
     for (uint32_t i = 0; i < count; i++)
         office_report(f, &f->inbox[i]);
 }
@@ -215,6 +234,11 @@ uint32_t status_keep(struct flock *f, const struct status *s)
     return at;
 }
 
+void status_drop(struct flock *f, uint64_t at)
+{
+    f->status_free[f->status_free_count++] = (uint32_t)at;
+}
+
 static void take(struct flock *f, struct report *report, const struct key_id *id)
 {
     static struct manager_out out;
@@ -233,29 +257,40 @@ static void take(struct flock *f, struct report *report, const struct key_id *id
         f->result->counts.statuses_peak = f->second_count;
 }
 
+/* It waits in its broker, or is lost there. */
+static void wait_for_manager(struct flock *f, const struct happening *h)
+{
+    if (!cell_queues(f, h->life, link_status_bytes(&f->statuses[h->what]))) {
+        status_drop(f, h->what);
+        return;
+    }
+    if (f->inbox_count == f->inbox_room) {
+        f->inbox_room = f->inbox_room ? 2 * f->inbox_room : 256;
+        f->inbox = realloc(f->inbox, f->inbox_room * sizeof f->inbox[0]);
+        if (!f->inbox)
+            abort();
+    }
+    f->inbox[f->inbox_count++] = *h;
+}
+
 void office_report(struct flock *f, const struct happening *h)
 {
     if (!f->core) {
-        if (f->inbox_count == f->inbox_room) {
-            f->inbox_room = f->inbox_room ? 2 * f->inbox_room : 256;
-            f->inbox = realloc(f->inbox, f->inbox_room * sizeof f->inbox[0]);
-            if (!f->inbox)
-                abort();
-        }
-        f->inbox[f->inbox_count++] = *h;
+        wait_for_manager(f, h);
         return;
     }
     struct report report = {.type = MESSAGE_STATUS, .status = f->statuses[h->what]};
-    f->status_free[f->status_free_count++] = (uint32_t)h->what;
+    status_drop(f, h->what);
     take(f, &report, &f->nodes[h->who].id);
 }
 
 void office_forget(struct flock *f, uint32_t cell)
 {
     uint32_t kept = 0;
+    f->cells[cell].queued = 0;
     for (uint32_t i = 0; i < f->inbox_count; i++)
         if (f->inbox[i].life == cell)
-            f->status_free[f->status_free_count++] = (uint32_t)f->inbox[i].what;
+            status_drop(f, f->inbox[i].what);
         else
             f->inbox[kept++] = f->inbox[i];
     f->inbox_count = kept;

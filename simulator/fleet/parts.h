@@ -138,6 +138,7 @@ struct slip {
 struct cell {
     bool dead;
     bool current;      /* it has all that the manager has said */
+    uint32_t queued;   /* bytes that wait for the manager */
     uint32_t *papers;  /* retained, by cohort; 0: none */
     uint32_t *hearers; /* the first node that hears of each cohort */
 };
@@ -244,6 +245,8 @@ void link_hear(struct flock *f, uint32_t n, enum kind kind, uint64_t what, uint3
 #define HEAD_BYTES 45
 uint64_t revision_pack(struct revision r);
 void link_will(struct flock *f, uint32_t n, uint32_t session);
+/* Of its payload. */
+uint32_t link_status_bytes(const struct status *s);
 
 /* ---- cell.c: what brokers retain and hand on ---- */
 
@@ -255,6 +258,8 @@ void cell_fill(struct flock *f, uint32_t cell);
 void cell_hear(struct flock *f, uint32_t n, uint32_t cohort); /* NOBODY: of none */
 void cell_publish(struct flock *f, uint32_t cohort);
 void cell_publish_slip(struct flock *f, uint32_t number);
+/* True when so many bytes more are kept for a manager that is away. */
+bool cell_queues(struct flock *f, uint32_t cell, uint32_t bytes);
 void paper_hold(struct flock *f, uint32_t paper);
 void paper_drop(struct flock *f, uint32_t paper);
 /* The index of one that a node was handed. */
@@ -275,6 +280,7 @@ void office_join(struct flock *f, uint32_t n);
 void office_forget(struct flock *f, uint32_t cell);
 int office_command(struct flock *f, const struct command *c);
 uint32_t status_keep(struct flock *f, const struct status *s);
+void status_drop(struct flock *f, uint64_t at);
 uint32_t cohort_of(const struct flock *f, const struct cohort_key *key);
 
 /* ---- scene.c: what the operator does ---- */

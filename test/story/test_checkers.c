@@ -17,6 +17,7 @@ static struct flock_options fleet(void)
     o.concurrency = (struct amount){.value = 2};
     o.bundle_bytes = 400 << 20;
     o.faults.manager_kills = 40;
+    o.faults.queue_max = 200;
     return o;
 }
 
@@ -126,6 +127,12 @@ static void let_one_too_few_in(struct flock *f)
     allow(f, 1);
 }
 
+static void queue_without_end(struct flock *f)
+{
+    f->cells[0].queued = 0;
+    broken = true;
+}
+
 static const struct {
     void (*meddle)(struct flock *f);
     const char *noticed;
@@ -140,6 +147,7 @@ static const struct {
     {confuse_a_registration, "the manager forgot agent 3"},
     {let_one_too_many_in, "3 are at work in stage staging, which allows 2"},
     {let_one_too_few_in, "wait, and their stage has had room for"},
+    {queue_without_end, "keeps more for the manager than 200 bytes"},
 };
 #define FAULTS (sizeof faults / sizeof faults[0])
 
@@ -162,7 +170,7 @@ static void test_checkers_say_nothing_where_nothing_is_broken(void)
 {
     struct flock_options o = fleet();
     struct flock_result r = run(&o);
-    CU_ASSERT_TRUE(r.counts.let_in > 100 && r.counts.manager_kills > 5);
+    CU_ASSERT_TRUE(r.counts.let_in > 100 && r.counts.manager_kills > 5 && r.counts.overflown > 5);
 }
 
 static const struct suite_test tests[] = {

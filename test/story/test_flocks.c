@@ -9,7 +9,8 @@ static const struct flock_faults hostile = {.power_cuts = 2000,
                                             .late = 50,
                                             .clones = 2,
                                             .manager_kills = 20,
-                                            .cell_kills = 20};
+                                            .cell_kills = 20,
+                                            .queue_max = 200};
 
 static void test_the_same_seed_makes_the_same_run_and_another_one_another(void)
 {
@@ -73,11 +74,12 @@ static void test_whatever_breaks_it_comes_to_rest_on_what_it_should_run(void)
         all.duplicates += r.counts.duplicates;
         all.late += r.counts.late;
         all.rotten += r.counts.rotten;
+        all.overflown += r.counts.overflown;
         all.let_in += r.counts.let_in;
     }
     CU_ASSERT_TRUE(all.power_cuts > 100 && all.manager_kills > 100 && all.cell_kills > 100);
     CU_ASSERT_TRUE(all.one_ways > 100 && all.duplicates > 1000 && all.late > 100);
-    CU_ASSERT_TRUE(all.rotten > 20 && all.let_in > 100);
+    CU_ASSERT_TRUE(all.rotten > 20 && all.let_in > 100 && all.overflown > 20);
 }
 
 /* ---- what swarms have found ---- */
