@@ -91,6 +91,11 @@ bool rules_retry(const struct held *row, const struct record *r)
            !(r->flags & RECORD_ABORTED);
 }
 
+bool rules_is_ahead(const struct agent *a, const struct held *row)
+{
+    return a->knows_time && row->failures > 0 && row->failed_s > a->wall_s;
+}
+
 /* Where the calendar was put back since, or lost, it is the whole back-off once more. */
 uint64_t rules_back_off_s(const struct agent *a, const struct held *row, const struct record *r)
 {

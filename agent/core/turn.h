@@ -71,6 +71,8 @@ enum cause rules_hold(const struct agent *a, const struct agent_view *view, cons
 bool work_is_under_way(const struct held *row);
 /* It failed, and will be tried again. */
 bool rules_retry(const struct held *row, const struct record *r);
+/* By a calendar that is known now, it failed later than now: that was another one's word. */
+bool rules_is_ahead(const struct agent *a, const struct held *row);
 /* So long from now; 0: it is time. */
 uint64_t rules_back_off_s(const struct agent *a, const struct held *row, const struct record *r);
 

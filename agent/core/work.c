@@ -119,6 +119,8 @@ static void change_row(struct turn *t, struct held *row, enum step step)
         row->moved = false;
         row->failures = (uint8_t)(row->failures + (row->failures < UINT8_MAX));
         row->failed_s = a->wall_s;
+    } else if (step == STEP_NOTE && rules_is_ahead(a, row)) {
+        row->failed_s = a->wall_s;
     }
     const struct record *r = view_record(t->view, a->work);
     if (r && strcmp(r->name, row->name) == 0)
@@ -401,9 +403,12 @@ static void tell_held_tries(struct turn *t)
     t->a->held_tries = (uint8_t)held;
 }
 
-/* It matters when the record is gone. */
-static bool is_to_note(const struct held *row, const struct record *r)
+/* It matters when the record is gone; and a failure's date for as long as it is waited from there.
+ */
+static bool is_to_note(const struct turn *t, const struct held *row, const struct record *r)
 {
+    if (rules_retry(row, r) && rules_is_ahead(t->a, row))
+        return true;
     return (row->flags ^ r->flags) & RECORD_KEEP ||
            !dependencies_equal(&row->after, &r->rules.after);
 }
@@ -472,7 +477,7 @@ static enum step need(const struct turn *t, uint32_t deployment)
         return withdrawn || is_held(t, r) ? STEP_NONE : STEP_FETCH;
     if (!withdrawn && is_to_retry(t, row, r))
         return STEP_BEGIN;
-    if (go_on(row) == STEP_NONE && (is_to_note(row, r) || is_unbound(t, row)))
+    if (go_on(row) == STEP_NONE && (is_to_note(t, row, r) || is_unbound(t, row)))
         return STEP_NOTE;
     return go_on(row);
 }

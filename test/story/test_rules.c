@@ -349,6 +349,30 @@ static void test_what_fails_is_tried_again_and_only_the_last_failure_counts(void
     story_end(w);
 }
 
+/* A failure is dated by a calendar that was a month ahead, and is set right then: the next try is
+ * one back-off away, not a month. */
+static void test_calendar_that_is_put_back_puts_off_no_try_for_longer_than_a_back_off(void)
+{
+    struct device *d;
+    struct plan p = PLAN_DEFAULT;
+    p.retries = 2;
+    p.back_off_s = 600;
+    struct world *w = story_app_v1(
+        &d, &(struct script){.name = "app", .version = "v2", .fails = 1u << HOOK_APPLY});
+    d->wall_off_s = 30 * 86400;
+    CU_ASSERT_EQUAL(deploy_by(w, "v2", &p), 0);
+    world_run(w, 100000);
+    CU_ASSERT_EQUAL(world_count(w, "hook apply app app@v2"), 1);
+    d->wall_off_s = 0;
+    world_run(w, 500000);
+    CU_ASSERT_EQUAL(world_count(w, "hook apply app app@v2"), 1);
+    world_run(w, 700000);
+    CU_ASSERT_EQUAL(world_count(w, "hook apply app app@v2"), 2);
+    world_run(w, HOUR_MS / 2);
+    CU_ASSERT_EQUAL(world_count(w, "hook apply app app@v2"), 3);
+    story_end(w);
+}
+
 /* Whatever the power does, there are three tries, not more; a cut in the middle may repeat one. */
 static void test_power_cut_at_any_point_keeps_the_count_of_tries(void)
 {
@@ -388,6 +412,7 @@ static const struct suite_test tests[] = {
     TEST(test_device_without_a_calendar_waits_and_the_rollout_ends_without_it),
     TEST(test_window_opens_for_no_more_than_the_stage_allows),
     TEST(test_what_fails_is_tried_again_and_only_the_last_failure_counts),
+    TEST(test_calendar_that_is_put_back_puts_off_no_try_for_longer_than_a_back_off),
     TEST(test_power_cut_at_any_point_keeps_the_count_of_tries),
 };
 
