@@ -135,12 +135,15 @@ void cell_publish_slip(struct flock *f, uint32_t number)
 {
     const struct agent_copy *copy = &f->rows->agents[number - 1];
     const struct agent_row *row = &copy->row;
-    f->slips[number - 1] =
-        (struct slip){.revision = row->assigned,
-                      .cohort = row->cohort,
-                      .removed = !agent_in_fleet(row),
-                      .cordoned = (row->flags & AGENT_CORDONED) != 0,
-                      .permit = copy->permit_count ? copy->permits[0].generation : 0};
+    const struct slip before = f->slips[number - 1];
+    uint32_t permit = copy->permit_count ? copy->permits[0].generation : 0;
+    bool given = permit != 0 && permit != before.permit;
+    f->slips[number - 1] = (struct slip){.revision = row->assigned,
+                                         .cohort = row->cohort,
+                                         .removed = !agent_in_fleet(row),
+                                         .cordoned = (row->flags & AGENT_CORDONED) != 0,
+                                         .permit = permit,
+                                         .permit_s = given ? flock_wall_s(f) : before.permit_s};
     for (uint32_t i = 0; i < f->cell_count; i++)
         if (f->cells[i].dead)
             f->cells[i].current = false;

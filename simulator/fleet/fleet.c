@@ -48,6 +48,12 @@ static const struct flag flags[] = {
     FLAG("concurrency", "N|N%", FLAG_TEXT, "10%", .help = "of each stage"),
     FLAG("returning", "N", FLAG_NUMBER, "0", .max = 1000000,
          .help = "of devices that come back, at work at a time; 0: all"),
+    FLAG("deadline", "SPAN", FLAG_DURATION, "0s", .max = 86400,
+         .help = "for a device in a rollout; 0: none"),
+    FLAG("retries", "N", FLAG_NUMBER, "0", .max = RETRIES_MAX,
+         .help = "of what failed on a device; where it is ill it may go well then"),
+    FLAG("back-off", "SPAN", FLAG_DURATION, "5m", .min = 1, .max = 86400,
+         .help = "before the first of these; each is twice as long as the one before"),
     FLAG("fail", "PERMILLE", FLAG_NUMBER, "0", .max = 1000,
          .help = "of devices, where the new version is found ill and goes back"),
     FLEET_FAULTS(FAULT_FLAG)
@@ -177,12 +183,13 @@ void fleet_command(const struct flock_options *o, char out[static COMMAND_MAX])
         out, COMMAND_MAX,
         "dunlin-sim fleet --agents %u --seed %" PRIu64 " --days %u --links %s --heartbeat %us "
         "--cells %u --sites %u --bundle %u --deploy-at %us --concurrency %u%s "
-        "--returning %u --fail %u --approve-after %us",
+        "--returning %u --fail %u --approve-after %us --deadline %us --retries %u --back-off %us",
         (unsigned)o->agents, o->seed, (unsigned)(o->run_ms / 86400000), links,
         (unsigned)o->policy.heartbeat_s, (unsigned)o->cells, (unsigned)o->sites,
         (unsigned)(o->bundle_bytes >> 10), (unsigned)(o->deploy_ms / 1000),
         (unsigned)o->concurrency.value, o->concurrency.percent ? "%" : "", (unsigned)o->returning,
-        (unsigned)o->failing_per_mille, (unsigned)(o->approve_ms / 1000));
+        (unsigned)o->failing_per_mille, (unsigned)(o->approve_ms / 1000), (unsigned)o->deadline_s,
+        (unsigned)o->retries, (unsigned)o->back_off_s);
 #define FAULT_WORD(name, field, ...)                                                               \
     if (o->faults.field)                                                                           \
         used += (size_t)snprintf(out + used, COMMAND_MAX - used, " --%s %u", name,                 \
@@ -209,6 +216,9 @@ static int read_options(const struct args *a, struct flock_options *o, struct er
     o->deploy_ms = args_number(a, "deploy-at") * 1000;
     o->approve_ms = args_number(a, "approve-after") * 1000;
     o->returning = number(a, "returning");
+    o->deadline_s = number(a, "deadline");
+    o->retries = number(a, "retries");
+    o->back_off_s = number(a, "back-off");
     o->failing_per_mille = number(a, "fail");
     o->tick_ms = o->agents > BIG_FLEET ? BIG_TICK_MS : 1000;
 #define FAULT_READ(name, field, ...) o->faults.field = number(a, name);

@@ -28,6 +28,13 @@ int fleet_main(int argc, char *argv[]);
     X("cell-kills", cell_kills, "N", 10000, 50, "a day; every other time it forgets all")          \
     X("pauses", pauses, "N", 1000, 20, "a day: the operator pauses the deployment, up to an hour") \
     X("removals", removals, "N", 10000, 3, "devices that the operator takes out, in all")          \
+    X("aborts", aborts, "N", 1000, 4, "a day: the operator aborts a rollout")                      \
+    X("rollbacks", rollbacks, "N", 1000, 3, "a day: the operator goes back a version")             \
+    X("second-tries", second_tries, "N", 1000, 4, "a day: the operator retries where it failed")   \
+    X("versions", versions, "N", 1000, 4, "a day: a newer version, amid a rollout or behind it")   \
+    X("relabels", relabels, "N", 100000, 40,                                                       \
+      "in all: a device gets other labels, of another stage or of none")                           \
+    X("cordons", cordons, "N", 100000, 20, "in all: a device is cordoned, for up to six hours")    \
     X("queue-max", queue_max, "BYTES", 1u << 30, 500,                                              \
       "of statuses that a broker keeps for a manager that is away; 0: all")
 

@@ -56,8 +56,7 @@ bool flock_strikes(struct flock *f, uint32_t per_mille)
 
 /* ---- what breaks ---- */
 
-/* The next of those that come so often in a day, evenly over the time. */
-static void arm_daily(struct flock *f, enum kind kind, uint32_t who, uint32_t a_day)
+void flock_arm_daily(struct flock *f, enum kind kind, uint32_t who, uint32_t a_day)
 {
     if (a_day == 0)
         return;
@@ -71,7 +70,7 @@ static void arm_misfortune(struct flock *f, enum kind kind, uint32_t per_mille)
 {
     uint64_t a_day = ((uint64_t)f->o->agents * per_mille + 999) / 1000;
     uint32_t n = (uint32_t)rng_below(&f->fate, f->o->agents);
-    arm_daily(f, kind, n, (uint32_t)(a_day < DAY_MS ? a_day : DAY_MS));
+    flock_arm_daily(f, kind, n, (uint32_t)(a_day < DAY_MS ? a_day : DAY_MS));
 }
 
 static void jump(struct flock *f, uint32_t n)
@@ -93,7 +92,11 @@ static void clone(struct flock *f, uint32_t at)
                           .number = d->number,
                           .cohort = d->cohort,
                           .assigned = d->assigned,
+                          .cordoned = d->cordoned,
                           .permit = d->permit,
+                          .tried = d->tried,
+                          .failures = d->failures,
+                          .failed_s = d->failed_s,
                           .begun = d->begun,
                           .document = d->document,
                           .trees = d->trees,
@@ -122,12 +125,9 @@ static void arm_faults(struct flock *f)
     arm_misfortune(f, NODE_CUT, o->power_cuts);
     arm_misfortune(f, NODE_JUMP, o->clock_jumps);
     arm_misfortune(f, NODE_HALVE, o->one_way);
-    arm_daily(f, MANAGER_KILL, 0, o->manager_kills);
-    arm_daily(f, CELL_KILL, (uint32_t)rng_below(&f->fate, f->cell_count), o->cell_kills);
-    arm_daily(f, PAUSE, 0, o->pauses);
-    for (uint32_t i = 0; i < o->removals; i++)
-        flock_at(f, rng_below(&f->fate, f->o->run_ms), REMOVAL,
-                 (uint32_t)rng_below(&f->fate, f->o->agents), 0, 0);
+    flock_arm_daily(f, MANAGER_KILL, 0, o->manager_kills);
+    flock_arm_daily(f, CELL_KILL, (uint32_t)rng_below(&f->fate, f->cell_count), o->cell_kills);
+    whim_arm(f);
     for (uint32_t i = 0; i < o->clones; i++)
         flock_at(f, f->o->run_ms / 4 + rng_below(&f->fate, f->o->run_ms / 2), CLONE,
                  f->o->agents + i, 0, 0);
@@ -225,6 +225,7 @@ static void open_nodes(struct flock *f)
             draw -= f->o->links[d->kind].share;
         if (n >= f->o->agents)
             continue;
+        scene_place(f, n);
         link_begin(f, n);
         flock_at(f, 2000 + rng_below(&f->rng, f->o->join_ms), NODE_BOOT, n, 0, 0);
     }
@@ -418,19 +419,14 @@ static void happen_to_fleet(struct flock *f, const struct happening *h)
         arm_misfortune(f, NODE_HALVE, o->one_way);
     } else if (h->kind == MANAGER_KILL) {
         office_kill(f);
-        arm_daily(f, MANAGER_KILL, 0, o->manager_kills);
+        flock_arm_daily(f, MANAGER_KILL, 0, o->manager_kills);
     } else if (h->kind == CELL_KILL) {
         cell_kill(f, h->who);
-        arm_daily(f, CELL_KILL, (uint32_t)rng_below(&f->fate, f->cell_count), o->cell_kills);
+        flock_arm_daily(f, CELL_KILL, (uint32_t)rng_below(&f->fate, f->cell_count), o->cell_kills);
     } else if (h->kind == CLONE) {
         clone(f, h->who);
     } else if (h->kind == RELEASE) {
         release(f, h->who);
-    } else if (h->kind == PAUSE) {
-        scene_pause(f);
-        arm_daily(f, PAUSE, 0, o->pauses);
-    } else if (h->kind == REMOVAL) {
-        scene_remove(f, h->who);
     } else if (h->kind == FAULTS_END) {
         end_faults(f);
     }
@@ -480,7 +476,20 @@ static void happen(struct flock *f, const struct happening *h)
         office_tick(f);
         break;
     case RESUME:
-        scene_resume(f);
+        whim_resume(f);
+        break;
+    case UNCORDON:
+        whim_uncordon(f, h->who);
+        break;
+    case PAUSE:
+    case ABORT:
+    case ROLLBACK:
+    case SECOND_TRY:
+    case RENEWAL:
+    case REMOVAL:
+    case RELABEL:
+    case CORDON:
+        whim_happen(f, (enum kind)h->kind, h->who);
         break;
     case OPERATOR:
         scene_step(f, h->what);
@@ -492,8 +501,6 @@ static void happen(struct flock *f, const struct happening *h)
     case CELL_KILL:
     case CLONE:
     case RELEASE:
-    case PAUSE:
-    case REMOVAL:
     case FAULTS_END:
         happen_to_fleet(f, h);
         break;

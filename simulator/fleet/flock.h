@@ -41,6 +41,12 @@ struct flock_faults {
     uint32_t cell_kills;    /* in a day; every other broker has lost its memory */
     uint32_t pauses;        /* in a day: an operator's, each for up to an hour */
     uint32_t removals;      /* devices that an operator takes out of the fleet, in all */
+    uint32_t aborts;        /* in a day: of a rollout that is on its way */
+    uint32_t rollbacks;     /* in a day */
+    uint32_t second_tries;  /* in a day: of those that failed */
+    uint32_t versions;      /* in a day: behind the second one, amid its rollout or not */
+    uint32_t relabels;      /* of devices, in all */
+    uint32_t cordons;       /* of devices, in all, each for up to six hours */
     uint32_t queue_max;     /* bytes for a manager that is away; 0: any number (cell_queues) */
 };
 
@@ -61,7 +67,10 @@ struct flock_options {
     uint64_t bundle_bytes;
     uint32_t failing_per_mille; /* of devices, where the new version's health check fails */
     struct amount concurrency;
-    uint32_t returning; /* agents that come back, at work at a time; 0: all of them */
+    uint32_t deadline_s; /* of a device in a rollout; 0: none */
+    uint32_t retries;    /* of a version that failed on a device, */
+    uint32_t back_off_s; /* the first of them after this */
+    uint32_t returning;  /* agents that come back, at work at a time; 0: all of them */
     struct flock_faults faults;
     uint32_t link_count;
     struct flock_link links[FLOCK_LINKS_MAX];
@@ -82,6 +91,7 @@ struct flock_options {
                             .tick_ms = 1000,                                                       \
                             .policy = POLICY_DEFAULT,                                              \
                             .bundle_bytes = 1 << 20,                                               \
+                            .back_off_s = 300,                                                     \
                             .concurrency = {.value = 10, .percent = true}})
 
 /* Sums over the whole run. */
@@ -111,6 +121,14 @@ struct flock_counts {
     uint64_t pauses;
     uint64_t removals;
     uint64_t approvals;
+    uint64_t aborts;
+    uint64_t rollbacks;
+    uint64_t second_tries;
+    uint64_t versions;
+    uint64_t relabels;
+    uint64_t cordons;
+    uint64_t retries;   /* by devices themselves */
+    uint64_t overdue;   /* that a device was at work for far longer than its deadline */
     uint64_t overflown; /* statuses that brokers had no room to keep */
     uint64_t let_in;    /* by gates, into a slot of a stage; counted in small fleets */
 };

@@ -15,6 +15,11 @@
 struct slot {
     uint32_t generation;
     bool taken;
+    bool moved;       /* its labels are others, and there is no document for them yet */
+    uint64_t since_s; /* when it was let in */
+    uint32_t at;      /* the generation that it has worked at for so long … */
+    uint32_t worked_s;
+    bool works;     /* … as long as it is in touch; and did when it was looked at last */
     uint32_t comes; /* back, in reach and without a slot, it is at work on this one; 0: not */
 };
 
@@ -42,12 +47,12 @@ static bool is_in_reach(const struct flock *f, const struct agent_row *row)
     return row->flags & AGENT_ONLINE || until_s > flock_wall_s(f);
 }
 
-static bool is_through(const struct node *d, uint32_t generation)
+static bool is_through(const struct flock *f, const struct node *d, uint32_t generation)
 {
+    bool aborted = manager_deployment(f->core, 0)->rollout.state == ROLLOUT_ABORTED;
     for (uint32_t i = 0; i < d->held_count; i++)
         if (d->held[i].wanted.generation >= generation)
-            return d->held[i].phase == PHASE_SETTLED || d->held[i].phase == PHASE_ROLLED_BACK ||
-                   d->held[i].phase == PHASE_FAILED;
+            return d->held[i].phase == PHASE_SETTLED || check_has_failed(f, &d->held[i], aborted);
     return false;
 }
 
@@ -55,7 +60,26 @@ static bool is_through(const struct node *d, uint32_t generation)
 static bool is_of_stage(const struct flock *f, uint32_t n)
 {
     const struct rollout *r = &manager_deployment(f->core, 0)->rollout;
-    return scene_stage(n) == r->stage && f->nodes[n].number < r->enrolled_before[r->stage];
+    const struct node *d = &f->nodes[n];
+    return d->stage == r->stage && !d->parked && d->number < r->enrolled_before[r->stage] &&
+           !(manager_agent(f->core, d->number)->flags & AGENT_CORDONED);
+}
+
+/* It runs this bundle already: whoever has only to take a number takes no slot. */
+static bool has_it(const struct node *d, const struct digest *bundle)
+{
+    for (uint32_t i = 0; i < d->held_count; i++)
+        if (d->held[i].phase == PHASE_SETTLED && digest_equal(&d->held[i].running.bundle, bundle))
+            return true;
+    return false;
+}
+
+/* Nobody is let in to what was aborted, but for one that was given the labels of those who are. */
+static void check_aborted(struct flock *f, const struct record *r, const struct node *d)
+{
+    if (r->flags & RECORD_ABORTED && !d->moved)
+        flock_fault(f, "agent %u is let in to generation %u, which was aborted",
+                    (unsigned)d->number, (unsigned)r->next.generation);
 }
 
 void gate_note(struct flock *f, uint32_t cohort)
@@ -70,14 +94,16 @@ void gate_note(struct flock *f, uint32_t cohort)
         struct target t = record_target(r, d->number);
         if (t.generation == s->generation)
             continue;
-        bool rolls =
-            r->next.generation != 0 && t.generation == r->next.generation && is_of_stage(f, n);
+        bool in = r->next.generation != 0 && t.generation == r->next.generation;
+        if (in)
+            check_aborted(f, r, d);
+        bool rolls = in && is_of_stage(f, n) && !s->moved && !has_it(d, &t.bundle);
         bool taken = rolls && is_in_reach(f, manager_agent(f->core, d->number));
-        *s = (struct slot){
-            .generation = t.generation,
-            .taken = taken,
-            .comes = taken ? 0 : s->comes,
-        };
+        s->generation = t.generation;
+        s->taken = taken;
+        s->since_s = flock_wall_s(f);
+        s->moved = false;
+        s->comes = taken ? 0 : s->comes;
         f->lets_in |= s->taken;
         f->result->counts.let_in += s->taken;
     }
@@ -93,6 +119,17 @@ void gate_join(struct flock *f, uint32_t n)
         f->slots[n].generation = record_target(&doc->records[0], d->number).generation;
 }
 
+/* With other labels it stands where those stand who have them, and so without a slot; as it does
+ * when it is cordoned. */
+void gate_move(struct flock *f, uint32_t n)
+{
+    if (!f->slots)
+        return;
+    uint32_t paper = f->newest[f->rows->agents[f->nodes[n].number - 1].row.cohort];
+    f->slots[n] = (struct slot){.moved = paper == 0};
+    gate_join(f, n);
+}
+
 /* Who is out of reach for a moment only, between two moves, has lost its slot or its permit as
  * well.
  */
@@ -105,21 +142,45 @@ void gate_hear(struct flock *f, uint32_t number)
     f->slots[n - 1].comes = 0;
 }
 
-/* Whoever is at its end, or was out of reach for so long, gives its slot back for good. What a
- * device with a twin is at, its twin may have told the manager otherwise. */
+/* The manager can't think so earlier, whatever it has heard. */
+static bool may_be_overdue(const struct flock *f, const struct slot *s)
+{
+    uint32_t deadline_s = f->o->deadline_s;
+    return deadline_s > 0 && flock_wall_s(f) + 1 >= s->since_s + deadline_s;
+}
+
+/* By now it must have heard of it. */
+static bool is_overdue(const struct flock *f, const struct slot *s)
+{
+    uint32_t late_s = VACANT_MS / 1000 + 3 * f->o->policy.heartbeat_s;
+    return f->o->deadline_s > 0 && s->at == s->generation && s->works &&
+           s->worked_s > f->o->deadline_s + late_s;
+}
+
+/* Whoever is at its end, or was out of reach for so long, gives its slot back for good; and who is
+ * at work in what was superseded has none of the newer one's. What a device with a twin is at, its
+ * twin may have told the manager otherwise. */
 static uint32_t count_taken(struct flock *f, uint32_t stage)
 {
-    uint32_t taken = 0;
+    uint32_t taken = 0, newest = manager_generation(f->core, 0);
     for (uint32_t n = 0; n < f->o->agents; n++) {
         struct slot *s = &f->slots[n];
         const struct node *d = &f->nodes[n];
         if (!s->taken)
             continue;
-        s->taken = d->twin == NOBODY && !is_through(d, s->generation) &&
+        s->taken = d->twin == NOBODY && s->generation == newest && !may_be_overdue(f, s) &&
+                   !is_through(f, d, s->generation) &&
                    is_in_reach(f, manager_agent(f->core, d->number));
-        taken += s->taken && scene_stage(n) == stage;
+        taken += s->taken && d->stage == stage;
     }
     return taken;
+}
+
+/* Its permit is for as long as a deadline is. */
+static bool has_had_its_permit(const struct flock *f, const struct node *d)
+{
+    const struct slip *slip = &f->slips[d->number - 1];
+    return f->o->deadline_s > 0 && flock_wall_s(f) + 1 >= slip->permit_s + f->o->deadline_s;
 }
 
 /* Whose fetch is stopped since its permit was taken back is at work no more. */
@@ -128,10 +189,12 @@ static bool is_coming(const struct flock *f, const struct node *d, uint32_t gene
     for (uint32_t i = 0; i < d->held_count; i++)
         if (d->held[i].phase == PHASE_DOWNLOADING && d->permit != generation)
             return false;
-    return !is_through(d, generation) && is_in_reach(f, manager_agent(f->core, d->number));
+    return !is_through(f, d, generation) && !has_had_its_permit(f, d) &&
+           is_in_reach(f, manager_agent(f->core, d->number));
 }
 
-/* Who has a slot for a newer version already is at work in that, whichever it begins with. */
+/* Who has a slot for a newer version already is at work in that, whichever it begins with; and who
+ * is still at work in an older one than it should have takes no place from those of the newer. */
 void gate_begin(struct flock *f, const struct node *d, uint32_t generation)
 {
     uint32_t coming = 0, most = f->o->returning;
@@ -142,7 +205,7 @@ void gate_begin(struct flock *f, const struct node *d, uint32_t generation)
     begins->comes = generation;
     for (uint32_t n = 0; n < f->o->agents; n++) {
         struct slot *s = &f->slots[n];
-        if (s->comes && !is_coming(f, &f->nodes[n], s->comes))
+        if (s->comes && (s->comes != s->generation || !is_coming(f, &f->nodes[n], s->comes)))
             s->comes = 0;
         coming += s->comes != 0;
     }
@@ -179,9 +242,54 @@ static void count_members(struct flock *f, uint32_t *waiting, uint32_t *working)
             continue;
         if (f->slots[n].generation < newest)
             ++*waiting;
-        else if (d->twin != NOBODY || !is_through(d, newest))
+        else if (!is_overdue(f, &f->slots[n]) && (d->twin != NOBODY || !is_through(f, d, newest)))
             ++*working;
     }
+}
+
+/* It does something about this generation that is its own time, and can say so. */
+static bool works_at(const struct flock *f, const struct node *d, uint32_t generation)
+{
+    const struct held *h = d->held_count ? &d->held[0] : NULL;
+    bool tells = d->connected && d->way == WAY_BOTH && d->twin == NOBODY &&
+                 manager_agent(f->core, d->number)->flags & AGENT_ONLINE;
+    if (!tells || !h || h->wanted.generation != generation)
+        return false;
+    bool fetches = h->phase == PHASE_DOWNLOADING && d->job.busy && d->job.type == AGENT_FETCH;
+    return fetches || (h->phase >= PHASE_PREPARING && h->phase <= PHASE_VERIFYING);
+}
+
+/* From one look to the next one. */
+static void clock_work(struct flock *f)
+{
+    uint32_t newest = manager_generation(f->core, 0);
+    for (uint32_t n = 0; f->o->deadline_s > 0 && n < f->o->agents; n++) {
+        struct slot *s = &f->slots[n];
+        bool works = f->nodes[n].number && works_at(f, &f->nodes[n], newest);
+        bool was = is_overdue(f, s);
+        s->worked_s = s->at == newest ? s->worked_s : 0;
+        s->worked_s += works && s->works && s->at == newest ? LOOK_MS / 1000 : 0;
+        s->at = newest;
+        s->works = works;
+        f->result->counts.overdue += is_overdue(f, s) && !was;
+    }
+}
+
+/* Who was at it for longer than a deadline counts as failed. */
+static void check_overdue(struct flock *f)
+{
+    struct stage_count counts[STAGES_MAX];
+    const struct deployment_row *row = manager_deployment(f->core, 0);
+    uint32_t overdue = 0;
+    for (uint32_t n = 0; n < f->o->agents; n++)
+        overdue += is_overdue(f, &f->slots[n]) && is_of_stage(f, n);
+    if (overdue == 0 || row->rollout.state != ROLLOUT_RUNNING || row->flags & RECORD_PAUSED)
+        return;
+    arena_reset(&f->scratch);
+    manager_survey(f->core, 0, flock_wall_s(f), &f->scratch, counts);
+    if (counts[row->rollout.stage].overdue < overdue)
+        flock_fault(f, "%u have had their time, and %u of them count as failed", (unsigned)overdue,
+                    (unsigned)counts[row->rollout.stage].overdue);
 }
 
 static bool is_vacant(struct flock *f, uint32_t *waiting)
@@ -206,6 +314,8 @@ void gate_look(struct flock *f)
     uint32_t waiting = 0;
     if (!f->slots || now_ms % LOOK_MS >= f->o->tick_ms || manager_deployment_count(f->core) == 0)
         return;
+    clock_work(f);
+    check_overdue(f);
     if (!is_vacant(f, &waiting))
         f->vacant_ms = 0;
     else if (f->vacant_ms == 0)

@@ -108,7 +108,7 @@ void node_cut(struct flock *f, uint32_t n, uint64_t off_ms)
 
 /* ---- the core ---- */
 
-static uint64_t calendar_s(const struct flock *f, const struct node *d)
+uint64_t node_calendar_s(const struct flock *f, const struct node *d)
 {
     return (uint64_t)((int64_t)flock_wall_s(f) + d->wall_off_s);
 }
@@ -123,7 +123,7 @@ void node_feed(struct flock *f, uint32_t n, struct agent_event *ev)
     bool changed = ev->type == AGENT_DONE;
     for (bool stored = true; stored && d->on && d->boot == boot;) {
         ev->now_ms = clock_ms(f, d);
-        ev->wall_s = calendar_s(f, d);
+        ev->wall_s = node_calendar_s(f, d);
         node_view(f, d, &view);
         ev->view = &view;
         arena_reset(&f->agent_scratch);
@@ -260,6 +260,7 @@ static void drop_row(struct node *d, uint32_t deployment)
     uint32_t at = row_at(d, deployment);
     if (at == d->held_count || d->held[at].deployment != deployment)
         return;
+    d->begun = d->tried = 0;
     memmove(&d->held[at], &d->held[at + 1], (d->held_count - at - 1u) * sizeof d->held[0]);
     memmove(&d->currents[at], &d->currents[at + 1], d->held_count - at - 1u);
     resize(d, d->held_count - 1u);
@@ -283,6 +284,7 @@ static void keep(struct flock *f, struct node *d, const struct agent_event *ev,
     for (uint32_t i = 0; i < out->store_count; i++) {
         const struct agent_store *s = &out->stores[i];
         if (s->type == AGENT_STORE_HELD) {
+            check_try(f, d, s->held);
             keep_row(d, s->held);
             if (s->held->phase == PHASE_DOWNLOADING)
                 gate_begin(f, d, s->held->wanted.generation);

@@ -43,7 +43,7 @@ void office_open(struct flock *f)
     uint32_t agents = f->o->agents + f->o->faults.clones;
     const struct manager_limits limits = {
         .agents = agents,
-        .cohorts = 3 * FLOCK_SITES_MAX + 8,
+        .cohorts = 2 * SCENE_STAGES * FLOCK_SITES_MAX + 8,
         .deployments = 16,
         .bundles = FLOCK_BUNDLES_MAX,
         .batches = 3 * FLOCK_SITES_MAX,

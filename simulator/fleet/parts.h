@@ -41,9 +41,16 @@ enum kind {
     MANAGER_TICKS,
     OPERATOR,
     FAULTS_END,
-    PAUSE, /* of the deployment, by the operator */
+    PAUSE, /* of the deployment, by the operator … */
     RESUME,
-    REMOVAL, /* a node is taken out of the fleet */
+    ABORT,
+    ROLLBACK,
+    SECOND_TRY,
+    RENEWAL, /* another version */
+    REMOVAL, /* a node is taken out of the fleet, … */
+    RELABEL, /* it gets other labels, … */
+    CORDON,  /* or nothing new for a while */
+    UNCORDON,
     KIND_COUNT,
 };
 
@@ -77,7 +84,10 @@ struct node {
     uint8_t content;   /* complete ones */
     bool removed;      /* its assignment says so; */
     bool cordoned;
-    uint32_t permit; /* the generation that its assignment lets it begin; 0: none */
+    uint32_t permit;   /* the generation that its assignment lets it begin; 0: none */
+    uint32_t tried;    /* the generation that failed last, … */
+    uint32_t failures; /* … so often, … */
+    uint64_t failed_s; /* … the last time by its own calendar */
     uint32_t begun;  /* the newest generation that it has ever begun, whatever its disk says now */
     uint32_t number; /* 0: it has not joined */
     uint32_t cohort; /* of its assignment */
@@ -102,6 +112,10 @@ struct node {
     uint16_t link; /* counts connections */
     uint8_t kind;  /* of links, index in the options */
     uint8_t cell;  /* that it is with */
+    uint8_t stage; /* that its labels put it into, … */
+    uint8_t site;
+    bool parked; /* … unless they keep it out of the deployment */
+    bool moved;  /* they were others once */
     bool spell_up;
     bool connected;
     bool hung;   /* tries to connect where there is no network */
@@ -129,11 +143,12 @@ struct slip {
     uint32_t cohort;
     bool removed;
     bool cordoned;
-    uint32_t permit; /* the generation; 0: none */
+    uint32_t permit;   /* the generation; 0: none */
+    uint64_t permit_s; /* when the newest was given */
 };
 
 /* Generations of the scenario's one deployment. */
-#define GENERATIONS_MAX 64
+#define GENERATIONS_MAX 256
 
 struct cell {
     bool dead;
@@ -203,12 +218,17 @@ void flock_fault(struct flock *f, const char *fmt, ...) __attribute__((format(pr
 /* True so often of a thousand, while faults are on. */
 bool flock_strikes(struct flock *f, uint32_t per_mille);
 
+/* The next of those that come so often in a day, evenly over the time. */
+void flock_arm_daily(struct flock *f, enum kind kind, uint32_t who, uint32_t a_day);
+
 /* ---- node.c: a device's core and disk ---- */
 
 void node_open(void);
 void node_start(struct flock *f, uint32_t n);
 void node_joined(struct flock *f, uint32_t n, uint32_t number);
 void node_cut(struct flock *f, uint32_t n, uint64_t off_ms);
+/* By the device's own calendar. */
+uint64_t node_calendar_s(const struct flock *f, const struct node *d);
 /* Feeds the core, and what follows. `document` is a paper's index, for AGENT_DOCUMENT. */
 void node_feed(struct flock *f, uint32_t n, struct agent_event *ev);
 void node_tick(struct flock *f, uint32_t n, uint64_t at_ms);
@@ -287,14 +307,25 @@ uint32_t cohort_of(const struct flock *f, const struct cohort_key *key);
 
 void scene_open(struct flock *f);
 void scene_step(struct flock *f, uint64_t what);
-void scene_pause(struct flock *f);
-void scene_resume(struct flock *f);
-void scene_remove(struct flock *f, uint32_t n);
-/* Which of the three stages is a node's. */
-uint32_t scene_stage(uint32_t n);
+#define SCENE_STAGES 3
+#define SCENE_LABELS_MAX 64
+/* Where a node stands before anybody gives it other labels, … */
+void scene_place(const struct flock *f, uint32_t n);
+/* … and what its labels are by that, in canonical order. */
+void scene_labels(const struct node *d, char out[static SCENE_LABELS_MAX]);
+/* There is one bundle more. */
+void scene_push(struct flock *f);
+void scene_deploy(struct flock *f, uint32_t bundle);
 /* The token that a node joins with. */
 void scene_token(const struct flock *f, uint32_t n, uint32_t *batch, uint32_t *index);
 bool scene_fails(const struct flock *f, const struct node *n, uint8_t bundle);
+
+/* ---- whim.c ---- */
+
+void whim_arm(struct flock *f);
+void whim_happen(struct flock *f, enum kind kind, uint32_t n);
+void whim_resume(struct flock *f);
+void whim_uncordon(struct flock *f, uint32_t n);
 
 /* ---- gate.c: books of their own of whom gates let in ---- */
 
@@ -302,6 +333,8 @@ void gate_open(struct flock *f);
 void gate_close(struct flock *f);
 /* The newest document of a cohort lets these in, … */
 void gate_note(struct flock *f, uint32_t cohort);
+/* … an operator has said something of one node, … */
+void gate_move(struct flock *f, uint32_t n);
 /* … a node has heard its number, … */
 void gate_join(struct flock *f, uint32_t n);
 /* … the manager is about to hear of an agent, or has, … */
@@ -319,8 +352,12 @@ void gate_begin(struct flock *f, const struct node *d, uint32_t generation);
 void check_document(struct flock *f, const struct desired *d);
 /* … what is on a device once that has changed, … */
 void check_node(struct flock *f, uint32_t n);
+/* … how often a device tries, which is about to store this row, … */
+void check_try(struct flock *f, struct node *d, const struct held *row);
 /* … and no registration that a device has an answer to is forgotten. */
 void check_registrations(struct flock *f);
+/* It failed, and is not to be tried again, as nothing is of a record that was aborted. */
+bool check_has_failed(const struct flock *f, const struct held *h, bool aborted);
 /* Everybody holds what it should; NULL, or why not, of whom. */
 const char *check_rest(struct flock *f, uint32_t *whom);
 void check_end(struct flock *f);

@@ -7,6 +7,7 @@
 
 /* Fleets of a swarm. */
 #define AGENTS_MAX 120
+#define SWARM_RETRIES_MAX 3
 
 static uint32_t draw(struct rng *r, uint32_t max)
 {
@@ -36,6 +37,16 @@ static void draw_links(struct rng *r, struct flock_options *o)
     }
 }
 
+/* A deadline has to be longer than all the waits before retries. */
+static void draw_tries(struct rng *r, struct flock_options *o)
+{
+    uint32_t more_s = sometimes(r, rng_below(r, 2) ? 100 : 7200);
+    o->retries = sometimes(r, SWARM_RETRIES_MAX);
+    o->back_off_s = 1 + draw(r, 600);
+    if (more_s > 0)
+        o->deadline_s = more_s + o->back_off_s * ((1u << o->retries) - 1) + 20;
+}
+
 /* Every option that a command line has, drawn from the seed. */
 static struct flock_options draw_options(uint64_t seed)
 {
@@ -58,6 +69,7 @@ static struct flock_options draw_options(uint64_t seed)
     FLEET_FAULTS(FAULT_DRAW)
     draw_links(&r, &o);
     o.approve_ms = sometimes(&r, 14400) * 1000ull;
+    draw_tries(&r, &o);
     return o;
 }
 
@@ -82,7 +94,9 @@ static uint32_t *number_of(struct flock_options *o, size_t i)
                                  &o->sites,
                                  &o->link_count,
                                  FLEET_FAULTS(FAULT_NUMBER) & o->failing_per_mille,
-                                 &o->returning};
+                                 &o->returning,
+                                 &o->retries,
+                                 &o->deadline_s};
     return i < sizeof numbers / sizeof numbers[0] ? numbers[i] : NULL;
 }
 

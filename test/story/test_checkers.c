@@ -133,21 +133,139 @@ static void queue_without_end(struct flock *f)
     broken = true;
 }
 
+/* A document that the manager never made. */
+static void let_in_to_what_was_aborted(struct flock *f)
+{
+    if (broken || !f->core || !f->asked_ms ||
+        manager_deployment(f->core, 0)->rollout.state != ROLLOUT_ABORTED)
+        return;
+    for (uint32_t i = 0; i < f->rows->cohort_count; i++) {
+        struct desired *doc = f->papers ? f->papers[f->newest[i]].desired : NULL;
+        if (!doc || doc->count == 0 || doc->records[0].next.generation == 0)
+            continue;
+        doc->records[0].next_gate = GATE_OPEN;
+        gate_note(f, i);
+        broken = true;
+    }
+}
+
+/* As if the device had begun with this, and stored it. */
+static void begin(struct node *d, const struct target *t)
+{
+    d->held[0].wanted = *t;
+    d->held[0].phase = PHASE_PREPARING;
+    broken = true;
+}
+
+static void begin_what_was_aborted(struct flock *f)
+{
+    for (uint32_t n = 0; n < f->o->agents && !broken; n++) {
+        struct node *d = &f->nodes[n];
+        const struct desired *doc = f->papers ? f->papers[d->document].desired : NULL;
+        const struct record *r = doc && doc->count > 0 ? &doc->records[0] : NULL;
+        if (r && r->flags & RECORD_ABORTED && d->held_count == 1 &&
+            d->held[0].wanted.generation < r->next.generation)
+            begin(d, &r->next);
+    }
+}
+
+static void begin_although_cordoned(struct flock *f)
+{
+    struct target second = {.generation = 2, .bundle = f->bundles[1]};
+    for (uint32_t n = 0; f->asked_ms && n < f->o->agents && !broken; n++)
+        if (f->nodes[n].cordoned && f->nodes[n].held_count == 1 && f->nodes[n].begun == 1)
+            begin(&f->nodes[n], &second);
+}
+
+static void forget_new_labels(struct flock *f)
+{
+    for (uint32_t n = 0; f->calm && n < f->o->agents && !broken; n++) {
+        if (!f->nodes[n].moved)
+            continue;
+        f->nodes[n].site ^= 1;
+        broken = true;
+    }
+}
+
+static void leave_what_is_no_longer_for_it(struct flock *f)
+{
+    struct node *d = one_at_rest(f);
+    if (d)
+        d->parked = true;
+}
+
+static void forget_the_deadline(struct flock *f)
+{
+    struct deployment_row *row = rolling(f);
+    if (row)
+        row->plan.deadline_s = 0;
+    broken |= row != NULL;
+}
+
+/* The first that has gone back so often. */
+static struct held *one_that_failed(struct flock *f, uint32_t failures)
+{
+    for (uint32_t n = 0; n < f->o->agents && !broken; n++) {
+        struct held *h = f->nodes[n].held;
+        if (f->nodes[n].held_count == 0 || h->phase != PHASE_ROLLED_BACK || h->failures != failures)
+            continue;
+        broken = true;
+        return h;
+    }
+    return NULL;
+}
+
+static void forget_a_failure(struct flock *f)
+{
+    struct held *h = one_that_failed(f, 3);
+    if (h)
+        h->failures = 2;
+}
+
+static void forget_to_wait(struct flock *f)
+{
+    struct held *h = one_that_failed(f, 1);
+    if (h)
+        h->failed_s -= 86400;
+}
+
 static const struct {
     void (*meddle)(struct flock *f);
     const char *noticed;
+    struct flock_faults with; /* what the operator does meanwhile */
+    uint32_t deadline_s;      /* what a device fetches takes far longer; */
+    uint32_t retries;         /* and a third of them fail */
 } faults[] = {
-    {lose_half_a_version, "names a tree that isn't there"},
-    {lose_a_version, "is settled and nothing is there"},
-    {switch_to_another_version, "runs what nobody asked for"},
-    {put_another_bundle_in_the_place_of_the_signed_one, "nobody has signed what it has"},
-    {forget_the_floor, "goes back to an older generation"},
-    {make_the_manager_count_wrong, "the manager counts wrong"},
-    {lose_a_registration, "the manager forgot agent"},
-    {confuse_a_registration, "the manager forgot agent 3"},
-    {let_one_too_many_in, "3 are at work in stage staging, which allows 2"},
-    {let_one_too_few_in, "wait, and their stage has had room for"},
-    {queue_without_end, "keeps more for the manager than 200 bytes"},
+    {.meddle = lose_half_a_version, .noticed = "names a tree that isn't there"},
+    {.meddle = lose_a_version, .noticed = "is settled and nothing is there"},
+    {.meddle = switch_to_another_version, .noticed = "runs what nobody asked for"},
+    {.meddle = put_another_bundle_in_the_place_of_the_signed_one,
+     .noticed = "nobody has signed what it has"},
+    {.meddle = forget_the_floor, .noticed = "goes back to an older generation"},
+    {.meddle = make_the_manager_count_wrong, .noticed = "the manager counts wrong"},
+    {.meddle = lose_a_registration, .noticed = "the manager forgot agent"},
+    {.meddle = confuse_a_registration, .noticed = "the manager forgot agent 3"},
+    {.meddle = let_one_too_many_in, .noticed = "3 are at work in stage staging, which allows 2"},
+    {.meddle = let_one_too_few_in, .noticed = "wait, and their stage has had room for"},
+    {.meddle = let_in_to_what_was_aborted,
+     .noticed = "is let in to generation 2, which was aborted",
+     .with = {.aborts = 40}},
+    {.meddle = begin_what_was_aborted,
+     .noticed = "and holds that it was aborted",
+     .with = {.aborts = 40}},
+    {.meddle = begin_although_cordoned,
+     .noticed = "is cordoned and begins generation 2",
+     .with = {.cordons = 100}},
+    {.meddle = forget_new_labels,
+     .noticed = "does not have the labels that it was given",
+     .with = {.relabels = 20}},
+    {.meddle = leave_what_is_no_longer_for_it, .noticed = "keeps what is not for it"},
+    {.meddle = forget_the_deadline,
+     .noticed = "have had their time, and 0 of them count as failed",
+     .deadline_s = 120},
+    {.meddle = forget_a_failure, .noticed = "again, 3 failures behind it", .retries = 2},
+    {.meddle = forget_to_wait, .noticed = "again, and should wait for", .retries = 2},
+    {.meddle = queue_without_end, .noticed = "keeps more for the manager than 200 bytes"},
 };
 #define FAULTS (sizeof faults / sizeof faults[0])
 
@@ -157,6 +275,13 @@ static void test_checkers_notice_what_is_broken_on_purpose(void)
     for (size_t i = 0; i < FAULTS; i++) {
         broken = false;
         o.meddle = faults[i].meddle;
+        o.faults = faults[i].with;
+        o.deadline_s = faults[i].deadline_s;
+        o.bundle_bytes = (o.deadline_s ? UINT64_C(20) << 10 : 400) << 20;
+        o.retries = faults[i].retries;
+        o.failing_per_mille = o.retries ? 333 : 0;
+        o.faults.manager_kills = 40;
+        o.faults.queue_max = 200;
         struct flock_result r = run_anyway(&o);
         CU_ASSERT_TRUE(broken);
         CU_ASSERT_PTR_NOT_NULL(strstr(r.fault, faults[i].noticed));
