@@ -81,11 +81,22 @@ static bool has_permit(const struct agent *a, const struct agent_view *view, con
            assignment_permits(view->assignment, r->deployment, target->generation);
 }
 
+/* It had begun with something newer, which was withdrawn: it begins with nothing before it is asked
+ * for more, and a permit would only be kept from others. */
+static bool is_past(const struct agent_view *view, const struct record *r,
+                    const struct target *target)
+{
+    const struct held *row = view_held(view, r->deployment);
+    return row && row->wanted.generation > target->generation && row->phase != PHASE_REMOVING &&
+           !view_unbinds(view, row);
+}
+
 bool permit_lacks(const struct agent *a, const struct agent_view *view, const struct record *r)
 {
     uint32_t index = (uint32_t)(r - view->document->records);
     if (r->rules.asks_after_s == 0 || bits_have(a->present, index))
         return false;
     struct target target = view_target(a, view, r);
-    return !view_lacks(view, r, &target) && !has_permit(a, view, r, &target);
+    return !view_lacks(view, r, &target) && !is_past(view, r, &target) &&
+           !has_permit(a, view, r, &target);
 }

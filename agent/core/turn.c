@@ -153,6 +153,13 @@ int agent_values(const struct agent_view *view, const struct held *row, variable
                              assignment_variables(view->assignment), change, context, out);
 }
 
+bool view_unbinds(const struct agent_view *view, const struct held *row)
+{
+    return !key_id_equal(&row->signer, &view->document_signer) &&
+           !trust_knows(view->trust, TRUST_ONLINE, &row->signer) &&
+           trust_knows(view->trust, TRUST_ONLINE, &view->document_signer);
+}
+
 bool view_holds(const struct agent_view *view, const struct record *r)
 {
     return view->assignment->cordoned || r->flags & RECORD_PAUSED;

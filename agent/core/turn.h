@@ -37,6 +37,9 @@ bool view_admits(const struct agent *a, const struct agent_view *view, const str
 bool view_lacks(const struct agent_view *view, const struct record *r, const struct target *target);
 /* The row is about this very version, with these very values. */
 bool held_wants(const struct held *row, const struct target *target);
+/* What it wanted was signed by a key that has been revoked, and is no floor for what is wanted by
+ * another one. */
+bool view_unbinds(const struct agent_view *view, const struct held *row);
 /* Nothing of it is begun: an operator holds the record or the agent. */
 bool view_holds(const struct agent_view *view, const struct record *r);
 /* It runs what it is to run, at rest. */

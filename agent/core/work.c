@@ -64,14 +64,6 @@ static bool wants_the_same(const struct turn *t, const struct held *row)
     return held_wants(row, &target) && digest_equal(&target.bundle, &row->wanted.bundle);
 }
 
-/* What was wanted by a key that has been revoked is no floor for what is wanted by another one. */
-static bool is_unbound(const struct turn *t, const struct held *row)
-{
-    return !key_id_equal(&row->signer, &t->view->document_signer) &&
-           !trust_knows(t->view->trust, TRUST_ONLINE, &row->signer) &&
-           trust_knows(t->view->trust, TRUST_ONLINE, &t->view->document_signer);
-}
-
 /* What the record says beside the version, for when the record is gone. */
 static void obey(struct held *row, const struct record *r)
 {
@@ -468,7 +460,7 @@ static enum step need(const struct turn *t, uint32_t deployment)
     bool other_values = row && row->wanted.generation == target.generation &&
                         row->wanted.variables != target.variables;
     if (!row || row->wanted.generation < target.generation || other_values ||
-        (!wants_the_same(t, row) && is_unbound(t, row)))
+        (!wants_the_same(t, row) && view_unbinds(t->view, row)))
         return need_newer(t, row, r);
     if (row->phase == PHASE_REMOVING)
         return STEP_BEGIN;
@@ -477,7 +469,7 @@ static enum step need(const struct turn *t, uint32_t deployment)
         return withdrawn || is_held(t, r) ? STEP_NONE : STEP_FETCH;
     if (!withdrawn && is_to_retry(t, row, r))
         return STEP_BEGIN;
-    if (go_on(row) == STEP_NONE && (is_to_note(t, row, r) || is_unbound(t, row)))
+    if (go_on(row) == STEP_NONE && (is_to_note(t, row, r) || view_unbinds(t->view, row)))
         return STEP_NOTE;
     return go_on(row);
 }

@@ -223,6 +223,32 @@ static void test_device_that_its_copy_was_ahead_of_is_let_in_again(void)
     run_seeds(&o, 800504, 800505);
 }
 
+/* A rollout was superseded amid its second stage: who had begun with it asked for permits for the
+ * version before, with which it begins no more, and those that had to begin waited for their places
+ * for good. */
+static void test_who_has_begun_with_what_was_withdrawn_takes_no_place(void)
+{
+    struct flock_options o = found_in(106, "nightly", 4, 2);
+    o.cells = 4;
+    o.sites = 9;
+    o.deploy_ms = 8899000;
+    o.approve_ms = 7555000;
+    o.policy.heartbeat_s = 633;
+    o.bundle_bytes = 2450 << 10;
+    o.concurrency = (struct amount){.value = 43};
+    o.returning = 3;
+    o.failing_per_mille = 295;
+    o.faults = (struct flock_faults){.lost_writes = 53,
+                                     .rotten = 171,
+                                     .late = 10,
+                                     .manager_kills = 14,
+                                     .cell_kills = 16,
+                                     .versions = 2,
+                                     .relabels = 27,
+                                     .cordons = 13};
+    run_seeds(&o, 2000005, 2000007);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_the_same_seed_makes_the_same_run_and_another_one_another),
     TEST(test_on_good_links_all_run_the_new_version_as_soon_as_the_stages_allow),
@@ -236,6 +262,7 @@ static const struct suite_test tests[] = {
     TEST(test_slot_of_a_device_with_a_twin_is_nobodys),
     TEST(test_who_is_let_in_while_it_comes_back_takes_no_place),
     TEST(test_device_that_its_copy_was_ahead_of_is_let_in_again),
+    TEST(test_who_has_begun_with_what_was_withdrawn_takes_no_place),
 };
 
 SUITE_MAIN("flocks", tests)
