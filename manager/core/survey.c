@@ -200,14 +200,14 @@ static enum member_result ask(const struct survey *s, uint32_t number)
     return told ? result_of((enum deployment_state)e->state, (enum cause)e->cause) : MEMBER_OPEN;
 }
 
-/* As long as it has not said that it knows better, or says that it is at work. */
+/* As long as it has not said that it knows better, or says that it is at work. Who only waits has
+ * begun with what was withdrawn since, or with nothing. */
 static bool is_busy(const struct survey *s, const struct agent_row *row, const struct told *e)
 {
     const struct revision *newest = &s->m->cohorts[row->cohort].revision;
     if (!(row->flags & AGENT_ASSIGNED) || revision_compare(row->document, *newest) != 0)
         return true;
-    return e && result_of((enum deployment_state)e->state, (enum cause)e->cause) == MEMBER_OPEN &&
-           e->running < s->deployment->rollout.first;
+    return e && deployment_state_works(e->state) && e->running < s->deployment->rollout.first;
 }
 
 /* What it still does, or has, of an earlier try. */

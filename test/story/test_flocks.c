@@ -249,6 +249,24 @@ static void test_who_has_begun_with_what_was_withdrawn_takes_no_place(void)
     run_seeds(&o, 2000005, 2000007);
 }
 
+/* Versions came faster than rollouts ended, and then it was tried again. Who ran what was withdrawn
+ * waited, and a manager that was started anew took that for work: its slots were full for good. */
+static void test_who_waits_amid_a_second_try_holds_no_slot(void)
+{
+    struct flock_options o = found_in(25, "flaky", 5, 3);
+    add_links(&o, "cellular", 7);
+    o.sites = 2;
+    o.deploy_ms = 8351000;
+    o.policy.heartbeat_s = 458;
+    o.bundle_bytes = 2271 << 10;
+    o.failing_per_mille = 154;
+    o.retries = 2;
+    o.back_off_s = 525;
+    o.rest_ms = 2 * UINT64_C(86400000);
+    o.faults = (struct flock_faults){.manager_kills = 12, .second_tries = 1, .versions = 2};
+    run_seeds(&o, 4000562, 4000565);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_the_same_seed_makes_the_same_run_and_another_one_another),
     TEST(test_on_good_links_all_run_the_new_version_as_soon_as_the_stages_allow),
@@ -263,6 +281,7 @@ static const struct suite_test tests[] = {
     TEST(test_who_is_let_in_while_it_comes_back_takes_no_place),
     TEST(test_device_that_its_copy_was_ahead_of_is_let_in_again),
     TEST(test_who_has_begun_with_what_was_withdrawn_takes_no_place),
+    TEST(test_who_waits_amid_a_second_try_holds_no_slot),
 };
 
 SUITE_MAIN("flocks", tests)
