@@ -327,14 +327,17 @@ static inline bool is_out(const struct fleet *f, const struct model *a)
     return counts && (a->charged || has_nothing(a));
 }
 
-/* It has heard all there is, and has nothing to do, or but a number to take. */
+/* It has heard all there is, and has nothing to do, or but a number to take. What it isn't asked
+ * for any more it doesn't try again. */
 static inline bool is_at_rest(const struct fleet *f, const struct model *a)
 {
     const struct desired *d = &f->documents[manager_agent(f->m, a->number)->cohort];
     const struct record *r = d->count ? &d->records[0] : NULL;
     struct target target = r ? record_target(r, a->number) : (struct target){0};
     bool aborted = r && r->flags & RECORD_ABORTED && target.generation == r->next.generation;
-    bool idle = a->state != STATE_APPLYING && (a->state != STATE_PENDING || !a->wanted);
+    bool withdrawn = target.generation < a->wanted && !has_nothing(a);
+    bool idle =
+        a->state != STATE_APPLYING && (a->state != STATE_PENDING || !a->wanted || withdrawn);
     return revision_compare(a->document, d->revision) == 0 && idle &&
            (target.generation <= a->wanted || aborted || runs_bundle(a, &target.bundle));
 }
@@ -366,6 +369,16 @@ static inline uint32_t enrolled_before(const struct fleet *f, uint32_t cohort)
     return rollout_of(f)->enrolled_before[first];
 }
 
+/* An earlier try of what is rolled out has brought it, or had let it in: nothing else tells the
+ * manager that it has only a number to take, before it says so. */
+static inline bool has_since_a_try(const struct fleet *f, const struct model *a,
+                                   const struct target *target)
+{
+    uint32_t first = rollout_of(f)->first;
+    return runs_bundle(a, &target->bundle) &&
+           (a->running >= first || a->admitted.generation >= first);
+}
+
 /* Who is let in by this document, and was not before. */
 static inline void note_admissions(struct fleet *f, uint32_t cohort)
 {
@@ -379,6 +392,7 @@ static inline void note_admissions(struct fleet *f, uint32_t cohort)
         if (target.generation != newest || a->admitted.generation == newest)
             continue;
         bool late = n > f->enrolled; /* it comes in behind the others */
+        bool has = has_since_a_try(f, a, &target);
         a->admitted = target;
         f->moved_s = f->now_s;
         a->stage = rollout_of(f)->stage;
@@ -388,8 +402,8 @@ static inline void note_admissions(struct fleet *f, uint32_t cohort)
         a->silent = a->slot;
         a->mute &= !a->slot;
         f->admits |= a->slot;
-        bool comes = !runs_bundle(a, &target.bundle) && n < enrolled_before(f, cohort) &&
-                     !a->cordoned && is_near(f, a) && d->records[0].next.generation == newest;
+        bool comes = !has && n < enrolled_before(f, cohort) && !a->cordoned && is_near(f, a) &&
+                     d->records[0].next.generation == newest;
         f->charges |= comes && !is_out(f, a) ? budgets_of(f, a) : 0;
         a->charged |= comes;
     }
@@ -544,6 +558,24 @@ static inline uint32_t count_having(struct fleet *f, const struct rollout *r)
     return count;
 }
 
+/* More than an eighth of those of the stage that are in reach have an older document than the
+ * newest one: it is worth waiting for more. */
+static inline bool many_are_behind(struct fleet *f)
+{
+    struct arena scratch = arena_on((uint8_t *)f->scratch, sizeof f->scratch);
+    struct survey s = survey_begin(f->m, 0, f->now_s, &scratch);
+    struct member m;
+    uint32_t reachable = 0, behind = 0;
+    while (survey_next(&s, &m)) {
+        const struct model *a = &f->agents[m.number];
+        const struct desired *d = &f->documents[manager_agent(f->m, m.number)->cohort];
+        bool counts = m.stage == rollout_of(f)->stage && is_reachable(f, a);
+        reachable += counts;
+        behind += counts && revision_compare(a->document, d->revision) < 0;
+    }
+    return behind * 8 > reachable;
+}
+
 /* In one walk; asked for one agent, in turn, it is the same. */
 static inline void find_overdue(struct fleet *f, bool overdue[static AGENTS_MAX + 1])
 {
@@ -602,9 +634,10 @@ static inline void check_slots(struct fleet *f)
     if (taken > most && f->admits)
         broken(f, "more at work than the stage allows", taken, most);
     bool few = c->in_flight < most && (most - c->in_flight) * 8 < most;
+    uint64_t patience_s = few ? (many_are_behind(f) ? 60 : 10) : 0;
     uint32_t waiting = c->waiting - count_having(f, r);
     if (waiting > 0 && c->in_flight + waiting > most && c->in_flight < most &&
-        !(few && f->now_s < f->moved_s + 10) && !is_held_by_budget(f))
+        f->now_s >= f->moved_s + patience_s && !is_held_by_budget(f))
         broken(f, "a slot is free while some wait", c->in_flight, most);
     if (c->overdue > c->failed)
         broken(f, "too slow, and not counted as failed", c->overdue, c->failed);
@@ -991,8 +1024,10 @@ static inline void restart_in(struct fleet *f, uint32_t epoch)
                    sizeof(struct rollout)) != 0)
             broken(f, "a manager that starts again has forgotten something", i, 0);
     free(old);
-    for (uint32_t n = 1; n <= f->count; n++)
+    for (uint32_t n = 1; n <= f->count; n++) {
         f->agents[n].granted_s = f->now_s;
+        f->agents[n].charged |= f->agents[n].state == STATE_APPLYING;
+    }
     f->restarted = true;
     f->started_s = f->now_s;
     wind_back(f);

@@ -118,6 +118,12 @@ static bool is_idle(const struct manager *m, uint32_t number, uint32_t deploymen
             (e->cause == CAUSE_AFTER && awaits_other(m, number, deployment, EXCEPTIONS_MAX)));
 }
 
+/* It runs what is rolled out since an earlier try: all that it was let in for since is a number. */
+static bool has_bundle(const struct manager *m, const struct agent_deployment *d)
+{
+    return d->state == STATE_READY && d->running >= m->deployments[d->deployment].rollout.first;
+}
+
 /* The gate of what is newer is closed to it: it is to run what was before. Where it was open, it
  * may have begun, until it says that it knows better. */
 static enum outage held_outage(const struct manager *m, uint32_t number,
@@ -127,7 +133,8 @@ static enum outage held_outage(const struct manager *m, uint32_t number,
     const struct cohort *c = &m->cohorts[row->cohort];
     const struct placement *p = cohort_placement(c, d->deployment + 1);
     const struct told *e = fleet_exception(m, row, d->deployment + 1);
-    bool doubt = bits_have(m->out, number) && revision_compare(row->document, c->revision) != 0;
+    bool knows = has_bundle(m, d) || revision_compare(row->document, c->revision) == 0;
+    bool doubt = bits_have(m->out, number) && !knows;
     enum outage least = doubt ? OUTAGE_DOUBT : OUTAGE_NONE;
     if ((e && is_bad(e->state)) || has_nothing(e))
         return OUTAGE_BAD;
@@ -194,6 +201,16 @@ bool budget_reaches(const struct agent_row *row, uint64_t now_s)
 void budget_set_apart(struct manager *m, uint32_t number)
 {
     bits_set(m->apart, number, true);
+}
+
+void budget_hear(struct manager *m, uint32_t number)
+{
+    struct agent_deployment worst;
+    if (!bits_have(m->out, number))
+        return;
+    fleet_sum_up(m, m->agents[number - 1].cohort);
+    if (outage_of(m, number, &worst) == OUTAGE_NONE)
+        bits_set(m->out, number, false);
 }
 
 void budget_load(struct manager *m, uint32_t number)

@@ -80,6 +80,7 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
         flags |= AGENT_TRUNCATED;
     row->flags = (uint16_t)flags;
     if (!same) {
+        budget_hear(t->m, s->number);
         permit_hear(t->m, s->number);
         permit_answer(t, s->number);
     }

@@ -702,6 +702,9 @@ void budget_imply(const struct manager *m, struct plan *p, const char *selector)
 bool budget_reaches(const struct agent_row *row, uint64_t now_s);
 /* One that was loaded: as long as it hasn't said that it knows better, it may be out. */
 void budget_load(struct manager *m, uint32_t number);
+/* It says something new. Who is through, as far as it knows, was let in for nothing that might be
+ * taken back later. */
+void budget_hear(struct manager *m, uint32_t number);
 /* It was out of reach, or in other places: what it is about to do counts apart. */
 void budget_set_apart(struct manager *m, uint32_t number);
 /* Counts, unless nothing has happened since. False: not before all documents are made. */
