@@ -64,7 +64,8 @@ struct model {
     uint32_t had_s;     /* so much time it has had for it */
     bool silent;        /* in reach ever since it was let in, and has said nothing of it; */
     bool mute;          /* for too long */
-    bool charged; /* it is out of Ready since it was let in, and has been in reach ever since */
+    bool charged;  /* it is out of Ready since it was let in, and has been in reach ever since */
+    bool stranded; /* it failed with nothing to go back to, and isn't Ready yet */
 };
 
 /* What a rollout did, second by second, as one number; and what it cost. */
@@ -316,8 +317,7 @@ static inline bool runs_bundle(const struct model *a, const struct digest *bundl
 /* It failed, and has nothing to go back to, also while it is to try once more. */
 static inline bool has_nothing(const struct model *a)
 {
-    bool tried = a->state == STATE_PENDING && a->failures > 0 && a->running == 0;
-    return a->wanted && (a->state == STATE_FAILED || tried);
+    return a->stranded && (a->state == STATE_FAILED || a->state == STATE_PENDING);
 }
 
 /* Of Ready: who has nothing to go back to, or was let in and is not through. */
@@ -844,6 +844,7 @@ static inline void end_try(const struct fleet *f, struct model *a)
 {
     enum deployment_state failed = a->running ? STATE_ROLLED_BACK : STATE_FAILED;
     a->failures += a->broken;
+    a->stranded = a->broken && !a->running;
     if (!a->broken) {
         a->state = STATE_READY;
         a->running = a->wanted;

@@ -68,11 +68,13 @@ static bool is_bad(uint8_t state)
     return state == STATE_FAILED || state == STATE_MODIFIED;
 }
 
-/* It is to try once more what failed, or may have, since it had begun: with nothing to go back to,
- * it is as one that failed until then. */
+/* It failed, or is to try once more what did, or may have, since it had begun: with nothing to go
+ * back to, it is as one that failed, whatever keeps it from that. */
 static bool has_nothing(const struct told *e)
 {
-    return e && e->state == STATE_PENDING && e->stint > 0 && e->running == 0;
+    bool rests =
+        e && (e->state == STATE_FAILED || e->state == STATE_PENDING || e->state == STATE_PAUSED);
+    return rests && e->running == 0 && stint_has_begun(e);
 }
 
 static bool awaits_gate(const struct manager *m, uint32_t number, uint32_t deployment,
@@ -156,7 +158,7 @@ static enum outage let_in_outage(const struct manager *m, uint32_t number,
     if (d->state == STATE_ROLLED_BACK)
         return OUTAGE_NONE;
     const struct told *e = fleet_exception(m, manager_agent(m, number), d->deployment + 1);
-    if (is_bad((uint8_t)d->state) || (d->state == STATE_PENDING && has_nothing(e)))
+    if (is_bad((uint8_t)d->state) || has_nothing(e))
         return OUTAGE_BAD;
     return d->state == STATE_PENDING && is_idle(m, number, d->deployment, e) ? OUTAGE_IDLE
                                                                              : OUTAGE_WORK;

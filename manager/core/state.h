@@ -13,7 +13,7 @@ struct told {
     uint32_t next;
     uint32_t generation;
     uint32_t running;
-    uint32_t stint;      /* stint.c: seconds that it has had; while they run, since when they do */
+    uint32_t stint;      /* stint.c: what time it has had; 0: it has begun nothing */
     uint16_t deployment; /* numbers above are no deployment's */
     uint8_t state;
     uint8_t cause;
@@ -429,6 +429,8 @@ bool permit_waits(const struct manager *m);
 /* Those of the exceptions that it tells now. */
 void stint_carry(const struct manager *m, const struct agent_row *row, const struct status *s,
                  uint64_t now_s, uint32_t out[static EXCEPTIONS_MAX]);
+/* It has begun what it tells of, or, as long as nothing runs, what was asked for before. */
+bool stint_has_begun(const struct told *e);
 /* It is no longer in reach since then; before its flags say so. */
 void stint_stop(struct manager *m, const struct agent_row *row, uint64_t until_s);
 /* When it has had so much, if nothing else is heard; 0: it has long since. */

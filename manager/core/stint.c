@@ -1,7 +1,7 @@
 /*
- * stint: how much time an agent has had for a deployment, by its own reports: seconds or, while
- * they run, the moment that they are counted from. It knows nothing of stages and gates, and of
- * deadlines only how long they are.
+ * stint: how much time an agent has had for a deployment, by its own reports: while it runs the
+ * moment that it is counted from, otherwise the seconds and one, or 0 for one that has begun
+ * nothing. It knows nothing of stages and gates, and of deadlines only how long they are.
  */
 #include "manager/core/state.h"
 
@@ -32,7 +32,22 @@ static uint32_t since(uint32_t moment_s, uint64_t now_s)
 
 static uint32_t had_s(const struct agent_row *row, const struct told *e, uint64_t now_s)
 {
-    return runs(row, e) ? since(e->stint, now_s) : e->stint;
+    if (runs(row, e))
+        return since(e->stint, now_s);
+    return e->stint ? e->stint - 1 : 0;
+}
+
+/* What is asked for anew has had no time; but as long as nothing runs, what was begun before stays
+ * begun. */
+static bool stays_begun(const struct told *before, const struct exception *e)
+{
+    bool same = before->generation == e->generation;
+    return before->stint > 0 && (same || (before->running == 0 && e->running == 0));
+}
+
+bool stint_has_begun(const struct told *e)
+{
+    return e->stint > 0;
 }
 
 void stint_carry(const struct manager *m, const struct agent_row *row, const struct status *s,
@@ -43,21 +58,24 @@ void stint_carry(const struct manager *m, const struct agent_row *row, const str
         const struct exception *e = &s->exceptions[i];
         const struct told *before = fleet_exception(m, row, e->deployment);
         bool same = before && before->generation == e->generation;
+        bool works = counts(e->state, e->cause), failed = e->state == STATE_FAILED;
+        bool begun = works || failed || (before && stays_begun(before, e));
         uint32_t had = same ? had_s(row, before, now_s) : 0;
-        out[i] = online && counts(e->state, e->cause) ? (uint32_t)now_s - had : had;
+        out[i] = online && works ? (uint32_t)now_s - had : had + begun;
     }
 }
 
 void stint_stop(struct manager *m, const struct agent_row *row, uint64_t until_s)
 {
     for (uint32_t link = row->exceptions; link; link = m->nodes[link - 1].next)
-        m->nodes[link - 1].stint = had_s(row, &m->nodes[link - 1], until_s);
+        if (runs(row, &m->nodes[link - 1]))
+            m->nodes[link - 1].stint = since(m->nodes[link - 1].stint, until_s) + 1;
 }
 
 uint64_t stint_end_s(const struct agent_row *row, const struct told *e, uint32_t deadline_s)
 {
     if (!runs(row, e))
-        return e->stint >= deadline_s ? 0 : UINT64_MAX;
+        return had_s(row, e, 0) >= deadline_s ? 0 : UINT64_MAX;
     return e->stint ? (uint64_t)e->stint + deadline_s : UINT64_MAX;
 }
 

@@ -1415,6 +1415,46 @@ static void test_who_failed_with_nothing_to_go_back_to_is_out_between_its_tries(
     end(f);
 }
 
+/* Asked for anew it has not begun yet, and is no more Ready than it was. */
+static void test_who_failed_with_nothing_to_go_back_to_is_out_while_its_retry_is_held_up(void)
+{
+    struct fleet *f = fleet_new(38, (const uint32_t[]){0, 0, 8, 0});
+    struct plan p = PLAN_DEFAULT;
+    p.count = 1;
+    p.stages[0] = (struct plan_stage){.name = "all"};
+    p.max_failed = (struct amount){100, true};
+    set_budget(f, "prod", "env=prod", (struct amount){1, false});
+    struct model *one = NULL;
+    for (uint32_t n = 1; n <= f->count; n++)
+        f->agents[n].broken = true;
+    deploy(f, "1", &p);
+    for (; !one; second(f))
+        for (uint32_t n = 1; n <= f->count; n++)
+            one = f->agents[n].state == STATE_FAILED ? &f->agents[n] : one;
+    for (uint32_t n = 1; n <= f->count; n++)
+        f->agents[n].broken = false;
+    static const enum cause rules[] = {CAUSE_STUCK, CAUSE_WINDOW, CAUSE_CLOCK, CAUSE_VARIABLE};
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        one->rule = (uint8_t)rules[i];
+        CU_ASSERT_EQUAL(steer(f, COMMAND_RETRY, NULL), 0);
+        seconds(f, 100);
+        CU_ASSERT_EQUAL(one->state, STATE_PENDING);
+        CU_ASSERT_EQUAL(budget_use_of(f).out, 1);
+        CU_ASSERT_EQUAL(budget_use_of(f).bad, 1);
+        CU_ASSERT_EQUAL(count_running(f, manager_generation(f->m, 0)), 0);
+        restart(f);
+    }
+    CU_ASSERT_EQUAL(steer(f, COMMAND_PAUSE, NULL), 0);
+    seconds(f, 10);
+    CU_ASSERT_EQUAL(budget_use_of(f).bad, 1);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RESUME, NULL), 0);
+    one->rule = CAUSE_NONE;
+    until_done(f, 300);
+    CU_ASSERT_EQUAL(count_running(f, manager_generation(f->m, 0)), 8);
+    CU_ASSERT_EQUAL(budget_use_of(f).out, 0);
+    end(f);
+}
+
 static void test_who_went_back_is_not_out_while_something_keeps_it_from_its_next_try(void)
 {
     struct model *one;
@@ -1514,6 +1554,7 @@ static const struct suite_test tests[] = {
     TEST(test_news_of_other_stages_cost_no_walk),
     TEST(test_many_rollouts_over_a_restless_fleet_take_turns),
     TEST(test_who_failed_with_nothing_to_go_back_to_is_out_between_its_tries),
+    TEST(test_who_failed_with_nothing_to_go_back_to_is_out_while_its_retry_is_held_up),
     TEST(test_who_went_back_is_not_out_while_something_keeps_it_from_its_next_try),
     TEST(test_who_failed_when_it_came_back_counts_as_soon_as_it_is_let_in_again),
 };
