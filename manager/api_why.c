@@ -463,7 +463,7 @@ static void tell_rollout(struct telling *t)
 
 static void tell_stopped(struct telling *t)
 {
-    TELL(t, "the rollout of version %s has not come to it, and ", newest(t));
+    TELL(t, "it has not begun version %s, and nobody else does: ", newest(t));
     tell_rollout(t);
     tell_running(t);
 }
@@ -573,8 +573,6 @@ static void tell_returning(struct telling *t)
     else
         TELL(t, "waits for one of the %" PRIu32 " places for those that come back; %" PRIu32 " %s",
              use->places, use->asking, use->asking == 1 ? "waits" : "wait");
-    if (t->d->rollout.state == ROLLOUT_STOPPED)
-        TELL(t, "; none is given while the rollout is stopped");
     tell_running(t);
 }
 

@@ -20,10 +20,11 @@ struct target {
 };
 
 enum record_flag {
-    RECORD_PAUSED = 1,  /* keep what is there, start nothing new */
-    RECORD_KEEP = 2,    /* when the record goes, leave the tree in place */
-    RECORD_ABORTED = 4, /* start nothing of `next` any more */
-    RECORD_LISTED = 8,  /* only for agents whose assignment lists the deployment */
+    RECORD_PAUSED = 1,   /* keep what is there, start nothing new */
+    RECORD_KEEP = 2,     /* when the record goes, leave the tree in place */
+    RECORD_ABORTED = 4,  /* start nothing of `next` any more */
+    RECORD_LISTED = 8,   /* only for agents whose assignment lists the deployment */
+    RECORD_STOPPED = 16, /* start nothing of `next` as long as it is there */
 };
 
 struct record {

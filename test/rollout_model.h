@@ -727,7 +727,8 @@ static inline bool is_paused(const struct fleet *f)
 /* Nobody begins anything, or not this version, whatever happens. */
 static inline void note_stop(struct fleet *f)
 {
-    if (!is_paused(f) && rollout_of(f)->state != ROLLOUT_ABORTED)
+    uint8_t state = rollout_of(f)->state;
+    if (!is_paused(f) && state != ROLLOUT_ABORTED && state != ROLLOUT_STOPPED)
         f->books.stopped_s = 0;
     else if (!f->books.stopped_s)
         f->books.stopped_s = f->now_s;
@@ -738,7 +739,7 @@ static inline void check_beginning(struct fleet *f, const struct model *a)
 {
     bool heard = f->books.stopped_s && f->now_s >= f->books.stopped_s + 5;
     if (heard && (is_paused(f) || a->wanted == manager_generation(f->m, 0)))
-        broken(f, "somebody begins what was paused or aborted", a->number, a->wanted);
+        broken(f, "somebody begins what was paused, stopped or aborted", a->number, a->wanted);
 }
 
 static inline int steer(struct fleet *f, enum command_type type, const char *stage)
@@ -864,8 +865,10 @@ static inline void begin_or_end(struct fleet *f, struct model *a)
     a->document = d->revision;
     const struct record *r = d->count ? &d->records[0] : NULL;
     struct target target = r ? record_target(r, a->number) : (struct target){0};
-    bool held = r && (a->cordoned || r->flags & RECORD_PAUSED ||
-                      (r->flags & RECORD_ABORTED && target.generation == r->next.generation));
+    bool held =
+        r &&
+        (a->cordoned || r->flags & RECORD_PAUSED ||
+         (r->flags & (RECORD_ABORTED | RECORD_STOPPED) && target.generation == r->next.generation));
     if (target.generation < a->wanted && a->state == STATE_PENDING) { /* withdrawn */
         bool nothing = has_nothing(a);
         a->wanted = nothing ? a->wanted : a->running;

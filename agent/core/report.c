@@ -42,7 +42,7 @@ static void judge(const struct agent *a, const struct agent_view *view, const st
     const struct held *row = view_held(view, r->deployment);
     bool wanted = row && held_wants(row, target);
     bool again = wanted && rules_retry(row, r);
-    bool begun = is_begun(a, r, row, wanted), held = !begun && view_holds(view, r);
+    bool begun = is_begun(a, r, row, wanted), held = !begun && view_holds(a, view, r);
     if (view_runs(view, r, target)) {
         e->state = STATE_READY;
         return;

@@ -160,9 +160,12 @@ bool view_unbinds(const struct agent_view *view, const struct held *row)
            trust_knows(view->trust, TRUST_ONLINE, &view->document_signer);
 }
 
-bool view_holds(const struct agent_view *view, const struct record *r)
+bool view_holds(const struct agent *a, const struct agent_view *view, const struct record *r)
 {
-    return view->assignment->cordoned || r->flags & RECORD_PAUSED;
+    if (view->assignment->cordoned || r->flags & RECORD_PAUSED)
+        return true;
+    return r->flags & RECORD_STOPPED && r->next.generation != 0 &&
+           view_target(a, view, r).generation == r->next.generation;
 }
 
 /* It was about to run something else, or did not succeed; what it runs is what it should. */

@@ -41,7 +41,7 @@ bool held_wants(const struct held *row, const struct target *target);
  * another one. */
 bool view_unbinds(const struct agent_view *view, const struct held *row);
 /* Nothing of it is begun: an operator holds the record or the agent. */
-bool view_holds(const struct agent_view *view, const struct record *r);
+bool view_holds(const struct agent *a, const struct agent_view *view, const struct record *r);
 /* It runs what it is to run, at rest. */
 bool view_runs(const struct agent_view *view, const struct record *r, const struct target *target);
 /* True when the document has no place for it, now or later. */

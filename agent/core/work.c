@@ -357,7 +357,7 @@ static void look_again_in(const struct turn *t, uint64_t s)
  * minutes; each is waited for by itself, so that it matters little when the calendar jumps. */
 static bool is_held(const struct turn *t, const struct record *r)
 {
-    if (view_holds(t->view, r))
+    if (view_holds(t->a, t->view, r))
         return true;
     enum cause cause = rules_hold(t->a, t->view, r);
     if (cause == CAUSE_WINDOW || cause == CAUSE_CLOCK)

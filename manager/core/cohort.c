@@ -224,6 +224,8 @@ static void fill_rollout(const struct manager *m, const struct deployment_row *d
                                     .bundle = m->bundles[d->rollout.stable_bundle].digest};
     if (d->rollout.state == ROLLOUT_ABORTED)
         r->flags |= RECORD_ABORTED;
+    if (d->rollout.state == ROLLOUT_STOPPED)
+        r->flags |= RECORD_STOPPED;
 }
 
 static void fill_rules(const struct manager *m, uint32_t index, const struct labels *labels,

@@ -509,6 +509,7 @@ static bool failed_too_often(const struct tending *w)
     return w->count.failed > w->r->excused && w->count.failed - w->r->excused > allowed;
 }
 
+/* Whoever is let in and hasn't begun keeps its place, in a budget as well, and waits. */
 static void stop(struct tending *w)
 {
     struct alarm *alarm = raise_alarm(w->t, ALARM_ROLLOUT_STOPPED);
@@ -522,9 +523,9 @@ static void stop(struct tending *w)
     if (w->d->plan.on_failure == REMEDY_PAUSE) {
         flight_end(w->t->m, w->index);
         w->r->state = ROLLOUT_STOPPED;
-        return;
+    } else {
+        rollout_end(w->t->m, w->index, ROLLOUT_ABORTED);
     }
-    rollout_end(w->t->m, w->index, ROLLOUT_ABORTED);
     cohort_mark_deployment(w->t->m, w->d);
 }
 
@@ -771,6 +772,7 @@ void rollout_resume(struct turn *t, uint32_t deployment)
     d->rollout.overdue = w.count.overdue;
     d->rollout.watched_s = t->ev->now_s;
     d->rollout.state = ROLLOUT_RUNNING;
+    cohort_mark_deployment(t->m, d);
     persist(t, PERSIST_DEPLOYMENT, deployment);
 }
 

@@ -194,10 +194,10 @@ static enum why_reason gated(const struct asking *a)
     struct standing stands = survey_stand(a->d, survey_stages(a->m, a->d, &a->cohort->labels),
                                           hash_of(a), a->out->number);
     a->out->stage = stands.stage;
+    if (a->d->rollout.state == ROLLOUT_STOPPED && !begun)
+        return WHY_STOPPED;
     if (stands.admitted)
         return WHY_COUNT;
-    if (a->d->rollout.state == ROLLOUT_STOPPED)
-        return WHY_STOPPED;
     if (stands.late)
         return WHY_LATE;
     uint32_t budget = manager_budget_holding(a->m, a->out->deployment);

@@ -170,6 +170,34 @@ static void test_version_that_breaks_in_staging_goes_no_further(void)
     story_end(c.w);
 }
 
+/* The gate was open to it already; nobody else is to find out that the version fails. */
+static void
+test_who_comes_back_when_failures_have_stopped_it_does_not_begin_until_it_is_resumed(void)
+{
+    struct plan p = three_stages();
+    struct cast c =
+        begin(&p, &(struct script){.name = "app", .version = "v2", .fails = 1u << HOOK_APPLY});
+    device_cut_power(c.d[1], UINT64_MAX);
+    world_run(c.w, 60000);
+    deploy(c.w, "v2", NULL);
+    world_run(c.w, 300000);
+    CU_ASSERT_EQUAL(rollout_of(c.w)->state, ROLLOUT_STOPPED);
+    CU_ASSERT_EQUAL(world_count(c.w, "hook apply app app@v2"), 1);
+    control_kill(c.w->control, UINT64_MAX);
+    device_start(c.d[1]);
+    world_run(c.w, 60000);
+    control_start(c.w->control);
+    world_run(c.w, 60000);
+    CU_ASSERT_EQUAL(world_count(c.w, "hook apply app app@v2"), 1);
+    CU_ASSERT_EQUAL(count_running(&c, "v1"), AGENTS);
+    CU_ASSERT_EQUAL(world_state(c.w, c.d[1], "app", NULL), STATE_PAUSED);
+    CU_ASSERT_EQUAL(steer(c.w, COMMAND_RESUME, NULL), 0);
+    world_run(c.w, 60000);
+    CU_ASSERT_EQUAL(world_count(c.w, "hook apply app app@v2"), 2);
+    CU_ASSERT_EQUAL(rollout_of(c.w)->state, ROLLOUT_STOPPED);
+    story_end(c.w);
+}
+
 static void test_rolling_back_on_the_way_brings_the_finished_ones_back(void)
 {
     struct plan p = three_stages();
@@ -389,6 +417,7 @@ static const struct suite_test tests[] = {
     TEST(test_who_comes_back_behind_an_open_gate_catches_up_at_once),
     TEST(test_rollout_goes_on_without_a_cordoned_agent_which_catches_up_later),
     TEST(test_version_that_breaks_in_staging_goes_no_further),
+    TEST(test_who_comes_back_when_failures_have_stopped_it_does_not_begin_until_it_is_resumed),
     TEST(test_rolling_back_on_the_way_brings_the_finished_ones_back),
     TEST(test_failure_rolls_everybody_back_when_the_plan_says_so),
     TEST(test_agent_that_moves_to_a_later_stage_keeps_the_new_version),
