@@ -99,8 +99,7 @@ static int vacuum_into(struct ledger *l, const char *to, struct errmsg *em)
 {
     struct query q = query_sql(l->db, "VACUUM INTO ?");
     query_put_text(&q, to);
-    query_next(&q);
-    int rv = query_end_sql(&q);
+    int rv = query_run_sql(&q);
     if (rv < 0)
         return ledger_fail(l, rv, "copy it", em);
     return chmod(to, 0600) == 0 ? 0

@@ -57,8 +57,7 @@ int ledger_put_keys(struct ledger *l, const struct fleet_keys *keys)
         struct query q = query_sql(l->db, ledger_statements[PUT_META]);
         query_put_int(&q, rows[i].key);
         query_put_blob(&q, rows[i].value);
-        query_next(&q);
-        rv = query_end_sql(&q);
+        rv = query_run_sql(&q);
     }
     explicit_bzero(heirs, sizeof heirs);
     return rv < 0 ? rv : put_elders(l, keys);
@@ -67,8 +66,7 @@ int ledger_put_keys(struct ledger *l, const struct fleet_keys *keys)
 static int put_elders(struct ledger *l, const struct fleet_keys *keys)
 {
     struct query q = query_sql(l->db, ledger_statements[DROP_ELDERS]);
-    query_next(&q);
-    int rv = query_end_sql(&q);
+    int rv = query_run_sql(&q);
     for (uint32_t i = 0; rv == 0 && i < keys->elder_count; i++) {
         const struct elder *e = &keys->elders[i];
         q = query_sql(l->db, ledger_statements[PUT_ELDER]);
@@ -80,8 +78,7 @@ static int put_elders(struct ledger *l, const struct fleet_keys *keys)
         query_put_blob(&q, span_of(e->secret.bytes, SECRET_KEY_LEN));
         query_put_blob(&q, span_of(e->own, e->own_len));
         query_put_blob(&q, span_of(e->cross, e->cross_len));
-        query_next(&q);
-        rv = query_end_sql(&q);
+        rv = query_run_sql(&q);
     }
     return rv;
 }

@@ -97,7 +97,6 @@ void rollout_begin(struct turn *t, uint32_t deployment, const struct generation_
                           .first = manager_generation(t->m, deployment)};
     memcpy(r->took_s, before.took_s, sizeof r->took_s);
     t->m->looks[deployment].budget = 0;
-    t->m->looks[deployment].unreached = false;
     enter_step(r, ROLLOUT_OPENING, t->ev->now_s);
 }
 

@@ -37,17 +37,17 @@ static uint32_t had_s(const struct agent_row *row, const struct told *e, uint64_
     return e->stint ? e->stint - 1 : 0;
 }
 
+bool stint_has_begun(const struct told *e)
+{
+    return e->stint > 0;
+}
+
 /* What is asked for anew has had no time; but as long as nothing runs, what was begun before stays
  * begun. */
 static bool stays_begun(const struct told *before, const struct exception *e)
 {
     bool same = before->generation == e->generation;
-    return before->stint > 0 && (same || (before->running == 0 && e->running == 0));
-}
-
-bool stint_has_begun(const struct told *e)
-{
-    return e->stint > 0;
+    return stint_has_begun(before) && (same || (before->running == 0 && e->running == 0));
 }
 
 void stint_carry(const struct manager *m, const struct agent_row *row, const struct status *s,

@@ -307,6 +307,8 @@ uint32_t cohort_of(const struct flock *f, const struct cohort_key *key);
 
 void scene_open(struct flock *f);
 void scene_step(struct flock *f, uint64_t what);
+/* While the manager is away an operator tries again after so long. */
+#define OPERATOR_AGAIN_MS 1000
 #define SCENE_STAGES 3
 #define SCENE_LABELS_MAX 64
 /* Where a node stands before anybody gives it other labels, … */

@@ -11,8 +11,6 @@ enum { SCENE_FIRST_VERSION, SCENE_NEXT_VERSION, SCENE_APPROVAL };
 #define SLOTS 20
 /* Who wants to approve what hasn't come yet, or comes again, looks again after so long. */
 #define APPROVE_AGAIN_MS 60000
-/* While the manager is away an operator tries again after so long. */
-#define AGAIN_MS 1000
 static const struct {
     const char *name;
     uint32_t first, count;
@@ -148,7 +146,7 @@ void scene_deploy(struct flock *f, uint32_t bundle)
 void scene_step(struct flock *f, uint64_t what)
 {
     if (!f->core) {
-        flock_at(f, f->queue.now_ms + AGAIN_MS, OPERATOR, 0, 0, what);
+        flock_at(f, f->queue.now_ms + OPERATOR_AGAIN_MS, OPERATOR, 0, 0, what);
     } else if (what == SCENE_APPROVAL) {
         approve(f);
     } else {

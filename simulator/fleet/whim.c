@@ -7,8 +7,6 @@
 /* A pause lasts so long at most, and a cordon. */
 #define PAUSE_MS 3600000
 #define CORDON_MS (6 * 3600000)
-/* While the manager is away an operator tries again after so long. */
-#define AGAIN_MS 1000
 
 static void pause(struct flock *f, uint32_t n);
 static void abort_rollout(struct flock *f, uint32_t n);
@@ -94,7 +92,7 @@ static void pause(struct flock *f, uint32_t n)
 void whim_resume(struct flock *f)
 {
     if (!f->core)
-        flock_at(f, f->queue.now_ms + AGAIN_MS, RESUME, 0, 0, 0);
+        flock_at(f, f->queue.now_ms + OPERATOR_AGAIN_MS, RESUME, 0, 0, 0);
     else if (app(f)->flags & RECORD_PAUSED)
         say(f, COMMAND_RESUME);
 }
@@ -201,7 +199,7 @@ void whim_uncordon(struct flock *f, uint32_t n)
 {
     struct command c = {.type = COMMAND_AGENT_UNCORDON, .agent = f->nodes[n].id};
     if (!f->core)
-        flock_at(f, f->queue.now_ms + AGAIN_MS, UNCORDON, n, 0, 0);
+        flock_at(f, f->queue.now_ms + OPERATOR_AGAIN_MS, UNCORDON, n, 0, 0);
     else if (manager_agent(f->core, f->nodes[n].number)->flags & AGENT_CORDONED)
         office_command(f, &c);
 }

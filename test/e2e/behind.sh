@@ -7,8 +7,8 @@ need python3 cc
 # What it may grow by while it is behind: kept, what is said to it meanwhile would take twice as much.
 GROWN_KIB_MAX=32768
 REPORTS=100000
-# A sanitizer keeps what was freed.
-export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1:verify_asan_link_order=0"
+export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0"
+forget_freed
 
 main()
 {
@@ -22,7 +22,7 @@ main()
     within 40 app_is 1 1 2 || fail "version 1 does not run everywhere"
 
     step "$REPORTS reports wait while the manager stands still"
-    before=$(peak)
+    before=$(peak manager)
     stop_process manager
     python3 "$(dirname "$0")/crowd.py" "$FLEET/cells/0/sock" "$REPORTS" || fail "the broker doesn't take them"
     kill -CONT "$(pid manager)"
@@ -34,7 +34,7 @@ main()
     grown "$before"
 
     step "a broker that stands still holds up nobody on the other one"
-    before=$(peak)
+    before=$(peak manager)
     stop_pid "$(cat "$FLEET/cells/1/pid")"
     serve 4 3
     for v in 4 5 6 7; do release $v env=lab; done
@@ -49,7 +49,7 @@ main()
     start_manager
     unset LD_PRELOAD
     within 60 online 4 || fail "not all agents come back"
-    before=$(peak)
+    before=$(peak manager)
     answers_meanwhile join_agents "$(seq -s ' ' 5 16)" env=lab
     serve 17 8
     grown "$before"
@@ -61,15 +61,10 @@ pid()
     cat "$WORK/$1.pid"
 }
 
-peak() # in KiB
-{
-    awk '$1 == "VmHWM:" { print $2 }' "/proc/$(pid manager)/status"
-}
-
 grown() # SINCE
 {
-    echo "grown by $(($(peak) - $1)) KiB"
-    [ $(($(peak) - $1)) -lt $GROWN_KIB_MAX ] || fail "the manager has grown from $1 to $(peak) KiB"
+    echo "grown by $(($(peak manager) - $1)) KiB"
+    [ $(($(peak manager) - $1)) -lt $GROWN_KIB_MAX ] || fail "the manager has grown from $1 to $(peak manager) KiB"
 }
 
 stop_process()

@@ -5,15 +5,9 @@
 . "$(dirname "$0")/lib.sh"
 PATH=$BIN/test:$PATH
 need hostile_broker mosquitto_sub
-# What was freed is free, also where a sanitizer would keep it to find mistakes.
-export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1"
+forget_freed
 # A loopback link without TLS: what TLS's side refuses, the unit tests of sync/packets and sync/mqtt show.
 links=--plain
-
-peak()
-{
-    sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$(cat "$WORK/agent1.pid")/status"
-}
 
 used()
 {
@@ -45,8 +39,8 @@ visit()
     kill -0 "$(cat "$WORK/agent1.pid")" || fail "$1: the agent has ended"
     agent_runs 1 app "$WORK/app@1" || fail "$1: the agent runs something else"
     new=$(($(lines) - seen))
-    echo "$1: peak of memory $(peak) KiB, disk $(used) KiB, $new lines of log"
-    [ "$(peak)" -lt $((memory + 8192)) ] || fail "$1: the agent's memory grew from $memory to $(peak) KiB"
+    echo "$1: peak of memory $(peak agent1) KiB, disk $(used) KiB, $new lines of log"
+    [ "$(peak agent1)" -lt $((memory + 8192)) ] || fail "$1: the agent's memory grew from $memory to $(peak agent1) KiB"
     [ "$(used)" -lt $((disk + 512)) ] || fail "$1: the agent's folder grew from $disk to $(used) KiB"
     [ "$new" -lt 200 ] || fail "$1: the log grew by $new lines"
 }
@@ -68,7 +62,7 @@ cohort=$(mosquitto_sub --unix "$FLEET/cells/0/sock" -i look -t "dl1/cohort/+/doc
 [ -n "$cohort" ] || fail "no cohort's topic is retained"
 echo "dl1/trust/2 $cohort ${cohort%doc}0 dl1/agent/$id1/head dl1/agent/$id1/doc dl1/chunk/$(printf %064d 0) dl1/up/x other" \
     >"$WORK/topics"
-memory=$(peak) disk=$(used)
+memory=$(peak agent1) disk=$(used)
 
 kill_manager -KILL
 kill_brokers

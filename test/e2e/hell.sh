@@ -5,8 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 PATH=$BIN/test:$PATH
 need curl hell
-# What was freed is free, also where a sanitizer would keep it to find mistakes.
-export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1"
+forget_freed
 make_app 1
 
 # api METHOD PATH FLAG...
@@ -47,12 +46,6 @@ world()
     ls -la /etc/passwd /etc/shadow 2>/dev/null || true
 }
 
-# peak NAME: most memory that the agent ever had, in KiB.
-peak()
-{
-    sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$(cat "$WORK/agent1.pid")/status"
-}
-
 used()
 {
     du -sk "$WORK/agent1" | cut -f 1
@@ -68,7 +61,7 @@ hell >"$WORK/cases"
 : >"$WORK/offered"
 touch "$WORK/digest" "$WORK/refused.out"
 world >"$WORK/world.before"
-memory=$(peak) disk=$(used)
+memory=$(peak agent1) disk=$(used)
 
 step "each is refused, with its cause"
 tab=$(printf '\t')
@@ -94,8 +87,8 @@ world | diff "$WORK/world.before" - || fail "files came, went or changed"
 [ ! -e /tmp/dunlin-hell ] || fail "an absolute name was written"
 find "$WORK/agent1/bundles" -mindepth 1 -maxdepth 1 | grep -v "\.part$" >"$WORK/trees"
 [ "$(grep -c . "$WORK/trees")" -eq 1 ] || fail "trees of hostile bundles are there: $(cat "$WORK/trees")"
-echo "peak of memory $memory KiB before and $(peak) KiB after, disk $disk KiB before and $(used) KiB after"
-[ "$(peak)" -lt $((memory + 16384)) ] || fail "the agent's memory grew"
+echo "peak of memory $memory KiB before and $(peak agent1) KiB after, disk $disk KiB before and $(used) KiB after"
+[ "$(peak agent1)" -lt $((memory + 16384)) ] || fail "the agent's memory grew"
 [ "$(used)" -lt $((disk + 8192)) ] || fail "the agent's folder grew"
 
 step "the next good version runs"

@@ -425,6 +425,20 @@ online()
     [ "$(dunlin status --json | jq .agents.online)" -eq "$1" ]
 }
 
+# ---- memory ----
+
+# forget_freed: what was freed is free, also where a sanitizer would keep it to find mistakes.
+forget_freed()
+{
+    export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1"
+}
+
+# peak NAME: most memory that the process of $WORK/NAME.pid ever had, in KiB.
+peak()
+{
+    awk '$1 == "VmHWM:" { print $2 }' "/proc/$(cat "$WORK/$1.pid")/status"
+}
+
 # ---- the end ----
 
 # kill_process NAME SIGNAL: the one that $WORK/NAME.pid tells of.

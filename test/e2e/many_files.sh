@@ -4,8 +4,7 @@
 # usage: many_files.sh [--files N]
 . "$(dirname "$0")/lib.sh"
 need python3
-# What was freed is free, also where a sanitizer would keep it to find mistakes.
-export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1"
+forget_freed
 
 MOST=10000
 [ "${1:-}" = --files ] && MOST=$2
@@ -32,19 +31,13 @@ while left > 0:
 PYTHON
 }
 
-# peak: most memory that the agent ever had, in KiB.
-peak()
-{
-    sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$(cat "$WORK/agent1.pid")/status"
-}
-
 # shellcheck disable=SC2119
 start_manager
 join_agent 1 env=lab
 start_agent 1
 release 1 env=lab
 within 40 app_is 1 1 || fail "a small bundle does not run"
-small=$(peak) before=$(entries "$WORK/agent1")
+small=$(peak agent1) before=$(entries "$WORK/agent1")
 
 step "$MOST files, folders and links are pushed"
 make_app 2
@@ -59,7 +52,7 @@ dunlin wait app --timeout 1500s >/dev/null || fail "it does not run: $(dunlin wh
 app_is 2 1 || fail "something else runs"
 now=$(entries "$WORK/agent1")
 [ "$now" -gt "$MOST" ] || fail "only $now entries are there"
-grown=$(($(peak) - small))
+grown=$(($(peak agent1) - small))
 [ "$grown" -lt 4096 ] || fail "it needed $grown KiB more for them"
 
 step "and gives them back when the next version comes"
