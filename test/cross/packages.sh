@@ -22,6 +22,12 @@ tell_join()
     printf 'host=%s\ntoken=%s\n' "$(join_url)" "$(dunlin token create)" >"$1"
 }
 
+# apt ARGUMENT...: Debian's packages, in its folder.
+apt()
+{
+    inside env DEBIAN_FRONTEND=noninteractive apt-get -qq --no-install-recommends "$@" >"$WORK/apt" 2>&1 || fail "$(tail -n 20 "$WORK/apt")"
+}
+
 openrc()
 {
     inside rc-service dunlin-agent "$1" >"$WORK/openrc" 2>&1
@@ -51,6 +57,24 @@ make()
     grep '\.deb$' "$WORK/made" | xargs -I % cp % "$debian/root/"
 }
 
+# before_start: what the agent's unit does before the agent starts, each line as the user that systemd gives it.
+before_start()
+{
+    sed -n 's/^ExecStartPre=//p' "$debian/lib/systemd/system/dunlin-agent.service" >"$WORK/before"
+    while read -r line; do
+        case $line in
+        +-*) inside sh -c "exec ${line#+-}" ;;
+        *) inside setpriv --reuid dunlin-agent --regid dunlin-agent --clear-groups --no-new-privs --bounding-set=-all \
+            sh -c "umask 077 && exec $line" ;;
+        esac </dev/null || return
+    done <"$WORK/before"
+}
+
+is_enabled()
+{
+    [ "$(inside systemctl is-enabled dunlin-agent)" = enabled ]
+}
+
 # holds TARGET ARCH: the package of another kind is for it, has its program, and a man page that tells what this says.
 holds()
 {
@@ -67,6 +91,7 @@ holds()
 [ "$(id -u)" = 0 ] || skip "only root can make a Debian in a folder"
 command -v busybox >/dev/null || skip "busybox-static is missing"
 command -v debootstrap >/dev/null || skip "debootstrap is missing"
+command -v systemd-analyze >/dev/null || skip "systemd is missing"
 unshare -m true 2>/dev/null || skip "nothing may be mounted here"
 [ -e "$built/x86_64/dunlin-agent" ] && [ -e "$ROOT/build/release/dunlin-manager" ] ||
     skip "sh cross/build.sh x86_64 && cmake --preset release && cmake --build --preset release"
@@ -82,13 +107,26 @@ done
 step "the agent's package goes in, and joins with what join.conf says"
 inside dpkg --purge dunlin-agent dunlin-manager >/dev/null 2>&1 || true
 rm -f "$debian"/root/*.deb
+apt update
+[ -e "$debian/bin/systemctl" ] || apt install systemd
 make 0.9.1
 inside dpkg -i /root/dunlin-agent_0.9.1_amd64.deb >"$WORK/dpkg" 2>&1 || fail "$(cat "$WORK/dpkg")"
 start_manager
-printf 'host=%s\r\ntoken=%s\r\n' "$(join_url)" "$(dunlin token create)" >"$debian/var/lib/dunlin-agent/join.conf"
-inside /usr/lib/dunlin/join /var/lib/dunlin-agent/join.conf /var/lib/dunlin-agent >"$WORK/join.log" 2>&1 || fail "$(cat "$WORK/join.log")"
-! grep -q '^token=.' "$debian/var/lib/dunlin-agent/join.conf" || fail "the token is still there"
+conf=$debian/var/lib/dunlin-agent/join.conf
+(umask 077 && printf 'host=%s\r\ntoken=%s\r\n' "$(join_url)" "$(dunlin token create)" >"$conf")
+for again in first second; do # as systemd starts it again
+    before_start >"$WORK/join.log" 2>&1 || fail "the $again time: $(cat "$WORK/join.log")"
+    ! grep -q 'dlt1-' "$conf" || fail "the token is still there: $(cat "$WORK/join.log")"
+done
 inside dunlin-agent status | grep -q 'agent' || fail "it can't say who it is"
+
+step "its unit gives no file away that has another name elsewhere"
+mv "$conf" "$debian/root/other" && ln "$debian/root/other" "$conf" && chown root: "$conf" && chmod 644 "$conf"
+before_start >"$WORK/join.log" 2>&1 || fail "$(cat "$WORK/join.log")"
+[ "$(stat -c %U "$debian/root/other")" = root ] || fail "it gives away a file of root's"
+rm "$debian/root/other" "$conf"
+
+step "the man page is there"
 grep -q 'dunlin-agent run' "$debian/usr/share/man/man1/dunlin-agent.1.gz" && fail "the man page is not compressed"
 zcat "$debian/usr/share/man/man1/dunlin-agent.1.gz" | grep -q 'run \\-\\-help\|run \[' || fail "the man page says nothing"
 
@@ -113,10 +151,10 @@ inside dpkg -r dunlin-agent >/dev/null
 inside dpkg -P dunlin-agent >/dev/null
 [ ! -e "$debian/var/lib/dunlin-agent" ] && [ ! -e "$debian/etc/dunlin" ] || fail "purging leaves something"
 ! inside getent passwd dunlin-agent || fail "purging leaves the user"
+[ -z "$(find "$debian/etc/systemd/system" -name 'dunlin-agent*')" ] || fail "purging leaves it enabled"
 
 step "the manager's package goes in with what it needs, and out"
-inside sh -c 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends /root/dunlin-manager_0.9.2_amd64.deb' \
-    >"$WORK/apt" 2>&1 || fail "$(tail -n 20 "$WORK/apt")"
+apt install /root/dunlin-manager_0.9.2_amd64.deb
 inside dunlin-manager --version | grep -q '^dunlin-manager' || fail "the manager does not start"
 inside dunlin --help >/dev/null || fail "the command line does not start"
 inside dpkg -P dunlin-manager >/dev/null
@@ -124,8 +162,8 @@ inside dpkg -P dunlin-manager >/dev/null
 
 step "the tarball under OpenRC"
 tar -xzf "$built"/packages/dunlin-agent-0.9.2-x86_64.tar.gz -C "$WORK"
-inside sh -c '[ -e /sbin/openrc-run ] || DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends openrc' \
-    >"$WORK/apt" 2>&1 || fail "$(tail -n 20 "$WORK/apt")"
+apt remove systemd
+[ -e "$debian/sbin/openrc-run" ] || apt install openrc
 rm -rf "$debian/root/tarball"
 mv "$WORK/dunlin-agent-0.9.2-x86_64" "$debian/root/tarball"
 for state in daemons exclusive failed hotplugged inactive init.d options scheduled started starting stopping tmp wasinactive; do
@@ -134,6 +172,11 @@ done
 touch "$debian/run/openrc/softlevel"
 inside sh /root/tarball/install.sh >/dev/null
 trap 'openrc stop; leave' EXIT
+printf 'host=127.0.0.1:1\ntoken=%s\n' "$(dunlin token create)" >"$debian/var/lib/dunlin-agent/join.conf"
+openrc start || fail "$(cat "$WORK/openrc")"
+within 30 pgrep -f 'join 127\.0\.0\.1:1 ' || fail "it does not try to join"
+openrc stop || fail "$(cat "$WORK/openrc")"
+! pgrep -f 'join 127\.0\.0\.1:1 ' || fail "it still tries to join"
 tell_join "$debian/var/lib/dunlin-agent/join.conf"
 openrc start || fail "$(cat "$WORK/openrc")"
 within 60 online 1 || fail "it is not started: $(cat "$WORK/openrc")"

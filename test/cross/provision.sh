@@ -35,13 +35,30 @@ step "each makes one agent, and forgets its token"
 for one in 1 2 3; do
     conf=$WORK/conf/device-000$one.conf
     token=$(tokens_of "$conf")
+    cp "$conf" "$WORK/before"
     for again in first second; do
         sh "$ROOT/cross/package/join" "$conf" "$WORK/agent$one" >>"$WORK/agent$one.log" 2>&1 ||
             fail "device $one, $again time: $(cat "$WORK/agent$one.log")"
     done
     ! grep -q "$token" "$conf" || fail "its token is still there"
+    [ "$(sed 's/^\(token=\) *$/\1/' "$conf")" = "$(sed 's/^\(token=\).*/\1/' "$WORK/before")" ] || fail "more is erased: $(cat "$conf")"
+    [ "$(stat -c %s "$conf")" -eq "$(stat -c %s "$WORK/before")" ] || fail "it was not erased in its place"
 done
 [ "$(dunlin agent list --select env=test --json | jq '.agents | length')" -eq 3 ] || fail "not three: $(dunlin agent list)"
+
+step "one that has joined goes on, whatever is written there, and a blank one does not"
+joins()
+{
+    sh "$ROOT/cross/package/join" "$WORK/written" "$@" 2>"$WORK/said"
+}
+for written in "host=$host token=$(dunlin token create)" 'token=dlt1-nothing' 'host=127.0.0.1:1 token=x'; do
+    echo "$written" | tr ' ' '\n' >"$WORK/written"
+    [ "$(joins "$WORK/agent1" echo runs)" = runs ] || fail "$written: it stops: $(cat "$WORK/said")"
+    grep -q 'joined already and goes on' "$WORK/said" || fail "$written: it says nothing: $(cat "$WORK/said")"
+    grep -q '^token=[^ ]' "$WORK/written" || fail "$written: what was not used is gone"
+done
+! joins "$WORK/agent4" echo runs >"$WORK/ran" || fail "it goes on without an identity"
+[ ! -s "$WORK/ran" ] || fail "it runs without an identity"
 
 step "it says what it lacks"
 unprovisioned 'host is missing' --count 1
