@@ -144,6 +144,16 @@ inside dpkg -i /root/dunlin-agent_0.9.2_amd64.deb >"$WORK/dpkg" 2>&1 || fail "$(
 [ "$(sha256sum <"$debian$identity")" = "$before" ] || fail "the identity has changed"
 grep -q 'log warn' "$debian/etc/dunlin/agent.conf" || fail "the configuration has changed"
 
+step "its owner says whether it is started, also of one that comes back after it was removed"
+is_enabled || fail "it is not enabled"
+inside dpkg -r dunlin-agent >/dev/null
+inside dpkg -i /root/dunlin-agent_0.9.2_amd64.deb >"$WORK/dpkg" 2>&1 || fail "$(cat "$WORK/dpkg")"
+is_enabled || fail "it is not enabled any more"
+inside systemctl --quiet disable dunlin-agent
+inside dpkg -i /root/dunlin-agent_0.9.2_amd64.deb >"$WORK/dpkg" 2>&1 || fail "$(cat "$WORK/dpkg")"
+! is_enabled || fail "an upgrade enables it"
+inside systemctl --quiet enable dunlin-agent
+
 step "removal keeps them, purging does not"
 inside dpkg -r dunlin-agent >/dev/null
 [ "$(sha256sum <"$debian$identity")" = "$before" ] || fail "the identity is gone"
