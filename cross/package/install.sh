@@ -55,17 +55,30 @@ put()
     mv "$root$2.new" "$root$2"
 }
 
+# What is stopped and removed here may have been started by any of them, or by none.
 remove()
 {
+    [ -n "$root" ] || stop
     rm -f "$root/usr/bin/dunlin-agent" "$root/usr/lib/dunlin/join" "$root/etc/systemd/system/dunlin-agent.service" \
         "$root/etc/init.d/dunlin-agent" "$root/etc/init.d/S90dunlin-agent"
     echo "removed; the identity is kept in /var/lib/dunlin-agent"
+}
+
+stop()
+{
+    [ ! -e /etc/systemd/system/dunlin-agent.service ] || systemctl --quiet disable --now dunlin-agent || true
+    if [ -e /etc/init.d/dunlin-agent ]; then
+        rc-service --ifstarted dunlin-agent stop || true
+        rc-update --quiet --all del dunlin-agent || true
+    fi
+    [ ! -e /etc/init.d/S90dunlin-agent ] || /etc/init.d/S90dunlin-agent stop || true
 }
 
 purge()
 {
     remove >/dev/null
     rm -rf "$root/var/lib/dunlin-agent" "$root/etc/dunlin/agent.conf"
+    [ -n "$root" ] || ! id dunlin-agent >/dev/null 2>&1 || userdel dunlin-agent || true
     echo "removed, with its identity"
 }
 

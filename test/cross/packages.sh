@@ -196,7 +196,15 @@ within 60 online 1 || fail "it is not started again"
 openrc stop || fail "$(cat "$WORK/openrc")"
 trap leave EXIT
 within 30 online 0 || fail "it is not stopped: $(cat "$WORK/openrc")"
-inside sh /root/tarball/install.sh --purge >/dev/null
+inside rc-update -q add dunlin-agent
+trap 'openrc stop; leave' EXIT
+openrc start || fail "$(cat "$WORK/openrc")"
+within 60 online 1 || fail "it does not come back: $(cat "$WORK/openrc")"
+inside sh /root/tarball/install.sh --purge >"$WORK/openrc" 2>&1 || fail "it can't be purged: $(cat "$WORK/openrc")"
+trap leave EXIT
+within 30 online 0 || fail "purging does not stop it: $(cat "$WORK/openrc")"
+[ ! -e "$debian/var/lib/dunlin-agent" ] || fail "purging leaves the identity"
+[ -z "$(find "$debian/etc/runlevels" -name dunlin-agent)" ] || fail "purging leaves it enabled"
 mv "$debian/root/tarball" "$WORK/dunlin-agent-0.9.2-x86_64"
 
 step "the tarball on a system that is BusyBox"
@@ -213,12 +221,14 @@ inside /etc/init.d/S90dunlin-agent start
 within 60 online 1 || fail "its init script does not start it: $(cat "$root/var/log/dunlin-agent.log")"
 kill -9 "$(pgrep -P "$(cat "$root/run/dunlin-agent.pid")" -x dunlin-agent)"
 within 60 started 2 || fail "it is not started again"
-inside /etc/init.d/S90dunlin-agent stop
+inside /etc/init.d/S90dunlin-agent restart
+within 60 started 3 || fail "its init script does not start it again: $(cat "$root/var/log/dunlin-agent.log")"
+mv "$WORK/dunlin-agent-0.9.2-x86_64" "$root/tmp/tarball"
+inside sh /tmp/tarball/install.sh --remove >/dev/null
 trap leave EXIT
-within 30 online 0 || fail "its init script does not stop it: $(cat "$root/var/log/dunlin-agent.log")"
-sh "$WORK/dunlin-agent-0.9.2-x86_64/install.sh" --root "$root" --remove >/dev/null
+within 30 online 0 || fail "removal does not stop it: $(cat "$root/var/log/dunlin-agent.log")"
 [ -e "$root/var/lib/dunlin-agent/agent.db" ] && [ ! -e "$root/usr/bin/dunlin-agent" ] || fail "removal is not what it says"
-sh "$WORK/dunlin-agent-0.9.2-x86_64/install.sh" --root "$root" --purge >/dev/null
+sh "$root/tmp/tarball/install.sh" --root "$root" --purge >/dev/null
 [ ! -e "$root/var/lib/dunlin-agent" ] || fail "purging leaves the identity"
 rm -f "$built"/packages/*0.9.[12]*
 done_well
