@@ -101,7 +101,7 @@ fill_root()
     ln -s bin/busybox "$root/init"
     cp "$agent" "$root/usr/bin/dunlin-agent"
     cp "$cross/package/join" "$root/usr/lib/dunlin/join"
-    cp "$cross/board/start" "$cross/board/serve" "$cross/board/lease" "$root/usr/lib/dunlin/"
+    cp "$cross/board/start" "$cross/board/disks" "$cross/board/serve" "$cross/board/lease" "$root/usr/lib/dunlin/"
     cp "$cross/board/inittab" "$root/etc/inittab"
     printf 'PRETTY_NAME="Dunlin device"\n' >"$root/etc/os-release"
     printf 'root:x:0:0:root:/:/bin/sh\nhooks:x:1000:1000:hooks:/tmp:/bin/sh\n' >"$root/etc/passwd"
@@ -132,7 +132,8 @@ fill_boot()
     cp "$work"/debian/boot/vmlinu[xz]-"$kernel" "$work/boot/vmlinuz"
     cp "$work/initramfs.img" "$cross/board/dunlin.conf" "$work/boot/"
     cp "$cross/board/extlinux.conf" "$work/boot/extlinux/"
-    cp "$cross/board/config.txt" "$cross/board/cmdline.txt" "$work/boot/"
+    cp "$cross/board/cmdline.txt" "$work/boot/"
+    { cat "$cross/board/config.txt" && echo "arm_64bit=$([ "$target" = aarch64 ] && echo 1 || echo 0)"; } >"$work/boot/config.txt"
     for file in vmlinuz initramfs.img; do # an emulator may just be reading the last ones
         cp "$work/boot/$file" "$out/$target/$file.new"
         mv "$out/$target/$file.new" "$out/$target/$file"

@@ -7,6 +7,7 @@ card='cache=writethrough'
 # Most boards have no clock that goes on without power: each time they start in 1970.
 clock='base=1970-01-01'
 memory=256 # MiB
+told= # to its kernel, beside what it always is
 
 # choose_board TARGET: sets $board, $machine and $built, makes the image anew when all that it takes is here, or skips
 # the test.
@@ -41,23 +42,32 @@ another_agent()
     "$(cat "$built/build/device")/bin/strip" -s -R .comment -R '.note*' -o "$2" "$built/build/test/$1"
 }
 
-# watch_memory: the machine's console will tell every few seconds how much of its agent is in memory, and how much of
-# that is its stack.
-watch_memory()
+# watch: the machine's console will tell every few seconds how much of its agent is in memory, how much of that is its
+# stack, and whether the card's FAT partition can be written to. Told late-network, its network card comes late.
+watch()
 {
     overlay=$WORK/overlay
     mkdir -p "$overlay/etc" "$overlay/watch"
-    { cat "$ROOT/cross/board/inittab" && echo '::respawn:/watch/memory'; } >"$overlay/etc/inittab"
+    { cat "$ROOT/cross/board/inittab" && printf '::sysinit:/watch/network\n::respawn:/watch/memory\n'; } >"$overlay/etc/inittab"
+    cat >"$overlay/watch/network" <<'END'
+#!/bin/sh
+grep -q late-network /proc/cmdline || exit 0
+cd /sys/bus/virtio/drivers/virtio_net
+card=$(echo virtio*)
+echo "$card" >unbind
+{ sleep 4 && echo "network card comes" >/dev/console && echo "$card" >bind; } &
+END
     cat >"$overlay/watch/memory" <<'END'
 #!/bin/sh
 exec </dev/null >/dev/console 2>/dev/null
 while sleep 3; do
     agent=/proc/$(pidof dunlin-agent)
     stack=$(sed -n '/\[stack\]$/,/^Rss/s/^Rss:[^0-9]*\([0-9]*\) kB/\1/p' "$agent/smaps")
-    sed -n "s/^VmRSS:[^0-9]*\([0-9]*\) kB/agent in memory: \1 KiB, of its stack $stack KiB/p" "$agent/status"
+    card=$(sed -n 's,^[^ ]* /boot [^ ]* \(r[ow]\).*,\1,p' /proc/mounts)
+    sed -n "s/^VmRSS:[^0-9]*\([0-9]*\) kB/agent in memory: \1 KiB, of its stack $stack KiB, card $card/p" "$agent/status"
 done
 END
-    chmod 755 "$overlay/watch" "$overlay/watch/memory"
+    chmod -R 755 "$overlay/watch"
     { cat "$initramfs" && (cd "$overlay" && find . | cpio --quiet -o -H newc -R 0:0 | gzip -n); } >"$WORK/initramfs.img"
     initramfs=$WORK/initramfs.img
 }
@@ -87,7 +97,7 @@ power_on()
     : >"$WORK/console"
     # shellcheck disable=SC2086
     $board -m "$memory" -rtc "$clock" -display none -no-reboot -serial "file:$WORK/console" -monitor none \
-        -kernel "$built/vmlinuz" -initrd "$initramfs" -append "console=$serial quiet panic=10" \
+        -kernel "$built/vmlinuz" -initrd "$initramfs" -append "console=$serial quiet panic=10 $told" \
         -drive "file=$WORK/device-0001.img,format=raw,if=none,id=card,$card" -device virtio-blk-device,drive=card \
         -netdev user,id=net -device virtio-net-device,netdev=net >>"$WORK/qemu.log" 2>&1 &
     echo $! >"$WORK/qemu.pid"
@@ -133,7 +143,30 @@ console_says()
 
 conf()
 {
-    mcopy -n -i "$WORK/device-0001.img@@1M" ::dunlin.conf -
+    on_fat dunlin.conf
+}
+
+# on_fat FILE: of the partition that any computer can read.
+on_fat()
+{
+    mcopy -n -i "$WORK/device-0001.img@@1M" "::$1" -
+}
+
+# shut_fat: it was not being written to when the power went.
+shut_fat()
+{
+    dd if="$WORK/device-0001.img" of="$WORK/fat.img" bs=1M skip=1 count=64 conv=sparse status=none
+    PATH=$PATH:/usr/sbin fsck.vfat -n "$WORK/fat.img" >"$WORK/fsck" 2>&1 || fail "the FAT partition: $(cat "$WORK/fsck")"
+}
+
+# descriptors save | break | mend: 4 KiB of the card's data partition, without which ext4 knows nothing of what lies where.
+descriptors()
+{
+    case $1 in
+    save) dd if="$WORK/device-0001.img" of="$WORK/descriptors" bs=1k skip=$((65 * 1024 + 2)) count=4 status=none ;;
+    break) dd if=/dev/zero of="$WORK/device-0001.img" bs=1k seek=$((65 * 1024 + 2)) count=4 conv=notrunc status=none ;;
+    mend) dd if="$WORK/descriptors" of="$WORK/device-0001.img" bs=1k seek=$((65 * 1024 + 2)) conv=notrunc status=none ;;
+    esac
 }
 
 # look_at_card: a copy of its data partition, with what the journal holds put in its place, as the next boot does.
