@@ -8,7 +8,8 @@ Makes device-0001.img and so on of IMAGE, each with a token of its own in dunlin
 it writes device-0001.conf and so on, to be copied to cards as dunlin.conf.
   --host HOST    where devices join, as `dunlin status` shows it
   --count N      make N tokens: dunlin token create --count N FLAG ..., of the manager at $DUNLIN_DIR
-  --tokens FILE  use these tokens, one a line, as dunlin token create --output FILE writes them
+  --tokens FILE  use these tokens, as dunlin token create --output FILE writes them: one a line, or
+                 CSV, whose serial numbers are not written to the devices
   --out DIR      where to write (build/cross/devices)
   --help         this text
 Each file is good for one device, and as secret as its token.'
@@ -44,13 +45,24 @@ main()
         tokens=$work/tokens
         dunlin token create --count "$count" --output "$tokens" "$@" >/dev/null
     fi
+    [ -r "$tokens" ] || fail 1 "$tokens can't be read"
+    token_column <"$tokens" >"$work/column"
+    number=$(wc -l <"$work/column")
+    [ "$number" -gt 0 ] || fail 1 "$tokens holds no tokens"
+    [ -z "$count" ] || [ "$number" -eq "$count" ] || fail 1 "$tokens holds $number tokens, not $count"
+    odd=$(grep -n -m 1 -v -x -E 'dlt1-[A-Za-z0-9_-]{80}' "$work/column" | cut -d : -f 1)
+    [ -z "$odd" ] || fail 1 "$tokens: number $odd is no token"
     number=0
     while read -r token; do
         number=$((number + 1))
         write "$(printf '%s/device-%04d' "$out" "$number")" "$token"
-    done <"$tokens"
-    [ -z "$count" ] || [ "$number" -eq "$count" ] || fail 1 "$tokens holds $number tokens, not $count"
+    done <"$work/column"
     echo "$number devices in $out"
+}
+
+token_column()
+{
+    tr -d '\r' | awk -F , 'NR == 1 && $0 == "number,token,serial,host" { csv = 1; next } NF { print csv ? $2 : $0 }'
 }
 
 # The FAT partition begins at 1 MiB, as cross/image.sh lays it out.

@@ -67,6 +67,22 @@ unprovisioned 'card\.img is missing' "$WORK/card.img" --host "$host" --count 1
 dunlin token create --count 2 --output "$WORK/tokens" >/dev/null 2>&1 || fail "no tokens"
 unprovisioned 'holds 2 tokens, not 3' --host "$host" --tokens "$WORK/tokens" --count 3 --out "$WORK/conf"
 
+step "tokens come in both forms, and nothing else does"
+dunlin token create --count 2 --output "$WORK/made.csv" >/dev/null 2>&1 || fail "no tokens"
+sed 1d "$WORK/made.csv" | cut -d , -f 2 >"$WORK/column"
+provision --host "$host" --tokens "$WORK/made.csv" --count 2 --out "$WORK/of-csv" >/dev/null || fail "CSV is not taken"
+tokens_of "$WORK"/of-csv/device-000[12].conf | cmp - "$WORK/column" || fail "these are other tokens"
+printf %s "$(cat "$WORK/tokens")" >"$WORK/unended"
+provision --host "$host" --tokens "$WORK/unended" --out "$WORK/of-unended" >/dev/null || fail "a line without an end is not taken"
+tokens_of "$WORK"/of-unended/device-000[12].conf | cmp - "$WORK/tokens" || fail "the last token is lost"
+sed '2s/.$//' "$WORK/tokens" >"$WORK/short"
+unprovisioned 'number 2 is no token' --host "$host" --tokens "$WORK/short" --out "$WORK/of-others"
+dunlin token create --json >"$WORK/made.json" || fail "no tokens"
+unprovisioned 'number 1 is no token' --host "$host" --tokens "$WORK/made.json" --out "$WORK/of-others"
+head -n 1 "$WORK/made.csv" >"$WORK/header.csv"
+unprovisioned 'holds no tokens' --host "$host" --tokens "$WORK/header.csv" --out "$WORK/of-others"
+[ -z "$(ls "$WORK/of-others")" ] || fail "devices are made of that: $(ls "$WORK/of-others")"
+
 step "two images, of tokens that were made before"
 if command -v mformat >/dev/null; then
     truncate -s 3M "$WORK/card.img"
