@@ -1,5 +1,6 @@
 #include "agent/facts.h"
 
+#include "agent/arch.h"
 #include "base/file.h"
 
 #include <stdio.h>
@@ -62,8 +63,8 @@ void facts_gather(struct facts *f)
     struct sysinfo info;
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     tell(f, "agent", DUNLIN_VERSION);
+    tell(f, "arch", arch_name());
     if (uname(&u) == 0) {
-        tell(f, "arch", u.machine);
         tell(f, "hostname", u.nodename);
         tell(f, "kernel", u.release);
     }

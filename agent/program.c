@@ -1,5 +1,6 @@
 #include "agent/program.h"
 
+#include "agent/arch.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -7,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 /* Two digests, a number, and what stands between and behind them. */
@@ -87,13 +87,11 @@ int program_again(char **arguments, struct errmsg *em)
 int program_find(const char *dir, const struct digest *tree, char out[static FILE_PATH_MAX],
                  struct errmsg *em)
 {
-    struct utsname u = {0};
-    uname(&u);
-    int rv =
-        file_path(out, em, "%s/bundles/%s/%s/dunlin-agent", dir, digest_hex(tree).text, u.machine);
+    int rv = file_path(out, em, "%s/bundles/%s/%s/dunlin-agent", dir, digest_hex(tree).text,
+                       arch_name());
     if (rv == 0 && access(out, X_OK) < 0)
         rv = errmsg_set(em, ERR_NOT_FOUND, "the bundle has no %s/dunlin-agent that can be run",
-                        u.machine);
+                        arch_name());
     return rv;
 }
 

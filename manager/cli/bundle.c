@@ -317,8 +317,8 @@ static int check_agents(const char *path, struct errmsg *em)
     int rv = file_path(pattern, em, "%s/*/dunlin-agent", path);
     if (rv == 0 && glob(pattern, 0, NULL, &found) != 0)
         rv = errmsg_set(em, ERR_REFUSED,
-                        "%s has no agent in it: put it at ARCH/dunlin-agent, where ARCH is what "
-                        "uname -m says on the device",
+                        "%s has no agent in it: put it at ARCH/dunlin-agent, where ARCH is the "
+                        "device's fact arch",
                         path);
     for (size_t i = 0; rv == 0 && i < found.gl_pathc; i++) {
         struct stat st;

@@ -1,3 +1,4 @@
+#include "agent/arch.h"
 #include "agent/mend.h"
 #include "agent/program.h"
 #include "agent/tree.h"
@@ -5,7 +6,6 @@
 #include "test/agent_fixture.h"
 #include "test/suite.h"
 
-#include <sys/utsname.h>
 #include <unistd.h>
 
 static struct fixture_fleet fleet;
@@ -142,13 +142,12 @@ static void test_what_is_under_way_is_left_alone(void)
 static void test_agent_that_is_unfit_begins_anew_with_the_packaged_one_to_go_back_to(void)
 {
     char file[FILE_PATH_MAX], folder[FILE_PATH_MAX];
-    struct utsname u;
     struct digest proven;
     set_up(PHASE_SETTLED);
-    tree_must(uname(&u) == 0 && tree_path(dir.text, &bundle, folder, NULL) == 0, "folder");
-    tree_must(file_path(file, NULL, "%s/%s", folder, u.machine) == 0, "machine");
+    tree_must(tree_path(dir.text, &bundle, folder, NULL) == 0, "folder");
+    tree_must(file_path(file, NULL, "%s/%s", folder, arch_name()) == 0, "machine");
     tree_must(file_make_folder(file, 0755, NULL) == 0, "folder of the machine");
-    tree_must(file_path(file, NULL, "%s/%s/dunlin-agent", folder, u.machine) == 0, "file");
+    tree_must(file_path(file, NULL, "%s/%s/dunlin-agent", folder, arch_name()) == 0, "file");
     tree_must(file_write(file, span_text("an agent"), 0755, NULL) == 0, "agent");
     tree_must(program_return(dir.text, &bundle, NULL) == 1, "proven");
     struct held row = mended();

@@ -1,10 +1,10 @@
+#include "agent/arch.h"
 #include "agent/program.h"
 #include "base/log.h"
 #include "test/suite.h"
 #include "test/tree.h"
 
 #include <signal.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 
 /* What a start ends with when this process goes on as the packaged program. */
@@ -15,10 +15,8 @@ static const struct digest v1 = {{1}}, v2 = {{2}}, none = {{0}};
 
 static void path_of(const struct digest *tree, char out[static FILE_PATH_MAX])
 {
-    struct utsname u;
-    tree_must(uname(&u) == 0, "uname");
     tree_must(
-        file_path(out, NULL, "%s/bundles/%s/%s", dir.text, digest_hex(tree).text, u.machine) == 0,
+        file_path(out, NULL, "%s/bundles/%s/%s", dir.text, digest_hex(tree).text, arch_name()) == 0,
         "path");
 }
 

@@ -1,8 +1,7 @@
+#include "agent/arch.h"
 #include "agent/upgrade.h"
 #include "test/suite.h"
 #include "test/tree.h"
-
-#include <sys/utsname.h>
 
 static struct tree_path dir;
 static struct upgrade u;
@@ -12,10 +11,8 @@ static const struct manifest manifest = {.hook_timeout_s = 5, .health_deadline_s
 static void make_agent(const struct digest *tree)
 {
     char path[FILE_PATH_MAX];
-    struct utsname name;
-    tree_must(uname(&name) == 0, "uname");
     tree_must(file_path(path, NULL, "%s/bundles/%s/%s", dir.text, digest_hex(tree).text,
-                        name.machine) == 0,
+                        arch_name()) == 0,
               "path");
     tree_must(file_make_folder(path, 0755, NULL) == 0, path);
     strcat(path, "/dunlin-agent");
