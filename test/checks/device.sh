@@ -1,14 +1,11 @@
 #!/bin/sh
-# What devices get is as it should be, and no bigger than its budget. This machine's kind is built
-# for it when the libraries are there already, since making them takes minutes; other kinds are looked
-# at when somebody has built them.
+# What devices get is as it should be, and no bigger than its budget. This machine's kind is built for it, and other kinds
+# that somebody has built are brought up to date, when the libraries are there already, since making them takes minutes.
 . "$(dirname "$0")/lib.sh"
 
-sh cross/build.sh --if-cached "$(uname -m)"
 found=''
-for agent in build/cross/*/dunlin-agent; do
-    [ -e "$agent" ] || continue
-    target=$(basename "$(dirname "$agent")")
+for target in $({ uname -m && find build/cross -mindepth 2 -maxdepth 2 -name dunlin-agent 2>/dev/null | cut -d / -f 3; } | sort -u); do
+    [ -n "$(sh cross/build.sh --if-cached "$target")" ] || continue
     sh cross/check.sh "$target"
     sh cross/sizes.sh "$target"
     found=yes
