@@ -162,6 +162,10 @@ inside dpkg -P dunlin-agent >/dev/null
 [ ! -e "$debian/var/lib/dunlin-agent" ] && [ ! -e "$debian/etc/dunlin" ] || fail "purging leaves something"
 ! inside getent passwd dunlin-agent || fail "purging leaves the user"
 [ -z "$(find "$debian/etc/systemd/system" -name 'dunlin-agent*')" ] || fail "purging leaves it enabled"
+inside systemctl --quiet mask dunlin-agent
+inside dpkg -i /root/dunlin-agent_0.9.2_amd64.deb >"$WORK/dpkg" 2>&1 || fail "masked it can't be installed: $(cat "$WORK/dpkg")"
+inside dpkg -P dunlin-agent >/dev/null
+inside systemctl --quiet unmask dunlin-agent
 
 step "the manager's package goes in with what it needs, and out"
 apt install /root/dunlin-manager_0.9.2_amd64.deb
