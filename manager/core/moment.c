@@ -144,7 +144,7 @@ void moment_take(struct turn *t, uint32_t deployment)
     if (way == VALUES_AT_ONCE) {
         d->history[0].values_at = d->values_seen = m->variable_order;
         rollout_end(m, deployment, ROLLOUT_NONE);
-    } else if (command_change_version(t, deployment, d->history[0].bundle) < 0) {
+    } else if (generation_change(t, deployment, d->history[0].bundle) < 0) {
         d->values_seen = m->variable_order; /* it has no generations left */
     }
     persist(t, PERSIST_DEPLOYMENT, deployment);

@@ -102,7 +102,7 @@ static void try_row(const struct manager *m, const struct command *c, const stru
         *row = (struct deployment_row){.salt = c->deploy.salt};
     memset(row->selector, 0, sizeof row->selector);
     memcpy(row->selector, c->deploy.selector, strlen(c->deploy.selector));
-    command_fill_roster(m, c, &row->roster);
+    deploy_fill_roster(m, c, &row->roster);
     pick_try_change(row, c->deploy.pick);
 }
 

@@ -114,7 +114,7 @@ int rollout_go_back(struct turn *t, uint32_t deployment, const struct version *t
     struct manager *m = t->m;
     struct deployment_row *d = &m->deployments[deployment];
     struct generation_row stable = deployment_rolls(d) ? deployment_stable(d) : d->history[0];
-    int rv = command_push_generation(t, deployment, to);
+    int rv = generation_push(t, deployment, to);
     if (rv < 0)
         return rv;
     budget_imply(m, &d->plan, d->selector);
@@ -152,7 +152,7 @@ static void finish(struct tending *w)
     struct generation_row stable = w->d->history[0];
     struct version next = {.bundle = queued - 1, .values_at = VALUES_NEWEST};
     rollout_end(w->t->m, w->index, ROLLOUT_DONE);
-    if (queued && command_push_generation(w->t, w->index, &next) == 0)
+    if (queued && generation_push(w->t, w->index, &next) == 0)
         rollout_begin(w->t, w->index, &stable);
     cohort_mark_deployment(w->t->m, w->d);
 }
@@ -161,7 +161,7 @@ static void finish(struct tending *w)
 static void take_back(struct tending *w)
 {
     struct version version;
-    bool back = w->r->stable != 0 && command_way_back(w->t->m, w->d, NULL, &version) &&
+    bool back = w->r->stable != 0 && generation_back(w->t->m, w->d, NULL, &version) &&
                 rollout_go_back(w->t, w->index, &version) == 0;
     if (!back)
         rollout_end(w->t->m, w->index, ROLLOUT_ABORTED);
@@ -749,7 +749,7 @@ void rollout_retry(struct turn *t, uint32_t deployment)
         refuse(t, d);
         return;
     }
-    if (command_renew_generation(t, deployment) < 0)
+    if (generation_renew(t, deployment) < 0)
         return;
     if (!deployment_rolls(d))
         budget_imply(t->m, &d->plan, d->selector);

@@ -874,19 +874,34 @@ void dependency_mark_users(struct manager *m, uint32_t deployment);
  * Names that are none, and circles, are refused. */
 int dependency_resolve(struct turn *t, int64_t index, struct dependencies *out);
 
+/* generation.c: the versions that a deployment has had */
+/* The newest is one of this version from now on. */
+int generation_push(struct turn *t, uint32_t deployment, const struct version *v);
+/* The same for everybody by stages, if it has a plan, with the values of now. */
+int generation_change(struct turn *t, uint32_t deployment, uint32_t bundle);
+/* The newest one gets another number. */
+int generation_renew(struct turn *t, uint32_t deployment);
+/* What it can go back to; false: nothing. `version` NULL: what ran before. */
+bool generation_back(const struct manager *m, const struct deployment_row *d, const char *version,
+                     struct version *out);
+/* No more are remembered than it says. */
+void generation_trim(struct deployment_row *d);
+
+/* bundle.c */
+void bundle_add(struct turn *t);
+void bundle_remove(struct turn *t);
+/* Its index, or a code with the reply set. */
+int bundle_find(struct turn *t, const char *name, const char *version);
+
+/* deploy.c */
+void deploy_run(struct turn *t);
+/* Which agents a deploy command says. */
+void deploy_fill_roster(const struct manager *m, const struct command *c, struct roster *out);
+
 /* command.c */
 void command_run(struct turn *t);
-/* The newest generation of a deployment is one of this version from now on. */
-int command_push_generation(struct turn *t, uint32_t deployment, const struct version *v);
-/* The same for everybody by stages, if it has a plan, with the values of now. */
-int command_change_version(struct turn *t, uint32_t deployment, uint32_t bundle);
-/* What a deployment can go back to; false: nothing. `version` NULL: what ran before. */
-bool command_way_back(const struct manager *m, const struct deployment_row *d, const char *version,
-                      struct version *out);
-/* Which agents a deploy command says. */
-void command_fill_roster(const struct manager *m, const struct command *c, struct roster *out);
-/* The newest one gets another number. */
-int command_renew_generation(struct turn *t, uint32_t deployment);
+/* Refuses a `what` with a name that is none. */
+int command_check_name(struct turn *t, const char *what, const char *name);
 int fail_with(struct turn *t, int rv);
 /* Sets the reply's error and returns its code. */
 #define REFUSE(t, code, ...) fail_with(t, errmsg_set(&(t)->out->error, code, __VA_ARGS__))
