@@ -26,6 +26,8 @@
 /* Every packet has so many bytes; a PUBLISH so many around its topic and its payload. */
 #define PACKET_BYTES_MIN 2
 #define PUBLISH_BYTES_MIN 4
+/* MQTT 3.1.1, 3.9.3: the answer to a subscription that is none. */
+#define SUBSCRIPTION_REFUSED 0x80
 /* Packets read before others in the caller's loop get their turn. */
 #define READ_BURST_MAX 256
 /*
@@ -251,11 +253,15 @@ static void on_publish(struct mosquitto *client, void *context, int mid)
         m->handler.published(m->handler.context, mid);
 }
 
+/* Who goes on without hearing what he asked for looks well, and is deaf. */
 static void on_subscribe(struct mosquitto *client, void *context, int mid, int count,
                          const int *granted)
 {
     struct mqtt *m = context;
-    (void)client, (void)count, (void)granted;
+    (void)client;
+    for (int i = 0; i < count; i++)
+        if (granted[i] == SUBSCRIPTION_REFUSED)
+            lose(m, "the broker refused a subscription");
     if (m->link == LINK_UP && m->handler.subscribed)
         m->handler.subscribed(m->handler.context, mid);
 }

@@ -80,7 +80,8 @@ void mqtt_drop(struct mqtt *m);
 /* QoS 0 or 1. Returns the message's id (>= 0) or ERR_BUSY when there is no connection,
  * ERR_NO_MEMORY, ERR_RANGE. */
 int mqtt_publish(struct mqtt *m, const char *topic, struct span payload, int qos, bool retain);
-/* Asks for many topics at once. Returns the request's id or a negative code. */
+/* Asks for many topics at once. Returns the request's id or a negative code. A broker that refuses
+ * one of them is as good as none: the link is lost. */
 int mqtt_subscribe(struct mqtt *m, const char *const *topics, size_t count, int qos);
 int mqtt_unsubscribe(struct mqtt *m, const char *const *topics, size_t count);
 

@@ -5,6 +5,7 @@
 #include "test/mqtt_fixture.h"
 #include "test/tree.h"
 
+#include <glob.h>
 #include <mosquitto.h>
 #include <sys/un.h>
 
@@ -173,6 +174,29 @@ static void test_refusing_broker_gives_its_reason(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(c->reason, "not authorised"));
     CU_ASSERT_EQUAL(c->ups, 0);
     end(&b);
+}
+
+/* Mosquitto refuses subscriptions only by its plugin, where Debian has it. */
+static void test_refused_subscription_is_a_lost_link(void)
+{
+    char config[] = "/tmp/dunlin-test-mqtt-XXXXXX", more[512];
+    glob_t plugins;
+    CU_ASSERT_EQUAL_FATAL(glob("/usr/lib/*/mosquitto_dynamic_security.so", 0, NULL, &plugins), 0);
+    int fd = mkstemp(config);
+    dprintf(fd, "{\"defaultACLAccess\": {\"subscribe\": false}, \"anonymousGroup\": \"all\","
+                "\"groups\": [{\"groupname\": \"all\"}], \"clients\": [], \"roles\": []}");
+    close(fd);
+    snprintf(more, sizeof more, "allow_anonymous true\nplugin %s\nplugin_opt_config_file %s",
+             plugins.gl_pathv[0], config);
+    struct real_broker b = real_broker_start(more);
+    struct client *c = client_up(0, &b, NULL);
+    CU_ASSERT_TRUE(mqtt_subscribe(c->mqtt, &(const char *){"a"}, 1, 0) > 0);
+    WAIT(c->downs == 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(c->reason, "refused a subscription"));
+    CU_ASSERT_EQUAL(c->answers, 0);
+    end(&b);
+    unlink(config);
+    globfree(&plugins);
 }
 
 static void test_broker_that_never_greets_is_given_up(void)
@@ -518,6 +542,7 @@ static const struct suite_test tests[] = {
     TEST(test_nobody_there_is_told_once),
     TEST(test_unknown_host_is_told),
     TEST(test_refusing_broker_gives_its_reason),
+    TEST(test_refused_subscription_is_a_lost_link),
     TEST(test_broker_that_never_greets_is_given_up),
     TEST(test_persistent_session_keeps_what_came_meanwhile),
     TEST(test_many_messages_in_flight_are_all_acknowledged),
