@@ -646,7 +646,7 @@ static inline void check_slots(struct fleet *f)
         broken(f, "the counts do not add up", c->members, c->ready);
 }
 
-/* Who was out of reach, or has had its time, has given its place back. */
+/* Who was out of reach, has had its time, or holds a slot by now, has given its place back. */
 static inline void free_places(struct fleet *f)
 {
     for (uint32_t n = 1; n <= f->count; n++) {
@@ -655,7 +655,7 @@ static inline void free_places(struct fleet *f)
             continue;
         uint32_t deadline_s = plan_of(f)->deadline_s;
         bool overdue = deadline_s && f->now_s >= a->granted_s + deadline_s;
-        a->comes = !a->gone && !a->cordoned && is_reachable(f, a) && !overdue &&
+        a->comes = !a->gone && !a->cordoned && is_reachable(f, a) && !overdue && !a->slot &&
                    a->state == STATE_APPLYING && a->wanted == a->aimed;
     }
 }

@@ -75,7 +75,7 @@ static bool has_permit(const struct agent *a, const struct agent_view *view, con
                        const struct target *target)
 {
     const struct ask *own = &a->asks[AGENT_TOPIC_ASSIGNMENT];
-    bool newest = a->link == LINK_UP && a->own_head_came && (!own->wanted || own->in_vain);
+    bool newest = a->link == LINK_UP && a->own_head_came && !own->wanted;
     bool stays = a->own_came || a->known || a->silent_s < r->rules.asks_after_s;
     return newest && stays &&
            assignment_permits(view->assignment, r->deployment, target->generation);

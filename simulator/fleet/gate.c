@@ -183,11 +183,18 @@ static bool has_had_its_permit(const struct flock *f, const struct node *d)
     return f->o->deadline_s > 0 && flock_wall_s(f) + 1 >= slip->permit_s + f->o->deadline_s;
 }
 
-/* Whose fetch is stopped since its permit was taken back is at work no more. */
+/* It has the bundle yet to fetch, or again to begin: without a permit it doesn't. */
+static bool is_to_begin(const struct held *h)
+{
+    return h->phase == PHASE_DOWNLOADING || h->phase == PHASE_ROLLED_BACK ||
+           h->phase == PHASE_FAILED;
+}
+
+/* Whose permit was taken back is at work no more, but with what it has begun. */
 static bool is_coming(const struct flock *f, const struct node *d, uint32_t generation)
 {
     for (uint32_t i = 0; i < d->held_count; i++)
-        if (d->held[i].phase == PHASE_DOWNLOADING && d->permit != generation)
+        if (is_to_begin(&d->held[i]) && d->permit != generation)
             return false;
     return !is_through(f, d, generation) && !has_had_its_permit(f, d) &&
            is_in_reach(f, manager_agent(f->core, d->number));

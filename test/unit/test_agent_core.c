@@ -944,6 +944,8 @@ static void test_permit_of_before_counts_when_its_assignment_is_still_the_newest
     head(AGENT_TOPIC_ASSIGNMENT, (struct head){.revision = {1, 3}});
     CU_ASSERT_EQUAL(b.a.step, STEP_NONE);
     CU_ASSERT_EQUAL(cause_of(1), CAUSE_RETURNING);
+    pass_time(3 * AGENT_ASK_AGAIN_MS / 1000); /* the broker is asked in vain */
+    CU_ASSERT_EQUAL(b.a.step, STEP_NONE);
 }
 
 static void test_permit_that_is_taken_back_stops_the_fetch(void)
