@@ -20,6 +20,7 @@
 struct joining {
     const struct join_options *options;
     struct token token;
+    struct seal_secret reply; /* random, and told the manager only */
     struct folder folder;
     struct store store;
     struct mqtt *mqtt;
@@ -92,6 +93,7 @@ int join_fleet(const struct join_options *options, struct errmsg *em)
 static int prepare(struct joining *j)
 {
     const struct join_options *o = j->options;
+    random_bytes(j->reply.bytes, sizeof j->reply.bytes);
     int rv = token_parse(o->token, &j->token, j->em);
     if (rv == 0)
         rv = address_of_door(o->address, &j->door, j->em);
@@ -337,10 +339,13 @@ static void send_request(struct joining *j)
     struct seal_nonce nonce;
     const struct join_id *id = slot(j, j->tries - 1);
     struct topic topic = topic_for(TOPIC_JOIN, id);
-    request = (struct join){.key = j->store.identity.key, .facts = j->options->facts};
+    request =
+        (struct join){.key = j->store.identity.key, .facts = j->options->facts, .reply = j->reply};
     memcpy(request.serial, j->options->serial, strlen(j->options->serial));
     random_bytes(nonce.bytes, sizeof nonce.bytes);
-    int rv = join_write(&request, &j->token, id, &nonce, &out);
+    int rv = join_prove(&request, &j->store.identity.secret, &j->token, id);
+    if (rv == 0)
+        rv = join_write(&request, &j->token, id, &nonce, &out);
     if (rv < 0)
         j->result = errmsg_set(j->em, rv, "can't write the request: %s", err_name(rv));
     else
@@ -369,7 +374,8 @@ static void take_answer(struct joining *j, const struct join_id *id, struct span
     static struct joined answer;
     static uint8_t room[JOINED_MAX];
     struct buffer plain = buffer_on(room, sizeof room);
-    int rv = joined_read(payload, &j->token.secret, id, &plain, &answer);
+    struct seal_secret secret = join_secret(&j->token.secret, &j->reply);
+    int rv = joined_read(payload, &secret, id, &plain, &answer);
     if (rv < 0)
         say(j, "something came that is not the manager's answer");
     else if (rv == 0)

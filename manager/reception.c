@@ -24,11 +24,13 @@ int reception_join(const struct keyring *k, struct manager *m, const struct join
         return drop(&counters->forged, 0);
     bool bound = manager_batch(m, outer.batch - 1)->bound;
     v->hint = bound ? JOINED_SERIAL : JOINED_UNKNOWN;
-    v->secret = keyring_secret(k, outer.batch - 1, outer.index, bound ? outer.serial : NULL);
-    int rv = join_open(&outer, &v->secret, id, &v->join);
+    struct seal_secret token =
+        keyring_secret(k, outer.batch - 1, outer.index, bound ? outer.serial : NULL);
+    int rv = join_open(&outer, &token, id, &v->join);
     if (rv < 0)
         return rv == ERR_SIGNATURE ? drop(&counters->forged, 0) : drop(&counters->malformed, rv);
     v->sealed = true;
+    v->secret = join_secret(&token, &v->join.reply);
     ev->type = MANAGER_JOIN;
     ev->join.batch = outer.batch - 1;
     ev->join.index = outer.index;
@@ -37,6 +39,14 @@ int reception_join(const struct keyring *k, struct manager *m, const struct join
     ev->join.facts = facts_digest(&v->join.facts);
     ev->join.told = &v->join.facts;
     return 1;
+}
+
+bool reception_is_owner(struct manager *m, const struct visit *v, const struct manager_event *ev)
+{
+    /* In tokens, batches count from 1. */
+    bool good = !manager_find_agent(m, &ev->join.id) ||
+                join_check(&v->join, ev->join.batch + 1, ev->join.index, &v->id) == 0;
+    return good || drop(&manager_counters(m)->forged, 0);
 }
 
 /* By the key that its number and id have. */

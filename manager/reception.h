@@ -13,9 +13,9 @@
 /* One request to join, from its arrival to its answer. */
 struct visit {
     struct join_id id;
-    struct seal_secret secret;
-    bool sealed;           /* the secret is known, and it opened the request */
-    enum joined_code hint; /* what to answer otherwise */
+    struct seal_secret secret; /* the answer's */
+    bool sealed;               /* its token's secret is known, and opened the request */
+    enum joined_code hint;     /* what to answer otherwise */
     struct join join;
 };
 
@@ -25,6 +25,10 @@ struct visit {
  */
 int reception_join(const struct keyring *k, struct manager *m, const struct join_id *id,
                    struct span payload, struct visit *v, struct manager_event *ev);
+
+/* [join-7] False, and counted in `m`, for one who names the key of an agent that there is and
+ * doesn't have it. That is looked at only here: nothing is gained by a key that nobody else has. */
+bool reception_is_owner(struct manager *m, const struct visit *v, const struct manager_event *ev);
 
 /* 1: `ev` is a MANAGER_REPORT that borrows `r`. Negative: dropped, and counted in `m`. */
 int reception_report(const struct keyring *k, struct manager *m, const struct key_id *topic,

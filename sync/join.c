@@ -1,17 +1,20 @@
 #include "sync/join.h"
 
 #include "base/endian.h"
+#include "crypto/mac.h"
 #include "sync/message.h"
 
 #include <assert.h>
 
 #define PURPOSE_REQUEST "dunlin join request"
 #define PURPOSE_ANSWER "dunlin join answer"
+#define PURPOSE_REPLY "dunlin join reply"
+#define DOMAIN_PROOF "dunlin join proof"
 
 /* Elements behind type and version, and inside the seals. */
-#define JOIN_FIELDS 5   /* batch, index, serial, nonce, sealed */
-#define JOINED_FIELDS 3 /* code, nonce, sealed */
-#define REQUEST_FIELDS 2
+#define JOIN_FIELDS 5    /* batch, index, serial, nonce, sealed */
+#define JOINED_FIELDS 3  /* code, nonce, sealed */
+#define REQUEST_FIELDS 4 /* key, facts, reply, proof */
 #define ANSWER_FIELDS                                                                              \
     9 /* number, MAC key, policy, cells, assignment, trust, certificate, secret, atlas             \
        */
@@ -85,6 +88,38 @@ static struct span bound_request(uint8_t out[static BOUND_REQUEST_MAX], const st
     return span_of(out, JOIN_ID_LEN + 10 + text.len);
 }
 
+/* [join-2] What the proof signs: all that the seal is bound to, and the reply. */
+static struct span proven(uint8_t out[static BOUND_REQUEST_MAX + SEAL_SECRET_LEN],
+                          const struct join *j, uint32_t batch, uint32_t index,
+                          const struct join_id *id)
+{
+    struct span bound = bound_request(out, id, batch, index, j->serial);
+    memcpy(out + bound.len, j->reply.bytes, SEAL_SECRET_LEN);
+    return span_of(out, bound.len + SEAL_SECRET_LEN);
+}
+
+int join_prove(struct join *j, const struct secret_key *key, const struct token *token,
+               const struct join_id *id)
+{
+    uint8_t bytes[BOUND_REQUEST_MAX + SEAL_SECRET_LEN];
+    return sign_make(key, DOMAIN_PROOF, proven(bytes, j, token->batch, token->index, id),
+                     &j->proof);
+}
+
+int join_check(const struct join *j, uint32_t batch, uint32_t index, const struct join_id *id)
+{
+    uint8_t bytes[BOUND_REQUEST_MAX + SEAL_SECRET_LEN];
+    return sign_check(&j->key, DOMAIN_PROOF, proven(bytes, j, batch, index, id), &j->proof);
+}
+
+struct seal_secret join_secret(const struct seal_secret *token, const struct seal_secret *reply)
+{
+    struct seal_secret secret;
+    mac_hkdf(span_of(token->bytes, SEAL_SECRET_LEN), span_of(reply->bytes, SEAL_SECRET_LEN),
+             PURPOSE_REPLY, secret.bytes, SEAL_SECRET_LEN);
+    return secret;
+}
+
 int join_write(const struct join *j, const struct token *token, const struct join_id *id,
                const struct seal_nonce *nonce, struct buffer *out)
 {
@@ -95,6 +130,8 @@ int join_write(const struct join *j, const struct token *token, const struct joi
     wire_put_array(&inner, REQUEST_FIELDS);
     wire_put_bytes(&inner, span_of(j->key.bytes, PUBLIC_KEY_LEN));
     facts_put(&inner, &j->facts);
+    wire_put_bytes(&inner, span_of(j->reply.bytes, SEAL_SECRET_LEN));
+    wire_put_bytes(&inner, span_of(j->proof.bytes, SIGNATURE_LEN));
     int rv = wire_end(&inner);
     if (rv < 0)
         return rv;
@@ -145,6 +182,8 @@ int join_open(const struct join_outer *outer, const struct seal_secret *secret,
     uint32_t extra = message_enter_array(&r, REQUEST_FIELDS);
     wire_get_bytes_into(&r, j->key.bytes, PUBLIC_KEY_LEN);
     facts_get(&r, &j->facts);
+    wire_get_bytes_into(&r, j->reply.bytes, SEAL_SECRET_LEN);
+    wire_get_bytes_into(&r, j->proof.bytes, SIGNATURE_LEN);
     wire_skip(&r, extra);
     return wire_done(&r);
 }

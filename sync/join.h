@@ -38,6 +38,8 @@ struct join {
     char serial[TOKEN_SERIAL_MAX + 1]; /* "": it is not known */
     struct public_key key;
     struct facts facts;
+    struct seal_secret reply; /* random, and this device's alone: goes into the answer's seal */
+    struct signature proof;   /* that it has the key's other half */
 };
 
 /* The part of a request that is in clear: which secret opens the rest. */
@@ -49,7 +51,14 @@ struct join_outer {
     struct span sealed; /* borrowed */
 };
 
-/* Appends [type, version, batch, index, serial, nonce, sealed {key, facts}], bound to `id`. */
+/* [join-2] Fills in the proof, for the request by this token under this name. ERR_CRYPTO. */
+int join_prove(struct join *j, const struct secret_key *key, const struct token *token,
+               const struct join_id *id);
+/* ERR_SIGNATURE when who asks doesn't have the key: it may have seen its public half. */
+int join_check(const struct join *j, uint32_t batch, uint32_t index, const struct join_id *id);
+
+/* Appends [type, version, batch, index, serial, nonce, sealed {key, facts, reply, proof}], bound to
+ * `id`. */
 int join_write(const struct join *j, const struct token *token, const struct join_id *id,
                const struct seal_nonce *nonce, struct buffer *out);
 int join_read_outer(struct span bytes, struct join_outer *outer);
@@ -67,6 +76,10 @@ enum joined_code {
     JOINED_SERIAL = 7,  /* the token is for another serial number, or isn't known: like UNKNOWN */
     JOINED_CODE_COUNT,
 };
+
+/* [join-4] What the answer is sealed with: of those who hold a copy of the token, only the device
+ * that asked has the reply. */
+struct seal_secret join_secret(const struct seal_secret *token, const struct seal_secret *reply);
 
 /* "the token has been used by another device": for people. */
 const char *joined_code_text(enum joined_code code);
@@ -87,8 +100,8 @@ struct joined {
 };
 
 /*
- * Appends [type, version, code, nonce, sealed]. With `secret` NULL the code goes in clear: then it
- * is a hint and no proof.
+ * Appends [type, version, code, nonce, sealed], by join_secret(). With `secret` NULL the code goes
+ * in clear: then it is a hint and no proof.
  */
 int joined_write(const struct joined *j, const struct seal_secret *secret, const struct join_id *id,
                  const struct seal_nonce *nonce, struct buffer *out);

@@ -128,12 +128,12 @@ static inline int rewrite_joined(struct span in, struct buffer *out)
 {
     static uint8_t memory[JOINED_MAX];
     struct buffer plain = buffer_on(memory, sizeof memory);
-    struct token token = sample_token();
+    struct seal_secret secret = sample_join_secret();
     struct join_id id = sample_join_id();
     struct seal_nonce nonce = sample_nonce();
     struct joined j;
-    int rv = joined_read(in, &token.secret, &id, &plain, &j);
-    return rv < 0 ? rv : joined_write(&j, rv ? &token.secret : NULL, &id, &nonce, out);
+    int rv = joined_read(in, &secret, &id, &plain, &j);
+    return rv < 0 ? rv : joined_write(&j, rv ? &secret : NULL, &id, &nonce, out);
 }
 
 /* [join-2] Seals a plain text as a device would, whatever it says. */
@@ -170,7 +170,7 @@ static inline int sample_seal_request(struct span plain, struct buffer *out)
 /* [join-4] Seals a plain text as the manager would, whatever it says. */
 static inline int sample_seal_answer(enum joined_code code, struct span plain, struct buffer *out)
 {
-    struct token token = sample_token();
+    struct seal_secret secret = sample_join_secret();
     struct join_id id = sample_join_id();
     struct seal_nonce nonce = sample_nonce();
     static uint8_t memory[REWRITE_MAX + SEAL_TAG_LEN];
@@ -180,7 +180,7 @@ static inline int sample_seal_answer(enum joined_code code, struct span plain, s
     bound[JOIN_ID_LEN] = MESSAGE_JOINED;
     bound[JOIN_ID_LEN + 1] = PROTOCOL_VERSION;
     bound[JOIN_ID_LEN + 2] = (uint8_t)code;
-    if (seal_close(&token.secret, "dunlin join answer", &nonce, span_of(bound, sizeof bound), plain,
+    if (seal_close(&secret, "dunlin join answer", &nonce, span_of(bound, sizeof bound), plain,
                    &sealed) < 0)
         return ERR_NO_MEMORY;
     struct wire_writer w = wire_writer_on(out);

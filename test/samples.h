@@ -337,7 +337,23 @@ static inline struct telling sample_telling(void)
 
 static inline struct join sample_join(void)
 {
-    return (struct join){.serial = "SN-0042", .key = sample_public(33), .facts = sample_facts()};
+    struct secret_key secret = sample_secret(33);
+    struct token token = sample_token();
+    struct join_id id = sample_join_id();
+    struct join j = {.serial = "SN-0042", .key = sample_public(33), .facts = sample_facts()};
+    sample_fill(j.reply.bytes, SEAL_SECRET_LEN, 0xf0);
+    if (join_prove(&j, &secret, &token, &id) < 0)
+        abort();
+    return j;
+}
+
+/* The answer's seal is by this. */
+static inline struct seal_secret sample_join_secret(void)
+{
+    struct token token = sample_token();
+    struct seal_secret reply;
+    sample_fill(reply.bytes, SEAL_SECRET_LEN, 0xf0);
+    return join_secret(&token.secret, &reply);
 }
 
 /* `memory` holds the two signed envelopes that the answer borrows. */

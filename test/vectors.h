@@ -288,12 +288,12 @@ static inline int vector_answer(enum joined_code code, bool sealed, struct buffe
 {
     uint8_t memory[VECTOR_MAX];
     struct buffer envelopes = buffer_on(memory, sizeof memory);
-    struct token token = sample_token();
+    struct seal_secret secret = sample_join_secret();
     struct join_id id = sample_join_id();
     struct seal_nonce nonce = sample_nonce();
     struct joined j = sample_joined(&envelopes);
     j.code = code;
-    return joined_write(&j, sealed ? &token.secret : NULL, &id, &nonce, out);
+    return joined_write(&j, sealed ? &secret : NULL, &id, &nonce, out);
 }
 
 static inline int vector_joined_accepted(struct buffer *out)

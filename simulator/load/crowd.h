@@ -19,7 +19,7 @@
 
 /* What is known of every device before it is switched on. */
 struct device_seed {
-    struct public_key key;
+    struct device_key key;
     struct token token;
 };
 

@@ -18,7 +18,7 @@ static uint64_t ping_due_ms(const struct member *m);
 void member_init(struct crowd *c, struct member *m, uint32_t index)
 {
     m->index = index;
-    m->id = key_id_of(&crowd_seed(c, m)->key);
+    m->id = key_id_of(&crowd_seed(c, m)->key.public);
     m->checks = crowd_agent(c, m) % MEMBER_CHECKS_EVERY == 0;
 }
 

@@ -64,6 +64,14 @@ void member_join_wake(struct crowd *c, struct member *m)
         crowd_want(c, m, CROWD_DOOR);
 }
 
+/* Nobody listens to a simulated device, and a million remember nothing for it. */
+static struct seal_secret reply_of(const struct member *m)
+{
+    struct seal_secret reply = {{0}};
+    memcpy(reply.bytes, m->attempt.bytes, sizeof m->attempt.bytes);
+    return reply;
+}
+
 static void ask(struct crowd *c, struct member *m)
 {
     static struct join request;
@@ -73,10 +81,12 @@ static void ask(struct crowd *c, struct member *m)
     const struct device_seed *seed = crowd_seed(c, m);
     fill_random(c, nonce.bytes, sizeof nonce.bytes);
     request = (struct join){
-        .key = seed->key,
+        .key = seed->key.public,
+        .reply = reply_of(m),
         .facts = {.count = 2, .list = {{"arch", "aarch64"}, {"model", "Edge Box 3"}}}};
     m->asked = true;
-    if (join_write(&request, &seed->token, &m->attempt, &nonce, &out) < 0)
+    if (join_prove(&request, &seed->key.secret, &seed->token, &m->attempt) < 0 ||
+        join_write(&request, &seed->token, &m->attempt, &nonce, &out) < 0)
         crowd_fault(c, m, "its request to join can't be written");
     line_publish(&c->hub, &m->line, topic_for(m, TOPIC_JOIN).text, span_buffer(&out), false);
 }
@@ -86,7 +96,9 @@ static void take_answer(struct crowd *c, struct member *m, struct span payload)
     static struct joined answer;
     static uint8_t room[JOINED_MAX];
     struct buffer plain = buffer_on(room, sizeof room);
-    int rv = joined_read(payload, &crowd_seed(c, m)->token.secret, &m->attempt, &plain, &answer);
+    struct seal_secret reply = reply_of(m);
+    struct seal_secret secret = join_secret(&crowd_seed(c, m)->token.secret, &reply);
+    int rv = joined_read(payload, &secret, &m->attempt, &plain, &answer);
     const char *wrong = rv < 1                           ? "the answer to its join doesn't open"
                         : answer.code != JOINED_ACCEPTED ? joined_code_text(answer.code)
                                                          : accept_answer(c, m, &answer);
@@ -131,7 +143,7 @@ static const char *accept_answer(struct crowd *c, struct member *m, const struct
 static const char *take_certificate(struct crowd *c, struct member *m, struct span der)
 {
     struct certificate cert;
-    const struct public_key *key = &crowd_seed(c, m)->key;
+    const struct public_key *key = &crowd_seed(c, m)->key.public;
     if (der.len == 0)
         return NULL;
     if (certificate_read(der, &cert) < 0 || memcmp(&cert.key, key, sizeof *key) != 0)

@@ -228,7 +228,7 @@ static int read_tokens(struct load *l, const char *path, uint32_t group, struct 
         line[TOKEN_TEXT_LEN] = '\0';
         if (rv == 0)
             rv = token_parse(line, &l->seeds[i].token, em);
-        l->seeds[i].key = l->devices.keys[i].public;
+        l->seeds[i].key = l->devices.keys[i];
     }
     if (f)
         fclose(f);

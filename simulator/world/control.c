@@ -298,11 +298,18 @@ static void take_join(struct control *c, const struct join_id *id, struct span p
         manager_counters(c->core)->forged++;
         return;
     }
+    struct key_id key_id = key_id_of(&join.key);
+    if (manager_find_agent(c->core, &key_id) &&
+        join_check(&join, outer.batch, outer.index, id) < 0) {
+        manager_counters(c->core)->forged++;
+        return;
+    }
+    request.secret = join_secret(&token.secret, &join.reply);
     struct manager_event ev = {.type = MANAGER_JOIN};
     ev.join.batch = outer.batch;
     ev.join.index = outer.index;
     ev.join.key = join.key;
-    ev.join.id = key_id_of(&join.key);
+    ev.join.id = key_id;
     ev.join.facts = facts_digest(&join.facts);
     ev.join.told = &join.facts;
     if (control_turn(c, &ev, &out) < 0)

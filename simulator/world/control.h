@@ -39,7 +39,8 @@ struct request {
     uint32_t batch;
     uint32_t index;
     struct public_key key;
-    bool sealed; /* there is such a token */
+    bool sealed;               /* there is such a token … */
+    struct seal_secret secret; /* … and with the device's reply it makes this */
 };
 
 struct control {

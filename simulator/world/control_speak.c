@@ -398,15 +398,14 @@ void control_answer(struct control *c, const struct request *request, enum joine
     struct buffer out = buffer_on(memory, sizeof memory);
     struct buffer parts = buffer_on(signed_memory, sizeof signed_memory);
     struct topic_name name = {.kind = TOPIC_JOINED, .join = request->id};
-    struct token token = control_token(c, request->batch, request->index);
     struct joined joined = {.code = code};
     struct seal_nonce nonce;
     for (size_t i = 0; i < sizeof nonce.bytes; i++)
         nonce.bytes[i] = (uint8_t)rng_next(&c->stage->rng);
     if (code == JOINED_ACCEPTED)
         fill_joined(c, number, &request->key, &joined, &parts);
-    int rv =
-        joined_write(&joined, request->sealed ? &token.secret : NULL, &request->id, &nonce, &out);
+    int rv = joined_write(&joined, request->sealed ? &request->secret : NULL, &request->id, &nonce,
+                          &out);
     assert(rv == 0);
     stage_trace(c->stage, "manager answers a join: %s, number %u", joined_code_text(code),
                 (unsigned)number);

@@ -80,6 +80,7 @@ struct device {
 
     bool was_cut; /* at `cut_at` */
     struct join_id attempt;
+    struct seal_secret reply;
     enum joined_code refused; /* the sealed answer to a join, when it was a refusal */
 
     /* The power goes at this point (1, 2, …; 0: never) and comes back after `off_ms`. A point is

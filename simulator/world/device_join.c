@@ -70,8 +70,12 @@ static void ask(struct device *d)
     struct topic_name name = {.kind = TOPIC_JOINED};
     fill_random(d, nonce.bytes, sizeof nonce.bytes);
     fill_random(d, d->attempt.bytes, sizeof d->attempt.bytes);
+    fill_random(d, d->reply.bytes, sizeof d->reply.bytes);
+    join.reply = d->reply;
     name.join = d->attempt;
-    int rv = join_write(&join, &d->token, &d->attempt, &nonce, &out);
+    int rv = join_prove(&join, &d->disk.secret, &d->token, &d->attempt);
+    if (rv == 0)
+        rv = join_write(&join, &d->token, &d->attempt, &nonce, &out);
     assert(rv == 0);
     if (device_point(d))
         return;
@@ -98,7 +102,8 @@ void device_join_message(struct device *d, const struct topic_name *name, struct
     struct joined j;
     if (name->kind != TOPIC_JOINED || memcmp(&name->join, &d->attempt, sizeof d->attempt) != 0)
         return;
-    int rv = joined_read(payload, &d->token.secret, &d->attempt, &plain, &j);
+    struct seal_secret secret = join_secret(&d->token.secret, &d->reply);
+    int rv = joined_read(payload, &secret, &d->attempt, &plain, &j);
     if (rv <= 0 || device_point(d))
         return; /* only what is sealed counts */
     if (j.code == JOINED_WAITING) {

@@ -167,13 +167,34 @@ static void test_another_token_does_not_open_a_known_device(void)
     struct device *d = world_device(w, &token);
     CU_ASSERT_TRUE(has_joined_once(w, d));
     other = control_token(w->control, (uint32_t)world_tokens(w, "env=prod", 1), 0);
-    /* Somebody else, who knows the device's public key. */
+    /* Its key was copied. */
     struct device *thief = world_device(w, &other);
+    thief->disk.secret = d->disk.secret;
     thief->disk.key = d->disk.key;
     thief->disk.id = d->disk.id;
     world_run(w, 20000);
     CU_ASSERT_EQUAL(thief->disk.number, 0);
     CU_ASSERT_EQUAL(thief->refused, JOINED_USED);
+    story_end(w);
+}
+
+/* Somebody has the device's token and its public key, which its certificate tells everybody: what
+ * only it may know, it isn't told again. */
+static void test_a_token_and_a_public_key_get_no_answer(void)
+{
+    struct world *w = world_new(NULL);
+    struct token token = a_token(w);
+    struct device *d = world_device(w, &token);
+    CU_ASSERT_TRUE(has_joined_once(w, d));
+    struct device *thief = world_device(w, &token);
+    thief->disk.key = d->disk.key;
+    thief->disk.id = d->disk.id;
+    uint64_t before = manager_counters(w->control->core)->forged;
+    world_run(w, 60000);
+    CU_ASSERT_EQUAL(thief->disk.number, 0);
+    CU_ASSERT_EQUAL(thief->refused, JOINED_ACCEPTED); /* nor refused */
+    CU_ASSERT_TRUE(manager_counters(w->control->core)->forged > before);
+    CU_ASSERT_EQUAL(manager_counters(w->control->core)->joins_again, 0);
     story_end(w);
 }
 
@@ -231,6 +252,7 @@ static const struct suite_test tests[] = {
     TEST(test_leaked_token_in_a_race_of_two_devices_lets_one_in_and_raises_one_alarm),
     TEST(test_device_waits_for_approval_also_over_restarts_of_both),
     TEST(test_another_token_does_not_open_a_known_device),
+    TEST(test_a_token_and_a_public_key_get_no_answer),
     TEST(test_revoked_and_expired_tokens_are_refused),
     TEST(test_unknown_token_is_only_a_hint_and_the_device_goes_on_trying),
     TEST(test_token_for_another_fleet_is_not_believed),

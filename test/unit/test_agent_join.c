@@ -46,6 +46,7 @@ static enum manner manners[64];
 static int requests;
 static struct public_key keys[64]; /* of the requests, in order */
 static struct facts told;          /* by the last one */
+static struct seal_secret reply;
 static char told_serial[TOKEN_SERIAL_MAX + 1];
 
 /* ---- the broker ---- */
@@ -91,6 +92,7 @@ static void answer(const struct join_id *id, enum manner manner)
     const struct fixture_fleet *signer = manner == OTHER_SIGNER ? &stranger : &fleet;
     struct buffer out = buffer_on(room, sizeof room);
     struct seal_nonce nonce;
+    struct seal_secret secret = join_secret(&token.secret, &reply);
     struct assignment assignment = fixture_first_assignment(&fleet);
     assignment.agent = key_id_of(&keys[requests - 1]);
     if (manner == OTHER_AGENT)
@@ -113,7 +115,7 @@ static void answer(const struct join_id *id, enum manner manner)
         .trust = {span_buffer(&trust_message.bytes)},
     };
     random_bytes(nonce.bytes, sizeof nonce.bytes);
-    int rv = joined_write(&j, manner == HINT ? NULL : &token.secret, id, &nonce, &out);
+    int rv = joined_write(&j, manner == HINT ? NULL : &secret, id, &nonce, &out);
     if (rv < 0 || manner == GARBAGE) {
         random_bytes(room, 300);
         out.len = 300;
@@ -133,6 +135,8 @@ static void on_request(void *context, const char *text, struct span payload, boo
     enum manner manner = manners[requests];
     keys[requests++] = request.key;
     told = request.facts;
+    reply = request.reply;
+    CU_ASSERT_EQUAL(join_check(&request, outer.batch, outer.index, &name.join), 0);
     memcpy(told_serial, request.serial, sizeof told_serial);
     if (manner != STAY_SILENT)
         answer(&name.join, manner);

@@ -56,7 +56,7 @@ static void begin(void)
     struct errmsg em;
     board = (struct board){.orders = 0};
     for (uint32_t i = 0; i < AGENTS; i++)
-        seeds[i].key.bytes[0] = (uint8_t)i;
+        seeds[i].key.public.bytes[0] = (uint8_t)i;
     crowd = crowd_new(
         &(struct crowd_options){.script = script, .seeds = seeds, .count = AGENTS, .board = &board},
         &em);

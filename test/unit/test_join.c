@@ -22,22 +22,22 @@ static struct span write_request(void)
 static struct span write_answer(enum joined_code code, bool sealed)
 {
     static struct joined j;
-    struct token token = sample_token();
+    struct seal_secret secret = sample_join_secret();
     struct join_id id = sample_join_id();
     struct seal_nonce nonce = sample_nonce();
     struct buffer envelopes = buffer_on(envelopes_memory, sizeof envelopes_memory);
     struct buffer out = buffer_on(answer_memory, sizeof answer_memory);
     j = sample_joined(&envelopes);
     j.code = code;
-    CU_ASSERT_EQUAL(joined_write(&j, sealed ? &token.secret : NULL, &id, &nonce, &out), 0);
+    CU_ASSERT_EQUAL(joined_write(&j, sealed ? &secret : NULL, &id, &nonce, &out), 0);
     return span_buffer(&out);
 }
 
 static int read_answer(struct span bytes, const struct join_id *id, struct joined *j)
 {
-    struct token token = sample_token();
+    struct seal_secret secret = sample_join_secret();
     struct buffer plain = buffer_on(plain_memory, sizeof plain_memory);
-    return joined_read(bytes, &token.secret, id, &plain, j);
+    return joined_read(bytes, &secret, id, &plain, j);
 }
 
 static void test_request_comes_back_to_who_knows_the_secret(void)
@@ -82,6 +82,41 @@ static void test_request_is_bound_to_secret_attempt_and_what_is_in_clear(void)
     CU_ASSERT_EQUAL(join_open(&moved, &token.secret, &id, &j), ERR_SIGNATURE);
     moved.serial[0] = '\0';
     CU_ASSERT_EQUAL(join_open(&moved, &token.secret, &id, &j), ERR_SIGNATURE);
+}
+
+static void test_proof_is_of_this_request_by_this_key(void)
+{
+    struct token token = sample_token();
+    struct join_id id = sample_join_id(), other_id = id;
+    struct join_outer outer;
+    static struct join j, other;
+    other_id.bytes[0] ^= 1;
+    CU_ASSERT_EQUAL(join_read_outer(write_request(), &outer), 0);
+    CU_ASSERT_EQUAL(join_open(&outer, &token.secret, &id, &j), 0);
+    CU_ASSERT_EQUAL(join_check(&j, token.batch, token.index, &id), 0);
+    CU_ASSERT_EQUAL(join_check(&j, token.batch + 1, token.index, &id), ERR_SIGNATURE);
+    CU_ASSERT_EQUAL(join_check(&j, token.batch, token.index + 1, &id), ERR_SIGNATURE);
+    CU_ASSERT_EQUAL(join_check(&j, token.batch, token.index, &other_id), ERR_SIGNATURE);
+    other = j;
+    other.key = sample_public(34);
+    CU_ASSERT_EQUAL(join_check(&other, token.batch, token.index, &id), ERR_SIGNATURE);
+    other = j;
+    other.reply.bytes[0] ^= 1;
+    CU_ASSERT_EQUAL(join_check(&other, token.batch, token.index, &id), ERR_SIGNATURE);
+    other = j;
+    other.serial[0] = 'T';
+    CU_ASSERT_EQUAL(join_check(&other, token.batch, token.index, &id), ERR_SIGNATURE);
+}
+
+static void test_copy_of_the_token_opens_no_answer(void)
+{
+    struct token token = sample_token();
+    struct join_id id = sample_join_id();
+    struct buffer plain = buffer_on(plain_memory, sizeof plain_memory);
+    static struct joined j;
+    CU_ASSERT_EQUAL(
+        joined_read(write_answer(JOINED_ACCEPTED, true), &token.secret, &id, &plain, &j),
+        ERR_SIGNATURE);
 }
 
 static void test_hostile_requests_are_refused(void)
@@ -241,14 +276,14 @@ static void test_hostile_answers_are_refused(void)
 static void test_cell_without_a_url_is_refused(void)
 {
     static struct joined j;
-    struct token token = sample_token();
+    struct seal_secret secret = sample_join_secret();
     struct join_id id = sample_join_id();
     struct seal_nonce nonce = sample_nonce();
     struct buffer envelopes = buffer_on(envelopes_memory, sizeof envelopes_memory);
     struct buffer out = buffer_on(answer_memory, sizeof answer_memory);
     j = sample_joined(&envelopes);
     j.cells[0][0] = '\0';
-    CU_ASSERT_EQUAL(joined_write(&j, &token.secret, &id, &nonce, &out), 0);
+    CU_ASSERT_EQUAL(joined_write(&j, &secret, &id, &nonce, &out), 0);
     CU_ASSERT_EQUAL(read_answer(span_buffer(&out), &id, &j), ERR_FORMAT);
 }
 
@@ -256,7 +291,7 @@ static void test_the_largest_answer_fits(void)
 {
     static struct joined j;
     static uint8_t filler[ASSIGNMENT_SIGNED_MAX];
-    struct token token = sample_token();
+    struct seal_secret secret = sample_join_secret();
     struct join_id id = sample_join_id();
     struct seal_nonce nonce = sample_nonce();
     struct buffer envelopes = buffer_on(envelopes_memory, sizeof envelopes_memory);
@@ -270,7 +305,7 @@ static void test_the_largest_answer_fits(void)
     j.cell_count = CELLS_MAX;
     for (int i = 0; i < CELLS_MAX; i++)
         memset(j.cells[i], 'u', CELL_URL_MAX);
-    CU_ASSERT_EQUAL(joined_write(&j, &token.secret, &id, &nonce, &out), 0);
+    CU_ASSERT_EQUAL(joined_write(&j, &secret, &id, &nonce, &out), 0);
     CU_ASSERT_EQUAL(read_answer(span_buffer(&out), &id, &j), 1);
     CU_ASSERT_EQUAL(j.cell_count, CELLS_MAX);
     CU_ASSERT_EQUAL(j.trust_count, TRUST_WALK_MAX);
@@ -286,6 +321,8 @@ static void test_every_code_has_words(void)
 static const struct suite_test tests[] = {
     TEST(test_request_comes_back_to_who_knows_the_secret),
     TEST(test_request_is_bound_to_secret_attempt_and_what_is_in_clear),
+    TEST(test_proof_is_of_this_request_by_this_key),
+    TEST(test_copy_of_the_token_opens_no_answer),
     TEST(test_hostile_requests_are_refused),
     TEST(test_serial_number_is_optional_and_printable),
     TEST(test_full_facts_fit_a_request),

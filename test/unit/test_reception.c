@@ -149,7 +149,8 @@ static void test_answers_are_sealed_for_those_who_know_the_secret(void)
         struct buffer plain = buffer_on(plain_memory, sizeof plain_memory);
         CU_ASSERT_EQUAL(ask(sealed ? &token : &other, ""), sealed);
         CU_ASSERT_EQUAL(reception_answer(&visit, &refusal, &out), 0);
-        CU_ASSERT_EQUAL(joined_read(span_buffer(&out), &token.secret, &id, &plain, &read), sealed);
+        struct seal_secret secret = join_secret(&token.secret, &visit.join.reply);
+        CU_ASSERT_EQUAL(joined_read(span_buffer(&out), &secret, &id, &plain, &read), sealed);
         CU_ASSERT_EQUAL(read.code, JOINED_USED);
     }
     tear_down();
