@@ -12,6 +12,16 @@
  * the bucket bounds that. */
 #define KINDS_MAX 256
 
+/* Actions of bounded entries: the types of alarms, and refusals. Any more share the last one. */
+#define ACTIONS_MAX 16
+
+/* Entries of one action. */
+struct share {
+    uint64_t hash;     /* 0: free */
+    uint64_t filled_s; /* its bucket would be full at this time */
+    uint64_t unwritten;
+};
+
 /* An entry without its number, time and detail. */
 struct kind {
     uint64_t hash; /* 0: free */
@@ -29,13 +39,15 @@ struct auditor {
     size_t join_count;
     struct kind kinds[KINDS_MAX];
     size_t next_kind;
-    uint64_t filled_s; /* the bucket would be full at this time */
+    struct share shares[ACTIONS_MAX];
 };
 
 static int append(struct auditor *a, struct audit_entry *e, uint64_t now_s, struct errmsg *em);
 static int write_joins(struct auditor *a, uint64_t now_s, struct errmsg *em);
 static struct kind *kind_of(struct auditor *a, const struct audit_entry *e);
-static bool take_one(struct auditor *a, uint64_t now_s);
+static struct share *share_of(struct auditor *a, const struct audit_entry *e);
+static bool take_one(struct share *s, uint64_t now_s);
+static void tell_unwritten(struct audit_entry *e, uint64_t *count, const char *what);
 
 struct auditor *auditor_new(struct ledger *ledger)
 {
@@ -74,27 +86,50 @@ static int append(struct auditor *a, struct audit_entry *e, uint64_t now_s, stru
 int auditor_add_bounded(struct auditor *a, struct audit_entry *e, uint64_t now_s, struct errmsg *em)
 {
     struct kind *kind = kind_of(a, e);
+    struct share *share = share_of(a, e);
     bool quiet = kind->written_s > 0 && now_s < kind->written_s + AUDITOR_QUIET_S;
-    if (quiet || !take_one(a, now_s)) {
-        kind->unwritten++;
+    if (quiet || !take_one(share, now_s)) {
+        ++*(quiet ? &kind->unwritten : &share->unwritten);
         return 0;
     }
-    size_t len = strlen(e->detail);
-    if (kind->unwritten > 0)
-        audit_text(e->detail + len, sizeof e->detail - len, "%sand %" PRIu64 " times before",
-                   len > 0 ? " " : "", kind->unwritten);
-    kind->unwritten = 0;
+    tell_unwritten(e, &kind->unwritten, "times before");
+    tell_unwritten(e, &share->unwritten, "of others that are not told of");
     kind->written_s = now_s;
     int rv = auditor_add(a, e, now_s, em);
     return rv < 0 ? rv : 1;
 }
 
-static struct kind *kind_of(struct auditor *a, const struct audit_entry *e)
+static void tell_unwritten(struct audit_entry *e, uint64_t *count, const char *what)
+{
+    size_t len = strlen(e->detail);
+    if (*count > 0)
+        audit_text(e->detail + len, sizeof e->detail - len, "%sand %" PRIu64 " %s",
+                   len > 0 ? " " : "", *count, what);
+    *count = 0;
+}
+
+/* Never 0. */
+static uint64_t hash_of(const char *text)
 {
     static const uint8_t key[16] = "dunlin auditor";
+    return siphash(key, span_text(text)) | 1;
+}
+
+static struct share *share_of(struct auditor *a, const struct audit_entry *e)
+{
+    uint64_t hash = hash_of(e->action);
+    size_t i = 0;
+    while (i < ACTIONS_MAX - 1 && a->shares[i].hash != 0 && a->shares[i].hash != hash)
+        i++;
+    a->shares[i].hash = hash;
+    return &a->shares[i];
+}
+
+static struct kind *kind_of(struct auditor *a, const struct audit_entry *e)
+{
     char text[AUDIT_ACTOR_MAX + AUDIT_ACTION_MAX + AUDIT_OBJECT_MAX];
     snprintf(text, sizeof text, "%s\n%s\n%s", e->actor, e->action, e->object);
-    uint64_t hash = siphash(key, span_text(text)) | 1;
+    uint64_t hash = hash_of(text);
     for (size_t i = 0; i < KINDS_MAX; i++)
         if (a->kinds[i].hash == hash)
             return &a->kinds[i];
@@ -104,14 +139,14 @@ static struct kind *kind_of(struct auditor *a, const struct audit_entry *e)
 }
 
 /* The bucket as one number: when it would be full again. A clock set back leaves it full. */
-static bool take_one(struct auditor *a, uint64_t now_s)
+static bool take_one(struct share *s, uint64_t now_s)
 {
     const uint64_t whole_s = (uint64_t)AUDITOR_BURST * AUDITOR_REFILL_S;
-    if (a->filled_s < now_s || a->filled_s > now_s + whole_s)
-        a->filled_s = now_s;
-    if (a->filled_s + AUDITOR_REFILL_S > now_s + whole_s)
+    if (s->filled_s < now_s || s->filled_s > now_s + whole_s)
+        s->filled_s = now_s;
+    if (s->filled_s + AUDITOR_REFILL_S > now_s + whole_s)
         return false;
-    a->filled_s += AUDITOR_REFILL_S;
+    s->filled_s += AUDITOR_REFILL_S;
     return true;
 }
 

@@ -11,7 +11,8 @@
 
 /* What recurs within this time is counted, and told of with the next entry of its kind. */
 #define AUDITOR_QUIET_S 600
-/* What strangers cause: so many entries at once, then one in so many seconds: 2 MB a day at most.
+/* What strangers cause: so many entries of one action at once, then one in so many seconds: 2 MB a
+ * day at most. Each action has its own share, so that nobody can hide one alarm behind many others.
  */
 #define AUDITOR_BURST 100
 #define AUDITOR_REFILL_S 10

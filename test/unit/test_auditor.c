@@ -152,6 +152,23 @@ static void test_strangers_fill_no_disk(void)
     log_free(&log);
 }
 
+static void test_many_of_one_kind_hide_no_other_one(void)
+{
+    struct log log = log_new();
+    char object[16];
+    for (unsigned i = 0; i < AUDITOR_BURST + 50; i++) {
+        snprintf(object, sizeof object, "%u", i);
+        CU_ASSERT_EQUAL(add_bounded(&log, object, 5000), i < AUDITOR_BURST);
+    }
+    struct audit_entry other = {.actor = "stranger", .action = "alarm-other"};
+    CU_ASSERT_EQUAL(auditor_add_bounded(log.auditor, &other, 5001, NULL), 1);
+    CU_ASSERT_EQUAL(add_bounded(&log, "later", 5000 + AUDITOR_REFILL_S), 1);
+    CU_ASSERT_EQUAL(count(&log), AUDITOR_BURST + 2);
+    CU_ASSERT_STRING_EQUAL(entry(&log, AUDITOR_BURST + 2).detail,
+                           "and 50 of others that are not told of");
+    log_free(&log);
+}
+
 static void test_newest_alarms_are_found_and_counted(void)
 {
     struct log log = log_new();
@@ -330,6 +347,7 @@ static const struct suite_test tests[] = {
     TEST(test_since_leaves_older_entries_out),
     TEST(test_what_recurs_is_counted_and_told_of_later),
     TEST(test_strangers_fill_no_disk),
+    TEST(test_many_of_one_kind_hide_no_other_one),
     TEST(test_newest_alarms_are_found_and_counted),
     TEST(test_joins_of_one_commit_are_one_entry_a_batch),
     TEST(test_joins_are_told_of_once_a_second_and_before_all_else),
