@@ -3,6 +3,7 @@
  * before the core hears of it. Answers wait for the commit.
  */
 #include "base/clock.h"
+#include "base/endian.h"
 #include "base/log.h"
 #include "base/printable.h"
 #include "crypto/random.h"
@@ -103,6 +104,8 @@ static void on_join(struct daemon *d, const struct join_id *id, struct span payl
     struct joined answer = {.code = d->visit.hint};
     if (rv < 0 || (rv == 0 ? guesses_too_often(d) : asks_too_often(d, &ev)))
         return;
+    if (rv == 1 && !reception_is_owner(d->core, &d->visit, &ev))
+        return;
     if (rv == 1) {
         daemon_step(d, &ev, &out);
         answer.code = out.joined;
@@ -117,18 +120,18 @@ static void on_join(struct daemon *d, const struct join_id *id, struct span payl
 
 /*
  * A device asks a dozen times in its first minute without an answer, then less and less often. Who
- * has a token for many devices is one of many, so each device counts by itself then. It takes the
- * secret to be counted here, or anybody could keep a device out by guessing.
+ * has a token for many devices is one of many: these share as many places as it has uses, so that
+ * keys which somebody makes up get no more answers. It takes the secret to be counted here, or
+ * anybody could keep a device out by guessing.
  */
 static bool asks_too_often(struct daemon *d, const struct manager_event *ev)
 {
     const struct batch_row *batch = manager_batch(d->core, ev->join.batch);
-    struct {
-        uint32_t batch, index;
-        struct key_id device;
-    } who = {.batch = ev->join.batch, .index = ev->join.index};
-    if (batch->uses > 1)
-        who.device = ev->join.id;
+    const struct {
+        uint32_t batch, index, place;
+    } who = {.batch = ev->join.batch,
+             .index = ev->join.index,
+             .place = le32_read(ev->join.id.bytes) % batch->uses};
     enum flood_answer answer =
         flood_count(&d->requests, span_of(&who, sizeof who), clock_monotonic_ms());
     if (answer == FLOOD_BEGIN)

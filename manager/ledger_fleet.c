@@ -22,7 +22,7 @@ static int get_batch(struct query *q, struct manager *m)
     row.bound = query_get_int(q, 1);
     row.approve = query_get_int(q, 1);
     query_get_text(q, row.labels.text, sizeof row.labels.text);
-    return q->odd ? ERR_DAMAGED : manager_load_batch(m, &row);
+    return q->odd || row.uses == 0 ? ERR_DAMAGED : manager_load_batch(m, &row);
 }
 
 int ledger_load_batches(struct ledger *l, struct manager *m, struct errmsg *em)
