@@ -3,14 +3,19 @@
 # input that crashes is left in build/fuzz/crash-NOUN-… and makes the script fail.
 set -eu
 
-usage='usage: sh test/fuzz/run.sh SECONDS [NOUN...]
-Builds the fuzz preset and runs each target (or those named) for so many seconds.'
+usage='usage: sh test/fuzz/run.sh [--keep] SECONDS [NOUN...]
+Builds the fuzz preset and runs each target (or those named) for so many seconds. --keep adds what
+each took to test/fuzz/hours.tsv, and small inputs that reach something new to its corpus.'
 
+case ${1-} in --keep) keep=1 && shift ;; *) keep= ;; esac
 case ${1-} in
 -h | --help) echo "$usage" && exit 0 ;;
 '' | *[!0-9]*) echo "$usage" >&2 && exit 2 ;;
 esac
 seconds=$1 && shift
+
+hours=test/fuzz/hours.tsv
+kept_bytes=600 # at most, of an input that is kept: each test run replays it with all its neighbours
 
 cd "$(dirname "$0")/../.."
 [ $# -gt 0 ] || for source in test/fuzz/fuzz_*.c; do
@@ -19,13 +24,48 @@ cd "$(dirname "$0")/../.."
     set -- "$@" "${noun%.c}"
 done
 
+processor_s() # by all that this shell waited for
+{
+    times | tail -n 1 | tr 'ms' '  ' | awk '{printf "%d\n", $1 * 60 + $2 + $3 * 60 + $4}'
+}
+
+run() # NOUN OPTION... FOLDER...
+{
+    target=build/fuzz/test/fuzz_$1 && shift
+    "$target" -timeout=10 -rss_limit_mb=2048 "$@"
+}
+
+keep_hours() # NOUN SECONDS RUNS: added to those it has had
+{
+    awk -v noun="$1" -v seconds="$2" -v runs="$3" 'BEGIN { FS = OFS = "\t" }
+        $1 == noun { $2 += seconds; $3 += runs; found = 1 }
+        { print }
+        END { if (!found) print noun, seconds, runs }' "$hours" >"$hours.new"
+    { head -n 1 "$hours.new" && tail -n +2 "$hours.new" | LC_ALL=C sort; } >"$hours"
+    rm "$hours.new"
+}
+
+keep_corpus() # NOUN
+{
+    run "$1" -merge=1 -max_len="$kept_bytes" "test/fuzz/corpus/$1" "build/fuzz/learnt/$1" 2>/dev/null
+    for input in "test/fuzz/corpus/$1"/*; do
+        name=${input##*/}
+        [ ${#name} -ne 40 ] || mv "$input" "${input%"${name#????????????}"}"
+    done
+}
+
 cmake --preset fuzz >/dev/null
 failed=
 for noun; do
     cmake --build --preset fuzz --target "fuzz_$noun"
     mkdir -p "build/fuzz/learnt/$noun"
-    "build/fuzz/test/fuzz_$noun" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-        -max_len=131072 -print_final_stats=1 -artifact_prefix="build/fuzz/crash-$noun-" \
-        "build/fuzz/learnt/$noun" "test/fuzz/corpus/$noun" || failed="$failed $noun"
+    before_s=$(processor_s)
+    run "$noun" -max_total_time="$seconds" -max_len=131072 -print_final_stats=1 \
+        -artifact_prefix="build/fuzz/crash-$noun-" "build/fuzz/learnt/$noun" "test/fuzz/corpus/$noun" \
+        2>"build/fuzz/$noun.log" || failed="$failed $noun"
+    tail -n 12 "build/fuzz/$noun.log"
+    runs=$(awk '/^stat::number_of_executed_units/ {print $2}' "build/fuzz/$noun.log")
+    [ -z "$keep" ] || keep_hours "$noun" $(($(processor_s) - before_s)) "${runs:-0}"
+    [ -z "$keep" ] || keep_corpus "$noun"
 done
 [ -z "$failed" ] || { echo "failed:$failed" >&2 && exit 1; }
