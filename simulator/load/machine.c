@@ -8,6 +8,7 @@
 
 static int check_settings(const char *proc, const struct machine_needs *n, struct errmsg *em);
 static int check_ports(const char *proc, const struct machine_needs *n, struct errmsg *em);
+static int check_buffers(const char *proc, const struct machine_needs *n, struct errmsg *em);
 static int check_memory(const char *proc, const struct machine_needs *n, struct errmsg *em);
 static uint64_t read_number(const char *proc, const char *file);
 static bool read_text(const char *proc, const char *file, char text[static 4096]);
@@ -17,6 +18,8 @@ int machine_check(const char *proc, const struct machine_needs *n, struct errmsg
     int rv = check_settings(proc, n, em);
     if (rv == 0)
         rv = check_ports(proc, n, em);
+    if (rv == 0)
+        rv = check_buffers(proc, n, em);
     return rv < 0 ? rv : check_memory(proc, n, em);
 }
 
@@ -58,6 +61,23 @@ static int check_ports(const char *proc, const struct machine_needs *n, struct e
                       "%u agents need %u ports from each address, and there are %u: run `sysctl -w "
                       "net.ipv4.ip_local_port_range=\"32768 60999\"` first",
                       n->agents, needed, last - first + 1);
+}
+
+/* Linux counts a page for each end of a connection that has carried anything, used or not. Beyond
+ * the second number of three it makes windows small and drops what comes, and beyond the third one
+ * nothing gets through: agents time out, come back, and make it worse. */
+static int check_buffers(const char *proc, const struct machine_needs *n, struct errmsg *em)
+{
+    char text[4096];
+    uint64_t pressure, needed = (uint64_t)n->connections * 2 + 20000;
+    if (!read_text(proc, "sys/net/ipv4/tcp_mem", text) ||
+        sscanf(text, "%*u %" SCNu64, &pressure) != 1 || pressure >= needed)
+        return 0;
+    return errmsg_set(
+        em, ERR_REFUSED,
+        "%u agents need %" PRIu64 " pages for TCP, and there is pressure from %" PRIu64
+        ": run `sysctl -w net.ipv4.tcp_mem=\"%" PRIu64 " %" PRIu64 " %" PRIu64 "\"` first",
+        n->agents, needed, pressure, needed, needed, needed * 3 / 2);
 }
 
 static int check_memory(const char *proc, const struct machine_needs *n, struct errmsg *em)

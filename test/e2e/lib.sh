@@ -474,14 +474,14 @@ stop_all()
 
 leave()
 {
-    code=$?
+    ended=${ended-$?}
     trap - EXIT
     # shellcheck disable=SC2046
     none_left || kill -9 $(ours) 2>/dev/null || true
     within 5 none_left || echo "still running: $(ours)" >&2
     for disk in $disks; do umount "$disk"; done
     if [ -n "${KEEP:-}" ]; then echo "kept: $WORK"; else rm -rf "$WORK"; fi
-    exit $code
+    exit "$ended"
 }
 
 trap leave EXIT

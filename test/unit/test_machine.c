@@ -23,6 +23,7 @@ static void set_up(void)
     says("sys/fs/file-max", "9223372036854775807\n");
     says("sys/fs/file-nr", "1984\t0\t9223372036854775807\n");
     says("sys/net/ipv4/ip_local_port_range", "32768\t60999\n");
+    says("sys/net/ipv4/tcp_mem", "2020000\t2020000\t3030000\n");
     says("meminfo", "MemTotal: 24000000 kB\nMemFree: 1 kB\nMemAvailable: 22000000 kB\n");
 }
 
@@ -77,6 +78,16 @@ static void test_few_ports_are_named(void)
     refused(&n, "19000 agents need 20000 ports from each address, and there are 11000");
 }
 
+/* Of a machine with 24 GiB, as Linux sets it. */
+static void test_little_room_for_tcp_is_named(void)
+{
+    set_up();
+    says("sys/net/ipv4/tcp_mem", "287901\t383869\t575802\n");
+    refused(&million,
+            "1000000 agents need 2020000 pages for TCP, and there is pressure from 383869: run "
+            "`sysctl -w net.ipv4.tcp_mem=\"2020000 2020000 3030000\"` first");
+}
+
 static void test_little_memory_is_named(void)
 {
     const struct machine_needs n = {
@@ -104,6 +115,7 @@ static const struct suite_test tests[] = {
     TEST(test_few_open_files_in_all_are_named_with_what_to_set),
     TEST(test_tracked_connections_count_only_where_they_are_tracked),
     TEST(test_few_ports_are_named),
+    TEST(test_little_room_for_tcp_is_named),
     TEST(test_little_memory_is_named),
     TEST(test_agents_that_share_connections_need_less),
 };
