@@ -102,6 +102,13 @@ void flight_leave(struct manager *m, uint32_t number)
             flight_set(&m->flights[i], number, false);
 }
 
+void flight_leave_one(struct manager *m, uint32_t deployment, uint32_t number)
+{
+    struct flight *f = flight_find(m, deployment);
+    if (f)
+        flight_set(f, number, false);
+}
+
 bool flight_has(const struct flight *f, uint32_t number)
 {
     return bits_have(f->in_flight, number);

@@ -235,7 +235,7 @@ static void look_at(const struct listing *l, uint32_t number)
     if (is == should)
         return;
     bits_set(l->list->in, number, should);
-    flight_leave(l->m, number);
+    flight_leave_one(l->m, l->index, number);
     l->m->stirred = true;
     lookout_hear(l->m);
     if (!agent_in_fleet(&l->m->agents[number - 1]))

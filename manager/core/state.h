@@ -398,8 +398,10 @@ void flight_miss(struct manager *m, uint32_t number, uint64_t now_s);
  * ask while it is in reach does, unless it is known to hold none; for as long as it asks, also over
  * restarts of the manager. */
 bool flight_keeps(const struct manager *m, const struct status *s, uint64_t now_s);
-/* Whatever the agent is at, it is of no flight any more. */
+/* Whatever the agent is at, it is of no flight any more; */
 void flight_leave(struct manager *m, uint32_t number);
+/* or of this deployment's alone: what it does for others goes on. */
+void flight_leave_one(struct manager *m, uint32_t deployment, uint32_t number);
 /* Agents up to this hash are let in now, behind those before. */
 void flight_depart(struct flight *f, uint64_t reached, uint64_t now_s, uint32_t deadline_s);
 /* All of them were let in now, as far as deadlines go. */

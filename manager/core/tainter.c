@@ -132,7 +132,7 @@ static void keep_some(struct manager *m, uint32_t number, const struct agent_dep
             continue;
         list_put(m, has[i].deployment, number, stays);
         if (!stays)
-            flight_leave(m, number);
+            flight_leave_one(m, has[i].deployment, number);
     }
 }
 

@@ -1,3 +1,4 @@
+#include "manager/core/state.h"
 #include "manager/core/why.h"
 #include "test/manager_bench.h"
 #include "test/samples.h"
@@ -427,11 +428,11 @@ static void test_list_by_facts_waits_for_facts_after_a_restart(void)
 /* ---- sorted by a fact ---- */
 
 /* What each agent has, by number; "": it has told nothing. */
-struct told {
+struct disks {
     char disk[AGENTS + 2][8];
 };
 
-static void hear_disk(struct bench *b, const struct told *has, uint32_t number)
+static void hear_disk(struct bench *b, const struct disks *has, uint32_t number)
 {
     static struct facts facts;
     const char *disk = has->disk[number];
@@ -442,13 +443,13 @@ static void hear_disk(struct bench *b, const struct told *has, uint32_t number)
     go_on(b);
 }
 
-static void tell_disk(struct bench *b, struct told *has, uint32_t number, const char *disk)
+static void tell_disk(struct bench *b, struct disks *has, uint32_t number, const char *disk)
 {
     snprintf(has->disk[number], sizeof has->disk[number], "%s", disk);
     hear_disk(b, has, number);
 }
 
-static void bring_disks(struct bench *b, const struct told *has)
+static void bring_disks(struct bench *b, const struct disks *has)
 {
     uint32_t number;
     unsigned sum = 0;
@@ -477,10 +478,10 @@ static const struct roster largest = {.sort = "-disk_free"};
 #define PICK(n) ((struct pick){.amount = {(n), false}})
 
 /* Agent n has n Gi, but for those behind the 30th, who tell nothing. */
-static struct bench *disks(struct told *has)
+static struct bench *disks(struct disks *has)
 {
     struct bench *b = fleet();
-    *has = (struct told){0};
+    *has = (struct disks){0};
     for (uint32_t n = 1; n <= 30; n++)
         snprintf(has->disk[n], sizeof has->disk[n], "%uGi", (unsigned)n);
     return b;
@@ -496,7 +497,7 @@ static bool are_on(const struct bench *b, uint32_t first, uint32_t last)
 
 static void test_pick_takes_the_best_by_a_fact_and_keeps_them(void)
 {
-    struct told has;
+    struct disks has;
     struct bench *b = disks(&has);
     CU_ASSERT_EQUAL(deploy_sorted(b, &largest, "", &PICK(5)), 0);
     CU_ASSERT_EQUAL(count_on(b), 0); /* nobody's are known yet */
@@ -522,7 +523,7 @@ static void test_pick_takes_the_best_by_a_fact_and_keeps_them(void)
 
 static void test_smallest_come_first_and_who_has_told_nothing_last(void)
 {
-    struct told has;
+    struct disks has;
     struct bench *b = disks(&has);
     struct roster r = {.sort = "disk_free", .facts = "disk_free>=4Gi"};
     CU_ASSERT_EQUAL(deploy_sorted(b, &r, "", &PICK(2)), 0);
@@ -545,7 +546,7 @@ static void test_smallest_come_first_and_who_has_told_nothing_last(void)
 
 static void test_sorted_pick_of_equals_is_exact(void)
 {
-    struct told has = {0};
+    struct disks has = {0};
     for (uint32_t k = 1; k < AGENTS; k += 3) {
         struct bench *b = fleet();
         for (uint32_t n = 1; n <= AGENTS; n++)
@@ -562,7 +563,7 @@ static void test_sorted_pick_of_equals_is_exact(void)
 /* Who has it by the hash, keeps it; where all have it, the best do. */
 static void test_pick_can_be_sorted_afterwards(void)
 {
-    struct told has;
+    struct disks has;
     struct bench *b = disks(&has);
     struct agent_deployment d[RECORDS_MAX];
     bool before[AGENTS + 1];
@@ -591,7 +592,7 @@ static void test_pick_can_be_sorted_afterwards(void)
 
 static void test_sorted_pick_is_of_all_together_and_says_how_many(void)
 {
-    struct told has;
+    struct disks has;
     struct bench *b = disks(&has);
     struct pick each = {.amount = {1, false}, .by = "env"};
     struct roster r = from_to(1, 2), odd = {.sort = "a b"};
@@ -631,7 +632,7 @@ static void test_only_so_many_facts_are_sorted_by(void)
 
 static void test_sorted_pick_says_who_and_why_not(void)
 {
-    struct told has;
+    struct disks has;
     struct bench *b = disks(&has);
     struct arena scratch = arena_on((uint8_t *)b->scratch, sizeof b->scratch);
     struct why why;
@@ -654,6 +655,41 @@ static void test_sorted_pick_says_who_and_why_not(void)
     CU_ASSERT_EQUAL(manager_preview(b->m, &c, b->now_s, &scratch, &p, &em), 0);
     CU_ASSERT_TRUE(p.targets == 1 && p.joining == 0 && p.leaving == 4);
     CU_ASSERT_TRUE(are_on(b, 26, 30));
+    bench_free(b);
+}
+
+/* Who holds a slot of the first deployment's rollout, as bits. */
+static uint64_t holders(const struct bench *b)
+{
+    uint64_t bits = 0;
+    for (uint32_t n = 1; n <= AGENTS; n++)
+        bits |= (uint64_t)flight_holds(b->m, 0, n) << n;
+    return bits;
+}
+
+/* Else others would begin while these are still at it. */
+static void test_list_of_one_deployment_takes_no_slot_of_another_ones_rollout(void)
+{
+    struct bench *b = fleet();
+    struct plan p = PLAN_DEFAULT;
+    struct roster r = {0};
+    p.count = 1;
+    p.stages[0] = (struct plan_stage){.name = "all", .concurrency = {5, false}};
+    for (uint32_t n = 1; n <= AGENTS; n++)
+        report(b, n, false);
+    struct command c = deploy_command("app", &r, "env=prod");
+    c.deploy.plan = &p;
+    CU_ASSERT_EQUAL(order(b, &c), 0);
+    uint64_t five = holders(b);
+    CU_ASSERT_EQUAL(__builtin_popcountll(five), 5);
+    r = from_to(1, AGENTS - 1);
+    CU_ASSERT_EQUAL(deploy_as(b, "tool", &r, ""), 0);
+    CU_ASSERT_EQUAL(told, AGENTS - 1);
+    CU_ASSERT_EQUAL(holders(b), five);
+    r = from_to(AGENTS, AGENTS);
+    CU_ASSERT_EQUAL(deploy_as(b, "tool", &r, ""), 0);
+    CU_ASSERT_EQUAL(told, AGENTS);
+    CU_ASSERT_EQUAL(holders(b), five);
     bench_free(b);
 }
 
@@ -694,6 +730,7 @@ static const struct suite_test tests[] = {
     TEST(test_sorted_pick_is_of_all_together_and_says_how_many),
     TEST(test_only_so_many_facts_are_sorted_by),
     TEST(test_sorted_pick_says_who_and_why_not),
+    TEST(test_list_of_one_deployment_takes_no_slot_of_another_ones_rollout),
     TEST(test_roster_comes_back_from_its_bytes),
 };
 

@@ -1,3 +1,4 @@
+#include "manager/core/state.h"
 #include "manager/core/why.h"
 #include "test/manager_bench.h"
 
@@ -147,6 +148,20 @@ static void test_no_execute_takes_off_what_does_not_tolerate_it(void)
     bench_free(b);
 }
 
+/* It goes on with what it tolerates, and holds its slot for it. */
+static void test_what_a_taint_takes_off_takes_no_slot_of_another_ones_rollout(void)
+{
+    struct bench *b = fleet();
+    CU_ASSERT_EQUAL(deploy(b, "hardy", "storm", NULL), 0);
+    CU_ASSERT_EQUAL(deploy(b, "soft", "", NULL), 0);
+    for (uint32_t i = 0; i < 2; i++)
+        flight_set(flight_begin(b->m, i), 3, true);
+    CU_ASSERT_EQUAL(taint(b, 3, "storm=now:NoExecute", ""), 0);
+    CU_ASSERT_TRUE(flight_holds(b->m, 0, 3));
+    CU_ASSERT_FALSE(flight_holds(b->m, 1, 3));
+    bench_free(b);
+}
+
 static void test_pick_passes_tainted_ones_by(void)
 {
     struct bench *b = fleet();
@@ -232,6 +247,7 @@ static void test_what_is_no_taint_and_no_toleration_is_refused(void)
 static const struct suite_test tests[] = {
     TEST(test_no_schedule_keeps_what_is_there_and_lets_nothing_come),
     TEST(test_no_execute_takes_off_what_does_not_tolerate_it),
+    TEST(test_what_a_taint_takes_off_takes_no_slot_of_another_ones_rollout),
     TEST(test_pick_passes_tainted_ones_by),
     TEST(test_taints_are_loaded_again),
     TEST(test_there_are_so_many_different_taints_at_a_time),
