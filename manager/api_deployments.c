@@ -66,6 +66,13 @@ static bool may_come(struct request *r, const struct command *c)
     return bundle < 0 || is_there || api_bundle_trusted(r, manager_bundle(m, (uint32_t)bundle));
 }
 
+/* What is not said of a deployment stays as it is. */
+static bool says(const struct request *r, const char *field)
+{
+    const json_t *value = json_object_get(r->json, field);
+    return value && !json_is_null(value);
+}
+
 /* False: answered. */
 static bool read_deploy(struct request *r, struct deploy_request *q)
 {
@@ -108,6 +115,8 @@ static bool read_deploy(struct request *r, struct deploy_request *q)
     c->deploy.selector = selector;
     c->deploy.all = all;
     c->deploy.priority = (uint32_t)priority;
+    c->deploy.priority_stays = !says(r, "priority");
+    c->deploy.keep_stays = !says(r, "keep");
     c->deploy.flags = (paused ? RECORD_PAUSED : 0u) | (keep ? RECORD_KEEP : 0u);
     c->deploy.history = (uint32_t)history;
     c->deploy.pick = *pick ? &q->pick : NULL;

@@ -158,7 +158,7 @@ static json_t *changes_json(const struct manager *m, const struct command *c,
     add_change(list, "facts", d->roster.facts, c->deploy.roster->facts);
     add_change(list, "sort", d->roster.sort, c->deploy.roster->sort);
     snprintf(number[0], sizeof number[0], "%u", d->priority);
-    snprintf(number[1], sizeof number[1], "%u", c->deploy.priority);
+    snprintf(number[1], sizeof number[1], "%u", p->priority);
     add_change(list, "priority", number[0], number[1]);
     snprintf(number[0], sizeof number[0], "%u", deployment_history_kept(d));
     snprintf(number[1], sizeof number[1], "%u",
@@ -167,8 +167,7 @@ static json_t *changes_json(const struct manager *m, const struct command *c,
     /* What is paused stays paused. */
     if (c->deploy.flags & RECORD_PAUSED && !(d->flags & RECORD_PAUSED))
         add_change(list, "paused", "false", "true");
-    add_change(list, "keep", d->flags & RECORD_KEEP ? "true" : "false",
-               c->deploy.flags & RECORD_KEEP ? "true" : "false");
+    add_change(list, "keep", d->flags & RECORD_KEEP ? "true" : "false", p->keep ? "true" : "false");
     add_dependencies(list, m, p);
     add_settings(list, m, c, p->deployment);
     add_plan(list, new ? &no_plan : &d->plan, &p->plan);

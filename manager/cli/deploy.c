@@ -62,10 +62,9 @@ static const struct flag deploy_flags[] = {
     {.name = "priority",
      .value = "N",
      .kind = FLAG_NUMBER,
-     .fallback = "0",
      .min = 0,
      .max = PRIORITY_MAX,
-     .help = "higher ones are applied first"},
+     .help = "higher ones are applied first (0)"},
     {.name = "paused", .kind = FLAG_SWITCH, .help = "decide now, apply when resumed"},
     {.name = "history",
      .value = "N",
@@ -76,6 +75,7 @@ static const struct flag deploy_flags[] = {
     {.name = "keep",
      .kind = FLAG_SWITCH,
      .help = "agents that leave the deployment keep what it runs"},
+    {.name = "no-keep", .kind = FLAG_SWITCH, .help = "or no longer: they let go of it"},
     {.name = "dry-run", .kind = FLAG_SWITCH, .help = "only show what would change, and for whom"},
     CONFIRM_FLAG,
 };
@@ -96,11 +96,14 @@ const struct verb deploy_verbs[2] = {
             "replaced.\n"
             "Facts are asked for as labels are, and as numbers: KEY=V, KEY!=V, KEY in (V,W), KEY "
             "notin (V,W), KEY, !KEY, KEY>N, KEY>=N, KEY<N, KEY<=N, with commas between.\n"
-            "Without a word of who, a deployment stays where it is.\n"
-            "A file says the same, and can be kept under version control:\n"
+            "Without a word of who, a deployment stays where it is; with one, that is all of it: "
+            "without --pick it is for all of them. Priority, --keep and the history stay until "
+            "they are said again.\n"
+            "A file says the same, and can be kept under version control. A key that it leaves out "
+            "has its default, but for those that say \"as it is\" here:\n"
             "  deployment: app\n"
             "  bundle: app@2\n"
-            "  placement:                     # or {all: true}\n"
+            "  placement:                     # or {all: true}; none: as it is\n"
             "    select: [env=prod, \"env=lab,zone in (a,b)\"]   # one, or any of several\n"
             "    agents: [ID, ID]             # these as well, or these alone\n"
             "    exclude: broken\n"
@@ -111,9 +114,9 @@ const struct verb deploy_verbs[2] = {
             "  depends_on: [base]             # begun where these are ready; none: as it is\n"
             "  variables: {port: 8080}        # where nothing else sets them; none: as they are\n"
             "  priority: 0\n"
-            "  paused: false\n"
+            "  paused: false                  # what is paused stays so until it is resumed\n"
             "  keep: false\n"
-            "  history: 10                    # versions that it can go back to, this one counted\n"
+            "  history: 10                    # versions that it can go back to; none: as it is\n"
             "  rollout:                       # none: the stages stay as they are\n"
             "    max_failed: 10%              # of a stage, or a number; more stop it (0)\n"
             "    on_failure: pause            # or abort, rollback\n"
@@ -200,10 +203,14 @@ static int from_flags(struct cli *cli, struct deployment_file *d)
                                        "or --all for every agent");
     if (rv < 0)
         return rv;
-    d->priority = (uint32_t)args_number(a, "priority");
+    if (args_has(a, "keep") && args_has(a, "no-keep"))
+        return errmsg_set(&cli->em, ERR_USAGE, "--keep and --no-keep exclude each other");
+    d->priority_stays = !args_has(a, "priority");
+    d->priority = d->priority_stays ? 0 : (uint32_t)args_number(a, "priority");
     d->history = args_has(a, "history") ? (uint32_t)args_number(a, "history") : 0;
     d->paused = args_has(a, "paused");
     d->keep = args_has(a, "keep");
+    d->keep_stays = !d->keep && !args_has(a, "no-keep");
     return 0;
 }
 
@@ -275,9 +282,7 @@ static int read_pick(struct cli *cli, struct deployment_file *d)
     const char *text = args_text(&cli->args, "pick");
     struct pick pick;
     struct errmsg why;
-    if (!text)
-        return 0;
-    if (pick_parse(text, &pick, &why) < 0)
+    if (pick_parse(text ? text : "all", &pick, &why) < 0)
         return errmsg_set(&cli->em, ERR_USAGE, "--%s", why.text);
     pick_text(&pick, d->pick);
     return 0;
@@ -306,9 +311,9 @@ static int read_conditions(struct cli *cli, struct deployment_file *d)
 
 static int from_file(struct cli *cli, struct deployment_file *d)
 {
-    static const char *const flags[] = {"select",   "all",    "agents", "tolerate",
-                                        "facts",    "pick",   "sort",   "as",
-                                        "priority", "paused", "keep",   "history"};
+    static const char *const flags[] = {"select", "all",     "agents", "tolerate", "facts",
+                                        "pick",   "sort",    "as",     "priority", "paused",
+                                        "keep",   "no-keep", "history"};
     const char *path = cli_word(cli, 0);
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         if (args_has(&cli->args, flags[i]))
@@ -389,9 +394,12 @@ static json_t *body_of(const struct deployment_file *d)
     char bundle[sizeof d->bundle + 1];
     snprintf(bundle, sizeof bundle, "%s@%s", d->bundle.name, d->bundle.version);
     json_t *body =
-        json_pack("{ss ss ss? sb si sb sb}", "name", d->deployment, "bundle", bundle, "select",
-                  d->select[0] ? d->select : NULL, "all", (int)d->all, "priority", (int)d->priority,
-                  "paused", (int)d->paused, "keep", (int)d->keep);
+        json_pack("{ss ss ss? sb sb}", "name", d->deployment, "bundle", bundle, "select",
+                  d->select[0] ? d->select : NULL, "all", (int)d->all, "paused", (int)d->paused);
+    if (body && !d->priority_stays)
+        json_object_set_new(body, "priority", json_integer(d->priority));
+    if (body && !d->keep_stays)
+        json_object_set_new(body, "keep", json_boolean(d->keep));
     if (body && d->agents[0])
         json_object_set_new(body, "agents", agents_json(d->agents));
     if (body && d->facts[0])

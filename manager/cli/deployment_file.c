@@ -169,6 +169,8 @@ static int read_placement(struct yaml_reading *r, const yaml_node_t *key, const 
             r, key->start_mark,
             "placement: says no agents; write \"select: …\", or \"all: true\" for every "
             "agent");
+    if (!d->pick[0])
+        snprintf(d->pick, sizeof d->pick, "all");
     int len =
         snprintf(d->select, sizeof d->select, "%s%s%s%s", p.choose,
                  p.choose[0] && p.except[0] ? " " : "", p.except[0] ? "except " : "", p.except);

@@ -39,10 +39,12 @@ struct deployment_file {
                                      selector matches */
     char facts[FACT_FILTER_TEXT_MAX + 1]; /* "": whatever they have told of themselves */
     char tolerate[TOLERATE_TEXT_MAX + 1]; /* taints, with commas */
-    char pick[PICK_TEXT_MAX];             /* ""; as it is */
+    char pick[PICK_TEXT_MAX];             /* ""; as it is: only where the placement is */
     char sort[FACT_ORDER_TEXT_MAX + 1];   /* by this fact; "": by chance */
     uint32_t priority;
-    uint32_t history; /* versions to remember; 0: as it is */
+    bool priority_stays; /* it is as it is, */
+    bool keep_stays;     /* and so is this: files say both, or mean 0 and false */
+    uint32_t history;    /* versions to remember; 0: as it is */
     bool paused;
     bool keep;
     bool ordered; /* it says what comes before: otherwise that stays as it is */

@@ -173,6 +173,19 @@ static void set_roster(struct turn *t, uint32_t deployment, bool fresh)
     list_mean(t->m, deployment);
 }
 
+uint32_t deploy_priority(const struct deployment_row *d, const struct command *c)
+{
+    return c->deploy.priority_stays ? d->priority : c->deploy.priority;
+}
+
+/* What is paused stays paused until somebody resumes it. */
+uint32_t deploy_flags(const struct deployment_row *d, const struct command *c)
+{
+    uint32_t stays = RECORD_PAUSED | RECORD_LISTED | (c->deploy.keep_stays ? RECORD_KEEP : 0u);
+    uint32_t says = c->deploy.keep_stays ? RECORD_PAUSED : RECORD_PAUSED | RECORD_KEEP;
+    return (c->deploy.flags & says) | (d->flags & stays);
+}
+
 static void deploy_new(struct turn *t, uint32_t bundle, const struct dependencies *after)
 {
     struct manager *m = t->m;
@@ -182,9 +195,10 @@ static void deploy_new(struct turn *t, uint32_t bundle, const struct dependencie
         return;
     uint32_t index = m->deployment_count++;
     struct deployment_row *d = &m->deployments[index];
+    static const struct deployment_row none;
     *d = (struct deployment_row){
-        .flags = c->deploy.flags,
-        .priority = c->deploy.priority,
+        .flags = deploy_flags(&none, c),
+        .priority = deploy_priority(&none, c),
         .salt = c->deploy.salt,
         .created_s = t->ev->now_s,
         .history_kept = c->deploy.history,
@@ -216,7 +230,6 @@ struct change {
     bool valued;  /* what its file sets */
     bool flagged; /* the flags, the priority, or what it depends on */
     bool aged;    /* how much of the past is remembered: no agent sees it */
-    uint32_t flags;
 };
 
 static struct change compare(struct turn *t, uint32_t index, uint32_t bundle,
@@ -227,8 +240,6 @@ static struct change compare(struct turn *t, uint32_t index, uint32_t bundle,
     static const struct roster none;
     const struct command *c = t->ev->command;
     const struct roster *roster = c->deploy.roster ? c->deploy.roster : &none;
-    /* What is paused stays paused until somebody resumes it. */
-    uint32_t flags = c->deploy.flags | (d->flags & (RECORD_PAUSED | RECORD_LISTED));
     return (struct change){
         .moved = strcmp(d->selector, c->deploy.selector) != 0,
         .renewed = d->history[0].bundle != bundle,
@@ -237,9 +248,8 @@ static struct change compare(struct turn *t, uint32_t index, uint32_t bundle,
         .picked = c->deploy.pick && !same_pick(&d->pick, c->deploy.pick),
         .valued = variable_differs(t->m, index, c) || moment_is_behind(t->m, index),
         .aged = c->deploy.history && deployment_history_kept(d) != c->deploy.history,
-        .flagged = d->flags != flags || d->priority != c->deploy.priority ||
+        .flagged = d->flags != deploy_flags(d, c) || d->priority != deploy_priority(d, c) ||
                    !dependencies_equal(&was, after),
-        .flags = flags,
     };
 }
 
@@ -396,8 +406,8 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle,
         memset(d->selector, 0, sizeof d->selector);
         memcpy(d->selector, c->deploy.selector, strlen(c->deploy.selector));
     }
-    d->flags = change.flags;
-    d->priority = c->deploy.priority;
+    d->flags = deploy_flags(d, c);
+    d->priority = deploy_priority(d, c);
     d->after = *after;
     set_roster(t, index, false);
     set_pick(t, index);

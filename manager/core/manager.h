@@ -447,6 +447,8 @@ struct command {
             bool all;
             uint32_t priority;
             uint32_t flags;              /* RECORD_PAUSED: begin paused; RECORD_KEEP */
+            bool priority_stays;         /* it is as it was, or 0 when the deployment is new; */
+            bool keep_stays;             /* so with RECORD_KEEP */
             uint64_t salt;               /* random, for a new deployment */
             const struct plan *plan;     /* NULL: as it is */
             bool dry_run;                /* only say what would come of it: manager_preview */
@@ -849,10 +851,12 @@ struct absence {
 
 /* What COMMAND_DEPLOY would do. */
 struct preview {
-    int64_t deployment;              /* index; negative: it is new */
-    uint32_t bundle;                 /* index */
-    struct plan plan;                /* complete; as it would be */
-    struct dependencies after;       /* the same */
+    int64_t deployment;        /* index; negative: it is new */
+    uint32_t bundle;           /* index */
+    struct plan plan;          /* complete; as it would be */
+    struct dependencies after; /* the same; */
+    uint32_t priority;         /* and these */
+    bool keep;
     uint32_t fleet;                  /* agents */
     uint32_t targets;                /* that it would be for */
     uint32_t joining;                /* of these: that it isn't for now */

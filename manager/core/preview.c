@@ -68,6 +68,10 @@ int manager_preview(struct manager *m, const struct command *deploy, uint64_t no
                                            moment_is_behind(m, (uint32_t)out->deployment));
     imply(m, deploy->deploy.selector, out);
     dependency_resolve(&t, out->deployment, &out->after);
+    static const struct deployment_row none;
+    const struct deployment_row *d = out->deployment < 0 ? &none : &m->deployments[out->deployment];
+    out->priority = deploy_priority(d, deploy);
+    out->keep = deploy_flags(d, deploy) & RECORD_KEEP;
     struct trial trial = try(m, deploy, scratch, out);
     count(m, deploy, &trial, out);
     count_stages(m, &trial, out);

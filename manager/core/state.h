@@ -899,6 +899,9 @@ int bundle_find(struct turn *t, const char *name, const char *version);
 void deploy_run(struct turn *t);
 /* Which agents a deploy command says. */
 void deploy_fill_roster(const struct manager *m, const struct command *c, struct roster *out);
+/* What a deploy command makes of a row's; of a new deployment the row is all zero. */
+uint32_t deploy_priority(const struct deployment_row *d, const struct command *c);
+uint32_t deploy_flags(const struct deployment_row *d, const struct command *c);
 
 /* command.c */
 void command_run(struct turn *t);

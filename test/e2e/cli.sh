@@ -244,6 +244,16 @@ test_deployments()
     expect 0 deployment remove still
     expect 0 deploy app@2 --as lab --all --priority 3 --paused --keep
     expect 0 deployment list && says "env=prod" && says "every agent" && says "paused"
+    # What isn't said of it stays, and who it is for is said as a whole.
+    expect 0 deploy app@1 --as lab && expect 0 deploy app@2 --as lab --dry-run --json
+    json '[.changes[].what] == ["bundle"]'
+    expect 0 deploy app@2 --as lab --no-keep --dry-run --json && json 'any(.changes[]; .what == "keep" and .to == "false")'
+    expect 0 deploy app@2 --as lab --priority 0 --dry-run --json
+    json 'any(.changes[]; .what == "priority" and .from == "3" and .to == "0")'
+    expect 2 deploy app@2 --as lab --keep --no-keep && complains "exclude each other"
+    expect 0 deploy app@2 --as lab --all --pick 3 && expect 0 deploy app@2 --as lab && expect 0 deployment show lab --json
+    json '.pick == "3"'
+    expect 0 deploy app@2 --as lab --all && expect 0 deployment show lab --json && json '.pick == "all"'
     expect 0 deployment list --json && json '[.deployments[].name] == ["app", "lab"]'
     expect 0 deployment resume lab && says "lab goes on"
     expect 0 deployment pause lab --json && json '.paused'
@@ -271,6 +281,13 @@ test_files()
     write_file 'deployment: app' 'bundle: app@1' 'history: 2'
     expect 0 deploy "$WORK/app.yaml" && expect 0 deployment show app --json
     json '.history_kept == 2 and [.history[].version] == ["1", "2"]'
+    write_file 'deployment: app' 'bundle: app@1' 'placement: {select: env=prod, pick: 2}' 'priority: 4' 'keep: true'
+    expect 0 deploy "$WORK/app.yaml"
+    write_file 'deployment: app' 'bundle: app@1'
+    expect 0 deployment diff app "$WORK/app.yaml" --json # without a word of where, its pick stays as well
+    json '[.changes[] | "\(.what) \(.from) \(.to)"] == ["priority 4 0", "keep true false"]'
+    write_file 'deployment: app' 'bundle: app@1' 'placement: {select: "env in (prod, test)"}'
+    expect 0 deploy "$WORK/app.yaml" && expect 0 deployment show app --json && json '.pick == "all"'
     write_file 'deployment: fresh' 'bundle: app@2'
     expect 2 deploy "$WORK/app.yaml" && complains "deployment fresh is new"
     write_file 'deployment: app' 'bundle: app@2' 'placment: {all: true}'

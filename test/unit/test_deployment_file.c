@@ -265,6 +265,14 @@ static void test_pick_is_a_few_words_or_a_mapping(void)
     }
 }
 
+static void test_placement_without_a_pick_is_for_all(void)
+{
+    CU_ASSERT_EQUAL(reads(HEAD "placement: {select: env=prod}\n"), 0);
+    CU_ASSERT_STRING_EQUAL(d.pick, "all");
+    CU_ASSERT_EQUAL(reads(HEAD), 0);
+    CU_ASSERT_STRING_EQUAL(d.pick, ""); /* as it is, with the rest of the placement */
+}
+
 static void test_pick_may_be_sorted_by_a_fact(void)
 {
     CU_ASSERT_EQUAL(reads(HEAD "placement: {all: true, pick: 3, sort: \"-disk_free\"}\n"), 0);
@@ -545,6 +553,7 @@ static const struct suite_test tests[] = {
     TEST(test_agents_may_be_named_besides),
     TEST(test_several_selectors_and_exclusions_make_one),
     TEST(test_pick_is_a_few_words_or_a_mapping),
+    TEST(test_placement_without_a_pick_is_for_all),
     TEST(test_pick_may_be_sorted_by_a_fact),
     TEST(test_without_the_key_a_plan_stays_as_it_is),
     TEST(test_stages_of_the_design_are_read),

@@ -502,6 +502,39 @@ static void test_same_words_again_change_nothing(void)
     bench_free(b);
 }
 
+static void test_priority_and_keep_stay_until_they_are_said_again(void)
+{
+    struct bench *b = bench_new();
+    push(b, "app", "1", 1);
+    push(b, "app", "2", 2);
+    struct command c = {.type = COMMAND_DEPLOY,
+                        .deploy = {.name = "web",
+                                   .bundle = "app",
+                                   .version = "1",
+                                   .selector = "a=1",
+                                   .priority = 5,
+                                   .flags = RECORD_KEEP}};
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    c.deploy.priority_stays = c.deploy.keep_stays = true;
+    c.deploy.priority = c.deploy.flags = 0;
+    CU_ASSERT_EQUAL(run(b, &c), 1);
+    c.deploy.version = "2";
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    const struct deployment_row *d = manager_deployment(b->m, 0);
+    CU_ASSERT_TRUE(d->priority == 5 && d->flags == RECORD_KEEP);
+    c.deploy.priority_stays = c.deploy.keep_stays = false;
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    CU_ASSERT_TRUE(d->priority == 0 && d->flags == 0);
+    c.deploy.priority_stays = c.deploy.keep_stays = true;
+    c.deploy.name = "fresh";
+    c.deploy.priority = 7;
+    c.deploy.flags = RECORD_KEEP;
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    d = manager_deployment(b->m, 1);
+    CU_ASSERT_TRUE(d->priority == 0 && d->flags == 0);
+    bench_free(b);
+}
+
 static void test_rollback_walks_the_history(void)
 {
     struct bench *b = bench_new();
@@ -868,6 +901,7 @@ static const struct suite_test tests[] = {
     TEST(test_deploying_is_refused_for_each_reason),
     TEST(test_unknown_deployments_are_named),
     TEST(test_same_words_again_change_nothing),
+    TEST(test_priority_and_keep_stay_until_they_are_said_again),
     TEST(test_rollback_walks_the_history),
     TEST(test_history_is_as_long_as_the_deployment_says),
     TEST(test_name_of_a_removed_deployment_is_free_and_its_number_is_not),
