@@ -4,17 +4,24 @@
 #include "manager/core/preview.h"
 #include "manager/overlap.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 /* "NAME@VERSION" */
 #define BUNDLE_TEXT_MAX (2 * NAME_MAX_LEN + 2)
 #define DEPENDENCIES_TEXT_MAX (DEPENDENCIES_MAX * (NAME_MAX_LEN + 2) + 1)
+/* Agents that a line names, by number, and room for as many: "4294967295, " */
+#define NAMED_SHOWN 20
+#define NAMED_TEXT_MAX ((NAMED_SHOWN + 1) * 12 + 32)
 
 static json_t *preview_json(struct request *r, const struct command *c, const struct preview *p);
 static json_t *changes_json(const struct manager *m, const struct command *c,
                             const struct preview *p);
+static void append_change(json_t *list, const char *what, const char *from, const char *to);
 static void add_change(json_t *list, const char *what, const char *from, const char *to);
+static const char *whom_text(const char *selector, const struct roster *r);
+static void add_named(json_t *list, const struct roster *from, const struct roster *to);
 static void add_dependencies(json_t *list, const struct manager *m, const struct preview *p);
 static void add_plan(json_t *list, const struct plan *from, const struct plan *to);
 static void add_settings(json_t *list, const struct manager *m, const struct command *c,
@@ -146,17 +153,16 @@ static json_t *changes_json(const struct manager *m, const struct command *c,
     if (!new)
         name_bundle(manager_bundle(m, d->history[0].bundle), from);
     add_change(list, "bundle", from, to);
-    add_change(list, "select",
-               new              ? ""
-               : d->selector[0] ? d->selector
-                                : "every agent",
-               c->deploy.selector[0] ? c->deploy.selector : "every agent");
+    add_change(list, "select", new ? "" : whom_text(d->selector, &d->roster),
+               whom_text(c->deploy.selector, c->deploy.roster));
+    add_named(list, &d->roster, c->deploy.roster);
     char picks[2][PICK_TEXT_MAX];
     pick_text(&d->pick, picks[0]);
     pick_text(c->deploy.pick ? c->deploy.pick : &d->pick, picks[1]);
     add_change(list, "pick", picks[0], picks[1]);
     add_change(list, "facts", d->roster.facts, c->deploy.roster->facts);
     add_change(list, "sort", d->roster.sort, c->deploy.roster->sort);
+    add_change(list, "tolerate", d->roster.tolerate, c->deploy.roster->tolerate);
     snprintf(number[0], sizeof number[0], "%u", d->priority);
     snprintf(number[1], sizeof number[1], "%u", p->priority);
     add_change(list, "priority", number[0], number[1]);
@@ -172,6 +178,38 @@ static json_t *changes_json(const struct manager *m, const struct command *c,
     add_settings(list, m, c, p->deployment);
     add_plan(list, new ? &no_plan : &d->plan, &p->plan);
     return list;
+}
+
+/* "" of one that is for those that are named, and for no others. */
+static const char *whom_text(const char *selector, const struct roster *r)
+{
+    bool alone = r->named_count > 0 && !r->facts[0];
+    return selector[0] || alone ? selector : "every agent";
+}
+
+/* "3, 7, 12 and 980 more" */
+static void write_named(const struct roster *r, char out[static NAMED_TEXT_MAX])
+{
+    size_t used = 0;
+    *out = '\0';
+    for (uint32_t i = 0; i < r->named_count && i < NAMED_SHOWN; i++)
+        used += (size_t)snprintf(out + used, NAMED_TEXT_MAX - used, "%s%" PRIu32, i ? ", " : "",
+                                 r->named[i]);
+    if (r->named_count > NAMED_SHOWN)
+        snprintf(out + used, NAMED_TEXT_MAX - used, " and %" PRIu32 " more",
+                 r->named_count - NAMED_SHOWN);
+}
+
+/* Also where only those differ that neither line has room for. */
+static void add_named(json_t *list, const struct roster *from, const struct roster *to)
+{
+    char before[NAMED_TEXT_MAX], after[NAMED_TEXT_MAX];
+    if (from->named_count == to->named_count &&
+        memcmp(from->named, to->named, from->named_count * sizeof from->named[0]) == 0)
+        return;
+    write_named(from, before);
+    write_named(to, after);
+    append_change(list, "agents", before, after);
 }
 
 /* "base, driver" */
@@ -196,12 +234,17 @@ static void add_dependencies(json_t *list, const struct manager *m, const struct
 }
 
 /* "": nothing was said of it. */
+static void append_change(json_t *list, const char *what, const char *from, const char *to)
+{
+    json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "what", what, "from",
+                                          *from ? api_json_text(from) : json_null(), "to",
+                                          *to ? api_json_text(to) : json_null()));
+}
+
 static void add_change(json_t *list, const char *what, const char *from, const char *to)
 {
     if (strcmp(from, to) != 0)
-        json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "what", what, "from",
-                                              *from ? api_json_text(from) : json_null(), "to",
-                                              *to ? api_json_text(to) : json_null()));
+        append_change(list, what, from, to);
 }
 
 static void add_setting(json_t *list, const char *name, const char *from, const char *to)

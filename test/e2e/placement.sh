@@ -73,6 +73,9 @@ placement:
 END
 dunlin deploy "$WORK/named.yaml" --dry-run --json | jq -e '.targets == 2 and .joining == 1 and .leaving == 1' >/dev/null ||
     fail "$(dunlin deploy "$WORK/named.yaml" --dry-run --json)"
+dunlin deployment diff named "$WORK/named.yaml" --json |
+    jq -e '[.changes[] | "\(.what): \(.from) \(.to)"] == ["agents: 2, 5 2, 3"]' >/dev/null ||
+    fail "$(dunlin deployment diff named "$WORK/named.yaml")"
 dunlin deploy "$WORK/named.yaml" >/dev/null || fail "the file is not taken"
 within 30 only named 2 3 || fail "$(dunlin deployment show named)"
 killed
@@ -136,6 +139,9 @@ grep -qF "gpu=yes:NoSchedule" "$WORK/out" || fail "$(cat "$WORK/out")"
 within 30 only base 4 5 6 || fail "$(dunlin deployment show base)"
 dunlin deploy app@1 --as late --all >/dev/null
 dunlin deploy app@1 --as hardy --all --tolerate 'gpu,storm:NoExecute' >/dev/null
+dunlin deploy app@1 --as hardy --all --tolerate gpu --dry-run --json |
+    jq -e '[.changes[] | "\(.what): \(.from) \(.to)"] == ["tolerate: gpu,storm:NoExecute gpu"]' >/dev/null ||
+    fail "$(dunlin deploy app@1 --as hardy --all --tolerate gpu --dry-run)"
 within 30 only late 5 6 || fail "$(dunlin deployment show late)"
 within 30 only hardy 1 2 3 4 5 6 || fail "$(dunlin deployment show hardy)"
 why 4 late tainted
