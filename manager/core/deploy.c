@@ -268,7 +268,7 @@ static bool may_overtake(struct turn *t, struct deployment_row *d, const struct 
     }
     if (!change->renewed) /* they wait by themselves */
         return true;
-    if (d->plan.overlap == OVERLAP_SUPERSEDE || t->ev->command->deploy.dry_run)
+    if (d->plan.overlap == OVERLAP_SUPERSEDE)
         return true;
     if (change->moved || change->planned || change->picked || change->relisted || change->flagged ||
         change->valued || change->aged) {
@@ -280,6 +280,8 @@ static bool may_overtake(struct turn *t, struct deployment_row *d, const struct 
         return false;
     }
     t->out->rv = d->rollout.queued == bundle + 1;
+    if (t->ev->command->deploy.dry_run)
+        return true;
     d->rollout.queued = bundle + 1;
     persist(t, PERSIST_DEPLOYMENT, t->out->index);
     return false;

@@ -107,6 +107,26 @@ static void test_a_trial_is_refused_as_the_deed_would_be(void)
     bench_free(b);
 }
 
+static void test_a_trial_promises_to_wait_only_to_what_may(void)
+{
+    struct bench *b = bench_new();
+    struct plan plan = PLAN_DEFAULT;
+    plan.count = 1;
+    plan.overlap = OVERLAP_QUEUE;
+    snprintf(plan.stages[0].name, sizeof plan.stages[0].name, "all");
+    struct command c = deploy("1", "env=staging");
+    c.deploy.plan = &plan;
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    struct command other = deploy("2", "env=staging");
+    other.deploy.priority = 3;
+    preview(b, other, ERR_BUSY);
+    CU_ASSERT_TRUE(preview(b, deploy("2", "env=staging"), 0).changes);
+    c = deploy("2", "env=staging");
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    CU_ASSERT_FALSE(preview(b, deploy("2", "env=staging"), 0).changes); /* it waits already */
+    bench_free(b);
+}
+
 static void test_stages_are_counted_in_turn(void)
 {
     struct bench *b = bench_new();
@@ -333,6 +353,7 @@ static const struct suite_test tests[] = {
     TEST(test_stages_know_whom_they_are_new_to),
     TEST(test_a_trial_counts_and_changes_nothing),
     TEST(test_a_trial_is_refused_as_the_deed_would_be),
+    TEST(test_a_trial_promises_to_wait_only_to_what_may),
     TEST(test_stages_are_counted_in_turn),
     TEST(test_a_changed_pick_is_counted_agent_by_agent),
     TEST(test_touching_over_half_of_the_fleet_has_to_be_confirmed),
