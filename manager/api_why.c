@@ -268,17 +268,27 @@ static void tell_excluded(struct telling *t, const struct selector *s)
     }
 }
 
-static void tell_missed(struct telling *t, const struct selector *s)
+/* What there is in place of what the term wants. */
+static void tell_instead(struct telling *t, const struct selector_term *term)
 {
     const struct agent_row *row = manager_agent(t->m, t->why->number);
-    const struct selector_term *term = &s->terms[t->why->miss.term];
     const char *key = (const char *)term->key.data;
     struct span value;
-    if (labels_get(&manager_cohort(t->m, row->cohort)->labels, term->key, &value))
+    if (term->operator== SELECTOR_GROUP)
+        TELL(t, "it is not of group %.*s", (int)term->key.len, key);
+    else if (term->operator== SELECTOR_NOT_GROUP)
+        TELL(t, "it is of group %.*s", (int)term->key.len, key);
+    else if (labels_get(&manager_cohort(t->m, row->cohort)->labels, term->key, &value))
         TELL(t, "its label %.*s is \"%.*s\"", (int)term->key.len, key, (int)value.len,
              (const char *)value.data);
     else
         TELL(t, "its labels have no %.*s", (int)term->key.len, key);
+}
+
+static void tell_missed(struct telling *t, const struct selector *s)
+{
+    const struct selector_term *term = &s->terms[t->why->miss.term];
+    tell_instead(t, term);
     TELL(t, ", and the selector asks for ");
     tell_term(t, s, term);
     if (s->choosing > 1)

@@ -113,6 +113,14 @@ step "a group is what it selects now"
 refused "no group quay" dunlin deploy app@1 --as grouped --select @quay
 dunlin group create quay --select site=harbour >/dev/null || fail "no group"
 dunlin group create water --select '@quay | site=pier' >/dev/null || fail "no group of a group"
+for group in @quay '!@quay'; do # of the first is 1, of the other 4
+    dunlin deploy app@1 --as moored --select "$group" >/dev/null
+    number=$([ "$group" = @quay ] && echo 4 || echo 1)
+    is=$([ "$group" = @quay ] && echo "is not of" || echo "is of")
+    dunlin why "$number" moored | grep -qF "it $is group quay, and the selector asks for $group" ||
+        fail "$(dunlin why "$number" moored)"
+done
+dunlin deployment remove moored --confirm >/dev/null
 refused "part of itself" dunlin group create quay --select @water
 dunlin deploy app@1 --as grouped --select @quay >/dev/null || fail "it can't be deployed to"
 within 30 only grouped 1 2 3 || fail "$(dunlin deployment show grouped)"
