@@ -674,8 +674,9 @@ static void tell_queued(struct telling *t)
     TELL(t, "it knows of version %s, and has other work to do first", t->wanted);
     if (t->why->other_there) {
         const struct deployment_row *other = manager_deployment(t->m, t->why->other.deployment);
-        TELL(t, ": deployment %s is %s, with priority %" PRIu32 " over %" PRIu32, other->name,
-             deployment_state_name(t->why->other.state), other->priority, t->d->priority);
+        TELL(t, ": deployment %s is %s", other->name, deployment_state_name(t->why->other.state));
+        if (t->why->outranked)
+            TELL(t, ", with priority %" PRIu32 " over %" PRIu32, other->priority, t->d->priority);
     }
     tell_running(t);
 }

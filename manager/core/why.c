@@ -258,6 +258,8 @@ static enum why_reason queued(const struct asking *a)
         a->out->other_there = true;
         a->out->other = (struct agent_deployment){.deployment = index,
                                                   .state = (enum deployment_state)e->state};
+        a->out->outranked =
+            e->state != STATE_REMOVING && a->m->deployments[index].priority > a->d->priority;
         break;
     }
     return WHY_QUEUED;

@@ -73,6 +73,7 @@ struct why {
      * WHY_QUEUED: what it is at, if it said so. */
     struct agent_deployment other;
     bool other_there;
+    bool outranked; /* of WHY_QUEUED: that one has a higher priority, and so comes first */
     const struct schedule *window;  /* of WHY_WINDOW */
     struct returning_use returning; /* of WHY_RETURNING, */
     bool permitted;                 /* and whether it is told already that it may begin */

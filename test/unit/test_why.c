@@ -306,12 +306,62 @@ static void test_what_an_agent_is_at_is_the_reason(void)
     bench_free(b);
 }
 
+static struct command deploy_base(uint32_t priority)
+{
+    struct command c = deploy_command("1");
+    c.deploy.name = "base";
+    c.deploy.priority = priority;
+    return c;
+}
+
+/* What is begun is brought to an end, and removals have no priority. */
+static void test_priority_is_the_reason_only_of_what_comes_first_by_it(void)
+{
+    static const struct {
+        uint32_t priority;
+        enum deployment_state state;
+        bool outranked;
+    } cases[] = {
+        {5, STATE_APPLYING, true},
+        {0, STATE_APPLYING, false},
+        {5, STATE_REMOVING, false},
+    };
+    struct bench *b = running();
+    deploy(b, "2", NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct command c = deploy_base(cases[i].priority);
+        CU_ASSERT_EQUAL(run(b, &c), 0);
+        ticks(b, 2);
+        const struct agent_row *row = manager_agent(b->m, 1);
+        struct report r = {.type = MESSAGE_STATUS};
+        r.status = (struct status){.number = 1,
+                                   .seq = row->seq + 1,
+                                   .boot = 1,
+                                   .document = manager_cohort(b->m, row->cohort)->revision,
+                                   .assignment = row->assigned,
+                                   .count = 2,
+                                   .exceptions = {{.deployment = 1,
+                                                   .generation = manager_generation(b->m, 0),
+                                                   .running = 1,
+                                                   .state = STATE_PENDING},
+                                                  {.deployment = 2,
+                                                   .generation = manager_generation(b->m, 1),
+                                                   .state = (uint8_t)cases[i].state}}};
+        step(b, &(struct manager_event){.type = MANAGER_REPORT,
+                                        .report = {.topic = id_of(1), .report = &r}});
+        struct why w = ask(b, 1);
+        CU_ASSERT_EQUAL(w.reason, WHY_QUEUED);
+        CU_ASSERT_TRUE(w.other_there && w.other.deployment == 1);
+        CU_ASSERT_EQUAL(w.outranked, cases[i].outranked);
+    }
+    bench_free(b);
+}
+
 /* Deployment "base", on which "app" depends. */
 static void depend(struct bench *b, const char *selector)
 {
     static const struct dependency_names names = {.count = 1, .names = {"base"}};
-    struct command c = deploy_command("1");
-    c.deploy.name = "base";
+    struct command c = deploy_base(0);
     c.deploy.selector = selector;
     CU_ASSERT_EQUAL(run(b, &c), 0);
     c = deploy_command("2");
@@ -507,6 +557,7 @@ static void test_who_was_let_in_and_had_not_begun_has_its_rollout_aborted(void)
 }
 
 static const struct suite_test tests[] = {
+    TEST(test_priority_is_the_reason_only_of_what_comes_first_by_it),
     TEST(test_agent_that_runs_the_newest_version_is_ready),
     TEST(test_removed_and_revoked_agents_are_said_to_be),
     TEST(test_device_that_waits_to_be_let_in_waits_for_that_first),
