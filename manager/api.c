@@ -20,6 +20,7 @@ static const struct route routes[] = {
     {"GET", "/v1/agents/*/why/*", ROLE_VIEWER, 0, api_agents_why},
     {"PATCH", "/v1/agents/*", ROLE_OPERATOR, API_JSON_MAX, api_agents_label},
     {"POST", "/v1/agents/label", ROLE_OPERATOR, API_JSON_MAX, api_labels_set},
+    {"POST", "/v1/agents/taint", ROLE_OPERATOR, API_JSON_MAX, api_taints_set},
     {"DELETE", "/v1/agents/*", ROLE_ADMIN, 0, api_agents_remove},
     {"POST", "/v1/agents/*/approve", ROLE_OPERATOR, API_JSON_MAX, api_agents_approve},
     {"POST", "/v1/agents/*/revoke", ROLE_OPERATOR, API_JSON_MAX, api_agents_revoke},

@@ -21,6 +21,7 @@ request_handler api_agents_list;
 request_handler api_agents_show;
 request_handler api_agents_label;
 request_handler api_labels_set;
+request_handler api_taints_set;
 request_handler api_agents_remove;
 request_handler api_agents_approve;
 request_handler api_agents_revoke;

@@ -280,21 +280,11 @@ static int label(struct cli *cli)
 static int label_many(struct cli *cli, const char *set, const char *unset)
 {
     const char *select = args_text(&cli->args, "select");
-    json_int_t after = 0, changed = 0;
-    for (bool more = true; more;) {
-        json_t *answer = NULL;
-        int rv = cli_ask(cli, "POST", "/v1/agents/label",
-                         cli_confirm(cli, json_pack("{ss ss ss sI}", "select", select, "set", set,
-                                                    "unset", unset, "after", after)),
-                         &answer);
-        if (rv < 0)
-            return rv;
-        const json_t *next = json_object_get(answer, "next");
-        more = json_is_integer(next);
-        after = json_integer_value(next);
-        changed += (json_int_t)field_number(answer, "changed");
-        json_decref(answer);
-    }
+    json_int_t changed = 0;
+    json_t *body = json_pack("{ss ss ss}", "select", select, "set", set, "unset", unset);
+    int rv = cli_ask_pages(cli, "/v1/agents/label", cli_confirm(cli, body), &changed);
+    if (rv < 0)
+        return rv;
     if (cli->json)
         return cli_print_json(cli, json_pack("{sI}", "changed", changed));
     printf("%lld agents have other labels now\n", (long long)changed);

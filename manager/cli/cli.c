@@ -59,6 +59,25 @@ int cli_ask(struct cli *cli, const char *method, const char *route, json_t *body
     return rv;
 }
 
+int cli_ask_pages(struct cli *cli, const char *route, json_t *body, json_int_t *changed)
+{
+    json_int_t after = 0;
+    int rv = 0;
+    *changed = 0;
+    for (bool more = true; more && rv == 0;) {
+        json_t *answer = NULL, *page = json_copy(body);
+        json_object_set_new(page, "after", json_integer(after));
+        rv = cli_ask(cli, "POST", route, page, &answer);
+        const json_t *next = json_object_get(answer, "next");
+        more = json_is_integer(next);
+        after = json_integer_value(next);
+        *changed += rv == 0 ? (json_int_t)field_number(answer, "changed") : 0;
+        json_decref(answer);
+    }
+    json_decref(body);
+    return rv;
+}
+
 json_t *cli_confirm(struct cli *cli, json_t *body)
 {
     if (args_has(&cli->args, "confirm"))

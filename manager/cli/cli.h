@@ -52,6 +52,9 @@ int cli_call_on(struct cli *cli, const char *method, const char *collection, con
 
 /* Like cli_call, but never prints: for what a verb needs to know by itself. */
 int cli_ask(struct cli *cli, const char *method, const char *route, json_t *body, json_t **answer);
+/* Posts the body (taken over) page by page, each one going on after the one before, and adds up how
+ * many agents they have changed. */
+int cli_ask_pages(struct cli *cli, const char *route, json_t *body, json_int_t *changed);
 
 /* The n-th operand, which must be there. */
 /* What takes --confirm: far-reaching commands, which are refused without it. */

@@ -12,6 +12,7 @@ static const struct flag select_flags[] = {
      .value = "EXPR",
      .kind = FLAG_TEXT,
      .help = "all agents whose labels match, instead of one"},
+    CONFIRM_FLAG,
 };
 
 const struct verb taint_verbs[2] = {
@@ -19,10 +20,12 @@ const struct verb taint_verbs[2] = {
         .name = "agent taint",
         .operands = "[AGENT] KEY=VALUE:EFFECT",
         .summary = "keep deployments off an agent that don't tolerate this",
-        .text = "NoSchedule lets nothing new come to it: what it has, it keeps, in newer versions, "
-                "too. NoExecute also takes off what is there. A deployment that tolerates the "
-                "taint (dunlin deploy --tolerate KEY) makes no difference of it. It need not be "
-                "connected; it learns when it comes back.\n",
+        .text =
+            "NoSchedule lets nothing new come to it: what it has, it keeps, in newer versions, "
+            "too. NoExecute also takes off what is there. A deployment that tolerates the "
+            "taint (dunlin deploy --tolerate KEY) makes no difference of it. It need not be "
+            "connected; it learns when it comes back. With --select, what would touch more than "
+            "half of a fleet, or leave a deployment without agents, takes --confirm.\n",
         .examples = "  dunlin agent taint 7 gpu=yes:NoSchedule\n"
                     "  dunlin agent taint --select site=pier storm=now:NoExecute\n",
         .flags = FLAGS(select_flags),
@@ -62,34 +65,18 @@ static int one(struct cli *cli, const char *agent, const char *what, const char 
     return 0;
 }
 
-/* Agent by agent, in one answer with --json. */
+/* A page after the other, each one durable when it is answered. */
 static int several(struct cli *cli, const char *select, const char *what, const char *text)
 {
-    char route[CLIENT_ROUTE_MAX + 2048];
-    json_t *answer = NULL, *agent;
-    size_t i, count = 0;
-    int rv = client_query(route, sizeof route, "/v1/agents?select=", select, &cli->em);
-    if (rv == 0)
-        rv = cli_ask(cli, "GET", route, NULL, &answer);
+    json_int_t changed = 0;
+    json_t *body = cli_confirm(cli, json_pack("{ss ss}", "select", select, what, text));
+    int rv = cli_ask_pages(cli, "/v1/agents/taint", body, &changed);
     if (rv < 0)
         return rv;
-    json_array_foreach(json_object_get(answer, "agents"), i, agent)
-    {
-        char place[CLIENT_ROUTE_MAX];
-        json_t *done = NULL;
-        if (rv == 0)
-            rv = client_route(place, "agents", field_text(agent, "id"), "taint", &cli->em);
-        if (rv == 0)
-            rv = cli_ask(cli, "POST", place, body_of(what, text), &done);
-        count += rv == 0;
-        json_decref(done);
-    }
-    json_decref(answer);
-    if (rv == 0 && cli->json)
-        return cli_print_json(cli, json_pack("{sI}", "agents", (json_int_t)count));
-    if (rv == 0)
-        printf("%s\n", units_count(count, "agent").text);
-    return rv;
+    if (cli->json)
+        return cli_print_json(cli, json_pack("{sI}", "agents", changed));
+    printf("%s\n", units_count((uint64_t)changed, "agent").text);
+    return 0;
 }
 
 static int change(struct cli *cli, const char *what)

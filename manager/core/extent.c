@@ -2,6 +2,7 @@
  * extent: how much of the fleet a command comes to, and what has to be said twice. Where picks and
  * facts choose among a label set's agents it counts all of them: it never asks too late.
  */
+#include "base/bits.h"
 #include "manager/core/state.h"
 
 #include <assert.h>
@@ -186,6 +187,71 @@ bool manager_relabel_demands(const struct manager *m, const struct selector *who
         e.lost = count_had(m, d, changed);
         e.emptied = e.lost > 0 ? d->name : NULL;
     }
+    arena_reset(scratch);
+    return extent_demands(m, &e, why);
+}
+
+/* ---- taints for all that a selector matches ---- */
+
+/* The agents of these cohorts that taints of these kinds take the deployment off, as bits more;
+ * returns how many, 0 where somebody else keeps it. */
+static uint32_t expel(const struct manager *m, uint32_t deployment, uint64_t kinds,
+                      const uint8_t *chosen, uint8_t *touched, struct arena *scratch)
+{
+    uint32_t lost = 0;
+    bool remains = false;
+    struct arena room = *scratch;
+    uint8_t *placed = arena_alloc(&room, m->cohort_count + 1);
+    assert(placed);
+    cohort_find_placed(m, deployment, placed);
+    for (uint32_t i = 0; i < m->cohort_count; i++) {
+        const uint32_t *n = muster_of(m, i), *end = n + m->cohorts[i].agents;
+        for (; placed[i] && n < end; n++) {
+            if (!list_admits(m, deployment, *n))
+                continue;
+            bool loses = chosen[i] && kinds & ~manager_agent_taints(m, *n);
+            remains |= !loses;
+            if (loses)
+                bits_set(touched, *n, true);
+            lost += loses;
+        }
+    }
+    return remains ? 0 : lost;
+}
+
+/* Those that lose one of the taints, and may get what it kept off. */
+static void let_in(const struct manager *m, uint64_t kinds, const uint8_t *chosen, uint8_t *touched)
+{
+    for (uint32_t i = 0; kinds && i < m->cohort_count; i++) {
+        const uint32_t *n = muster_of(m, i), *end = n + m->cohorts[i].agents;
+        for (; chosen[i] && n < end; n++)
+            if (manager_agent_taints(m, *n) & kinds)
+                bits_set(touched, *n, true);
+    }
+}
+
+bool manager_taint_demands(const struct manager *m, const struct selector *whom,
+                           const struct command *taint, struct arena *scratch, struct errmsg *why)
+{
+    struct extent e = {.what = "these taints"};
+    uint8_t *chosen = arena_alloc(scratch, m->cohort_count + 1);
+    uint8_t *touched = arena_alloc(scratch, m->options.limits.agents / 8 + 1);
+    assert(chosen && touched);
+    for (uint32_t i = 0; i < m->cohort_count; i++)
+        chosen[i] = selector_matches(whom, &m->cohorts[i].labels);
+    memset(touched, 0, m->options.limits.agents / 8 + 1);
+    for (uint32_t i = 0; i < m->deployment_count; i++) {
+        const struct deployment_row *d = &m->deployments[i];
+        uint64_t kinds = taint_expelling(m, taint->taint.set, &d->roster);
+        uint32_t lost = kinds && !d->removed ? expel(m, i, kinds, chosen, touched, scratch) : 0;
+        if (lost == 0 || e.emptied)
+            continue;
+        e.emptied = d->name;
+        e.lost = lost;
+    }
+    let_in(m, taint_covered(m, taint->taint.unset), chosen, touched);
+    for (uint32_t n = 1; n <= m->agent_count; n++)
+        e.touched += bits_have(touched, n);
     arena_reset(scratch);
     return extent_demands(m, &e, why);
 }

@@ -884,6 +884,9 @@ uint32_t manager_meant(const struct manager *m, uint32_t deployment, struct aren
 bool manager_relabel_demands(const struct manager *m, const struct selector *whom,
                              const struct command *label, struct arena *scratch,
                              struct errmsg *why);
+/* The same of taints, by what they take off, or no longer keep off. */
+bool manager_taint_demands(const struct manager *m, const struct selector *whom,
+                           const struct command *taint, struct arena *scratch, struct errmsg *why);
 
 /* Deployments that a preview of values tells of. */
 #define VALUES_PREVIEWS_MAX 64

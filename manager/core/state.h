@@ -678,8 +678,12 @@ bool inquiry_is_open(const struct manager *m);
 void inquiry_hear(struct turn *t, uint32_t number, const struct facts *facts);
 
 /* tainter.c: who is tainted */
-/* The kinds of taints that it tolerates, as bits. */
+/* The kinds of taints that these are for, as bits; and those that a deployment tolerates. */
+uint64_t taint_covered(const struct manager *m, const char *tolerations);
 uint64_t taint_tolerated(const struct manager *m, const struct roster *r);
+/* Those of "KEY=VALUE:EFFECT,…" that take it off an agent that has them not yet; all bits where one
+ * is of a kind that nobody has. What is no taint is passed over. */
+uint64_t taint_expelling(const struct manager *m, const char *set, const struct roster *r);
 /* Whether an agent takes, or keeps if it is in, what tolerates these. */
 bool taint_allows(const struct manager *m, uint64_t tolerated, uint32_t number, bool in);
 /* A taint of the agent that is not tolerated, or NULL. */

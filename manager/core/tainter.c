@@ -11,13 +11,18 @@ static uint64_t bit_of(uint32_t index)
     return (uint64_t)1 << index;
 }
 
+uint64_t taint_covered(const struct manager *m, const char *tolerations)
+{
+    uint64_t covered = 0;
+    for (uint32_t i = 0; tolerations[0] && i < TAINTS_MAX; i++)
+        if (m->taints[i].key[0] && tolerations_cover(tolerations, &m->taints[i]))
+            covered |= bit_of(i);
+    return covered;
+}
+
 uint64_t taint_tolerated(const struct manager *m, const struct roster *r)
 {
-    uint64_t tolerated = 0;
-    for (uint32_t i = 0; r->tolerate[0] && i < TAINTS_MAX; i++)
-        if (m->taints[i].key[0] && tolerations_cover(r->tolerate, &m->taints[i]))
-            tolerated |= bit_of(i);
-    return tolerated;
+    return taint_covered(m, r->tolerate);
 }
 
 static uint64_t executing(const struct manager *m)
@@ -56,6 +61,21 @@ static int64_t find(const struct manager *m, const struct taint *taint)
         if (m->taints[i].key[0] && taint_equal(&m->taints[i], taint))
             return i;
     return -1;
+}
+
+uint64_t taint_expelling(const struct manager *m, const char *set, const struct roster *r)
+{
+    uint64_t kinds = 0;
+    struct taint taint;
+    for (size_t len; *set; set += len + (set[len] == ',')) {
+        len = strcspn(set, ",");
+        if (taint_parse(span_of(set, len), &taint, NULL) < 0 || taint.effect != TAINT_NO_EXECUTE ||
+            tolerations_cover(r->tolerate, &taint))
+            continue;
+        int64_t index = find(m, &taint);
+        kinds |= index >= 0 ? bit_of((uint32_t)index) : UINT64_MAX;
+    }
+    return kinds;
 }
 
 /* One more kind, in a place that no agent needs any more; or a code with the reply set. */

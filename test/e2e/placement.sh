@@ -143,7 +143,10 @@ refused "no taint" dunlin agent taint 4 gpu
 refused "agent untaint" dunlin agent taint 4 gpu-
 dunlin agent taint 4 gpu=yes:NoSchedule >"$WORK/out" || fail "no taint"
 grep -qF "gpu=yes:NoSchedule" "$WORK/out" || fail "$(cat "$WORK/out")"
-[ "$(dunlin agent taint --select site=harbour storm:NoExecute --json | jq .agents)" = 3 ] || fail "no taints by selector"
+refused "named would have no agents any more: 2 take it off: if this is meant, say --confirm" \
+    dunlin agent taint --select site=harbour storm:NoExecute
+only base 1 2 3 4 5 6 || fail "what is refused has taken something off"
+[ "$(dunlin agent taint --select site=harbour storm:NoExecute --confirm --json | jq .agents)" = 3 ] || fail "no taints by selector"
 within 30 only base 4 5 6 || fail "$(dunlin deployment show base)"
 dunlin deploy app@1 --as late --all >/dev/null
 dunlin deploy app@1 --as hardy --all --tolerate 'gpu,storm:NoExecute' >/dev/null

@@ -206,12 +206,70 @@ static void test_other_labels_for_many_have_to_be_confirmed(void)
     bench_free(b);
 }
 
+static bool taints(struct bench *b, const char *selector, const char *set, const char *unset,
+                   const char *sentence)
+{
+    struct selector s;
+    struct errmsg why = {{0}};
+    struct arena scratch = arena_on((uint8_t *)b->scratch, sizeof b->scratch);
+    struct command c = {.type = COMMAND_AGENT_TAINT, .taint = {.set = set, .unset = unset}};
+    CU_ASSERT_EQUAL(manager_selector(b->m, selector, &s, NULL), 0);
+    bool demands = manager_taint_demands(b->m, &s, &c, &scratch, &why);
+    return demands == (*sentence != '\0') && strcmp(why.text, sentence) == 0;
+}
+
+static void test_taints_that_take_much_off_have_to_be_confirmed(void)
+{
+    struct bench *b = fleet();
+    deploy(b, "all", "1", "");
+    deploy(b, "two", "1", "zone in (a,b)");
+    CU_ASSERT_TRUE(taints(b, "zone", "gpu:NoSchedule", "", ""));
+    CU_ASSERT_TRUE(taints(b, "zone=a", "gpu:NoExecute", "", ""));
+    CU_ASSERT_TRUE(taints(b, "zone in (a,b)", "gpu:NoExecute", "",
+                          "two would have no agents any more: 20 take it off"));
+    CU_ASSERT_TRUE(taints(b, "zone in (a,c)", "gpu:NoExecute", "",
+                          "these taints would touch 20 of 30 agents, more than 50% of the fleet"));
+    for (uint32_t n = 11; n <= 30; n++) {
+        struct command c = {
+            .type = COMMAND_AGENT_TAINT,
+            .taint = {.agent = manager_agent(b->m, n)->id, .set = "gpu:NoExecute", .unset = ""}};
+        CU_ASSERT_EQUAL(order(b, &c), 0);
+    }
+    CU_ASSERT_TRUE(taints(b, "zone=c", "gpu:NoExecute", "", "")); /* they have it already */
+    CU_ASSERT_TRUE(taints(b, "zone", "", "gpu",
+                          "these taints would touch 20 of 30 agents, more than 50% of the fleet"));
+    CU_ASSERT_TRUE(taints(b, "zone", "", "storm", ""));
+    bench_free(b);
+}
+
+static void test_what_tolerates_a_taint_is_taken_off_nobody(void)
+{
+    struct bench *b = fleet();
+    static struct roster r;
+    struct command c = {.type = COMMAND_DEPLOY,
+                        .confirmed = true,
+                        .deploy = {.name = "hardy",
+                                   .bundle = "app",
+                                   .version = "1",
+                                   .selector = "",
+                                   .all = true,
+                                   .roster = &r}};
+    strcpy(r.tolerate, "gpu");
+    CU_ASSERT_EQUAL(order(b, &c), 0);
+    CU_ASSERT_TRUE(taints(b, "zone", "gpu:NoExecute", "", ""));
+    CU_ASSERT_TRUE(taints(b, "zone", "gpu:NoExecute,storm:NoExecute", "",
+                          "hardy would have no agents any more: 30 take it off"));
+    bench_free(b);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_group_that_leaves_a_deployment_without_agents_has_to_be_confirmed),
     TEST(test_group_that_touches_much_of_the_fleet_has_to_be_confirmed),
     TEST(test_going_back_and_removing_have_to_be_confirmed),
     TEST(test_values_that_go_by_no_stages_have_to_be_confirmed),
     TEST(test_other_labels_for_many_have_to_be_confirmed),
+    TEST(test_taints_that_take_much_off_have_to_be_confirmed),
+    TEST(test_what_tolerates_a_taint_is_taken_off_nobody),
 };
 
 SUITE_MAIN("extent", tests)
