@@ -323,6 +323,38 @@ static void test_window_opens_for_no_more_than_the_stage_allows(void)
     story_end(w);
 }
 
+/* Not the one before it, and not the one after it. */
+static void test_stage_goes_by_a_window_of_its_own(void)
+{
+    struct world *w = world_new(NULL);
+    static const char *const labels[] = {"env=prod,ring=0", "env=prod,ring=1", "env=prod,ring=1",
+                                         "env=prod"};
+    struct device *d[4];
+    struct plan p = PLAN_DEFAULT, night = nightly();
+    p.count = 3;
+    p.stages[0] = (struct plan_stage){.name = "early", .selector = "ring=0"};
+    p.stages[1] =
+        (struct plan_stage){.name = "canary", .selector = "ring=1", .window = night.window};
+    p.stages[2] = (struct plan_stage){.name = "rest"};
+    for (int i = 0; i < 4; i++)
+        d[i] = world_agent(w, labels[i]);
+    story_push(w, "app", "v1");
+    story_push(w, "app", "v2");
+    CU_ASSERT_EQUAL(deploy_by(w, "v1", NULL), 0);
+    CU_ASSERT_TRUE(story_rest(w));
+    CU_ASSERT_EQUAL(deploy_by(w, "v2", &p), 0);
+    world_run(w, HOUR_MS / 2);
+    CU_ASSERT_TRUE(world_runs(d[0], "app", "v2"));
+    world_run(w, HOUR_MS * 3); /* 1:43 */
+    for (int i = 1; i < 4; i++)
+        CU_ASSERT_TRUE(world_runs(d[i], "app", "v1"));
+    CU_ASSERT_TRUE(waits(w, d[1], CAUSE_WINDOW) && waits(w, d[2], CAUSE_WINDOW));
+    world_run(w, HOUR_MS / 2); /* 2:13 */
+    for (int i = 0; i < 4; i++)
+        CU_ASSERT_TRUE(world_runs(d[i], "app", "v2"));
+    story_end(w);
+}
+
 /* Only the last failure is one: the rollout waits for the tries, and keeps its slot for them. */
 static void test_what_fails_is_tried_again_and_only_the_last_failure_counts(void)
 {
@@ -411,6 +443,7 @@ static const struct suite_test tests[] = {
     TEST(test_calendar_that_jumps_into_a_window_opens_it_once),
     TEST(test_device_without_a_calendar_waits_and_the_rollout_ends_without_it),
     TEST(test_window_opens_for_no_more_than_the_stage_allows),
+    TEST(test_stage_goes_by_a_window_of_its_own),
     TEST(test_what_fails_is_tried_again_and_only_the_last_failure_counts),
     TEST(test_calendar_that_is_put_back_puts_off_no_try_for_longer_than_a_back_off),
     TEST(test_power_cut_at_any_point_keeps_the_count_of_tries),
