@@ -50,10 +50,11 @@ enum plan_overlap { OVERLAP_SUPERSEDE, OVERLAP_QUEUE, OVERLAP_REFUSE, OVERLAP_CO
 struct plan {
     uint32_t count; /* of stages; 0: everybody gets a new version at once */
     struct plan_stage stages[STAGES_MAX];
-    struct amount max_failed;    /* of a stage's agents; 0: none may fail */
-    uint8_t on_failure;          /* enum plan_remedy: when more have */
-    uint8_t overlap;             /* enum plan_overlap */
-    uint32_t quorum;             /* percent of a stage's reachable agents that must be Ready */
+    struct amount max_failed; /* of a stage's agents; 0: none may fail */
+    uint8_t on_failure;       /* enum plan_remedy: when more have */
+    uint8_t overlap;          /* enum plan_overlap */
+    uint32_t quorum; /* percent of a stage's reachable agents that are Ready: so many end it also
+                        while others are at work; who isn't at work any more holds up none */
     uint32_t reachable_within_s; /* who was heard of so lately is waited for */
     uint32_t wait_for_first_s;   /* what it waits for the first Ready of a stage; 0: for ever */
     uint32_t deadline_s; /* who is at it for longer, over all tries, counts as failed; 0: none */

@@ -1190,6 +1190,44 @@ static void test_operator_goes_on_without_an_agent_that_comes_to_no_end(void)
     end(f);
 }
 
+/* Ten of staging, of which so many come to no end; the stage that it is in when the others have. */
+static uint32_t stage_with_hanging(uint32_t hanging)
+{
+    struct fleet *f = fleet_new(21, (const uint32_t[]){10, 0, 10, 0});
+    struct plan p = three_stages();
+    p.quorum = 90;
+    for (uint32_t n = 1; n <= hanging; n++)
+        f->agents[n].busy_s = 1000000;
+    deploy(f, "1", &p);
+    seconds(f, 120);
+    CU_ASSERT_EQUAL(counts_of(f, 0).ready, 10 - hanging);
+    uint32_t stage = rollout_of(f)->stage;
+    end(f);
+    return stage;
+}
+
+static void test_stage_is_left_early_with_its_quorum_and_not_below(void)
+{
+    CU_ASSERT_EQUAL(stage_with_hanging(1), 2);
+    CU_ASSERT_EQUAL(stage_with_hanging(2), 0);
+}
+
+/* Failed ones are max_failed's to judge. */
+static void test_stage_with_nobody_at_work_is_left_below_its_quorum(void)
+{
+    struct fleet *f = fleet_new(21, (const uint32_t[]){10, 0, 10, 0});
+    struct plan p = three_stages();
+    p.quorum = 90;
+    p.max_failed = (struct amount){3, false};
+    for (uint32_t n = 1; n <= 3; n++)
+        f->agents[n].broken = true;
+    deploy(f, "1", &p);
+    seconds(f, 120);
+    CU_ASSERT_EQUAL(counts_of(f, 0).ready, 7);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
+    end(f);
+}
+
 /* A fleet that brokers need two seconds to tell: one stage, one agent at a time. */
 #define MANY 100000
 
@@ -1548,6 +1586,8 @@ static const struct suite_test tests[] = {
     TEST(test_retried_agents_are_held_to_the_concurrency),
     TEST(test_approval_behind_a_stage_is_asked_for_when_its_agents_are_gone),
     TEST(test_operator_goes_on_without_an_agent_that_comes_to_no_end),
+    TEST(test_stage_is_left_early_with_its_quorum_and_not_below),
+    TEST(test_stage_with_nobody_at_work_is_left_below_its_quorum),
     TEST(test_few_free_slots_wait_for_others_but_not_for_long),
     TEST(test_gate_of_a_large_stage_moves_no_faster_than_brokers_can_tell),
     TEST(test_quiet_rollout_costs_no_walk),
