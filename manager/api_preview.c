@@ -356,8 +356,9 @@ static json_t *absence_json(const struct absence *a)
                      (json_int_t)a->half_s, "most_s", (json_int_t)a->most_s);
 }
 
-/* What the bundle brings, and how much of it an agent has that runs what is asked for now. Agents
- * are spread over the cells by their numbers, so each cell has as many of them as another. */
+/* What the bundle brings, and how much of it an agent has that runs what is asked for now. An
+ * agent's id decides as if by chance which cell it likes best ([atlas-3]), and who loses that one
+ * goes to another: what each cell sends is an estimate. */
 static json_t *transfer_json(struct request *r, const struct preview *p, const struct overlap *o)
 {
     const struct manager *m = daemon_core(r->daemon);

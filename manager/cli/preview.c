@@ -161,11 +161,12 @@ static void add_transfer(struct table *t, const json_t *transfer)
     table_cell(t, PAINT_DIM, *from ? "elsewhere" : "to fetch");
     table_cell(t, PAINT_NONE, "%s compressed, lists of chunks included",
                units_bytes(field_number(transfer, "packed_bytes")).text);
+    uint64_t cells = field_number(transfer, "cells");
     table_cell(t, PAINT_DIM, "all links");
-    table_cell(t, PAINT_NONE, "%s; %s by each of %s",
-               units_bytes(field_number(transfer, "all_bytes")).text,
+    table_cell(t, PAINT_NONE, "%s; %s%s by each of %s",
+               units_bytes(field_number(transfer, "all_bytes")).text, cells > 1 ? "about " : "",
                units_bytes(field_number(transfer, "cell_bytes")).text,
-               units_count(field_number(transfer, "cells"), "broker").text);
+               units_count(cells, "broker").text);
 }
 
 /* The largest unit says enough of an estimate. */

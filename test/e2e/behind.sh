@@ -41,6 +41,8 @@ main()
     grown "$before"
     kill -CONT "$(cat "$FLEET/cells/1/pid")"
     within 60 app_is 7 1 2 3 4 || fail "the last version does not come everywhere"
+    dunlin deploy app@6 --dry-run >"$WORK/out" # which broker an agent likes best is its id's to say
+    grep -q "all links .*; about .* by each of 2 brokers" "$WORK/out" || fail "$(cat "$WORK/out")"
     kill_manager -TERM
 
     step "a disk on which a sync takes a fifth of a second"
