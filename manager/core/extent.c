@@ -1,6 +1,8 @@
 /*
  * extent: how much of the fleet a command comes to, and what has to be said twice. Where picks and
- * facts choose among a label set's agents it counts all of them: it never asks too late.
+ * facts choose among a label set's agents it counts all of them: rather too many are touched than
+ * too few. But whom facts of a new kind leave a deployment, nobody knows until devices were asked,
+ * so it doesn't ask where they leave nobody.
  */
 #include "base/bits.h"
 #include "manager/core/state.h"
