@@ -123,6 +123,7 @@ roll_out()
     done
     usage >"$WORK/after"
     summary "$WORK/$name.looks" >"$WORK/$name.json"
+    within_bounds "$WORK/$name.json"
 }
 
 # look NAME: sets $state and $asks, what the rollout waits for, and prints a line when a stage is another
@@ -182,6 +183,15 @@ summary()
             begin_s: (first($looks[] | select(.stage == $name)).ms / 1000),
             end_s: (first($looks[] | select(.stages[] | .name == $name and .state == "done")).ms / 1000),
             at_work_max: ([$looks[].stages[] | select(.name == $name) | .in_flight] | max)}]}' "$1"
+}
+
+# within_bounds FILE: in no look were more of a stage at work than half of it, as the plan says.
+within_bounds()
+{
+    local more
+    more=$(jq -r '.stages[] | select(.at_work_max > (.members / 2 | ceil)) |
+        "stage \(.name): \(.at_work_max) of \(.members) at work"' "$1")
+    [ -z "$more" ] || fail "more than half at a time: $more"
 }
 
 report()
