@@ -282,7 +282,7 @@ static void on_head(struct turn *t)
     if (h->atlas > view_atlas_floor(t->view))
         want_atlas(t, h->atlas);
     if (t->ev->topic == AGENT_TOPIC_ASSIGNMENT) {
-        a->own_head_came = true;
+        a->own_head = h->revision;
         if (revision_compare(h->revision, view_assignment_floor(t->view)) > 0)
             want(t, AGENT_TOPIC_ASSIGNMENT, h->revision, now);
         return;

@@ -334,12 +334,12 @@ struct agent {
 
     struct ask asks[AGENT_TOPIC_COUNT]; /* HEADS is not used */
 
-    uint32_t silent_s;  /* for how long, when this connection began */
-    bool head_came;     /* on it: of the cohort, */
-    bool own_head_came; /* and of the agent; */
-    bool own_came;      /* and its assignment */
-    bool known;         /* the manager has heard of it by now */
-    bool in_step;       /* it held what that names, and the manager knew that it was here */
+    uint32_t silent_s;        /* for how long, when this connection began */
+    struct revision own_head; /* on it; 0.0: none came */
+    bool head_came;           /* the cohort's, */
+    bool own_came;            /* or the agent's assignment; */
+    bool known;               /* the manager has heard of it by now */
+    bool in_step;             /* it held what that names, and the manager knew that it was here */
     uint8_t present[RECORDS_MAX / 8]; /* bits by record: so it was when it was let in (permit.c) */
 
     uint8_t step; /* enum step */

@@ -20,7 +20,8 @@ void permit_link_up(struct turn *t)
     uint64_t silent_s = (t->ev->now_ms - a->status_sent_ms + AGENT_KNOWN_MS) / 1000;
     bool known = a->status_sent_ms != 0 && silent_s < UINT32_MAX;
     a->silent_s = known ? (uint32_t)silent_s : UINT32_MAX;
-    a->head_came = a->own_head_came = a->own_came = a->in_step = a->known = false;
+    a->head_came = a->own_came = a->in_step = a->known = false;
+    a->own_head = (struct revision){0};
     for (uint32_t i = 0; i < d->count; i++)
         if (a->silent_s >= d->records[i].rules.asks_after_s)
             bits_set(a->present, i, false);
@@ -69,13 +70,15 @@ void permit_document(struct turn *t)
 }
 
 /* An old one may have been taken back: it counts when this connection has said that it is the
- * newest; and where it would be taken back since its agent was gone for so long, when the manager
+ * newest. What another broker said may have been forged, and counts until this one was asked. And
+ * where it would be taken back since its agent was gone for so long, when the manager
  * knows that it is here. */
 static bool has_permit(const struct agent *a, const struct agent_view *view, const struct record *r,
                        const struct target *target)
 {
     const struct ask *own = &a->asks[AGENT_TOPIC_ASSIGNMENT];
-    bool newest = a->link == LINK_UP && a->own_head_came && !own->wanted;
+    bool newest = a->link == LINK_UP && a->own_head.epoch > 0 && (!own->wanted || own->in_vain) &&
+                  revision_compare(a->own_head, view_assignment_floor(view)) <= 0;
     bool stays = a->own_came || a->known || a->silent_s < r->rules.asks_after_s;
     return newest && stays &&
            assignment_permits(view->assignment, r->deployment, target->generation);

@@ -946,6 +946,13 @@ static void test_permit_of_before_counts_when_its_assignment_is_still_the_newest
     CU_ASSERT_EQUAL(cause_of(1), CAUSE_RETURNING);
     pass_time(3 * AGENT_ASK_AGAIN_MS / 1000); /* the broker is asked in vain */
     CU_ASSERT_EQUAL(b.a.step, STEP_NONE);
+    feed_type(AGENT_LINK_DOWN);
+    pass_time(300);
+    feed_type(AGENT_LINK_UP);
+    hear_heads(1); /* another broker knows of none: that head was forged, or this one is behind */
+    CU_ASSERT_EQUAL(b.a.step, STEP_NONE);
+    pass_time(3 * AGENT_ASK_AGAIN_MS / 1000);
+    CU_ASSERT_EQUAL(b.a.step, STEP_FETCH);
 }
 
 static void test_permit_that_is_taken_back_stops_the_fetch(void)
