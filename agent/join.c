@@ -5,6 +5,7 @@
 #include "agent/network.h"
 #include "agent/stop.h"
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/rng.h"
 #include "crypto/random.h"
 #include "sync/mqtt.h"
@@ -145,6 +146,14 @@ static int keep_key(struct joining *j)
 
 /* ---- the loop ---- */
 
+/* Nobody can guess it, and so take it over: everybody may connect there. */
+static void name_client(char name[static 2 * JOIN_ID_LEN + 1])
+{
+    uint8_t bytes[JOIN_ID_LEN];
+    random_bytes(bytes, sizeof bytes);
+    hex_write(span_of(bytes, sizeof bytes), name);
+}
+
 static int talk(struct joining *j)
 {
     const struct mqtt_handler handler = {.context = j,
@@ -152,7 +161,7 @@ static int talk(struct joining *j)
                                          .down = on_down,
                                          .message = on_message,
                                          .subscribed = on_subscribed};
-    struct key_id_hex id = key_id_hex(&j->store.identity.id);
+    char name[2 * JOIN_ID_LEN + 1];
     uint64_t start_ms = clock_monotonic_ms();
     uint64_t until_ms =
         j->options->timeout_s ? start_ms + (uint64_t)j->options->timeout_s * 1000 : UINT64_MAX;
@@ -162,10 +171,10 @@ static int talk(struct joining *j)
     j->network = network_watch();
     random_bytes(&j->rng, sizeof j->rng);
     prepare_tls(j);
-    j->mqtt = mqtt_new(&(struct mqtt_options){.client_id = id.text,
-                                              .keepalive_s = JOIN_KEEPALIVE_S,
-                                              .tls = &j->tls},
-                       &handler);
+    name_client(name);
+    j->mqtt = mqtt_new(
+        &(struct mqtt_options){.client_id = name, .keepalive_s = JOIN_KEEPALIVE_S, .tls = &j->tls},
+        &handler);
     j->result = j->mqtt ? JOIN_PENDING : errmsg_set(j->em, ERR_NO_MEMORY, "no memory");
     struct pollfd fds[MQTT_FDS] = {{.fd = -1}};
     while ((j->result = decide(j, until_ms, stop)) == JOIN_PENDING) {

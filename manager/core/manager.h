@@ -731,7 +731,9 @@ uint32_t manager_find_agent(const struct manager *m, const struct key_id *id);
 int64_t manager_find_deployment(const struct manager *m, const char *name);
 int64_t manager_find_bundle(const struct manager *m, const char *name, const char *version);
 
-/* The same, also of one that was removed or revoked. */
+/* From a backup, at any time: there may be agents that it doesn't know. */
+bool manager_was_restored(const struct manager *m);
+/* The number, also of one that was removed or revoked. */
 uint32_t manager_find_any_agent(const struct manager *m, const struct key_id *id);
 
 /* Who is to be kept off every broker, at most BLOCKED_MAX; returns how many. */

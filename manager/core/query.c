@@ -62,6 +62,11 @@ struct manager_counters *manager_counters(struct manager *m)
     return &m->counters;
 }
 
+bool manager_was_restored(const struct manager *m)
+{
+    return m->options.restored_epoch != 0;
+}
+
 uint32_t manager_find_agent(const struct manager *m, const struct key_id *id)
 {
     uint32_t number = fleet_find(m, id);

@@ -13,6 +13,8 @@ static struct keyring keys;
 static struct manager *m;
 static struct visit visit;
 static struct manager_event event;
+static uint32_t restored; /* the manager's epoch of it, or 0 */
+static bool proves;       /* devices have the keys that they name */
 
 /* Batch 1 has two tokens for anybody, batch 2 two that are bound. */
 static void set_up(void)
@@ -20,7 +22,8 @@ static void set_up(void)
     struct fleet_keys fresh;
     struct batch_row free_ones = {.count = 2, .uses = 1};
     struct batch_row bound_ones = {.count = 2, .uses = 1, .bound = true};
-    struct manager_options options = {.limits = small, .epoch = 1, .policy = POLICY_DEFAULT};
+    struct manager_options options = {
+        .limits = small, .epoch = 1, .restored_epoch = restored, .policy = POLICY_DEFAULT};
     m = manager_init(calloc(1, manager_size(&small)), &options);
     CU_ASSERT_EQUAL_FATAL(keyring_draw(&fresh), 0);
     CU_ASSERT_EQUAL_FATAL(keyring_init(&keys, &fresh), 0);
@@ -59,6 +62,9 @@ static int ask(const struct token *token, const char *serial)
     struct seal_nonce nonce = sample_nonce();
     memset(join.serial, 0, sizeof join.serial);
     memcpy(join.serial, serial, strlen(serial));
+    struct secret_key secret = sample_secret(33);
+    if (proves)
+        CU_ASSERT_EQUAL(join_prove(&join, &secret, token, &id), 0);
     CU_ASSERT_EQUAL(join_write(&join, token, &id, &nonce, &out), 0);
     return reception_join(&keys, m, &id, span_buffer(&out), &visit, &event);
 }
@@ -156,6 +162,35 @@ static void test_answers_are_sealed_for_those_who_know_the_secret(void)
     tear_down();
 }
 
+/* Whose key it is. */
+static void know_device(void)
+{
+    struct cohort cohort = {.labels = {.text = ""}};
+    struct public_key key = sample_public(33);
+    struct agent_row row = {.id = key_id_of(&key)};
+    CU_ASSERT_EQUAL(manager_load_cohort(m, &cohort), 0);
+    CU_ASSERT_EQUAL(manager_load_agent(m, 1, &row, NULL, 0), 0);
+}
+
+/* Nobody looks at a stranger's, unless he may be an agent of after the backup. */
+static void test_proof_counts_where_the_key_may_be_an_agents(void)
+{
+    for (int i = 0; i < 8; i++) {
+        bool known = i & 1;
+        restored = i & 2 ? 2 : 0;
+        proves = i & 4;
+        set_up();
+        if (known)
+            know_device();
+        struct token token = token_of(1, 1, NULL);
+        CU_ASSERT_EQUAL(ask(&token, ""), 1);
+        CU_ASSERT_EQUAL(reception_is_owner(m, &visit, &event), proves || (!known && !restored));
+        tear_down();
+    }
+    restored = 0;
+    proves = false;
+}
+
 /* ---- notes ---- */
 
 static struct key_id load_agent(unsigned flags)
@@ -224,6 +259,7 @@ static const struct suite_test tests[] = {
     TEST(test_unknown_tokens_and_wrong_secrets_get_a_hint),
     TEST(test_garbage_gets_nothing),
     TEST(test_answers_are_sealed_for_those_who_know_the_secret),
+    TEST(test_proof_counts_where_the_key_may_be_an_agents),
     TEST(test_note_counts_when_its_agent_speaks_of_what_it_was_asked_for),
     TEST(test_note_of_one_that_is_shut_out_is_dropped),
 };
