@@ -198,7 +198,12 @@ dunlin deploy "$WORK/first.yaml" >/dev/null
 within 10 waits_in staging reach || fail "it does not wait: $(rollout .)"
 dunlin rollout show app >"$WORK/out"
 says "stage staging waits for its first agent that is ready, and none is in reach, for another "
-dunlin deployment list >"$WORK/out" && says "stage staging waiting"
+# The list tells what the manager saw when it looked last, up to a second ago.
+listed_as_waiting()
+{
+    dunlin deployment list | grep -q "stage staging waiting"
+}
+within 10 listed_as_waiting || fail "the list does not tell: $(dunlin deployment list)"
 within 30 waits_in prod approval || fail "it does not go on: $(rollout .)"
 [ "$(counts staging)" = "2 0 0" ] || fail "$(rollout .stages)"
 dunlin rollout approve app prod >/dev/null
