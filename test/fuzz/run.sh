@@ -24,9 +24,11 @@ cd "$(dirname "$0")/../.."
     set -- "$@" "${noun%.c}"
 done
 
-processor_s() # by all that this shell waited for
+# Sets processor_s: by all that this shell has waited for. A subshell has waited for nothing.
+read_processor()
 {
-    times | tail -n 1 | tr 'ms' '  ' | awk '{printf "%d\n", $1 * 60 + $2 + $3 * 60 + $4}'
+    times >build/fuzz/times
+    processor_s=$(tail -n 1 build/fuzz/times | tr 'ms' '  ' | awk '{printf "%d\n", $1 * 60 + $2 + $3 * 60 + $4}')
 }
 
 run() # NOUN OPTION... FOLDER...
@@ -59,13 +61,14 @@ failed=
 for noun; do
     cmake --build --preset fuzz --target "fuzz_$noun"
     mkdir -p "build/fuzz/learnt/$noun"
-    before_s=$(processor_s)
+    read_processor && before_s=$processor_s
     run "$noun" -max_total_time="$seconds" -max_len=131072 -print_final_stats=1 \
         -artifact_prefix="build/fuzz/crash-$noun-" "build/fuzz/learnt/$noun" "test/fuzz/corpus/$noun" \
         2>"build/fuzz/$noun.log" || failed="$failed $noun"
     tail -n 12 "build/fuzz/$noun.log"
     runs=$(awk '/^stat::number_of_executed_units/ {print $2}' "build/fuzz/$noun.log")
-    [ -z "$keep" ] || keep_hours "$noun" $(($(processor_s) - before_s)) "${runs:-0}"
+    read_processor
+    [ -z "$keep" ] || keep_hours "$noun" $((processor_s - before_s)) "${runs:-0}"
     [ -z "$keep" ] || keep_corpus "$noun"
 done
 [ -z "$failed" ] || { echo "failed:$failed" >&2 && exit 1; }
