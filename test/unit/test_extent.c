@@ -176,16 +176,26 @@ static void test_values_that_go_by_no_stages_have_to_be_confirmed(void)
     bench_free(b);
 }
 
-static bool relabels(struct bench *b, const char *selector, const char *set, const char *unset,
-                     const char *sentence)
+typedef bool demands_fn(const struct manager *m, const struct selector *whom,
+                        const struct command *c, struct arena *scratch, struct errmsg *why);
+
+/* It asks with this sentence; "": it doesn't ask. */
+static bool asks(struct bench *b, demands_fn *demands, const char *selector,
+                 const struct command *c, const char *sentence)
 {
     struct selector s;
     struct errmsg why = {{0}};
     struct arena scratch = arena_on((uint8_t *)b->scratch, sizeof b->scratch);
-    struct command c = {.type = COMMAND_LABEL, .label = {.set = set, .unset = unset}};
     CU_ASSERT_EQUAL(manager_selector(b->m, selector, &s, NULL), 0);
-    bool demands = manager_relabel_demands(b->m, &s, &c, &scratch, &why);
-    return demands == (*sentence != '\0') && strcmp(why.text, sentence) == 0;
+    bool asked = demands(b->m, &s, c, &scratch, &why);
+    return asked == (*sentence != '\0') && strcmp(why.text, sentence) == 0;
+}
+
+static bool relabels(struct bench *b, const char *selector, const char *set, const char *unset,
+                     const char *sentence)
+{
+    struct command c = {.type = COMMAND_LABEL, .label = {.set = set, .unset = unset}};
+    return asks(b, manager_relabel_demands, selector, &c, sentence);
 }
 
 static void test_other_labels_for_many_have_to_be_confirmed(void)
@@ -209,13 +219,8 @@ static void test_other_labels_for_many_have_to_be_confirmed(void)
 static bool taints(struct bench *b, const char *selector, const char *set, const char *unset,
                    const char *sentence)
 {
-    struct selector s;
-    struct errmsg why = {{0}};
-    struct arena scratch = arena_on((uint8_t *)b->scratch, sizeof b->scratch);
     struct command c = {.type = COMMAND_AGENT_TAINT, .taint = {.set = set, .unset = unset}};
-    CU_ASSERT_EQUAL(manager_selector(b->m, selector, &s, NULL), 0);
-    bool demands = manager_taint_demands(b->m, &s, &c, &scratch, &why);
-    return demands == (*sentence != '\0') && strcmp(why.text, sentence) == 0;
+    return asks(b, manager_taint_demands, selector, &c, sentence);
 }
 
 static void test_taints_that_take_much_off_have_to_be_confirmed(void)
