@@ -1,7 +1,6 @@
 #include "agent/driver.h"
 
 #include "agent/mend.h"
-#include "agent/network.h"
 #include "agent/room.h"
 #include "agent/stop.h"
 #include "agent/values.h"
@@ -22,7 +21,7 @@
 static int open_parts(struct driver *d, struct errmsg *em);
 static void start_core(struct driver *d);
 static void turn(struct driver *d, const struct pollfd link[static MQTT_FDS]);
-static void heed_network(struct driver *d);
+static void heed_network(struct driver *d, cards changed);
 static void wait(struct driver *d, struct pollfd link[static MQTT_FDS]);
 static int wait_ms(const struct driver *d);
 
@@ -60,7 +59,7 @@ int driver_open(struct driver *d, const char *dir, const struct sandbox *sandbox
     d->sandbox = *sandbox;
     d->folder.lock = -1;
     d->chunks.folder = -1;
-    d->network = network_watch();
+    network_open(&d->network);
     d->stop = stop_watch(em);
     if (d->stop < 0)
         return d->stop;
@@ -125,8 +124,7 @@ void driver_close(struct driver *d)
     folder_close(&d->folder);
     if (d->stop >= 0)
         close(d->stop);
-    if (d->network >= 0)
-        close(d->network);
+    network_close(&d->network);
 }
 
 /* ---- the loop ---- */
@@ -149,8 +147,9 @@ bool driver_run(struct driver *d)
 static void turn(struct driver *d, const struct pollfd link[static MQTT_FDS])
 {
     link_service(&d->link, link);
-    if (network_changed(d->network))
-        heed_network(d);
+    cards changed = network_changed(&d->network);
+    if (changed)
+        heed_network(d, changed);
     if (d->hook.running)
         look_after_hook(d);
     if (fetch_active(&d->fetch) && clock_monotonic_ms() >= d->fetch_due_ms)
@@ -168,12 +167,18 @@ static void turn(struct driver *d, const struct pollfd link[static MQTT_FDS])
 }
 
 /* A connection over what is no more would only be found out by its keep-alive. */
-static void heed_network(struct driver *d)
+static void heed_network(struct driver *d, cards changed)
 {
+    static const char *const words[] = {
+        [NETWORK_OTHER] = "other", [NETWORK_SAME] = "same", [NETWORK_GONE] = "gone"};
     struct pollfd fds[MQTT_FDS];
-    log_event(LOG_DEBUG, "network-changed", "link=%s", d->link.up ? "up" : "down");
     link_watch(&d->link, fds);
-    if (network_moved(fds, MQTT_FDS)) {
+    enum network_link network = network_look(fds, MQTT_FDS, changed);
+    log_event(LOG_DEBUG, "network-changed", "link=%s network=%s", d->link.up ? "up" : "down",
+              words[network]);
+    if (network == NETWORK_SAME)
+        link_probe(&d->link);
+    if (network == NETWORK_GONE) {
         log_event(LOG_INFO, "network-moved", "what=\"the fleet is reached another way now\"");
         link_break(&d->link);
         link_service(&d->link, NULL);
@@ -185,7 +190,7 @@ static void wait(struct driver *d, struct pollfd link[static MQTT_FDS])
 {
     struct pollfd fds[FDS_OWN + MQTT_FDS] = {
         {.fd = d->stop, .events = POLLIN},
-        {.fd = d->network, .events = POLLIN},
+        {.fd = d->network.fd, .events = POLLIN},
     };
     hook_watch(&d->hook, fds + 2);
     link_watch(&d->link, fds + FDS_OWN);

@@ -9,6 +9,7 @@
 #include "agent/folder.h"
 #include "agent/hook.h"
 #include "agent/inventory.h"
+#include "agent/network.h"
 #include "agent/notes.h"
 #include "agent/store.h"
 #include "agent/tree.h"
@@ -29,7 +30,7 @@ struct job {
 struct driver {
     struct folder folder;
     int stop;
-    int network;
+    struct network network;
     struct store store;
     struct chunks chunks;
     struct content content;

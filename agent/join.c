@@ -32,9 +32,9 @@ struct joining {
     bool connecting;
     bool up;
     uint64_t due_ms; /* connect or ask then */
-    int network;     /* tells when there is another one */
-    uint32_t tries;  /* requests sent; they are numbered by it in `heard` */
-    uint32_t waits;  /* back-offs so far */
+    struct network network;
+    uint32_t tries; /* requests sent; they are numbered by it in `heard` */
+    uint32_t waits; /* back-offs so far */
     uint32_t hints;
     bool known;       /* the manager has said that it knows the token */
     int subscription; /* message id: the request goes out when it is answered */
@@ -51,7 +51,7 @@ static int talk(struct joining *j);
 static void prepare_tls(struct joining *j);
 static void wait(const struct joining *j, uint64_t until_ms, int stop,
                  struct pollfd link[static MQTT_FDS]);
-static void heed_network(struct joining *j, struct pollfd link[static MQTT_FDS]);
+static void heed_network(struct joining *j, cards changed, struct pollfd link[static MQTT_FDS]);
 static int decide(const struct joining *j, uint64_t until_ms, int stop);
 static int give_up(const struct joining *j);
 static void act(struct joining *j);
@@ -168,7 +168,7 @@ static int talk(struct joining *j)
     int stop = stop_watch(j->em);
     if (stop < 0)
         return stop;
-    j->network = network_watch();
+    network_open(&j->network);
     random_bytes(&j->rng, sizeof j->rng);
     prepare_tls(j);
     name_client(name);
@@ -181,12 +181,12 @@ static int talk(struct joining *j)
         act(j);
         mqtt_service(j->mqtt, fds);
         wait(j, until_ms, stop, fds);
-        if (network_changed(j->network))
-            heed_network(j, fds);
+        cards changed = network_changed(&j->network);
+        if (changed)
+            heed_network(j, changed, fds);
     }
     mqtt_free(j->mqtt);
-    if (j->network >= 0)
-        close(j->network);
+    network_close(&j->network);
     close(stop);
     return j->result;
 }
@@ -212,7 +212,7 @@ static void wait(const struct joining *j, uint64_t until_ms, int stop,
                  struct pollfd link[static MQTT_FDS])
 {
     struct pollfd fds[2 + MQTT_FDS] = {{.fd = stop, .events = POLLIN},
-                                       {.fd = j->network, .events = POLLIN}};
+                                       {.fd = j->network.fd, .events = POLLIN}};
     mqtt_watch(j->mqtt, fds + 2);
     uint64_t now = clock_monotonic_ms(), due = now + JOIN_SERVICE_MS;
     if (!j->connecting && j->due_ms < due)
@@ -226,10 +226,13 @@ static void wait(const struct joining *j, uint64_t until_ms, int stop,
 
 /* What failed for want of a network need not wait for its back-off's end, nor what leaves by a
  * network that is gone for its connection's. */
-static void heed_network(struct joining *j, struct pollfd link[static MQTT_FDS])
+static void heed_network(struct joining *j, cards changed, struct pollfd link[static MQTT_FDS])
 {
     uint64_t due_ms = j->due_ms;
-    if (network_moved(link, MQTT_FDS)) {
+    enum network_link network = network_look(link, MQTT_FDS, changed);
+    if (network == NETWORK_SAME)
+        mqtt_probe(j->mqtt);
+    if (network == NETWORK_GONE) {
         mqtt_drop(j->mqtt);
         for (size_t i = 0; i < MQTT_FDS; i++)
             link[i].revents = 0;

@@ -189,6 +189,12 @@ void link_break(struct link *l)
     l->unreachable = true;
 }
 
+void link_probe(struct link *l)
+{
+    if (l->mqtt)
+        mqtt_probe(l->mqtt);
+}
+
 void link_watch(const struct link *l, struct pollfd fds[static MQTT_FDS])
 {
     if (l->mqtt)

@@ -96,6 +96,10 @@ void link_drop(struct link *l, const struct digest *names, size_t count);
 /* What there is of a connection is given up, without a word; AGENT_LINK_DOWN follows. */
 void link_break(struct link *l);
 
+/* The network that the link goes by has changed: without a sign of life from the broker
+ * AGENT_LINK_DOWN follows, with ERR_TIMEOUT. */
+void link_probe(struct link *l);
+
 /* For the poll loop, as in sync/mqtt.h. */
 void link_watch(const struct link *l, struct pollfd fds[static MQTT_FDS]);
 /* How long link_service can wait, in milliseconds; -1: as long as it likes. */

@@ -11,23 +11,42 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* A descriptor that becomes readable; -1 where the kernel tells nothing, which does no harm. It is
- * the caller's to close. */
-int network_watch(void);
+/* Some of the machine's network cards: bit i stands for all whose index is i modulo 63. */
+typedef uint64_t cards;
 
-/* True when there is a new route, an address's own included. Takes what has come, without waiting;
- * -1 is never told anything. */
-bool network_changed(int descriptor);
+/* Any of them. */
+#define CARDS_ALL UINT64_MAX
+/* Something has changed by which no card leads elsewhere. */
+#define CARDS_NONE ((cards)1 << 63)
+
+struct network {
+    int fd;        /* becomes readable; -1 where the kernel tells nothing, which does no harm */
+    cards running; /* of which the kernel said last that they have a signal */
+};
+
+/* What a connection is worth after the network has changed. */
+enum network_link {
+    NETWORK_OTHER, /* what changed is not on its way */
+    NETWORK_SAME,  /* it is, and may lead elsewhere: only who is at the other end can tell */
+    NETWORK_GONE, /* it would leave from another address by now, or nobody has answered it so far */
+};
+
+void network_open(struct network *n);
+void network_close(struct network *n);
+
+/* The cards that lead somewhere by a new route, an address's own included, or have a signal again.
+ * Takes what has come, without waiting. */
+cards network_changed(struct network *n);
 
 /*
- * True when one of these connections can't go on: whoever it leads to would be reached from another
- * address by now, or has not answered its first packet. Other descriptors are passed over, and so
- * is a connection whose network is gone and may come back.
+ * The worst of these descriptors, after these cards have changed. What is no connection is passed
+ * over, and so is one whose network is gone and may come back.
  */
-bool network_moved(const struct pollfd *fds, size_t count);
+enum network_link network_look(const struct pollfd *fds, size_t count, cards changed);
 
 /* What network_changed looks for in the kernel's messages (rtnetlink(7)): a route to somewhere that
- * is not this machine, nor an address that means something on one cable alone. */
-bool network_tells(struct span messages);
+ * is not this machine, nor an address that means something on one cable alone; a card that gets a
+ * signal. */
+cards network_tells(struct span messages, cards *running);
 
 #endif

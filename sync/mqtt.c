@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "sync/bridge.h"
 #include "sync/limits.h"
+#include "sync/probe.h"
 #include "sync/resolve.h"
 #include "sync/topic.h"
 
@@ -38,6 +39,9 @@
 #define UNANSWERED_MAX 1024
 /* A packed chunk: the plain one and its byte of framing. */
 #define PAYLOAD_MAX (CHUNK_MAX + 1)
+/* [link-7]: nobody is subscribed to this, and the broker says so. The library sends a PINGREQ only
+ * when its keep-alive is over. */
+#define PROBE_TOPIC "dl1"
 /* [link-5]: of a PUBLISH after its fixed header: the topic and its length, an id, the payload. */
 #define PACKET_MAX (PAYLOAD_MAX + 2 + TOPIC_MAX + 2)
 
@@ -65,6 +69,8 @@ struct mqtt {
     unsigned unanswered; /* packets read since everything was written last */
     int taken;           /* bytes of the packet that was read last, at least */
     uint64_t greet_by_ms;
+    struct probe probe;
+    int probe_mid;           /* of its question */
     char reason[ERRMSG_MAX]; /* of LINK_LOST */
     int loss;                /* the same as a code */
 
@@ -95,6 +101,8 @@ static bool write_digits(const struct resolve_address *a, char digits[static INE
 static int connect_inside(void *context);
 static int connect_path(void *context, const char *path);
 static void take_down(struct mqtt *m);
+static void work(struct mqtt *m, const struct pollfd *fds);
+static void tend_probe(struct mqtt *m);
 static void look(struct mqtt *m);
 static void drive_library(struct mqtt *m, short revents);
 static void say_goodbye(struct mqtt *m);
@@ -195,6 +203,8 @@ static void lose(struct mqtt *m, const char *reason)
     int code = m->bridge ? bridge_code(m->bridge) : 0;
     m->link = LINK_LOST;
     m->loss = code < 0 ? code : ERR_IO;
+    if (m->loss == ERR_IO && probe_waits(&m->probe))
+        m->loss = ERR_TIMEOUT;
     snprintf(m->reason, sizeof m->reason, "%s", reason);
 }
 
@@ -264,6 +274,14 @@ static void on_subscribe(struct mosquitto *client, void *context, int mid, int c
             lose(m, "the broker refused a subscription");
     if (m->link == LINK_UP && m->handler.subscribed)
         m->handler.subscribed(m->handler.context, mid);
+}
+
+static void on_unsubscribe(struct mosquitto *client, void *context, int mid)
+{
+    struct mqtt *m = context;
+    (void)client;
+    if (mid == m->probe_mid)
+        probe_end(&m->probe);
 }
 
 /* ---- connecting ---- */
@@ -351,6 +369,7 @@ static int set_up(struct mqtt *m)
     mosquitto_message_callback_set(m->client, on_message);
     mosquitto_publish_callback_set(m->client, on_publish);
     mosquitto_subscribe_callback_set(m->client, on_subscribe);
+    mosquitto_unsubscribe_callback_set(m->client, on_unsubscribe);
     /* Makes the library queue what is sent instead of writing it on the spot, where it would call
      * back in the middle of mqtt_publish. It starts no thread. */
     mosquitto_threaded_set(m->client, true);
@@ -372,6 +391,7 @@ static void start(struct mqtt *m)
     };
     m->link = LINK_CONNECTING;
     m->unanswered = 0;
+    m->probe = (struct probe){0};
     m->greet_by_ms = clock_monotonic_ms() + MQTT_CONNECT_MS_MAX;
     m->client = mosquitto_new(m->id, !m->persistent, m);
     if (!m->client || set_up(m) != MOSQ_ERR_SUCCESS)
@@ -550,6 +570,14 @@ int mqtt_unsubscribe(struct mqtt *m, const char *const *topics, size_t count)
     return rc == MOSQ_ERR_SUCCESS ? mid : error_of(rc);
 }
 
+void mqtt_probe(struct mqtt *m)
+{
+    if (m->link != LINK_UP)
+        return;
+    probe_want(&m->probe);
+    tend_probe(m);
+}
+
 bool mqtt_resumed(const struct mqtt *m)
 {
     return m->bridge && bridge_resumed(m->bridge);
@@ -616,14 +644,33 @@ static void read_burst(struct mqtt *m)
     }
 }
 
-static void work(struct mqtt *m, short revents)
+static void work(struct mqtt *m, const struct pollfd *fds)
 {
+    /* The second one is the bridge's to the broker. It shows bytes of a record, and of a packet,
+     * that have yet to become whole. */
+    if (fds && (fds[0].revents | fds[1].revents) & POLLIN)
+        probe_hear(&m->probe, clock_monotonic_ms());
     if (resolve_descriptor(&m->lookup) >= 0)
         look(m);
     else
-        drive_library(m, revents);
+        drive_library(m, fds ? fds[0].revents : 0);
     if (m->link == LINK_CONNECTING && clock_monotonic_ms() >= m->greet_by_ms)
         lose(m, "the broker does not answer");
+    if (m->link == LINK_UP)
+        tend_probe(m);
+}
+
+/* What can't be asked for want of memory is asked in the next turn. */
+static void tend_probe(struct mqtt *m)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    if (probe_failed(&m->probe, now_ms))
+        lose(m, "the broker is not reached over this network any more");
+    if (!probe_due(&m->probe, now_ms))
+        return;
+    m->probe_mid = mqtt_unsubscribe(m, &(const char *){PROBE_TOPIC}, 1);
+    if (m->probe_mid >= 0)
+        probe_begin(&m->probe, now_ms);
 }
 
 static void look(struct mqtt *m)
@@ -674,7 +721,7 @@ void mqtt_service(struct mqtt *m, const struct pollfd *fds)
     assert(!m->in_service);
     m->in_service = true;
     if (is_live(m))
-        work(m, fds ? fds[0].revents : 0);
+        work(m, fds);
     settle(m);
     m->in_service = false;
     if (m->doomed)

@@ -84,6 +84,10 @@ int mqtt_publish(struct mqtt *m, const char *topic, struct span payload, int qos
  * one of them is as good as none: the link is lost. */
 int mqtt_subscribe(struct mqtt *m, const char *const *topics, size_t count, int qos);
 int mqtt_unsubscribe(struct mqtt *m, const char *const *topics, size_t count);
+/* The network that the connection goes by may be another one, or gone: the broker is asked for a
+ * sign of life, at once or as soon as sync/probe.h allows, and the link is lost without one. Of a
+ * connection that is not up it asks nothing. */
+void mqtt_probe(struct mqtt *m);
 
 /* Fills in what the poll loop must watch; what is not needed has -1 for a descriptor. The first one
  * is the broker's connection, -1 when there is none. */
@@ -108,8 +112,8 @@ struct mqtt_url {
 };
 
 /* Why the last connection was lost, as a code: ERR_REFUSED when the broker refused our certificate,
- * ERR_UNTRUSTED or ERR_EXPIRED when we refused its, ERR_IO for everything else. For use in `down`.
- */
+ * ERR_UNTRUSTED or ERR_EXPIRED when we refused its, ERR_TIMEOUT when it owed an answer to a probe,
+ * ERR_IO for everything else. For use in `down`. */
 int mqtt_loss(const struct mqtt *m);
 
 /* The connection's TLS greeting was a short one, by what an earlier one had left in the memory. */

@@ -21,6 +21,9 @@
 
 /* The first bytes of each direction that are kept. */
 #define PROXY_KEPT_MAX 65536
+/* So much is passed on at once on a slow link, and so seldom. */
+#define PROXY_TRICKLE 100
+#define PROXY_TRICKLE_US 20000
 
 enum proxy_way { PROXY_UP, PROXY_DOWN, PROXY_WAYS }; /* to the server, from it */
 
@@ -38,8 +41,9 @@ struct proxy {
     int server_port;
     struct proxy_flow flows[PROXY_WAYS];
     volatile unsigned connections;
-    volatile bool stalled; /* takes connections and passes nothing on */
-    volatile bool cut;     /* closes the connection there is */
+    volatile bool stalled;  /* takes connections and passes nothing on */
+    volatile bool trickles; /* passes on a few bytes at a time */
+    volatile bool cut;      /* closes the connection there is */
 };
 
 static inline void proxy_must(bool done, const char *what)
@@ -62,7 +66,7 @@ static inline bool proxy_pass(struct proxy *p, enum proxy_way way, int from, int
 {
     static uint8_t piece[16384];
     struct proxy_flow *f = &p->flows[way];
-    ssize_t n = recv(from, piece, sizeof piece, 0);
+    ssize_t n = recv(from, piece, p->trickles ? PROXY_TRICKLE : sizeof piece, 0);
     for (ssize_t i = 0; i < n; i++, f->bytes++) {
         if (f->bytes == f->flip_at)
             piece[i] ^= 1;
@@ -86,6 +90,8 @@ static inline void proxy_connection(struct proxy *p, int client)
         poll(fds, 2, 20);
         if (p->stalled)
             continue;
+        if (p->trickles)
+            usleep(PROXY_TRICKLE_US);
         if (fds[0].revents)
             open = proxy_pass(p, PROXY_UP, client, server);
         if (open && fds[1].revents)

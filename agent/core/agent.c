@@ -207,7 +207,8 @@ static uint64_t back_off_bound(const struct turn *t, bool steady)
 static void on_link_down(struct turn *t)
 {
     struct agent *a = t->a;
-    bool steady = a->link == LINK_UP && t->ev->now_ms - a->link_up_ms >= AGENT_STEADY_MS;
+    bool was_up = a->link == LINK_UP;
+    bool steady = was_up && t->ev->now_ms - a->link_up_ms >= AGENT_STEADY_MS;
     if (steady)
         a->link_failures = 0;
     uint64_t bound = back_off_bound(t, steady);
@@ -220,6 +221,8 @@ static void on_link_down(struct turn *t)
      * again. */
     if (a->seq < a->seq_ceiling)
         a->seq++;
+    if (was_up && t->ev->rv == ERR_TIMEOUT)
+        on_network(t);
 }
 
 /* What failed before says nothing of this network. A name may still be without a server to ask, and

@@ -214,7 +214,8 @@ enum agent_event_type {
     AGENT_STORED,     /* the last step's stores are durable (`rv` 0), or none of them is (a code) */
     AGENT_LINK_UP,    /* the broker has accepted us */
     AGENT_LINK_DOWN,  /* the link is lost, or could not be made; `rv` ERR_REFUSED: somebody refused
-                         our certificate, or the door to renew it */
+                         our certificate, or the door to renew it; ERR_TIMEOUT of a link that was
+                         up: it had not outlived a change of the network */
     AGENT_NETWORK,    /* the machine can reach something that it could not before */
     AGENT_HEAD,       /* a head of `topic` DOCUMENT (the cohort's) or ASSIGNMENT (our own) */
     AGENT_DOCUMENT,   /* a desired document whose signature holds */

@@ -259,6 +259,18 @@ static void test_new_network_is_tried_soon_and_by_no_two_agents_at_once(void)
     CU_ASSERT_TRUE(latest <= AGENT_NETWORK_MS && latest - soonest > AGENT_NETWORK_MS / 2);
 }
 
+/* Its broker is well, so nobody else comes with it. */
+static void test_link_that_did_not_outlive_its_network_is_made_anew_soon(void)
+{
+    boot_and_connect();
+    struct desired *d = document(3, 0);
+    d->policy.reconnect_spread_s = 86400;
+    take(d);
+    b.now_ms += AGENT_STEADY_MS;
+    feed((struct agent_event){.type = AGENT_LINK_DOWN, .rv = ERR_TIMEOUT});
+    CU_ASSERT_TRUE(find(AGENT_CONNECT) || b.deadline_ms - b.now_ms <= AGENT_NETWORK_MS);
+}
+
 static void test_new_network_leaves_a_link_that_is_up_alone(void)
 {
     boot_and_connect();
@@ -1363,6 +1375,7 @@ static const struct suite_test tests[] = {
     TEST(test_broker_that_hangs_up_at_once_is_met_ever_more_seldom),
     TEST(test_those_that_lose_a_steady_link_come_back_over_the_whole_spread),
     TEST(test_new_network_is_tried_soon_and_by_no_two_agents_at_once),
+    TEST(test_link_that_did_not_outlive_its_network_is_made_anew_soon),
     TEST(test_new_network_leaves_a_link_that_is_up_alone),
     TEST(test_document_with_other_lanes_moves_the_subscription),
     TEST(test_who_has_no_document_that_counts_is_in_lane_0),

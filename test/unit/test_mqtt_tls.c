@@ -1,6 +1,8 @@
 /* TLS against a real broker: each test starts its own mosquitto with certificates of its own. */
 #include "crypto/certificate.h"
 #include "sync/bridge.h"
+#include "sync/limits.h"
+#include "sync/probe.h"
 #include "sync/resolve.h"
 #include "test/mqtt_fixture.h"
 #include "test/names.h"
@@ -559,6 +561,113 @@ static void test_a_link_that_stalls_later_is_noticed_by_the_keep_alive(void)
     proxy_stop(p);
     WAIT(c->downs == 1);
     CU_ASSERT_NOT_EQUAL(c->reason[0], '\0');
+    tear_down(&b);
+}
+
+static struct proxy *proxy_of_a_link(struct real_broker *b)
+{
+    set_up();
+    *b = tls_broker();
+    struct proxy *p = proxy_start(b->port);
+    struct client *c = tls_client_to(0, p->port);
+    WAIT(c->ups == 1);
+    subscribe(c, "t");
+    for (int i = 0; i < 10; i++)
+        turn();
+    proxy_clear(p);
+    return p;
+}
+
+/* Nothing is asked of a link that nobody has doubts about; of one that is well once, and 40 bytes
+ * and an answer are all that it takes. Another question so soon after waits. */
+static void test_a_link_that_is_well_answers_a_probe(void)
+{
+    struct real_broker b;
+    struct proxy *p = proxy_of_a_link(&b);
+    struct client *c = &clients[0];
+    ahead_ms += PROBE_SILENCE_MS;
+    for (int i = 0; i < 10; i++)
+        turn();
+    CU_ASSERT_EQUAL(p->flows[PROXY_UP].bytes, 0);
+    for (int i = 0; i < 3; i++)
+        mqtt_probe(c->mqtt);
+    WAIT(p->flows[PROXY_DOWN].bytes > 0);
+    for (int i = 0; i < 10; i++)
+        turn();
+    size_t asked = p->flows[PROXY_UP].bytes, answered = p->flows[PROXY_DOWN].bytes;
+    CU_ASSERT_TRUE(asked <= 40 && answered <= 40);
+    ahead_ms += PROBE_SILENCE_MS;
+    WAIT(p->flows[PROXY_DOWN].bytes == 2 * answered);
+    ahead_ms += 2 * PROBE_SILENCE_MS;
+    for (int i = 0; i < 10; i++)
+        turn();
+    CU_ASSERT_EQUAL(p->flows[PROXY_UP].bytes, 2 * asked);
+    CU_ASSERT_EQUAL(c->downs, 0);
+    proxy_stop(p);
+    tear_down(&b);
+}
+
+static void test_a_link_that_owes_a_probe_its_answer_is_given_up(void)
+{
+    struct real_broker b;
+    struct proxy *p = proxy_of_a_link(&b);
+    struct client *c = &clients[0];
+    p->stalled = true;
+    mqtt_probe(c->mqtt);
+    ahead_ms += PROBE_SILENCE_MS / 2;
+    for (int i = 0; i < 10; i++)
+        turn();
+    CU_ASSERT_EQUAL(c->downs, 0);
+    ahead_ms += PROBE_SILENCE_MS / 2;
+    WAIT(c->downs == 1);
+    CU_ASSERT_EQUAL(mqtt_loss(c->mqtt), ERR_TIMEOUT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(c->reason, "over this network"));
+    mqtt_probe(c->mqtt); /* there is nothing to ask about any more */
+    proxy_stop(p);
+    tear_down(&b);
+}
+
+/* As by a router that knows nothing of the connection. */
+static void test_a_link_that_ends_while_it_owes_an_answer_ends_by_its_network(void)
+{
+    struct real_broker b;
+    struct proxy *p = proxy_of_a_link(&b);
+    struct client *c = &clients[0];
+    p->stalled = true;
+    mqtt_probe(c->mqtt);
+    for (int i = 0; i < 5; i++)
+        turn();
+    proxy_stop(p);
+    WAIT(c->downs == 1);
+    CU_ASSERT_EQUAL(mqtt_loss(c->mqtt), ERR_TIMEOUT);
+    tear_down(&b);
+}
+
+/* A record of TLS that comes in pieces is no packet yet, and a sign of life. */
+static void test_bytes_on_a_slow_link_put_the_end_of_a_probe_off(void)
+{
+    static uint8_t large[CHUNK_MAX];
+    struct real_broker b;
+    struct proxy *p = proxy_of_a_link(&b);
+    struct client *c = &clients[0], *other = tls_client_up(1, &b);
+    p->stalled = true;
+    mqtt_probe(c->mqtt);
+    CU_ASSERT_TRUE(mqtt_publish(other->mqtt, "t", span_of(large, sizeof large), 1, false) > 0);
+    WAIT(other->acks == 1);
+    p->trickles = true;
+    p->stalled = false;
+    size_t came = 0;
+    for (int i = 0; i < 3; i++) {
+        WAIT(p->flows[PROXY_DOWN].bytes > came);
+        came = p->flows[PROXY_DOWN].bytes;
+        turn();
+        ahead_ms += PROBE_SILENCE_MS - 1000;
+    }
+    CU_ASSERT_EQUAL(c->messages + c->downs, 0);
+    p->trickles = false;
+    WAIT(c->messages == 1);
+    CU_ASSERT_EQUAL(c->downs, 0);
+    proxy_stop(p);
     tear_down(&b);
 }
 
@@ -1193,6 +1302,10 @@ static const struct suite_test tests[] = {
     TEST(test_a_flipped_bit_ends_the_connection),
     TEST(test_a_broker_that_takes_the_connection_and_stalls_is_given_up),
     TEST(test_a_link_that_stalls_later_is_noticed_by_the_keep_alive),
+    TEST(test_a_link_that_is_well_answers_a_probe),
+    TEST(test_a_link_that_owes_a_probe_its_answer_is_given_up),
+    TEST(test_a_link_that_ends_while_it_owes_an_answer_ends_by_its_network),
+    TEST(test_bytes_on_a_slow_link_put_the_end_of_a_probe_off),
     TEST(test_nobody_there_is_told),
     TEST(test_a_second_greeting_is_short_however_the_first_connection_ended),
     TEST(test_a_link_that_was_cut_begins_anew_with_a_short_greeting),
