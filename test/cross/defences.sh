@@ -25,7 +25,7 @@ target=${1:-$(uname -m)}
 emulator=
 [ "$target" = "$(uname -m)" ] || emulator=qemu-$(echo "$target" | sed 's/armv7/arm/')-static
 sh "$ROOT/cross/build.sh" --if-cached "$target" >"$WORK/built" || fail "it can't be built"
-[ -s "$WORK/built" ] || { echo "skipped: sh cross/build.sh $target" && exit 77; }
+[ -s "$WORK/built" ] || skip "sh cross/build.sh $target"
 step "$target"
 make defended
 make bare -D DUNLIN_CROSS_FORTIFY_H -fno-stack-protector -Wl,-z,norelro,-z,execstack

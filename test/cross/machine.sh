@@ -22,17 +22,11 @@ choose_board()
     riscv64) board='qemu-system-riscv64 -M virt' machine=riscv64 serial=ttyS0 ;;
     *) echo "there is no board for $target" && exit 2 ;;
     esac
-    command -v "${board%% *}" mcopy >/dev/null || skip_board "the emulator is missing: sh setup.sh --cross"
+    command -v "${board%% *}" mcopy >/dev/null || skip "the emulator is missing: sh setup.sh --cross"
     sh "$ROOT/cross/build.sh" --if-cached "$target" || fail "it can't be built"
     sh "$ROOT/cross/image.sh" --if-cached "$target" || fail "there is no image"
-    [ -e "$built/dunlin.img" ] || skip_board "no image: sh cross/build.sh $target && sh cross/image.sh $target"
+    [ -e "$built/dunlin.img" ] || skip "no image: sh cross/build.sh $target && sh cross/image.sh $target"
     initramfs=$built/initramfs.img
-}
-
-skip_board()
-{
-    echo "skipped: $1"
-    exit 77
 }
 
 # another_agent NAME FILE: one of ../agents, made as the board's own is.

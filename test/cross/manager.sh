@@ -9,12 +9,6 @@
 built=$ROOT/build/cross
 emulator=qemu-aarch64-static
 
-skip()
-{
-    echo "skipped: $1"
-    exit 77
-}
-
 # program NAME: what the package has, to be found before this machine's own.
 program()
 {

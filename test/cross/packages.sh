@@ -4,11 +4,8 @@
 # shellcheck disable=SC2015,SC2016,SC2119 # tests that must hold, and what others are to expand
 # shellcheck source=../e2e/lib.sh
 . "$(dirname "$0")/../e2e/lib.sh"
-
-debian=${DUNLIN_DEBIAN12:-/var/tmp/dunlin-debian12}
-built=$ROOT/build/cross
-packages=$WORK/packages
-identity=/var/lib/dunlin-agent/agent.db
+# shellcheck source=debian.sh
+. "$(dirname "$0")/debian.sh"
 
 # started N: so often, by the init script of BusyBox's system.
 started()
@@ -22,39 +19,9 @@ tell_join()
     printf 'host=%s\ntoken=%s\n' "$(join_url)" "$(dunlin token create)" >"$1"
 }
 
-# apt ARGUMENT...: Debian's packages, in its folder.
-apt()
-{
-    inside env DEBIAN_FRONTEND=noninteractive apt-get -qq --no-install-recommends "$@" >"$WORK/apt" 2>&1 || fail "$(tail -n 20 "$WORK/apt")"
-}
-
 openrc()
 {
     inside rc-service dunlin-agent "$1" >"$WORK/openrc" 2>&1
-}
-
-skip()
-{
-    echo "skipped: $1"
-    exit 77
-}
-
-# Its mounts end with the command; the network is this machine's.
-inside()
-{
-    # shellcheck disable=SC2016
-    unshare -m sh -euc 'folder=$1 && shift
-mount -t proc proc "$folder/proc"
-mount --rbind /dev "$folder/dev"
-exec chroot "$folder" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 "$@"' - "$debian" "$@"
-}
-
-# make VERSION: the packages, as that version.
-make()
-{
-    mkdir -p "$packages"
-    DUNLIN_VERSION=$1 sh "$ROOT/cross/package.sh" --out "$built" x86_64 manager >"$WORK/made" || fail "no packages: $(cat "$WORK/made")"
-    grep '\.deb$' "$WORK/made" | xargs -I % cp % "$debian/root/"
 }
 
 # before_start: what the agent's unit does before the agent starts, each line as the user that systemd gives it.
@@ -88,14 +55,9 @@ holds()
         fail "$1: the tarball has another program"
 }
 
-[ "$(id -u)" = 0 ] || skip "only root can make a Debian in a folder"
 command -v busybox >/dev/null || skip "busybox-static is missing"
-command -v debootstrap >/dev/null || skip "debootstrap is missing"
 command -v systemd-analyze >/dev/null || skip "systemd is missing"
-unshare -m true 2>/dev/null || skip "nothing may be mounted here"
-[ -e "$built/x86_64/dunlin-agent" ] && [ -e "$ROOT/build/release/dunlin-manager" ] ||
-    skip "sh cross/build.sh x86_64 && cmake --preset release && cmake --build --preset release"
-[ -e "$debian/etc/debian_version" ] || debootstrap --variant=minbase bookworm "$debian" >"$WORK/debootstrap.out" || fail "no Debian"
+find_debian
 
 step "the units are shut in as far as we say"
 for unit in agent manager; do
@@ -105,10 +67,7 @@ for unit in agent manager; do
 done
 
 step "the agent's package goes in, and joins with what join.conf says"
-inside dpkg --purge dunlin-agent dunlin-manager >/dev/null 2>&1 || true
-rm -f "$debian"/root/*.deb
-apt update
-[ -e "$debian/bin/systemctl" ] || apt install systemd
+prepare_debian
 make 0.9.1
 inside dpkg -i /root/dunlin-agent_0.9.1_amd64.deb >"$WORK/dpkg" 2>&1 || fail "$(cat "$WORK/dpkg")"
 start_manager

@@ -6,7 +6,7 @@
 
 built=$ROOT/build/cross/$(uname -m)
 sh "$ROOT/cross/build.sh" --if-cached "$(uname -m)" || fail "it can't be built"
-[ -e "$built/dunlin-agent" ] || { echo "skipped: sh cross/build.sh $(uname -m)" && exit 77; }
+[ -e "$built/dunlin-agent" ] || skip "sh cross/build.sh $(uname -m)"
 PATH=$built:$PATH
 
 in_memory()

@@ -3,10 +3,7 @@
 # that tries to read or end the agent can't, one that talks without end is cut short, and all of it is removed again.
 # shellcheck disable=SC2016
 . "$(dirname "$0")/lib.sh"
-if [ "$(id -u)" -ne 0 ]; then
-    echo "skipped: only root can run hooks as another user"
-    exit 77
-fi
+[ "$(id -u)" -eq 0 ] || skip "only root can run hooks as another user"
 chmod 711 "$WORK"
 
 # make_bundle NAME V LINES: its apply hook.

@@ -9,10 +9,7 @@ fi
 . "$(dirname "$0")/lib.sh"
 need mount umount chroot prlimit
 static=$ROOT/build/cross/$(uname -m)/dunlin-agent
-if [ ! -x "$static" ]; then
-    echo "skipped: there is no static agent: sh cross/build.sh $(uname -m)"
-    exit 77
-fi
+[ -x "$static" ] || skip "there is no static agent: sh cross/build.sh $(uname -m)"
 
 root=$WORK/root
 memory=$((32 * 1024 * 1024))
