@@ -36,8 +36,11 @@ static const struct limit_rule rules[SANDBOX_LIMIT_COUNT] = {
     [SANDBOX_FILE_SIZE] = {.name = "file-size", .resource = RLIMIT_FSIZE, .unit = MIB},
 };
 
+/* Of the agent's folder, by the user of the hooks. */
+enum folder_seen { FOLDER_OPEN, FOLDER_CLOSED, FOLDER_UNTRIED };
+
 static size_t find_limit(struct span name);
-static bool can_reach(const struct sandbox *s, const char *dir);
+static enum folder_seen try_folder(const struct sandbox *s, const char *dir);
 static int give_folder(const char *path, uid_t user, gid_t group, mode_t mode, struct errmsg *em);
 static gid_t group_of(uint32_t number);
 static const char *limit(const struct sandbox *s);
@@ -107,23 +110,31 @@ int sandbox_open_folder(const struct sandbox *s, const char *dir, struct errmsg 
     int rv = give_folder(dir, geteuid(), s->group, 0710, em);
     if (rv < 0)
         return rv;
-    if (can_reach(s, dir))
+    switch (try_folder(s, dir)) {
+    case FOLDER_OPEN:
         return 0;
+    case FOLDER_CLOSED:
+        return errmsg_set(
+            em, ERR_REFUSED,
+            "the user of the hooks can't reach %s: a folder above it is closed to others", dir);
+    case FOLDER_UNTRIED:
+        break;
+    }
     return errmsg_set(em, ERR_REFUSED,
-                      "the user of the hooks can't reach %s: a folder above it is closed to others",
-                      dir);
+                      "hooks can't be run as another user: the agent lacks one of root's rights to "
+                      "SETPCAP, SETGID and SETUID");
 }
 
 /* Asked of the kernel, which knows all its own rules. */
-static bool can_reach(const struct sandbox *s, const char *dir)
+static enum folder_seen try_folder(const struct sandbox *s, const char *dir)
 {
     int status = -1;
     pid_t pid = fork();
     if (pid == 0)
-        _exit(sandbox_enter(s, 0) || chdir(dir) < 0);
+        _exit(sandbox_enter(s, 0) ? FOLDER_UNTRIED : chdir(dir) < 0 ? FOLDER_CLOSED : FOLDER_OPEN);
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    return pid > 0 && status == 0;
+    return pid > 0 && WIFEXITED(status) ? (enum folder_seen)WEXITSTATUS(status) : FOLDER_UNTRIED;
 }
 
 int sandbox_give(const struct sandbox *s, const char *deployment_path, uint32_t number,

@@ -86,8 +86,10 @@ kill -KILL "$(data two pid)" || fail "the daemon was gone"
 dunlin deployment remove two >/dev/null
 within 40 gone two || fail "the folder of two is still there"
 
-step "an agent that isn't root, and a folder that nobody can reach"
+step "an agent that isn't root, one that lacks a right of root's, and a folder that nobody can reach"
 kill_agent 1 -TERM
+wrong_at_last 1 "lacks one of root's rights" setpriv --bounding-set -setpcap \
+    dunlin-agent run --dir "$WORK/agent1" --hook-user nobody
 chmod 700 "$WORK"
 wrong_at_last 1 "a folder above it is closed" dunlin-agent run --dir "$WORK/agent1" --hook-user nobody
 wrong 2 "no such user" dunlin-agent run --dir "$WORK/agent1" --hook-user nobody-of-this-name
