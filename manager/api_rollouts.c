@@ -318,10 +318,10 @@ static void tell_operator(const struct telling *t)
              t->stage->name, t->version, name);
     else if (t->count)
         TELL(t,
-             "stage %s is stopped, %" PRIu32 " of %" PRIu32 " agents failed%s: dunlin rollout "
-             "retry %s, or resume, abort or rollback",
+             "stage %s is stopped, %" PRIu32 " of %" PRIu32 " agents failed%s, and %" PRIu32
+             " may: dunlin rollout retry %s, or resume, abort or rollback",
              t->stage->name, t->count->failed, t->count->members, overdue_words(t->count).text,
-             name);
+             plan_may_fail(&t->d->plan, t->d->rollout.stage, t->d->rollout.most), name);
     else
         TELL(t,
              "stage %s is stopped, too many agents failed: dunlin rollout retry %s, or resume, "

@@ -615,6 +615,38 @@ static inline void check_deadlines(struct fleet *f)
     }
 }
 
+/* More of the stage than the plan bears, or than the stage does. */
+static inline bool too_many_failed(struct fleet *f)
+{
+    const struct rollout *r = rollout_of(f);
+    const struct amount says[] = {plan_of(f)->max_failed, plan_of(f)->stages[r->stage].max_failed};
+    struct arena scratch = arena_on((uint8_t *)f->scratch, sizeof f->scratch);
+    struct stage_count counts[STAGES_MAX];
+    bool said = false, many = false;
+    manager_survey(f->m, 0, f->now_s, &scratch, counts);
+    uint32_t failed = counts[r->stage].failed;
+    failed -= failed < r->excused ? failed : r->excused;
+    for (int i = 0; i < 2; i++) {
+        said |= says[i].value || says[i].percent;
+        many |= says[i].value ? failed > amount_of(says[i], r->most) : says[i].percent && failed;
+    }
+    return said ? many : failed > 0;
+}
+
+/* Too many failures stop it, and nothing less does. */
+static inline void check_failures(struct fleet *f, const struct rollout *before)
+{
+    const struct rollout *r = rollout_of(f);
+    bool ran = before->state == ROLLOUT_RUNNING && !before->back && r->first == before->first;
+    bool stopped = r->state == ROLLOUT_STOPPED || r->state == ROLLOUT_ABORTED;
+    if (!ran || plan_of(f)->implied || manager_deployment(f->m, 0)->flags & RECORD_PAUSED)
+        return;
+    if (stopped && !too_many_failed(f))
+        broken(f, "it stops, and few have failed", r->stage, r->excused);
+    if (r->state == ROLLOUT_RUNNING && r->step != ROLLOUT_OPENING && too_many_failed(f))
+        broken(f, "it goes on, and too many have failed", r->stage, r->excused);
+}
+
 /* Never more at work than the stage allows; and as many as it allows while some wait, but for a few
  * slots that wait for others for some seconds. */
 static inline void check_slots(struct fleet *f)
@@ -928,6 +960,8 @@ static inline void tick(struct fleet *f)
     go_on(f);
     if (stands && memcmp(&before, rollout_of(f), sizeof before) != 0)
         broken(f, "what is stopped goes on", before.state, before.stage);
+    if (known)
+        check_failures(f, &before);
 }
 
 static inline void second(struct fleet *f)

@@ -138,6 +138,7 @@ const struct verb deploy_verbs[2] = {
             "        select: env=staging      # everybody\n"
             "        share: 5%                # or a number, of those that are left (all)\n"
             "        concurrency: 50%         # or a number, at work at a time (all)\n"
+            "        max_failed: 2            # or 10%: also stops it, besides the rollout's\n"
             "        before: {approval: true, wait: 10m}\n"
             "        after: {approval: true, wait: 30m}   # since its last success\n"
             "        window: {cron: \"*/30 9-16 * * *\", for: 10m}        # in place of the other\n"

@@ -9,7 +9,10 @@
 /* version, max_failed, on_failure, overlap, quorum, reachable, deadline, window, retries, back-off,
  * stages, implied, returning, what it waits for the first */
 #define PLAN_FIELDS 14
-#define STAGE_FIELDS 7 /* name, selector, share, concurrency, before, after, window */
+/* name, selector, share, concurrency, before, after, window, max_failed */
+#define STAGE_FIELDS 8
+/* What was written before there were further fields ends there: then these say nothing. */
+#define STAGE_FIELDS_FIRST 7
 #define PLAN_VERSION 1
 
 /* Digits, then `%` or nothing. */
@@ -30,6 +33,25 @@ uint32_t amount_of(struct amount a, uint32_t whole)
         return whole;
     uint64_t n = a.percent ? ((uint64_t)whole * a.value + 99) / 100 : a.value;
     return n < whole ? (uint32_t)n : whole;
+}
+
+static uint32_t borne(struct amount a, uint32_t members)
+{
+    return a.value ? amount_of(a, members) : 0;
+}
+
+static bool is_said(struct amount a)
+{
+    return a.value > 0 || a.percent;
+}
+
+uint32_t plan_may_fail(const struct plan *p, uint32_t stage, uint32_t members)
+{
+    struct amount own = p->stages[stage].max_failed;
+    uint32_t whole = borne(p->max_failed, members), few = borne(own, members);
+    if (!is_said(own))
+        return whole;
+    return is_said(p->max_failed) && whole < few ? whole : few;
 }
 
 static bool leaves_some_out(const struct plan_stage *s)
@@ -104,9 +126,19 @@ static int check_rules(const struct plan *p, struct errmsg *em)
     return check_window(&p->window, em);
 }
 
+/* As long as no stage says anything, that none may fail need not be said. */
+static void forget_zero(struct plan *p)
+{
+    bool said = p->max_failed.value > 0;
+    for (uint32_t i = 0; i < p->count; i++)
+        said |= is_said(p->stages[i].max_failed);
+    p->max_failed.percent &= said;
+}
+
 int plan_complete(struct plan *p, struct errmsg *em)
 {
     int rules = check_rules(p, em);
+    forget_zero(p);
     if (rules < 0 || p->count == 0)
         return rules;
     if (p->quorum < 1 || p->quorum > 100)
@@ -126,7 +158,8 @@ int plan_complete(struct plan *p, struct errmsg *em)
         return errmsg_set(em, ERR_USAGE,
                           "%d stages that each leave agents out: the last must take the rest",
                           STAGES_MAX);
-    p->stages[p->count] = (struct plan_stage){.name = "rest", .concurrency = last->concurrency};
+    p->stages[p->count] = (struct plan_stage){
+        .name = "rest", .concurrency = last->concurrency, .max_failed = last->max_failed};
     return check_stage(p, p->count++, em);
 }
 
@@ -217,6 +250,7 @@ int plan_write(const struct plan *p, struct buffer *out)
         put_threshold(&w, &s->before);
         put_threshold(&w, &s->after);
         put_schedule(&w, &s->window);
+        put_amount(&w, s->max_failed);
     }
     wire_put_bool(&w, p->implied);
     put_amount(&w, p->returning);
@@ -226,7 +260,7 @@ int plan_write(const struct plan *p, struct buffer *out)
 
 static void get_stage(struct wire_reader *r, struct plan_stage *s)
 {
-    wire_get_array(r, STAGE_FIELDS, STAGE_FIELDS);
+    uint32_t fields = wire_get_array(r, STAGE_FIELDS_FIRST, STAGE_FIELDS);
     wire_get_text_into(r, s->name, sizeof s->name);
     wire_get_text_into(r, s->selector, sizeof s->selector);
     get_amount(r, &s->share);
@@ -234,6 +268,8 @@ static void get_stage(struct wire_reader *r, struct plan_stage *s)
     get_threshold(r, &s->before);
     get_threshold(r, &s->after);
     get_schedule(r, &s->window);
+    if (fields > STAGE_FIELDS_FIRST)
+        get_amount(r, &s->max_failed);
 }
 
 int plan_read(struct span bytes, struct plan *p)

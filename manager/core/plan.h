@@ -33,6 +33,7 @@ struct plan_stage {
     char selector[SELECTOR_TEXT_MAX + 1]; /* "": every agent */
     struct amount share;                  /* of those that no earlier stage has had */
     struct amount concurrency;            /* at work at the same time */
+    struct amount max_failed;             /* of its agents, besides the plan's */
     struct threshold before, after;
     struct schedule window; /* none: the plan's */
 };
@@ -50,11 +51,12 @@ enum plan_overlap { OVERLAP_SUPERSEDE, OVERLAP_QUEUE, OVERLAP_REFUSE, OVERLAP_CO
 struct plan {
     uint32_t count; /* of stages; 0: everybody gets a new version at once */
     struct plan_stage stages[STAGES_MAX];
-    struct amount max_failed; /* of a stage's agents; 0: none may fail */
-    uint8_t on_failure;       /* enum plan_remedy: when more have */
-    uint8_t overlap;          /* enum plan_overlap */
-    uint32_t quorum; /* percent of a stage's reachable agents that are Ready: so many end it also
-                        while others are at work; who isn't at work any more holds up none */
+    /* Of a stage's agents; 0: nothing is said of it. That none may fail is said as 0%. */
+    struct amount max_failed;
+    uint8_t on_failure; /* enum plan_remedy: when more have */
+    uint8_t overlap;    /* enum plan_overlap */
+    uint32_t quorum;    /* percent of a stage's reachable agents that are Ready: so many end it also
+                           while others are at work; who isn't at work any more holds up none */
     uint32_t reachable_within_s; /* who was heard of so lately is waited for */
     uint32_t wait_for_first_s;   /* what it waits for the first Ready of a stage; 0: for ever */
     uint32_t deadline_s; /* who is at it for longer, over all tries, counts as failed; 0: none */
@@ -74,6 +76,10 @@ bool amount_read(const char *text, struct amount *out);
 
 /* How many `a` means of a whole: percents are rounded up, and more than the whole is the whole. */
 uint32_t amount_of(struct amount a, uint32_t whole);
+
+/* How many of so many agents of a stage may fail: of what the plan and the stage say, the less;
+ * none, where neither says anything. */
+uint32_t plan_may_fail(const struct plan *p, uint32_t stage, uint32_t members);
 
 /* Adds the stage "rest" for whom the others leave out. ERR_USAGE with a sentence for a plan that
  * can't be followed: no quorum, two stages of one name, a selector that is none. */

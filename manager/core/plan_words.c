@@ -76,6 +76,7 @@ static const struct plan_key stage_keys[] = {
     {.name = "concurrency",
      .form = PLAN_AMOUNT,
      .offset = offsetof(struct plan_stage, concurrency)},
+    {.name = "max_failed", .form = PLAN_MAXIMUM, .offset = offsetof(struct plan_stage, max_failed)},
     {.name = "before",
      .form = PLAN_BOTH,
      .offset = offsetof(struct plan_stage, before),
@@ -204,6 +205,7 @@ static int set_amount(const struct plan_key *key, struct amount *out, const char
                           "%s: with none nobody ever gets the version; leave it out "
                           "for all",
                           key->name);
+    out->percent |= out->value == 0; /* so that it is said */
     return 0;
 }
 

@@ -501,10 +501,9 @@ static bool fill_slots(struct tending *w)
  */
 static bool failed_too_often(const struct tending *w)
 {
-    struct amount max = w->d->plan.max_failed;
+    uint32_t allowed = plan_may_fail(&w->d->plan, w->r->stage, w->r->most);
     if (w->d->plan.implied || w->r->back)
         return false;
-    uint32_t allowed = max.value ? amount_of(max, w->r->most) : 0;
     return w->count.failed > w->r->excused && w->count.failed - w->r->excused > allowed;
 }
 

@@ -170,6 +170,25 @@ static void test_version_that_breaks_in_staging_goes_no_further(void)
     story_end(c.w);
 }
 
+/* The plan bears as many as there are; it fails everywhere, and the canary is the one too many. */
+static void test_version_that_breaks_goes_as_far_as_its_stages_bear_it(void)
+{
+    struct plan p = three_stages();
+    p.max_failed = (struct amount){100, true};
+    p.stages[1].max_failed = (struct amount){0, true};
+    struct cast c =
+        begin(&p, &(struct script){.name = "app", .version = "v2", .fails = 1u << HOOK_APPLY});
+    deploy(c.w, "v2", NULL);
+    world_run(c.w, 60000);
+    steer(c.w, COMMAND_APPROVE, "staging"); /* none of which is ready */
+    world_run(c.w, 300000);
+    CU_ASSERT_EQUAL(rollout_of(c.w)->stage, 1);
+    CU_ASSERT_EQUAL(rollout_of(c.w)->state, ROLLOUT_STOPPED);
+    CU_ASSERT_EQUAL(world_count(c.w, "hook apply app app@v2"), 3);
+    CU_ASSERT_EQUAL(count_running(&c, "v1"), AGENTS);
+    story_end(c.w);
+}
+
 /* The gate was open to it already; nobody else is to find out that the version fails. */
 static void
 test_who_comes_back_when_failures_have_stopped_it_does_not_begin_until_it_is_resumed(void)
@@ -417,6 +436,7 @@ static const struct suite_test tests[] = {
     TEST(test_who_comes_back_behind_an_open_gate_catches_up_at_once),
     TEST(test_rollout_goes_on_without_a_cordoned_agent_which_catches_up_later),
     TEST(test_version_that_breaks_in_staging_goes_no_further),
+    TEST(test_version_that_breaks_goes_as_far_as_its_stages_bear_it),
     TEST(test_who_comes_back_when_failures_have_stopped_it_does_not_begin_until_it_is_resumed),
     TEST(test_rolling_back_on_the_way_brings_the_finished_ones_back),
     TEST(test_failure_rolls_everybody_back_when_the_plan_says_so),

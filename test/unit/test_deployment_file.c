@@ -349,8 +349,35 @@ static void test_every_key_of_a_rollout_is_read(void)
     CU_ASSERT_EQUAL(reads(HEAD "rollout: {max_failed: 0, on_failure: abort, new_version: refuse, "
                                "stages: [{name: all}]}\n"),
                     0);
+    CU_ASSERT_FALSE(d.plan.max_failed.percent); /* the same as if it were not there */
     CU_ASSERT_EQUAL(d.plan.on_failure, REMEDY_ABORT);
     CU_ASSERT_EQUAL(d.plan.overlap, OVERLAP_REFUSE);
+}
+
+static void test_failures_of_a_stage_are_read(void)
+{
+    CU_ASSERT_EQUAL(reads(HEAD "rollout:\n"
+                               "  max_failed: 5%\n"
+                               "  stages:\n"
+                               "    - {name: few, share: 5%, max_failed: 0}\n"
+                               "    - {name: more, share: 50%, max_failed: 20%}\n"
+                               "    - {name: most, share: 90%}\n"
+                               "    - {name: all, max_failed: 7}\n"),
+                    0);
+    CU_ASSERT_EQUAL(plan_may_fail(&d.plan, 0, 200), 0);
+    CU_ASSERT_EQUAL(plan_may_fail(&d.plan, 1, 200), 10);
+    CU_ASSERT_EQUAL(plan_may_fail(&d.plan, 2, 200), 10);
+    CU_ASSERT_EQUAL(plan_may_fail(&d.plan, 3, 200), 7);
+    CU_ASSERT_EQUAL(reads(HEAD "rollout: {stages: [{name: few, select: x, max_failed: 2}]}\n"), 0);
+    CU_ASSERT_EQUAL(plan_may_fail(&d.plan, 1, 200), 2); /* the rest, as the one before it */
+    CU_ASSERT_EQUAL(reads(HEAD "rollout: {max_failed: 0, stages: [{name: a, max_failed: 2}]}\n"),
+                    0);
+    CU_ASSERT_EQUAL(plan_may_fail(&d.plan, 0, 200), 0);
+    refused(HEAD "rollout: {stages: [{name: a, max_failed: 101%}]}\n",
+            "app.yaml:3:42: max_failed: 101% is more than all");
+    refused(
+        HEAD "rollout: {stages: [{name: a, max_failed: few}]}\n",
+        "app.yaml:3:42: max_failed: \"few\" is neither a number of agents, like 3, nor a share");
 }
 
 static void test_windows_and_tries_are_read(void)
@@ -558,6 +585,7 @@ static const struct suite_test tests[] = {
     TEST(test_without_the_key_a_plan_stays_as_it_is),
     TEST(test_stages_of_the_design_are_read),
     TEST(test_every_key_of_a_rollout_is_read),
+    TEST(test_failures_of_a_stage_are_read),
     TEST(test_windows_and_tries_are_read),
     TEST(test_how_many_come_back_at_a_time_is_read),
     TEST(test_what_a_rollout_leaves_out_is_the_default),

@@ -41,6 +41,24 @@ static void test_percents_are_rounded_up_and_never_more_than_the_whole(void)
     CU_ASSERT_EQUAL(amount_of((struct amount){100, true}, UINT32_MAX), UINT32_MAX);
 }
 
+static void test_what_plan_and_stage_say_of_failures_is_both_kept(void)
+{
+    static const struct {
+        struct amount whole, own;
+        uint32_t borne; /* of ten agents */
+    } cases[] = {
+        {{0, false}, {0, false}, 0}, {{2, false}, {0, false}, 2},  {{2, false}, {30, true}, 2},
+        {{2, false}, {1, false}, 1}, {{2, false}, {0, true}, 0},   {{0, false}, {30, true}, 3},
+        {{0, true}, {30, true}, 0},  {{50, true}, {20, false}, 5},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct plan p = sample();
+        p.max_failed = cases[i].whole;
+        p.stages[1].max_failed = cases[i].own;
+        CU_ASSERT_EQUAL(plan_may_fail(&p, 1, 10), cases[i].borne);
+    }
+}
+
 static void test_whom_the_stages_leave_out_gets_a_stage_of_their_own(void)
 {
     struct plan p = sample();
@@ -96,6 +114,7 @@ static void test_plan_survives_being_written_and_read(void)
     struct buffer copy = buffer_on(again, sizeof again);
     struct plan p = sample(), back;
     p.returning = (struct amount){7, true};
+    p.stages[1].max_failed = (struct amount){0, true};
     CU_ASSERT_EQUAL(plan_write(&p, &out), 0);
     CU_ASSERT_EQUAL(plan_read(span_buffer(&out), &back), 0);
     CU_ASSERT_EQUAL(plan_write(&back, &copy), 0);
@@ -104,10 +123,33 @@ static void test_plan_survives_being_written_and_read(void)
     CU_ASSERT_EQUAL(back.stages[1].share.value, 3);
     CU_ASSERT_TRUE(back.stages[0].concurrency.percent && back.stages[2].before.approval);
     CU_ASSERT_TRUE(back.returning.value == 7 && back.returning.percent);
+    CU_ASSERT_TRUE(back.stages[1].max_failed.percent && !back.stages[2].max_failed.percent);
     CU_ASSERT_EQUAL(back.on_failure, REMEDY_ROLL_BACK);
     CU_ASSERT_EQUAL(back.overlap, OVERLAP_QUEUE);
     for (size_t len = 0; len < out.len; len++)
         CU_ASSERT_TRUE(plan_read(span_of(memory, len), &back) < 0);
+}
+
+/* As managers wrote it before stages had a max_failed of their own. */
+static void test_plan_of_an_older_manager_is_read(void)
+{
+    static const uint8_t old[] = "\x9e\x01\x15\x00\x00\x64\xcd\x01\x2c\x00\x93\xa0\x00\x00"
+                                 "\x00\xcd\x01\x2c\x92\x97\xa3"
+                                 "few"
+                                 "\xa7"
+                                 "env=lab"
+                                 "\x0b\x04\x92\xc3\x00\x92\xc2\x3c\x93\xa0\x00\x00\x97\xa4"
+                                 "rest"
+                                 "\xa0\x00\x00\x92\xc2\x00\x92\xc2\x00\x93\xa0\x00\x00\xc2\x06"
+                                 "\xcd\x1c\x20";
+    struct plan p;
+    CU_ASSERT_EQUAL_FATAL(plan_read(span_of(old, sizeof old - 1), &p), 0);
+    CU_ASSERT_EQUAL(p.count, 2);
+    CU_ASSERT_STRING_EQUAL(p.stages[0].selector, "env=lab");
+    CU_ASSERT_TRUE(p.stages[0].before.approval && p.stages[0].after.wait_s == 60);
+    CU_ASSERT_STRING_EQUAL(p.stages[1].name, "rest");
+    CU_ASSERT_EQUAL(p.wait_for_first_s, 7200);
+    CU_ASSERT_EQUAL(plan_may_fail(&p, 0, 100), 10);
 }
 
 static void test_the_longest_plan_fits(void)
@@ -120,7 +162,7 @@ static void test_the_longest_plan_fits(void)
         struct plan_stage *s = &p.stages[i];
         memset(s->name, 'n', NAME_MAX_LEN);
         memset(s->selector, 's', SELECTOR_TEXT_MAX);
-        s->share = s->concurrency = (struct amount){UINT32_MAX, true};
+        s->share = s->concurrency = s->max_failed = (struct amount){UINT32_MAX, true};
         s->before.wait_s = s->after.wait_s = PLAN_WAIT_S_MAX;
     }
     CU_ASSERT_EQUAL(plan_write(&p, &out), 0);
@@ -128,9 +170,11 @@ static void test_the_longest_plan_fits(void)
 
 static const struct suite_test tests[] = {
     TEST(test_percents_are_rounded_up_and_never_more_than_the_whole),
+    TEST(test_what_plan_and_stage_say_of_failures_is_both_kept),
     TEST(test_whom_the_stages_leave_out_gets_a_stage_of_their_own),
     TEST(test_a_plan_that_can_not_be_followed_is_refused_with_its_stage),
     TEST(test_plan_survives_being_written_and_read),
+    TEST(test_plan_of_an_older_manager_is_read),
     TEST(test_the_longest_plan_fits),
 };
 

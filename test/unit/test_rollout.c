@@ -491,6 +491,41 @@ static void test_who_leaves_makes_no_others_too_many(void)
     end(f);
 }
 
+/* Of four staging agents and one of three canaries one fails each: the plan would bear two of a
+ * stage, staging does, and canary bears none. */
+static void test_a_stage_that_bears_less_than_the_plan_stops_it(void)
+{
+    struct plan p = three_stages();
+    p.max_failed.value = 2;
+    p.stages[1].max_failed = (struct amount){0, true};
+    struct fleet *f = with_v1(108, &p);
+    f->agents[1].broken = f->agents[6].broken = true;
+    deploy(f, "2", NULL);
+    seconds(f, 100);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 1);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_STOPPED);
+    restart(f);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RESUME, NULL), 0); /* which forgives it */
+    seconds(f, 100);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
+    end(f);
+}
+
+/* The plan says nothing: what one stage bears is borne there and nowhere else. */
+static void test_a_stage_may_bear_failures_where_the_plan_says_nothing(void)
+{
+    struct plan p = three_stages();
+    p.stages[0].max_failed = (struct amount){25, true}; /* of four */
+    p.on_failure = REMEDY_ABORT;
+    struct fleet *f = with_v1(109, &p);
+    f->agents[1].broken = f->agents[6].broken = true;
+    deploy(f, "2", NULL);
+    seconds(f, 100);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 1);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_ABORTED);
+    end(f);
+}
+
 static void test_roll_back_brings_everybody_back(void)
 {
     struct plan p = three_stages();
@@ -1556,6 +1591,8 @@ static const struct suite_test tests[] = {
     TEST(test_retry_works_on_the_failed_ones_only),
     TEST(test_failures_within_the_allowance_do_not_stop_it),
     TEST(test_who_leaves_makes_no_others_too_many),
+    TEST(test_a_stage_that_bears_less_than_the_plan_stops_it),
+    TEST(test_a_stage_may_bear_failures_where_the_plan_says_nothing),
     TEST(test_roll_back_brings_everybody_back),
     TEST(test_aborted_rollout_lets_nobody_else_begin),
     TEST(test_paused_rollout_lets_nobody_in_until_it_is_resumed),

@@ -215,6 +215,9 @@ static struct plan random_orders(struct rng *rng)
     }
     if (rng_below(rng, 2) == 0)
         p.max_failed = (struct amount){(uint32_t)rng_below(rng, 12), rng_below(rng, 2)};
+    for (uint32_t i = 0; i < p.count; i++)
+        if (rng_below(rng, 3) == 0)
+            p.stages[i].max_failed = (struct amount){(uint32_t)rng_below(rng, 20), true};
     p.on_failure = (uint8_t)rng_below(rng, REMEDY_COUNT);
     p.overlap = (uint8_t)rng_below(rng, OVERLAP_COUNT);
     return p;
