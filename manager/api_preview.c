@@ -331,10 +331,11 @@ static json_t *stages_json(const struct manager *m, const struct preview *p,
         const struct plan_stage *s = &p->plan.stages[i];
         json_t *fetch =
             o ? json_integer((json_int_t)fetched(o, p->stages[i], p->joining_in[i])) : json_null();
-        json_t *stage = json_pack("{s:s, s:I, s:I, s:b, s:o}", "name", s->name, "members",
-                                  (json_int_t)p->stages[i], "waits_s",
-                                  (json_int_t)s->before.wait_s + s->after.wait_s, "approval",
-                                  s->before.approval || s->after.approval, "fetch_bytes", fetch);
+        uint64_t rate_s = rate_takes_s(plan_rate(&p->plan, i), p->stages[i]);
+        json_t *stage = json_pack(
+            "{s:s, s:I, s:I, s:I, s:b, s:o}", "name", s->name, "members", (json_int_t)p->stages[i],
+            "waits_s", (json_int_t)s->before.wait_s + s->after.wait_s, "rate_s", (json_int_t)rate_s,
+            "approval", s->before.approval || s->after.approval, "fetch_bytes", fetch);
         if (took(m, p, i) > 0)
             json_object_set_new(stage, "took_s", json_integer(took(m, p, i)));
         json_array_append_new(list, stage);

@@ -18,6 +18,11 @@ const char *api_rollout_state(const struct deployment_row *d, enum rollout_hold 
 void api_rollout_sentence(const struct manager *m, uint32_t deployment, uint64_t now_s,
                           const struct stage_count *count, char out[static ROLLOUT_SENTENCE_MAX]);
 
+/* "held by rate 100/1h until 2026-11-27T14:30:00Z, in 12m". */
+#define RATE_HELD_MAX 192
+void api_rate_held(const struct deployment_row *d, uint64_t now_s, uint64_t until_s,
+                   char out[static RATE_HELD_MAX]);
+
 /* Adds rollout_state and stage of a deployment that has a plan; null without. */
 void api_json_add_rollout(json_t *json, const struct manager *m, uint32_t deployment,
                           uint64_t now_s);

@@ -1,3 +1,4 @@
+#include "base/date.h"
 #include "base/duration.h"
 #include "manager/api_budget.h"
 #include "manager/api_json.h"
@@ -208,6 +209,7 @@ static const char *stage_state(const struct deployment_row *d, uint32_t stage,
         [HOLD_NONE] = "running",   [HOLD_PAUSED] = "waits", [HOLD_OPERATOR] = "stopped",
         [HOLD_APPROVAL] = "waits", [HOLD_TIME] = "waits",   [HOLD_SLOT] = "waits",
         [HOLD_AGENTS] = "running", [HOLD_REACH] = "waits",  [HOLD_BUDGET] = "waits",
+        [HOLD_RATE] = "waits",
     };
     if (!deployment_rolls(d) || stage < d->rollout.stage)
         return "done";
@@ -219,7 +221,7 @@ static json_t *hold_json(enum rollout_hold hold, uint64_t until_s, const char *s
     static const char *const names[HOLD_COUNT] = {
         [HOLD_PAUSED] = "resume", [HOLD_OPERATOR] = "operator", [HOLD_APPROVAL] = "approval",
         [HOLD_TIME] = "time",     [HOLD_SLOT] = "rollouts",     [HOLD_AGENTS] = "agents",
-        [HOLD_REACH] = "reach",   [HOLD_BUDGET] = "budget",
+        [HOLD_REACH] = "reach",   [HOLD_BUDGET] = "budget",     [HOLD_RATE] = "rate",
     };
     if (hold == HOLD_NONE)
         return json_null();
@@ -256,6 +258,7 @@ const char *api_rollout_state(const struct deployment_row *d, enum rollout_hold 
         [HOLD_NONE] = "running",     [HOLD_PAUSED] = "paused", [HOLD_OPERATOR] = "stopped",
         [HOLD_APPROVAL] = "waiting", [HOLD_TIME] = "waiting",  [HOLD_SLOT] = "waiting",
         [HOLD_AGENTS] = "running",   [HOLD_REACH] = "waiting", [HOLD_BUDGET] = "waiting",
+        [HOLD_RATE] = "waiting",
     };
     if (!deployment_rolls(d))
         return "done";
@@ -293,6 +296,15 @@ static void tell_progress(const struct telling *t)
 static void tell_paused(const struct telling *t)
 {
     TELL(t, "paused in stage %s: dunlin rollout resume %s", t->stage->name, t->d->name);
+}
+
+void api_rate_held(const struct deployment_row *d, uint64_t now_s, uint64_t until_s,
+                   char out[static RATE_HELD_MAX])
+{
+    char rate[RATE_TEXT_MAX];
+    rate_text(plan_rate(&d->plan, d->rollout.stage), rate);
+    snprintf(out, RATE_HELD_MAX, "held by rate %s until %s, in %s", rate, date_text(until_s).text,
+             duration_write(until_s > now_s ? until_s - now_s : 0).text);
 }
 
 struct overdue_text {
@@ -352,11 +364,19 @@ static void tell_agents(const struct telling *t)
     uint32_t at_work = t->count->in_flight + t->count->returning;
     uint32_t to_come = t->count->waiting + t->count->asking;
     const char *budget = budget_name(t->m, t->budget);
+    char held[RATE_HELD_MAX] = "";
+    uint64_t rate_s = t->count->waiting > 0 ? manager_rate_until_s(t->d, t->now_s) : 0;
+    bool rate = !budget && rate_s;
+    if (rate)
+        api_rate_held(t->d, t->now_s, rate_s, held);
     TELL(t,
          "stage %s goes on: %" PRIu32 " of %" PRIu32 " ready, %" PRIu32 " at work, %" PRIu32
          " to come%s%s",
          t->stage->name, t->count->ready, t->count->members, at_work, to_come,
-         budget ? " as budget lets them: " : "", budget ? budget : "");
+         budget ? " as budget lets them: "
+         : rate ? ", "
+                : "",
+         budget ? budget : held);
 }
 
 static void tell_budget(const struct telling *t)
@@ -364,6 +384,13 @@ static void tell_budget(const struct telling *t)
     char sentence[BUDGET_SENTENCE_MAX];
     api_budget_sentence(t->m, t->budget - 1, t->now_s, sentence);
     TELL(t, "stage %s waits for %s", t->stage->name, sentence);
+}
+
+static void tell_rate(const struct telling *t)
+{
+    char held[RATE_HELD_MAX];
+    api_rate_held(t->d, t->now_s, t->now_s + t->left_s, held);
+    TELL(t, "stage %s is %s", t->stage->name, held);
 }
 
 static const char *why_none_is_ready(const struct stage_count *c)
@@ -395,7 +422,7 @@ void api_rollout_sentence(const struct manager *m, uint32_t deployment, uint64_t
         [HOLD_OPERATOR] = tell_operator, [HOLD_APPROVAL] = tell_approval,
         [HOLD_TIME] = tell_time,         [HOLD_SLOT] = tell_slot,
         [HOLD_AGENTS] = tell_agents,     [HOLD_REACH] = tell_reach,
-        [HOLD_BUDGET] = tell_budget,
+        [HOLD_BUDGET] = tell_budget,     [HOLD_RATE] = tell_rate,
     };
     const struct deployment_row *d = manager_deployment(m, deployment);
     uint64_t until_s;

@@ -34,7 +34,8 @@ static teller tell_revoked, tell_removed, tell_unapproved, tell_quarantined, tel
     tell_offline, tell_stale, tell_applying, tell_verifying, tell_cordoned, tell_paused,
     tell_aborted, tell_stopped, tell_late, tell_held, tell_dependency, tell_stuck, tell_disk,
     tell_no_content, tell_no_value, tell_downloading, tell_modified, tell_not_heard, tell_not_told,
-    tell_queued, tell_window, tell_clock, tell_retrying, tell_budget, tell_returning, tell_ready;
+    tell_queued, tell_window, tell_clock, tell_retrying, tell_budget, tell_rate, tell_returning,
+    tell_ready;
 static json_t *why_json(const struct telling *t);
 static void tell_overdue(struct telling *t);
 
@@ -66,6 +67,7 @@ static const struct {
     [WHY_LATE] = {"joined-late", tell_late, true},
     [WHY_HELD] = {"held-by-stage", tell_held, true},
     [WHY_BUDGET] = {"budget", tell_budget, true},
+    [WHY_RATE] = {"rate", tell_rate, true},
     [WHY_AFTER] = {"dependency", tell_dependency, true},
     [WHY_STUCK] = {"dependency-stuck", tell_stuck, true},
     [WHY_WINDOW] = {"window", tell_window, true},
@@ -134,7 +136,7 @@ static bool is_told(const struct why *w, enum why_reason reason)
 static json_t *why_json(const struct telling *t)
 {
     const struct why *w = t->why;
-    bool held = is_told(w, WHY_HELD) || is_told(w, WHY_BUDGET);
+    bool held = is_told(w, WHY_HELD) || is_told(w, WHY_BUDGET) || is_told(w, WHY_RATE);
     const char *stage = held && w->stage < STAGES_MAX ? t->d->plan.stages[w->stage].name : NULL;
     json_t *json = json_pack(
         "{s:I, s:s, s:s, s:o, s:s?, s:s, s:o, s:o, s:s?, s:s?, s:o, s:b}", "number",
@@ -145,6 +147,8 @@ static json_t *why_json(const struct telling *t)
         "last_seen", api_json_time(w->heard_s), "overdue", w->overdue);
     if (is_told(w, WHY_BUDGET))
         json_object_set_new(json, "budget", json_string(manager_budget(t->m, w->budget)->name));
+    if (is_told(w, WHY_RATE))
+        json_object_set_new(json, "until", api_json_time(w->until_s));
     if (is_told(w, WHY_RETURNING))
         json_object_set_new(json, "returning", api_json_returning(&w->returning));
     if (t->spoke)
@@ -487,20 +491,26 @@ static void tell_late(struct telling *t)
     tell_rollout(t);
 }
 
+static void tell_turn(struct telling *t)
+{
+    TELL(t, "it waits for its turn in stage %s of the rollout of version %s",
+         t->d->plan.stages[t->why->stage].name, newest(t));
+}
+
 static void tell_held(struct telling *t)
 {
     uint32_t now = t->d->rollout.stage, own = t->why->stage;
     if (own == STAGES_MAX)
-        TELL(t, "the rollout of version %s has not come to it: a later stage takes a share; ",
+        TELL(t, "the rollout of version %s has not come to it: a later stage takes a share",
              newest(t));
     else if (own != now)
         TELL(t,
              "the rollout of version %s has not come to it: it is of stage %s, which comes "
-             "after stage %s; ",
+             "after stage %s",
              newest(t), t->d->plan.stages[own].name, t->d->plan.stages[now].name);
     else
-        TELL(t, "it waits for its turn in stage %s of the rollout of version %s; ",
-             t->d->plan.stages[own].name, newest(t));
+        tell_turn(t);
+    TELL(t, "; ");
     tell_rollout(t);
 }
 
@@ -508,8 +518,17 @@ static void tell_budget(struct telling *t)
 {
     char sentence[BUDGET_SENTENCE_MAX];
     api_budget_sentence(t->m, t->why->budget, t->now_s, sentence);
-    TELL(t, "it waits for its turn in stage %s of the rollout of version %s, and that for %s",
-         t->d->plan.stages[t->why->stage].name, newest(t), sentence);
+    tell_turn(t);
+    TELL(t, ", and that for %s", sentence);
+    tell_values(t);
+}
+
+static void tell_rate(struct telling *t)
+{
+    char held[RATE_HELD_MAX];
+    api_rate_held(t->d, t->now_s, t->why->until_s, held);
+    tell_turn(t);
+    TELL(t, ", %s", held);
     tell_values(t);
 }
 

@@ -9,9 +9,12 @@
 
 #include <assert.h>
 
-#define HISTORY_LEN 20    /* generation, bundle, since, the moment of its values */
-#define PLACEMENT_LEN 57  /* as get_placements reads them */
-#define ROLLOUT_FIELDS 19 /* as MessagePack: 18 numbers, and an array of three for each stage */
+#define HISTORY_LEN 20   /* generation, bundle, since, the moment of its values */
+#define PLACEMENT_LEN 57 /* as get_placements reads them */
+/* As MessagePack: 19 numbers, an array of three for each stage, and two numbers more. What was
+ * written before there were those ends there, and says that it has one less than it had. */
+#define ROLLOUT_FIELDS 22
+#define ROLLOUT_FIELDS_FIRST 19
 #define ROLLOUT_BYTES_MAX ((ROLLOUT_FIELDS + 3 * STAGES_MAX + 1) * 9)
 #define NEEDS_BYTES_MAX (3 + VARIABLES_NEEDED_MAX * (VARIABLE_NAME_MAX + 4))
 #define AFTER_LEN_MAX (4 * (size_t)DEPENDENCIES_MAX)
@@ -131,7 +134,7 @@ static void get_rollout(struct query *q, struct deployment_row *row)
 {
     struct rollout *r = &row->rollout;
     struct wire_reader w = wire_reader_on(query_get_blob(q, ROLLOUT_BYTES_MAX));
-    wire_get_array(&w, ROLLOUT_FIELDS, ROLLOUT_FIELDS);
+    uint32_t fields = wire_get_array(&w, ROLLOUT_FIELDS_FIRST, ROLLOUT_FIELDS);
     r->state = (uint8_t)wire_get_u64(&w, ROLLOUT_DONE);
     r->step = (uint8_t)wire_get_u64(&w, ROLLOUT_CLOSING);
     r->stage = (uint8_t)wire_get_u64(&w, STAGES_MAX);
@@ -156,6 +159,10 @@ static void get_rollout(struct query *q, struct deployment_row *row)
         r->reached[i] = wire_get_u64(&w, UINT64_MAX);
         r->enrolled_before[i] = (uint32_t)wire_get_u64(&w, UINT32_MAX);
         r->took_s[i] = (uint32_t)wire_get_u64(&w, UINT32_MAX);
+    }
+    if (fields > ROLLOUT_FIELDS_FIRST) {
+        r->let_in = (uint32_t)wire_get_u64(&w, UINT32_MAX);
+        r->span_s = wire_get_u64(&w, UINT64_MAX);
     }
     q->odd |= wire_done(&w) < 0;
 }
@@ -243,6 +250,8 @@ static int write_rollout(const struct deployment_row *row, struct buffer *out)
         wire_put_u64(&w, r->enrolled_before[i]);
         wire_put_u64(&w, r->took_s[i]);
     }
+    wire_put_u64(&w, r->let_in);
+    wire_put_u64(&w, r->span_s);
     return wire_end(&w);
 }
 

@@ -105,6 +105,8 @@ struct fleet {
     bool always_look;   /* at every rollout, whether it has heard anything or not */
     struct rows *disk;  /* what outlives the manager; NULL: it lives on */
     bool kills;         /* it dies between two steps now and then */
+    uint64_t span_s;    /* the rate's span began, by the manager's word; */
+    uint32_t let_in;    /* agents that came in since, by the checker's */
     struct books books;
     struct story *story;
     char why[200]; /* the first rule that was broken */
@@ -379,11 +381,41 @@ static inline bool has_since_a_try(const struct fleet *f, const struct model *a,
            (a->running >= first || a->admitted.generation >= first);
 }
 
+/* A span is as long as the rate says, before the next one begins. */
+static inline void note_span(struct fleet *f)
+{
+    const struct rollout *r = rollout_of(f);
+    if (r->span_s == f->span_s)
+        return;
+    if (f->span_s && r->span_s < f->span_s + plan_rate(plan_of(f), r->stage)->span_s)
+        broken(f, "a span of its rate is too short", r->stage, (unsigned)(r->span_s - f->span_s));
+    f->span_s = r->span_s;
+    f->let_in = 0;
+}
+
+/* From a span's beginning to its end, however often the manager died. */
+static inline void note_rate(struct fleet *f, uint32_t let_in)
+{
+    const struct rollout *r = rollout_of(f);
+    const struct rate *rate = plan_rate(plan_of(f), r->stage);
+    uint32_t most = rate->agents.percent ? amount_of(rate->agents, r->most) : rate->agents.value;
+    if (!rate->span_s || r->back || let_in == 0)
+        return;
+    f->let_in += let_in;
+    if (f->let_in > most)
+        broken(f, "more let in within a span than its rate allows", f->let_in, most);
+    if (f->let_in > r->let_in || f->now_s >= r->span_s + rate->span_s)
+        broken(f, "let in, and not counted", f->let_in, r->let_in);
+}
+
 /* Who is let in by this document, and was not before. */
 static inline void note_admissions(struct fleet *f, uint32_t cohort)
 {
     const struct desired *d = &f->documents[cohort];
-    uint32_t newest = manager_deployment_count(f->m) ? manager_generation(f->m, 0) : 0;
+    bool known = manager_deployment_count(f->m) > 0;
+    uint32_t newest = known ? manager_generation(f->m, 0) : 0, let_in = 0;
+    if (known)
+        note_span(f);
     for (uint32_t n = 1; n <= f->count; n++) {
         struct model *a = &f->agents[n];
         if (a->gone || manager_agent(f->m, n)->cohort != cohort || d->count == 0)
@@ -402,11 +434,14 @@ static inline void note_admissions(struct fleet *f, uint32_t cohort)
         a->silent = a->slot;
         a->mute &= !a->slot;
         f->admits |= a->slot;
+        let_in += a->slot;
         bool comes = !has && n < enrolled_before(f, cohort) && !a->cordoned && is_near(f, a) &&
                      d->records[0].next.generation == newest;
         f->charges |= comes && !is_out(f, a) ? budgets_of(f, a) : 0;
         a->charged |= comes;
     }
+    if (known)
+        note_rate(f, let_in);
 }
 
 /* It has said nothing yet of what it was let in for. */
@@ -669,7 +704,8 @@ static inline void check_slots(struct fleet *f)
     uint64_t patience_s = few ? (many_are_behind(f) ? 60 : 10) : 0;
     uint32_t waiting = c->waiting - count_having(f, r);
     if (waiting > 0 && c->in_flight + waiting > most && c->in_flight < most &&
-        f->now_s >= f->moved_s + patience_s && !is_held_by_budget(f))
+        f->now_s >= f->moved_s + patience_s && !is_held_by_budget(f) &&
+        !manager_rate_until_s(manager_deployment(f->m, 0), f->now_s))
         broken(f, "a slot is free while some wait", c->in_flight, most);
     if (c->overdue > c->failed)
         broken(f, "too slow, and not counted as failed", c->overdue, c->failed);

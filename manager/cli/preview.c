@@ -65,11 +65,17 @@ static void print_conflict(const json_t *other)
                                                              : "this one would supersede it");
 }
 
-/* An estimate: as long as the last version took, and what the plan waits. */
+/* An estimate: as long as the last version took, or as its rate has it take at least, and what the
+ * plan waits. */
 static void print_expected(struct table *t, const json_t *stage)
 {
     uint64_t took_s = field_number(stage, "took_s"), waits_s = field_number(stage, "waits_s");
+    uint64_t rate_s = field_number(stage, "rate_s");
     bool approval = json_is_true(json_object_get(stage, "approval"));
+    if (took_s < rate_s) {
+        took_s = 0;
+        waits_s += rate_s;
+    }
     if (field_number(stage, "members") == 0)
         table_cell(t, PAINT_DIM, "-");
     else if (took_s == 0 && waits_s > 0)

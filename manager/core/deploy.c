@@ -398,7 +398,9 @@ static void deploy_again(struct turn *t, uint32_t index, uint32_t bundle,
         set_plan(t, d);
     /* The version that everybody has went by another plan, or none. */
     if (change.planned && !deployment_rolls(d))
-        d->rollout = (struct rollout){.state = d->plan.count > 0 ? ROLLOUT_DONE : ROLLOUT_NONE};
+        d->rollout = (struct rollout){.state = d->plan.count > 0 ? ROLLOUT_DONE : ROLLOUT_NONE,
+                                      .let_in = d->rollout.let_in,
+                                      .span_s = d->rollout.span_s};
     if (change.renewed)
         budget_imply(m, &d->plan, c->deploy.selector);
     if (change.renewed && generation_change(t, index, bundle) < 0)

@@ -267,6 +267,8 @@ struct rollout {
     uint8_t passed;         /* openings and ends of stages that an earlier try has waited for */
     bool back; /* to what ran before, where that is a matter of budgets: nothing else holds it up */
     uint32_t queued;    /* index + 1 of the bundle that comes after this; 0: none */
+    uint32_t let_in;    /* agents, since the rate's span began, */
+    uint64_t span_s;    /* and when that was; 0: none has */
     uint32_t excused;   /* failures that an operator has seen and gone on from */
     uint32_t overdue;   /* agents of the stage that were too slow, as counted last; */
     uint64_t watched_s; /* and when that was another number */
@@ -955,13 +957,17 @@ enum rollout_hold {
     HOLD_AGENTS,   /* agents that are at work, or wait for those */
     HOLD_REACH,    /* the first agent of its stage that becomes Ready: none is in reach */
     HOLD_BUDGET,   /* a budget: as many agents are out of Ready as it allows, by others */
+    HOLD_RATE,     /* a moment: as many were let in as its rate allows in a span */
     HOLD_COUNT,
 };
 
-/* `until_s` is the moment of HOLD_TIME, or of HOLD_REACH if that has one; else 0. A `count` of
- * NULL: it is not known, and neither is HOLD_AGENTS. */
+/* `until_s` is the moment of HOLD_TIME, of HOLD_RATE, or of HOLD_REACH if that has one; else 0. A
+ * `count` of NULL: it is not known, and neither is HOLD_AGENTS. */
 enum rollout_hold manager_rollout_hold(const struct manager *m, uint32_t deployment, uint64_t now_s,
                                        const struct stage_count *count, uint64_t *until_s);
+
+/* When its rate lets the next ones in, of those that wait; 0: it holds nobody up now. */
+uint64_t manager_rate_until_s(const struct deployment_row *d, uint64_t now_s);
 
 struct deployment_counts {
     uint32_t held; /* of the targets: not let in yet; at best they are pending */

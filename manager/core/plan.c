@@ -5,13 +5,16 @@
 #include "sync/wire.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 /* version, max_failed, on_failure, overlap, quorum, reachable, deadline, window, retries, back-off,
- * stages, implied, returning, what it waits for the first */
-#define PLAN_FIELDS 14
-/* name, selector, share, concurrency, before, after, window, max_failed */
-#define STAGE_FIELDS 8
+ * stages, implied, returning, what it waits for the first, rate */
+#define PLAN_FIELDS 15
+/* name, selector, share, concurrency, before, after, window, max_failed, rate */
+#define STAGE_FIELDS 9
 /* What was written before there were further fields ends there: then these say nothing. */
+#define PLAN_FIELDS_FIRST 14
 #define STAGE_FIELDS_FIRST 7
 #define PLAN_VERSION 1
 
@@ -54,6 +57,29 @@ uint32_t plan_may_fail(const struct plan *p, uint32_t stage, uint32_t members)
     return is_said(p->max_failed) && whole < few ? whole : few;
 }
 
+const struct rate *plan_rate(const struct plan *p, uint32_t stage)
+{
+    return p->stages[stage].rate.span_s ? &p->stages[stage].rate : &p->rate;
+}
+
+uint32_t rate_agents(const struct rate *rate, uint32_t members)
+{
+    return rate->agents.percent ? amount_of(rate->agents, members) : rate->agents.value;
+}
+
+/* The last ones come in at the beginning of a span. */
+uint64_t rate_takes_s(const struct rate *rate, uint32_t members)
+{
+    uint32_t most = rate_agents(rate, members);
+    return most && members ? (uint64_t)((members - 1) / most) * rate->span_s : 0;
+}
+
+void rate_text(const struct rate *rate, char out[static RATE_TEXT_MAX])
+{
+    snprintf(out, RATE_TEXT_MAX, "%" PRIu32 "%s/%s", rate->agents.value,
+             rate->agents.percent ? "%" : "", duration_write(rate->span_s).text);
+}
+
 static bool leaves_some_out(const struct plan_stage *s)
 {
     return s->selector[0] || s->share.value != 0;
@@ -64,6 +90,14 @@ static int check_window(const struct schedule *s, struct errmsg *em)
     struct window compiled;
     int rv = schedule_compile(s, &compiled, em);
     return rv < 0 ? errmsg_wrap(em, ERR_USAGE, "window") : 0;
+}
+
+static int check_rate(const struct rate *r, struct errmsg *em)
+{
+    if (r->span_s == 0 || r->span_s >= RATE_SPAN_S_MIN)
+        return 0;
+    return errmsg_set(em, ERR_USAGE, "rate: %s is shorter than a minute: say it for one",
+                      duration_write(r->span_s).text);
 }
 
 static int check_stage(const struct plan *p, uint32_t index, struct errmsg *em)
@@ -86,6 +120,8 @@ static int check_stage(const struct plan *p, uint32_t index, struct errmsg *em)
     int rv = selector_parse(&selector, span_text(s->selector), em);
     if (rv == 0)
         rv = check_window(&s->window, em);
+    if (rv == 0)
+        rv = check_rate(&s->rate, em);
     return rv < 0 ? errmsg_wrap(em, ERR_USAGE, "stage %s", s->name) : 0;
 }
 
@@ -120,10 +156,14 @@ static int check_rules(const struct plan *p, struct errmsg *em)
         return errmsg_set(em, ERR_USAGE, "retries: more than %d", RETRIES_MAX);
     if (p->back_off_s > BACK_OFF_S_MAX)
         return errmsg_set(em, ERR_USAGE, "back_off: is longer than a day");
+    if (p->rate.span_s > 0 && p->count == 0)
+        return errmsg_set(em, ERR_USAGE,
+                          "rate: without stages everybody gets a version at once; write one, like "
+                          "stages: [{name: all}]");
     int rv = check_deadline(p, em);
-    if (rv < 0)
-        return rv;
-    return check_window(&p->window, em);
+    if (rv == 0)
+        rv = check_rate(&p->rate, em);
+    return rv < 0 ? rv : check_window(&p->window, em);
 }
 
 /* As long as no stage says anything, that none may fail need not be said. */
@@ -158,8 +198,10 @@ int plan_complete(struct plan *p, struct errmsg *em)
         return errmsg_set(em, ERR_USAGE,
                           "%d stages that each leave agents out: the last must take the rest",
                           STAGES_MAX);
-    p->stages[p->count] = (struct plan_stage){
-        .name = "rest", .concurrency = last->concurrency, .max_failed = last->max_failed};
+    p->stages[p->count] = (struct plan_stage){.name = "rest",
+                                              .concurrency = last->concurrency,
+                                              .max_failed = last->max_failed,
+                                              .rate = last->rate};
     return check_stage(p, p->count++, em);
 }
 
@@ -189,6 +231,20 @@ static void get_amount(struct wire_reader *r, struct amount *a)
     uint64_t packed = wire_get_u64(r, (uint64_t)UINT32_MAX << 1 | 1);
     a->value = (uint32_t)(packed >> 1);
     a->percent = packed & 1;
+}
+
+static void put_rate(struct wire_writer *w, const struct rate *r)
+{
+    wire_put_array(w, 2);
+    put_amount(w, r->agents);
+    wire_put_u64(w, r->span_s);
+}
+
+static void get_rate(struct wire_reader *r, struct rate *out)
+{
+    wire_get_array(r, 2, 2);
+    get_amount(r, &out->agents);
+    out->span_s = (uint32_t)wire_get_u64(r, PLAN_WAIT_S_MAX);
 }
 
 static void put_threshold(struct wire_writer *w, const struct threshold *t)
@@ -251,10 +307,12 @@ int plan_write(const struct plan *p, struct buffer *out)
         put_threshold(&w, &s->after);
         put_schedule(&w, &s->window);
         put_amount(&w, s->max_failed);
+        put_rate(&w, &s->rate);
     }
     wire_put_bool(&w, p->implied);
     put_amount(&w, p->returning);
     wire_put_u64(&w, p->wait_for_first_s);
+    put_rate(&w, &p->rate);
     return wire_end(&w);
 }
 
@@ -270,13 +328,15 @@ static void get_stage(struct wire_reader *r, struct plan_stage *s)
     get_schedule(r, &s->window);
     if (fields > STAGE_FIELDS_FIRST)
         get_amount(r, &s->max_failed);
+    if (fields > STAGE_FIELDS_FIRST + 1)
+        get_rate(r, &s->rate);
 }
 
 int plan_read(struct span bytes, struct plan *p)
 {
     struct wire_reader r = wire_reader_on(bytes);
     memset(p, 0, sizeof *p);
-    wire_get_array(&r, PLAN_FIELDS, PLAN_FIELDS);
+    uint32_t fields = wire_get_array(&r, PLAN_FIELDS_FIRST, PLAN_FIELDS);
     if (wire_get_u64(&r, UINT32_MAX) != PLAN_VERSION)
         wire_fail(&r, ERR_FORMAT);
     get_amount(&r, &p->max_failed);
@@ -294,5 +354,7 @@ int plan_read(struct span bytes, struct plan *p)
     p->implied = wire_get_bool(&r);
     get_amount(&r, &p->returning);
     p->wait_for_first_s = (uint32_t)wire_get_u64(&r, PLAN_WAIT_S_MAX);
+    if (fields > PLAN_FIELDS_FIRST)
+        get_rate(&r, &p->rate);
     return wire_done(&r);
 }

@@ -22,6 +22,17 @@ struct amount {
     bool percent;
 };
 
+/* A shorter one would have a new document sent to everybody all the time. */
+#define RATE_SPAN_S_MIN 60
+/* "100%/90d", with any number */
+#define RATE_TEXT_MAX 64
+
+/* So many agents in so long; a span of 0: any number. */
+struct rate {
+    struct amount agents;
+    uint32_t span_s;
+};
+
 /* What must be so before a stage begins, or before it is left. */
 struct threshold {
     bool approval;   /* an operator says so */
@@ -34,6 +45,7 @@ struct plan_stage {
     struct amount share;                  /* of those that no earlier stage has had */
     struct amount concurrency;            /* at work at the same time */
     struct amount max_failed;             /* of its agents, besides the plan's */
+    struct rate rate;                     /* none: the plan's */
     struct threshold before, after;
     struct schedule window; /* none: the plan's */
 };
@@ -57,6 +69,7 @@ struct plan {
     uint8_t overlap;    /* enum plan_overlap */
     uint32_t quorum;    /* percent of a stage's reachable agents that are Ready: so many end it also
                            while others are at work; who isn't at work any more holds up none */
+    struct rate rate;   /* at which agents are let in, where their stage has none */
     uint32_t reachable_within_s; /* who was heard of so lately is waited for */
     uint32_t wait_for_first_s;   /* what it waits for the first Ready of a stage; 0: for ever */
     uint32_t deadline_s; /* who is at it for longer, over all tries, counts as failed; 0: none */
@@ -80,6 +93,14 @@ uint32_t amount_of(struct amount a, uint32_t whole);
 /* How many of so many agents of a stage may fail: of what the plan and the stage say, the less;
  * none, where neither says anything. */
 uint32_t plan_may_fail(const struct plan *p, uint32_t stage, uint32_t members);
+
+/* The rate of a stage. How many it lets in within a span, where it had so many agents; and how long
+ * it takes at least to let so many in. */
+const struct rate *plan_rate(const struct plan *p, uint32_t stage);
+uint32_t rate_agents(const struct rate *rate, uint32_t members);
+uint64_t rate_takes_s(const struct rate *rate, uint32_t members);
+/* "100/1h", "10%/30m" */
+void rate_text(const struct rate *rate, char out[static RATE_TEXT_MAX]);
 
 /* Adds the stage "rest" for whom the others leave out. ERR_USAGE with a sentence for a plan that
  * can't be followed: no quorum, two stages of one name, a selector that is none. */

@@ -14,6 +14,8 @@ static int set_name(const struct plan_key *key, char *out, const char *text, str
 static int set_selector(const struct plan_key *key, char *out, const char *text, struct errmsg *em);
 static int set_amount(const struct plan_key *key, struct amount *out, const char *text,
                       struct errmsg *em);
+static int set_rate(const struct plan_key *key, struct rate *out, const char *text,
+                    struct errmsg *em);
 static int set_percent(const struct plan_key *key, uint32_t *out, const char *text,
                        struct errmsg *em);
 static int set_time(const struct plan_key *key, uint32_t *out, const char *text, struct errmsg *em);
@@ -53,6 +55,7 @@ static const struct plan_key whole_keys[] = {
      .form = PLAN_TIME,
      .offset = offsetof(struct plan, wait_for_first_s)},
     {.name = "deadline", .form = PLAN_TIME, .offset = offsetof(struct plan, deadline_s)},
+    {.name = "rate", .form = PLAN_RATE, .offset = offsetof(struct plan, rate)},
     {.name = "returning", .form = PLAN_AMOUNT, .offset = offsetof(struct plan, returning)},
     {.name = "window",
      .form = PLAN_BOTH,
@@ -77,6 +80,7 @@ static const struct plan_key stage_keys[] = {
      .form = PLAN_AMOUNT,
      .offset = offsetof(struct plan_stage, concurrency)},
     {.name = "max_failed", .form = PLAN_MAXIMUM, .offset = offsetof(struct plan_stage, max_failed)},
+    {.name = "rate", .form = PLAN_RATE, .offset = offsetof(struct plan_stage, rate)},
     {.name = "before",
      .form = PLAN_BOTH,
      .offset = offsetof(struct plan_stage, before),
@@ -146,6 +150,8 @@ int plan_set(const struct plan_key *key, void *part, const char *text, struct er
     case PLAN_AMOUNT:
     case PLAN_MAXIMUM:
         return set_amount(key, at, text, em);
+    case PLAN_RATE:
+        return set_rate(key, at, text, em);
     case PLAN_PERCENT:
         return set_percent(key, at, text, em);
     case PLAN_TIME:
@@ -200,13 +206,32 @@ static int set_amount(const struct plan_key *key, struct amount *out, const char
                           key->name, VALUE_SHOWN, text);
     if (out->percent && out->value > 100)
         return errmsg_set(em, ERR_USAGE, "%s: %u%% is more than all", key->name, out->value);
-    if (out->value == 0 && key->form == PLAN_AMOUNT)
+    if (out->value == 0 && key->form != PLAN_MAXIMUM)
         return errmsg_set(em, ERR_USAGE,
                           "%s: with none nobody ever gets the version; leave it out "
                           "for all",
                           key->name);
     out->percent |= out->value == 0; /* so that it is said */
     return 0;
+}
+
+static int set_rate(const struct plan_key *key, struct rate *out, const char *text,
+                    struct errmsg *em)
+{
+    char agents[VALUE_SHOWN];
+    size_t len = strcspn(text, "/");
+    int rv = text[len] == '\0' || len >= sizeof agents ? ERR_FORMAT : 0;
+    snprintf(agents, sizeof agents, "%.*s", (int)(rv < 0 ? 0 : len), text);
+    if (rv == 0)
+        rv = set_amount(key, &out->agents, agents, em);
+    if (rv == 0)
+        rv = set_time(key, &out->span_s, text + len + 1, em);
+    if (rv == ERR_FORMAT || (rv == 0 && out->span_s == 0))
+        return errmsg_set(em, ERR_USAGE,
+                          "%s: \"%.*s\" is no rate; write so many agents in so long, like 100/1h "
+                          "or 10%%/30m",
+                          key->name, VALUE_SHOWN, text);
+    return rv;
 }
 
 static int set_percent(const struct plan_key *key, uint32_t *out, const char *text,
@@ -310,6 +335,9 @@ void plan_get(const struct plan_key *key, const void *part, char out[static PLAN
     case PLAN_AMOUNT:
     case PLAN_MAXIMUM:
         snprintf(out, PLAN_VALUE_MAX, "%" PRIu32 "%s", amount->value, amount->percent ? "%" : "");
+        return;
+    case PLAN_RATE:
+        rate_text(at, out);
         return;
     case PLAN_PERCENT:
         snprintf(out, PLAN_VALUE_MAX, "%" PRIu32 "%%", *(const uint32_t *)at);

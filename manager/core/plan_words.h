@@ -28,6 +28,7 @@ enum plan_form {
     PLAN_SELECTOR,
     PLAN_AMOUNT,  /* "3" or "10%", none of them 0 */
     PLAN_MAXIMUM, /* the same, and 0 is one too, which is kept as 0% */
+    PLAN_RATE,    /* "100/1h" or "10%/30m" */
     PLAN_PERCENT, /* "90%" */
     PLAN_TIME,    /* "30m" */
     PLAN_FLAG,    /* true or false */

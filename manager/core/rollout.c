@@ -35,7 +35,8 @@ struct tending {
     struct stage_count count;   /* of the stage */
     const struct in_line *line; /* those of it that aren't let in yet, */
     uint32_t line_count;
-    uint32_t having;    /* and of these, in reach, those that need no slot */
+    uint32_t having;    /* and of these, in reach, those that need no slot, */
+    uint32_t coming;    /* and the others */
     uint32_t reachable; /* of the stage, */
     uint32_t behind;    /* and of these: they have an older document than their cohort's */
     bool fresh;         /* nobody knows yet who is in flight */
@@ -96,6 +97,8 @@ void rollout_begin(struct turn *t, uint32_t deployment, const struct generation_
                           .stable_values = stable->values_at,
                           .first = manager_generation(t->m, deployment)};
     memcpy(r->took_s, before.took_s, sizeof r->took_s);
+    r->let_in = before.let_in;
+    r->span_s = before.span_s;
     t->m->looks[deployment].budget = 0;
     enter_step(r, ROLLOUT_OPENING, t->ev->now_s);
 }
@@ -181,7 +184,9 @@ static void line_up(struct tending *w, const struct member *m)
 {
     struct in_line *one = &w->t->m->line[w->line_count++];
     *one = (struct in_line){.hash = m->hash, .number = m->number & IN_LINE_MAX, .has = m->has};
-    one->slot = m->reachable && !m->has && !m->in_flight;
+    one->comes = m->reachable && !m->has;
+    one->slot = one->comes && !m->in_flight;
+    w->coming += one->comes;
     w->having += m->reachable && m->has;
     if (one->slot)
         rank_see(w->rank, m->hash);
@@ -225,7 +230,7 @@ static void count_stage(struct tending *w)
 {
     struct member m;
     w->count = (struct stage_count){0};
-    w->line_count = w->having = w->reachable = w->behind = 0;
+    w->line_count = w->having = w->coming = w->reachable = w->behind = 0;
     rank_begin(w->rank, 1);
     survey_rewind(&w->survey, (uint16_t)(1u << w->r->stage));
     while (survey_next(&w->survey, &m)) {
@@ -382,11 +387,13 @@ static void forget_mute(struct tending *w, uint32_t number)
 
 static void admit(struct tending *w, uint64_t reach)
 {
+    uint32_t coming = 0;
     for (uint32_t i = 0; i < w->line_count; i++) {
         const struct in_line *one = &w->line[i];
         if (one->hash > reach)
             continue;
         forget_mute(w, one->number);
+        coming += one->comes;
         if (one->slot)
             flight_set(w->flight, one->number, true);
         if (one->budgets)
@@ -395,6 +402,7 @@ static void admit(struct tending *w, uint64_t reach)
             budget_keep(w->t->m, one->number);
     }
     w->r->reached[w->r->stage] = reach;
+    rate_charge(w->d, w->t->ev->now_s, coming);
     flight_depart(w->flight, reach, w->t->ev->now_s, w->d->plan.deadline_s);
     mark_stage(w);
 }
@@ -474,6 +482,26 @@ static bool keep_budgets(struct tending *w, uint64_t *reach)
     return count > 0 && is_worth_a_move(w, budget_max(m, w->budget - 1), count);
 }
 
+/* False: for now it stays where it is. Else `reach` is within the rate. */
+static bool keep_rate(struct tending *w, uint64_t *reach)
+{
+    uint32_t room = rate_room(w->d, w->t->ev->now_s);
+    if (room >= w->coming)
+        return true;
+    if (room == 0) {
+        w->told_s = manager_rate_until_s(w->d, w->t->ev->now_s);
+        return false;
+    }
+    rank_begin(w->rank, room);
+    do
+        for (uint32_t i = 0; i < w->line_count; i++)
+            if (w->line[i].comes)
+                rank_see(w->rank, w->line[i].hash);
+    while (rank_next(w->rank));
+    *reach = w->rank->value < *reach ? w->rank->value : *reach;
+    return true;
+}
+
 /* Where nobody is left to wait for a slot, those that are away need not wait either. */
 static bool fill_slots(struct tending *w)
 {
@@ -491,7 +519,7 @@ static bool fill_slots(struct tending *w)
         reach = next_reach(w, slots - taken);
     }
     reach = reach < w->r->end ? reach : w->r->end;
-    if (!keep_budgets(w, &reach))
+    if (!keep_rate(w, &reach) || !keep_budgets(w, &reach))
         return false;
     admit(w, reach);
     return true;
@@ -734,6 +762,8 @@ static void begin_again(struct turn *t, uint32_t deployment, uint32_t before)
         .passed = (uint8_t)(rolls ? passed : 2 * d->plan.count),
         .back = rolls && old.back,
         .queued = old.queued,
+        .let_in = old.let_in,
+        .span_s = old.span_s,
     };
     enter_step(r, ROLLOUT_OPENING, t->ev->now_s);
 }

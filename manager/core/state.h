@@ -112,7 +112,7 @@ struct budget_tally {
 };
 
 /* Agents that fit in line. */
-#define IN_LINE_MAX ((1u << 30) - 1)
+#define IN_LINE_MAX ((1u << 29) - 1)
 
 /* One of many in the order of their hashes, as the walk that counts them leaves it for what
  * follows: none of that has to go through the fleet once more. */
@@ -122,9 +122,10 @@ struct in_line {
         uint32_t budgets; /* that take one more when it is let in, as bits */
         uint32_t group;   /* of a pick */
     };
-    uint32_t number : 30; /* of the agent */
+    uint32_t number : 29; /* of the agent */
     uint32_t has : 1;     /* it runs the bundle already, and takes only its number */
-    uint32_t slot : 1;    /* it needs one */
+    uint32_t comes : 1;   /* it is in reach, and doesn't: a rate counts it; */
+    uint32_t slot : 1;    /* and it needs one: it isn't at work yet */
 };
 
 /* How far a ranking goes: who has a lower place is in, or the same and no higher hash. */
@@ -661,6 +662,11 @@ void rollout_go_on(struct turn *t, uint32_t deployment);
 /* No more of it: everybody gets the newest generation. */
 void rollout_end(struct manager *m, uint32_t deployment, enum rollout_state state);
 
+/* rate.c: how many agents a rollout lets in within a span of time */
+/* So many more may come in now; UINT32_MAX: any number. */
+uint32_t rate_room(const struct deployment_row *d, uint64_t now_s);
+/* So many are let in now that are in reach and don't run it yet. */
+void rate_charge(struct deployment_row *d, uint64_t now_s, uint32_t agents);
 /* lookout.c: which rollouts are looked at in a tick. A look is a walk over the fleet, so one that
  * has heard nothing and waits for no moment is passed by. */
 void lookout_tick(struct turn *t);

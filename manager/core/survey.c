@@ -397,10 +397,16 @@ static enum rollout_hold hold_while_admitting(const struct manager *m, uint32_t 
                                               uint64_t *until_s)
 {
     const struct look *look = &m->looks[deployment];
+    const struct deployment_row *d = &m->deployments[deployment];
     if (!flight_is_possible(m, deployment))
         return HOLD_SLOT;
     if (manager_budget_holding(m, deployment) && look->idle)
         return HOLD_BUDGET;
+    uint64_t rate_s = manager_rate_until_s(d, now_s);
+    if (rate_s && look->idle) {
+        *until_s = rate_s;
+        return HOLD_RATE;
+    }
     if (!c && look->unreached) {
         *until_s = look->goes_on_s;
         return HOLD_REACH;
@@ -409,8 +415,7 @@ static enum rollout_hold hold_while_admitting(const struct manager *m, uint32_t 
         return HOLD_NONE;
     if (c->in_flight + c->returning + c->asking + c->waiting > 0)
         return HOLD_AGENTS;
-    return survey_has_shown(&m->deployments[deployment], c, now_s, until_s) ? HOLD_NONE
-                                                                            : HOLD_REACH;
+    return survey_has_shown(d, c, now_s, until_s) ? HOLD_NONE : HOLD_REACH;
 }
 
 enum rollout_hold manager_rollout_hold(const struct manager *m, uint32_t deployment, uint64_t now_s,

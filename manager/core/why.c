@@ -12,6 +12,7 @@ struct asking {
     const struct deployment_row *d;
     struct agent_deployment has;
     bool placed; /* `has` says what it has */
+    uint64_t now_s;
     struct why *out;
 };
 
@@ -25,13 +26,14 @@ static enum why_reason told(const struct asking *a);
 static enum why_reason queued(const struct asking *a);
 
 static struct asking ask(const struct manager *m, uint32_t number, uint32_t deployment,
-                         struct why *out)
+                         uint64_t now_s, struct why *out)
 {
     const struct agent_row *row = manager_agent(m, number);
     struct asking a = {.m = m,
                        .row = row,
                        .cohort = &m->cohorts[row->cohort],
                        .d = &m->deployments[deployment],
+                       .now_s = now_s,
                        .out = out};
     *out = (struct why){.then = WHY_COUNT,
                         .number = number,
@@ -49,7 +51,7 @@ static struct asking ask(const struct manager *m, uint32_t number, uint32_t depl
 void manager_why(const struct manager *m, uint32_t number, uint32_t deployment, uint64_t now_s,
                  struct arena *scratch, struct why *out)
 {
-    struct asking a = ask(m, number, deployment, out);
+    struct asking a = ask(m, number, deployment, now_s, out);
     assert(!a.d->removed);
     if (is_outside(&a) || is_not_meant(&a) || is_crowded(&a) || has_failed(&a))
         return;
@@ -200,11 +202,15 @@ static enum why_reason gated(const struct asking *a)
         return WHY_COUNT;
     if (stands.late)
         return WHY_LATE;
-    uint32_t budget = manager_budget_holding(a->m, a->out->deployment);
-    if (!budget || stands.stage != a->d->rollout.stage)
+    if (stands.stage != a->d->rollout.stage)
         return WHY_HELD;
-    a->out->budget = budget - 1;
-    return WHY_BUDGET;
+    uint32_t budget = manager_budget_holding(a->m, a->out->deployment);
+    if (budget) {
+        a->out->budget = budget - 1;
+        return WHY_BUDGET;
+    }
+    a->out->until_s = manager_rate_until_s(a->d, a->now_s);
+    return a->out->until_s ? WHY_RATE : WHY_HELD;
 }
 
 /* The first of those it depends on that is not Ready. The device said that there is one, and by now

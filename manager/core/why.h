@@ -32,6 +32,7 @@ enum why_reason {
     WHY_LATE,      /* it joined when the rollout had begun */
     WHY_HELD,      /* its stage, or its turn in it, has not come */
     WHY_BUDGET,    /* as many agents are out of Ready as a budget allows */
+    WHY_RATE,      /* as many were let in as the rate allows for now */
     WHY_AFTER,     /* another deployment has to be Ready on it first */
     WHY_STUCK,     /* that one failed there, or is not for it */
     WHY_WINDOW,    /* the window in which it may begin is closed */
@@ -69,6 +70,7 @@ struct why {
     uint32_t stage;            /* of WHY_HELD: its own; STAGES_MAX: by share, and not known yet */
     struct stage_count count;  /* of WHY_HELD: of the stage that the rollout is in */
     uint32_t budget;           /* of WHY_BUDGET: its index */
+    uint64_t until_s;          /* of WHY_RATE */
     /* Of WHY_AFTER and WHY_STUCK: the first that is missing, if it is for this agent at all. Of
      * WHY_QUEUED: what it is at, if it said so. */
     struct agent_deployment other;

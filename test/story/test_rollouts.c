@@ -430,6 +430,52 @@ static void test_one_that_loses_its_power_with_a_permit_goes_on_with_it(void)
     story_end(c.w);
 }
 
+/* Of all times so far: more have begun v2 than two for each minute that began since it was
+ * deployed.
+ */
+struct pace {
+    const struct cast *cast;
+    uint64_t from_ms;
+    bool *broken;
+};
+
+static bool all_run_v2_in_time(const struct world *w, const void *context)
+{
+    const struct pace *pace = context;
+    unsigned begun = 0;
+    for (int i = 0; i < AGENTS; i++)
+        begun += is_at_work(pace->cast->d[i], 2) || world_runs(pace->cast->d[i], "app", "v2");
+    *pace->broken |= begun > 2 * (1 + (w->stage.now_ms - pace->from_ms) / 60000);
+    return count_running(pace->cast, "v2") == AGENTS;
+}
+
+/* Killed at the n-th commit or word of a rollout at two agents a minute. */
+static bool roll_out_at_a_rate_killed_at(uint64_t n)
+{
+    struct plan p = PLAN_DEFAULT;
+    bool broken = false;
+    p.count = 1;
+    p.reachable_within_s = 30;
+    p.rate = (struct rate){.agents = {2, false}, .span_s = 60};
+    p.stages[0] = (struct plan_stage){.name = "all"};
+    struct cast c = begin(&p, &good_v2);
+    struct control *control = c.w->control;
+    control->kill_at = control->points + n;
+    const struct pace pace = {&c, c.w->stage.now_ms, &broken};
+    while (deploy(c.w, "v2", NULL) == ERR_TIMEOUT)
+        world_run(c.w, 5000);
+    bool good = world_run_until(c.w, all_run_v2_in_time, &pace, STORY_MS_MAX) && !broken &&
+                story_rest(c.w) && world_count(c.w, "hook apply app app@v2") == AGENTS;
+    bool killed = control->was_killed;
+    story_end_at(c.w, n, good);
+    return killed;
+}
+
+static void test_rate_is_kept_whenever_the_manager_is_killed(void)
+{
+    CU_ASSERT_TRUE(story_points(roll_out_at_a_rate_killed_at) > 10);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_version_comes_to_one_stage_after_the_other),
     TEST(test_first_version_is_nowhere_before_its_stage),
@@ -444,6 +490,7 @@ static const struct suite_test tests[] = {
     TEST(test_device_that_joins_after_an_abort_runs_the_version_before),
     TEST(test_superseded_version_is_begun_nowhere_any_more),
     TEST(test_manager_killed_at_any_point_goes_on_where_it_was),
+    TEST(test_rate_is_kept_whenever_the_manager_is_killed),
     TEST(test_those_in_touch_begin_together_and_cost_no_assignment),
     TEST(test_those_that_come_back_take_turns_whenever_the_manager_is_killed),
     TEST(test_one_that_loses_its_power_with_a_permit_goes_on_with_it),

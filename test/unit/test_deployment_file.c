@@ -380,6 +380,43 @@ static void test_failures_of_a_stage_are_read(void)
         "app.yaml:3:42: max_failed: \"few\" is neither a number of agents, like 3, nor a share");
 }
 
+static void test_rates_are_read(void)
+{
+    CU_ASSERT_EQUAL(reads(HEAD "rollout:\n"
+                               "  rate: 100/1h\n"
+                               "  stages:\n"
+                               "    - {name: few, share: 5%, rate: 10%/1m30s}\n"
+                               "    - {name: all}\n"),
+                    0);
+    const struct rate *few = plan_rate(&d.plan, 0), *all = plan_rate(&d.plan, 1);
+    CU_ASSERT_TRUE(few->agents.value == 10 && few->agents.percent && few->span_s == 90);
+    CU_ASSERT_TRUE(all->agents.value == 100 && !all->agents.percent && all->span_s == 3600);
+    CU_ASSERT_EQUAL(reads(HEAD "rollout: {stages: [{name: few, select: x, rate: 1/1d}]}\n"), 0);
+    CU_ASSERT_EQUAL(plan_rate(&d.plan, 1)->span_s, 86400); /* the rest, as the one before it */
+    refused(
+        HEAD "rollout:\n  stages: [{name: a}]\n  rate: 100\n",
+        "app.yaml:5:9: rate: \"100\" is no rate; write so many agents in so long, like 100/1h or "
+        "10%/30m");
+    refused(HEAD "rollout:\n  stages: [{name: a}]\n  rate: 0/1h\n",
+            "app.yaml:5:9: rate: with none nobody ever gets the version");
+    refused(HEAD "rollout:\n  stages: [{name: a}]\n  rate: /1h\n",
+            "app.yaml:5:9: rate: \"\" is neither a number of agents");
+    refused(HEAD "rollout:\n  stages: [{name: a}]\n  rate: 101%/1h\n",
+            "app.yaml:5:9: rate: 101% is more than all");
+    refused(HEAD "rollout:\n  stages: [{name: a}]\n  rate: 3/60\n",
+            "app.yaml:5:9: rate: \"60\" is no time; write it with a unit");
+    refused(HEAD "rollout:\n  stages: [{name: a}]\n  rate: 3/1h/2\n",
+            "app.yaml:5:9: rate: \"1h/2\" is no time");
+    refused(HEAD "rollout:\n  stages: [{name: a}]\n  rate: 3/91d\n",
+            "app.yaml:5:9: rate: is longer than 90 days");
+    refused(HEAD "rollout:\n  stages: [{name: a}]\n  rate: 3/0s\n",
+            "app.yaml:5:9: rate: \"3/0s\" is no rate");
+    refused(HEAD "rollout:\n  stages: [{name: a, rate: 3/30s}]\n",
+            "app.yaml:3:1: rollout: stage a: rate: 30s is shorter than a minute");
+    refused(HEAD "rollout: {rate: 3/1h, stages: []}\n",
+            "app.yaml:3:1: rollout: rate: without stages everybody gets a version at once");
+}
+
 static void test_windows_and_tries_are_read(void)
 {
     CU_ASSERT_EQUAL(reads(HEAD "rollout:\n"
@@ -586,6 +623,7 @@ static const struct suite_test tests[] = {
     TEST(test_stages_of_the_design_are_read),
     TEST(test_every_key_of_a_rollout_is_read),
     TEST(test_failures_of_a_stage_are_read),
+    TEST(test_rates_are_read),
     TEST(test_windows_and_tries_are_read),
     TEST(test_how_many_come_back_at_a_time_is_read),
     TEST(test_what_a_rollout_leaves_out_is_the_default),

@@ -6,6 +6,7 @@
 #include "test/suite.h"
 #include "test/tree.h"
 
+#include <sqlite3.h>
 #include <stdalign.h>
 
 #define CHUNKS_MAX 16
@@ -104,6 +105,7 @@ static struct deployment_row sample_deployment(void)
     strcpy(d.plan.stages[0].name, "all");
     d.plan.stages[0].concurrency.value = 4;
     d.plan.stages[0].after.wait_s = 60;
+    d.plan.stages[0].rate = (struct rate){.agents = {7, true}, .span_s = 3600};
     d.plan.max_failed.value = 5;
     d.plan.quorum = 90;
     d.plan.reachable_within_s = 300;
@@ -126,6 +128,8 @@ static struct deployment_row sample_deployment(void)
     d.rollout.overdue = 12;
     d.rollout.watched_s = 6543;
     d.rollout.queued = 1;
+    d.rollout.let_in = 21;
+    d.rollout.span_s = 22;
     d.rollout.excused = 13;
     d.rollout.ready = 14;
     d.rollout.most = 15;
@@ -316,6 +320,37 @@ static void check_fleet(const struct manager *m)
     check_agents(m);
     check_permits(m);
     check_membership(m);
+}
+
+/* A rollout's two numbers of its rate are the last ones, a byte each here; the count of what there
+ * is stands in the second and third byte. */
+static void test_rollout_of_a_manager_that_knew_no_rates_is_read(void)
+{
+    struct tree_path dir = tree_new();
+    struct tree_path db = tree_join(&dir, "manager.db");
+    struct ledger *l = open_well(&dir);
+    sqlite3 *raw = NULL;
+    write_fleet(l);
+    commit(l);
+    ledger_close(l);
+    CU_ASSERT_EQUAL_FATAL(sqlite3_open(db.text, &raw), SQLITE_OK);
+    CU_ASSERT_EQUAL(sqlite3_exec(raw,
+                                 "UPDATE deployment SET rollout=CAST(x'dc0013' ||"
+                                 " substr(rollout, 4, length(rollout) - 5) AS BLOB)",
+                                 NULL, NULL, NULL),
+                    SQLITE_OK);
+    CU_ASSERT_EQUAL(sqlite3_changes(raw), 1);
+    sqlite3_close(raw);
+    l = open_well(&dir);
+    struct manager *m = fresh_core();
+    struct rollout was = sample_deployment().rollout;
+    was.let_in = 0;
+    was.span_s = 0;
+    CU_ASSERT_EQUAL_FATAL(ledger_load(l, m, NULL), 0);
+    CU_ASSERT_EQUAL(memcmp(&manager_deployment(m, 0)->rollout, &was, sizeof was), 0);
+    free(m);
+    ledger_close(l);
+    tree_free(&dir);
 }
 
 static void test_every_row_comes_back(void)
@@ -899,6 +934,7 @@ static void test_keys_that_are_no_more_are_wiped_from_the_files(void)
 }
 
 static const struct suite_test tests[] = {
+    TEST(test_rollout_of_a_manager_that_knew_no_rates_is_read),
     TEST(test_every_row_comes_back),
     TEST(test_what_was_not_committed_is_gone),
     TEST(test_keys_are_made_once_and_nobody_else_reads_them),

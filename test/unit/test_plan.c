@@ -59,6 +59,20 @@ static void test_what_plan_and_stage_say_of_failures_is_both_kept(void)
     }
 }
 
+static void test_a_stage_takes_as_many_spans_as_its_rate_needs(void)
+{
+    const struct rate number = {.agents = {10, false}, .span_s = 60}, none = {.span_s = 0};
+    const struct rate percent = {.agents = {30, true}, .span_s = 100};
+    CU_ASSERT_EQUAL(rate_agents(&number, 3), 10); /* what an earlier stage has left of it */
+    CU_ASSERT_EQUAL(rate_agents(&percent, 11), 4);
+    CU_ASSERT_EQUAL(rate_takes_s(&number, 10), 0);
+    CU_ASSERT_EQUAL(rate_takes_s(&number, 11), 60);
+    CU_ASSERT_EQUAL(rate_takes_s(&number, 30), 120);
+    CU_ASSERT_EQUAL(rate_takes_s(&percent, 10), 300);
+    CU_ASSERT_EQUAL(rate_takes_s(&percent, 0), 0);
+    CU_ASSERT_EQUAL(rate_takes_s(&none, 10), 0);
+}
+
 static void test_whom_the_stages_leave_out_gets_a_stage_of_their_own(void)
 {
     struct plan p = sample();
@@ -105,6 +119,13 @@ static void test_a_plan_that_can_not_be_followed_is_refused_with_its_stage(void)
     p = sample();
     p.stages[0].after.wait_s = PLAN_WAIT_S_MAX + 1;
     refused(&p, "stage staging: waits longer than 90 days");
+    p = sample();
+    p.stages[1].rate.span_s = 59;
+    refused(&p, "stage canary: rate: 59s is shorter than a minute: say it for one");
+    p = PLAN_DEFAULT;
+    p.rate = (struct rate){.agents = {1, false}, .span_s = 60};
+    refused(&p, "rate: without stages everybody gets a version at once; write one, like stages: "
+                "[{name: all}]");
 }
 
 static void test_plan_survives_being_written_and_read(void)
@@ -115,6 +136,8 @@ static void test_plan_survives_being_written_and_read(void)
     struct plan p = sample(), back;
     p.returning = (struct amount){7, true};
     p.stages[1].max_failed = (struct amount){0, true};
+    p.rate = (struct rate){.agents = {10, true}, .span_s = 3600};
+    p.stages[2].rate = (struct rate){.agents = {100, false}, .span_s = 60};
     CU_ASSERT_EQUAL(plan_write(&p, &out), 0);
     CU_ASSERT_EQUAL(plan_read(span_buffer(&out), &back), 0);
     CU_ASSERT_EQUAL(plan_write(&back, &copy), 0);
@@ -123,6 +146,8 @@ static void test_plan_survives_being_written_and_read(void)
     CU_ASSERT_EQUAL(back.stages[1].share.value, 3);
     CU_ASSERT_TRUE(back.stages[0].concurrency.percent && back.stages[2].before.approval);
     CU_ASSERT_TRUE(back.returning.value == 7 && back.returning.percent);
+    CU_ASSERT_TRUE(plan_rate(&back, 1)->agents.percent && plan_rate(&back, 1)->span_s == 3600);
+    CU_ASSERT_TRUE(plan_rate(&back, 2)->agents.value == 100 && plan_rate(&back, 2)->span_s == 60);
     CU_ASSERT_TRUE(back.stages[1].max_failed.percent && !back.stages[2].max_failed.percent);
     CU_ASSERT_EQUAL(back.on_failure, REMEDY_ROLL_BACK);
     CU_ASSERT_EQUAL(back.overlap, OVERLAP_QUEUE);
@@ -130,7 +155,7 @@ static void test_plan_survives_being_written_and_read(void)
         CU_ASSERT_TRUE(plan_read(span_of(memory, len), &back) < 0);
 }
 
-/* As managers wrote it before stages had a max_failed of their own. */
+/* As managers wrote it before there were rates, and a max_failed of stages. */
 static void test_plan_of_an_older_manager_is_read(void)
 {
     static const uint8_t old[] = "\x9e\x01\x15\x00\x00\x64\xcd\x01\x2c\x00\x93\xa0\x00\x00"
@@ -150,6 +175,7 @@ static void test_plan_of_an_older_manager_is_read(void)
     CU_ASSERT_STRING_EQUAL(p.stages[1].name, "rest");
     CU_ASSERT_EQUAL(p.wait_for_first_s, 7200);
     CU_ASSERT_EQUAL(plan_may_fail(&p, 0, 100), 10);
+    CU_ASSERT_EQUAL(plan_rate(&p, 1)->span_s, 0);
 }
 
 static void test_the_longest_plan_fits(void)
@@ -163,7 +189,8 @@ static void test_the_longest_plan_fits(void)
         memset(s->name, 'n', NAME_MAX_LEN);
         memset(s->selector, 's', SELECTOR_TEXT_MAX);
         s->share = s->concurrency = s->max_failed = (struct amount){UINT32_MAX, true};
-        s->before.wait_s = s->after.wait_s = PLAN_WAIT_S_MAX;
+        s->before.wait_s = s->after.wait_s = s->rate.span_s = PLAN_WAIT_S_MAX;
+        s->rate.agents = s->share;
     }
     CU_ASSERT_EQUAL(plan_write(&p, &out), 0);
 }
@@ -171,6 +198,7 @@ static void test_the_longest_plan_fits(void)
 static const struct suite_test tests[] = {
     TEST(test_percents_are_rounded_up_and_never_more_than_the_whole),
     TEST(test_what_plan_and_stage_say_of_failures_is_both_kept),
+    TEST(test_a_stage_takes_as_many_spans_as_its_rate_needs),
     TEST(test_whom_the_stages_leave_out_gets_a_stage_of_their_own),
     TEST(test_a_plan_that_can_not_be_followed_is_refused_with_its_stage),
     TEST(test_plan_survives_being_written_and_read),

@@ -29,7 +29,7 @@ static const char FULL[] =
     "{\"name\":\"staging\",\"select\":\"env=staging\",\"share\":\"5%\",\"concurrency\":\"50%\","
     "\"before\":{\"approval\":true,\"wait\":\"10m\"},\"after\":{\"approval\":true,\"wait\":\"30m\"}"
     "},"
-    "{\"name\":\"rest\",\"concurrency\":\"2\",\"max_failed\":\"0%\"}]}";
+    "{\"name\":\"rest\",\"concurrency\":\"2\",\"max_failed\":\"0%\",\"rate\":\"5/1h30m\"}]}";
 
 static void test_a_plan_is_shown_as_it_was_said(void)
 {
@@ -104,6 +104,7 @@ static void test_lines_say_all_of_a_plan(void)
         "{\"max_failed\":\"10%\",\"new_version\":\"queue\",\"on_failure\":\"rollback\","
         "\"quorum\":\"90%\",\"reachable_within\":\"10m\","
         "\"stage rest: concurrency\":\"2\",\"stage rest: max_failed\":\"0%\","
+        "\"stage rest: rate\":\"5/1h30m\","
         "\"stage staging: after: approval\":\"true\","
         "\"stage staging: after: wait\":\"30m\",\"stage staging: before: approval\":\"true\","
         "\"stage staging: before: wait\":\"10m\",\"stage staging: concurrency\":\"50%\","

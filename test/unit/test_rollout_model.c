@@ -19,6 +19,12 @@ static void random_budgets(struct fleet *f)
     }
 }
 
+static struct rate random_rate(struct rng *rng)
+{
+    return (struct rate){.agents = {5 + (uint32_t)rng_below(rng, 20), rng_below(rng, 2)},
+                         .span_s = RATE_SPAN_S_MIN + (uint32_t)rng_below(rng, 60)};
+}
+
 static struct plan random_plan(struct rng *rng)
 {
     struct plan p = three_stages();
@@ -46,6 +52,11 @@ static struct plan random_plan(struct rng *rng)
         p.quorum = 50 + (uint32_t)rng_below(rng, 50);
     if (rng_below(rng, 2) == 0)
         p.returning = (struct amount){1 + (uint32_t)rng_below(rng, 4), rng_below(rng, 2)};
+    if (rng_below(rng, 4) == 0)
+        p.rate = random_rate(rng);
+    for (uint32_t i = 0; i < p.count; i++)
+        if (rng_below(rng, 6) == 0)
+            p.stages[i].rate = random_rate(rng);
     return p;
 }
 
@@ -115,6 +126,14 @@ static void lift_budgets(struct fleet *f)
     }
 }
 
+static bool has_rate(const struct plan *p)
+{
+    bool rate = false;
+    for (uint32_t i = 0; i < p->count; i++)
+        rate |= plan_rate(p, i)->span_s > 0;
+    return rate;
+}
+
 /* What went wrong links are up again and nobody fails: it must come to its end. */
 static void settle(struct fleet *f, void (*word)(struct fleet *f, uint32_t second))
 {
@@ -129,9 +148,10 @@ static void settle(struct fleet *f, void (*word)(struct fleet *f, uint32_t secon
     }
     f->kills = false;
     steer(f, COMMAND_RETRY, NULL);
-    for (uint32_t i = 0; i < 4500 && !is_done(f); i++) {
+    uint32_t times = has_rate(plan_of(f)) ? 4 : 1; /* as long */
+    for (uint32_t i = 0; i < 4500 * times && !is_done(f); i++) {
         second(f);
-        if (i == 3000)
+        if (i == 3000 * times)
             lift_budgets(f);
         word(f, i);
     }
