@@ -80,11 +80,11 @@ static void resume(struct turn *t)
     if (t->out->rv == 1)
         return;
     if (stopped)
-        rollout_resume(t, t->out->index);
+        steering_resume(t, t->out->index);
     if (!(d->flags & RECORD_PAUSED))
         return;
     d->flags &= ~(uint32_t)RECORD_PAUSED;
-    rollout_go_on(t, t->out->index);
+    steering_go_on(t, t->out->index);
     changed(t, d);
 }
 
@@ -121,11 +121,11 @@ static void steer(struct turn *t)
     if (!named(t))
         return;
     if (t->ev->command->type == COMMAND_APPROVE)
-        rollout_approve(t, t->out->index, t->ev->command->deployment.stage);
+        steering_approve(t, t->out->index, t->ev->command->deployment.stage);
     else if (t->ev->command->type == COMMAND_ABORT)
-        rollout_abort(t, t->out->index);
+        steering_abort(t, t->out->index);
     else
-        rollout_retry(t, t->out->index);
+        steering_retry(t, t->out->index);
 }
 
 /* Without it, what depends on it would go on where it runs, and begin nowhere any more. */

@@ -653,14 +653,18 @@ int rollout_go_back(struct turn *t, uint32_t deployment, const struct version *t
 /* Looks at one that is running, and says when it is to be looked at again though nothing is heard,
  * and which budget holds it. Returns how many agents it looked at. */
 uint64_t rollout_tend(struct turn *t, uint32_t deployment, struct look *look);
-void rollout_approve(struct turn *t, uint32_t deployment, const char *stage);
-void rollout_abort(struct turn *t, uint32_t deployment);
-void rollout_retry(struct turn *t, uint32_t deployment);
-void rollout_resume(struct turn *t, uint32_t deployment);
-/* It is no longer paused: who has said nothing yet has its whole deadline once more. */
-void rollout_go_on(struct turn *t, uint32_t deployment);
+/* Its stage, counted now. */
+struct stage_count rollout_count(struct turn *t, uint32_t deployment);
 /* No more of it: everybody gets the newest generation. */
 void rollout_end(struct manager *m, uint32_t deployment, enum rollout_state state);
+
+/* steering.c: what operators say of a rollout */
+void steering_approve(struct turn *t, uint32_t deployment, const char *stage);
+void steering_abort(struct turn *t, uint32_t deployment);
+void steering_retry(struct turn *t, uint32_t deployment);
+void steering_resume(struct turn *t, uint32_t deployment);
+/* It is no longer paused: who has said nothing yet has its whole deadline once more. */
+void steering_go_on(struct turn *t, uint32_t deployment);
 
 /* rate.c: how many agents a rollout lets in within a span of time */
 /* So many more may come in now; UINT32_MAX: any number. */

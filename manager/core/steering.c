@@ -1,0 +1,152 @@
+/*
+ * steering: what operators say of a rollout on its way. What it does by itself is in rollout.c.
+ */
+#include "manager/core/state.h"
+
+#include <assert.h>
+
+static int refuse(struct turn *t, const struct deployment_row *d)
+{
+    static const char *const whys[] = {
+        [ROLLOUT_NONE] = "has no stages",
+        [ROLLOUT_RUNNING] = "is on its way",
+        [ROLLOUT_STOPPED] = "is stopped, since too many agents failed",
+        [ROLLOUT_ABORTED] = "was aborted",
+        [ROLLOUT_DONE] = "is over",
+    };
+    return REFUSE(t, ERR_BUSY, "the rollout of %s %s: see `dunlin rollout show %s`", d->name,
+                  whys[d->rollout.state], d->name);
+}
+
+static int find_stage(const struct plan *p, const char *name)
+{
+    for (uint32_t i = 0; i < p->count; i++)
+        if (strcmp(p->stages[i].name, name) == 0)
+            return (int)i;
+    return -1;
+}
+
+/* An operator's word makes a difference now: where all are let in, it is to wait for nobody else.
+ */
+static bool wants_word(struct turn *t, uint32_t deployment)
+{
+    const struct deployment_row *d = &t->m->deployments[deployment];
+    const struct plan_stage *stage = &d->plan.stages[d->rollout.stage];
+    if (d->rollout.step != ROLLOUT_ADMITTING && rollout_has_passed(&d->rollout))
+        return false;
+    if (d->rollout.step != ROLLOUT_ADMITTING)
+        return d->rollout.step == ROLLOUT_OPENING ? stage->before.approval : stage->after.approval;
+    struct stage_count count = rollout_count(t, deployment);
+    uint64_t until_s;
+    return d->rollout.reached[d->rollout.stage] >= d->rollout.end ||
+           manager_rollout_hold(t->m, deployment, t->ev->now_s, &count, &until_s) == HOLD_REACH;
+}
+
+void steering_approve(struct turn *t, uint32_t deployment, const char *stage)
+{
+    struct deployment_row *d = &t->m->deployments[deployment];
+    struct rollout *r = &d->rollout;
+    int index = find_stage(&d->plan, stage);
+    if (r->state != ROLLOUT_RUNNING) {
+        refuse(t, d);
+    } else if (index < 0) {
+        REFUSE(t, ERR_NOT_FOUND, "%s has no stage %.64s: see `dunlin rollout show %s`", d->name,
+               stage, d->name);
+    } else if (index != r->stage) {
+        REFUSE(t, ERR_BUSY, "the rollout of %s is in stage %s: %s %s", d->name,
+               d->plan.stages[r->stage].name, stage, index < r->stage ? "is over" : "comes later");
+    } else if (r->approved) {
+        t->out->rv = 1;
+    } else if (!wants_word(t, deployment)) {
+        REFUSE(t, ERR_BUSY,
+               "stage %s of %s doesn't wait for approval now: see `dunlin rollout show %s`", stage,
+               d->name, d->name);
+    } else {
+        r->approved = true;
+        persist(t, PERSIST_DEPLOYMENT, deployment);
+    }
+}
+
+void steering_abort(struct turn *t, uint32_t deployment)
+{
+    struct deployment_row *d = &t->m->deployments[deployment];
+    if (d->rollout.state == ROLLOUT_ABORTED) {
+        t->out->rv = 1;
+    } else if (!deployment_rolls(d)) {
+        refuse(t, d);
+    } else {
+        rollout_end(t->m, deployment, ROLLOUT_ABORTED);
+        cohort_mark_deployment(t->m, d);
+        persist(t, PERSIST_DEPLOYMENT, deployment);
+    }
+}
+
+/* Stage by stage once more, so that those that failed wait for their slots as they did before; but
+ * not for what was waited for. Where it was over, those that failed stay where they are until then.
+ */
+static void begin_again(struct turn *t, uint32_t deployment, uint32_t before)
+{
+    struct deployment_row *d = &t->m->deployments[deployment];
+    struct rollout *r = &d->rollout, old = *r;
+    bool rolls = deployment_rolls(d);
+    uint32_t passed = 2u * old.stage + (old.step != ROLLOUT_OPENING);
+    if (passed < old.passed)
+        passed = old.passed;
+    flight_end(t->m, deployment);
+    *r = (struct rollout){
+        .state = ROLLOUT_RUNNING,
+        .step = ROLLOUT_OPENING,
+        .stable = rolls ? old.stable : before,
+        .stable_bundle = rolls ? old.stable_bundle : d->history[0].bundle,
+        .stable_values = rolls ? old.stable_values : d->history[0].values_at,
+        .first = rolls ? old.first : before,
+        .passed = (uint8_t)(rolls ? passed : 2 * d->plan.count),
+        .back = rolls && old.back,
+        .queued = old.queued,
+        .let_in = old.let_in,
+        .span_s = old.span_s,
+        .since_s = t->ev->now_s,
+    };
+}
+
+/* The same bundle as a new generation: whoever runs it takes the number and does nothing else, and
+ * whoever failed tries again. */
+void steering_retry(struct turn *t, uint32_t deployment)
+{
+    struct deployment_row *d = &t->m->deployments[deployment];
+    uint32_t before = manager_generation(t->m, deployment);
+    if (d->rollout.state == ROLLOUT_ABORTED) {
+        refuse(t, d);
+        return;
+    }
+    if (generation_renew(t, deployment) < 0)
+        return;
+    if (!deployment_rolls(d))
+        budget_imply(t->m, &d->plan, d->selector);
+    if (d->plan.count > 0)
+        begin_again(t, deployment, before);
+    cohort_mark_deployment(t->m, d);
+    persist(t, PERSIST_DEPLOYMENT, deployment);
+}
+
+/* What failed so far is forgiven. */
+void steering_resume(struct turn *t, uint32_t deployment)
+{
+    struct deployment_row *d = &t->m->deployments[deployment];
+    assert(d->rollout.state == ROLLOUT_STOPPED);
+    struct stage_count count = rollout_count(t, deployment);
+    d->rollout.excused = count.failed;
+    d->rollout.overdue = count.overdue;
+    d->rollout.watched_s = t->ev->now_s;
+    d->rollout.state = ROLLOUT_RUNNING;
+    cohort_mark_deployment(t->m, d);
+    persist(t, PERSIST_DEPLOYMENT, deployment);
+}
+
+void steering_go_on(struct turn *t, uint32_t deployment)
+{
+    const struct rollout *r = &t->m->deployments[deployment].rollout;
+    struct flight *f = flight_find(t->m, deployment);
+    if (f)
+        flight_wind_back(f, r->reached[r->stage], t->ev->now_s);
+}
