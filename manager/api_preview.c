@@ -85,13 +85,17 @@ static json_t *preview_json(struct request *r, const struct command *c, const st
         old = api_deployment_bundle(m, (uint32_t)p->deployment);
     bool read = overlap_count(daemon_depot(r->daemon), old ? &old->digest : NULL, &new->digest, &o,
                               NULL) == 0;
+    uint64_t now_s = daemon_now_s(r->daemon);
+    uint64_t start_s = p->plan.start_s > now_s ? p->plan.start_s : 0;
     return json_pack(
-        "{s:s, s:b, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:s?, s:o, s:o, s:o, s:o, s:o, s:o}",
+        "{s:s, s:b, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:s?, s:o, s:I, s:o, s:o, s:o, s:o, "
+        "s:o, s:o}",
         "name", c->deploy.name, "dry_run", true, "bundle", bundle, "new", p->deployment < 0,
         "changed", p->changes, "fleet", (json_int_t)p->fleet, "targets", (json_int_t)p->targets,
         "joining", (json_int_t)p->joining, "leaving", (json_int_t)p->leaving, "touched",
-        (json_int_t)p->touched, "confirm", p->confirm ? p->why.text : NULL, "changes",
-        changes_json(m, c, p), "stages", stages_json(m, p, read ? &o : NULL), "away",
+        (json_int_t)p->touched, "confirm", p->confirm ? p->why.text : NULL, "start",
+        api_json_time(start_s), "starts_in_s", (json_int_t)(start_s ? start_s - now_s : 0),
+        "changes", changes_json(m, c, p), "stages", stages_json(m, p, read ? &o : NULL), "away",
         absence_json(&p->absence), "transfer", read ? transfer_json(r, p, &o) : json_null(),
         "on_its_way", on_its_way_json(m, p), "budgets", budgets_json(m, c, p));
 }

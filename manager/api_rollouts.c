@@ -107,6 +107,7 @@ static json_t *rollout_json(struct request *r, uint32_t index)
     struct generation_row stable = deployment_stable(d);
     json_object_set_new(json, "values", api_json_values(m, index, &stable, &d->history[0]));
     json_object_set_new(json, "values_wait", json_boolean(manager_values_wait(m, index)));
+    json_object_set_new(json, "start", api_json_time(d->plan.start_s));
     add_returning(r, index, json);
     return json;
 }
@@ -343,14 +344,20 @@ static void tell_operator(const struct telling *t)
 
 static void tell_approval(const struct telling *t)
 {
-    TELL(t, "stage %s %swaits for approval: dunlin rollout approve %s %s", t->stage->name,
-         t->opening ? "" : "is done and ", t->d->name, t->stage->name);
+    bool starts = t->opening && t->d->plan.start_s > t->now_s;
+    TELL(t, "stage %s %swaits for approval%s%s: dunlin rollout approve %s %s", t->stage->name,
+         t->opening ? "" : "is done and ", starts ? ", and begins no sooner than " : "",
+         starts ? date_text(t->d->plan.start_s).text : "", t->d->name, t->stage->name);
 }
 
 static void tell_time(const struct telling *t)
 {
-    TELL(t, "stage %s %s in %s", t->stage->name, t->opening ? "begins" : "is over",
-         duration_write(t->left_s).text);
+    if (t->opening && t->d->plan.start_s == t->now_s + t->left_s)
+        TELL(t, "stage %s begins at %s, in %s", t->stage->name, date_text(t->d->plan.start_s).text,
+             duration_write(t->left_s).text);
+    else
+        TELL(t, "stage %s %s in %s", t->stage->name, t->opening ? "begins" : "is over",
+             duration_write(t->left_s).text);
 }
 
 static void tell_slot(const struct telling *t)

@@ -435,6 +435,9 @@ static inline void note_admissions(struct fleet *f, uint32_t cohort)
         a->mute &= !a->slot;
         f->admits |= a->slot;
         let_in += a->slot;
+        bool early = f->now_s < plan_of(f)->start_s && !rollout_of(f)->back;
+        if (early && d->records[0].next.generation == newest)
+            broken(f, "somebody is let in before the rollout starts", n, a->stage);
         bool comes = !has && n < enrolled_before(f, cohort) && !a->cordoned && is_near(f, a) &&
                      d->records[0].next.generation == newest;
         f->charges |= comes && !is_out(f, a) ? budgets_of(f, a) : 0;

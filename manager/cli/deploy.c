@@ -118,6 +118,7 @@ const struct verb deploy_verbs[2] = {
             "  keep: false\n"
             "  history: 10                    # versions that it can go back to; none: as it is\n"
             "  rollout:                       # none: the stages stay as they are\n"
+            "    start: 2026-12-01T02:00:00Z  # or +01:00: nobody gets it before (at once)\n"
             "    max_failed: 10%              # of a stage, or a number; more stop it (0)\n"
             "    on_failure: pause            # or abort, rollback\n"
             "    new_version: supersede       # or queue, refuse: while this one is on its way\n"

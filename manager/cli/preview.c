@@ -129,7 +129,13 @@ static void add_agents(struct table *t, const char *title, enum paint paint, uin
 static int print_extent(struct cli *cli, const json_t *preview)
 {
     struct table *t = table_new(2, NULL);
+    const char *start = field_text(preview, "start");
     uint64_t joining = field_number(preview, "joining"), leaving = field_number(preview, "leaving");
+    if (*start) {
+        table_cell(t, PAINT_DIM, "starts");
+        table_cell(t, PAINT_NONE, "at %s, in %s", start,
+                   duration_write(field_number(preview, "starts_in_s")).text);
+    }
     table_cell(t, PAINT_DIM, "touched");
     table_cell(t, PAINT_NONE, "%s", units_count(field_number(preview, "touched"), "agent").text);
     if (joining > 0)

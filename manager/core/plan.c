@@ -1,5 +1,6 @@
 #include "manager/core/plan.h"
 
+#include "base/date.h"
 #include "base/duration.h"
 #include "sync/topic.h"
 #include "sync/wire.h"
@@ -9,8 +10,8 @@
 #include <stdio.h>
 
 /* version, max_failed, on_failure, overlap, quorum, reachable, deadline, window, retries, back-off,
- * stages, implied, returning, what it waits for the first, rate */
-#define PLAN_FIELDS 15
+ * stages, implied, returning, what it waits for the first, rate, start */
+#define PLAN_FIELDS 16
 /* name, selector, share, concurrency, before, after, window, max_failed, rate */
 #define STAGE_FIELDS 9
 /* What was written before there were further fields ends there: then these say nothing. */
@@ -156,10 +157,11 @@ static int check_rules(const struct plan *p, struct errmsg *em)
         return errmsg_set(em, ERR_USAGE, "retries: more than %d", RETRIES_MAX);
     if (p->back_off_s > BACK_OFF_S_MAX)
         return errmsg_set(em, ERR_USAGE, "back_off: is longer than a day");
-    if (p->rate.span_s > 0 && p->count == 0)
+    if (p->count == 0 && (p->rate.span_s > 0 || p->start_s > 0))
         return errmsg_set(em, ERR_USAGE,
-                          "rate: without stages everybody gets a version at once; write one, like "
-                          "stages: [{name: all}]");
+                          "%s: without stages everybody gets a version at once; write one, like "
+                          "stages: [{name: all}]",
+                          p->start_s > 0 ? "start" : "rate");
     int rv = check_deadline(p, em);
     if (rv == 0)
         rv = check_rate(&p->rate, em);
@@ -313,6 +315,7 @@ int plan_write(const struct plan *p, struct buffer *out)
     put_amount(&w, p->returning);
     wire_put_u64(&w, p->wait_for_first_s);
     put_rate(&w, &p->rate);
+    wire_put_u64(&w, p->start_s);
     return wire_end(&w);
 }
 
@@ -356,5 +359,7 @@ int plan_read(struct span bytes, struct plan *p)
     p->wait_for_first_s = (uint32_t)wire_get_u64(&r, PLAN_WAIT_S_MAX);
     if (fields > PLAN_FIELDS_FIRST)
         get_rate(&r, &p->rate);
+    if (fields > PLAN_FIELDS_FIRST + 1)
+        p->start_s = wire_get_u64(&r, DATE_MAX_S);
     return wire_done(&r);
 }

@@ -79,6 +79,7 @@ struct plan {
     uint32_t back_off_s;    /* before the first one; each is twice as long as the one before */
     /* Of the deployment's agents, at work at a time of those that came back; 0: all of them. */
     struct amount returning;
+    uint64_t start_s; /* nobody is let in before; 0: at any time */
     bool implied; /* it was written without stages; a budget makes it go through one of everybody */
 };
 

@@ -1,5 +1,6 @@
 #include "manager/core/plan_words.h"
 
+#include "base/date.h"
 #include "base/duration.h"
 #include "sync/topic.h"
 
@@ -19,6 +20,8 @@ static int set_rate(const struct plan_key *key, struct rate *out, const char *te
 static int set_percent(const struct plan_key *key, uint32_t *out, const char *text,
                        struct errmsg *em);
 static int set_time(const struct plan_key *key, uint32_t *out, const char *text, struct errmsg *em);
+static int set_moment(const struct plan_key *key, uint64_t *out, const char *text,
+                      struct errmsg *em);
 static int set_flag(const struct plan_key *key, bool *out, const char *text, struct errmsg *em);
 static int set_number(const struct plan_key *key, uint32_t *out, const char *text,
                       struct errmsg *em);
@@ -38,6 +41,7 @@ static const char *const overlaps[] = {[OVERLAP_SUPERSEDE] = "supersede",
                                        [OVERLAP_COUNT] = NULL};
 
 static const struct plan_key whole_keys[] = {
+    {.name = "start", .form = PLAN_MOMENT, .offset = offsetof(struct plan, start_s)},
     {.name = "max_failed", .form = PLAN_MAXIMUM, .offset = offsetof(struct plan, max_failed)},
     {.name = "on_failure",
      .form = PLAN_CHOICE,
@@ -156,6 +160,8 @@ int plan_set(const struct plan_key *key, void *part, const char *text, struct er
         return set_percent(key, at, text, em);
     case PLAN_TIME:
         return set_time(key, at, text, em);
+    case PLAN_MOMENT:
+        return set_moment(key, at, text, em);
     case PLAN_FLAG:
         return set_flag(key, at, text, em);
     case PLAN_CHOICE:
@@ -260,6 +266,17 @@ static int set_time(const struct plan_key *key, uint32_t *out, const char *text,
     return 0;
 }
 
+static int set_moment(const struct plan_key *key, uint64_t *out, const char *text,
+                      struct errmsg *em)
+{
+    if (date_read(text, out) && *out > 0)
+        return 0;
+    return errmsg_set(em, ERR_USAGE,
+                      "%s: \"%.*s\" is no moment; write it like 2026-12-01T02:00:00Z, or with an "
+                      "offset, like +01:00, for Z",
+                      key->name, VALUE_SHOWN, text);
+}
+
 static int set_flag(const struct plan_key *key, bool *out, const char *text, struct errmsg *em)
 {
     *out = strcmp(text, "true") == 0;
@@ -344,6 +361,9 @@ void plan_get(const struct plan_key *key, const void *part, char out[static PLAN
         return;
     case PLAN_TIME:
         snprintf(out, PLAN_VALUE_MAX, "%s", duration_write(*(const uint32_t *)at).text);
+        return;
+    case PLAN_MOMENT:
+        snprintf(out, PLAN_VALUE_MAX, "%s", date_text(*(const uint64_t *)at).text);
         return;
     case PLAN_FLAG:
         snprintf(out, PLAN_VALUE_MAX, "%s", *(const bool *)at ? "true" : "false");

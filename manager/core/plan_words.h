@@ -31,6 +31,7 @@ enum plan_form {
     PLAN_RATE,    /* "100/1h" or "10%/30m" */
     PLAN_PERCENT, /* "90%" */
     PLAN_TIME,    /* "30m" */
+    PLAN_MOMENT,  /* "2026-12-01T02:00:00Z" */
     PLAN_FLAG,    /* true or false */
     PLAN_CHOICE,  /* one of some words */
     PLAN_NUMBER,  /* "3", or none */

@@ -353,8 +353,11 @@ static void mark_stage(struct tending *w)
             cohort_mark(w->t->m, i);
 }
 
+/* What goes back has been there before, and waits for no day. */
 static bool open_stage(struct tending *w)
 {
+    if (w->t->ev->now_s < w->d->plan.start_s && !w->r->back)
+        return false;
     if (!is_past(w, &w->stage->before, w->r->since_s))
         return false;
     begin_stage(w);

@@ -382,6 +382,21 @@ static enum rollout_hold hold_at(const struct threshold *what, bool approved, ui
     return now_s < *until_s ? HOLD_TIME : HOLD_NONE;
 }
 
+/* Who starts on a day waits for that as well, also when it is tried again. */
+static enum rollout_hold hold_while_opening(const struct deployment_row *d, uint64_t now_s,
+                                            uint64_t *until_s)
+{
+    const struct rollout *r = &d->rollout;
+    uint64_t start_s = r->back ? 0 : d->plan.start_s;
+    enum rollout_hold hold = HOLD_NONE;
+    if (!rollout_has_passed(r))
+        hold = hold_at(&d->plan.stages[r->stage].before, r->approved, r->since_s, now_s, until_s);
+    if (hold == HOLD_APPROVAL || now_s >= start_s)
+        return hold;
+    *until_s = *until_s > start_s ? *until_s : start_s;
+    return HOLD_TIME;
+}
+
 bool survey_has_shown(const struct deployment_row *d, const struct stage_count *c, uint64_t now_s,
                       uint64_t *goes_on_s)
 {
@@ -430,12 +445,11 @@ enum rollout_hold manager_rollout_hold(const struct manager *m, uint32_t deploym
         return HOLD_OPERATOR;
     if (d->flags & RECORD_PAUSED)
         return HOLD_PAUSED;
-    const struct plan_stage *stage = &d->plan.stages[r->stage];
-    if (r->step != ROLLOUT_ADMITTING && rollout_has_passed(r))
-        return HOLD_NONE;
     if (r->step == ROLLOUT_OPENING)
-        return hold_at(&stage->before, r->approved, r->since_s, now_s, until_s);
+        return hold_while_opening(d, now_s, until_s);
+    if (r->step == ROLLOUT_CLOSING && rollout_has_passed(r))
+        return HOLD_NONE;
     if (r->step == ROLLOUT_CLOSING)
-        return hold_at(&stage->after, r->approved, r->success_s, now_s, until_s);
+        return hold_at(&d->plan.stages[r->stage].after, r->approved, r->success_s, now_s, until_s);
     return hold_while_admitting(m, deployment, count, now_s, until_s);
 }

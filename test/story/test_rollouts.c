@@ -476,6 +476,24 @@ static void test_rate_is_kept_whenever_the_manager_is_killed(void)
     CU_ASSERT_TRUE(story_points(roll_out_at_a_rate_killed_at) > 10);
 }
 
+/* The manager is not there when the day comes. */
+static void test_nobody_begins_before_the_day_that_the_rollout_starts_on(void)
+{
+    struct plan p = three_stages();
+    struct cast c = begin(&p, &good_v2);
+    p.start_s = stage_wall_s(&c.w->stage) + 600;
+    CU_ASSERT_EQUAL(deploy(c.w, "v2", &p), 0);
+    world_run(c.w, 580000);
+    CU_ASSERT_EQUAL(world_count(c.w, "hook apply app app@v2"), 0);
+    control_kill(c.w->control, UINT64_MAX);
+    world_run(c.w, 60000);
+    CU_ASSERT_EQUAL(count_running(&c, "v1"), AGENTS);
+    control_start(c.w->control);
+    CU_ASSERT_TRUE(world_run_until(c.w, waits_for_prod, NULL, STORY_MS_MAX));
+    CU_ASSERT_EQUAL(count_running(&c, "v2"), 3);
+    story_end(c.w);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_version_comes_to_one_stage_after_the_other),
     TEST(test_first_version_is_nowhere_before_its_stage),
@@ -491,6 +509,7 @@ static const struct suite_test tests[] = {
     TEST(test_superseded_version_is_begun_nowhere_any_more),
     TEST(test_manager_killed_at_any_point_goes_on_where_it_was),
     TEST(test_rate_is_kept_whenever_the_manager_is_killed),
+    TEST(test_nobody_begins_before_the_day_that_the_rollout_starts_on),
     TEST(test_those_in_touch_begin_together_and_cost_no_assignment),
     TEST(test_those_that_come_back_take_turns_whenever_the_manager_is_killed),
     TEST(test_one_that_loses_its_power_with_a_permit_goes_on_with_it),

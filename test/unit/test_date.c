@@ -44,10 +44,59 @@ static void test_every_day_is_that_of_the_c_library(void)
     CU_PASS("every day");
 }
 
+static void reads(const char *text, const char *same)
+{
+    uint64_t seconds = 0;
+    CU_ASSERT_TRUE(date_read(text, &seconds));
+    CU_ASSERT_STRING_EQUAL(date_text(seconds).text, same);
+}
+
+static void test_moments_are_read_with_their_offset(void)
+{
+    reads("1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z");
+    reads("2026-12-01T02:00:00Z", "2026-12-01T02:00:00Z");
+    reads("2026-12-01 02:00:09+01:00", "2026-12-01T01:00:09Z");
+    reads("2024-02-29T23:59:59-03:30", "2024-03-01T03:29:59Z");
+    reads("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z");
+}
+
+static void test_what_is_no_moment_is_not_read(void)
+{
+    static const char *const texts[] = {
+        "",
+        "tomorrow",
+        "2026-12-01",
+        "2026-12-01T02:00Z",
+        "2026-12-01T02:00:00",
+        "2026-12-01T02:00:00.5Z",
+        "2026-12-01T02:00:00Z ",
+        "2026-12-01T02:00:00+1:00",
+        "2026-12-01T02:00:00+24:00",
+        "2026-12-01T02:00:00+01:60",
+        "2026-12-01T02:00:00+01:000",
+        "2026-12-1T02:00:00Z",
+        "2026/12/01T02:00:00Z",
+        "2026-02-29T02:00:00Z", /* no leap year */
+        "2026-13-01T02:00:00Z",
+        "2026-00-01T02:00:00Z",
+        "2026-12-00T02:00:00Z",
+        "2026-12-01T24:00:00Z",
+        "2026-12-01T02:60:00Z",
+        "2026-12-01T02:00:60Z",
+        "1969-12-31T23:59:59Z",
+        "1970-01-01T00:00:00+01:00",
+        "9999-12-31T23:59:59-00:01",
+        "-026-12-01T02:00:00Z",
+    };
+    uint64_t seconds;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        CU_ASSERT_FALSE(date_read(texts[i], &seconds));
+}
+
 static const struct suite_test tests[] = {
-    TEST(test_known_seconds_have_known_dates),
-    TEST(test_later_times_count_as_the_last_one),
-    TEST(test_every_day_is_that_of_the_c_library),
+    TEST(test_known_seconds_have_known_dates),     TEST(test_later_times_count_as_the_last_one),
+    TEST(test_every_day_is_that_of_the_c_library), TEST(test_moments_are_read_with_their_offset),
+    TEST(test_what_is_no_moment_is_not_read),
 };
 
 SUITE_MAIN("date", tests)

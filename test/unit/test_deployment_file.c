@@ -417,6 +417,22 @@ static void test_rates_are_read(void)
             "app.yaml:3:1: rollout: rate: without stages everybody gets a version at once");
 }
 
+static void test_the_day_that_it_starts_on_is_read(void)
+{
+    CU_ASSERT_EQUAL(reads(HEAD "rollout:\n"
+                               "  start: 2026-12-01T02:00:00+01:00\n"
+                               "  stages: [{name: all}]\n"),
+                    0);
+    CU_ASSERT_EQUAL(d.plan.start_s, 1796086800);
+    refused(HEAD "rollout:\n  stages: [{name: a}]\n  start: 2026-12-01\n",
+            "app.yaml:5:10: start: \"2026-12-01\" is no moment; write it like "
+            "2026-12-01T02:00:00Z, or with an offset, like +01:00, for Z");
+    refused(HEAD "rollout:\n  stages: [{name: a}]\n  start: 1970-01-01T00:00:00Z\n",
+            "app.yaml:5:10: start: \"1970-01-01T00:00:00Z\" is no moment");
+    refused(HEAD "rollout: {stages: [], start: 2026-12-01T02:00:00Z}\n",
+            "app.yaml:3:1: rollout: start: without stages everybody gets a version at once");
+}
+
 static void test_windows_and_tries_are_read(void)
 {
     CU_ASSERT_EQUAL(reads(HEAD "rollout:\n"
@@ -624,6 +640,7 @@ static const struct suite_test tests[] = {
     TEST(test_every_key_of_a_rollout_is_read),
     TEST(test_failures_of_a_stage_are_read),
     TEST(test_rates_are_read),
+    TEST(test_the_day_that_it_starts_on_is_read),
     TEST(test_windows_and_tries_are_read),
     TEST(test_how_many_come_back_at_a_time_is_read),
     TEST(test_what_a_rollout_leaves_out_is_the_default),

@@ -110,6 +110,7 @@ static struct deployment_row sample_deployment(void)
     d.plan.quorum = 90;
     d.plan.reachable_within_s = 300;
     d.plan.wait_for_first_s = 7200;
+    d.plan.start_s = 1790000000;
     strcpy(d.plan.window.cron, "0 2 * * 1-5");
     d.plan.window.length_s = 7200;
     strcpy(d.plan.stages[0].window.cron, "*/5 * * * *");

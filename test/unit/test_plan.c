@@ -126,6 +126,10 @@ static void test_a_plan_that_can_not_be_followed_is_refused_with_its_stage(void)
     p.rate = (struct rate){.agents = {1, false}, .span_s = 60};
     refused(&p, "rate: without stages everybody gets a version at once; write one, like stages: "
                 "[{name: all}]");
+    p = PLAN_DEFAULT;
+    p.start_s = 1;
+    refused(&p, "start: without stages everybody gets a version at once; write one, like stages: "
+                "[{name: all}]");
 }
 
 static void test_plan_survives_being_written_and_read(void)
@@ -137,6 +141,7 @@ static void test_plan_survives_being_written_and_read(void)
     p.returning = (struct amount){7, true};
     p.stages[1].max_failed = (struct amount){0, true};
     p.rate = (struct rate){.agents = {10, true}, .span_s = 3600};
+    p.start_s = 1780000000;
     p.stages[2].rate = (struct rate){.agents = {100, false}, .span_s = 60};
     CU_ASSERT_EQUAL(plan_write(&p, &out), 0);
     CU_ASSERT_EQUAL(plan_read(span_buffer(&out), &back), 0);
@@ -146,6 +151,7 @@ static void test_plan_survives_being_written_and_read(void)
     CU_ASSERT_EQUAL(back.stages[1].share.value, 3);
     CU_ASSERT_TRUE(back.stages[0].concurrency.percent && back.stages[2].before.approval);
     CU_ASSERT_TRUE(back.returning.value == 7 && back.returning.percent);
+    CU_ASSERT_EQUAL(back.start_s, 1780000000);
     CU_ASSERT_TRUE(plan_rate(&back, 1)->agents.percent && plan_rate(&back, 1)->span_s == 3600);
     CU_ASSERT_TRUE(plan_rate(&back, 2)->agents.value == 100 && plan_rate(&back, 2)->span_s == 60);
     CU_ASSERT_TRUE(back.stages[1].max_failed.percent && !back.stages[2].max_failed.percent);
@@ -176,6 +182,7 @@ static void test_plan_of_an_older_manager_is_read(void)
     CU_ASSERT_EQUAL(p.wait_for_first_s, 7200);
     CU_ASSERT_EQUAL(plan_may_fail(&p, 0, 100), 10);
     CU_ASSERT_EQUAL(plan_rate(&p, 1)->span_s, 0);
+    CU_ASSERT_EQUAL(p.start_s, 0);
 }
 
 static void test_the_longest_plan_fits(void)

@@ -24,7 +24,8 @@ static void refused(const char *text, const char *sentence)
 }
 
 static const char FULL[] =
-    "{\"max_failed\":\"10%\",\"on_failure\":\"rollback\",\"new_version\":\"queue\","
+    "{\"start\":\"2026-12-01T01:00:00Z\",\"max_failed\":\"10%\",\"on_failure\":\"rollback\",\"new_"
+    "version\":\"queue\","
     "\"quorum\":\"90%\",\"reachable_within\":\"10m\",\"wait_for_first\":\"6h\",\"stages\":["
     "{\"name\":\"staging\",\"select\":\"env=staging\",\"share\":\"5%\",\"concurrency\":\"50%\","
     "\"before\":{\"approval\":true,\"wait\":\"10m\"},\"after\":{\"approval\":true,\"wait\":\"30m\"}"
@@ -109,7 +110,8 @@ static void test_lines_say_all_of_a_plan(void)
         "\"stage staging: after: wait\":\"30m\",\"stage staging: before: approval\":\"true\","
         "\"stage staging: before: wait\":\"10m\",\"stage staging: concurrency\":\"50%\","
         "\"stage staging: select\":\"env=staging\",\"stage staging: share\":\"5%\","
-        "\"stages\":\"staging, rest\",\"wait_for_first\":\"6h\"}";
+        "\"stages\":\"staging, "
+        "rest\",\"start\":\"2026-12-01T01:00:00Z\",\"wait_for_first\":\"6h\"}";
     CU_ASSERT_EQUAL(reads(FULL), 0);
     json_t *lines = plan_to_lines(&p);
     char *text = json_dumps(lines, JSON_COMPACT | JSON_SORT_KEYS);

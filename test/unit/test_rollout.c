@@ -526,6 +526,88 @@ static void test_a_stage_may_bear_failures_where_the_plan_says_nothing(void)
     end(f);
 }
 
+/* Version 2, with a plan that starts ten minutes from now. */
+static struct fleet *that_starts_later(uint64_t seed, struct plan *p)
+{
+    struct fleet *f = with_v1(seed, p);
+    p->start_s = f->now_s + 600;
+    CU_ASSERT_EQUAL(deploy(f, "2", p), 0);
+    return f;
+}
+
+static void test_nobody_is_let_in_before_the_day_it_starts_on(void)
+{
+    struct plan p = three_stages();
+    struct fleet *f = that_starts_later(110, &p);
+    uint64_t until_s, walked = 0;
+    second(f);
+    for (int i = 0; i < 300; i++) {
+        second(f);
+        walked += f->m->walked;
+    }
+    CU_ASSERT_EQUAL(walked, 0);
+    CU_ASSERT_EQUAL(hold_of(f, &until_s), HOLD_TIME);
+    CU_ASSERT_EQUAL(until_s, p.start_s);
+    restart(f);
+    while (f->now_s + 1 < p.start_s)
+        second(f);
+    CU_ASSERT_EQUAL(rollout_of(f)->step, ROLLOUT_OPENING);
+    CU_ASSERT_EQUAL(count_running(f, 1), 47);
+    second(f);
+    CU_ASSERT_EQUAL(rollout_of(f)->step, ROLLOUT_ADMITTING);
+    CU_ASSERT_EQUAL(slots_taken(f), 2);
+    seconds(f, 100);
+    CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
+    end(f);
+}
+
+static void test_operators_are_heard_before_it_starts(void)
+{
+    struct plan p = three_stages();
+    p.stages[0].before.approval = true;
+    struct fleet *f = fleet_new(111, usual);
+    uint64_t until_s;
+    p.start_s = f->now_s + 600;
+    CU_ASSERT_EQUAL(deploy(f, "1", &p), 0);
+    second(f);
+    CU_ASSERT_EQUAL(hold_of(f, &until_s), HOLD_APPROVAL);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_APPROVE, "staging"), 0);
+    CU_ASSERT_EQUAL(hold_of(f, &until_s), HOLD_TIME);
+    CU_ASSERT_EQUAL(until_s, p.start_s);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_PAUSE, NULL), 0);
+    seconds(f, 700);
+    CU_ASSERT_EQUAL(rollout_of(f)->step, ROLLOUT_OPENING);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RESUME, NULL), 0);
+    second(f);
+    CU_ASSERT_EQUAL(rollout_of(f)->step, ROLLOUT_ADMITTING); /* it was approved before */
+    until_s = f->now_s + 600;
+    p.start_s = until_s;
+    CU_ASSERT_EQUAL(deploy(f, "2", &p), 0);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_ABORT, NULL), 0);
+    seconds(f, 700);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_ABORTED);
+    CU_ASSERT_EQUAL(count_running(f, 2), 0);
+    end(f);
+}
+
+/* Everybody has it, and its plan is another one by now: for the next version, or the next try. */
+static void test_a_retry_waits_for_the_start_too(void)
+{
+    struct plan p = three_stages();
+    struct fleet *f = with_v1(112, &p);
+    uint64_t until_s;
+    p.start_s = f->now_s + 600;
+    CU_ASSERT_EQUAL(deploy(f, "1", &p), 0);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RETRY, NULL), 0);
+    seconds(f, 100);
+    CU_ASSERT_EQUAL(rollout_of(f)->step, ROLLOUT_OPENING);
+    CU_ASSERT_EQUAL(hold_of(f, &until_s), HOLD_TIME);
+    CU_ASSERT_EQUAL(until_s, p.start_s);
+    seconds(f, 600);
+    CU_ASSERT_TRUE(is_done(f));
+    end(f);
+}
+
 static void test_roll_back_brings_everybody_back(void)
 {
     struct plan p = three_stages();
@@ -1593,6 +1675,9 @@ static const struct suite_test tests[] = {
     TEST(test_who_leaves_makes_no_others_too_many),
     TEST(test_a_stage_that_bears_less_than_the_plan_stops_it),
     TEST(test_a_stage_may_bear_failures_where_the_plan_says_nothing),
+    TEST(test_nobody_is_let_in_before_the_day_it_starts_on),
+    TEST(test_operators_are_heard_before_it_starts),
+    TEST(test_a_retry_waits_for_the_start_too),
     TEST(test_roll_back_brings_everybody_back),
     TEST(test_aborted_rollout_lets_nobody_else_begin),
     TEST(test_paused_rollout_lets_nobody_in_until_it_is_resumed),

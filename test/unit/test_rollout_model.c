@@ -223,8 +223,8 @@ static void test_random_rollouts_keep_the_rules_and_end(void)
 
 /* ---- and operators who say whatever comes into their heads ---- */
 
-/* Also stages that ask, and few failures that are too many. */
-static struct plan random_orders(struct rng *rng)
+/* Also stages that ask, few failures that are too many, and a later day. */
+static struct plan random_orders(struct rng *rng, uint64_t now_s)
 {
     struct plan p = random_plan(rng);
     for (uint32_t i = 0; i < p.count; i++) {
@@ -238,6 +238,8 @@ static struct plan random_orders(struct rng *rng)
     for (uint32_t i = 0; i < p.count; i++)
         if (rng_below(rng, 3) == 0)
             p.stages[i].max_failed = (struct amount){(uint32_t)rng_below(rng, 20), true};
+    if (rng_below(rng, 4) == 0)
+        p.start_s = now_s + rng_below(rng, 100);
     p.on_failure = (uint8_t)rng_below(rng, REMEDY_COUNT);
     p.overlap = (uint8_t)rng_below(rng, OVERLAP_COUNT);
     return p;
@@ -246,7 +248,7 @@ static struct plan random_orders(struct rng *rng)
 static void random_version(struct fleet *f)
 {
     static const char *const versions[] = {"1", "2", "3", "4"};
-    struct plan p = random_orders(&f->rng);
+    struct plan p = random_orders(&f->rng, f->now_s);
     bool planned = rng_below(&f->rng, 3) == 0;
     const struct rollout before = *rollout_of(f);
     int rv = deploy(f, versions[rng_below(&f->rng, 4)], planned ? &p : NULL);
@@ -297,7 +299,7 @@ static void operated(uint64_t seed)
     struct fleet *f = fleet_new(seed, (const uint32_t[]){10, 10, 40, 40});
     f->kills = true;
     push(f, "4");
-    struct plan p = random_orders(&f->rng);
+    struct plan p = random_orders(&f->rng, f->now_s);
     random_budgets(f);
     deploy(f, "1", &p);
     for (int i = 0; i < 500; i++) {
