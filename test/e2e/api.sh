@@ -338,6 +338,9 @@ test_rollouts()
 	{"stages": [{"name": "a", "after": {"wait": "soon"}}]}|after: wait: "soon" is no time
 	{"stages": [{"name": "a"}, {"name": "b"}]}|stage a takes every agent: none is left for b
 	{"stages": [], "quorum": "0%"}|quorum: "0%" is no share
+	{"stages": [{"name": "a"}], "rate": 100}|rate: "100" is no rate
+	{"stages": [{"name": "a", "rate": "1/5s"}]}|stage a: rate: 5s is shorter than a minute
+	{"stages": [{"name": "a"}], "start": "tomorrow"}|start: "tomorrow" is no moment
 	END
     denies 400 "'dry_run' must be true or false" POST /v1/deployments \
         -d '{"name": "app", "bundle": "app@2", "all": true, "dry_run": 1}'

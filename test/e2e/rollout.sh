@@ -211,6 +211,48 @@ dunlin wait app --timeout 120s >/dev/null || fail "it is not done: $(rollout .)"
 for n in "${STAGING[@]}"; do start_agent "$n"; done
 within 30 app_is 5 "${STAGING[@]}" || fail "who comes back does not catch up"
 
+step "no more are let in than the rate says, also when the manager is killed"
+breakable 6
+sed 's|max_failed: 0|rate: 1/1h|' "$(version 6)" >"$WORK/rate.yaml"
+dunlin deploy "$WORK/rate.yaml" --dry-run >"$WORK/out" && says "at least 1h, which it waits"
+dunlin deploy "$WORK/rate.yaml" >/dev/null || fail "no rate is taken"
+# whys: why each of staging runs what it runs.
+whys()
+{
+    for number in "${STAGING[@]}"; do dunlin why "$number" app --json | jq -r .reason; done | sort | xargs
+}
+one_is_held()
+{
+    waits_in staging rate && [ "$(whys)" = "rate ready" ]
+}
+within 30 one_is_held || fail "it is not held: $(whys), $(rollout .)"
+kill_manager -KILL
+# shellcheck disable=SC2119
+start_manager
+within 30 one_is_held || fail "it is not held any more: $(whys), $(rollout .)"
+dunlin rollout show app >"$WORK/out" && says "stage staging is held by rate 1/1h until "
+for number in "${STAGING[@]}"; do dunlin why "$number" app; done >"$WORK/out"
+says "it waits for its turn in stage staging of the rollout of version 6, held by rate 1/1h until "
+
+step "a rollout that starts tomorrow waits, and can be aborted"
+breakable 7
+tomorrow=$(date -u -d tomorrow +%FT02:00:00Z)
+sed "s|start: .*|start: $tomorrow|; s|app@2|app@7|" "$ROOT/examples/rollouts/campaign.yaml" >"$WORK/campaign.yaml"
+dunlin deploy "$WORK/campaign.yaml" --dry-run >"$WORK/out" || fail "no campaign"
+says "rollout: stage canary: max_failed"
+says "at $tomorrow, in "
+sed "s|max_failed: 0|start: $tomorrow|" "$(version 7)" >"$WORK/start.yaml"
+dunlin deploy "$WORK/start.yaml" --dry-run >"$WORK/out" && says "at $tomorrow, in "
+dunlin deploy "$WORK/start.yaml" >/dev/null || fail "no start is taken"
+within 10 waits_in staging time || fail "it does not wait: $(rollout .)"
+rollout_is '.start + " " + .waits_for.until' "$tomorrow $tomorrow" || fail "$(rollout .)"
+dunlin rollout show app >"$WORK/out" && says "stage staging begins at $tomorrow, in "
+dunlin why 1 app >"$WORK/out" && says "stage staging begins at $tomorrow, in "
+dunlin rollout abort app >/dev/null || fail "no abort before it starts"
+none_has 7 "${STAGING[@]}" "${CANARY[@]}" "${PROD[@]}" || fail "somebody runs it"
+dunlin rollout rollback app --to 5 >/dev/null || fail "no rollback"
+dunlin wait app --timeout 120s >/dev/null || fail "it does not go back: $(rollout .)"
+
 step "what leaves a deployment without agents takes --confirm"
 sed 's/env in (staging, canary, prod)/env=nowhere/' "$(version 4)" >"$WORK/nowhere.yaml"
 refused "no agents any more: 8 take it off: if this is meant, say --confirm" dunlin deploy "$WORK/nowhere.yaml"
