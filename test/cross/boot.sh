@@ -1,7 +1,7 @@
 #!/bin/sh
 # Usage: boot.sh TARGET [--memory MIB] [--record FILE]. A device as an operator has one: an image, provisioned with a
 # token, booted by an emulator, that joins over mutual TLS and takes its first version, without knowing what time it is;
-# what of its agent is in memory then is kept for cross/sizes.sh, unless it is a machine with another MIB than others.
+# what of its agent is in memory then is kept for cross/sizes.sh, unless --memory names another size than boards have here.
 # shellcheck disable=SC2015,SC2016 # tests that must hold, and what others are to expand
 # shellcheck source=../e2e/lib.sh
 . "$(dirname "$0")/../e2e/lib.sh"
