@@ -30,7 +30,7 @@ static const char HELP[] =
     "         fail as they are told to; see dunlin-sim fleet --help\n"
     "\n"
     "OPTIONS of load\n"
-    "  --agents N             up to 1000000; about 10 KiB of memory each\n"
+    "  --agents N             up to 1000000; 14 KiB of memory each\n"
     "  --manager DIR          use the manager that runs in DIR, or start one in DIR when it is "
     "empty.\n"
     "                         A fleet that has agents or deployments is refused, since the run "

@@ -18,6 +18,8 @@
 /* A manager with hundreds of brokers and a million agents is there in a few seconds. */
 #define START_MS_MAX 120000
 #define STOP_MS_MAX 60000
+/* An operator's command, the longest of which makes a token for each of a million agents. */
+#define COMMAND_MS_MAX 600000
 #define ANSWER_MS_MAX 60000
 #define ANSWER_MAX (8u << 20)
 #define REQUEST_MAX 4096
@@ -40,9 +42,10 @@ static bool wait_end(pid_t pid, uint64_t ms_max);
 
 /* ---- the process ---- */
 
-int boss_open(struct boss *b, const char *dir, unsigned cells, bool tls, struct errmsg *em)
+int boss_open(struct boss *b, const char *dir, unsigned cells, bool tls, const volatile bool *stop,
+              struct errmsg *em)
 {
-    *b = (struct boss){.cells = cells, .tls = tls};
+    *b = (struct boss){.cells = cells, .tls = tls, .stop = stop};
     int rv = file_make_folder(dir, 0700, em);
     char *path = rv == 0 ? realpath(dir, NULL) : NULL;
     if (rv == 0)
@@ -119,6 +122,8 @@ int boss_start(struct boss *b, struct errmsg *em)
                      NULL};
     b->pid = spawn(b, "dunlin-manager", words);
     while (b->pid > 0 && !answers(b)) {
+        if (*b->stop)
+            return errmsg_set(em, ERR_BUSY, "stopped");
         if (clock_monotonic_ms() > until_ms || waitpid(b->pid, NULL, WNOHANG) == b->pid)
             return errmsg_set(em, ERR_IO, "the manager does not start: see %s/load.log", b->dir);
         poll(NULL, 0, 20);
@@ -134,7 +139,9 @@ static bool answers(struct boss *b)
     return status != NULL;
 }
 
-/* In a group of its own, so that Ctrl-C reaches this program alone. */
+/* In a session of its own: Ctrl-C reaches this program alone, and Linux, which shares processors
+ * out between sessions first (sched(7), "The autogroup feature"), does not take it for one of the
+ * many processes of agents. */
 static pid_t spawn(const struct boss *b, const char *program, char *const *words)
 {
     char path[FILE_PATH_MAX], log[FILE_PATH_MAX];
@@ -146,7 +153,7 @@ static pid_t spawn(const struct boss *b, const char *program, char *const *words
     if (pid != 0)
         return pid;
     int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    setpgid(0, 0);
+    setsid();
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     dup2(fd, STDOUT_FILENO);
     dup2(fd, STDERR_FILENO);
@@ -204,6 +211,25 @@ static bool wait_end(pid_t pid, uint64_t ms_max)
     return false;
 }
 
+/* Until the command ends: its status; else it is ended. */
+static int wait_for_command(const struct boss *b, pid_t pid, int *status)
+{
+    uint64_t until_ms = clock_monotonic_ms() + COMMAND_MS_MAX;
+    int rv = 0;
+    while (rv == 0 && waitpid(pid, status, WNOHANG) == 0) {
+        if (*b->stop)
+            rv = ERR_BUSY;
+        else if (clock_monotonic_ms() > until_ms)
+            rv = ERR_TIMEOUT;
+        poll(NULL, 0, 1);
+    }
+    if (rv < 0) {
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+    }
+    return rv;
+}
+
 int boss_run(struct boss *b, const char *const *words, struct errmsg *em)
 {
     union {
@@ -214,10 +240,16 @@ int boss_run(struct boss *b, const char *const *words, struct errmsg *em)
     for (size_t i = 0; words[i] && i + 4 < 32; i++)
         all.in[3 + i] = words[i];
     pid_t pid = spawn(b, "dunlin", all.out);
-    if (pid < 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return errmsg_set(em, ERR_REFUSED, "dunlin %s %s failed: see %s/load.log", words[0],
-                          words[1] ? words[1] : "", b->dir);
-    return 0;
+    int rv = pid < 0 ? ERR_IO : wait_for_command(b, pid, &status);
+    if (rv == 0 && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
+        rv = ERR_REFUSED;
+    if (rv < 0)
+        errmsg_set(em, rv, "dunlin %s %s %s: see %s/load.log", words[0], words[1] ? words[1] : "",
+                   rv == ERR_BUSY      ? "was stopped"
+                   : rv == ERR_TIMEOUT ? "did not end within ten minutes"
+                                       : "failed",
+                   b->dir);
+    return rv;
 }
 
 struct usage boss_usage(const struct boss *b)

@@ -18,7 +18,8 @@ struct boss {
     char dir[FILE_PATH_MAX];
     char programs[FILE_PATH_MAX]; /* the folder with dunlin and dunlin-manager */
     bool ours;
-    bool tls; /* its links */
+    bool tls;                  /* its links */
+    const volatile bool *stop; /* ends all waiting for it */
     unsigned cells;
     pid_t pid;
     struct usage gone; /* what managers before this one have used */
@@ -27,7 +28,8 @@ struct boss {
 };
 
 /* Takes the manager that runs on `dir`, or starts one with so many brokers, with TLS or plain. */
-int boss_open(struct boss *b, const char *dir, unsigned cells, bool tls, struct errmsg *em);
+int boss_open(struct boss *b, const char *dir, unsigned cells, bool tls, const volatile bool *stop,
+              struct errmsg *em);
 /* Whether a manager runs on `dir`. */
 bool boss_answers(const char *dir);
 /* Starts it (again), and waits until it answers. */
@@ -40,7 +42,8 @@ void boss_close(struct boss *b);
 /* Asks the API. The answer's JSON, to be freed, or NULL with a sentence. */
 json_t *boss_ask(struct boss *b, const char *method, const char *route, const char *body,
                  struct errmsg *em);
-/* Runs `dunlin WORDS`, NULL-terminated; what it prints goes to DIR/load.log. */
+/* Runs `dunlin WORDS`, NULL-terminated; what it prints goes to DIR/load.log. ERR_BUSY when `stop`
+ * ended it, ERR_TIMEOUT when it took ten minutes, ERR_REFUSED when it failed. */
 int boss_run(struct boss *b, const char *const *words, struct errmsg *em);
 
 /* Of what it and those before it have used, and its brokers. */

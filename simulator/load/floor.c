@@ -5,6 +5,8 @@
 #include <stdio.h>
 
 #define TOPIC_LEN 96
+/* Nothing is heard of a bare client until all others have come as far. */
+#define KEEPALIVE_S UINT16_MAX
 
 const struct floor_topics FLOOR_PLAIN = {
     .up = "floor/up/", .own = "floor/agent/", .head = "floor/head/", .document = "floor/doc/"};
@@ -61,7 +63,7 @@ void floor_opened(struct crowd *c, struct member *m)
     own_topic(m, topics_of(c)->up, "", topic);
     line_greet(&c->hub, &m->line,
                &(struct packet_connect){.client_id = id.text,
-                                        .keepalive_s = 240,
+                                        .keepalive_s = KEEPALIVE_S,
                                         .will_topic = door ? NULL : topic,
                                         .will = span_of(will, sizeof will)});
 }

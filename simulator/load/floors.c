@@ -36,7 +36,7 @@ int floors_measure(struct load *l, struct errmsg *em)
             rv = measure(l, &ear, (enum floor_type)what, em);
     if (rv == 0)
         rv = team_order(&l->team, &(struct order){.type = ORDER_FLOOR, .floor = FLOOR_OVER},
-                        &l->stop);
+                        &l->stop, em);
     if (rv == 0)
         ear_speak(&ear, EAR_NOTHING);
     ear_stop(&ear);
@@ -83,9 +83,10 @@ static int measure(struct load *l, struct ear *e, enum floor_type what, struct e
     snapshot_take(&from, &l->boss, &l->team);
     struct order goal = {.type = ORDER_GOAL, .goal = GOAL_ECHO, .began_us = from.at_us};
     struct order play = {.type = ORDER_FLOOR, .floor = what, .at = l->door};
-    int rv = team_order(&l->team, &play, &l->stop); /* what they were done with before is over */
+    /* What they were done with before is over. */
+    int rv = team_order(&l->team, &play, &l->stop, em);
     if (rv == 0)
-        rv = team_order(&l->team, &goal, &l->stop);
+        rv = team_order(&l->team, &goal, &l->stop, em);
     if (rv == 0 && (what == FLOOR_DOCUMENT || what == FLOOR_NOTICE))
         ear_speak(e, what == FLOOR_NOTICE ? EAR_NOTICE : EAR_DOCUMENT);
     if (rv == 0)
@@ -108,8 +109,12 @@ static int wait_until(struct load *l, struct ear *e, uint32_t met, uint64_t hear
         uint64_t now_us = measure_now_us();
         team_sum(&l->team, &sum);
         progress_show(&l->progress, sum.met, met, now_us);
-        if (l->stop || team_look(&l->team) < 0 || e->board->ready == 0)
-            return errmsg_set(em, ERR_BUSY, "the floor: a process has died");
+        if (l->stop)
+            return errmsg_set(em, ERR_BUSY, "stopped");
+        if (team_look(&l->team, em) < 0)
+            return ERR_IO;
+        if (e->board->ready == 0)
+            return errmsg_set(em, ERR_IO, "the floor's listener has died");
         if (now_us > until_us)
             return errmsg_set(em, ERR_TIMEOUT,
                               "the floor: %u of %u clients are done, and %llu of "

@@ -76,7 +76,7 @@ static int open_all(struct load *l, struct errmsg *em)
     if (rv == 0)
         rv = refuse_asleep(l, em);
     if (rv == 0)
-        rv = boss_open(&l->boss, l->dir, l->brokers, l->options.tls, em);
+        rv = boss_open(&l->boss, l->dir, l->brokers, l->options.tls, &l->stop, em);
     if (rv == 0)
         rv = refuse_used(l, em);
     if (rv == 0)
@@ -163,6 +163,11 @@ static int check_limits(struct load *l, struct errmsg *em)
 static int deal(struct load *l, struct errmsg *em)
 {
     uint32_t shared = l->options.connections;
+    if (shared == 0 && l->boss.cells < l->brokers)
+        return errmsg_set(em, ERR_REFUSED,
+                          "%u agents need %u brokers, and the manager in %s has %u: start it with "
+                          "--cells %u, or share connections (--connections)",
+                          l->options.agents, l->brokers, l->dir, l->boss.cells, l->brokers);
     if (shared == 0)
         return 0;
     if (shared < l->boss.cells)

@@ -31,7 +31,7 @@ struct measure {
     uint64_t messages, bytes; /* publications and bytes, both ways */
     uint64_t documents;       /* that agents got */
     bool counts;              /* agents come to a goal in it: */
-    struct tally tally;       /* how long that took them */
+    struct tally tally;       /* how long that took them, or else each of an operator's commands */
 };
 
 #define MEASURES_MAX 32

@@ -145,7 +145,7 @@ static const char *take_certificate(struct crowd *c, struct member *m, struct sp
     struct certificate cert;
     const struct public_key *key = &crowd_seed(c, m)->key.public;
     if (der.len == 0)
-        return NULL;
+        return "the answer has no certificate";
     if (certificate_read(der, &cert) < 0 || memcmp(&cert.key, key, sizeof *key) != 0)
         return "its certificate is not for its key";
     m->certificate = c->options.keys ? malloc(der.len) : NULL;

@@ -120,18 +120,18 @@ static void end_floorless(struct act *p, const char *since)
     end(p, FLOOR_COUNT);
 }
 
-static int order(struct load *l, const struct order *o)
+static int order(struct load *l, const struct order *o, struct errmsg *em)
 {
-    return team_order(&l->team, o, &l->stop);
+    return team_order(&l->team, o, &l->stop, em);
 }
 
 /* Begins to count for a goal, from now on. */
-static int aim(struct act *p, struct order o)
+static int aim(struct act *p, struct order o, struct errmsg *em)
 {
     o.type = ORDER_GOAL;
     o.began_us = measure_now_us();
     p->m->counts = true;
-    return order(p->l, &o);
+    return order(p->l, &o, em);
 }
 
 /* A number that stands in the manager's answer under two names; -1: it doesn't. */
@@ -172,8 +172,10 @@ static int wait_for(struct act *p, uint32_t met, hearing *seen, uint64_t wanted,
             uint64_t answered_us = measure_now_us();
             ask_us = answered_us + ASK_PAUSE * (answered_us - now_us);
         }
-        if (l->stop || team_look(&l->team) < 0)
-            return errmsg_set(em, ERR_BUSY, "%s: a worker process has died", p->m->name);
+        if (l->stop)
+            return errmsg_set(em, ERR_BUSY, "stopped");
+        if (team_look(&l->team, em) < 0)
+            return ERR_IO;
         if (now_us > p->from.at_us + limit_us)
             return errmsg_set(em, ERR_TIMEOUT, "%s: after %llu s %u of %u agents are there%s",
                               p->m->name, (unsigned long long)limit_us / 1000000, sum.met, met,
@@ -209,7 +211,9 @@ static int fill_up(struct load *l, struct errmsg *em)
                  "{\"name\":\"" SPARE_NAME "%u\",\"bundle\":\"" SCRIPT_DEPLOYMENT
                  "@1\",\"select\":\"%s\"}",
                  i, script_spare(i).text);
+        uint64_t from_us = measure_now_us();
         json_t *made = boss_ask(&l->boss, "POST", "/v1/deployments", body, em);
+        tally_add(&p.m->tally, measure_now_us() - from_us);
         rv = made ? 0 : ERR_REFUSED;
         json_decref(made);
     }
@@ -270,8 +274,11 @@ static int make_tokens(struct load *l, struct errmsg *em)
 {
     int rv = 0;
     struct act p = begin(l, "tokens", l->options.agents);
-    for (uint32_t g = 0; rv == 0 && g < SCRIPT_GROUPS && g < l->options.agents && !l->stop; g++)
+    for (uint32_t g = 0; rv == 0 && g < SCRIPT_GROUPS && g < l->options.agents && !l->stop; g++) {
+        uint64_t from_us = measure_now_us();
         rv = make_batch(l, g, em);
+        tally_add(&p.m->tally, measure_now_us() - from_us);
+    }
     end_floorless(&p,
                   "a batch is one row and all its secrets follow from a key, so that nothing is "
                   "left without them");
@@ -292,9 +299,9 @@ static bool knows_agents(struct load *l, uint64_t wanted)
 static int join_all(struct load *l, struct errmsg *em)
 {
     struct act p = begin(l, "join", l->options.agents);
-    int rv = aim(&p, (struct order){.goal = GOAL_JOINED});
+    int rv = aim(&p, (struct order){.goal = GOAL_JOINED}, em);
     if (rv == 0)
-        rv = order(l, &(struct order){.type = ORDER_JOIN, .at = l->door});
+        rv = order(l, &(struct order){.type = ORDER_JOIN, .at = l->door}, em);
     if (rv == 0)
         rv = wait_for(&p, l->options.agents, knows_agents, l->options.agents, em);
     end(&p, FLOOR_JOIN);
@@ -309,9 +316,9 @@ static bool sees_online(struct load *l, uint64_t wanted)
 static int connect_all(struct load *l, struct errmsg *em)
 {
     struct act p = begin(l, "connect", l->options.agents);
-    int rv = aim(&p, (struct order){.goal = GOAL_UP});
+    int rv = aim(&p, (struct order){.goal = GOAL_UP}, em);
     if (rv == 0)
-        rv = order(l, &(struct order){.type = ORDER_START});
+        rv = order(l, &(struct order){.type = ORDER_START}, em);
     if (rv == 0)
         rv = wait_for(&p, l->options.agents, sees_online, l->options.agents, em);
     end(&p, FLOOR_CONNECT);
@@ -418,7 +425,7 @@ static bool sees_ready(struct load *l, uint64_t wanted)
 static int deploy_all(struct load *l, struct errmsg *em)
 {
     struct act p = begin(l, "deployment", l->options.agents);
-    int rv = aim(&p, (struct order){.goal = GOAL_RUNS, .bundle = l->bundles[0]});
+    int rv = aim(&p, (struct order){.goal = GOAL_RUNS, .bundle = l->bundles[0]}, em);
     if (rv == 0)
         rv = deploy(l, FIRST, em);
     if (rv == 0)
@@ -468,7 +475,7 @@ static int roll_out(struct load *l, struct errmsg *em)
     uint32_t agents = l->options.agents, failing = script_count_failing(&l->script);
     struct act p = begin(l, "rollout", agents);
     struct act third = p;
-    int rv = aim(&p, (struct order){.goal = GOAL_RUNS, .bundle = l->bundles[1]});
+    int rv = aim(&p, (struct order){.goal = GOAL_RUNS, .bundle = l->bundles[1]}, em);
     if (rv == 0)
         rv = deploy(l, SECOND, em);
     if (rv == 0 && l->boss.ours)
@@ -484,6 +491,16 @@ static int roll_out(struct load *l, struct errmsg *em)
 }
 
 /* ---- documents and statuses, links, labels ---- */
+
+/* How many the manager has heard by now. */
+static int count_statuses(struct load *l, uint64_t *count, struct errmsg *em)
+{
+    int64_t now = ask_number(l, "/v1/status", "counters", "statuses");
+    if (now < 0)
+        return errmsg_set(em, ERR_IO, "the manager does not say how many statuses came");
+    *count = (uint64_t)now;
+    return 0;
+}
 
 static bool hears_statuses(struct load *l, uint64_t wanted)
 {
@@ -501,8 +518,10 @@ static int change_document(struct act *p, bool paused, struct errmsg *em)
 {
     struct load *l = p->l;
     const char *words[] = {"deployment", paused ? "pause" : "resume", SCRIPT_DEPLOYMENT, NULL};
-    uint64_t before = (uint64_t)ask_number(l, "/v1/status", "counters", "statuses");
-    int rv = aim(p, (struct order){.goal = GOAL_PAUSED, .paused = paused});
+    uint64_t before = 0;
+    int rv = count_statuses(l, &before, em);
+    if (rv == 0)
+        rv = aim(p, (struct order){.goal = GOAL_PAUSED, .paused = paused}, em);
     if (rv == 0)
         rv = boss_run(&l->boss, words, em);
     return rv < 0 ? rv
@@ -522,10 +541,12 @@ static int change_documents(struct load *l, struct errmsg *em)
 static int beat(struct act *p, struct errmsg *em)
 {
     struct load *l = p->l;
-    uint64_t before = (uint64_t)ask_number(l, "/v1/status", "counters", "statuses");
-    int rv = aim(p, (struct order){.goal = GOAL_TOLD});
+    uint64_t before = 0;
+    int rv = count_statuses(l, &before, em);
     if (rv == 0)
-        rv = order(l, &(struct order){.type = ORDER_WARP, .ms = HEARTBEAT_MS});
+        rv = aim(p, (struct order){.goal = GOAL_TOLD}, em);
+    if (rv == 0)
+        rv = order(l, &(struct order){.type = ORDER_WARP, .ms = HEARTBEAT_MS}, em);
     return rv < 0 ? rv
                   : wait_for(p, l->options.agents, hears_statuses, before + l->options.agents, em);
 }
@@ -552,10 +573,12 @@ static int quiet_hour(struct load *l, struct errmsg *em)
 static int cut_all(struct load *l, struct errmsg *em)
 {
     struct act p = begin(l, "reconnect", l->options.agents);
-    uint64_t before = (uint64_t)ask_number(l, "/v1/status", "counters", "statuses");
-    int rv = order(l, &(struct order){.type = ORDER_CUT});
+    uint64_t before = 0;
+    int rv = count_statuses(l, &before, em);
     if (rv == 0)
-        rv = aim(&p, (struct order){.goal = GOAL_UP, .from_phase = true});
+        rv = order(l, &(struct order){.type = ORDER_CUT}, em);
+    if (rv == 0)
+        rv = aim(&p, (struct order){.goal = GOAL_UP, .from_phase = true}, em);
     if (rv == 0)
         rv = wait_for(&p, l->options.agents, hears_hellos, before + l->options.agents, em);
     end(&p, FLOOR_RETURN);
@@ -568,7 +591,7 @@ static int move_some(struct load *l, struct errmsg *em)
                                         SCRIPT_MOVED, "moved=yes", NULL};
     uint32_t moved = script_count_moved(&l->script);
     struct act p = begin(l, "labels", moved);
-    int rv = aim(&p, (struct order){.goal = GOAL_MOVED});
+    int rv = aim(&p, (struct order){.goal = GOAL_MOVED}, em);
     if (rv == 0 && moved > 0)
         rv = boss_run(&l->boss, words, em);
     if (rv == 0)
@@ -619,8 +642,8 @@ static int check_all(struct load *l, struct errmsg *em)
     uint32_t agents = l->options.agents, failing = script_count_failing(&l->script);
     struct act p = begin(l, "check", agents);
     int rv = order(
-        l, &(struct order){.type = ORDER_CHECK, .bundle = l->bundles[1], .before = l->bundles[0]});
-    (void)em;
+        l, &(struct order){.type = ORDER_CHECK, .bundle = l->bundles[1], .before = l->bundles[0]},
+        em);
     compare_cohorts(l);
     expect(l, "agents", ask_number(l, "/v1/status", "agents", "total"), agents);
     expect(l, "agents online", ask_number(l, "/v1/status", "agents", "online"), agents);

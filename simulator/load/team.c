@@ -35,14 +35,16 @@ void team_close(struct team *t)
     t->count = 0;
 }
 
-int team_order(struct team *t, const struct order *o, const volatile bool *stop)
+int team_order(struct team *t, const struct order *o, const volatile bool *stop, struct errmsg *em)
 {
     for (uint32_t i = 0; i < t->count; i++)
         worker_order(&t->workers[i], o);
     for (uint32_t i = 0; i < t->count; i++)
         while (!worker_obeyed(&t->workers[i])) {
-            if (*stop || team_look(t) < 0)
-                return ERR_BUSY;
+            if (*stop)
+                return errmsg_set(em, ERR_BUSY, "stopped");
+            if (team_look(t, em) < 0)
+                return ERR_IO;
             poll(NULL, 0, LOOK_MS);
         }
     return 0;
@@ -78,11 +80,12 @@ static void add(struct team_sum *sum, const struct board *b)
     tally_merge(&sum->tally, &b->tally);
 }
 
-int team_look(struct team *t)
+int team_look(struct team *t, struct errmsg *em)
 {
     for (uint32_t i = 0; i < t->count; i++)
         if (!worker_lives(&t->workers[i]))
-            return ERR_IO;
+            return errmsg_set(em, ERR_IO, "worker process %u of %u has died", (unsigned)i + 1,
+                              (unsigned)t->count);
     return 0;
 }
 

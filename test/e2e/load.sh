@@ -77,6 +77,7 @@ done
     fail "not all fetch half a megabyte: $(jq -c .agents_did "$WORK/report.json")"
 
 step "stopped in the middle, it leaves nothing"
+rm "$WORK/load.log" # of the run before, which came to its joins
 load --agents 200 --deployments 1 >"$WORK/report" 2>"$WORK/load.log" &
 pid=$!
 within 60 grep -q '^join' "$WORK/load.log" || fail "it does not come to the joins"
