@@ -6,8 +6,8 @@ set -eu
 build='cmake ninja-build ccache gcc libc6-dev pkg-config libcurl4-openssl-dev libgnutls28-dev
 libjansson-dev libmbedtls-dev libmicrohttpd-dev libmosquitto-dev libmsgpack-dev libqrencode-dev
 libsqlite3-dev libyaml-dev libzstd-dev mosquitto mosquitto-clients nettle-dev'
-test='clang clang-format clang-tidy codespell cppcheck curl iproute2 jq libclang-rt-dev libcunit1-dev
-openssl procps python3 python3-zbar shellcheck sqlite3 xxd'
+test='clang clang-format clang-tidy codespell cppcheck curl gnuplot-nox iproute2 jq libclang-rt-dev
+libcunit1-dev openssl procps python3 python3-zbar shellcheck sqlite3 xxd'
 cross='busybox-static cpio debootstrap dosfstools dpkg-dev e2fsprogs fdisk gcc-aarch64-linux-gnu
 gcc-arm-linux-gnueabihf gcc-riscv64-linux-gnu kmod libc6-dev-arm64-cross libc6-dev-armhf-cross
 libc6-dev-riscv64-cross make mtools patch qemu-system-arm qemu-system-misc qemu-user-static systemd-container

@@ -33,8 +33,7 @@ static inline struct flock_result run_anyway(const struct flock_options *o)
 {
     struct flock_result r;
     flock_run(o, NULL, NULL, &r);
-    free(r.reached_s);
-    r.reached_s = NULL;
+    flock_free(&r);
     return r;
 }
 

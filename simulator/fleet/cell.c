@@ -18,8 +18,10 @@ static void *table_of(size_t count, size_t size)
 void cell_open(struct flock *f)
 {
     uint32_t cohorts = f->rows->limits.cohorts;
+    f->atlas.count = f->cell_count;
     for (uint32_t i = 0; i < f->cell_count; i++) {
         struct cell *c = &f->cells[i];
+        f->atlas.cells[i].number = i + 1;
         c->current = true;
         c->papers = table_of(cohorts, sizeof c->papers[0]);
         c->hearers = table_of(cohorts, sizeof c->hearers[0]);
@@ -125,10 +127,10 @@ static void tell_slip(struct flock *f, uint32_t n)
 {
     const struct node *d = &f->nodes[n];
     struct revision slip = f->slips[d->number - 1].revision;
-    if (!d->connected || !f->cells[d->cell].current || slip.number == 0)
+    if (!d->connected || d->abroad || !f->cells[d->cell].current || slip.number == 0)
         return;
     f->result->counts.heads++;
-    link_hear(f, n, NODE_SLIP_HEAD, revision_pack(slip), HEAD_BYTES);
+    link_hear(f, n, NODE_SLIP_HEAD, revision_pack(slip), SLIP_HEAD_BYTES);
 }
 
 void cell_publish_slip(struct flock *f, uint32_t number)
@@ -178,6 +180,7 @@ void cell_kill(struct flock *f, uint32_t cell)
         return;
     f->result->counts.cell_kills++;
     c->dead = true;
+    c->deaths++;
     for (uint32_t n = 0; n < f->node_count; n++)
         if (f->nodes[n].cell == cell && f->nodes[n].connected)
             link_lose(f, n);

@@ -90,8 +90,9 @@ void check_node(struct flock *f, uint32_t n)
         look_at_generations(f, d, &d->held[i]);
         look_at_row(f, d, i);
     }
-    if (f->asked_ms && f->reached_s[n] == UINT32_MAX && runs(d, &f->bundles[1]))
-        f->reached_s[n] = (uint32_t)((f->queue.now_ms - f->asked_ms) / 1000);
+    if (f->asked_ms && f->reached_s[n] == REACHED_NEVER && runs(d, &f->bundles[1]))
+        f->reached_s[n] =
+            f->calm ? REACHED_LATER : (uint32_t)((f->queue.now_ms - f->asked_ms) / 1000);
 }
 
 /* ---- tries ---- */

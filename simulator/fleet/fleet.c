@@ -57,10 +57,11 @@ static const struct flag flags[] = {
     FLAG("fail", "PERMILLE", FLAG_NUMBER, "0", .max = 1000,
          .help = "of devices, where the new version is found ill and goes back"),
     FLEET_FAULTS(FAULT_FLAG)
-        FLAG("swarm", "MINUTES", FLAG_NUMBER, NULL, .max = 100000,
+        FLAG("swarm", "MINUTES", FLAG_NUMBER, NULL, .min = 1, .max = 100000,
              .help = "small fleets with random options from the seed on, one after the other"),
-    FLAG("seeds", "N", FLAG_NUMBER, NULL, .help = "the same, so many"),
-    FLAG("plot", "DIR", FLAG_TEXT, NULL, .help = "spread.csv and spread.svg, by gnuplot"),
+    FLAG("seeds", "N", FLAG_NUMBER, NULL, .min = 1, .max = 1000000000, .help = "the same, so many"),
+    FLAG("plot", "DIR", FLAG_TEXT, NULL,
+         .help = "spread.svg, load.svg and cost.svg, by gnuplot, and their data"),
     {.name = "json", .kind = FLAG_SWITCH, .help = "one JSON document instead of text"},
     {.name = "help", .kind = FLAG_SWITCH, .help = "this text"},
 };
@@ -90,6 +91,21 @@ static void help(void)
            "  dunlin-sim fleet --swarm 10 --seed 1\n");
 }
 
+/* Its fleets are drawn, so that nothing of them can be asked for. */
+static int check_swarm(const struct args *a, struct errmsg *em)
+{
+    for (size_t i = 0; i < set.count; i++) {
+        const char *name = flags[i].name;
+        bool fits = !strcmp(name, "swarm") || !strcmp(name, "seeds") || !strcmp(name, "seed");
+        if (!fits && args_has(a, name))
+            return errmsg_set(em, ERR_USAGE,
+                              "--%s can't be given with --swarm or --seeds, whose fleets are drawn "
+                              "from the seed",
+                              name);
+    }
+    return 0;
+}
+
 int fleet_main(int argc, char *argv[])
 {
     struct args a;
@@ -101,7 +117,10 @@ int fleet_main(int argc, char *argv[])
     }
     if (rv == 0 && a.word_count > 0)
         rv = errmsg_set(&em, ERR_USAGE, "\"%.60s\" is too much", a.words[0]);
-    if (rv == 0 && (args_has(&a, "swarm") || args_has(&a, "seeds")))
+    bool swarm = rv == 0 && (args_has(&a, "swarm") || args_has(&a, "seeds"));
+    if (swarm)
+        rv = check_swarm(&a, &em);
+    if (swarm && rv == 0)
         return swarm_run(args_number(&a, "seed"), args_number(&a, "swarm") * 60,
                          args_number(&a, "seeds"));
     if (rv == 0)
@@ -166,9 +185,9 @@ static int run_all(const struct args *a, struct errmsg *em)
     else
         spread_print(runs, count);
     if (rv == 0 && args_has(a, "plot"))
-        rv = spread_plot(runs, count, args_text(a, "plot"), em);
+        rv = plot_draw(runs, count, args_text(a, "plot"), em);
     for (size_t i = 0; i < count; i++)
-        free(runs[i].result.reached_s);
+        flock_free(&runs[i].result);
     return rv;
 }
 

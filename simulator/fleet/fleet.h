@@ -56,13 +56,21 @@ struct outcome {
 void spread_print(const struct outcome *runs, size_t count);
 /* One JSON document. */
 int spread_json(const struct outcome *runs, size_t count);
-/* How the new version spread, as DIR/spread.svg by gnuplot, from DIR/spread.csv. */
-int spread_plot(const struct outcome *runs, size_t count, const char *dir, struct errmsg *em);
+/* One of its figures, by its name in that document. */
+double spread_figure(const struct outcome *run, const char *name);
+
+/* ---- plot.c ---- */
+
+/* How the new version spread, what brokers and manager had to do in each hour, and what a device's
+ * day costs: DIR/spread.svg, load.svg and cost.svg, by gnuplot, each from a .csv beside it. */
+int plot_draw(const struct outcome *runs, size_t count, const char *dir, struct errmsg *em);
 
 /* ---- swarm.c ---- */
 
 /* Small fleets with random options, one seed after the other, for so long or for so many seeds;
  * ends with the first that fails, made as small as it still fails. The exit code. */
 int swarm_run(uint64_t first_seed, uint64_t seconds, uint64_t seeds);
+/* What fails with these options does so still with those that this leaves. */
+void swarm_shrink(struct flock_options *o);
 
 #endif

@@ -8,6 +8,7 @@
 /* The calendar when a run begins: 2023-11-14 22:13:20 UTC. */
 #define WALL_S 1700000000u
 #define DAY_MS 86400000ull
+#define HOUR_MS 3600000ull
 /* A calendar jumps so far, either way. */
 #define JUMP_S (30 * 86400)
 /* A status that lingers comes so much later. */
@@ -159,6 +160,8 @@ static void end_faults(struct flock *f)
         return;
     }
     f->calm = true;
+    f->result->days = f->result->counts;
+    f->result->days_ms = f->queue.now_ms;
     for (uint32_t n = 0; n < f->node_count; n++)
         f->nodes[n].wall_off_s = 0;
     for (uint32_t n = f->o->agents; n < f->node_count; n++)
@@ -231,6 +234,22 @@ static void open_nodes(struct flock *f)
     }
 }
 
+/* Where the present hour is counted; what comes once faults have ended, in the place behind. */
+struct flock_hour *flock_hour(struct flock *f)
+{
+    uint64_t hour = f->queue.now_ms / HOUR_MS;
+    size_t last = f->result->hour_count;
+    return &f->result->hours[f->calm || hour > last ? last : hour];
+}
+
+static void open_hours(struct flock *f)
+{
+    f->result->hour_count = (f->o->run_ms + HOUR_MS - 1) / HOUR_MS;
+    f->result->hours = calloc(f->result->hour_count + 1, sizeof f->result->hours[0]);
+    if (!f->result->hours)
+        abort();
+}
+
 static struct flock *flock_open(const struct flock_options *o, struct flock_result *result)
 {
     struct flock *f = calloc(1, sizeof *f);
@@ -245,6 +264,7 @@ static struct flock *flock_open(const struct flock_options *o, struct flock_resu
     f->queue.soon = fetch_ahead;
     f->queue.context = f;
     f->agent_scratch = arena_on(f->agent_memory, sizeof f->agent_memory);
+    open_hours(f);
     node_open();
     office_open(f);
     cell_open(f);
@@ -286,19 +306,23 @@ static void sum_up(struct flock *f)
 {
     static const unsigned marks[] = {500, 900, 990, 1000};
     struct flock_result *r = f->result;
-    size_t count = 0;
+    size_t count = 0, later = 0;
     for (uint32_t n = 0; n < f->node_count; n++) {
-        mix(f, f->reached_s[n]);
+        uint32_t reached_s = f->reached_s[n];
+        mix(f, reached_s);
         mix(f, f->nodes[n].seq_ceiling);
-        if (f->reached_s[n] != UINT32_MAX)
-            f->reached_s[count++] = f->reached_s[n];
+        later += reached_s == REACHED_LATER;
+        if (reached_s < REACHED_LATER)
+            f->reached_s[count++] = reached_s;
     }
     qsort(f->reached_s, count, sizeof f->reached_s[0], by_time);
-    for (size_t i = 0; count && i < sizeof marks / sizeof marks[0]; i++)
-        r->reached_ms[i] = 1000ull * f->reached_s[(count * marks[i] + 999) / 1000 - 1];
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
+        size_t needed = ((count + later) * marks[i] + 999) / 1000;
+        bool reached = needed > 0 && needed <= count;
+        r->reached_ms[i] = reached ? 1000ull * f->reached_s[needed - 1] : UINT64_MAX;
+    }
     r->reached_count = count;
     r->reached_s = f->reached_s;
-    r->now_ms = f->queue.now_ms;
 }
 
 void flock_run(const struct flock_options *o, flock_progress *progress, void *context,
@@ -328,6 +352,14 @@ void flock_run(const struct flock_options *o, flock_progress *progress, void *co
         check_end(f);
     sum_up(f);
     flock_close(f);
+}
+
+void flock_free(struct flock_result *r)
+{
+    free(r->reached_s);
+    free(r->hours);
+    r->reached_s = NULL;
+    r->hours = NULL;
 }
 
 /* ---- what happens ---- */
@@ -461,7 +493,7 @@ static void happen(struct flock *f, const struct happening *h)
         arrive(f, h);
         break;
     case CELL_WILL:
-        link_will(f, h->who, (uint32_t)h->what);
+        link_will(f, h);
         break;
     case CELL_START:
         cell_start(f, h->who);

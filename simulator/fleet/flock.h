@@ -102,6 +102,7 @@ struct flock_counts {
     uint64_t joins;
     uint64_t connects;
     uint64_t statuses;      /* that reached the manager */
+    uint64_t wills;         /* of lost links, as well */
     uint64_t statuses_peak; /* in one second of virtual time */
     uint64_t documents;     /* signed */
     uint64_t assignments;
@@ -133,24 +134,37 @@ struct flock_counts {
     uint64_t let_in;    /* by gates, into a slot of a stage; counted in small fleets */
 };
 
-struct flock_result {
-    struct flock_counts counts;
-    uint64_t digest; /* of everything that happened */
-    uint64_t now_ms;
-    uint64_t rested_ms; /* when all was at rest, once faults had ended; 0: never */
-    uint32_t ready;     /* run the new version at the end */
-    uint32_t failed;    /* went back to the version before */
-    /* When so many per mille of those that came to run it did, from the deployment on; ms. */
-    uint64_t reached_ms[4]; /* 500, 900, 990, 1000 */
-    size_t reached_count;
-    uint32_t *reached_s; /* of each, by rising time; the caller frees it */
-    char fault[256];     /* the first thing that must not be, or "" */
+/* What brokers and manager had to do in an hour. */
+struct flock_hour {
+    uint64_t statuses;      /* that reached the manager, … */
+    uint64_t statuses_peak; /* … and in one second at most */
+    uint64_t messages;      /* that brokers sent to devices */
+    uint64_t connects;
 };
 
-/* One run; `progress` is told now and then, and may be NULL. */
+struct flock_result {
+    struct flock_counts counts;
+    struct flock_counts days; /* the same when faults ended, and links were what they are: … */
+    uint64_t days_ms;         /* … then */
+    uint64_t digest;          /* of everything that happened */
+    uint64_t rested_ms;       /* when all was at rest, once faults had ended; 0: never */
+    uint32_t ready;           /* run the new version at the end */
+    uint32_t failed;          /* went back to the version before */
+    /* When so many per mille of those that came to run it in the end did, from the deployment on;
+     * ms. UINT64_MAX: not before faults ended. */
+    uint64_t reached_ms[4];   /* 500, 900, 990, 1000 */
+    size_t reached_count;     /* before that */
+    uint32_t *reached_s;      /* of each of these, by rising time */
+    struct flock_hour *hours; /* until faults ended, */
+    size_t hour_count;        /* so many */
+    char fault[256];          /* the first thing that must not be, or "" */
+};
+
+/* One run; `progress` is told now and then, and may be NULL. Its result is freed by flock_free. */
 typedef void flock_progress(void *context, uint64_t now_ms, uint64_t end_ms,
                             const struct flock_counts *counts);
 void flock_run(const struct flock_options *o, flock_progress *progress, void *context,
                struct flock_result *out);
+void flock_free(struct flock_result *r);
 
 #endif

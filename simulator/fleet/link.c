@@ -9,21 +9,6 @@
 /* TCP, TLS and MQTT say hello. */
 #define HELLO_TRIPS 4
 
-/* What packets take on the wire, MQTT's headers and topics included and TLS' not:
- * OASIS, "MQTT Version 3.1.1", 2014. */
-#define CONNECT_BYTES 128 /* with client id and will */
-#define CONNACK_BYTES 4
-#define SUBSCRIBE_BYTES 58
-#define SUBACK_BYTES 5
-#define UNSUBSCRIBE_BYTES 57
-#define UNSUBACK_BYTES 4
-#define PUBLISH_BYTES 45 /* of an agent, without its payload */
-#define PUBACK_BYTES 4
-#define PING_BYTES 2
-#define STATUS_BYTES 34 /* of an agent that has nothing to say; each exception takes … */
-#define EXCEPTION_BYTES 7
-#define SLIP_BYTES 260 /* a signed assignment */
-
 static const struct profile *profile_of(const struct flock *f, const struct node *d)
 {
     return f->calm ? &profile_plain : &f->o->links[d->kind].profile;
@@ -112,7 +97,9 @@ static void leave_broker(struct flock *f, uint32_t n, bool silently)
     cell_hear(f, n, NOBODY);
     job_link(f, n, false);
     uint64_t will_ms = f->queue.now_ms + patience;
-    flock_at(f, will_ms > d->said_ms ? will_ms : d->said_ms, CELL_WILL, n, 0, d->session);
+    if (!f->cells[d->cell].dead)
+        flock_at(f, will_ms > d->said_ms ? will_ms : d->said_ms, CELL_WILL, n, d->cell,
+                 d->session | (uint64_t)f->cells[d->cell].deaths << 32);
 }
 
 void link_vanish(struct flock *f, uint32_t n)
@@ -235,13 +222,22 @@ void link_calm(struct flock *f)
 
 /* ---- connecting ---- */
 
+/* The cell that the node wants most but `place` others. */
+static uint8_t cell_at(const struct flock *f, const struct node *d, uint32_t place)
+{
+    uint32_t order[CELLS_MAX];
+    uint32_t count = f->cell_count > 1 ? atlas_order(&f->atlas, &d->id, CELLS_MAX, order) : 0;
+    return count ? (uint8_t)order[place % count] : 0;
+}
+
 static void try(struct flock *f, uint32_t n, const struct agent_action *a)
 {
     struct node *d = &f->nodes[n];
     uint64_t now = f->queue.now_ms;
-    uint32_t home = d->number % f->cell_count;
+    leave_broker(f, n, false); /* who was abroad goes home from a link that is up */
     d->link++;
-    d->cell = (uint8_t)((home + a->cell) % f->cell_count);
+    d->cell = cell_at(f, d, a->cell);
+    d->abroad = a->cell >= ATLAS_HOMES;
     if (!link_is_there(f, d)) {
         d->hung = d->core.link_failures >= ATTEMPTS_TOLD;
         if (!d->hung)
@@ -272,6 +268,7 @@ void link_up(struct flock *f, uint32_t n)
     if (d->twin != NOBODY && f->nodes[d->twin].connected && f->nodes[d->twin].cell == d->cell)
         link_lose(f, d->twin);
     c->connects++;
+    flock_hour(f)->connects++;
     c->bytes_up += CONNECT_BYTES;
     c->bytes_down += CONNACK_BYTES;
     d->connected = true;
@@ -289,11 +286,11 @@ void link_down(struct flock *f, uint32_t n, bool refused)
                   &(struct agent_event){.type = AGENT_LINK_DOWN, .rv = refused ? ERR_REFUSED : 0});
 }
 
-void link_will(struct flock *f, uint32_t n, uint32_t session)
+void link_will(struct flock *f, const struct happening *h)
 {
-    const struct node *d = &f->nodes[n];
-    if (!f->cells[d->cell].dead)
-        office_will(f, d->number, session);
+    const struct cell *c = &f->cells[h->life];
+    if (!c->dead && c->deaths == (uint16_t)(h->what >> 32))
+        office_will(f, h);
 }
 
 /* ---- what it says ---- */
@@ -334,6 +331,7 @@ void link_hear(struct flock *f, uint32_t n, enum kind kind, uint64_t what, uint3
     uint64_t at = f->queue.now_ms + delay(f, d);
     d->heard_ms = at > d->heard_ms ? at : d->heard_ms;
     f->result->counts.bytes_down += bytes;
+    flock_hour(f)->messages++;
     if (d->way == WAY_UP)
         return;
     for (int times = comes_twice(f) ? 2 : 1; times > 0; times--) {
@@ -355,24 +353,29 @@ static void subscribe_heads(struct flock *f, uint32_t n)
     uint32_t paper = c->papers[d->cohort];
     struct revision slip = f->slips[d->number - 1].revision;
     cell_hear(f, n, d->cohort);
-    f->result->counts.bytes_up += 2 * SUBSCRIBE_BYTES;
-    f->result->counts.bytes_down += 2 * SUBACK_BYTES;
+    f->result->counts.bytes_up += SUBSCRIBE_HEADS_BYTES;
+    f->result->counts.bytes_down += SUBACK_BYTES + 1;
     if (paper)
         link_hear(f, n, NODE_HEAD, revision_pack(f->papers[paper].desired->revision), HEAD_BYTES);
-    if (c->current && slip.number)
-        link_hear(f, n, NODE_SLIP_HEAD, revision_pack(slip), HEAD_BYTES);
+    if (c->current && slip.number && !d->abroad)
+        link_hear(f, n, NODE_SLIP_HEAD, revision_pack(slip), SLIP_HEAD_BYTES);
+}
+
+static uint32_t subscribe_bytes(enum agent_topic topic)
+{
+    return topic == AGENT_TOPIC_DOCUMENT ? SUBSCRIBE_DOCUMENT_BYTES : SUBSCRIBE_SLIP_BYTES;
 }
 
 static void subscribe(struct flock *f, uint32_t n, enum agent_topic topic)
 {
     struct node *d = &f->nodes[n];
     const struct cell *c = &f->cells[d->cell];
-    f->result->counts.bytes_up += SUBSCRIBE_BYTES;
+    f->result->counts.bytes_up += subscribe_bytes(topic);
     f->result->counts.bytes_down += SUBACK_BYTES;
     if (topic == AGENT_TOPIC_DOCUMENT && c->papers[d->cohort]) {
         f->result->counts.fetched++;
         link_hear(f, n, NODE_DOC, c->papers[d->cohort], f->papers[c->papers[d->cohort]].size);
-    } else if (topic == AGENT_TOPIC_ASSIGNMENT && c->current &&
+    } else if (topic == AGENT_TOPIC_ASSIGNMENT && c->current && !d->abroad &&
                f->slips[d->number - 1].revision.number) {
         link_hear(f, n, NODE_SLIP, 0, SLIP_BYTES);
     }
@@ -394,7 +397,7 @@ void link_perform(struct flock *f, uint32_t n, const struct agent_action *a)
     } else if (a->type == AGENT_SEND) {
         say(f, n, a->status);
     } else if (a->type == AGENT_UNSUBSCRIBE) {
-        f->result->counts.bytes_up += UNSUBSCRIBE_BYTES;
+        f->result->counts.bytes_up += subscribe_bytes(a->topic) - 1; /* it names no QoS */
         f->result->counts.bytes_down += UNSUBACK_BYTES;
     } else if (a->type == AGENT_SUBSCRIBE && a->topic == AGENT_TOPIC_HEADS) {
         subscribe_heads(f, n);

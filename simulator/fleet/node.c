@@ -49,7 +49,7 @@ void node_view(const struct flock *f, const struct node *d, struct agent_view *o
         .trust = &the_trust,
         .document_signer = the_signer,
         .assignment_signer = the_signer,
-        .cell_count = f->cell_count < ATLAS_HOMES ? f->cell_count : ATLAS_HOMES,
+        .cell_count = f->cell_count < CELLS_MAX ? f->cell_count : CELLS_MAX,
         .home_count = ATLAS_HOMES,
         .signed_s = document->issued_s,
         .held = d->held,

@@ -10,8 +10,6 @@
 #define AWAY_MS 600000
 /* An answer to a join, there and back. */
 #define JOIN_AGAIN_MS 10000
-/* What a signature and its frame add to a document. */
-#define SIGNED_BYTES 100
 
 static int turn(struct flock *f, struct manager_event *ev, struct manager_out *out);
 static void commit(struct flock *f, const struct manager_out *out);
@@ -83,6 +81,12 @@ void office_kill(struct flock *f)
     flock_at(f, f->queue.now_ms + OFF_MS + more_ms, MANAGER_START, 0, 0, 0);
 }
 
+/* Of a status or a will that waits in its broker. */
+static uint32_t waiting_bytes(const struct flock *f, const struct happening *h)
+{
+    return h->kind == CELL_WILL ? WILL_BYTES : link_status_bytes(&f->statuses[h->what]);
+}
+
 /* All but the last fitted under the limit before it came. */
 static void check_queues(struct flock *f)
 {
@@ -92,7 +96,7 @@ static void check_queues(struct flock *f)
         if (*sum >= max)
             flock_fault(f, "broker %u keeps more for the manager than %u bytes",
                         (unsigned)f->inbox[i].life, (unsigned)max);
-        *sum += link_status_bytes(&f->statuses[f->inbox[i].what]);
+        *sum += waiting_bytes(f, &f->inbox[i]);
     }
 }
 
@@ -111,7 +115,7 @@ void office_start(struct flock *f)
     for (uint32_t i = 0; i < f->cell_count; i++)
         f->cells[i].queued = 0;
     for (uint32_t i = 0; i < count; i++)
-        office_report(f, &f->inbox[i]);
+        (f->inbox[i].kind == CELL_WILL ? office_will : office_report)(f, &f->inbox[i]);
 }
 
 void office_tick(struct flock *f)
@@ -180,7 +184,7 @@ static void write_paper(struct flock *f, uint32_t cohort)
         abort();
     memcpy(copy, &d, size);
     f->papers[paper] = (struct paper){
-        .holds = 1, .size = (uint32_t)body.len + SIGNED_BYTES, .cohort = cohort, .desired = copy};
+        .holds = 1, .size = (uint32_t)body.len + PAPER_BYTES, .cohort = cohort, .desired = copy};
     paper_drop(f, f->newest[cohort]);
     f->newest[cohort] = paper;
     f->result->counts.documents++;
@@ -248,20 +252,34 @@ static void take(struct flock *f, struct report *report, const struct key_id *id
     gate_hear(f, report_number(report));
     turn(f, &ev, &out);
     gate_hear(f, report_number(report));
+}
+
+static void count_status(struct flock *f)
+{
+    struct flock_hour *hour = flock_hour(f);
     f->result->counts.statuses++;
+    hour->statuses++;
     if (f->queue.now_ms / 1000 != f->second) {
         f->second = f->queue.now_ms / 1000;
         f->second_count = 0;
     }
     if (++f->second_count > f->result->counts.statuses_peak)
         f->result->counts.statuses_peak = f->second_count;
+    if (f->second_count > hour->statuses_peak)
+        hour->statuses_peak = f->second_count;
+}
+
+static void drop_waiting(struct flock *f, const struct happening *h)
+{
+    if (h->kind == CELL_STATUS)
+        status_drop(f, h->what);
 }
 
 /* It waits in its broker, or is lost there. */
 static void wait_for_manager(struct flock *f, const struct happening *h)
 {
-    if (!cell_queues(f, h->life, link_status_bytes(&f->statuses[h->what]))) {
-        status_drop(f, h->what);
+    if (!cell_queues(f, h->life, waiting_bytes(f, h))) {
+        drop_waiting(f, h);
         return;
     }
     if (f->inbox_count == f->inbox_room) {
@@ -282,6 +300,7 @@ void office_report(struct flock *f, const struct happening *h)
     struct report report = {.type = MESSAGE_STATUS, .status = f->statuses[h->what]};
     status_drop(f, h->what);
     take(f, &report, &f->nodes[h->who].id);
+    count_status(f);
 }
 
 void office_forget(struct flock *f, uint32_t cell)
@@ -290,18 +309,23 @@ void office_forget(struct flock *f, uint32_t cell)
     f->cells[cell].queued = 0;
     for (uint32_t i = 0; i < f->inbox_count; i++)
         if (f->inbox[i].life == cell)
-            status_drop(f, f->inbox[i].what);
+            drop_waiting(f, &f->inbox[i]);
         else
             f->inbox[kept++] = f->inbox[i];
     f->inbox_count = kept;
 }
 
-/* One that comes while the manager is away is lost here: its silence tells the same later. */
-void office_will(struct flock *f, uint32_t number, uint32_t session)
+void office_will(struct flock *f, const struct happening *h)
 {
-    struct report report = {.type = MESSAGE_WILL, .will = {.number = number, .session = session}};
-    if (f->core)
-        take(f, &report, &f->rows->agents[number - 1].row.id);
+    const struct node *d = &f->nodes[h->who];
+    if (!f->core) {
+        wait_for_manager(f, h);
+        return;
+    }
+    struct report report = {.type = MESSAGE_WILL,
+                            .will = {.number = d->number, .session = (uint32_t)h->what}};
+    take(f, &report, &d->id);
+    f->result->counts.wills++;
 }
 
 /* ---- joins and commands ---- */

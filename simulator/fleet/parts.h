@@ -9,6 +9,7 @@
 #include "simulator/fleet/flock.h"
 #include "simulator/fleet/queue.h"
 #include "simulator/world/rows.h"
+#include "sync/atlas.h"
 
 /* What happens; `who` is a node's index, a cell's or a region's. */
 enum kind {
@@ -29,7 +30,8 @@ enum kind {
     NODE_HALVE,  /* its link carries one way only, … */
     NODE_LOSE,   /* of its link: … until somebody notices */
     CELL_STATUS, /* `what` is the status' place in the pool */
-    CELL_WILL,   /* the broker has noticed that a node's link is lost; `what` is the session */
+    CELL_WILL,   /* the broker has noticed that a node's link is lost; `what` the session and its
+                    broker's deaths */
     CELL_KILL,
     CELL_START,
     CELL_FILL, /* the manager brings it up to date */
@@ -55,6 +57,9 @@ enum kind {
 };
 
 #define NOBODY UINT32_MAX
+#define REACHED_NEVER UINT32_MAX
+/* … or not before faults had ended: of links as they are then nobody wants to know. */
+#define REACHED_LATER (UINT32_MAX - 1)
 /* A device without power comes back after so long. */
 #define POWER_OFF_MS 20000
 
@@ -111,7 +116,8 @@ struct node {
     /* The link. */
     uint16_t link; /* counts connections */
     uint8_t kind;  /* of links, index in the options */
-    uint8_t cell;  /* that it is with */
+    uint8_t cell;  /* that it is with … */
+    bool abroad;   /* … and which is none of its homes: what is its own isn't there */
     uint8_t stage; /* that its labels put it into, … */
     uint8_t site;
     bool parked; /* … unless they keep it out of the deployment */
@@ -152,6 +158,7 @@ struct slip {
 
 struct cell {
     bool dead;
+    uint16_t deaths;   /* a session of before is void, and so is its will */
     bool current;      /* it has all that the manager has said */
     uint32_t queued;   /* bytes that wait for the manager */
     uint32_t *papers;  /* retained, by cohort; 0: none */
@@ -171,6 +178,7 @@ struct flock {
     uint32_t *by_number; /* node + 1, by agent number */
     uint32_t cell_count;
     struct cell cells[FLOCK_CELLS_MAX];
+    struct atlas atlas; /* of the same cells */
     struct slip *slips; /* by number - 1; a cell that isn't current has none */
     uint8_t *dark;      /* for each kind of links and region: it has an outage */
 
@@ -203,7 +211,7 @@ struct flock {
     struct slot *slots;  /* of gate.c, by node; NULL: the fleet is too big for it */
     bool lets_in;        /* some were let in, in this turn of the manager */
     uint64_t vacant_ms;  /* since when a stage has room for some who wait; 0: it doesn't */
-    uint32_t *reached_s; /* by node: from then on until it ran; UINT32_MAX: not yet */
+    uint32_t *reached_s; /* by node: from then on until it ran; REACHED_NEVER: not yet, … */
     struct arena agent_scratch;
     uint64_t agent_memory[AGENT_SCRATCH_MAX / sizeof(uint64_t)];
 };
@@ -217,6 +225,9 @@ void flock_at(struct flock *f, uint64_t at_ms, enum kind kind, uint32_t who, uin
 void flock_fault(struct flock *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* True so often of a thousand, while faults are on. */
 bool flock_strikes(struct flock *f, uint32_t per_mille);
+
+/* Of the time that it is. */
+struct flock_hour *flock_hour(struct flock *f);
 
 /* The next of those that come so often in a day, evenly over the time. */
 void flock_arm_daily(struct flock *f, enum kind kind, uint32_t who, uint32_t a_day);
@@ -262,9 +273,28 @@ void link_calm(struct flock *f);
 void link_halve(struct flock *f, uint32_t n);
 /* A message to a node is on its way. */
 void link_hear(struct flock *f, uint32_t n, enum kind kind, uint64_t what, uint32_t bytes);
-#define HEAD_BYTES 45
+/* What packets take on the wire, MQTT's headers and topics included and TLS' not, with numbers as
+ * big as those of an agent that has run for months: OASIS, "MQTT Version 3.1.1", 2014.
+ * unit/test_flock_bytes makes each. */
+#define CONNECT_BYTES 114 /* with client id and will */
+#define CONNACK_BYTES 4
+#define SUBSCRIBE_HEADS_BYTES 86 /* to both in one packet; and to one of … */
+#define SUBSCRIBE_DOCUMENT_BYTES 38
+#define SUBSCRIBE_SLIP_BYTES 53
+#define SUBACK_BYTES 5 /* and one for each topic more */
+#define UNSUBACK_BYTES 4
+#define PUBLISH_BYTES 45 /* of an agent, without its payload */
+#define PUBACK_BYTES 4
+#define PING_BYTES 2
+#define STATUS_BYTES 40 /* of an agent that has nothing to say; each exception takes … */
+#define EXCEPTION_BYTES 6
+#define WILL_BYTES 25
+#define HEAD_BYTES 42 /* of a cohort */
+#define SLIP_HEAD_BYTES 60
+#define SLIP_BYTES 263  /* a signed assignment */
+#define PAPER_BYTES 128 /* of a signed document, without its body */
 uint64_t revision_pack(struct revision r);
-void link_will(struct flock *f, uint32_t n, uint32_t session);
+void link_will(struct flock *f, const struct happening *h);
 /* Of its payload. */
 uint32_t link_status_bytes(const struct status *s);
 
@@ -293,8 +323,8 @@ void office_kill(struct flock *f);
 void office_start(struct flock *f);
 void office_tick(struct flock *f);
 void office_report(struct flock *f, const struct happening *h);
-/* A will, or NULL status. */
-void office_will(struct flock *f, uint32_t number, uint32_t session);
+/* The will of a node's session, from a broker that lives; `life` is the cell. */
+void office_will(struct flock *f, const struct happening *h);
 void office_join(struct flock *f, uint32_t n);
 /* What waits for the manager in a broker that loses its memory. */
 void office_forget(struct flock *f, uint32_t cell);

@@ -2,27 +2,33 @@
 #include "manager/cli/table.h"
 #include "simulator/fleet/fleet.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define DAY_MS 86400000.0
-/* Points in a plot. */
-#define POINTS 500
 
 /* ---- what a run comes to ---- */
 
-/* Of each device and day. */
+/* Of each device and day, as all figures of the days before faults ended. */
 static double a_day(const struct outcome *o, uint64_t sum)
 {
-    double days = (double)o->result.now_ms / DAY_MS;
+    double days = (double)o->result.days_ms / DAY_MS;
     return days > 0 ? (double)sum / days / o->options.agents : 0;
 }
 
 static double a_second(const struct outcome *o, uint64_t sum)
 {
-    return o->result.now_ms ? (double)sum * 1000 / (double)o->result.now_ms : 0;
+    return o->result.days_ms ? (double)sum * 1000 / (double)o->result.days_ms : 0;
+}
+
+/* NAN: not in those days. */
+static double reached_min(const struct outcome *o, size_t mark)
+{
+    uint64_t ms = o->result.reached_ms[mark];
+    return ms == UINT64_MAX ? NAN : (double)ms / 60000;
 }
 
 /* A figure that is printed and written alike. */
@@ -40,31 +46,31 @@ struct figure {
         return expression;                                                                         \
     }
 
-COUNT(reached_50, (double)o->result.reached_ms[0] / 60000)
-COUNT(reached_90, (double)o->result.reached_ms[1] / 60000)
-COUNT(reached_99, (double)o->result.reached_ms[2] / 60000)
-COUNT(reached_100, (double)o->result.reached_ms[3] / 60000)
+COUNT(reached_50, reached_min(o, 0))
+COUNT(reached_90, reached_min(o, 1))
+COUNT(reached_99, reached_min(o, 2))
+COUNT(reached_100, reached_min(o, 3))
 COUNT(ready, o->result.ready)
 COUNT(failed, o->result.failed)
-COUNT(bytes_up, a_day(o, o->result.counts.bytes_up) / 1024)
-COUNT(bytes_down, a_day(o, o->result.counts.bytes_down) / 1024)
-COUNT(content, a_day(o, o->result.counts.bytes_content) / 1024)
-COUNT(writes, a_day(o, o->result.counts.writes))
-COUNT(connects, a_day(o, o->result.counts.connects))
-COUNT(statuses, a_second(o, o->result.counts.statuses))
-COUNT(statuses_peak, (double)o->result.counts.statuses_peak)
-COUNT(heads, a_second(o, o->result.counts.heads))
-COUNT(documents, (double)o->result.counts.documents)
+COUNT(bytes_up, a_day(o, o->result.days.bytes_up) / 1024)
+COUNT(bytes_down, a_day(o, o->result.days.bytes_down) / 1024)
+COUNT(content, a_day(o, o->result.days.bytes_content) / 1024)
+COUNT(writes, a_day(o, o->result.days.writes))
+COUNT(connects, a_day(o, o->result.days.connects))
+COUNT(statuses, a_second(o, o->result.days.statuses))
+COUNT(statuses_peak, (double)o->result.days.statuses_peak)
+COUNT(heads, a_second(o, o->result.days.heads))
+COUNT(documents, (double)o->result.days.documents)
 COUNT(happenings, (double)o->result.counts.happenings / 1e6)
 COUNT(steps, (double)o->result.counts.agent_steps / 1e6)
 COUNT(processor, o->processor_s)
 COUNT(memory, (double)o->memory / (1 << 20))
 
 static const struct figure figures[] = {
-    {"reached_50_min", "half of them run the new version after", reached_50, 1, "min"},
+    {"reached_50_min", "half of those that come to run it, after", reached_50, 1, "min"},
     {"reached_90_min", "90 %", reached_90, 1, "min"},
     {"reached_99_min", "99 %", reached_99, 1, "min"},
-    {"reached_100_min", "all that come to run it", reached_100, 1, "min"},
+    {"reached_100_min", "all of them", reached_100, 1, "min"},
     {"ready", "run it at the end", ready, 0, ""},
     {"failed", "went back from it", failed, 0, ""},
     {"kib_up_a_day", "sent by a device in a day", bytes_up, 1, "KiB"},
@@ -83,6 +89,23 @@ static const struct figure figures[] = {
 };
 #define FIGURES (sizeof figures / sizeof figures[0])
 
+double spread_figure(const struct outcome *run, const char *name)
+{
+    for (size_t k = 0; k < FIGURES; k++)
+        if (strcmp(figures[k].name, name) == 0)
+            return figures[k].of(run);
+    return NAN;
+}
+
+static void put_figure(struct table *t, const struct figure *figure, const struct outcome *run)
+{
+    double value = figure->of(run);
+    if (isnan(value))
+        table_cell(t, PAINT_NONE, "not in %u d", (unsigned)(run->options.run_ms / 86400000));
+    else
+        table_cell(t, PAINT_NONE, "%.*f", figure->digits, value);
+}
+
 void spread_print(const struct outcome *runs, size_t count)
 {
     struct table *t = table_new(count + 2, NULL);
@@ -93,7 +116,7 @@ void spread_print(const struct outcome *runs, size_t count)
     for (size_t k = 0; k < FIGURES; k++) {
         table_cell(t, PAINT_DIM, "%s", figures[k].title);
         for (size_t i = 0; i < count; i++)
-            table_cell(t, PAINT_NONE, "%.*f", figures[k].digits, figures[k].of(&runs[i]));
+            put_figure(t, &figures[k], &runs[i]);
         table_cell(t, PAINT_DIM, "%s", figures[k].unit);
     }
     table_print(t, stdout, table_colour(stdout));
@@ -110,8 +133,11 @@ int spread_json(const struct outcome *runs, size_t count)
         fleet_command(&runs[i].options, command);
         snprintf(digest, sizeof digest, "%016" PRIx64, runs[i].result.digest);
         json_object_set_new(run, "command", json_string(command));
-        for (size_t k = 0; k < FIGURES; k++)
-            json_object_set_new(run, figures[k].name, json_real(figures[k].of(&runs[i])));
+        for (size_t k = 0; k < FIGURES; k++) {
+            double value = figures[k].of(&runs[i]);
+            json_object_set_new(run, figures[k].name,
+                                isnan(value) ? json_null() : json_real(value));
+        }
         json_object_set_new(run, "rested_s",
                             json_integer((json_int_t)(runs[i].result.rested_ms / 1000)));
         json_object_set_new(run, "digest", json_string(digest));
@@ -124,60 +150,4 @@ int spread_json(const struct outcome *runs, size_t count)
     putchar('\n');
     json_decref(all);
     return rv;
-}
-
-/* ---- plots ---- */
-
-static int write_spread(const struct outcome *o, FILE *out)
-{
-    const struct flock_result *r = &o->result;
-    fprintf(out, "\"heartbeat %s\"\n", duration_write(o->options.policy.heartbeat_s).text);
-    for (size_t i = 0; r->reached_count && i <= POINTS; i++) {
-        size_t at = (r->reached_count - 1) * i / POINTS;
-        fprintf(out, "%.4f,%.3f\n", r->reached_s[at] / 3600.0,
-                100.0 * (double)(at + 1) / o->options.agents);
-    }
-    return fprintf(out, "\n\n") < 0 ? ERR_IO : 0;
-}
-
-static FILE *create(const char *dir, const char *name, struct errmsg *em)
-{
-    char path[4096];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "w");
-    if (!f)
-        errmsg_set(em, ERR_IO, "can't write %s: %s", path, strerror(errno));
-    return f;
-}
-
-int spread_plot(const struct outcome *runs, size_t count, const char *dir, struct errmsg *em)
-{
-    char command[4200];
-    FILE *data = create(dir, "spread.csv", em);
-    FILE *script = data ? create(dir, "spread.gp", em) : NULL;
-    if (!script) {
-        if (data)
-            fclose(data);
-        return ERR_IO;
-    }
-    for (size_t i = 0; i < count; i++)
-        write_spread(&runs[i], data);
-    fprintf(
-        script,
-        "set terminal svg size 800,450 font 'sans,12'\nset output 'spread.svg'\n"
-        "set datafile separator ','\nset key bottom right\nset grid\nset yrange [0:101]\n"
-        "set xlabel 'hours since the deployment'\nset ylabel '%% of the fleet that run it'\n"
-        "plot for [i=0:%zu] 'spread.csv' index i using 1:2 with steps lw 2 title columnheader(1)\n",
-        count - 1);
-    bool failed = fclose(data) | fclose(script);
-    snprintf(command, sizeof command, "cd '%s' && gnuplot spread.gp", dir);
-    if (failed)
-        return errmsg_set(em, ERR_IO, "can't write in %s", dir);
-    if (system(command) != 0)
-        return errmsg_set(
-            em, ERR_NOT_FOUND,
-            "no plot: gnuplot failed, or isn't there (apt-get install gnuplot-nox); the "
-            "data is in %s/spread.csv",
-            dir);
-    return 0;
 }

@@ -56,7 +56,7 @@ static struct flock_options draw_options(uint64_t seed)
     o.agents = 1 + draw(&r, AGENTS_MAX - 1);
     o.run_ms = (1 + draw(&r, 2)) * 86400000ull;
     o.rest_ms = 2 * 86400000ull;
-    o.cells = 1 + draw(&r, 3);
+    o.cells = 1 + draw(&r, 5);
     o.sites = 1 + draw(&r, 9);
     o.bundle_bytes = (1ull + draw(&r, 4096)) << 10;
     o.deploy_ms = (3600ull + draw(&r, 43200)) * 1000;
@@ -80,7 +80,7 @@ static bool fails(const struct flock_options *o, struct flock_result *r)
     fleet_command(o, command);
     fprintf(stderr, "%s\n", command);
     flock_run(o, NULL, NULL, r);
-    free(r->reached_s);
+    flock_free(r);
     return r->fault[0] != '\0';
 }
 
@@ -121,7 +121,7 @@ static bool shrink_one(struct flock_options *o, size_t i)
     return false;
 }
 
-static void shrink(struct flock_options *o)
+void swarm_shrink(struct flock_options *o)
 {
     for (bool shrunk = true; shrunk;) {
         shrunk = false;
@@ -138,7 +138,7 @@ static void tell(const struct flock_options *o, const struct flock_result *r)
     fleet_command(o, command);
     printf("%s\n  %s\n", r->fault, command);
     fflush(stdout);
-    shrink(&small);
+    swarm_shrink(&small);
     fails(&small, &again);
     fleet_command(&small, command);
     printf("the smallest that still fails: %s\n  %s\n", again.fault, command);
@@ -146,20 +146,25 @@ static void tell(const struct flock_options *o, const struct flock_result *r)
 
 int swarm_run(uint64_t first_seed, uint64_t seconds, uint64_t seeds)
 {
-    uint64_t steps = 0, begin_ms = clock_monotonic_ms(), seed = first_seed;
+    uint64_t happenings = 0, steps = 0, begin_ms = clock_monotonic_ms(), seed = first_seed;
+    struct rng digest = {.state = 0};
     for (; (!seeds || seed - first_seed < seeds) &&
            (!seconds || clock_monotonic_ms() - begin_ms < seconds * 1000);
          seed++) {
         struct flock_options o = draw_options(seed);
         struct flock_result r;
         bool failed = fails(&o, &r);
-        steps += r.counts.happenings;
+        happenings += r.counts.happenings;
+        steps += r.counts.agent_steps;
+        digest.state ^= r.digest;
+        digest.state = rng_next(&digest);
         if (failed) {
             tell(&o, &r);
             return 1;
         }
     }
-    printf("%" PRIu64 " seeds from %" PRIu64 ": nothing found in %" PRIu64 " happenings\n",
-           seed - first_seed, first_seed, steps);
+    printf("%" PRIu64 " seeds from %" PRIu64 ": nothing found in %" PRIu64
+           " happenings and %" PRIu64 " steps of agents' cores\ndigest %016" PRIx64 "\n",
+           seed - first_seed, first_seed, happenings, steps, digest.state);
     return 0;
 }

@@ -31,20 +31,36 @@ printf 'profile: hut\ndelay: 2s\nevery: 6h\nfor: 1h\nphase: all\n' >"$WORK/hut.y
 fleet --agents 40 --links "$WORK/hut.yaml:3,always:1" --json >"$WORK/hut.json" || fail "it fails: $(cat "$WORK/fleet.log")"
 jq -e '.runs[0] | .ready == 40 and .reached_50_min > 180' "$WORK/hut.json" >/dev/null || fail "$(cat "$WORK/hut.json")"
 
-step "the data of a plot"
+step "plots and their data"
 mkdir "$WORK/plot"
-fleet --agents 40 --plot "$WORK/plot" >/dev/null || grep -q gnuplot "$WORK/fleet.log" || fail "$(cat "$WORK/fleet.log")"
+fleet --agents 40 --heartbeat 1m,1h --plot "$WORK/plot" >/dev/null || fail "$(cat "$WORK/fleet.log")"
+for plot in spread load cost; do
+    grep -q '</svg>' "$WORK/plot/$plot.svg" || fail "$plot.svg is none"
+done
+[ "$(grep -c '^[0-9]' "$WORK/plot/load.csv")" = 48 ] || fail "not an hour a line: $(cat "$WORK/plot/load.csv")"
 grep . "$WORK/plot/spread.csv" | tail -n 1 | grep -q ',100.000$' || fail "$(tail -n 4 "$WORK/plot/spread.csv")"
+
+step "what good links brought once the days were over is not what these links bring"
+fleet --agents 40 --links ship >"$WORK/table" || fail "it fails"
+grep -q 'all of them  *not in 1 d' "$WORK/table" || fail "it says $(cat "$WORK/table")"
+fleet --agents 40 --links ship --json | jq -e '.runs[0] | .reached_100_min == null and .ready == 40' >/dev/null ||
+    fail "it does not say null"
 
 step "a swarm"
 fleet --seeds 5 --seed 11 >"$WORK/swarm" || fail "it finds: $(cat "$WORK/swarm")"
 grep -q '^5 seeds from 11: nothing found' "$WORK/swarm" || fail "it says: $(cat "$WORK/swarm")"
+fleet --seeds 5 --seed 11 >"$WORK/same" || fail "it finds: $(cat "$WORK/same")"
+grep -q "^digest" "$WORK/same" || fail "it ends without a digest"
+cmp "$WORK/swarm" "$WORK/same" || fail "the same seeds are not the same"
 
 step "wrong words"
 wrong 2 'no links are called "pigeon"' dunlin-sim fleet --links pigeon
 wrong 2 '"5" must be a span' dunlin-sim fleet --heartbeat 5
 wrong 2 'concurrency' dunlin-sim fleet --concurrency many
 wrong 2 'agents' dunlin-sim fleet --agents 0
+wrong 2 'swarm' dunlin-sim fleet --swarm 0
+wrong 2 'seeds' dunlin-sim fleet --seeds 0
+wrong 2 "agents can't be given with --swarm or --seeds" dunlin-sim fleet --seeds 3 --agents 10
 wrong 2 'unknown flag' dunlin-sim fleet --agentz 3
 printf 'profile: hut\ndelay: soon\n' >"$WORK/hut.yaml"
 wrong 2 'hut.yaml:2:8: delay: must be a span' dunlin-sim fleet --links "$WORK/hut.yaml"

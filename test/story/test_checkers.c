@@ -1,5 +1,6 @@
 /* Whether the simulator's checkers notice what they are there for: in each story one thing is
  * broken on purpose, behind the backs of both cores. */
+#include "simulator/fleet/fleet.h"
 #include "simulator/fleet/parts.h"
 #include "test/flocks.h"
 
@@ -298,9 +299,35 @@ static void test_checkers_say_nothing_where_nothing_is_broken(void)
     CU_ASSERT_TRUE(r.counts.let_in > 100 && r.counts.manager_kills > 5 && r.counts.overflown > 5);
 }
 
+/* ---- what is found is made small ---- */
+
+static void fail_when_it_is_big(struct flock *f)
+{
+    if (f->o->agents >= 3 && f->o->faults.lost_writes > 10)
+        flock_fault(f, "it is big");
+}
+
+static void test_a_failure_is_made_as_small_as_it_still_fails(void)
+{
+    struct flock_options o = fleet();
+    o.cells = 4;
+    o.retries = 3;
+    o.faults.lost_writes = 100;
+    o.faults.clones = 3;
+    o.meddle = fail_when_it_is_big;
+    swarm_shrink(&o);
+    CU_ASSERT_EQUAL(o.agents, 3);
+    CU_ASSERT_EQUAL(o.faults.lost_writes, 11);
+    CU_ASSERT_EQUAL(o.cells, 1);
+    CU_ASSERT_EQUAL(o.sites, 1);
+    CU_ASSERT_EQUAL(o.link_count, 1);
+    CU_ASSERT_EQUAL(o.retries + o.faults.clones + o.faults.manager_kills + o.faults.queue_max, 0);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_checkers_notice_what_is_broken_on_purpose),
     TEST(test_checkers_say_nothing_where_nothing_is_broken),
+    TEST(test_a_failure_is_made_as_small_as_it_still_fails),
 };
 
 SUITE_MAIN("checkers", tests)

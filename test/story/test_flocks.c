@@ -38,11 +38,36 @@ static void test_on_good_links_all_run_the_new_version_as_soon_as_the_stages_all
 static void test_who_can_come_only_at_night_comes_at_night(void)
 {
     struct flock_options o = fleet_of(100, "nightly");
+    o.run_ms = 2 * UINT64_C(86400000);
     struct flock_result r = run(&o);
     CU_ASSERT_EQUAL(r.ready, 100);
     /* It was asked for when the first night was over: the second one begins a day after the first.
      */
     CU_ASSERT_TRUE(r.reached_ms[0] >= 22 * 3600000ull && r.reached_ms[3] < 24 * 3600000ull);
+}
+
+/* Most ships are at sea all day, and get it when faults end and links are good. */
+static void test_what_came_only_once_links_were_good_came_too_late(void)
+{
+    struct flock_options o = fleet_of(60, "ship");
+    struct flock_result r = run(&o);
+    CU_ASSERT_EQUAL(r.ready, 60);
+    CU_ASSERT_TRUE(r.reached_count > 0 && r.reached_count < 60);
+    CU_ASSERT_EQUAL(r.reached_ms[3], UINT64_MAX);
+    CU_ASSERT_TRUE(r.days_ms >= o.run_ms && r.days_ms < o.run_ms + 1000);
+    CU_ASSERT_TRUE(r.days.bytes_content < r.counts.bytes_content);
+}
+
+/* Each link that is lost has its will, and brokers keep it for a manager that is away. */
+static void test_no_will_is_lost(void)
+{
+    struct flock_options o = fleet_of(50, "nightly");
+    o.run_ms = 3 * UINT64_C(86400000);
+    o.faults.manager_kills = 200;
+    struct flock_result r = run(&o);
+    CU_ASSERT_TRUE(r.counts.manager_kills > 100);
+    CU_ASSERT_TRUE(r.counts.connects > 150);
+    CU_ASSERT_EQUAL(r.counts.wills, r.counts.connects - o.agents);
 }
 
 static void test_a_version_that_fails_goes_back_where_it_fails_and_nowhere_else(void)
@@ -271,6 +296,8 @@ static const struct suite_test tests[] = {
     TEST(test_the_same_seed_makes_the_same_run_and_another_one_another),
     TEST(test_on_good_links_all_run_the_new_version_as_soon_as_the_stages_allow),
     TEST(test_who_can_come_only_at_night_comes_at_night),
+    TEST(test_what_came_only_once_links_were_good_came_too_late),
+    TEST(test_no_will_is_lost),
     TEST(test_a_version_that_fails_goes_back_where_it_fails_and_nowhere_else),
     TEST(test_whatever_breaks_it_comes_to_rest_on_what_it_should_run),
     TEST(test_what_a_link_has_brought_is_heard_before_its_will),
