@@ -1,11 +1,13 @@
 /*
  * replay: runs a fuzz target over a folder of seeds, then over their neighbours: every truncated
  * prefix and every flipped bit. The same seeds give the same inputs in the same order; when they
- * are more than RUNS_MAX, every n-th is taken.
+ * are more than RUNS_MAX, every n-th is taken, and in PASSES, so that who runs out of time has seen
+ * something of everything.
  */
 #include "test/fuzz/fuzz.h"
 
 #include <dirent.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,8 @@
 #define RUNS_MAX 100000u
 /* For targets that check signatures, at a millisecond an input. */
 #define SECONDS_MAX 20
+/* No multiple of a byte's bits, so that each pass takes others of them. */
+#define PASSES 61
 
 struct seed {
     uint8_t *bytes;
@@ -24,7 +28,7 @@ struct seed {
 
 static struct seed *read_seeds(const char *folder, int *count);
 static struct seed read_seed(const char *folder, const char *name);
-static void try_neighbours(const struct seed *s, size_t stride, time_t deadline);
+static bool try_neighbours(const struct seed *s, size_t from, size_t stride, time_t deadline);
 static void try_neighbour(const struct seed *s, size_t n);
 static void try_input(const uint8_t *bytes, size_t len);
 
@@ -49,12 +53,15 @@ int main(int argc, char **argv)
 
     size_t stride = neighbours / RUNS_MAX + 1;
     time_t deadline = time(NULL) + SECONDS_MAX;
-    for (int i = 0; i < count; i++) {
-        try_neighbours(&seeds[i], stride, deadline);
+    bool in_time = true;
+    for (size_t pass = 0; in_time && pass < PASSES; pass++)
+        for (int i = 0; in_time && i < count; i++)
+            in_time = try_neighbours(&seeds[i], pass * stride, PASSES * stride, deadline);
+    for (int i = 0; i < count; i++)
         free(seeds[i].bytes);
-    }
     free(seeds);
-    printf("%zu inputs from %d seeds, every %zu. of their neighbours\n", runs, count, stride);
+    printf("%zu inputs from %d seeds, every %zu. of their neighbours%s\n", runs, count, stride,
+           in_time ? "" : ", as far as there was time");
     return 0;
 }
 
@@ -93,15 +100,15 @@ static struct seed read_seed(const char *folder, const char *name)
     return s;
 }
 
-static void try_neighbours(const struct seed *s, size_t stride, time_t deadline)
+/* False when there was no time for all. */
+static bool try_neighbours(const struct seed *s, size_t from, size_t stride, time_t deadline)
 {
-    for (size_t n = 0; n < 9 * s->len; n += stride) {
-        if (time(NULL) > deadline) {
-            printf("out of time at neighbour %zu of %zu\n", n, 9 * s->len);
-            return;
-        }
+    for (size_t n = from; n < 9 * s->len; n += stride) {
+        if (time(NULL) > deadline)
+            return false;
         try_neighbour(s, n);
     }
+    return true;
 }
 
 /* Numbers below the length are prefixes, then come the bits. */
