@@ -10,20 +10,12 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
-/* Two digests, a number, and what stands between and behind them. */
 #define HEX_LEN (2 * (size_t)DIGEST_LEN)
-#define RECORD_MAX (2 * (HEX_LEN + 1) + 12)
 #define PROVEN "current"
 /* By the starts that are left. */
 static const char trials[PROGRAM_STARTS_MAX + 1][6] = {"try-0", "try-1", "try-2", "try-3"};
 
-struct record {
-    struct digest tree;
-    struct digest program;
-    uint32_t limit_s;
-};
-
-static bool read_record(const char *dir, const char *slot, struct record *r);
+static bool read_record(const char *dir, const char *slot, struct program_record *r);
 static int write_record(const char *dir, const char *slot, const struct digest *tree,
                         uint32_t limit_s, struct errmsg *em);
 static int move_record(const char *dir, const char *from, const char *to, struct errmsg *em);
@@ -49,7 +41,7 @@ static bool is_bundled(const char *dir)
 static void become(const char *dir, const char *slot, bool on_trial, char **arguments)
 {
     char path[FILE_PATH_MAX];
-    struct record r;
+    struct program_record r;
     struct digest program;
     if (!read_record(dir, slot, &r))
         return;
@@ -105,7 +97,7 @@ bool program_runs(const char *dir, const struct digest *tree)
 
 bool program_proven(const char *dir, struct digest *tree)
 {
-    struct record r;
+    struct program_record r;
     if (!read_record(dir, PROVEN, &r))
         return false;
     *tree = r.tree;
@@ -120,7 +112,7 @@ bool program_on_trial(const char *dir)
 
 static bool is_left(const char *dir, unsigned left, const struct digest *tree)
 {
-    struct record r;
+    struct program_record r;
     return read_record(dir, trials[left], &r) && digest_equal(&r.tree, tree);
 }
 
@@ -172,25 +164,45 @@ int program_return(const char *dir, const struct digest *tree, struct errmsg *em
 
 /* ---- the records ---- */
 
-static bool read_record(const char *dir, const char *slot, struct record *r)
+static bool read_record(const char *dir, const char *slot, struct program_record *r)
 {
-    char path[FILE_PATH_MAX], text[RECORD_MAX + 1] = {0};
-    struct buffer b = buffer_on((uint8_t *)text, RECORD_MAX);
-    if (file_path(path, NULL, "%s/agent/%s", dir, slot) < 0 || file_read(path, &b, NULL) < 0)
-        return false;
-    char *program = text + HEX_LEN + 1, *limit = program + HEX_LEN + 1;
+    char path[FILE_PATH_MAX];
+    uint8_t text[PROGRAM_RECORD_MAX];
+    struct buffer b = buffer_on(text, sizeof text);
+    return file_path(path, NULL, "%s/agent/%s", dir, slot) == 0 && file_read(path, &b, NULL) == 0 &&
+           program_record_read(span_buffer(&b), r) == 0;
+}
+
+/* The digits are those that a number is written with: there is one text for a record. */
+int program_record_read(struct span text, struct program_record *r)
+{
+    char line[PROGRAM_RECORD_MAX + 1] = {0}, again[PROGRAM_RECORD_MAX + 1];
+    if (text.len < 2 * (HEX_LEN + 1) || text.len > PROGRAM_RECORD_MAX)
+        return ERR_FORMAT;
+    memcpy(line, text.data, text.len);
+    char *program = line + HEX_LEN + 1, *limit = program + HEX_LEN + 1;
     program[-1] = limit[-1] = '\0';
     r->limit_s = (uint32_t)strtoul(limit, NULL, 10);
-    return digest_parse(text, &r->tree) == 0 && digest_parse(program, &r->program) == 0;
+    if (digest_parse(line, &r->tree) < 0 || digest_parse(program, &r->program) < 0)
+        return ERR_FORMAT;
+    return span_equal(program_record_write(r, again), text) ? 0 : ERR_FORMAT;
+}
+
+struct span program_record_write(const struct program_record *r,
+                                 char out[static PROGRAM_RECORD_MAX + 1])
+{
+    int len = snprintf(out, PROGRAM_RECORD_MAX + 1, "%s %s %u\n", digest_hex(&r->tree).text,
+                       digest_hex(&r->program).text, r->limit_s);
+    return span_of(out, (size_t)len);
 }
 
 static int write_record(const char *dir, const char *slot, const struct digest *tree,
                         uint32_t limit_s, struct errmsg *em)
 {
-    char path[FILE_PATH_MAX], text[RECORD_MAX + 1];
-    struct digest program;
+    char path[FILE_PATH_MAX], text[PROGRAM_RECORD_MAX + 1];
+    struct program_record r = {.tree = *tree, .limit_s = limit_s};
     int rv = program_find(dir, tree, path, em);
-    if (rv == 0 && !digest_file(path, &program))
+    if (rv == 0 && !digest_file(path, &r.program))
         rv = errmsg_set(em, ERR_IO, "%s can't be read", path);
     if (rv == 0)
         rv = file_path(path, em, "%s/agent", dir);
@@ -200,9 +212,7 @@ static int write_record(const char *dir, const char *slot, const struct digest *
         rv = file_path(path, em, "%s/agent/%s", dir, slot);
     if (rv < 0)
         return rv;
-    snprintf(text, sizeof text, "%s %s %u\n", digest_hex(tree).text, digest_hex(&program).text,
-             limit_s);
-    return file_write(path, span_text(text), 0600, em);
+    return file_write(path, program_record_write(&r, text), 0600, em);
 }
 
 /* Without `to` it goes. ERR_NOT_FOUND when there is none. */

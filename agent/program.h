@@ -15,6 +15,20 @@
 
 /* A program on trial is started this often at most: the power may fail in the middle. */
 #define PROGRAM_STARTS_MAX 3
+/* Two digests in hexadecimal, a number of ten digits, and what stands between and behind them. */
+#define PROGRAM_RECORD_MAX (2 * (2 * DIGEST_LEN + 1) + 11)
+
+/* One line of DIR/agent. */
+struct program_record {
+    struct digest tree;
+    struct digest program;
+    uint32_t limit_s; /* 0 of the proven one: it has no limit */
+};
+
+/* ERR_FORMAT for any text but the one that program_record_write makes of the same record. */
+int program_record_read(struct span text, struct program_record *r);
+struct span program_record_write(const struct program_record *r,
+                                 char out[static PROGRAM_RECORD_MAX + 1]);
 
 /*
  * To be called before anything of DIR is opened. Takes one start from a trial, durably, and becomes

@@ -139,7 +139,7 @@ static int load_policy(struct policy *p, struct span value)
         .reconnect_spread_s = le32_read(value.data + 8),
         .fetch_spread_s = le32_read(value.data + 12),
     };
-    return 0;
+    return policy_valid(p) ? 0 : ERR_DAMAGED;
 }
 
 static void add_cell(struct identity *id, struct span url)
@@ -152,13 +152,13 @@ static void add_cell(struct identity *id, struct span url)
 /* One URL a line. */
 int identity_take_cells(struct identity *id, struct span value)
 {
-    const uint8_t *at = value.data, *end = value.data + value.len;
-    while (at < end) {
-        const uint8_t *line = memchr(at, '\n', (size_t)(end - at));
-        if (!line || line == at || line - at > CELL_URL_MAX || id->cell_count == CELLS_MAX)
+    while (value.len > 0) {
+        const uint8_t *end = memchr(value.data, '\n', value.len);
+        size_t len = end ? (size_t)(end - value.data) : 0;
+        if (len == 0 || len > CELL_URL_MAX || id->cell_count == CELLS_MAX)
             return ERR_DAMAGED;
-        add_cell(id, span_of(at, (size_t)(line - at)));
-        at = line + 1;
+        add_cell(id, span_of(value.data, len));
+        value = span_of(end + 1, value.len - len - 1);
     }
     id->home_count = id->cell_count;
     return 0;

@@ -122,13 +122,20 @@ void policy_put(struct wire_writer *w, const struct policy *p)
 void policy_get(struct wire_reader *r, struct policy *p)
 {
     uint32_t extra = message_enter_array(r, POLICY_FIELDS);
-    p->heartbeat_s = (uint32_t)wire_get_u64(r, POLICY_HEARTBEAT_S_MAX);
-    p->keepalive_s = (uint32_t)wire_get_u64(r, POLICY_KEEPALIVE_S_MAX);
-    p->reconnect_spread_s = (uint32_t)wire_get_u64(r, POLICY_SPREAD_S_MAX);
-    p->fetch_spread_s = (uint32_t)wire_get_u64(r, POLICY_SPREAD_S_MAX);
+    p->heartbeat_s = (uint32_t)wire_get_u64(r, UINT32_MAX);
+    p->keepalive_s = (uint32_t)wire_get_u64(r, UINT32_MAX);
+    p->reconnect_spread_s = (uint32_t)wire_get_u64(r, UINT32_MAX);
+    p->fetch_spread_s = (uint32_t)wire_get_u64(r, UINT32_MAX);
     wire_skip(r, extra);
-    if (p->heartbeat_s == 0 || p->keepalive_s < POLICY_KEEPALIVE_S_MIN)
+    if (!policy_valid(p))
         wire_fail(r, ERR_RANGE);
+}
+
+bool policy_valid(const struct policy *p)
+{
+    return p->heartbeat_s > 0 && p->heartbeat_s <= POLICY_HEARTBEAT_S_MAX &&
+           p->keepalive_s >= POLICY_KEEPALIVE_S_MIN && p->keepalive_s <= POLICY_KEEPALIVE_S_MAX &&
+           p->reconnect_spread_s <= POLICY_SPREAD_S_MAX && p->fetch_spread_s <= POLICY_SPREAD_S_MAX;
 }
 
 int desired_write(const struct desired *d, struct buffer *out)

@@ -62,6 +62,9 @@ struct policy {
     ((struct policy){                                                                              \
         .heartbeat_s = 900, .keepalive_s = 240, .reconnect_spread_s = 30, .fetch_spread_s = 0})
 
+/* All of it is within the limits above. */
+bool policy_valid(const struct policy *p);
+
 struct desired {
     struct cohort_key cohort;
     struct revision revision;

@@ -195,6 +195,25 @@ static void test_record_that_is_torn_counts_for_nothing(void)
     tear_down();
 }
 
+/* A trial whose limit can't be read would have none. */
+static void test_record_has_one_text(void)
+{
+    static const char *const limits[] = {"9",    " 9\n",  "x9\n",         "09\n", "-9\n",
+                                         "9 \n", "9\n\n", "4294967296\n", "\n",   ""};
+    char text[PROGRAM_RECORD_MAX + 1], other[PROGRAM_RECORD_MAX + 8];
+    struct program_record r = {.tree = v1, .program = v2, .limit_s = UINT32_MAX}, back;
+    struct span whole = program_record_write(&r, text);
+    CU_ASSERT_EQUAL(whole.len, PROGRAM_RECORD_MAX);
+    CU_ASSERT_EQUAL(program_record_read(whole, &back), 0);
+    CU_ASSERT_EQUAL(memcmp(&r, &back, sizeof r), 0);
+    for (size_t len = 0; len < whole.len; len++)
+        CU_ASSERT_EQUAL(program_record_read(span_of(text, len), &back), ERR_FORMAT);
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        snprintf(other, sizeof other, "%.*s%s", 4 * DIGEST_LEN + 2, text, limits[i]);
+        CU_ASSERT_EQUAL(program_record_read(span_text(other), &back), ERR_FORMAT);
+    }
+}
+
 static void test_going_back_ends_the_trial(void)
 {
     set_up();
@@ -233,6 +252,7 @@ static const struct suite_test tests[] = {
     TEST(test_program_that_can_not_be_run_gives_way),
     TEST(test_program_that_is_gone_gives_way),
     TEST(test_record_that_is_torn_counts_for_nothing),
+    TEST(test_record_has_one_text),
     TEST(test_going_back_ends_the_trial),
     TEST(test_bundle_for_other_machines_has_no_program),
 };

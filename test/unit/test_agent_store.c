@@ -1,4 +1,5 @@
 #include "agent/store.h"
+#include "base/query.h"
 #include "test/agent_fixture.h"
 #include "test/suite.h"
 
@@ -504,6 +505,35 @@ static void test_stored_message_with_a_flipped_byte_is_found(void)
     tree_free(&copy);
 }
 
+/* SQLite has no check sums: what isn't signed has to be looked at itself. */
+static void test_value_beyond_its_limits_is_called_damaged(void)
+{
+    static const char *const changes[] = {
+        "UPDATE meta SET value=x'' WHERE key=7",          /* no cell */
+        "UPDATE meta SET value='mqtts://a' WHERE key=7",  /* no end of line */
+        "UPDATE meta SET value=zeroblob(16) WHERE key=6", /* a heartbeat of no seconds */
+        "UPDATE meta SET value=x'ffffffff1e0000000500000000000000' WHERE key=6", /* 136 years */
+        "UPDATE meta SET value=zeroblob(15) WHERE key=6",
+        "UPDATE meta SET value=x'' WHERE key=13",  /* no door */
+        "UPDATE meta SET value=x'07' WHERE key=2", /* half a number */
+        "UPDATE held SET phase=99",
+        "UPDATE held SET name='../up'",
+        "UPDATE held SET wanted_bundle=zeroblob(32)",
+        "UPDATE held SET after=zeroblob(3)",
+    };
+    struct held row = some_row(4);
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        struct tree_path dir = tree_new();
+        struct errmsg em = {0};
+        open_joined(&dir);
+        tree_must(keep_row(&row, NULL) == 0, "row");
+        CU_ASSERT_EQUAL(query_execute(store.db, changes[i]), 0);
+        CU_ASSERT_EQUAL(reopen(&dir, &em), ERR_DAMAGED);
+        CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "join again with a new token"));
+        tree_free(&dir);
+    }
+}
+
 static const struct suite_test tests[] = {
     TEST(test_folder_without_database_is_not_found),
     TEST(test_new_database_is_private_and_not_joined),
@@ -522,6 +552,7 @@ static const struct suite_test tests[] = {
     TEST(test_truncated_database_is_refused),
     TEST(test_flipped_byte_is_refused_or_does_no_harm),
     TEST(test_stored_message_with_a_flipped_byte_is_found),
+    TEST(test_value_beyond_its_limits_is_called_damaged),
 };
 
 SUITE_MAIN("agent store", tests)
