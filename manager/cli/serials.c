@@ -58,6 +58,8 @@ void serials_free(struct serials *s)
 struct span serials_next(const struct serials *s, size_t *at, size_t max)
 {
     size_t begin = *at;
+    if (begin == s->len)
+        return SPAN_NONE;
     for (size_t i = 0; i < max && *at < s->len; i++) {
         const char *end = memchr(s->lines + *at, '\n', s->len - *at);
         *at = (size_t)(end - s->lines) + 1;
