@@ -129,10 +129,12 @@ static void audit_alarms(struct daemon *d, const struct manager_out *out)
     for (uint32_t i = 0; i < out->alarm_count && d->broken == 0; i++) {
         struct audit_entry e = {0};
         audit_alarm(&e, d->core, &out->alarms[i]);
-        d->broken = auditor_add_bounded(d->auditor, &e, d->now_s, &d->why);
-        if (d->broken <= 0)
+        int rv = auditor_add_bounded(d->auditor, &e, d->now_s, &d->why);
+        d->broken = rv < 0 ? rv : 0;
+        if (rv == 0)
+            manager_alarm_untold(d->core, &out->alarms[i]);
+        if (rv <= 0)
             continue;
-        d->broken = 0;
         log_event(LOG_WARN, "alarm", "what=%s who=%s object=\"%s\"", e.action, e.actor, e.object);
     }
 }

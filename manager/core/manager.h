@@ -593,6 +593,10 @@ struct alarm {
 /* One step raises at most this many alarms; it asserts that. */
 #define MANAGER_ALARMS_MAX 4
 
+/* Right after the step that raised it: no log has a place for it, so that what it is about may
+ * raise the next one as soon as it happens again. */
+void manager_alarm_untold(struct manager *m, const struct alarm *alarm);
+
 /* "token-reused", …: for logs and the audit log. */
 const char *alarm_name(enum alarm_type type);
 

@@ -88,6 +88,16 @@ static bool is_news(struct turn *t)
     return true;
 }
 
+void manager_alarm_untold(struct manager *m, const struct alarm *alarm)
+{
+    uint32_t newest = (m->alarmed_next + ALARMED_TOKENS_MAX - 1) % ALARMED_TOKENS_MAX;
+    struct alarmed_token *a = &m->alarmed[newest];
+    if (alarm->type != ALARM_TOKEN_REUSED || a->batch != alarm->batch || a->index != alarm->index)
+        return;
+    *a = (struct alarmed_token){.at_s = 0};
+    m->alarmed_next = newest;
+}
+
 /* Two devices have had the token: it leaked, and nobody knows which of them is the right one. */
 static enum joined_code refuse_used(struct turn *t)
 {

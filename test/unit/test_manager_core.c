@@ -180,6 +180,33 @@ static void test_used_token_with_another_key_raises_one_alarm_an_hour(void)
     bench_free(b);
 }
 
+/* Only what was told of is over for an hour: many alarms that the log has no place for keep none
+ * from being raised. */
+static void test_alarm_that_is_not_told_of_is_raised_again(void)
+{
+    struct bench *b = bench_new();
+    struct batch_row batch = {.count = 6000, .uses = 0, .expires_s = 2000000};
+    CU_ASSERT_EQUAL(manager_load_batch(b->m, &batch), 0);
+    CU_ASSERT_EQUAL(join(b, 0, 7, 1), JOINED_USED);
+    CU_ASSERT_EQUAL(b->out.alarm_count, 1);
+    for (uint32_t i = 1000; i < 6000; i++) {
+        CU_ASSERT_EQUAL(join(b, 0, i, 1), JOINED_USED);
+        CU_ASSERT_EQUAL_FATAL(b->out.alarm_count, 1);
+        manager_alarm_untold(b->m, &b->out.alarms[0]);
+    }
+    CU_ASSERT_EQUAL(join(b, 0, 7, 1), JOINED_USED);
+    CU_ASSERT_EQUAL(b->out.alarm_count, 0);
+    CU_ASSERT_EQUAL(join(b, 0, 5999, 1), JOINED_USED);
+    CU_ASSERT_EQUAL(b->out.alarm_count, 1);
+    CU_ASSERT_EQUAL(join(b, 0, 5999, 1), JOINED_USED);
+    CU_ASSERT_EQUAL(b->out.alarm_count, 0);
+    manager_alarm_untold(b->m, &(struct alarm){.type = ALARM_CLONE, .index = 5999});
+    manager_alarm_untold(b->m, &(struct alarm){.type = ALARM_TOKEN_REUSED, .index = 7});
+    CU_ASSERT_EQUAL(join(b, 0, 5999, 1), JOINED_USED);
+    CU_ASSERT_EQUAL(b->out.alarm_count, 0);
+    bench_free(b);
+}
+
 /* Three agents are the limit here, so the tokens have been used before the test. */
 static void test_many_used_tokens_raise_a_bounded_number_of_alarms(void)
 {
@@ -888,6 +915,7 @@ static const struct suite_test tests[] = {
     TEST(test_join_is_refused_for_each_reason),
     TEST(test_used_token_with_another_key_raises_one_alarm_an_hour),
     TEST(test_many_used_tokens_raise_a_bounded_number_of_alarms),
+    TEST(test_alarm_that_is_not_told_of_is_raised_again),
     TEST(test_device_waits_until_an_operator_agrees),
     TEST(test_waiting_device_can_be_labelled_and_refused_for_good),
     TEST(test_waiting_devices_wait_on_after_a_restart),
