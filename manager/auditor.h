@@ -16,6 +16,8 @@
  */
 #define AUDITOR_BURST 100
 #define AUDITOR_REFILL_S 10
+/* How many were left out is written this often at most: who is killed forgets those since. */
+#define AUDITOR_KEEP_S 60
 
 struct auditor;
 
@@ -31,16 +33,23 @@ int auditor_add(struct auditor *a, struct audit_entry *e, uint64_t now_s, struct
 int auditor_add_bounded(struct auditor *a, struct audit_entry *e, uint64_t now_s,
                         struct errmsg *em);
 
+/* How many of this action were only counted, and are not told of yet. */
+uint64_t auditor_untold(const struct auditor *a, const char *action);
+
 /* A device has joined as this agent. Those of one batch become one entry: at once, when there was
  * none in this second yet, and before any other entry. */
 int auditor_join(struct auditor *a, const struct manager *m, uint32_t number, uint64_t now_s,
                  struct errmsg *em);
-/* Before the commit. */
+/* Before the commit, and after it. */
 int auditor_settle(struct auditor *a, uint64_t now_s, struct errmsg *em);
+void auditor_committed(struct auditor *a);
+/* Before the last commit: what was left out is told of by whoever comes next. */
+int auditor_keep(struct auditor *a, uint64_t now_s, struct errmsg *em);
 /* The core was loaded: who has joined, and was not told of, is gathered. */
 int auditor_resume(struct auditor *a, const struct manager *m, uint64_t now_s, struct errmsg *em);
 /* After the ledger's rollback: what was gathered since its last commit hasn't happened, and the
- * rest is gathered again by auditor_resume. */
+ * rest is gathered again by auditor_resume. So is what was counted or told of: it will come again.
+ */
 void auditor_rolled_back(struct auditor *a);
 
 #endif

@@ -218,6 +218,7 @@ void daemon_finish(struct daemon *d)
         recover(d, rv);
         return;
     }
+    auditor_committed(d->auditor);
     if (dirty) {
         scribe_committed(d->scribe);
         d->news = true;

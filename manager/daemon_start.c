@@ -93,6 +93,8 @@ void daemon_free(struct daemon *d)
         return;
     if (d->cells && d->api) {
         daemon_catch_up(d, UINT32_MAX);
+        if (d->broken == 0)
+            d->broken = auditor_keep(d->auditor, d->now_s, &d->why);
         daemon_finish(d);
     }
     api_free(d->api);

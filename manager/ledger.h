@@ -239,6 +239,9 @@ int ledger_audit_next(struct ledger *l, uint64_t after, uint64_t since_s, struct
 size_t ledger_audit_alarms(struct ledger *l, uint64_t since_s, struct audit_entry *last,
                            size_t max);
 uint64_t ledger_audit_alarm_count(struct ledger *l, uint64_t since_s);
+/* The auditor's counts of what it left out, as it writes them; none at first. */
+int ledger_keep_untold(struct ledger *l, struct span counts, struct errmsg *em);
+int ledger_untold(struct ledger *l, struct buffer *counts);
 
 /* ---- admins: by index, without gaps ---- */
 

@@ -66,6 +66,28 @@ uint64_t ledger_audit_alarm_count(struct ledger *l, uint64_t since_s)
     return query_end(&q) < 0 ? 0 : count;
 }
 
+int ledger_keep_untold(struct ledger *l, struct span counts, struct errmsg *em)
+{
+    struct query q;
+    int rv = ledger_start_row(l, PUT_META, &q, em);
+    if (rv < 0)
+        return rv;
+    query_put_int(&q, META_UNTOLD);
+    query_put_blob(&q, counts);
+    return ledger_end_write(l, &q, em);
+}
+
+int ledger_untold(struct ledger *l, struct buffer *counts)
+{
+    struct query q = query_on(l->db, l->statements[GET_META]);
+    query_put_int(&q, META_UNTOLD);
+    struct span kept = query_next(&q) ? query_get_blob(&q, counts->cap) : SPAN_NONE;
+    counts->len = kept.len;
+    if (kept.len > 0)
+        memcpy(counts->data, kept.data, kept.len);
+    return query_end(&q);
+}
+
 static void get_audit(struct query *q, struct audit_entry *e)
 {
     e->number = query_get_int(q, INT64_MAX);

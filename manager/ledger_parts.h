@@ -73,6 +73,7 @@ enum meta {
     META_AUTHORITY = 5,
     META_HEIRS = 6, /* + enum fleet_key */
     META_SEAL = 8,
+    META_UNTOLD = 9,
     META_SETTINGS = 16
 };
 

@@ -216,6 +216,7 @@ static void settle(struct log *log, uint64_t now_s)
 {
     CU_ASSERT_EQUAL(auditor_settle(log->auditor, now_s, NULL), 0);
     CU_ASSERT_EQUAL(ledger_commit(log->ledger, NULL), 0);
+    auditor_committed(log->auditor);
 }
 
 static void test_joins_of_one_commit_are_one_entry_a_batch(void)
@@ -341,6 +342,158 @@ static void test_alarm_that_was_rolled_back_is_told_of_with_the_next_try(void)
     log_free(&log);
 }
 
+/* ---- what is only counted ---- */
+
+static void roll_back(struct log *log)
+{
+    ledger_rollback(log->ledger);
+    auditor_rolled_back(log->auditor);
+}
+
+/* Another process on the same database. */
+static void restart(struct log *log)
+{
+    struct fleet_keys other = {.fleet = {9}};
+    auditor_free(log->auditor);
+    ledger_close(log->ledger);
+    log->ledger = ledger_open(log->dir.text, &other, NULL);
+    tree_must(log->ledger != NULL, "ledger");
+    log->auditor = auditor_new(log->ledger);
+}
+
+static void stop_and_start(struct log *log, uint64_t now_s)
+{
+    CU_ASSERT_EQUAL(auditor_keep(log->auditor, now_s, NULL), 0);
+    settle(log, now_s);
+    restart(log);
+}
+
+/* So many that one kind, "a", isn't told of. */
+static void leave_out(struct log *log, unsigned count, uint64_t now_s)
+{
+    for (unsigned i = 0; i < count; i++)
+        CU_ASSERT_EQUAL(add_bounded(log, "a", now_s), 0);
+}
+
+static const char *detail(struct log *log, uint64_t number)
+{
+    static struct audit_entry e;
+    e = entry(log, number);
+    return e.detail;
+}
+
+static void test_what_was_counted_is_told_of_after_a_restart(void)
+{
+    struct log log = log_new();
+    char object[16];
+    CU_ASSERT_EQUAL(add_bounded(&log, "a", 1000), 1);
+    leave_out(&log, 7, 1001);
+    for (unsigned i = 1; i < AUDITOR_BURST + 5; i++) {
+        snprintf(object, sizeof object, "%u", i);
+        CU_ASSERT_EQUAL(add_bounded(&log, object, 1002), i < AUDITOR_BURST);
+    }
+    CU_ASSERT_EQUAL(auditor_untold(log.auditor, "alarm-test"), 12);
+    stop_and_start(&log, 1003);
+    CU_ASSERT_EQUAL(auditor_untold(log.auditor, "alarm-test"), 12);
+    CU_ASSERT_EQUAL(auditor_untold(log.auditor, "alarm-other"), 0);
+    stop_and_start(&log, 1003);
+    leave_out(&log, 1, 1004);
+    CU_ASSERT_EQUAL(add_bounded(&log, "a", 1000 + AUDITOR_QUIET_S), 1);
+    CU_ASSERT_STRING_EQUAL(detail(&log, AUDITOR_BURST + 1),
+                           "and 8 times before and 5 of others that are not told of");
+    log_free(&log);
+}
+
+/* Though the counts were written a moment ago. */
+static void test_what_was_told_of_is_not_told_of_again_after_a_kill(void)
+{
+    struct log log = log_new();
+    CU_ASSERT_EQUAL(add_bounded(&log, "a", 1000), 1);
+    leave_out(&log, 7, 999 + AUDITOR_QUIET_S);
+    settle(&log, 999 + AUDITOR_QUIET_S);
+    CU_ASSERT_EQUAL(add_bounded(&log, "a", 1000 + AUDITOR_QUIET_S), 1);
+    settle(&log, 1000 + AUDITOR_QUIET_S);
+    restart(&log);
+    CU_ASSERT_EQUAL(auditor_untold(log.auditor, "alarm-test"), 0);
+    CU_ASSERT_EQUAL(add_bounded(&log, "a", 1000 + 2 * AUDITOR_QUIET_S), 1);
+    CU_ASSERT_STRING_EQUAL(detail(&log, 2), "and 7 times before");
+    CU_ASSERT_STRING_EQUAL(detail(&log, 3), "");
+    log_free(&log);
+}
+
+/* Of a turn that could not be committed all comes again, counts and entries. */
+static void test_what_was_counted_is_right_after_a_rollback(void)
+{
+    struct log log = log_new();
+    CU_ASSERT_EQUAL(add_bounded(&log, "a", 1000), 1);
+    leave_out(&log, 7, 1001);
+    settle(&log, 1001);
+    for (int i = 0; i < 3; i++) {
+        leave_out(&log, 2, 1002);
+        CU_ASSERT_EQUAL(add_bounded(&log, "a", 1000 + AUDITOR_QUIET_S), 1);
+        roll_back(&log);
+        CU_ASSERT_EQUAL(auditor_untold(log.auditor, "alarm-test"), 7);
+    }
+    leave_out(&log, 2, 1002);
+    CU_ASSERT_EQUAL(add_bounded(&log, "a", 1000 + AUDITOR_QUIET_S), 1);
+    settle(&log, 1000 + AUDITOR_QUIET_S);
+    CU_ASSERT_EQUAL(count(&log), 2);
+    CU_ASSERT_STRING_EQUAL(detail(&log, 2), "and 9 times before");
+    log_free(&log);
+}
+
+static void test_share_is_not_used_up_by_what_was_rolled_back(void)
+{
+    struct log log = log_new();
+    char object[16];
+    for (unsigned i = 0; i < 2 * AUDITOR_BURST; i++) {
+        snprintf(object, sizeof object, "%u", i);
+        CU_ASSERT_EQUAL(add_bounded(&log, object, 1000), 1);
+        roll_back(&log);
+    }
+    log_free(&log);
+}
+
+static void test_counts_are_written_once_a_minute_at_most(void)
+{
+    struct log log = log_new();
+    unsigned writes = 0;
+    CU_ASSERT_EQUAL(add_bounded(&log, "a", 1000), 1);
+    settle(&log, 1000);
+    for (unsigned s = 1; s < AUDITOR_QUIET_S; s++) {
+        leave_out(&log, 10, 1000 + s);
+        CU_ASSERT_EQUAL(auditor_settle(log.auditor, 1000 + s, NULL), 0);
+        writes += ledger_dirty(log.ledger);
+        settle(&log, 1000 + s);
+    }
+    CU_ASSERT_EQUAL(writes, AUDITOR_QUIET_S / AUDITOR_KEEP_S);
+    restart(&log); /* killed: of the last minute it knows nothing */
+    uint64_t known = auditor_untold(log.auditor, "alarm-test");
+    CU_ASSERT_TRUE(known <= 10 * (AUDITOR_QUIET_S - 1));
+    CU_ASSERT_TRUE(known > 10 * (AUDITOR_QUIET_S - AUDITOR_KEEP_S - 1));
+    log_free(&log);
+}
+
+static void test_kind_that_others_push_out_still_counts(void)
+{
+    struct log log = log_new();
+    char object[16];
+    uint64_t now_s = 1000;
+    CU_ASSERT_EQUAL(add_bounded(&log, "a", now_s), 1);
+    leave_out(&log, 7, now_s);
+    for (unsigned i = 0; i < 300; i++, now_s++) {
+        snprintf(object, sizeof object, "%u", i);
+        struct audit_entry e = {.actor = "stranger", .action = "other"};
+        audit_text(e.object, sizeof e.object, "%s", object);
+        auditor_add_bounded(log.auditor, &e, now_s, NULL);
+    }
+    CU_ASSERT_EQUAL(auditor_untold(log.auditor, "alarm-test"), 7);
+    stop_and_start(&log, now_s);
+    CU_ASSERT_EQUAL(add_bounded(&log, "b", now_s), 1);
+    CU_ASSERT_STRING_EQUAL(detail(&log, count(&log)), "and 7 of others that are not told of");
+    log_free(&log);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_chain_goes_on_over_commits_rollbacks_and_restarts),
     TEST(test_entry_with_any_other_number_is_refused),
@@ -355,6 +508,12 @@ static const struct suite_test tests[] = {
     TEST(test_joins_of_many_batches_are_all_told_of),
     TEST(test_joins_that_were_rolled_back_are_not_told_of),
     TEST(test_alarm_that_was_rolled_back_is_told_of_with_the_next_try),
+    TEST(test_what_was_counted_is_told_of_after_a_restart),
+    TEST(test_what_was_told_of_is_not_told_of_again_after_a_kill),
+    TEST(test_what_was_counted_is_right_after_a_rollback),
+    TEST(test_share_is_not_used_up_by_what_was_rolled_back),
+    TEST(test_counts_are_written_once_a_minute_at_most),
+    TEST(test_kind_that_others_push_out_still_counts),
 };
 
 SUITE_MAIN("auditor", tests)
