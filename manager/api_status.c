@@ -17,8 +17,7 @@ static void note_elders(const struct daemon *d, json_t *list);
 static uint32_t credentials_before(const struct daemon *d, uint64_t since_s);
 static void note_rollouts(const struct daemon *d, json_t *list);
 
-/* Alarms that status shows; `dunlin audit` has all. */
-#define ALARMS_SHOWN 5
+/* Alarms that status tells of; `dunlin audit` has all. */
 #define ALARMS_SHOWN_S 86400
 
 void api_status_show(struct request *r)
@@ -100,18 +99,28 @@ static json_t *counters_json(const struct manager *m)
     return json;
 }
 
-/* How many there were in the last day, and the newest. */
+static json_t *alarm_kind_json(const struct daemon *d, const struct alarm_kind *kind)
+{
+    json_t *json = api_json_audit(&kind->last, false);
+    json_object_set_new(json, "count", json_integer((json_int_t)kind->count));
+    json_object_set_new(json, "only_counted",
+                        json_integer((json_int_t)daemon_audit_untold(d, kind->last.action)));
+    return json;
+}
+
+/* How many there were in the last day, and the newest of each kind: many of one hide no other. */
 static json_t *alarms_json(const struct daemon *d)
 {
-    struct audit_entry last[ALARMS_SHOWN];
-    uint64_t now_s = daemon_now_s(d);
+    struct alarm_kind kinds[ALARM_TYPE_COUNT];
+    uint64_t now_s = daemon_now_s(d), total = 0;
     uint64_t since_s = now_s > ALARMS_SHOWN_S ? now_s - ALARMS_SHOWN_S : 0;
-    size_t count = ledger_audit_alarms(daemon_ledger(d), since_s, last, ALARMS_SHOWN);
+    size_t count = ledger_audit_alarms(daemon_ledger(d), since_s, kinds, ALARM_TYPE_COUNT);
     json_t *list = json_array();
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, api_json_audit(&last[i], false));
-    return json_pack("{s:I, s:o}", "last_day",
-                     (json_int_t)ledger_audit_alarm_count(daemon_ledger(d), since_s), "last", list);
+    for (size_t i = 0; i < count; i++) {
+        total += kinds[i].count;
+        json_array_append_new(list, alarm_kind_json(d, &kinds[i]));
+    }
+    return json_pack("{s:I, s:o}", "last_day", (json_int_t)total, "last", list);
 }
 
 /* What somebody should do something about, in sentences. */

@@ -124,6 +124,8 @@ bool daemon_has_root(const struct daemon *d);
 
 /* Somebody asked for what he may not have: written as far as that is bounded. */
 void daemon_audit_refusal(struct daemon *d, struct audit_entry *e);
+/* How many of this action the audit log has no place for, and doesn't tell of yet. */
+uint64_t daemon_audit_untold(const struct daemon *d, const char *action);
 
 /*
  * Keeps a chunk's frame, whose content the API has checked, as depot_put does. One that a bundle

@@ -203,6 +203,11 @@ void daemon_audit_refusal(struct daemon *d, struct audit_entry *e)
         d->broken = rv;
 }
 
+uint64_t daemon_audit_untold(const struct daemon *d, const char *action)
+{
+    return auditor_untold(d->auditor, action);
+}
+
 int daemon_put_chunk(struct daemon *d, const struct digest *name, struct span frame,
                      struct errmsg *em)
 {

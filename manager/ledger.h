@@ -235,10 +235,15 @@ int ledger_audit_last(struct ledger *l, uint64_t *number, struct digest *chain, 
  * code. What somebody wrote into the table by other ways is shown as it is, or ERR_DAMAGED. */
 int ledger_audit_next(struct ledger *l, uint64_t after, uint64_t since_s, struct audit_entry *e,
                       struct errmsg *em);
-/* The newest alarms that aren't older than that, the newest first; returns how many. */
-size_t ledger_audit_alarms(struct ledger *l, uint64_t since_s, struct audit_entry *last,
+/* Alarms of one action: the newest of them, and how many there are. */
+struct alarm_kind {
+    uint64_t count;
+    struct audit_entry last;
+};
+/* All kinds, without what is older than that, the one that was raised last first; returns how many.
+ */
+size_t ledger_audit_alarms(struct ledger *l, uint64_t since_s, struct alarm_kind *kinds,
                            size_t max);
-uint64_t ledger_audit_alarm_count(struct ledger *l, uint64_t since_s);
 /* The auditor's counts of what it left out, as it writes them; none at first. */
 int ledger_keep_untold(struct ledger *l, struct span counts, struct errmsg *em);
 int ledger_untold(struct ledger *l, struct buffer *counts);

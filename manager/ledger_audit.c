@@ -47,22 +47,16 @@ int ledger_audit_next(struct ledger *l, uint64_t after, uint64_t since_s, struct
     return rv < 0 ? ledger_fail(l, rv, "read its audit log", em) : found;
 }
 
-size_t ledger_audit_alarms(struct ledger *l, uint64_t since_s, struct audit_entry *last, size_t max)
+size_t ledger_audit_alarms(struct ledger *l, uint64_t since_s, struct alarm_kind *kinds, size_t max)
 {
     size_t count = 0;
     struct query q = query_on(l->db, l->statements[LAST_ALARMS]);
     query_put_int(&q, since_s);
     query_put_int(&q, max);
-    while (count < max && query_next(&q))
-        get_audit(&q, &last[count++]);
-    return query_end(&q) < 0 ? 0 : count;
-}
-
-uint64_t ledger_audit_alarm_count(struct ledger *l, uint64_t since_s)
-{
-    struct query q = query_on(l->db, l->statements[COUNT_ALARMS]);
-    query_put_int(&q, since_s);
-    uint64_t count = query_next(&q) ? query_get_int(&q, INT64_MAX) : 0;
+    for (; count < max && query_next(&q); count++) {
+        kinds[count].count = query_get_int(&q, INT64_MAX);
+        get_audit(&q, &kinds[count].last);
+    }
     return query_end(&q) < 0 ? 0 : count;
 }
 

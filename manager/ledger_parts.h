@@ -59,7 +59,6 @@ enum statement {
     LAST_AUDIT,
     NEXT_AUDIT,
     LAST_ALARMS,
-    COUNT_ALARMS,
     PUT_ADMIN,
     STATEMENT_COUNT,
 };

@@ -11,7 +11,7 @@
 #define AUDIT_SCHEMA                                                                               \
     "CREATE TABLE audit(n INTEGER PRIMARY KEY, time INTEGER NOT NULL, actor TEXT NOT NULL,"        \
     " action TEXT NOT NULL, object TEXT NOT NULL, detail TEXT NOT NULL, chain BLOB NOT NULL);"     \
-    "CREATE INDEX audit_alarm ON audit(time) WHERE " IS_ALARM ";"                                  \
+    "CREATE INDEX audit_alarm ON audit(time, action) WHERE " IS_ALARM ";"                          \
     "CREATE TRIGGER audit_order BEFORE INSERT ON audit"                                            \
     " WHEN new.n <> (SELECT coalesce(max(n), 0) + 1 FROM audit)"                                   \
     " BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;"                                 \
@@ -136,7 +136,8 @@ const char *const ledger_statements[STATEMENT_COUNT] = {
     [LAST_AUDIT] = "SELECT n, chain FROM audit ORDER BY n DESC LIMIT 1",
     [NEXT_AUDIT] = "SELECT * FROM audit WHERE n>? AND time>=? ORDER BY n LIMIT 1",
     [LAST_ALARMS] =
-        ("SELECT * FROM audit WHERE " IS_ALARM " AND time>=? ORDER BY time DESC, n DESC LIMIT ?"),
-    [COUNT_ALARMS] = ("SELECT count(*) FROM audit WHERE " IS_ALARM " AND time>=?"),
+        ("SELECT kind.count, audit.* FROM (SELECT count(*) AS count, max(n) AS last FROM audit"
+         " WHERE " IS_ALARM " AND time>=? GROUP BY action) AS kind JOIN audit ON n=kind.last"
+         " ORDER BY n DESC LIMIT ?"),
     [PUT_ADMIN] = "REPLACE INTO admin VALUES(?,?,?,?,?,?,?)",
 };

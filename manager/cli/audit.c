@@ -14,6 +14,7 @@
 
 /* The log on its way from the manager to the terminal: one entry is held at a time. */
 struct reading {
+    const char *action; /* only such that begin like this; NULL: all */
     bool json;
     bool verify;
     uint64_t shown;
@@ -29,6 +30,7 @@ static int read_log(struct cli *cli, struct reading *r);
 static int make_route(struct cli *cli, char *out, size_t cap);
 static int take(void *context, struct span bytes, struct errmsg *em);
 static int take_line(struct reading *r, struct errmsg *em);
+static bool is_wanted(struct reading *r, const json_t *entry);
 static void print(struct reading *r, const json_t *entry);
 static int verify(struct reading *r, const json_t *json, struct errmsg *em);
 static int parse(const json_t *json, struct audit_entry *e);
@@ -39,6 +41,10 @@ static const struct flag flags[] = {
      .value = "TIME",
      .kind = FLAG_TEXT,
      .help = "only what is newer: 2h, 7d, 2024-05-01 or 2024-05-01T12:00:00Z"},
+    {.name = "action",
+     .value = "WORD",
+     .kind = FLAG_TEXT,
+     .help = "only entries whose action begins like this: alarm, join, token-create"},
     {.name = "verify",
      .kind = FLAG_SWITCH,
      .help = "print nothing but whether all entries are there as they were written"},
@@ -54,6 +60,7 @@ const struct verb audit_verbs[1] = {
                 "can write the manager's database could also write a whole new chain, but not one "
                 "that ends in the digest that you know.\n",
         .examples = "  dunlin audit --since 2h\n"
+                    "  dunlin audit --since 1d --action alarm\n"
                     "  dunlin audit --verify\n",
         .flags = FLAGS(flags),
         .run = audit,
@@ -65,9 +72,10 @@ static int audit(struct cli *cli)
     static struct reading r;
     r.json = cli->json && !args_has(&cli->args, "verify");
     r.verify = args_has(&cli->args, "verify");
-    if (r.verify && args_has(&cli->args, "since"))
+    r.action = args_text(&cli->args, "action");
+    if (r.verify && (r.action || args_has(&cli->args, "since")))
         return errmsg_set(&cli->em, ERR_USAGE,
-                          "--verify looks at the whole chain: leave --since away");
+                          "--verify looks at the whole chain: leave --since and --action away");
     if (r.json)
         printf("{\"audit\":[");
     int rv = read_log(cli, &r);
@@ -128,16 +136,21 @@ static int take_line(struct reading *r, struct errmsg *em)
                         json ? field_text(json, "error") : "the manager's answer can't be read");
     else if (!r->ended && r->verify)
         rv = verify(r, json, em);
-    else if (!r->ended)
+    else if (!r->ended && is_wanted(r, json))
         print(r, json);
     json_decref(json);
     return rv;
 }
 
+static bool is_wanted(struct reading *r, const json_t *entry)
+{
+    r->number = field_number(entry, "n");
+    return !r->action || strncmp(field_text(entry, "action"), r->action, strlen(r->action)) == 0;
+}
+
 static void print(struct reading *r, const json_t *entry)
 {
     char line[LINE_MAX_LEN];
-    r->number = field_number(entry, "n");
     if (r->json) {
         printf("%s%.*s", r->shown++ > 0 ? "," : "", (int)r->len, r->line);
         return;
@@ -209,6 +222,7 @@ static int finish(struct cli *cli, const struct reading *r)
         printf("entries 1 to %" PRIu64 " are as they were written; the last one's digest is\n%s\n",
                r->number, chain.text);
     else if (!r->json && r->shown == 0)
-        printf("nothing was changed in this time\n");
+        puts(r->action ? "there is nothing of this kind in this time"
+                       : "nothing was changed in this time");
     return 0;
 }

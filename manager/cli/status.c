@@ -167,22 +167,37 @@ static void add_flood(struct table *t, const json_t *counters)
                units_count(flooded, "message").text);
 }
 
-/* Nothing when nothing was wrong; else how many in the last day, and the newest of them. */
+/* "; 12 more, 897 only counted", or nothing. */
+static void word_others(const json_t *alarm, char *out, size_t cap)
+{
+    uint64_t count = field_number(alarm, "count"), counted = field_number(alarm, "only_counted");
+    out[0] = '\0';
+    if (count > 1)
+        snprintf(out, cap, "; %" PRIu64 " more", count - 1);
+    if (counted > 0)
+        snprintf(out + strlen(out), cap - strlen(out), "%s %" PRIu64 " only counted",
+                 count > 1 ? "," : ";", counted);
+}
+
+/* Nothing when nothing was wrong; else how many in the last day, and of each kind the newest. */
 static void add_alarms(struct table *t, const json_t *alarms)
 {
     const json_t *alarm;
+    char others[80];
     size_t i;
     uint64_t count = field_number(alarms, "last_day");
     if (count == 0)
         return;
     table_cell(t, PAINT_DIM, "alarms");
-    table_cell(t, PAINT_BAD, "%" PRIu64 " in the last day; `dunlin audit` has all", count);
+    table_cell(t, PAINT_BAD, "%" PRIu64 " in the last day: dunlin audit --since 1d --action alarm",
+               count);
     json_array_foreach(json_object_get(alarms, "last"), i, alarm)
     {
+        word_others(alarm, others, sizeof others);
         table_cell(t, PAINT_NONE, "%s", "");
-        table_cell(t, PAINT_BAD, "%s: %s, by %s, %s", field_text(alarm, "action"),
+        table_cell(t, PAINT_BAD, "%s: %s, by %s, %s%s", field_text(alarm, "action"),
                    field_text(alarm, "object"), field_text(alarm, "actor"),
-                   field_ago(alarm, "time", "").text);
+                   field_ago(alarm, "time", "").text, others);
     }
 }
 

@@ -84,7 +84,14 @@ step "--since leaves older entries out"
 [ "$(dunlin audit --since 2000-01-01 | wc -l)" = "$count" ] || fail "this century doesn't hold all"
 [ "$(dunlin audit --since 2100-01-01 --json)" = '{"audit":[]}' ] || fail "the next century holds some"
 wrong 2 "give a time like" dunlin audit --since yesterday
-wrong 2 "leave --since away" dunlin audit --since 1h --verify
+wrong 2 "leave --since and --action away" dunlin audit --since 1h --verify
+
+step "--action leaves others out"
+[ "$(dunlin audit --action alarm --json | jq -c '[.audit[].action]')" = '["alarm-token-reused"]' ] ||
+    fail "other entries: $(dunlin audit --action alarm)"
+[ "$(dunlin audit --action token-create | wc -l)" = 3 ] || fail "not 3: $(dunlin audit --action token-create)"
+[ "$(dunlin audit --action nothing)" = "there is nothing of this kind in this time" ] || fail "there is something"
+wrong 2 "leave --since and --action away" dunlin audit --action alarm --verify
 
 step "The database refuses to change or forget an entry"
 for statement in "UPDATE audit SET actor='nobody' WHERE n=3" "DELETE FROM audit WHERE n=3" \
@@ -106,4 +113,24 @@ for change in "actor='local:nobody(1)'" "time=time-3600" "action='pause'" "objec
 done
 sql "DELETE FROM audit WHERE n=5"
 wrong 1 "entry 5 of the audit log is missing" dunlin audit --verify
+
+# alarm ACTION OBJECT: as if the manager had raised it now.
+alarm()
+{
+    sql "INSERT INTO audit SELECT max(n)+1,strftime('%s'),'manager','$1','$2','',zeroblob(32) FROM audit"
+}
+
+step "Status shows the newest alarm of each kind: many of one hide no other"
+alarm alarm-clone "agent 1"
+for number in 2 3 4 5 6 7 8 9; do
+    alarm alarm-token-reused "batch 2, token $number"
+done
+[ "$(dunlin status --json | jq -c '.alarms | [.last_day, (.last[] | .action, .object, .count, .only_counted)]')" = \
+    '[10,"alarm-token-reused","batch 2, token 9",9,0,"alarm-clone","agent 1",1,0]' ] || fail "$(dunlin status --json)"
+dunlin status >"$WORK/status"
+for line in "alarms +10 in the last day: dunlin audit --since 1d --action alarm$" \
+    "alarm-token-reused: batch 2, token 9, by manager, .*; 8 more$" "alarm-clone: agent 1, by manager, [^;]*$"; do
+    grep -qE "$line" "$WORK/status" || fail "no line '$line' in: $(cat "$WORK/status")"
+done
+[ "$(dunlin audit --since 1d --action alarm | wc -l)" = 10 ] || fail "what status says to ask for has not all of them"
 done_well

@@ -224,16 +224,19 @@ int ledger_audit_next(struct ledger *l, uint64_t after, uint64_t since_s, struct
     return after < 2;
 }
 
-size_t ledger_audit_alarms(struct ledger *l, uint64_t since_s, struct audit_entry *last, size_t max)
+size_t ledger_audit_alarms(struct ledger *l, uint64_t since_s, struct alarm_kind *kinds, size_t max)
 {
-    (void)l, (void)since_s, (void)last, (void)max;
-    return 0;
+    (void)l, (void)max;
+    kinds[0] = (struct alarm_kind){
+        .count = 2,
+        .last = {.number = 3, .time_s = since_s, .action = "alarm-\xff", .object = "\""}};
+    return 1;
 }
 
-uint64_t ledger_audit_alarm_count(struct ledger *l, uint64_t since_s)
+uint64_t daemon_audit_untold(const struct daemon *d, const char *action)
 {
-    (void)l, (void)since_s;
-    return 0;
+    (void)d;
+    return strlen(action);
 }
 
 int ledger_load_admins(struct ledger *l, struct admin_row rows[static ADMINS_MAX], uint32_t *count,

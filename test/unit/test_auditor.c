@@ -169,22 +169,39 @@ static void test_many_of_one_kind_hide_no_other_one(void)
     log_free(&log);
 }
 
-static void test_newest_alarms_are_found_and_counted(void)
+static void add_alarm(struct log *log, const char *action, const char *object, uint64_t now_s)
+{
+    struct audit_entry e = {.actor = "stranger"};
+    audit_text(e.action, sizeof e.action, "%s", action);
+    audit_text(e.object, sizeof e.object, "%s", object);
+    CU_ASSERT_EQUAL(auditor_add_bounded(log->auditor, &e, now_s, NULL), 1);
+}
+
+/* A hundred of one kind hide no other, though that is older. */
+static void test_newest_alarm_of_each_kind_is_found_and_the_others_counted(void)
 {
     struct log log = log_new();
-    struct audit_entry last[2];
+    struct alarm_kind kinds[4];
+    char object[16];
     add(&log, "deploy", 90);
-    CU_ASSERT_EQUAL(ledger_audit_alarms(log.ledger, 0, last, 2), 0);
-    add_bounded(&log, "first", 100);
-    add_bounded(&log, "second", 200);
-    add(&log, "deploy", 250);
-    add_bounded(&log, "third", 300);
-    CU_ASSERT_EQUAL(ledger_audit_alarms(log.ledger, 100, last, 2), 2);
-    CU_ASSERT_STRING_EQUAL(last[0].object, "third");
-    CU_ASSERT_STRING_EQUAL(last[1].object, "second");
-    CU_ASSERT_EQUAL(ledger_audit_alarms(log.ledger, 301, last, 2), 0);
-    CU_ASSERT_EQUAL(ledger_audit_alarm_count(log.ledger, 100), 3);
-    CU_ASSERT_EQUAL(ledger_audit_alarm_count(log.ledger, 101), 2);
+    CU_ASSERT_EQUAL(ledger_audit_alarms(log.ledger, 0, kinds, 4), 0);
+    add_alarm(&log, "alarm-old", "gone", 99);
+    add_alarm(&log, "alarm-clone", "agent 1", 100);
+    add_alarm(&log, "alarm-clone", "agent 2", 101);
+    for (unsigned i = 0; i < 99; i++) {
+        snprintf(object, sizeof object, "%u", i);
+        add_alarm(&log, "alarm-token", object, 200 + i);
+    }
+    add(&log, "deploy", 300);
+    CU_ASSERT_EQUAL_FATAL(ledger_audit_alarms(log.ledger, 100, kinds, 4), 2);
+    CU_ASSERT_STRING_EQUAL(kinds[0].last.action, "alarm-token");
+    CU_ASSERT_STRING_EQUAL(kinds[0].last.object, "98");
+    CU_ASSERT_EQUAL(kinds[0].count, 99);
+    CU_ASSERT_STRING_EQUAL(kinds[1].last.object, "agent 2");
+    CU_ASSERT_EQUAL(kinds[1].last.time_s, 101);
+    CU_ASSERT_EQUAL(kinds[1].count, 2);
+    CU_ASSERT_EQUAL(ledger_audit_alarms(log.ledger, 0, kinds, 2), 2);
+    CU_ASSERT_EQUAL(ledger_audit_alarms(log.ledger, 299, kinds, 4), 0);
     log_free(&log);
 }
 
@@ -501,7 +518,7 @@ static const struct suite_test tests[] = {
     TEST(test_what_recurs_is_counted_and_told_of_later),
     TEST(test_strangers_fill_no_disk),
     TEST(test_many_of_one_kind_hide_no_other_one),
-    TEST(test_newest_alarms_are_found_and_counted),
+    TEST(test_newest_alarm_of_each_kind_is_found_and_the_others_counted),
     TEST(test_joins_of_one_commit_are_one_entry_a_batch),
     TEST(test_joins_are_told_of_once_a_second_and_before_all_else),
     TEST(test_joins_that_a_kill_kept_out_of_the_log_are_told_of_at_the_next_start),
