@@ -79,6 +79,14 @@ row()
     jq -c '.published = [$ARGS.positional | _nwise(2) | select(length == 2) | {value: .[0] | tonumber, of: .[1]}]' "$WORK/row" --args "$@" >>"$WORK/rows"
 }
 
+# budget WHAT VALUE: it fails where that is more than budgets.tsv allows.
+budget()
+{
+    most=$(awk -F '\t' -v what="$1" '$1 == what { print $2 }' "$root/test/bench/budgets.tsv")
+    [ -n "$most" ] || fail "budgets.tsv has no line for $1"
+    [ "$(jq -n "$2 <= $most")" = true ] || fail "$1: $2, and $most are allowed"
+}
+
 # publish DETAILS: the last line, which is one JSON document with the rows and DETAILS (jq); run.sh makes a table of it.
 publish()
 {

@@ -54,9 +54,6 @@ def of_large: last | (.bytes / 1e9 | round_at(1)) as $gb |
     row("from the command until a device runs it"; .take_s; "s"; null),
     (.peak_kib | to_entries[] | row("memory at most: \(.key)"; .value / 1024; "MiB"; null));
 
-def of_tokens: last | row("\(.tokens | thousands) tokens into a file, median"; .median_s; "s"; null),
-    row("each in the database"; .database_bytes / .tokens; "bytes"; null);
-
 def of_placement: (map(select(.what | startswith("floor"))) | first) as $alone | .[] | select(.agents > 0) |
     row("\(.what), \(.agents | thousands) agents, \(.documents) documents"; .ms; "ms";
         if .documents > 0 then $alone.ms * .documents / $alone.documents else null end);
@@ -84,7 +81,6 @@ def rows: .bench as $bench | .lines | [
     elif $bench == "million" then of_million
     elif $bench == "kubefleet_rollout" then of_kubefleet_rollout
     elif $bench == "large" then of_large
-    elif $bench == "tokens" then of_tokens
     elif $bench == "placement" then of_placement
     elif $bench == "audit" then of_audit
     elif $bench == "bundles" then of_bundles
