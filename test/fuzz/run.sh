@@ -4,8 +4,9 @@
 set -eu
 
 usage='usage: sh test/fuzz/run.sh [--keep] SECONDS [NOUN...]
-Builds the fuzz preset and runs each target (or those named) for so many seconds. --keep adds what
-each took to test/fuzz/hours.tsv, and small inputs that reach something new to its corpus.'
+Builds the fuzz preset and runs each target (or those named) for so many seconds, beside what its
+corpus takes. --keep adds that to test/fuzz/hours.tsv, and small inputs that reach something new to
+the corpus; without it nothing is written but below build/fuzz.'
 
 case ${1-} in --keep) keep=1 && shift ;; *) keep= ;; esac
 case ${1-} in
@@ -15,7 +16,8 @@ esac
 seconds=$1 && shift
 
 hours=test/fuzz/hours.tsv
-kept_bytes=600 # at most, of an input that is kept: each test run replays it with all its neighbours
+told_bytes=4096 # at most, of an input that crashes: where a machine is thrown away, its log stays
+kept_bytes=600  # at most, of an input that is kept: each test run replays it with all its neighbours
 
 cd "$(dirname "$0")/../.."
 [ $# -gt 0 ] || for source in test/fuzz/fuzz_*.c; do
@@ -34,7 +36,26 @@ read_processor()
 run() # NOUN OPTION... FOLDER...
 {
     target=build/fuzz/test/fuzz_$1 && shift
-    "$target" -timeout=10 -rss_limit_mb=2048 "$@"
+    "$target" -timeout=60 -rss_limit_mb=2048 "$@"
+}
+
+# So many seconds for what is new, and up to two more: libFuzzer counts those of the corpus as well, and whole ones.
+fuzz() # NOUN
+{
+    began=$(date +%s)
+    run "$1" -runs=0 "build/fuzz/learnt/$1" "test/fuzz/corpus/$1" 2>"build/fuzz/$1.log" || return 1
+    total=$((seconds + $(date +%s) - began))
+    run "$1" -max_total_time="$total" -max_len=131072 -print_final_stats=1 -artifact_prefix="build/fuzz/crash-$1-" \
+        "build/fuzz/learnt/$1" "test/fuzz/corpus/$1" 2>"build/fuzz/$1.log"
+}
+
+# What the log and the input say: both are gone with the folder.
+tell_crash() # NOUN
+{
+    tail -n 60 "build/fuzz/$1.log"
+    find build/fuzz -maxdepth 1 -name "crash-$1-*" -newer build/fuzz/began -size -$((told_bytes / 512 + 1)) | while read -r input; do
+        echo "$input, by base64 -d of: $(base64 -w 0 "$input")"
+    done
 }
 
 keep_hours() # NOUN SECONDS RUNS: added to those it has had
@@ -57,15 +78,20 @@ keep_corpus() # NOUN
 }
 
 cmake --preset fuzz >/dev/null
+# shellcheck disable=SC2046
+cmake --build --preset fuzz -j 2 --target $(printf 'fuzz_%s ' "$@")
 failed=
+touch build/fuzz/began
 for noun; do
-    cmake --build --preset fuzz --target "fuzz_$noun"
+    echo "-- $noun"
     mkdir -p "build/fuzz/learnt/$noun"
     read_processor && before_s=$processor_s
-    run "$noun" -max_total_time="$seconds" -max_len=131072 -print_final_stats=1 \
-        -artifact_prefix="build/fuzz/crash-$noun-" "build/fuzz/learnt/$noun" "test/fuzz/corpus/$noun" \
-        2>"build/fuzz/$noun.log" || failed="$failed $noun"
-    tail -n 12 "build/fuzz/$noun.log"
+    if fuzz "$noun"; then
+        tail -n 6 "build/fuzz/$noun.log"
+    else
+        failed="$failed $noun"
+        tell_crash "$noun"
+    fi
     runs=$(awk '/^stat::number_of_executed_units/ {print $2}' "build/fuzz/$noun.log")
     read_processor
     [ -z "$keep" ] || keep_hours "$noun" $((processor_s - before_s)) "${runs:-0}"
