@@ -38,7 +38,7 @@ static int connect_api(const struct boss *b);
 static int send_request(int fd, const char *method, const char *route, const char *body);
 static char *read_answer(int fd);
 static json_t *parse_answer(const char *text, const char *route, struct errmsg *em);
-static bool wait_end(pid_t pid, uint64_t ms_max);
+static int wait_end(pid_t pid, uint64_t ms_max, const volatile bool *stop, int *status);
 
 /* ---- the process ---- */
 
@@ -192,7 +192,7 @@ void boss_close(struct boss *b)
         return;
     find_brokers(b);
     kill(b->pid, SIGTERM);
-    if (!wait_end(b->pid, STOP_MS_MAX))
+    if (wait_end(b->pid, STOP_MS_MAX, NULL, NULL) == ERR_TIMEOUT)
         boss_kill(b);
     for (unsigned i = 0; i < b->broker_count; i++)
         if (kill(b->brokers[i], 0) == 0)
@@ -200,34 +200,21 @@ void boss_close(struct boss *b)
     b->pid = 0;
 }
 
-static bool wait_end(pid_t pid, uint64_t ms_max)
+/* Until it ends: its status. ERR_BUSY when `stop` came first, ERR_TIMEOUT, or ERR_IO when it is no
+ * child of ours. */
+static int wait_end(pid_t pid, uint64_t ms_max, const volatile bool *stop, int *status)
 {
     uint64_t until_ms = clock_monotonic_ms() + ms_max;
-    while (clock_monotonic_ms() < until_ms) {
-        if (waitpid(pid, NULL, WNOHANG) != 0)
-            return true;
-        poll(NULL, 0, 20);
-    }
-    return false;
-}
-
-/* Until the command ends: its status; else it is ended. */
-static int wait_for_command(const struct boss *b, pid_t pid, int *status)
-{
-    uint64_t until_ms = clock_monotonic_ms() + COMMAND_MS_MAX;
-    int rv = 0;
-    while (rv == 0 && waitpid(pid, status, WNOHANG) == 0) {
-        if (*b->stop)
-            rv = ERR_BUSY;
-        else if (clock_monotonic_ms() > until_ms)
-            rv = ERR_TIMEOUT;
+    for (;;) {
+        pid_t ended = waitpid(pid, status, WNOHANG);
+        if (ended != 0)
+            return ended < 0 ? ERR_IO : 0;
+        if (stop && *stop)
+            return ERR_BUSY;
+        if (clock_monotonic_ms() >= until_ms)
+            return ERR_TIMEOUT;
         poll(NULL, 0, 1);
     }
-    if (rv < 0) {
-        kill(pid, SIGKILL);
-        waitpid(pid, NULL, 0);
-    }
-    return rv;
 }
 
 int boss_run(struct boss *b, const char *const *words, struct errmsg *em)
@@ -240,7 +227,11 @@ int boss_run(struct boss *b, const char *const *words, struct errmsg *em)
     for (size_t i = 0; words[i] && i + 4 < 32; i++)
         all.in[3 + i] = words[i];
     pid_t pid = spawn(b, "dunlin", all.out);
-    int rv = pid < 0 ? ERR_IO : wait_for_command(b, pid, &status);
+    int rv = pid < 0 ? ERR_IO : wait_end(pid, COMMAND_MS_MAX, b->stop, &status);
+    if (rv == ERR_BUSY || rv == ERR_TIMEOUT) {
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+    }
     if (rv == 0 && (!WIFEXITED(status) || WEXITSTATUS(status) != 0))
         rv = ERR_REFUSED;
     if (rv < 0)

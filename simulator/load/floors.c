@@ -109,10 +109,9 @@ static int wait_until(struct load *l, struct ear *e, uint32_t met, uint64_t hear
         uint64_t now_us = measure_now_us();
         team_sum(&l->team, &sum);
         progress_show(&l->progress, sum.met, met, now_us);
-        if (l->stop)
-            return errmsg_set(em, ERR_BUSY, "stopped");
-        if (team_look(&l->team, em) < 0)
-            return ERR_IO;
+        int rv = team_look(&l->team, &l->stop, em);
+        if (rv < 0)
+            return rv;
         if (e->board->ready == 0)
             return errmsg_set(em, ERR_IO, "the floor's listener has died");
         if (now_us > until_us)

@@ -145,6 +145,12 @@ static int64_t ask_number(struct load *l, const char *route, const char *one, co
     return number;
 }
 
+/* How many the manager has heard by now. */
+static int64_t ask_statuses(struct load *l)
+{
+    return ask_number(l, "/v1/status", "counters", "statuses");
+}
+
 /* What the manager has to say for a phase to be over. */
 typedef bool hearing(struct load *l, uint64_t wanted);
 
@@ -162,7 +168,7 @@ static int wait_for(struct act *p, uint32_t met, hearing *seen, uint64_t wanted,
         if (sum.met >= met && p->m->agents_s == 0)
             p->m->agents_s = (double)(now_us - p->from.at_us) / 1e6;
         if (p->asks && now_us >= along_us) {
-            ask_number(l, "/v1/status", "counters", "statuses");
+            ask_statuses(l);
             tally_add(&l->asked, measure_now_us() - now_us);
             along_us = now_us + ASK_ALONG_MS * 1000ull;
         }
@@ -172,10 +178,9 @@ static int wait_for(struct act *p, uint32_t met, hearing *seen, uint64_t wanted,
             uint64_t answered_us = measure_now_us();
             ask_us = answered_us + ASK_PAUSE * (answered_us - now_us);
         }
-        if (l->stop)
-            return errmsg_set(em, ERR_BUSY, "stopped");
-        if (team_look(&l->team, em) < 0)
-            return ERR_IO;
+        int rv = team_look(&l->team, &l->stop, em);
+        if (rv < 0)
+            return rv;
         if (now_us > p->from.at_us + limit_us)
             return errmsg_set(em, ERR_TIMEOUT, "%s: after %llu s %u of %u agents are there%s",
                               p->m->name, (unsigned long long)limit_us / 1000000, sum.met, met,
@@ -492,10 +497,9 @@ static int roll_out(struct load *l, struct errmsg *em)
 
 /* ---- documents and statuses, links, labels ---- */
 
-/* How many the manager has heard by now. */
 static int count_statuses(struct load *l, uint64_t *count, struct errmsg *em)
 {
-    int64_t now = ask_number(l, "/v1/status", "counters", "statuses");
+    int64_t now = ask_statuses(l);
     if (now < 0)
         return errmsg_set(em, ERR_IO, "the manager does not say how many statuses came");
     *count = (uint64_t)now;
@@ -504,7 +508,7 @@ static int count_statuses(struct load *l, uint64_t *count, struct errmsg *em)
 
 static bool hears_statuses(struct load *l, uint64_t wanted)
 {
-    return ask_number(l, "/v1/status", "counters", "statuses") >= (int64_t)wanted;
+    return ask_statuses(l) >= (int64_t)wanted;
 }
 
 /* Last wills that were not heard yet make nobody offline. */

@@ -41,10 +41,9 @@ int team_order(struct team *t, const struct order *o, const volatile bool *stop,
         worker_order(&t->workers[i], o);
     for (uint32_t i = 0; i < t->count; i++)
         while (!worker_obeyed(&t->workers[i])) {
-            if (*stop)
-                return errmsg_set(em, ERR_BUSY, "stopped");
-            if (team_look(t, em) < 0)
-                return ERR_IO;
+            int rv = team_look(t, stop, em);
+            if (rv < 0)
+                return rv;
             poll(NULL, 0, LOOK_MS);
         }
     return 0;
@@ -80,8 +79,10 @@ static void add(struct team_sum *sum, const struct board *b)
     tally_merge(&sum->tally, &b->tally);
 }
 
-int team_look(struct team *t, struct errmsg *em)
+int team_look(struct team *t, const volatile bool *stop, struct errmsg *em)
 {
+    if (*stop)
+        return errmsg_set(em, ERR_BUSY, "stopped");
     for (uint32_t i = 0; i < t->count; i++)
         if (!worker_lives(&t->workers[i]))
             return errmsg_set(em, ERR_IO, "worker process %u of %u has died", (unsigned)i + 1,

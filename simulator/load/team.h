@@ -38,12 +38,11 @@ struct team_sum {
 int team_open(struct team *t, const struct crowd_options *options, uint32_t count,
               struct errmsg *em);
 void team_close(struct team *t);
-/* To all, and waits until all have begun, as long as they live (else ERR_IO) and `stop` is false
- * (else ERR_BUSY). */
+/* To all, and waits until all have begun, as long as team_look finds nothing. */
 int team_order(struct team *t, const struct order *o, const volatile bool *stop, struct errmsg *em);
 void team_sum(const struct team *t, struct team_sum *sum);
-/* ERR_IO when one of them has died. */
-int team_look(struct team *t, struct errmsg *em);
+/* Why nothing more is to be waited for: ERR_BUSY when `stop` is true, ERR_IO when one has died. */
+int team_look(struct team *t, const volatile bool *stop, struct errmsg *em);
 struct usage team_usage(const struct team *t);
 
 /* A cohort whose agents hold different documents, with different workers. */
