@@ -101,10 +101,9 @@ struct flock_counts {
     uint64_t manager_steps;
     uint64_t joins;
     uint64_t connects;
-    uint64_t statuses;      /* that reached the manager */
-    uint64_t wills;         /* of lost links, as well */
-    uint64_t statuses_peak; /* in one second of virtual time */
-    uint64_t documents;     /* signed */
+    uint64_t statuses;  /* that reached the manager */
+    uint64_t wills;     /* of lost links, as well */
+    uint64_t documents; /* signed */
     uint64_t assignments;
     uint64_t heads;      /* delivered to devices */
     uint64_t fetched;    /* documents, by devices */

@@ -263,9 +263,7 @@ static void count_status(struct flock *f)
         f->second = f->queue.now_ms / 1000;
         f->second_count = 0;
     }
-    if (++f->second_count > f->result->counts.statuses_peak)
-        f->result->counts.statuses_peak = f->second_count;
-    if (f->second_count > hour->statuses_peak)
+    if (++f->second_count > hour->statuses_peak)
         hour->statuses_peak = f->second_count;
 }
 

@@ -24,6 +24,14 @@ static double a_second(const struct outcome *o, uint64_t sum)
     return o->result.days_ms ? (double)sum * 1000 / (double)o->result.days_ms : 0;
 }
 
+static double peak(const struct flock_result *r)
+{
+    uint64_t most = 0;
+    for (size_t i = 0; i < r->hour_count; i++)
+        most = r->hours[i].statuses_peak > most ? r->hours[i].statuses_peak : most;
+    return (double)most;
+}
+
 /* NAN: not in those days. */
 static double reached_min(const struct outcome *o, size_t mark)
 {
@@ -58,7 +66,7 @@ COUNT(content, a_day(o, o->result.days.bytes_content) / 1024)
 COUNT(writes, a_day(o, o->result.days.writes))
 COUNT(connects, a_day(o, o->result.days.connects))
 COUNT(statuses, a_second(o, o->result.days.statuses))
-COUNT(statuses_peak, (double)o->result.days.statuses_peak)
+COUNT(statuses_peak, peak(&o->result))
 COUNT(heads, a_second(o, o->result.days.heads))
 COUNT(documents, (double)o->result.days.documents)
 COUNT(happenings, (double)o->result.counts.happenings / 1e6)
