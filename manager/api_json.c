@@ -1,11 +1,11 @@
 #include "manager/api_json.h"
 
+#include "base/date.h"
 #include "manager/api_rollout.h"
 #include "manager/common/plan_json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 static json_t *agent_deployment_json(const struct manager *m, const struct agent_deployment *d);
 static json_t *depends_json(const struct manager *m, uint32_t index);
@@ -33,14 +33,7 @@ json_t *api_json_returning(const struct returning_use *use)
 
 json_t *api_json_time(uint64_t seconds)
 {
-    if (seconds == 0)
-        return json_null();
-    char text[64];
-    time_t when = (time_t)seconds;
-    struct tm utc;
-    if (!gmtime_r(&when, &utc) || strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
-        return json_null();
-    return json_string(text);
+    return seconds ? json_string(date_text(seconds).text) : json_null();
 }
 
 json_t *api_json_labels(const struct labels *labels)
