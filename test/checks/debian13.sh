@@ -3,6 +3,8 @@
 # libraries: mbedTLS 3.6 with TLS 1.3, msgpack-c 6, Mosquitto 2.0.21. That Debian is a folder,
 # $DUNLIN_DEBIAN13 or one in /var/tmp, which takes a few minutes to make, and is kept for the next time.
 . "$(dirname "$0")/lib.sh"
+# shellcheck source=../enter.sh
+. test/enter.sh
 
 folder=${DUNLIN_DEBIAN13:-/var/tmp/dunlin-debian13}
 tests=${1:-'^(unit|story)/|^e2e/(acl|cells|door|keys|links|offline|revoke|tokens|wire)$|^examples/quickstart$'}
@@ -14,7 +16,7 @@ main()
     unshare -m true 2>/dev/null || skip "nothing may be mounted here"
     [ -d "$folder" ] || make_debian
     copy
-    inside sh /dunlin/test/run.sh "$tests"
+    enter "$folder" sh /dunlin/test/run.sh "$tests"
 }
 
 # Half a Debian is none.
@@ -31,16 +33,6 @@ copy()
     mkdir -p "$folder/dunlin"
     find "$folder/dunlin" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
     files '*' | tar -c -T - | tar -x -C "$folder/dunlin"
-}
-
-# Its mounts end with the command.
-inside()
-{
-    # shellcheck disable=SC2016
-    unshare -m sh -euc 'folder=$1 && shift
-mount -t proc proc "$folder/proc"
-mount --rbind /dev "$folder/dev"
-exec chroot "$folder" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 "$@"' - "$folder" "$@"
 }
 
 skip()

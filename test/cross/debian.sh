@@ -1,6 +1,8 @@
 # For the tests of packages: a Debian 12 in a folder, $DUNLIN_DEBIAN12 or one in /var/tmp that is kept, and our packages for
 # it. Whoever reads this has read ../e2e/lib.sh.
-# shellcheck shell=sh disable=SC2015,SC2016,SC2034
+# shellcheck shell=sh disable=SC2015,SC2034
+# shellcheck source=../enter.sh
+. "$(dirname "$0")/../enter.sh"
 
 debian=${DUNLIN_DEBIAN12:-/var/tmp/dunlin-debian12}
 built=$ROOT/build/cross
@@ -26,13 +28,10 @@ prepare_debian()
     [ -e "$debian/bin/systemctl" ] || apt install systemd
 }
 
-# inside COMMAND...: its mounts end with the command; the network is this machine's.
+# inside COMMAND...
 inside()
 {
-    unshare -m sh -euc 'folder=$1 && shift
-mount -t proc proc "$folder/proc"
-mount --rbind /dev "$folder/dev"
-exec chroot "$folder" env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 "$@"' - "$debian" "$@"
+    enter "$debian" "$@"
 }
 
 # apt ARGUMENT...: Debian's packages, in its folder.
