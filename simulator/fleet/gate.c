@@ -159,7 +159,8 @@ static bool is_overdue(const struct flock *f, const struct slot *s)
 
 /* Whoever is at its end, or was out of reach for so long, gives its slot back for good; and who is
  * at work in what was superseded has none of the newer one's. What a device with a twin is at, its
- * twin may have told the manager otherwise. */
+ * twin may have told the manager otherwise. Whose time may be over has its slot for all that the
+ * manager knows, so it doesn't count here, and isn't one that comes back. */
 static uint32_t count_taken(struct flock *f, uint32_t stage)
 {
     uint32_t taken = 0, newest = manager_generation(f->core, 0);
@@ -168,10 +169,10 @@ static uint32_t count_taken(struct flock *f, uint32_t stage)
         const struct node *d = &f->nodes[n];
         if (!s->taken)
             continue;
-        s->taken = d->twin == NOBODY && s->generation == newest && !may_be_overdue(f, s) &&
+        s->taken = d->twin == NOBODY && s->generation == newest &&
                    !is_through(f, d, s->generation) &&
                    is_in_reach(f, manager_agent(f->core, d->number));
-        taken += s->taken && d->stage == stage;
+        taken += s->taken && !may_be_overdue(f, s) && d->stage == stage;
     }
     return taken;
 }

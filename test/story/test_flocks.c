@@ -292,6 +292,32 @@ static void test_who_waits_amid_a_second_try_holds_no_slot(void)
     run_seeds(&o, 4000562, 4000565);
 }
 
+/* Who was let in lost its link for a moment, had to ask, and began when its time since it was let
+ * in was over. The manager counts a deadline by what the device does, so that it held its slot
+ * still; the checker took it for one that comes back. */
+static void test_who_begins_late_in_its_slot_is_not_one_that_comes_back(void)
+{
+    struct flock_options o = found_in(107, "flaky", 4, 2);
+    o.cells = 3;
+    o.sites = 6;
+    o.deploy_ms = 30526000;
+    o.policy.heartbeat_s = 512;
+    o.bundle_bytes = 1640 << 10;
+    o.concurrency = (struct amount){.value = 17, .percent = true};
+    o.returning = 3;
+    o.deadline_s = 49;
+    o.back_off_s = 531;
+    o.faults = (struct flock_faults){.power_cuts = 430,
+                                     .late = 24,
+                                     .manager_kills = 14,
+                                     .cell_kills = 11,
+                                     .pauses = 8,
+                                     .rollbacks = 1,
+                                     .second_tries = 4,
+                                     .cordons = 15};
+    run_seeds(&o, 7000593, 7000594);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_the_same_seed_makes_the_same_run_and_another_one_another),
     TEST(test_on_good_links_all_run_the_new_version_as_soon_as_the_stages_allow),
@@ -309,6 +335,7 @@ static const struct suite_test tests[] = {
     TEST(test_device_that_its_copy_was_ahead_of_is_let_in_again),
     TEST(test_who_has_begun_with_what_was_withdrawn_takes_no_place),
     TEST(test_who_waits_amid_a_second_try_holds_no_slot),
+    TEST(test_who_begins_late_in_its_slot_is_not_one_that_comes_back),
 };
 
 SUITE_MAIN("flocks", tests)
