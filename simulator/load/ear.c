@@ -54,6 +54,7 @@ int ear_start(struct ear *e, const struct ear_options *o, struct errmsg *em)
     if (e->pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         signal(SIGINT, SIG_IGN);
+        setsid(); /* as the manager has its own */
         close(ends[1]);
         _exit(getppid() == parent ? work(o, board, ends[0]) : 1);
     }
