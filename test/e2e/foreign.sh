@@ -16,20 +16,6 @@ good_kit()
     kit good "$FLEET" "127.0.0.3:$port"
 }
 
-# run_broker NAME: a Mosquitto in the folder of that kit.
-run_broker()
-{
-    (cd "$WORK/$1" && exec "$(PATH=$PATH:/usr/sbin command -v mosquitto)" -c "$WORK/$1/mosquitto.conf") \
-        >>"$WORK/broker-$1.log" 2>&1 &
-    echo $! >"$WORK/broker-$1.pid"
-}
-
-# cell_is I STATE: by the manager's word.
-cell_is()
-{
-    [ "$(dunlin status --json | jq -r ".cells[$1].state")" = "$2" ]
-}
-
 # log_has FILE WORDS
 log_has()
 {

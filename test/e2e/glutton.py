@@ -17,25 +17,14 @@ import struct
 import sys
 import time
 
+from packets import packet, text
+
 port, name, agent, what, seconds = sys.argv[1:]
 end = time.monotonic() + float(seconds)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 context.check_hostname = False
 context.verify_mode = ssl.CERT_NONE
 context.load_cert_chain(name + ".pem", name + ".key")
-
-
-def packet(kind, body):
-    length, rest = b"", len(body)
-    while True:
-        length += bytes([rest % 128 | (128 if rest > 127 else 0)])
-        rest //= 128
-        if rest == 0:
-            return bytes([kind]) + length + body
-
-
-def text(value):
-    return struct.pack(">H", len(value)) + value.encode()
 
 
 def publish(topic):

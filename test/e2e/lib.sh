@@ -10,6 +10,7 @@ PATH=$BIN:$PATH
 WORK=$(cd "$(mktemp -d "${TMPDIR:-/tmp}/dunlin-e2e.XXXXXX")" && pwd -P)
 FLEET=$WORK/fleet
 export DUNLIN_DIR="$FLEET"
+export PYTHONDONTWRITEBYTECODE=1 # programs here share packets.py
 began=$(date +%s)
 steps=0
 links= # --plain: without TLS
@@ -205,6 +206,20 @@ join_url()
 broker_pids()
 {
     pgrep -f "mosquitto.*$WORK/.*/cells/" || true
+}
+
+# cell_is I STATE: by the manager's word.
+cell_is()
+{
+    [ "$(dunlin status --json | jq -r ".cells[$1].state")" = "$2" ]
+}
+
+# run_broker NAME [FILE]: a Mosquitto that the manager does not run, in the folder of that kit, as FILE there says.
+run_broker()
+{
+    (cd "$WORK/$1" && exec "$(PATH=$PATH:/usr/sbin command -v mosquitto)" -c "$WORK/$1/${2:-mosquitto.conf}") \
+        >>"$WORK/broker-$1.log" 2>&1 &
+    echo $! >"$WORK/broker-$1.pid"
 }
 
 # door_pid: of the broker where devices join.

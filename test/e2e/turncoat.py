@@ -1,0 +1,208 @@
+#!/usr/bin/env python3
+"""A broker that was taken over: with its key it stands in the place of the real one, and does with messages what it
+likes, as only a broker can: it tells who sent one that it has arrived, whatever becomes of it.
+
+usage: turncoat.py LISTEN:PORT KIT TARGET:PORT SEED
+
+KIT is the folder of the broker's key and certificates; TARGET is a Mosquitto behind it that lets everybody in without
+TLS. It is honest until it gets SIGUSR1. From then on each PUBLISH, whichever way it goes, is passed, lost, held for a
+while, repeated, put behind the next one, replaced by another one that its topic has had, altered by a bit, or the end
+of its connection: SEED and the number of the connection say which. With SIGTERM it ends, and says how often it did
+what: a line "up lost 12" for each, up being what clients send.
+"""
+import asyncio
+import collections
+import os
+import random
+import signal
+import ssl
+import sys
+
+from packets import packet, read_packet
+
+PUBLISH = 3
+PUBACK = 4
+# Of a hundred messages.
+WHIMS = {"passed": 50, "lost": 6, "held": 10, "repeated": 8, "swapped": 7, "old": 8, "altered": 7, "cut": 4}
+# All chunks but one of so many are passed.
+CHUNKS_SPARED = 6
+HELD_S_MAX = 1.5
+# What it keeps, to bring it again: of each topic so many, and none that is longer.
+KEPT_MAX = 8
+KEPT_BYTES_MAX = 65536
+
+
+class Message:
+    """A PUBLISH, taken apart."""
+
+    def __init__(self, first, body):
+        end = 2 + int.from_bytes(body[:2], "big")
+        self.qos = first >> 1 & 3
+        self.retain = first & 1
+        self.topic = body[:end]
+        self.number = body[end:end + 2] if self.qos else b""
+        self.payload = body[end + len(self.number):]
+
+    def anew(self, payload):
+        """One on its topic that nobody has to acknowledge."""
+        return packet(PUBLISH << 4 | self.retain, self.topic + payload)
+
+
+def flipped(payload, chance):
+    """With another bit; the empty one, which takes back what is retained, has none."""
+    if not payload:
+        return b"\0"
+    bit = chance.randrange(8 * len(payload))
+    changed = bytearray(payload)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+class Broker:
+    """What all connections share."""
+
+    def __init__(self, target, seed):
+        self.target = target
+        self.seed = seed
+        self.hostile = False
+        self.connections = 0
+        self.counts = collections.Counter()
+        self.kept = collections.defaultdict(lambda: collections.deque(maxlen=KEPT_MAX))
+
+    def turn(self):
+        self.hostile = True
+
+    def keep(self, message):
+        kept = self.kept[message.topic]
+        if 0 < len(message.payload) <= KEPT_BYTES_MAX and message.payload not in kept:
+            kept.append(message.payload)
+
+    def others(self, message):
+        """What was said on its topic besides."""
+        return [payload for payload in self.kept[message.topic] if payload != message.payload]
+
+    async def serve(self, reader, writer):
+        self.connections += 1
+        number = self.connections
+        try:
+            behind_reader, behind_writer = await asyncio.open_connection(*self.target)
+        except OSError:
+            writer.close()
+            return
+        passage = Passage(self, number, {"up": behind_writer, "down": writer})
+        await asyncio.gather(passage.pump("up", reader), passage.pump("down", behind_reader))
+
+    def tell(self):
+        for way in ("up", "down"):
+            for whim in WHIMS:
+                print(way, whim, self.counts[way, whim], flush=True)
+
+
+class Passage:
+    """A client's connection, and the one to the Mosquitto behind, which takes us for the client."""
+
+    def __init__(self, broker, number, writers):
+        self.broker = broker
+        self.writers = writers
+        self.chances = {way: random.Random(f"{broker.seed} {number} {way}") for way in writers}
+        self.overtaken = {way: None for way in writers}
+
+    async def pump(self, way, reader):
+        try:
+            while True:
+                first, body = await read_packet(reader)
+                if first >> 4 == PUBLISH:
+                    self.take(way, Message(first, body), packet(first, body))
+                else:
+                    self.send(way, packet(first, body))
+                await self.writers[way].drain()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        self.close()
+
+    def take(self, way, message, as_it_is):
+        self.broker.keep(message)
+        if not self.broker.hostile:
+            self.send(way, as_it_is)
+            return
+        whim = self.choose(way, message)
+        self.broker.counts[way, whim] += 1
+        before, self.overtaken[way] = self.overtaken[way], None
+        if whim in ("passed", "repeated"):
+            self.send(way, as_it_is)
+        else:
+            self.acknowledge(way, message)
+        self.indulge(way, whim, message)
+        if before:
+            self.send(way, before)
+
+    def choose(self, way, message):
+        chance = self.chances[way]
+        whim = chance.choices(list(WHIMS), list(WHIMS.values()))[0]
+        # Where content never comes, nobody is led astray.
+        if message.topic[2:].startswith(b"dl1/chunk/") and chance.randrange(CHUNKS_SPARED):
+            return "passed"
+        return "lost" if whim == "old" and not self.broker.others(message) else whim
+
+    def indulge(self, way, whim, message):
+        chance = self.chances[way]
+        again = message.anew(message.payload)
+        if whim == "held":
+            asyncio.get_running_loop().call_later(chance.uniform(0.1, HELD_S_MAX), self.send, way, again)
+        elif whim == "repeated":
+            self.send(way, again)
+        elif whim == "swapped":
+            self.overtaken[way] = again
+        elif whim == "old":
+            self.send(way, message.anew(chance.choice(self.broker.others(message))))
+        elif whim == "altered":
+            self.send(way, message.anew(flipped(message.payload, chance)))
+        elif whim == "cut":
+            self.close()
+
+    def acknowledge(self, way, message):
+        if message.qos:
+            self.send("down" if way == "up" else "up", packet(PUBACK << 4, message.number))
+
+    def send(self, way, data):
+        if not self.writers[way].is_closing():
+            self.writers[way].write(data)
+
+    def close(self):
+        for writer in self.writers.values():
+            writer.close()
+
+
+def by_key(kit):
+    """TLS as the broker speaks it; clients show whose they are."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.path.join(kit, "cert.pem"), os.path.join(kit, "key.pem"))
+    context.load_verify_locations(os.path.join(kit, "ca.pem"))
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def address(text):
+    host, port = text.rsplit(":", 1)
+    return host, int(port)
+
+
+async def serve(listen, kit, target, seed):
+    broker = Broker(address(target), seed)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, broker.turn)
+    loop.add_signal_handler(signal.SIGTERM, ended.set)
+    await asyncio.start_server(broker.serve, *address(listen), ssl=by_key(kit))
+    await ended.wait()
+    broker.tell()
+    os._exit(0)  # with all connections
+
+
+def main():
+    if len(sys.argv) != 5:
+        sys.exit(__doc__)
+    asyncio.run(serve(*sys.argv[1:]))
+
+
+main()
