@@ -101,7 +101,8 @@ fill_root()
     ln -s bin/busybox "$root/init"
     cp "$agent" "$root/usr/bin/dunlin-agent"
     cp "$cross/package/join" "$root/usr/lib/dunlin/join"
-    cp "$cross/board/start" "$cross/board/disks" "$cross/board/serve" "$cross/board/lease" "$root/usr/lib/dunlin/"
+    cp "$cross/board/start" "$cross/board/disks" "$cross/board/serve" "$cross/board/network" \
+        "$cross/board/lease" "$root/usr/lib/dunlin/"
     cp "$cross/board/inittab" "$root/etc/inittab"
     printf 'PRETTY_NAME="Dunlin device"\n' >"$root/etc/os-release"
     printf 'root:x:0:0:root:/:/bin/sh\nhooks:x:1000:1000:hooks:/tmp:/bin/sh\n' >"$root/etc/passwd"
