@@ -10,8 +10,8 @@ test='clang clang-format clang-tidy codespell cppcheck curl gnuplot-nox iproute2
 libcunit1-dev openssl procps python3 python3-zbar shellcheck sqlite3 xxd'
 cross='busybox-static cpio debootstrap dosfstools dpkg-dev e2fsprogs fdisk gcc-aarch64-linux-gnu
 gcc-arm-linux-gnueabihf gcc-riscv64-linux-gnu kmod libc6-dev-arm64-cross libc6-dev-armhf-cross
-libc6-dev-riscv64-cross make mtools patch qemu-system-arm qemu-system-misc qemu-user-static systemd-container
-tcl xz-utils'
+libc6-dev-riscv64-cross make mtools ovmf patch qemu-system-arm qemu-system-misc qemu-system-x86 qemu-user-static
+systemd-container tcl xz-utils'
 
 usage='usage: sh setup.sh [--test] [--cross]
 Installs the Debian packages that building and running Dunlin needs.

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 usage="usage: sh cross/image.sh [OPTION ...] TARGET
-Makes build/cross/TARGET/dunlin.img of what cross/build.sh made; targets: aarch64 armv7 riscv64.
+Makes build/cross/TARGET/dunlin.img of what cross/build.sh made; targets: x86_64 aarch64 armv7 riscv64.
   --out DIR    where TARGET/dunlin-agent is (build/cross)
   --cache DIR  where Debian's packages are kept (XDG_CACHE_HOME/dunlin or ~/.cache/dunlin)
   --size MIB   of the data partition (128)
@@ -16,10 +16,13 @@ size_mib=128
 boot_mib=64
 mirror=${DUNLIN_MIRROR:-http://deb.debian.org}
 
-# What boards of the kind need to find a disk, a card and a network, beside what the kernel has.
-modules='virtio_mmio virtio_pci virtio_blk virtio_net virtio_rng ext4 vfat nls_cp437 nls_ascii nls_iso8859-1
-mmc_block sdhci-iproc bcm2835 sdhci-of-dwcmshc dw_mmc-rockchip sunxi-mmc usb-storage smsc95xx lan78xx genet
-dwmac-sun8i dwmac-rk r8152 bcm2835_wdt sunxi_wdt dw_wdt rtc-ds1307'
+# What is needed to find a disk, a card and a network, beside what the kernel has: on anything, on boards, on PCs.
+modules='virtio_mmio virtio_pci virtio_blk virtio_net virtio_rng ext4 vfat nls_cp437 nls_ascii nls_iso8859-1 mmc_block
+usb-storage r8152'
+board_modules='sdhci-iproc bcm2835 sdhci-of-dwcmshc dw_mmc-rockchip sunxi-mmc smsc95xx lan78xx genet dwmac-sun8i dwmac-rk
+bcm2835_wdt sunxi_wdt dw_wdt rtc-ds1307'
+pc_modules='ahci ata_piix nvme vmd sd_mod uas xhci_pci ehci_pci sdhci_pci sdhci_acpi e1000 e1000e igb igc ixgbe r8169
+realtek tg3 virtio_scsi vmw_pvscsi vmxnet3 hv_storvsc hv_netvsc'
 
 main()
 {
@@ -37,6 +40,7 @@ main()
         shift
     done
     [ -n "$target" ] || fail 2 "name a target (see --help)"
+    choose_kind
     grep -q "^$target " "$cross/board/packages" || fail 2 "there is no kernel for $target in cross/board/packages"
     agent=$out/$target/dunlin-agent
     [ -z "$if_cached" ] || { [ -e "$agent" ] && has_packages; } || exit 0
@@ -53,6 +57,15 @@ main()
     fill_boot
     put_together
     echo "$out/$target/dunlin.img $(stat -c %s "$out/$target/dunlin.img") bytes, SHA-256 $(digest_of "$out/$target/dunlin.img")"
+}
+
+# What UEFI starts from may be a FAT16 on what can be taken out; on a disk that is built in it asks for a FAT32.
+choose_kind()
+{
+    case $target in
+    x86_64) kind=pc more_modules=$pc_modules fat=32 ;;
+    *) kind=board more_modules=$board_modules fat=16 ;;
+    esac
 }
 
 unpack_debian()
@@ -108,7 +121,7 @@ fill_root()
     printf 'root:x:0:0:root:/:/bin/sh\nhooks:x:1000:1000:hooks:/tmp:/bin/sh\n' >"$root/etc/passwd"
     printf 'root:x:0:\nhooks:x:1000:\n' >"$root/etc/group"
     chmod 755 "$root"/usr/lib/dunlin/* "$root/usr/bin/dunlin-agent" "$root/bin/busybox"
-    for module in $modules; do
+    for module in $modules $more_modules; do
         modprobe -d "$work/debian" -S "$kernel" --show-depends "$module" 2>/dev/null || true
     done | sed -n 's,^insmod .*\(/lib/modules/[^ ]*\).*,\1,p' | sort -u | while read -r file; do
         mkdir -p "$root/$(dirname "$file")"
@@ -126,19 +139,33 @@ pack_root()
     (cd "$root" && find . | sort | cpio --quiet --reproducible -o -H newc -R 0:0 | gzip -9n) >"$work/initramfs.img"
 }
 
-# U-Boot reads extlinux.conf, the Raspberry Pi's firmware config.txt.
 fill_boot()
 {
-    mkdir -p "$work/boot/extlinux"
+    mkdir -p "$work/boot"
     cp "$work"/debian/boot/vmlinu[xz]-"$kernel" "$work/boot/vmlinuz"
     cp "$work/initramfs.img" "$cross/board/dunlin.conf" "$work/boot/"
-    cp "$cross/board/extlinux.conf" "$work/boot/extlinux/"
-    cp "$cross/board/cmdline.txt" "$work/boot/"
-    { cat "$cross/board/config.txt" && echo "arm_64bit=$([ "$target" = aarch64 ] && echo 1 || echo 0)"; } >"$work/boot/config.txt"
+    "add_loaders_of_$kind"
     for file in vmlinuz initramfs.img; do # an emulator may just be reading the last ones
         cp "$work/boot/$file" "$out/$target/$file.new"
         mv "$out/$target/$file.new" "$out/$target/$file"
     done
+}
+
+# U-Boot reads extlinux.conf, the Raspberry Pi's firmware config.txt.
+add_loaders_of_board()
+{
+    mkdir "$work/boot/extlinux"
+    cp "$cross/board/extlinux.conf" "$work/boot/extlinux/"
+    cp "$cross/board/cmdline.txt" "$work/boot/"
+    { cat "$cross/board/config.txt" && echo "arm_64bit=$([ "$target" = aarch64 ] && echo 1 || echo 0)"; } >"$work/boot/config.txt"
+}
+
+# UEFI starts what has this name on any disk: systemd-boot, which reads what the kernel is told from a file of its own.
+add_loaders_of_pc()
+{
+    mkdir -p "$work/boot/EFI/BOOT" "$work/boot/loader/entries"
+    cp "$work/debian/usr/lib/systemd/boot/efi/systemd-bootx64.efi" "$work/boot/EFI/BOOT/BOOTX64.EFI"
+    cp "$cross/board/systemd-boot.conf" "$work/boot/loader/entries/dunlin.conf"
 }
 
 # Behind a gap of 1 MiB: FAT, data. What remains of a card is free for A/B systems of tomorrow.
@@ -150,7 +177,7 @@ put_together()
     printf 'label-id: 0xd0711a1e\nstart=1MiB, size=%sMiB, type=c, bootable\nstart=%sMiB, size=%sMiB, type=83\n' \
         "$boot_mib" $((1 + boot_mib)) "$size_mib" | sfdisk -q "$image.new" >/dev/null
     truncate -s ${boot_mib}M "$work/boot.fat"
-    mkfs.vfat --invariant -i d0711a1e -n DUNLIN "$work/boot.fat" >/dev/null
+    mkfs.vfat --invariant -F "$fat" -i d0711a1e -n DUNLIN "$work/boot.fat" >/dev/null
     find "$work/boot" -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
     (cd "$work/boot" && mcopy -s -m -i "$work/boot.fat" ./* ::)
     truncate -s "${size_mib}M" "$work/data.ext4"

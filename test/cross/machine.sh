@@ -4,10 +4,12 @@
 
 # What is lost with the power is what the machine had in its memory: the card keeps what was written, in its order.
 card='cache=writethrough'
-# Most boards have no clock that goes on without power: each time they start in 1970.
+# Most boards have no clock that goes on without power: each time they start in 1970, and a PC whose battery is empty in
+# some other year.
 clock='base=1970-01-01'
 memory=256 # MiB
 told= # to its kernel, beside what it always is
+firmware=/usr/share/OVMF/OVMF_CODE_4M.fd # a PC's, as Debian's package ovmf has it
 
 # choose_board TARGET: sets $board, $machine and $built, makes the image anew when all that it takes is here, or skips
 # the test.
@@ -17,12 +19,14 @@ choose_board()
     serial=ttyAMA0
     built=$ROOT/build/cross/$target
     case $target in
+    x86_64) board='qemu-system-x86_64 -M q35' machine=x86_64 serial=ttyS0 clock='base=2001-01-01' ;;
     aarch64) board='qemu-system-aarch64 -M virt -cpu cortex-a53' machine=aarch64 ;;
     armv7) board='qemu-system-arm -M virt -cpu cortex-a15' machine=armv7l ;;
     riscv64) board='qemu-system-riscv64 -M virt' machine=riscv64 serial=ttyS0 ;;
     *) echo "there is no board for $target" && exit 2 ;;
     esac
     command -v "${board%% *}" mcopy >/dev/null || skip "the emulator is missing: sh setup.sh --cross"
+    [ "$target" != x86_64 ] || [ -e "$firmware" ] || skip "a PC's firmware is missing: sh setup.sh --cross"
     sh "$ROOT/cross/build.sh" --if-cached "$target" || fail "it can't be built"
     sh "$ROOT/cross/image.sh" --if-cached "$target" || fail "there is no image"
     [ -e "$built/dunlin.img" ] || skip "no image: sh cross/build.sh $target && sh cross/image.sh $target"
@@ -46,10 +50,12 @@ watch()
     cat >"$overlay/watch/network" <<'END'
 #!/bin/sh
 grep -q late-network /proc/cmdline || exit 0
-cd /sys/bus/virtio/drivers/virtio_net
-card=$(echo virtio*)
-echo "$card" >unbind
-{ sleep 4 && echo "network card comes" >/dev/console && echo "$card" >bind; } &
+for card in /sys/class/net/eth*/device; do
+    driver=$(readlink -f "$card/driver")
+    card=$(basename "$(readlink -f "$card")")
+    echo "$card" >"$driver/unbind"
+    { sleep 4 && echo "network card comes" >/dev/console && echo "$card" >"$driver/bind"; } &
+done
 END
     cat >"$overlay/watch/memory" <<'END'
 #!/bin/sh
@@ -62,7 +68,8 @@ while sleep 3; do
 done
 END
     chmod -R 755 "$overlay/watch"
-    { cat "$initramfs" && (cd "$overlay" && find . | cpio --quiet -o -H newc -R 0:0 | gzip -n); } >"$WORK/initramfs.img"
+    (cd "$overlay" && find . | cpio --quiet -o -H newc -R 0:0 | gzip -n) >"$WORK/watch.img"
+    cat "$initramfs" "$WORK/watch.img" >"$WORK/initramfs.img"
     initramfs=$WORK/initramfs.img
 }
 
@@ -89,12 +96,38 @@ provision()
 power_on()
 {
     : >"$WORK/console"
+    if [ "$target" = x86_64 ]; then
+        tell_loader
+        set -- -drive "if=pflash,format=raw,readonly=on,file=$firmware" -drive "if=pflash,format=raw,file=$(variables)" \
+            -device ide-hd,drive=card,bootindex=0 -device e1000e,romfile= -device e1000e,romfile=,netdev=net
+    else
+        set -- -kernel "$built/vmlinuz" -initrd "$initramfs" -append "console=$serial quiet panic=10 $told" \
+            -device virtio-blk-device,drive=card -device virtio-net-device,netdev=net
+    fi
     # shellcheck disable=SC2086
     $board -m "$memory" -rtc "$clock" -display none -no-reboot -serial "file:$WORK/console" -monitor none \
-        -kernel "$built/vmlinuz" -initrd "$initramfs" -append "console=$serial quiet panic=10 $told" \
-        -drive "file=$WORK/device-0001.img,format=raw,if=none,id=card,$card" -device virtio-blk-device,drive=card \
-        -netdev user,id=net -device virtio-net-device,netdev=net >>"$WORK/qemu.log" 2>&1 &
+        -drive "file=$WORK/device-0001.img,format=raw,if=none,id=card,$card" -netdev user,id=net "$@" >>"$WORK/qemu.log" 2>&1 &
     echo $! >"$WORK/qemu.pid"
+}
+
+# tell_loader: a PC starts from its disk alone, so what its kernel is told stands there. Its console becomes the serial one,
+# as on a PC without a screen, and what watch adds is one initramfs more.
+tell_loader()
+{
+    mcopy -n -i "$built/dunlin.img@@1M" ::loader/entries/dunlin.conf - |
+        sed "s/ console=tty0//; s/^options .*/& $told/" >"$WORK/entry"
+    if [ -e "$WORK/watch.img" ]; then
+        echo 'initrd /watch.img' >>"$WORK/entry"
+        mcopy -o -i "$WORK/device-0001.img@@1M" "$WORK/watch.img" ::
+    fi
+    mcopy -o -i "$WORK/device-0001.img@@1M" "$WORK/entry" ::loader/entries/dunlin.conf
+}
+
+# variables: the file of what a PC's firmware remembers; at first nothing.
+variables()
+{
+    [ -e "$WORK/variables" ] || cp "$(echo "$firmware" | sed 's/CODE/VARS/')" "$WORK/variables"
+    echo "$WORK/variables"
 }
 
 # Since it was switched on; what the manager thinks may be of before.
