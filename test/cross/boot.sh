@@ -1,8 +1,8 @@
 #!/bin/sh
 # Usage: boot.sh TARGET [--memory MIB] [--record FILE]. A device as an operator has one: an image, provisioned with a
-# token, booted by an emulator, that joins over mutual TLS and takes its first version, without knowing what time it is;
-# what of its agent is in memory then is kept for cross/sizes.sh, unless --memory names another size than boards have here,
-# or resident.sh measures machines of this kind.
+# token, booted by an emulator, that joins over mutual TLS and takes a version and its successor, without knowing what
+# time it is; what of its agent is in memory then is kept for cross/sizes.sh, unless --memory names another size than
+# boards have here, or resident.sh measures machines of this kind.
 # shellcheck disable=SC2015,SC2016 # tests that must hold, and what others are to expand
 # shellcheck source=../e2e/lib.sh
 . "$(dirname "$0")/../e2e/lib.sh"
@@ -27,6 +27,17 @@ show()
 at_rest()
 {
     [ -n "$(in_memory "$lines")" ]
+}
+
+# make_version V: its health hook writes down what it finds there.
+make_version()
+{
+    make_app "$1"
+    make_hook "$WORK/app@$1" health 'sed -n "s/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p" "/proc/$PPID/status" >"$DUNLIN_DATA/resident"
+sed -n "s/^MemTotal:[^0-9]*\([0-9]*\) kB/\1/p" /proc/meminfo >"$DUNLIN_DATA/total"
+date +%Y >"$DUNLIN_DATA/year"
+sync
+cd "$DUNLIN_CURRENT" && sha256sum -s -c sums'
 }
 
 start_manager --advertise 10.0.2.2
@@ -72,15 +83,15 @@ grep -a '^agent in memory' "$WORK/console" | tail -n 1 | grep -q 'card ro' || fa
 step "$idle KiB of the agent are in memory"
 
 step "the first deployment"
-make_app 0
-make_hook "$WORK/app@0" health 'sed -n "s/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p" "/proc/$PPID/status" >"$DUNLIN_DATA/resident"
-sed -n "s/^MemTotal:[^0-9]*\([0-9]*\) kB/\1/p" /proc/meminfo >"$DUNLIN_DATA/total"
-date +%Y >"$DUNLIN_DATA/year"
-sync
-cd "$DUNLIN_CURRENT" && sha256sum -s -c sums'
+make_version 0
 release 0 env=test
 patiently 120 agent_has 1 app 0 || fail "version 0 does not arrive: $(dunlin deployment show app)"
 dunlin deployment show app | show "dunlin bundle push app --name app --version 0 && dunlin deploy app@0 --select env=test && dunlin deployment show app"
+
+step "and its successor"
+make_version 1
+release 1 env=test
+patiently 120 agent_has 1 app 1 || fail "version 1 does not arrive: $(dunlin deployment show app)"
 
 lines=$(wc -l <"$WORK/console")
 patiently 120 at_rest || fail "nobody measures its memory any more: $(tail -n 5 "$WORK/console")"
@@ -91,7 +102,7 @@ power_off
 ! conf | grep -q 'dlt1-' || fail "the token is still on the card"
 shut_fat
 look_at_card
-[ "$(on_card deployments/app/current/etc/version)" = 0 ] || fail "the card holds another version"
+[ "$(on_card deployments/app/current/etc/version)" = 1 ] || fail "the card holds another version"
 [ "base=$(on_card deployments/app/data/year)-01-01" = "$clock" ] || fail "it knows that it is the year $(on_card deployments/app/data/year)"
 kib=$(on_card deployments/app/data/resident)
 [ "$kib" -gt 0 ] || fail "nobody measured its memory"
