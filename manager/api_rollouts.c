@@ -197,6 +197,7 @@ static json_t *stages_json(const struct deployment_row *d, enum rollout_hold hol
             {"asking", c->asking},
         };
         json_object_set_new(stage, "state", json_string(stage_state(d, (uint32_t)i, hold)));
+        json_object_set_new(stage, "expected", json_boolean(c->expected));
         for (size_t k = 0; k < sizeof fields / sizeof fields[0]; k++)
             json_object_set_new(stage, fields[k].name, json_integer(fields[k].value));
     }

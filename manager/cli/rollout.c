@@ -41,13 +41,16 @@ const struct verb rollout_verbs[7] = {
         .name = "rollout show",
         .operands = "NAME",
         .summary = "show how far a deployment's newest version has come",
-        .text = "A line for each stage, and then what happens next or what to do. AT WORK are "
-                "agents that were let in and not away since; RETURNING ones came back behind an "
-                "open gate; TO COME are in reach and wait for their turn, also those that come "
-                "back, where the deployment's file limits how many are at work.\n"
-                "With --watch a terminal shows it live; elsewhere each change is a line. It ends "
-                "when the rollout is done (exit code 0), stopped or aborted (1). With --json the "
-                "document is the last state.\n",
+        .text =
+            "A line for each stage, and then what happens next or what to do. AT WORK are "
+            "agents that were let in and not away since; RETURNING ones came back behind an "
+            "open gate; TO COME are in reach and wait for their turn, also those that come "
+            "back, where the deployment's file limits how many are at work.\n"
+            "Which agents a stage by share takes shows when it begins: until then AGENTS says how "
+            "many are expected, of it and of those behind it (`expected` in --json).\n"
+            "With --watch a terminal shows it live; elsewhere each change is a line. It ends "
+            "when the rollout is done (exit code 0), stopped or aborted (1). With --json the "
+            "document is the last state.\n",
         .examples = "  dunlin rollout show app\n  dunlin rollout show app --watch\n",
         .flags = FLAGS(show_flags),
         .words_min = 1,

@@ -134,9 +134,10 @@ static void draw_stage(struct picture *p, int names, const json_t *stage)
     uint64_t failed = field_number(stage, "failed");
     uint64_t at_work = field_number(stage, "in_flight") + field_number(stage, "returning");
     char beside[96];
-    size_t used =
-        (size_t)snprintf(beside, sizeof beside, "%" PRIu64 "/%" PRIu64 " %s",
-                         field_number(stage, "ready"), field_number(stage, "members"), state);
+    size_t used = (size_t)snprintf(
+        beside, sizeof beside, "%" PRIu64 "/%" PRIu64 "%s %s", field_number(stage, "ready"),
+        field_number(stage, "members"),
+        json_is_true(json_object_get(stage, "expected")) ? " expected," : "", state);
     if (at_work > 0)
         used +=
             (size_t)snprintf(beside + used, sizeof beside - used, ", %" PRIu64 " at work", at_work);

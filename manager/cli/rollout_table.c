@@ -89,9 +89,8 @@ static void add_failed(struct table *t, const json_t *stage)
 static void add_members(struct table *t, const json_t *stage)
 {
     uint64_t members = field_number(stage, "members"), ready = field_number(stage, "ready");
-    const char *share = field_text(stage, "share");
-    if (members == 0 && *share && strcmp(field_text(stage, "state"), "pending") == 0)
-        table_cell(t, PAINT_DIM, "%s of the rest", share);
+    if (json_is_true(json_object_get(stage, "expected")))
+        table_cell(t, PAINT_DIM, "%" PRIu64 " expected", members);
     else
         table_cell(t, members > 0 && ready == members ? PAINT_GOOD : PAINT_NONE, "%s",
                    units_of(ready, members, "ready").text);

@@ -933,10 +933,11 @@ struct stage_count {
     uint32_t failed;  /* or rolled back, or: */
     uint32_t overdue; /* these of the failed are at work for longer than their deadline */
     uint32_t stuck;   /* let in, and waits for what doesn't come by itself */
+    bool expected;    /* whom it has, a share decides that has yet to begin: an estimate */
 };
 
 /* Counts each stage of a deployment that has a plan, in one pass over the fleet. Of a stage by
- * share that has not begun nobody knows the members. */
+ * share that has not begun, and of those behind it, the numbers are expected ones. */
 void manager_survey(const struct manager *m, uint32_t deployment, uint64_t now_s,
                     struct arena *scratch, struct stage_count out[static STAGES_MAX]);
 

@@ -4,13 +4,6 @@
 
 #include <assert.h>
 
-/* The agents of each cohort that no earlier stage has had. */
-struct rest {
-    const struct manager *m;
-    uint32_t *agents;
-    uint32_t *joining;
-};
-
 /* A deployment as it would be. */
 struct trial {
     bool known;      /* there is one of that name */
@@ -29,7 +22,6 @@ static void count(const struct manager *m, const struct command *c, struct trial
 static void count_agents(const struct manager *m, struct trial *t, struct preview *out);
 static void demand(const struct manager *m, const struct command *c, struct preview *out);
 static void count_stages(const struct manager *m, const struct trial *t, struct preview *out);
-static uint32_t take_stage(const struct plan_stage *stage, struct rest *rest, uint32_t *joining);
 
 /* A new version may go through a stage that nobody wrote, and the one that has it keeps it. */
 static void imply(const struct manager *m, const char *selector, struct preview *out)
@@ -221,33 +213,9 @@ static void demand(const struct manager *m, const struct command *c, struct prev
 
 static void count_stages(const struct manager *m, const struct trial *t, struct preview *out)
 {
-    struct rest rest = {.m = m, .agents = t->agents, .joining = t->joining};
+    struct rest rest = {.m = m, .agents = t->agents, .marked = t->joining};
     for (uint32_t i = 0; i < out->plan.count; i++)
-        out->stages[i] = take_stage(&out->plan.stages[i], &rest, &out->joining_in[i]);
-}
-
-/* A share is taken from each label set alike, as near as whole agents come. */
-static uint32_t take_stage(const struct plan_stage *stage, struct rest *rest, uint32_t *joining)
-{
-    const struct manager *m = rest->m;
-    uint32_t whole = 0, given = 0, passed = 0;
-    struct selector selector = group_selector(m, stage->selector);
-    for (uint32_t i = 0; i < m->cohort_count; i++)
-        if (selector_matches(&selector, &m->cohorts[i].labels))
-            whole += rest->agents[i];
-    uint32_t share = amount_of(stage->share, whole);
-    for (uint32_t i = 0; i < m->cohort_count && whole > 0; i++) {
-        if (!selector_matches(&selector, &m->cohorts[i].labels))
-            continue;
-        passed += rest->agents[i];
-        uint32_t due = (uint32_t)((uint64_t)share * passed / whole) - given;
-        uint32_t new = due ? (uint32_t)((uint64_t)due * rest->joining[i] / rest->agents[i]) : 0;
-        rest->joining[i] -= new;
-        *joining += new;
-        rest->agents[i] -= due;
-        given += due;
-    }
-    return share;
+        out->stages[i] = share_take(&out->plan.stages[i], &rest, &out->joining_in[i]);
 }
 
 /* ---- what a change of values comes to ---- */
@@ -324,7 +292,7 @@ static void leave_out_spared(const struct valuation *v)
 static void add_valued(const struct valuation *v, struct values_preview *out)
 {
     const struct manager *m = v->m;
-    struct rest rest = {.m = m, .agents = v->agents, .joining = v->touched};
+    struct rest rest = {.m = m, .agents = v->agents, .marked = v->touched};
     struct plan plan = moment_plan(m, v->index);
     *out = (struct values_preview){.deployment = v->index, .way = moment_way(m, v->index)};
     for (uint32_t i = 0; i < m->cohort_count; i++) {
@@ -334,7 +302,7 @@ static void add_valued(const struct valuation *v, struct values_preview *out)
     out->stage_count = plan.count;
     for (uint32_t i = 0; i < plan.count; i++) {
         memcpy(out->stages[i].name, plan.stages[i].name, sizeof out->stages[i].name);
-        out->stages[i].members = take_stage(&plan.stages[i], &rest, &out->stages[i].touched);
+        out->stages[i].members = share_take(&plan.stages[i], &rest, &out->stages[i].touched);
     }
 }
 

@@ -524,6 +524,17 @@ bool survey_has_shown(const struct deployment_row *d, const struct stage_count *
 bool survey_is_overdue(const struct manager *m, uint32_t number, uint32_t deployment,
                        uint64_t now_s);
 
+/* share.c: how many agents stages take, as long as nobody knows which */
+/* Of each cohort: */
+struct rest {
+    const struct manager *m;
+    uint32_t *agents; /* those that no earlier stage has had, */
+    uint32_t *marked; /* and of these, those that the caller wants counted besides */
+};
+/* How many the stage takes of the rest, which has them no more; `marked` grows by the marked ones.
+ */
+uint32_t share_take(const struct plan_stage *stage, struct rest *rest, uint32_t *marked);
+
 /* whom.c: the agents that a deployment is for, before any pick */
 struct whom {
     const struct manager *m;

@@ -361,14 +361,69 @@ bool survey_is_overdue(const struct manager *m, uint32_t number, uint32_t deploy
     return is_overdue(&s, row, &member);
 }
 
+/* ---- stages whose agents aren't known yet ---- */
+
+/* Those by share that have not begun, as bits: which agents they take shows when they do. */
+static uint16_t undrawn_shares(const struct deployment_row *d)
+{
+    uint16_t shares = 0;
+    for (uint32_t i = 0; i < d->plan.count; i++)
+        if (d->plan.stages[i].share.value > 0 && !has_begun(d, i))
+            shares |= (uint16_t)(1u << i);
+    return shares;
+}
+
+/* Agents that a share yet to be drawn may take; and of these, those in reach: by cohort. */
+static struct rest rest_of(const struct manager *m, struct arena *scratch)
+{
+    size_t bytes = (m->cohort_count + 1) * sizeof(uint32_t);
+    struct rest rest = {
+        .m = m, .agents = arena_alloc(scratch, bytes), .marked = arena_alloc(scratch, bytes)};
+    assert(rest.agents && rest.marked);
+    memset(rest.agents, 0, bytes);
+    memset(rest.marked, 0, bytes);
+    return rest;
+}
+
+/* From the first of those shares on, each stage takes its part of what is left by then. */
+static void expect(const struct deployment_row *d, uint16_t shares, struct rest *rest,
+                   struct stage_count out[static STAGES_MAX])
+{
+    uint32_t first = 0;
+    while (!(shares >> first & 1))
+        first++;
+    for (uint32_t i = first; i < d->plan.count; i++) {
+        uint32_t reachable = 0, taken = share_take(&d->plan.stages[i], rest, &reachable);
+        out[i].members += taken;
+        out[i].waiting += reachable;
+        out[i].away += taken - reachable;
+        out[i].expected = taken > 0 || (shares >> i & 1);
+    }
+}
+
+/* What expectations take beside a survey's own. */
+_Static_assert(MANAGER_COHORTS_MAX *(3 + 2 * sizeof(uint32_t)) + 1024 < MANAGER_SCRATCH_MAX,
+               "stages are counted within a step's scratch");
+
 void manager_survey(const struct manager *m, uint32_t deployment, uint64_t now_s,
                     struct arena *scratch, struct stage_count out[static STAGES_MAX])
 {
     struct survey s = survey_begin(m, deployment, now_s, scratch);
+    uint16_t shares = undrawn_shares(s.deployment);
+    struct rest rest = shares ? rest_of(m, scratch) : (struct rest){.m = m};
     struct member member;
     memset(out, 0, STAGES_MAX * sizeof *out);
-    while (survey_next(&s, &member))
-        survey_count(&out[member.stage], &member);
+    while (survey_next(&s, &member)) {
+        uint32_t cohort = manager_agent(m, member.number)->cohort;
+        if ((uint32_t)s.stages[cohort] & shares & ((1u << member.stage) - 1)) {
+            rest.agents[cohort]++;
+            rest.marked[cohort] += member.reachable;
+        } else {
+            survey_count(&out[member.stage], &member);
+        }
+    }
+    if (shares)
+        expect(s.deployment, shares, &rest, out);
 }
 
 /* ---- what it waits for ---- */

@@ -362,7 +362,8 @@ test_rollouts()
     gives 200 '.state == "waiting" and .stage == "first" and .from == "2" and .version == "1" and
         .waits_for.what == "approval" and .waits_for.until == null and
         (.next == "stage first waits for approval: dunlin rollout approve app first") and
-        (.stages | map(.state) == ["waits", "pending"])' GET /v1/rollouts/app
+        (.stages | map([.state, .members, .expected]) == [["waits", 1, true], ["pending", 1, true]])' GET /v1/rollouts/app
+    dunlin rollout show app | grep -qE "^first +waits +1 expected " || fail "not told how many: $(dunlin rollout show app)"
     gives 200 '.notes | map(select(startswith("rollout of app: stage first waits"))) | length == 1' GET /v1/status
     call GET /metrics
     grep -qxF 'dunlin_rollouts{state="waiting"} 1' "$WORK/out" || fail "no metric of rollouts"

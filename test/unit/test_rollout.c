@@ -776,6 +776,74 @@ static void test_share_is_exact_and_late_joiners_wait_for_the_rest(void)
     end(f);
 }
 
+/* What a deploy command with this plan comes to, stage by stage. */
+static struct preview try_plan(struct fleet *f, const struct plan *plan)
+{
+    static struct preview p;
+    struct errmsg em;
+    struct arena scratch = arena_on((uint8_t *)f->scratch, sizeof f->scratch);
+    struct command c = {.type = COMMAND_DEPLOY,
+                        .deploy = {.name = "app",
+                                   .bundle = "app",
+                                   .version = "1",
+                                   .selector = "",
+                                   .all = true,
+                                   .plan = plan,
+                                   .dry_run = true}};
+    CU_ASSERT_EQUAL(manager_preview(f->m, &c, f->now_s, &scratch, &p, &em), 0);
+    return p;
+}
+
+/* As a dry run expects it, until stages begin: then it is what they have. */
+static void test_a_share_that_has_not_begun_says_how_many_it_expects(void)
+{
+    static const uint32_t expected[] = {11, 9, 45, 44};
+    struct fleet *f = fleet_new(26, (const uint32_t[]){0, 9, 60, 40});
+    struct plan p = PLAN_DEFAULT;
+    struct stage_count all = {0};
+    p.count = 4;
+    p.reachable_within_s = 5;
+    p.stages[0] =
+        (struct plan_stage){.name = "few", .share = {10, true}, .before = {.approval = true}};
+    p.stages[1] = (struct plan_stage){.name = "canary", .selector = "env=canary"};
+    p.stages[2] = (struct plan_stage){.name = "some", .selector = "env=prod", .share = {50, true}};
+    p.stages[3] = (struct plan_stage){.name = "rest", .before = {.approval = true}};
+    for (uint32_t n = 20; n < 30; n++)
+        go_offline(f, &f->agents[n]);
+    seconds(f, 10);
+    deploy(f, "1", &p);
+    second(f);
+    for (uint32_t i = 0; i < p.count; i++) {
+        struct stage_count c = counts_of(f, i);
+        CU_ASSERT_TRUE(c.expected);
+        CU_ASSERT_EQUAL(c.members, expected[i]);
+        CU_ASSERT_EQUAL(c.members, try_plan(f, &p).stages[i]);
+        CU_ASSERT_EQUAL(c.members, c.waiting + c.away);
+        all.away += c.away;
+    }
+    CU_ASSERT_EQUAL(all.away, 10);
+    steer(f, COMMAND_APPROVE, "few");
+    second(f);
+    uint32_t few_of_canary = 0;
+    for (uint32_t n = 1; n <= 9; n++)
+        few_of_canary += f->agents[n].admitted.generation == 1;
+    CU_ASSERT_TRUE(!counts_of(f, 0).expected && counts_of(f, 0).members == 11);
+    CU_ASSERT_FALSE(counts_of(f, 1).expected); /* no share that is left takes any of these */
+    CU_ASSERT_EQUAL(counts_of(f, 1).members, 9 - few_of_canary);
+    CU_ASSERT_TRUE(counts_of(f, 2).expected && counts_of(f, 3).expected);
+    uint32_t left = counts_of(f, 2).members + counts_of(f, 3).members;
+    CU_ASSERT_EQUAL(left, 109 - 11 - (9 - few_of_canary));
+    CU_ASSERT_EQUAL(counts_of(f, 2).members, (left + 1) / 2);
+    for (unsigned i = 0; i < 300 && !is_done(f); i++) {
+        steer(f, COMMAND_APPROVE, "rest");
+        second(f);
+    }
+    CU_ASSERT_TRUE(is_done(f));
+    for (uint32_t i = 0; i < p.count; i++)
+        CU_ASSERT_FALSE(counts_of(f, i).expected);
+    end(f);
+}
+
 static void test_waits_are_counted_from_the_last_success(void)
 {
     struct plan p = three_stages();
@@ -1686,6 +1754,7 @@ static const struct suite_test tests[] = {
     TEST(test_who_is_stuck_holds_no_slot_and_is_not_waited_for),
     TEST(test_stage_of_which_all_are_stuck_waits_for_the_operator),
     TEST(test_share_is_exact_and_late_joiners_wait_for_the_rest),
+    TEST(test_a_share_that_has_not_begun_says_how_many_it_expects),
     TEST(test_waits_are_counted_from_the_last_success),
     TEST(test_new_version_supersedes_queues_or_is_refused),
     TEST(test_queued_version_follows_the_one_before),
