@@ -66,6 +66,7 @@ static const struct route routes[] = {
     {"POST", "/v1/rollouts/*/approve", ROLE_OPERATOR, API_JSON_MAX, api_rollouts_approve},
     {"POST", "/v1/rollouts/*/abort", ROLE_OPERATOR, API_JSON_MAX, api_rollouts_abort},
     {"POST", "/v1/rollouts/*/retry", ROLE_OPERATOR, API_JSON_MAX, api_rollouts_retry},
+    {"POST", "/v1/rollouts/*/set", ROLE_OPERATOR, API_JSON_MAX, api_rollouts_set},
     {"POST", "/v1/rollouts/*/pause", ROLE_OPERATOR, API_JSON_MAX, api_rollouts_pause},
     {"POST", "/v1/rollouts/*/resume", ROLE_OPERATOR, API_JSON_MAX, api_rollouts_resume},
     {"POST", "/v1/rollouts/*/rollback", ROLE_OPERATOR, API_JSON_MAX, api_rollouts_rollback},

@@ -54,6 +54,28 @@ void api_rollouts_retry(struct request *r)
     steer(r, COMMAND_RETRY);
 }
 
+void api_rollouts_set(struct request *r)
+{
+    const json_t *value; /* their forms are the plan's to know */
+    struct pace pace;
+    struct errmsg em;
+    struct command c = {.type = COMMAND_PACE, .deployment = {.name = r->name, .pace = &pace}};
+    const struct field fields[] = {
+        {.name = "stage", .type = FIELD_TEXT, .out.text = &c.deployment.stage},
+        {.name = "start", .type = FIELD_JSON, .out.json = &value},
+        {.name = "rate", .type = FIELD_JSON, .out.json = &value},
+        {.name = "max_failed", .type = FIELD_JSON, .out.json = &value},
+        {.name = "concurrency", .type = FIELD_JSON, .out.json = &value},
+    };
+    if (!request_fields(r, fields, sizeof fields / sizeof fields[0]))
+        return;
+    int rv = pace_from_json(r->json, &pace, &em);
+    if (rv < 0)
+        request_reply_failure(r, rv, &em);
+    else
+        request_command(r, &c, finish_steering);
+}
+
 void api_rollouts_pause(struct request *r)
 {
     steer(r, COMMAND_PAUSE);
@@ -108,6 +130,7 @@ static json_t *rollout_json(struct request *r, uint32_t index)
     json_object_set_new(json, "values", api_json_values(m, index, &stable, &d->history[0]));
     json_object_set_new(json, "values_wait", json_boolean(manager_values_wait(m, index)));
     json_object_set_new(json, "start", api_json_time(d->plan.start_s));
+    json_object_set_new(json, "set", paces_to_json(&d->plan));
     add_returning(r, index, json);
     return json;
 }

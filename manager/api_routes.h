@@ -87,6 +87,7 @@ request_handler api_rollouts_show;
 request_handler api_rollouts_approve;
 request_handler api_rollouts_abort;
 request_handler api_rollouts_retry;
+request_handler api_rollouts_set;
 request_handler api_rollouts_pause;
 request_handler api_rollouts_resume;
 request_handler api_rollouts_rollback;

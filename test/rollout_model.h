@@ -365,10 +365,10 @@ static inline uint32_t enrolled_before(const struct fleet *f, uint32_t cohort)
 {
     uint16_t stages =
         survey_stages(f->m, manager_deployment(f->m, 0), &manager_cohort(f->m, cohort)->labels);
-    uint32_t first = 0;
-    while (!(stages >> first & 1))
-        first++;
-    return rollout_of(f)->enrolled_before[first];
+    for (uint32_t i = 0; stages >> i; i++)
+        if (stages >> i & 1)
+            return rollout_of(f)->enrolled_before[i];
+    return 0; /* it goes by no stages */
 }
 
 /* An earlier try of what is rolled out has brought it, or had let it in: nothing else tells the
@@ -836,6 +836,21 @@ static inline int steer(struct fleet *f, enum command_type type, const char *sta
     return rv;
 }
 
+/* Of the whole, or of a stage. Documents that a manager still owes since it was killed say what
+ * came of the pace before. */
+static inline int set_pace(struct fleet *f, const char *stage, struct pace pace)
+{
+    struct command c = {.type = COMMAND_PACE,
+                        .deployment = {.name = "app", .stage = stage, .pace = &pace}};
+    while (f->m->dirty_count > 0)
+        step(f, &(struct manager_event){.type = MANAGER_CONTINUE});
+    struct rollout before = *rollout_of(f);
+    int rv = run(f, &c);
+    if (memcmp(&before, rollout_of(f), sizeof before) != 0)
+        broken(f, "what is set changes more than that", rv == 0, (unsigned)-rv);
+    return rv;
+}
+
 /* ---- time ---- */
 
 /* Who is in touch knows that it is when it hears what it is to run. */
@@ -1098,7 +1113,9 @@ static inline void restart_in(struct fleet *f, uint32_t epoch)
     CU_ASSERT_STRING_EQUAL(stage.fault, "");
     for (uint32_t i = 0; i < manager_deployment_count(old) && epoch == old->options.epoch; i++)
         if (memcmp(&manager_deployment(old, i)->rollout, &manager_deployment(f->m, i)->rollout,
-                   sizeof(struct rollout)) != 0)
+                   sizeof(struct rollout)) != 0 ||
+            memcmp(&manager_deployment(old, i)->plan, &manager_deployment(f->m, i)->plan,
+                   sizeof(struct plan)) != 0)
             broken(f, "a manager that starts again has forgotten something", i, 0);
     free(old);
     for (uint32_t n = 1; n <= f->count; n++) {
@@ -1120,6 +1137,15 @@ static inline unsigned count_running(const struct fleet *f, uint32_t generation)
     unsigned count = 0;
     for (uint32_t n = 1; n <= f->count; n++)
         count += !f->agents[n].gone && f->agents[n].running == generation;
+    return count;
+}
+
+/* Agents whose document says that they are to run the newest version. */
+static inline unsigned count_let_in(const struct fleet *f)
+{
+    unsigned count = 0;
+    for (uint32_t n = 1; n <= f->count; n++)
+        count += f->agents[n].admitted.generation == manager_generation(f->m, 0);
     return count;
 }
 

@@ -1,4 +1,4 @@
-/* rollout show, approve, pause, resume, abort, retry, rollback: a new version on its way. */
+/* rollout show, approve, pause, resume, abort, retry, set, rollback: a new version on its way. */
 #include "manager/cli/rollout.h"
 
 #include "manager/cli/bundle_name.h"
@@ -21,11 +21,32 @@ static int pause_rollout(struct cli *cli);
 static int resume(struct cli *cli);
 static int abort_rollout(struct cli *cli);
 static int retry(struct cli *cli);
+static int set(struct cli *cli);
 static int rollback(struct cli *cli);
 static int steer(struct cli *cli, const char *action, json_t *body);
 
 static const struct flag show_flags[] = {
     {.name = "watch", .kind = FLAG_SWITCH, .help = "follow it until nothing more happens"},
+};
+
+static const struct flag set_flags[] = {
+    {.name = "stage",
+     .value = "STAGE",
+     .kind = FLAG_TEXT,
+     .help = "of this stage (default of the whole rollout)"},
+    {.name = "rate",
+     .value = "RATE",
+     .kind = FLAG_TEXT,
+     .help = "so many are let in in so long, like 50/1h or 10%/30m; or none"},
+    {.name = "max-failed", .value = "N|N%", .kind = FLAG_TEXT, .help = "so many may fail"},
+    {.name = "concurrency",
+     .value = "N|N%",
+     .kind = FLAG_TEXT,
+     .help = "of a stage: so many are at work at a time"},
+    {.name = "start",
+     .value = "WHEN",
+     .kind = FLAG_TEXT,
+     .help = "of one that hasn't begun: 2026-12-01T02:00:00Z, or now"},
 };
 
 static const struct flag rollback_flags[] = {
@@ -36,7 +57,7 @@ static const struct flag rollback_flags[] = {
     CONFIRM_FLAG,
 };
 
-const struct verb rollout_verbs[7] = {
+const struct verb rollout_verbs[8] = {
     {
         .name = "rollout show",
         .operands = "NAME",
@@ -105,6 +126,25 @@ const struct verb rollout_verbs[7] = {
         .words_min = 1,
         .words_max = 1,
         .run = retry,
+    },
+    {
+        .name = "rollout set",
+        .operands = "NAME",
+        .summary = "change how fast a rollout on its way goes, and how many may fail",
+        .text =
+            "It holds at once, and until the next version, or other values, begin, which go by the "
+            "file again; "
+            "`dunlin rollout show` tells what is set so. Without --stage the rate and max_failed "
+            "of the whole rollout are set, with it those of one stage. The span that a rate is in "
+            "goes on. Of fewer that may be at work at a time, those at work come to their end "
+            "first. What is stopped stays so until it is resumed.\n",
+        .examples = "  dunlin rollout set app --rate 50/1h\n"
+                    "  dunlin rollout set app --stage prod --concurrency 20% --max-failed 5%\n"
+                    "  dunlin rollout set app --start now\n",
+        .flags = FLAGS(set_flags),
+        .words_min = 1,
+        .words_max = 1,
+        .run = set,
     },
     {
         .name = "rollout rollback",
@@ -305,6 +345,19 @@ static int retry(struct cli *cli)
     return steer(cli, "retry", json_object());
 }
 
+static int set(struct cli *cli)
+{
+    const struct args *a = &cli->args;
+    const char *rate = args_text(a, "rate"), *failed = args_text(a, "max-failed");
+    const char *at_once = args_text(a, "concurrency"), *start = args_text(a, "start");
+    if (!rate && !failed && !at_once && !start)
+        return errmsg_set(&cli->em, ERR_USAGE,
+                          "say what to set: --rate, --max-failed, --concurrency or --start");
+    return steer(cli, "set",
+                 json_pack("{ss? ss? ss? ss? ss?}", "stage", args_text(a, "stage"), "rate", rate,
+                           "max_failed", failed, "concurrency", at_once, "start", start));
+}
+
 static int rollback(struct cli *cli)
 {
     const char *to = args_text(&cli->args, "to");
@@ -325,6 +378,8 @@ static int steer(struct cli *cli, const char *action, json_t *body)
                             : field_text(rollout, "state");
     printf("%s version %s: %s\n", field_text(rollout, "name"), field_text(rollout, "version"),
            *next ? next : state);
+    if (strcmp(action, "set") == 0)
+        rollout_print_set(rollout);
     json_decref(rollout);
     return 0;
 }

@@ -43,6 +43,8 @@ void rollout_pause(void);
 
 /* rollout_table.c: a line for each stage, and what happens next. */
 int rollout_print(struct cli *cli, const json_t *rollout);
+/* A line of what was set on the way, if something was. */
+void rollout_print_set(const json_t *rollout);
 
 /* rollout_live.c: the same on a terminal, drawn again and again in one place. All-zero is one that
  * has drawn nothing yet. */

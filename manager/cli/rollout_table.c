@@ -61,8 +61,40 @@ int rollout_print(struct cli *cli, const json_t *rollout)
     if (rv == 0 && *next)
         printf("\n%s\n", next);
     if (rv == 0)
+        rollout_print_set(rollout);
+    if (rv == 0)
         print_returning(json_object_get(rollout, "returning"));
     return rv;
+}
+
+/* "rate 50/1h, max_failed 5%" */
+static void print_pace(const json_t *pace)
+{
+    static const char *const keys[] = {"start", "rate", "max_failed", "concurrency"};
+    const char *before = "";
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        const char *value = field_text(pace, keys[i]);
+        if (!*value)
+            continue;
+        printf("%s%s %s", before, keys[i], value);
+        before = ", ";
+    }
+}
+
+void rollout_print_set(const json_t *rollout)
+{
+    json_t *list = json_object_get(rollout, "set"), *pace;
+    const char *before = "set on the way: ";
+    size_t i;
+    json_array_foreach(list, i, pace)
+    {
+        const char *stage = field_text(pace, "stage");
+        printf("%s%s%s%s", before, *stage ? "stage " : "", stage, *stage ? ": " : "");
+        print_pace(pace);
+        before = "; ";
+    }
+    if (json_array_size(list) > 0)
+        putchar('\n');
 }
 
 /* Nothing as long as none waits. */

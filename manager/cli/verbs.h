@@ -16,7 +16,7 @@ extern const struct verb bundle_verbs[4];
 extern const struct verb key_verbs[9];
 extern const struct verb deploy_verbs[2];
 extern const struct verb deployment_verbs[6];
-extern const struct verb rollout_verbs[7];
+extern const struct verb rollout_verbs[8];
 extern const struct verb wait_verbs[1];
 extern const struct verb status_verbs[1];
 extern const struct verb variable_verbs[3];

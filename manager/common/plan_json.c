@@ -10,6 +10,9 @@
 #define KEY_SHOWN 60
 /* "stage ", a name, ": before: ", a key. */
 #define PATH_MAX_LEN (NAME_MAX_LEN + 48)
+/* A whole number. */
+#define DIGITS_MAX 32
+#define NO_SCALAR "%s: must be a text or a whole number"
 
 static int read_part(enum plan_part part, const json_t *json, void *into, struct errmsg *em);
 static int read_key(const struct plan_key *k, const json_t *value, void *into, struct errmsg *em);
@@ -67,21 +70,23 @@ static int read_key(const struct plan_key *k, const json_t *value, void *into, s
     return rv < 0 ? errmsg_wrap(em, rv, "%s", k->name) : 0;
 }
 
-/* A number stands for its digits. */
+/* A number stands for its digits. NULL: it is neither that nor a text. */
+static const char *scalar_text(const json_t *value, char digits[static DIGITS_MAX])
+{
+    if (json_is_integer(value))
+        snprintf(digits, DIGITS_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    return json_is_integer(value) ? digits : json_string_value(value);
+}
+
 static int read_value(const struct plan_key *k, const json_t *value, void *into, struct errmsg *em)
 {
-    char digits[32];
-    bool flag = k->form == PLAN_FLAG;
-    if (flag != json_is_boolean(value) ||
-        (!flag && !json_is_string(value) && !json_is_integer(value)))
-        return errmsg_set(em, ERR_USAGE, "%s: must be %s", k->name,
-                          flag ? "true or false" : "a text or a whole number");
-    if (flag)
+    char digits[DIGITS_MAX];
+    const char *text = scalar_text(value, digits);
+    if (k->form == PLAN_FLAG && !json_is_boolean(value))
+        return errmsg_set(em, ERR_USAGE, "%s: must be true or false", k->name);
+    if (k->form == PLAN_FLAG)
         return plan_set(k, into, json_is_true(value) ? "true" : "false", em);
-    if (json_is_string(value))
-        return plan_set(k, into, json_string_value(value), em);
-    snprintf(digits, sizeof digits, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    return plan_set(k, into, digits, em);
+    return text ? plan_set(k, into, text, em) : errmsg_set(em, ERR_USAGE, NO_SCALAR, k->name);
 }
 
 static int read_stages(const json_t *list, struct plan *p, struct errmsg *em)
@@ -186,4 +191,50 @@ static json_t *stage_names(const struct plan *p)
         used += (uint32_t)snprintf(text + used, sizeof text - used, "%s%s", i ? ", " : "",
                                    p->stages[i].name);
     return json_string(text);
+}
+
+/* ---- what is set on the way ---- */
+
+int pace_from_json(const json_t *json, struct pace *pace, struct errmsg *em)
+{
+    size_t count;
+    const struct plan_key *keys = plan_keys(PLAN_PACE, &count);
+    char digits[DIGITS_MAX];
+    *pace = (struct pace){0};
+    for (size_t i = 0; i < count; i++) {
+        const json_t *value = json_object_get(json, keys[i].name);
+        if (!value || json_is_null(value))
+            continue;
+        const char *text = scalar_text(value, digits);
+        int rv =
+            text ? pace_set(pace, i, text, em) : errmsg_set(em, ERR_USAGE, NO_SCALAR, keys[i].name);
+        if (rv < 0)
+            return rv;
+    }
+    return 0;
+}
+
+static void add_pace(json_t *list, const struct plan *p, uint32_t stage)
+{
+    struct pace pace = plan_pace(p, stage);
+    const char *name = stage == STAGES_MAX ? NULL : p->stages[stage].name;
+    char value[PLAN_VALUE_MAX];
+    size_t count;
+    const struct plan_key *keys = plan_keys(PLAN_PACE, &count);
+    json_t *json = json_pack("{s:s?}", "stage", name);
+    for (size_t i = 0; i < count; i++)
+        if (pace_get(&pace, i, value))
+            json_object_set_new(json, keys[i].name, json_string(value));
+    if (pace.says)
+        json_array_append(list, json);
+    json_decref(json);
+}
+
+json_t *paces_to_json(const struct plan *p)
+{
+    json_t *list = json_array();
+    add_pace(list, p, STAGES_MAX);
+    for (uint32_t i = 0; i < p->count; i++)
+        add_pace(list, p, i);
+    return list;
 }

@@ -20,4 +20,11 @@ json_t *plan_to_json(const struct plan *p);
  * "stage prod: before: approval": "true"}. */
 json_t *plan_to_lines(const struct plan *p);
 
+/* What is to be set of a plan on the way: the fields start, rate, max_failed and concurrency of an
+ * object, whatever else it has; those that are absent or null stay as they are. */
+int pace_from_json(const json_t *json, struct pace *pace, struct errmsg *em);
+/* What was set of it: [{"stage": null, "rate": "50/1h"}, {"stage": "prod", "concurrency": "20%"}].
+ */
+json_t *paces_to_json(const struct plan *p);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/date.h"
 #include "base/endian.h"
+#include "manager/core/plan_words.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -98,6 +99,7 @@ void audit_command(struct audit_entry *e, const struct manager *m, const struct 
     case COMMAND_APPROVE:
     case COMMAND_ABORT:
     case COMMAND_RETRY:
+    case COMMAND_PACE:
     case COMMAND_DEPLOYMENT_REMOVE:
         describe_deployment(e, m, c, out);
         break;
@@ -155,6 +157,7 @@ static const char *action_of(enum command_type type)
         [COMMAND_APPROVE] = "rollout-approve",
         [COMMAND_ABORT] = "rollout-abort",
         [COMMAND_RETRY] = "rollout-retry",
+        [COMMAND_PACE] = "rollout-set",
         [COMMAND_DEPLOYMENT_REMOVE] = "deployment-remove",
         [COMMAND_LABEL] = "agent-label",
         [COMMAND_AGENT_APPROVE] = "agent-approve",
@@ -196,6 +199,22 @@ static void describe_token(struct audit_entry *e, const struct command *c,
                c->token.approve ? " approve" : "", c->token.labels);
 }
 
+/* "bundle=app@2 stage=prod rate=50/1h" */
+static void describe_pace(struct audit_entry *e, const struct bundle_row *b,
+                          const struct command *c)
+{
+    char said[AUDIT_DETAIL_MAX] = "", value[PLAN_VALUE_MAX];
+    size_t count;
+    const struct plan_key *keys = plan_keys(PLAN_PACE, &count);
+    for (size_t i = 0; i < count; i++) {
+        size_t used = strlen(said);
+        if (pace_get(c->deployment.pace, i, value))
+            snprintf(said + used, sizeof said - used, " %s=%.64s", keys[i].name, value);
+    }
+    DETAIL(e, "bundle=%s@%s%s%s%s", b->name, b->version, c->deployment.stage ? " stage=" : "",
+           c->deployment.stage ? c->deployment.stage : "", said);
+}
+
 /* What it asks for now, also when the command didn't say which version. */
 static void describe_deployment(struct audit_entry *e, const struct manager *m,
                                 const struct command *c, const struct manager_out *out)
@@ -208,6 +227,8 @@ static void describe_deployment(struct audit_entry *e, const struct manager *m,
                manager_generation(m, out->index), d->priority, d->selector);
     else if (c->type == COMMAND_APPROVE)
         DETAIL(e, "bundle=%s@%s stage=%s", b->name, b->version, c->deployment.stage);
+    else if (c->type == COMMAND_PACE)
+        describe_pace(e, b, c);
     else
         DETAIL(e, "bundle=%s@%s generation=%u", b->name, b->version,
                manager_generation(m, out->index));

@@ -124,6 +124,8 @@ static void steer(struct turn *t)
         steering_approve(t, t->out->index, t->ev->command->deployment.stage);
     else if (t->ev->command->type == COMMAND_ABORT)
         steering_abort(t, t->out->index);
+    else if (t->ev->command->type == COMMAND_PACE)
+        steering_pace(t, t->out->index);
     else
         steering_retry(t, t->out->index);
 }
@@ -165,6 +167,7 @@ static void (*const runners[])(struct turn *t) = {
     [COMMAND_APPROVE] = steer,
     [COMMAND_ABORT] = steer,
     [COMMAND_RETRY] = steer,
+    [COMMAND_PACE] = steer,
     [COMMAND_DEPLOYMENT_REMOVE] = deployment_remove,
     [COMMAND_LABEL] = agent_label,
     [COMMAND_AGENT_APPROVE] = agent_approve,

@@ -140,6 +140,16 @@ static bool same_plan(struct turn *t, const struct plan *kept, const struct plan
     return span_equal(span_buffer(&a), span_buffer(&b));
 }
 
+/* What was set on the way is for the version that goes it: who writes the same as before, or what
+ * it has come to, says nothing new. */
+bool deploy_keeps_plan(struct turn *t, const struct deployment_row *d, const struct plan *written)
+{
+    struct plan before = d->plan, now = d->plan;
+    plan_put_back(&before);
+    plan_settle(&now);
+    return same_plan(t, &before, written) || same_plan(t, &now, written);
+}
+
 static bool same_pick(const struct pick *a, const struct pick *b)
 {
     return a->amount.value == b->amount.value && a->amount.percent == b->amount.percent &&
@@ -243,7 +253,7 @@ static struct change compare(struct turn *t, uint32_t index, uint32_t bundle,
     return (struct change){
         .moved = strcmp(d->selector, c->deploy.selector) != 0,
         .renewed = d->history[0].bundle != bundle,
-        .planned = c->deploy.plan && !same_plan(t, &d->plan, c->deploy.plan),
+        .planned = c->deploy.plan && !deploy_keeps_plan(t, d, c->deploy.plan),
         .relisted = !roster_equal(&d->roster, roster),
         .picked = c->deploy.pick && !same_pick(&d->pick, c->deploy.pick),
         .valued = variable_differs(t->m, index, c) || moment_is_behind(t->m, index),
@@ -331,8 +341,8 @@ static bool may_change(struct turn *t, uint32_t index, const struct change *chan
     struct deployment_row *d = &t->m->deployments[index];
     if (change->planned && !change->renewed && deployment_rolls(d)) {
         REFUSE(t, ERR_BUSY,
-               "the rollout of %s is in stage %s: its stages can't change on the way; wait for its "
-               "end, or deploy another version",
+               "the rollout of %s is in stage %s: its stages can't change on the way; set its pace "
+               "by `dunlin rollout set`, wait for its end, or deploy another version",
                d->name, d->plan.stages[d->rollout.stage].name);
         return false;
     }

@@ -392,6 +392,7 @@ enum command_type {
     COMMAND_APPROVE,
     COMMAND_ABORT,
     COMMAND_RETRY,
+    COMMAND_PACE,
     COMMAND_DEPLOYMENT_REMOVE,
     COMMAND_LABEL,
     COMMAND_AGENT_APPROVE,
@@ -463,11 +464,12 @@ struct command {
         } deploy;
         struct {
             const char *name;
-            const char *version; /* ROLLBACK: NULL is the one before */
-            const char *stage;   /* APPROVE */
-            bool force;          /* DEPLOYMENT_REMOVE: also when others depend on it */
-        } deployment;            /* PAUSE, RESUME, ROLLBACK, APPROVE, ABORT, RETRY,
-                                    DEPLOYMENT_REMOVE */
+            const char *version;     /* ROLLBACK: NULL is the one before */
+            const char *stage;       /* APPROVE; PACE: NULL is the whole of the plan */
+            const struct pace *pace; /* PACE */
+            bool force;              /* DEPLOYMENT_REMOVE: also when others depend on it */
+        } deployment;                /* PAUSE, RESUME, ROLLBACK, APPROVE, ABORT, RETRY, PACE,
+                                        DEPLOYMENT_REMOVE */
         struct {
             struct key_id id;
             const char *set;   /* "k=v,…" or "" */

@@ -10,10 +10,12 @@
 #include <stdio.h>
 
 /* version, max_failed, on_failure, overlap, quorum, reachable, deadline, window, retries, back-off,
- * stages, implied, returning, what it waits for the first, rate, start */
-#define PLAN_FIELDS 16
-/* name, selector, share, concurrency, before, after, window, max_failed, rate */
-#define STAGE_FIELDS 9
+ * stages, implied, returning, what it waits for the first, rate, start, as it was written */
+#define PLAN_FIELDS 17
+/* name, selector, share, concurrency, before, after, window, max_failed, rate, as it was written */
+#define STAGE_FIELDS 10
+/* What it says, start, rate, max_failed, concurrency; none of these where it says nothing. */
+#define PACE_FIELDS 5
 /* What was written before there were further fields ends there: then these say nothing. */
 #define PLAN_FIELDS_FIRST 14
 #define STAGE_FIELDS_FIRST 7
@@ -221,6 +223,115 @@ void plan_strip(struct plan *p)
     p->implied = false;
 }
 
+/* ---- what is set on the way ---- */
+
+#define OF_WHOLE (1u << PACE_START | 1u << PACE_RATE | 1u << PACE_MAX_FAILED)
+#define OF_STAGE (1u << PACE_RATE | 1u << PACE_MAX_FAILED | 1u << PACE_CONCURRENCY)
+
+static struct pace pace_of(const struct plan *p, uint32_t stage)
+{
+    if (stage == STAGES_MAX)
+        return (struct pace){
+            .says = OF_WHOLE, .start_s = p->start_s, .rate = p->rate, .max_failed = p->max_failed};
+    const struct plan_stage *s = &p->stages[stage];
+    return (struct pace){.says = OF_STAGE,
+                         .rate = s->rate,
+                         .max_failed = s->max_failed,
+                         .concurrency = s->concurrency};
+}
+
+static void put_pace_of(struct plan *p, uint32_t stage, const struct pace *pace)
+{
+    if (stage == STAGES_MAX) {
+        p->start_s = pace->start_s;
+        p->rate = pace->rate;
+        p->max_failed = pace->max_failed;
+        return;
+    }
+    p->stages[stage].rate = pace->rate;
+    p->stages[stage].max_failed = pace->max_failed;
+    p->stages[stage].concurrency = pace->concurrency;
+}
+
+static struct pace *was_of(struct plan *p, uint32_t stage)
+{
+    return stage == STAGES_MAX ? &p->was : &p->stages[stage].was;
+}
+
+/* Those of these keys are as they are in the other one. */
+static void take_keys(struct pace *p, const struct pace *from, unsigned keys)
+{
+    if (keys & 1u << PACE_START)
+        p->start_s = from->start_s;
+    if (keys & 1u << PACE_RATE)
+        p->rate = from->rate;
+    if (keys & 1u << PACE_MAX_FAILED)
+        p->max_failed = from->max_failed;
+    if (keys & 1u << PACE_CONCURRENCY)
+        p->concurrency = from->concurrency;
+    p->says = (uint8_t)(p->says | keys);
+}
+
+static bool same_amount(struct amount a, struct amount b)
+{
+    return a.value == b.value && a.percent == b.percent;
+}
+
+/* Keys whose values differ, as bits. */
+static unsigned compare_paces(const struct pace *a, const struct pace *b)
+{
+    bool rate = a->rate.span_s == b->rate.span_s && same_amount(a->rate.agents, b->rate.agents);
+    return (unsigned)(a->start_s != b->start_s) << PACE_START | (unsigned)!rate << PACE_RATE |
+           (unsigned)!same_amount(a->max_failed, b->max_failed) << PACE_MAX_FAILED |
+           (unsigned)!same_amount(a->concurrency, b->concurrency) << PACE_CONCURRENCY;
+}
+
+/* What is set to what was written is as it was. */
+int plan_set_pace(struct plan *p, uint32_t stage, const struct pace *pace, struct errmsg *em)
+{
+    struct plan next = *p;
+    struct pace now = pace_of(p, stage), then = now, *was = was_of(&next, stage);
+    assert((pace->says & ~now.says) == 0);
+    take_keys(&then, pace, pace->says);
+    take_keys(was, &now, pace->says & ~(unsigned)was->says);
+    was->says = (uint8_t)(was->says & compare_paces(was, &then));
+    put_pace_of(&next, stage, &then);
+    int rv = plan_complete(&next, em);
+    if (rv < 0)
+        return rv;
+    *p = next;
+    return compare_paces(&now, &then) == 0;
+}
+
+struct pace plan_pace(const struct plan *p, uint32_t stage)
+{
+    struct pace now = pace_of(p, stage);
+    now.says = stage == STAGES_MAX ? p->was.says : p->stages[stage].was.says;
+    return now;
+}
+
+static void put_back(struct plan *p, uint32_t stage)
+{
+    struct pace now = pace_of(p, stage), *was = was_of(p, stage);
+    take_keys(&now, was, was->says);
+    put_pace_of(p, stage, &now);
+}
+
+void plan_put_back(struct plan *p)
+{
+    put_back(p, STAGES_MAX);
+    for (uint32_t i = 0; i < p->count; i++)
+        put_back(p, i);
+    plan_settle(p);
+}
+
+void plan_settle(struct plan *p)
+{
+    p->was = (struct pace){0};
+    for (uint32_t i = 0; i < p->count; i++)
+        p->stages[i].was = (struct pace){0};
+}
+
 /* ---- as bytes ---- */
 
 static void put_amount(struct wire_writer *w, struct amount a)
@@ -247,6 +358,33 @@ static void get_rate(struct wire_reader *r, struct rate *out)
     wire_get_array(r, 2, 2);
     get_amount(r, &out->agents);
     out->span_s = (uint32_t)wire_get_u64(r, PLAN_WAIT_S_MAX);
+}
+
+static void put_pace(struct wire_writer *w, const struct pace *p)
+{
+    wire_put_array(w, p->says ? PACE_FIELDS : 0);
+    if (!p->says)
+        return;
+    wire_put_u64(w, p->says);
+    wire_put_u64(w, p->start_s);
+    put_rate(w, &p->rate);
+    put_amount(w, p->max_failed);
+    put_amount(w, p->concurrency);
+}
+
+static void get_pace(struct wire_reader *r, unsigned keys, struct pace *out)
+{
+    uint32_t fields = wire_get_array(r, 0, PACE_FIELDS);
+    if (fields == 0)
+        return;
+    uint64_t says = wire_get_u64(r, keys);
+    if (fields < PACE_FIELDS || says == 0 || says & ~(uint64_t)keys)
+        wire_fail(r, ERR_FORMAT);
+    out->says = (uint8_t)says;
+    out->start_s = wire_get_u64(r, DATE_MAX_S);
+    get_rate(r, &out->rate);
+    get_amount(r, &out->max_failed);
+    get_amount(r, &out->concurrency);
 }
 
 static void put_threshold(struct wire_writer *w, const struct threshold *t)
@@ -310,12 +448,14 @@ int plan_write(const struct plan *p, struct buffer *out)
         put_schedule(&w, &s->window);
         put_amount(&w, s->max_failed);
         put_rate(&w, &s->rate);
+        put_pace(&w, &s->was);
     }
     wire_put_bool(&w, p->implied);
     put_amount(&w, p->returning);
     wire_put_u64(&w, p->wait_for_first_s);
     put_rate(&w, &p->rate);
     wire_put_u64(&w, p->start_s);
+    put_pace(&w, &p->was);
     return wire_end(&w);
 }
 
@@ -333,6 +473,8 @@ static void get_stage(struct wire_reader *r, struct plan_stage *s)
         get_amount(r, &s->max_failed);
     if (fields > STAGE_FIELDS_FIRST + 1)
         get_rate(r, &s->rate);
+    if (fields > STAGE_FIELDS_FIRST + 2)
+        get_pace(r, OF_STAGE, &s->was);
 }
 
 int plan_read(struct span bytes, struct plan *p)
@@ -361,5 +503,7 @@ int plan_read(struct span bytes, struct plan *p)
         get_rate(&r, &p->rate);
     if (fields > PLAN_FIELDS_FIRST + 1)
         p->start_s = wire_get_u64(&r, DATE_MAX_S);
+    if (fields > PLAN_FIELDS_FIRST + 2)
+        get_pace(&r, OF_WHOLE, &p->was);
     return wire_done(&r);
 }

@@ -39,6 +39,18 @@ struct threshold {
     uint32_t wait_s; /* since the stage before ended; at its end, since its last success */
 };
 
+/* What operators may set of a plan while it is followed: start of the whole, concurrency of a
+ * stage, and the others of both. */
+enum pace_key { PACE_START, PACE_RATE, PACE_MAX_FAILED, PACE_CONCURRENCY, PACE_KEY_COUNT };
+
+struct pace {
+    uint8_t says;     /* enum pace_key, as bits: of the others nothing is said */
+    uint64_t start_s; /* 0: at any time */
+    struct rate rate; /* a span of 0: none */
+    struct amount max_failed;
+    struct amount concurrency;
+};
+
 struct plan_stage {
     char name[NAME_MAX_LEN + 1];
     char selector[SELECTOR_TEXT_MAX + 1]; /* "": every agent */
@@ -48,6 +60,7 @@ struct plan_stage {
     struct rate rate;                     /* none: the plan's */
     struct threshold before, after;
     struct schedule window; /* none: the plan's */
+    struct pace was;        /* where some was set since it was written: as it was written */
 };
 
 enum plan_remedy {
@@ -81,6 +94,7 @@ struct plan {
     struct amount returning;
     uint64_t start_s; /* nobody is let in before; 0: at any time */
     bool implied; /* it was written without stages; a budget makes it go through one of everybody */
+    struct pace was; /* the same of the whole */
 };
 
 #define PLAN_DEFAULT ((struct plan){.quorum = 100, .reachable_within_s = 300, .back_off_s = 300})
@@ -110,6 +124,15 @@ int plan_complete(struct plan *p, struct errmsg *em);
 /* One stage of everybody, for a plan without; and as it was written. */
 void plan_imply(struct plan *p);
 void plan_strip(struct plan *p);
+
+/* Sets what an operator says of a stage, or of the whole (STAGES_MAX). ERR_USAGE with a sentence
+ * for what can't be followed, which changes nothing; 1: it was so already. */
+int plan_set_pace(struct plan *p, uint32_t stage, const struct pace *pace, struct errmsg *em);
+/* What is otherwise than it was written, as it is now. */
+struct pace plan_pace(const struct plan *p, uint32_t stage);
+/* As it was written; and as it is, as if it had been written so. */
+void plan_put_back(struct plan *p);
+void plan_settle(struct plan *p);
 
 /* As bytes to keep: ERR_NO_MEMORY when they don't fit; ERR_FORMAT or ERR_RANGE for bytes that
  * plan_write never made. */

@@ -116,6 +116,17 @@ static const struct plan_key window_keys[] = {
     {.name = "zone", .form = PLAN_ZONE, .offset = 0},
 };
 
+static const struct plan_key pace_keys[PACE_KEY_COUNT] = {
+    [PACE_START] = {.name = "start", .form = PLAN_MOMENT, .offset = offsetof(struct pace, start_s)},
+    [PACE_RATE] = {.name = "rate", .form = PLAN_RATE, .offset = offsetof(struct pace, rate)},
+    [PACE_MAX_FAILED] = {.name = "max_failed",
+                         .form = PLAN_MAXIMUM,
+                         .offset = offsetof(struct pace, max_failed)},
+    [PACE_CONCURRENCY] = {.name = "concurrency",
+                          .form = PLAN_AMOUNT,
+                          .offset = offsetof(struct pace, concurrency)},
+};
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct {
@@ -128,6 +139,7 @@ static const struct {
     [PLAN_THRESHOLD] = {"what comes before or after a stage", threshold_keys,
                         COUNT(threshold_keys)},
     [PLAN_WINDOW] = {"a window", window_keys, COUNT(window_keys)},
+    [PLAN_PACE] = {"what is set of a rollout", pace_keys, COUNT(pace_keys)},
 };
 
 const char *plan_part_name(enum plan_part part)
@@ -338,6 +350,23 @@ static int set_zone(const struct plan_key *key, struct schedule *out, const char
                       key->name, VALUE_SHOWN, text);
 }
 
+int pace_set(struct pace *p, size_t key, const char *text, struct errmsg *em)
+{
+    assert(key < PACE_KEY_COUNT);
+    struct pace next = *p;
+    int rv = 0;
+    if (key == PACE_RATE && strcmp(text, "none") == 0)
+        next.rate = (struct rate){0};
+    else if (key == PACE_START && strcmp(text, "now") == 0)
+        next.start_s = 0;
+    else
+        rv = plan_set(&pace_keys[key], &next, text, em);
+    next.says = (uint8_t)(next.says | 1u << key);
+    if (rv == 0)
+        *p = next;
+    return rv;
+}
+
 /* ---- to text ---- */
 
 void plan_get(const struct plan_key *key, const void *part, char out[static PLAN_VALUE_MAX])
@@ -385,6 +414,20 @@ void plan_get(const struct plan_key *key, const void *part, char out[static PLAN
         break;
     }
     assert(key->form != PLAN_BOTH && key->form != PLAN_LIST); /* no single value */
+}
+
+bool pace_get(const struct pace *p, size_t key, char out[static PLAN_VALUE_MAX])
+{
+    assert(key < PACE_KEY_COUNT);
+    if (key == PACE_RATE && p->rate.span_s == 0)
+        snprintf(out, PLAN_VALUE_MAX, "none");
+    else if (key == PACE_START && p->start_s == 0)
+        snprintf(out, PLAN_VALUE_MAX, "now");
+    else if (key == PACE_CONCURRENCY && p->concurrency.value == 0)
+        snprintf(out, PLAN_VALUE_MAX, "100%%");
+    else
+        plan_get(&pace_keys[key], p, out);
+    return p->says >> key & 1;
 }
 
 bool plan_is_default(enum plan_part part, const struct plan_key *key, const void *value)

@@ -20,6 +20,7 @@ enum plan_part {
     PLAN_STAGE,     /* struct plan_stage */
     PLAN_THRESHOLD, /* struct threshold */
     PLAN_WINDOW,    /* struct schedule */
+    PLAN_PACE,      /* struct pace: what is set on the way */
     PLAN_PART_COUNT,
 };
 
@@ -60,6 +61,12 @@ const struct plan_key *plan_keys(enum plan_part part, size_t *count);
 int plan_set(const struct plan_key *key, void *part, const char *text, struct errmsg *em);
 /* The text that sets it to what it is. */
 void plan_get(const struct plan_key *key, const void *part, char out[static PLAN_VALUE_MAX]);
+
+/* One key of a pace, by its place among PLAN_PACE's keys (enum pace_key): as plan_set, and that it
+ * is said; "none" is no rate, and "now" no start to wait for. As text: false where it isn't said.
+ */
+int pace_set(struct pace *p, size_t key, const char *text, struct errmsg *em);
+bool pace_get(const struct pace *p, size_t key, char out[static PLAN_VALUE_MAX]);
 /* True where it need not be said: it is what it is in a plan, a stage or a threshold that says
  * nothing of it. */
 bool plan_is_default(enum plan_part part, const struct plan_key *key, const void *value);

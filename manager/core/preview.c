@@ -33,6 +33,24 @@ static void imply(const struct manager *m, const char *selector, struct preview 
         plan_imply(&out->plan);
 }
 
+/* Another version, or other values, go by the plan as it was written, whatever was set of it on the
+ * way. */
+static struct plan plan_after(struct turn *t, const struct preview *out)
+{
+    const struct command *c = t->ev->command;
+    struct plan plan = PLAN_DEFAULT;
+    if (out->deployment < 0)
+        return c->deploy.plan ? *c->deploy.plan : plan;
+    const struct deployment_row *d = &t->m->deployments[out->deployment];
+    bool goes = d->history[0].bundle != out->bundle || out->valued;
+    if (c->deploy.plan && (goes || !deploy_keeps_plan(t, d, c->deploy.plan)))
+        return *c->deploy.plan;
+    plan = d->plan;
+    if (goes)
+        plan_put_back(&plan);
+    return plan;
+}
+
 int manager_preview(struct manager *m, const struct command *deploy, uint64_t now_s,
                     struct arena *scratch, struct preview *out, struct errmsg *em)
 {
@@ -48,16 +66,11 @@ int manager_preview(struct manager *m, const struct command *deploy, uint64_t no
     out->changes = answer.rv == 0;
     out->deployment = manager_find_deployment(m, deploy->deploy.name);
     out->bundle = (uint32_t)manager_find_bundle(m, deploy->deploy.bundle, deploy->deploy.version);
-    if (deploy->deploy.plan)
-        out->plan = *deploy->deploy.plan;
-    else if (out->deployment >= 0)
-        out->plan = m->deployments[out->deployment].plan;
-    else
-        out->plan = PLAN_DEFAULT;
-    int rv = plan_complete(&out->plan, NULL);
-    assert(rv == 0);
     out->valued = out->deployment >= 0 && (variable_differs(m, (uint32_t)out->deployment, deploy) ||
                                            moment_is_behind(m, (uint32_t)out->deployment));
+    out->plan = plan_after(&t, out);
+    int rv = plan_complete(&out->plan, NULL);
+    assert(rv == 0);
     imply(m, deploy->deploy.selector, out);
     dependency_resolve(&t, out->deployment, &out->after);
     static const struct deployment_row none;

@@ -99,6 +99,7 @@ void rollout_begin(struct turn *t, uint32_t deployment, const struct generation_
     memcpy(r->took_s, before.took_s, sizeof r->took_s);
     r->let_in = before.let_in;
     r->span_s = before.span_s;
+    plan_put_back(&t->m->deployments[deployment].plan); /* what was set was for the one before */
     t->m->looks[deployment].budget = 0;
     enter_step(r, ROLLOUT_OPENING, t->ev->now_s);
 }

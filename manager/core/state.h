@@ -674,6 +674,8 @@ void steering_approve(struct turn *t, uint32_t deployment, const char *stage);
 void steering_abort(struct turn *t, uint32_t deployment);
 void steering_retry(struct turn *t, uint32_t deployment);
 void steering_resume(struct turn *t, uint32_t deployment);
+/* Its pace, as the command says it. */
+void steering_pace(struct turn *t, uint32_t deployment);
 /* It is no longer paused: who has said nothing yet has its whole deadline once more. */
 void steering_go_on(struct turn *t, uint32_t deployment);
 
@@ -927,6 +929,8 @@ void deploy_fill_roster(const struct manager *m, const struct command *c, struct
 /* What a deploy command makes of a row's; of a new deployment the row is all zero. */
 uint32_t deploy_priority(const struct deployment_row *d, const struct command *c);
 uint32_t deploy_flags(const struct deployment_row *d, const struct command *c);
+/* The plan that an operator writes is the one that the deployment has. */
+bool deploy_keeps_plan(struct turn *t, const struct deployment_row *d, const struct plan *written);
 
 /* command.c */
 void command_run(struct turn *t);

@@ -150,3 +150,76 @@ void steering_go_on(struct turn *t, uint32_t deployment)
     if (f)
         flight_wind_back(f, r->reached[r->stage], t->ev->now_s);
 }
+
+/* ---- how fast it goes, and how much it bears ---- */
+
+static bool says(const struct pace *p, enum pace_key key)
+{
+    return p->says >> key & 1;
+}
+
+/* Of one stage that isn't over. */
+static int check_stage_pace(struct turn *t, const struct deployment_row *d, const char *name,
+                            int stage)
+{
+    const struct pace *pace = t->ev->command->deployment.pace;
+    if (stage < 0)
+        return REFUSE(t, ERR_NOT_FOUND, "%s has no stage %.64s: see `dunlin rollout show %s`",
+                      d->name, name, d->name);
+    if (stage < d->rollout.stage)
+        return REFUSE(t, ERR_BUSY, "the rollout of %s is in stage %s: %s is over", d->name,
+                      d->plan.stages[d->rollout.stage].name, name);
+    if (says(pace, PACE_START))
+        return REFUSE(t, ERR_USAGE, "start: is of the whole rollout: leave the stage out");
+    return 0;
+}
+
+/* What would make no difference now is not what is meant. */
+static int check_whole_pace(struct turn *t, const struct deployment_row *d)
+{
+    const struct pace *pace = t->ev->command->deployment.pace;
+    const struct plan_stage *stage = &d->plan.stages[d->rollout.stage];
+    bool begun = d->rollout.stage > 0 || d->rollout.step != ROLLOUT_OPENING;
+    if (says(pace, PACE_CONCURRENCY))
+        return REFUSE(t, ERR_USAGE, "concurrency: is of one stage: say which, like --stage %s",
+                      stage->name);
+    if (says(pace, PACE_RATE) && stage->rate.span_s > 0)
+        return REFUSE(t, ERR_BUSY, "rate: stage %s has one of its own: say --stage %s", stage->name,
+                      stage->name);
+    if (says(pace, PACE_START) && begun)
+        return REFUSE(t, ERR_BUSY, "start: the rollout of %s has begun", d->name);
+    return 0;
+}
+
+static int check_pace(struct turn *t, const struct deployment_row *d, int stage)
+{
+    const struct command *c = t->ev->command;
+    if (!deployment_rolls(d) || d->rollout.state == ROLLOUT_ABORTED)
+        return refuse(t, d);
+    if (d->plan.implied)
+        return REFUSE(
+            t, ERR_BUSY,
+            "%s has no stages of its own: a budget has it go through one, at its own pace",
+            d->name);
+    if (d->rollout.back)
+        return REFUSE(t, ERR_BUSY, "%s goes back, which waits for nothing but budgets", d->name);
+    if (c->deployment.pace->says == 0)
+        return REFUSE(t, ERR_USAGE, "say what to set: start, rate, max_failed or concurrency");
+    if (c->deployment.stage)
+        return check_stage_pace(t, d, c->deployment.stage, stage);
+    return check_whole_pace(t, d);
+}
+
+/* It holds from the next look on, until another version begins its way (rollout_begin). */
+void steering_pace(struct turn *t, uint32_t deployment)
+{
+    struct deployment_row *d = &t->m->deployments[deployment];
+    const char *name = t->ev->command->deployment.stage;
+    int stage = name ? find_stage(&d->plan, name) : STAGES_MAX;
+    if (check_pace(t, d, stage) < 0)
+        return;
+    t->out->rv =
+        plan_set_pace(&d->plan, (uint32_t)stage, t->ev->command->deployment.pace, &t->out->error);
+    if (t->out->rv == 0)
+        persist(t, PERSIST_DEPLOYMENT, deployment);
+}

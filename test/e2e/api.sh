@@ -376,20 +376,35 @@ test_rollouts()
     denies 409 "stages can't change on the way" POST /v1/deployments -d "$(with_plan '{"stages": []}' | sed s/app@2/app@1/)"
     gives 200 '.state == "paused" and .paused' POST /v1/rollouts/app/pause
     gives 200 '.state == "waiting" and .paused == false' POST /v1/rollouts/app/resume
+    local set=/v1/rollouts/app/set
+    gives 200 '.set == [{stage: null, rate: "50/1h", max_failed: "2"}]' POST $set -d '{"rate": "50/1h", "max_failed": 2}'
+    gives 200 '.set == [{stage: null, rate: "50/1h"}]' POST $set -d '{"max_failed": "1", "stage": null}'
+    gives 200 '.set[1] == {stage: "first", concurrency: "1"} and .stages[0].concurrency == "1"' \
+        POST $set -d '{"stage": "first", "concurrency": 1}'
+    gives 200 '.start == "2036-01-01T00:00:00Z"' POST $set -d '{"start": "2036-01-01T01:00:00+01:00"}'
+    gives 200 '.start == null and (.set | length) == 2' POST $set -d '{"start": "now"}'
+    denies 400 "say what to set" POST $set
+    denies 400 'rate: "fast" is no rate' POST $set -d '{"rate": "fast"}'
+    denies 400 "rate: must be a text" POST $set -d '{"rate": []}'
+    denies 400 "5s is shorter than a minute" POST $set -d '{"rate": "1/5s"}'
+    denies 400 "concurrency: is of one stage: say which" POST $set -d '{"concurrency": 1}'
+    denies 400 "start: is of the whole rollout" POST $set -d '{"stage": "first", "start": "now"}'
+    denies 404 "no stage last" POST $set -d '{"stage": "last", "rate": "none"}'
     gives 200 '.waits_for.what != "approval"' POST /v1/rollouts/app/approve -d '{"stage": "first"}'
     gives 200 '.state == "aborted"' POST /v1/rollouts/app/abort
     denies 409 "was aborted" POST /v1/rollouts/app/retry
+    denies 409 "was aborted" POST $set -d '{"rate": "none"}'
     denies 404 "no version 7" POST /v1/rollouts/app/rollback -d '{"to": "7"}'
     gives 200 '.version == "2" and .state == "done"' POST /v1/rollouts/app/rollback
     gives 200 '.changed' POST /v1/deployments -d "$(with_plan '{"stages": []}')"
     gives 200 '.staged == false' GET /v1/rollouts/app
-    for verb in approve abort retry pause resume rollback; do
+    for verb in approve abort retry set pause resume rollback; do
         local body='{}'
         [ "$verb" = approve ] && body='{"stage": "a"}'
         denies 404 "there is no deployment" POST "/v1/rollouts/nobody/$verb" -d "$body"
     done
     call GET /v1/audit
-    for action in rollout-approve rollout-abort; do
+    for action in rollout-approve rollout-abort rollout-set; do
         grep -q "\"$action\"" "$WORK/out" || fail "the audit log has no $action"
     done
 }

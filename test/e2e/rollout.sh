@@ -234,6 +234,21 @@ dunlin rollout show app >"$WORK/out" && says "stage staging is held by rate 1/1h
 for number in "${STAGING[@]}"; do dunlin why "$number" app; done >"$WORK/out"
 says "it waits for its turn in stage staging of the rollout of version 6, held by rate 1/1h until "
 
+step "what is set on the way holds, also when the manager is killed, until the next version"
+dunlin rollout set app --rate none >"$WORK/out" || fail "no rate is set"
+says "set on the way: rate none"
+kill_manager -KILL
+# shellcheck disable=SC2119
+start_manager
+within 30 waits_in prod approval || fail "it does not go on: $(rollout .)"
+rollout_is '.set | tojson' '[{"stage":null,"rate":"none"}]' || fail "forgotten: $(rollout .set)"
+dunlin rollout set app --stage prod --concurrency 1 --max-failed 25% >/dev/null || fail "nothing is set of a stage"
+dunlin rollout show app >"$WORK/out" && says "set on the way: rate none; stage prod: max_failed 25%, concurrency 1"
+dunlin deploy "$WORK/rate.yaml" --json | jq -e '.changed | not' >/dev/null || fail "the file that is followed is taken for another one"
+refused "has begun" dunlin rollout set app --start now
+refused "staging is over" dunlin rollout set app --stage staging --rate 1/1h
+dunlin audit >"$WORK/out" && says "stage=prod max_failed=25% concurrency=1"
+
 step "a rollout that starts tomorrow waits, and can be aborted"
 breakable 7
 tomorrow=$(date -u -d tomorrow +%FT02:00:00Z)
@@ -248,6 +263,10 @@ within 10 waits_in staging time || fail "it does not wait: $(rollout .)"
 rollout_is '.start + " " + .waits_for.until' "$tomorrow $tomorrow" || fail "$(rollout .)"
 dunlin rollout show app >"$WORK/out" && says "stage staging begins at $tomorrow, in "
 dunlin why 1 app >"$WORK/out" && says "stage staging begins at $tomorrow, in "
+later=$(date -u -d "2 days" +%FT02:00:00Z)
+dunlin rollout set app --start "$later" >"$WORK/out" || fail "no later start is taken"
+says "stage staging begins at $later, in "
+says "set on the way: start $later"
 dunlin rollout abort app >/dev/null || fail "no abort before it starts"
 none_has 7 "${STAGING[@]}" "${CANARY[@]}" "${PROD[@]}" || fail "somebody runs it"
 dunlin rollout rollback app --to 5 >/dev/null || fail "no rollback"

@@ -121,6 +121,10 @@ static void test_commands_about_rollouts_groups_and_values_have_words(void)
 {
     const struct setting settings[] = {{.name = "port", .value = "80"},
                                        {.name = "key", .value = "hidden"}};
+    const struct pace pace = {.says = 1u << PACE_RATE | 1u << PACE_CONCURRENCY,
+                              .rate = {.agents = {50, false}, .span_s = 3600},
+                              .concurrency = {20, true}};
+    const struct pace at_once = {.says = 1u << PACE_RATE | 1u << PACE_START};
     const struct worded cases[] = {
         {{.type = COMMAND_APPROVE, .deployment.stage = "canary"},
          &first,
@@ -137,6 +141,16 @@ static void test_commands_about_rollouts_groups_and_values_have_words(void)
          "rollout-retry",
          "deployment web",
          "bundle=app@2 generation=3"},
+        {{.type = COMMAND_PACE, .deployment = {.stage = "prod", .pace = &pace}},
+         &first,
+         "rollout-set",
+         "deployment web",
+         "bundle=app@2 stage=prod rate=50/1h concurrency=20%"},
+        {{.type = COMMAND_PACE, .deployment.pace = &at_once},
+         &first,
+         "rollout-set",
+         "deployment web",
+         "bundle=app@2 start=now rate=none"},
         {{.type = COMMAND_AGENT_APPROVE}, &agent, "agent-approve", "agent 1 (a0a1a2a3a4a5)", ""},
         {{.type = COMMAND_AGENT_TAINT, .taint = {.set = "gpu=old:NoSchedule", .unset = "wet"}},
          &agent,

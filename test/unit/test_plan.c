@@ -132,6 +132,75 @@ static void test_a_plan_that_can_not_be_followed_is_refused_with_its_stage(void)
                 "[{name: all}]");
 }
 
+static bool is_same(const struct plan *a, const struct plan *b)
+{
+    uint8_t memory[2][PLAN_BYTES_MAX];
+    struct buffer left = buffer_on(memory[0], PLAN_BYTES_MAX);
+    struct buffer right = buffer_on(memory[1], PLAN_BYTES_MAX);
+    CU_ASSERT_EQUAL(plan_write(a, &left), 0);
+    CU_ASSERT_EQUAL(plan_write(b, &right), 0);
+    return span_equal(span_buffer(&left), span_buffer(&right));
+}
+
+/* What was written is known as long as something else is in force. */
+static void test_what_is_set_on_the_way_is_put_back(void)
+{
+    struct plan p = sample();
+    CU_ASSERT_EQUAL_FATAL(plan_complete(&p, NULL), 0);
+    const struct plan written = p;
+    struct pace fast = {.says = 1u << PACE_RATE | 1u << PACE_START,
+                        .rate = {.agents = {50, false}, .span_s = 3600},
+                        .start_s = 1780000000};
+    struct pace few = {.says = 1u << PACE_CONCURRENCY, .concurrency = {2, false}};
+    CU_ASSERT_EQUAL(plan_set_pace(&p, STAGES_MAX, &fast, NULL), 0);
+    CU_ASSERT_EQUAL(plan_set_pace(&p, STAGES_MAX, &fast, NULL), 1);
+    CU_ASSERT_EQUAL(plan_set_pace(&p, 0, &few, NULL), 0);
+    CU_ASSERT_TRUE(p.rate.span_s == 3600 && p.start_s == 1780000000);
+    CU_ASSERT_TRUE(p.stages[0].concurrency.value == 2 && !p.stages[0].concurrency.percent);
+    CU_ASSERT_TRUE(p.stages[0].after.wait_s == 60 && p.max_failed.value == 10);
+    CU_ASSERT_EQUAL(plan_pace(&p, STAGES_MAX).says, fast.says);
+    CU_ASSERT_EQUAL(plan_pace(&p, STAGES_MAX).start_s, 1780000000);
+    CU_ASSERT_EQUAL(plan_pace(&p, 0).concurrency.value, 2);
+    CU_ASSERT_EQUAL(plan_pace(&p, 1).says, 0);
+    struct plan settled = p;
+    plan_settle(&settled);
+    CU_ASSERT_EQUAL(settled.rate.span_s, 3600);
+    CU_ASSERT_EQUAL(plan_pace(&settled, STAGES_MAX).says, 0);
+    plan_put_back(&p);
+    CU_ASSERT_TRUE(is_same(&p, &written));
+}
+
+static void test_what_is_set_to_what_was_written_is_as_it_was(void)
+{
+    struct plan p = sample();
+    CU_ASSERT_EQUAL_FATAL(plan_complete(&p, NULL), 0);
+    const struct plan written = p;
+    struct pace some = {.says = 1u << PACE_CONCURRENCY | 1u << PACE_MAX_FAILED,
+                        .concurrency = {2, false},
+                        .max_failed = {7, true}};
+    CU_ASSERT_EQUAL(plan_set_pace(&p, 0, &some, NULL), 0);
+    some = (struct pace){.says = 1u << PACE_CONCURRENCY, .concurrency = {50, true}};
+    CU_ASSERT_EQUAL(plan_set_pace(&p, 0, &some, NULL), 0);
+    CU_ASSERT_EQUAL(plan_pace(&p, 0).says, 1u << PACE_MAX_FAILED);
+    some = (struct pace){.says = 1u << PACE_MAX_FAILED};
+    CU_ASSERT_EQUAL(plan_set_pace(&p, 0, &some, NULL), 0);
+    CU_ASSERT_TRUE(is_same(&p, &written));
+}
+
+static void test_what_can_not_be_followed_is_not_set(void)
+{
+    struct plan p = sample();
+    struct errmsg em;
+    CU_ASSERT_EQUAL_FATAL(plan_complete(&p, NULL), 0);
+    const struct plan written = p;
+    struct pace brief = {.says = 1u << PACE_RATE, .rate = {.agents = {1, false}, .span_s = 59}};
+    CU_ASSERT_EQUAL(plan_set_pace(&p, 1, &brief, &em), ERR_USAGE);
+    CU_ASSERT_STRING_EQUAL(em.text,
+                           "stage canary: rate: 59s is shorter than a minute: say it for one");
+    CU_ASSERT_EQUAL(plan_set_pace(&p, STAGES_MAX, &brief, &em), ERR_USAGE);
+    CU_ASSERT_TRUE(is_same(&p, &written));
+}
+
 static void test_plan_survives_being_written_and_read(void)
 {
     uint8_t memory[PLAN_BYTES_MAX], again[PLAN_BYTES_MAX];
@@ -143,6 +212,10 @@ static void test_plan_survives_being_written_and_read(void)
     p.rate = (struct rate){.agents = {10, true}, .span_s = 3600};
     p.start_s = 1780000000;
     p.stages[2].rate = (struct rate){.agents = {100, false}, .span_s = 60};
+    p.was = (struct pace){.says = 1u << PACE_MAX_FAILED, .max_failed = {5, true}};
+    p.stages[1].was = (struct pace){.says = 1u << PACE_RATE | 1u << PACE_CONCURRENCY,
+                                    .rate = {.agents = {3, false}, .span_s = 120},
+                                    .concurrency = {4, true}};
     CU_ASSERT_EQUAL(plan_write(&p, &out), 0);
     CU_ASSERT_EQUAL(plan_read(span_buffer(&out), &back), 0);
     CU_ASSERT_EQUAL(plan_write(&back, &copy), 0);
@@ -155,10 +228,17 @@ static void test_plan_survives_being_written_and_read(void)
     CU_ASSERT_TRUE(plan_rate(&back, 1)->agents.percent && plan_rate(&back, 1)->span_s == 3600);
     CU_ASSERT_TRUE(plan_rate(&back, 2)->agents.value == 100 && plan_rate(&back, 2)->span_s == 60);
     CU_ASSERT_TRUE(back.stages[1].max_failed.percent && !back.stages[2].max_failed.percent);
+    CU_ASSERT_TRUE(back.was.says == p.was.says && back.was.max_failed.value == 5);
+    CU_ASSERT_TRUE(back.stages[1].was.rate.span_s == 120 && back.stages[1].was.concurrency.percent);
     CU_ASSERT_EQUAL(back.on_failure, REMEDY_ROLL_BACK);
     CU_ASSERT_EQUAL(back.overlap, OVERLAP_QUEUE);
     for (size_t len = 0; len < out.len; len++)
         CU_ASSERT_TRUE(plan_read(span_of(memory, len), &back) < 0);
+    CU_ASSERT_TRUE(plan_read(span_of(memory, out.len), &back) == 0);
+    p.stages[0].was.says = 1u << PACE_START; /* which is no stage's */
+    out = buffer_on(memory, sizeof memory);
+    CU_ASSERT_EQUAL(plan_write(&p, &out), 0);
+    CU_ASSERT_TRUE(plan_read(span_buffer(&out), &back) < 0);
 }
 
 /* As managers wrote it before there were rates, and a max_failed of stages. */
@@ -198,6 +278,11 @@ static void test_the_longest_plan_fits(void)
         s->share = s->concurrency = s->max_failed = (struct amount){UINT32_MAX, true};
         s->before.wait_s = s->after.wait_s = s->rate.span_s = PLAN_WAIT_S_MAX;
         s->rate.agents = s->share;
+        s->was = (struct pace){.says = 1u << PACE_RATE,
+                               .start_s = UINT64_MAX,
+                               .rate = s->rate,
+                               .max_failed = s->share,
+                               .concurrency = s->share};
     }
     CU_ASSERT_EQUAL(plan_write(&p, &out), 0);
 }
@@ -208,6 +293,9 @@ static const struct suite_test tests[] = {
     TEST(test_a_stage_takes_as_many_spans_as_its_rate_needs),
     TEST(test_whom_the_stages_leave_out_gets_a_stage_of_their_own),
     TEST(test_a_plan_that_can_not_be_followed_is_refused_with_its_stage),
+    TEST(test_what_is_set_on_the_way_is_put_back),
+    TEST(test_what_is_set_to_what_was_written_is_as_it_was),
+    TEST(test_what_can_not_be_followed_is_not_set),
     TEST(test_plan_survives_being_written_and_read),
     TEST(test_plan_of_an_older_manager_is_read),
     TEST(test_the_longest_plan_fits),

@@ -120,6 +120,47 @@ static void test_lines_say_all_of_a_plan(void)
     json_decref(lines);
 }
 
+static int reads_pace(const char *text, struct pace *pace)
+{
+    json_t *json = json_loads(text, 0, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(json);
+    int rv = pace_from_json(json, pace, &em);
+    json_decref(json);
+    return rv;
+}
+
+static void test_what_is_set_on_the_way_is_read_and_shown(void)
+{
+    struct pace pace;
+    CU_ASSERT_EQUAL(reads(FULL), 0);
+    CU_ASSERT_EQUAL(reads_pace("{\"start\": \"now\", \"rate\": null}", &pace), 0);
+    CU_ASSERT_EQUAL(plan_set_pace(&p, STAGES_MAX, &pace, &em), 0);
+    CU_ASSERT_EQUAL(
+        reads_pace("{\"stage\": \"rest\", \"concurrency\": \"20%\", \"rate\": \"none\", "
+                   "\"max_failed\": 3}",
+                   &pace),
+        0);
+    CU_ASSERT_EQUAL(plan_set_pace(&p, 1, &pace, &em), 0);
+    json_t *json = paces_to_json(&p);
+    char *text = json_dumps(json, JSON_COMPACT);
+    CU_ASSERT_STRING_EQUAL(text, "[{\"stage\":null,\"start\":\"now\"},{\"stage\":\"rest\",\"rate\":"
+                                 "\"none\",\"max_failed\":\"3\",\"concurrency\":\"20%\"}]");
+    free(text);
+    json_decref(json);
+}
+
+static void test_what_is_set_wrongly_is_refused(void)
+{
+    struct pace pace;
+    CU_ASSERT_EQUAL(reads_pace("{\"rate\": true}", &pace), ERR_USAGE);
+    CU_ASSERT_STRING_EQUAL(em.text, "rate: must be a text or a whole number");
+    CU_ASSERT_EQUAL(reads_pace("{\"concurrency\": \"none\"}", &pace), ERR_USAGE);
+    CU_ASSERT_STRING_EQUAL(em.text, "concurrency: \"none\" is neither a number of agents, like 3, "
+                                    "nor a share of them, like 10%");
+    CU_ASSERT_EQUAL(reads_pace("{}", &pace), 0);
+    CU_ASSERT_EQUAL(pace.says, 0);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_a_plan_is_shown_as_it_was_said),
     TEST(test_numbers_may_be_numbers),
@@ -127,6 +168,8 @@ static const struct suite_test tests[] = {
     TEST(test_wrong_plans_are_refused_with_the_stage),
     TEST(test_at_most_16_stages_are_taken),
     TEST(test_lines_say_all_of_a_plan),
+    TEST(test_what_is_set_on_the_way_is_read_and_shown),
+    TEST(test_what_is_set_wrongly_is_refused),
 };
 
 SUITE_MAIN("plan_json", tests)

@@ -14,15 +14,6 @@ static struct plan one_stage(struct amount agents, uint32_t span_s)
     return p;
 }
 
-/* Agents whose document says that they are to run the newest version. */
-static unsigned count_let_in(const struct fleet *f)
-{
-    unsigned count = 0;
-    for (uint32_t n = 1; n <= f->count; n++)
-        count += f->agents[n].admitted.generation == manager_generation(f->m, 0);
-    return count;
-}
-
 static void test_as_many_as_the_rate_says_come_in_at_the_beginning_of_each_span(void)
 {
     struct fleet *f = fleet_new(1, usual);

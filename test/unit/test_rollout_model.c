@@ -260,6 +260,22 @@ static void random_version(struct fleet *f)
     note_stop(f);
 }
 
+/* Of the whole or of some stage, whatever that is at; much of it is refused. */
+static void random_pace(struct fleet *f)
+{
+    struct rng *rng = &f->rng;
+    const struct plan *p = plan_of(f);
+    const char *stage = rng_below(rng, 2) ? p->stages[rng_below(rng, p->count)].name : NULL;
+    struct pace pace = {.says = (uint8_t)(1u << rng_below(rng, PACE_KEY_COUNT)),
+                        .max_failed = {(uint32_t)rng_below(rng, 20), true},
+                        .concurrency = {1 + (uint32_t)rng_below(rng, 20), rng_below(rng, 2)}};
+    if (rng_below(rng, 3) > 0)
+        pace.rate = random_rate(rng);
+    if (rng_below(rng, 3) > 0)
+        pace.start_s = f->now_s + rng_below(rng, 60);
+    set_pace(f, stage, pace);
+}
+
 static void say_something(struct fleet *f)
 {
     static const enum command_type words[] = {COMMAND_PAUSE,  COMMAND_PAUSE,  COMMAND_RESUME,
@@ -275,6 +291,8 @@ static void say_something(struct fleet *f)
         steer(f, COMMAND_APPROVE, plan_of(f)->stages[rng_below(&f->rng, plan_of(f)->count)].name);
     else if (word < 25)
         random_version(f);
+    else if (word < 30)
+        random_pace(f);
 }
 
 /* What it waits for is said, whatever that is. */
