@@ -48,6 +48,7 @@ struct model {
     uint32_t met;      /* and that it was in touch for when it was let in */
     uint32_t permit;   /* the generation that its newest assignment lets it begin, */
     uint64_t permit_s; /* which it has from then on */
+    bool listed;       /* its newest assignment lists the deployment */
     bool deaf;         /* it takes no document, and says that it has the one before */
     uint32_t failures;
     uint64_t again_s; /* what failed is tried once more then */
@@ -66,6 +67,7 @@ struct model {
     bool mute;          /* for too long */
     bool charged;  /* it is out of Ready since it was let in, and has been in reach ever since */
     bool stranded; /* it failed with nothing to go back to, and isn't Ready yet */
+    bool picked;   /* it is one of those that are to run it */
 };
 
 /* What a rollout did, second by second, as one number; and what it cost. */
@@ -94,19 +96,21 @@ struct fleet {
     struct model agents[AGENTS_MAX + 1]; /* by number */
     struct desired documents[COHORTS];
     uint32_t versions;
-    uint32_t enrolled;  /* agents when the newest version was deployed */
-    bool admits;        /* slots were taken in this second */
-    uint64_t moved_s;   /* somebody was let in last */
-    bool comes;         /* in this second somebody began with a permit */
-    uint32_t charges;   /* in this second somebody was who is under these budgets */
-    bool restarted;     /* who had come back by itself counts since, */
-    uint64_t started_s; /* and what was said meanwhile is not known at once */
-    uint64_t told_s;    /* documents were made last: budgets are counted behind them */
-    bool always_look;   /* at every rollout, whether it has heard anything or not */
-    struct rows *disk;  /* what outlives the manager; NULL: it lives on */
-    bool kills;         /* it dies between two steps now and then */
-    uint64_t span_s;    /* the rate's span began, by the manager's word; */
-    uint32_t let_in;    /* agents that came in since, by the checker's */
+    uint32_t enrolled;    /* agents when the newest version was deployed */
+    bool admits;          /* slots were taken in this second */
+    uint64_t moved_s;     /* somebody was let in last */
+    bool comes;           /* in this second somebody began with a permit */
+    uint32_t charges;     /* in this second somebody was who is under these budgets */
+    bool restarted;       /* who had come back by itself counts since, */
+    uint64_t started_s;   /* and what was said meanwhile is not known at once */
+    uint64_t told_s;      /* documents were made last: budgets are counted behind them */
+    bool always_look;     /* at every rollout, whether it has heard anything or not */
+    struct rows *disk;    /* what outlives the manager; NULL: it lives on */
+    bool kills;           /* it dies between two steps now and then */
+    uint64_t span_s;      /* the rate's span began, by the manager's word; */
+    uint32_t let_in;      /* agents that came in since, by the checker's */
+    uint32_t picks;       /* so many are to run it; 0: all */
+    struct roster roster; /* those, by name; none: whom the manager picks */
     struct books books;
     struct story *story;
     char why[200]; /* the first rule that was broken */
@@ -214,14 +218,17 @@ static inline int push(struct fleet *f, const char *version)
 static inline int deploy_as(struct fleet *f, const char *name, const char *version,
                             const struct plan *plan)
 {
+    const struct pick pick = {.amount = {f->picks, false}};
     struct command c = {.type = COMMAND_DEPLOY};
     c.deploy.name = name;
     c.deploy.bundle = "app";
     c.deploy.version = version;
     c.deploy.selector = "";
-    c.deploy.all = true;
+    c.deploy.all = f->roster.named_count == 0;
     c.deploy.salt = 4711;
     c.deploy.plan = plan;
+    c.deploy.pick = f->picks && c.deploy.all ? &pick : NULL;
+    c.deploy.roster = c.deploy.all ? NULL : &f->roster;
     uint32_t known = manager_deployment_count(f->m),
              before = known ? manager_generation(f->m, 0) : 0;
     int rv = run(f, &c);
@@ -310,6 +317,22 @@ static inline bool at_an_end(const struct model *a, uint32_t generation)
            (a->state == STATE_READY || a->state == STATE_ROLLED_BACK || a->state == STATE_FAILED);
 }
 
+/* What a record has it run; of one with a list, only where its assignment says that it is on it. */
+static inline struct target target_of(const struct model *a, const struct record *r)
+{
+    bool passed_by = !r || (r->flags & RECORD_LISTED && !a->listed);
+    return passed_by ? (struct target){0} : record_target(r, a->number);
+}
+
+/* The deployment is for it, as its cohort's document and its own assignment say. */
+static inline bool is_meant(const struct fleet *f, const struct model *a)
+{
+    const struct desired *d = &f->documents[manager_agent(f->m, a->number)->cohort];
+    const struct record *r = d->count ? &d->records[0] : NULL;
+    return r && (a->listed || !(r->flags & RECORD_LISTED)) &&
+           gate_passes(&r->gate, gate_hash(r->salt, r->deployment, a->number), a->number);
+}
+
 /* It has only a number to take. */
 static inline bool runs_bundle(const struct model *a, const struct digest *bundle)
 {
@@ -335,7 +358,7 @@ static inline bool is_at_rest(const struct fleet *f, const struct model *a)
 {
     const struct desired *d = &f->documents[manager_agent(f->m, a->number)->cohort];
     const struct record *r = d->count ? &d->records[0] : NULL;
-    struct target target = r ? record_target(r, a->number) : (struct target){0};
+    struct target target = target_of(a, r);
     bool aborted = r && r->flags & RECORD_ABORTED && target.generation == r->next.generation;
     bool withdrawn = target.generation < a->wanted && !has_nothing(a);
     bool idle =
@@ -420,7 +443,7 @@ static inline void note_admissions(struct fleet *f, uint32_t cohort)
         struct model *a = &f->agents[n];
         if (a->gone || manager_agent(f->m, n)->cohort != cohort || d->count == 0)
             continue;
-        struct target target = record_target(&d->records[0], n);
+        struct target target = target_of(a, &d->records[0]);
         if (target.generation != newest || a->admitted.generation == newest)
             continue;
         bool late = n > f->enrolled; /* it comes in behind the others */
@@ -743,8 +766,22 @@ static inline uint32_t count_members(const struct fleet *f)
 {
     uint32_t count = 0;
     for (uint32_t n = 1; n <= f->count; n++)
-        count += !f->agents[n].gone;
+        count += !f->agents[n].gone && is_meant(f, &f->agents[n]);
     return count;
+}
+
+/* Exactly so many are in, and who was in stays. */
+static inline void check_picks(struct fleet *f)
+{
+    uint32_t count = count_members(f);
+    for (uint32_t n = 1; n <= f->count; n++) {
+        struct model *a = &f->agents[n];
+        if (a->picked && !is_meant(f, a))
+            broken(f, "somebody who is picked is not any more", n, count);
+        a->picked |= f->picks && is_meant(f, a);
+    }
+    if (f->picks && count != f->picks)
+        broken(f, "more or fewer are in than are picked", count, f->picks);
 }
 
 /* Never more of those that came back at work than the plan allows, whatever the rollout is at. */
@@ -857,15 +894,16 @@ static inline int set_pace(struct fleet *f, const char *stage, struct pace pace)
 static inline void aim(struct fleet *f, struct model *a, bool in_touch)
 {
     const struct desired *d = &f->documents[manager_agent(f->m, a->number)->cohort];
-    struct target target = d->count ? record_target(&d->records[0], a->number) : (struct target){0};
+    struct target target = target_of(a, d->count ? &d->records[0] : NULL);
     if (target.generation != a->aimed && in_touch)
         a->met = target.generation;
     a->aimed = target.generation;
 }
 
 /* An assignment was published. */
-static inline void note_permit(struct fleet *f, uint32_t number)
+static inline void note_assignment(struct fleet *f, uint32_t number)
 {
+    uint32_t lists[RECORDS_MAX];
     struct permit permits[PERMITS_MAX];
     struct model *a = &f->agents[number];
     uint32_t count = manager_permits(f->m, number, permits);
@@ -874,6 +912,7 @@ static inline void note_permit(struct fleet *f, uint32_t number)
         a->granted_s = f->now_s;
     a->permit = generation;
     a->permit_s = f->now_s + number % 3;
+    a->listed = manager_lists(f->m, number, lists) > 0 && lists[0] == 1;
 }
 
 static inline void step(struct fleet *f, struct manager_event *ev)
@@ -885,7 +924,7 @@ static inline void step(struct fleet *f, struct manager_event *ev)
         if (f->disk)
             rows_copy(f->disk, f->m, &f->out.persist[i]);
         if (f->out.persist[i].type == PERSIST_ASSIGNMENT)
-            note_permit(f, f->out.persist[i].index);
+            note_assignment(f, f->out.persist[i].index);
         if (f->out.persist[i].type != PERSIST_DOCUMENT)
             continue;
         uint32_t cohort = f->out.persist[i].index;
@@ -950,7 +989,7 @@ static inline void begin_or_end(struct fleet *f, struct model *a)
     bool changed = revision_compare(a->document, d->revision) != 0;
     a->document = d->revision;
     const struct record *r = d->count ? &d->records[0] : NULL;
-    struct target target = r ? record_target(r, a->number) : (struct target){0};
+    struct target target = target_of(a, r);
     bool held =
         r &&
         (a->cordoned || r->flags & RECORD_PAUSED ||
@@ -1048,6 +1087,7 @@ static inline void second(struct fleet *f)
         check_deadlines(f);
         check_slots(f);
         check_places(f);
+        check_picks(f);
     }
 }
 

@@ -31,6 +31,24 @@ static void keep_lists(struct agent_copy *copy, const uint32_t *lists, uint32_t 
         memcpy(copy->lists, lists, count * sizeof lists[0]);
 }
 
+/* Whom a pick takes is the core's, which dies. */
+static const struct pick_group *copy_groups(const struct picked *p)
+{
+    struct pick_group *groups = p->count ? table_of(p->count, sizeof *groups) : NULL;
+    if (groups)
+        memcpy(groups, p->groups, p->count * sizeof *groups);
+    return groups;
+}
+
+static void keep_deployment(struct rows *r, uint32_t index, const struct deployment_row *row)
+{
+    struct deployment_row *copy =
+        &r->deployments[place(index, &r->deployment_count, r->limits.deployments)];
+    free((void *)copy->picked.groups);
+    *copy = *row;
+    copy->picked.groups = copy_groups(&row->picked);
+}
+
 struct rows *rows_new(const struct manager_limits *limits)
 {
     struct rows *r = table_of(1, sizeof *r);
@@ -52,6 +70,8 @@ void rows_free(struct rows *r)
         free(r->agents[i].lists);
     free(r->agents);
     free(r->cohorts);
+    for (uint32_t i = 0; i < r->deployment_count; i++)
+        free((void *)r->deployments[i].picked.groups);
     free(r->deployments);
     free(r->bundles);
     free(r->batches);
@@ -74,6 +94,8 @@ struct rows *rows_clone(const struct rows *r)
     }
     copy->cohorts = empty.cohorts;
     copy->deployments = empty.deployments;
+    for (uint32_t i = 0; i < r->deployment_count; i++)
+        copy->deployments[i].picked.groups = copy_groups(&r->deployments[i].picked);
     copy->bundles = empty.bundles;
     copy->batches = empty.batches;
     copy->log = NULL;
@@ -148,8 +170,7 @@ void rows_copy(struct rows *r, const struct manager *m, const struct persist *p)
             *manager_bundle(m, p->index);
         break;
     case PERSIST_DEPLOYMENT:
-        r->deployments[place(p->index, &r->deployment_count, r->limits.deployments)] =
-            *manager_deployment(m, p->index);
+        keep_deployment(r, p->index, manager_deployment(m, p->index));
         break;
     case PERSIST_EPOCH:
         r->epoch = p->index;

@@ -331,6 +331,51 @@ static void test_manager_killed_at_any_point_goes_on_where_it_was(void)
     CU_ASSERT_TRUE(story_points(roll_out_killed_at) > 30);
 }
 
+static void mend(struct world *w, const char *version)
+{
+    for (uint32_t i = 0; i < w->shelf.count; i++)
+        if (strcmp(w->shelf.bundles[i].version, version) == 0)
+            w->shelf.bundles[i].script.fails = 0;
+}
+
+static bool one_has_failed(const struct world *w, const void *cast)
+{
+    const struct cast *c = cast;
+    return world_state(w, c->d[0], "app", NULL) == STATE_ROLLED_BACK ||
+           world_state(w, c->d[1], "app", NULL) == STATE_ROLLED_BACK;
+}
+
+/* What the first one failed by is mended, so that all others have it; and then it tries again, with
+ * the manager killed at the n-th commit or word of that. */
+static bool retry_killed_at(uint64_t n)
+{
+    struct plan p = three_stages();
+    p.max_failed.value = 1;
+    p.stages[2].before.approval = false;
+    struct cast c =
+        begin(&p, &(struct script){.name = "app", .version = "v2", .fails = 1u << HOOK_APPLY});
+    deploy(c.w, "v2", NULL);
+    CU_ASSERT_TRUE(world_run_until(c.w, one_has_failed, &c, STORY_MS_MAX));
+    mend(c.w, "v2");
+    CU_ASSERT_TRUE(world_run_until(c.w, is_done, NULL, STORY_MS_MAX));
+    CU_ASSERT_EQUAL(count_running(&c, "v2"), AGENTS - 1);
+    c.w->control->kill_at = c.w->control->points + n;
+    while (steer(c.w, COMMAND_RETRY, NULL) == ERR_TIMEOUT)
+        world_run(c.w, 5000);
+    world_run(c.w, 5000);
+    bool good = world_run_until(c.w, is_done, NULL, STORY_MS_MAX) && story_rest(c.w) &&
+                count_running(&c, "v2") == AGENTS &&
+                world_count(c.w, "hook apply app app@v2") == AGENTS + 1;
+    bool killed = c.w->control->was_killed;
+    story_end_at(c.w, n, good);
+    return killed;
+}
+
+static void test_retry_has_those_that_failed_try_again_and_nobody_else(void)
+{
+    CU_ASSERT_TRUE(story_points(retry_killed_at) > 10);
+}
+
 /* Of all times so far: how many were at work on v2 at once. */
 struct crowd {
     const struct cast *cast;
@@ -433,7 +478,7 @@ static void test_one_that_loses_its_power_with_a_permit_goes_on_with_it(void)
 /* Of all times so far: more have begun v2 than two for each minute that began since it was
  * deployed.
  */
-struct pace {
+struct hourglass {
     const struct cast *cast;
     uint64_t from_ms;
     bool *broken;
@@ -441,7 +486,7 @@ struct pace {
 
 static bool all_run_v2_in_time(const struct world *w, const void *context)
 {
-    const struct pace *pace = context;
+    const struct hourglass *pace = context;
     unsigned begun = 0;
     for (int i = 0; i < AGENTS; i++)
         begun += is_at_work(pace->cast->d[i], 2) || world_runs(pace->cast->d[i], "app", "v2");
@@ -461,7 +506,7 @@ static bool roll_out_at_a_rate_killed_at(uint64_t n)
     struct cast c = begin(&p, &good_v2);
     struct control *control = c.w->control;
     control->kill_at = control->points + n;
-    const struct pace pace = {&c, c.w->stage.now_ms, &broken};
+    const struct hourglass pace = {&c, c.w->stage.now_ms, &broken};
     while (deploy(c.w, "v2", NULL) == ERR_TIMEOUT)
         world_run(c.w, 5000);
     bool good = world_run_until(c.w, all_run_v2_in_time, &pace, STORY_MS_MAX) && !broken &&
@@ -508,6 +553,7 @@ static const struct suite_test tests[] = {
     TEST(test_device_that_joins_after_an_abort_runs_the_version_before),
     TEST(test_superseded_version_is_begun_nowhere_any_more),
     TEST(test_manager_killed_at_any_point_goes_on_where_it_was),
+    TEST(test_retry_has_those_that_failed_try_again_and_nobody_else),
     TEST(test_rate_is_kept_whenever_the_manager_is_killed),
     TEST(test_nobody_begins_before_the_day_that_the_rollout_starts_on),
     TEST(test_those_in_touch_begin_together_and_cost_no_assignment),

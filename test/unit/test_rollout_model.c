@@ -81,7 +81,7 @@ static void disturb(struct fleet *f)
             join(f, (uint32_t)rng_below(&f->rng, COHORTS));
         break;
     case 7:
-        if (rng_below(&f->rng, 4) == 0)
+        if (rng_below(&f->rng, 4) == 0 && !a->picked)
             take_out(f, a);
         break;
     case 8:
@@ -191,11 +191,9 @@ static void each_seed(void (*play)(uint64_t seed))
         play(seed);
 }
 
-static void swarm(uint64_t seed, bool always_look, struct story *story)
+/* Version 2 follows amid version 1. */
+static void roll_out_amid_all(struct fleet *f, uint64_t seed)
 {
-    struct fleet *f = fleet_new(seed, (const uint32_t[]){10, 10, 40, 40});
-    f->always_look = always_look;
-    f->story = story;
     struct plan p = random_plan(&f->rng);
     random_budgets(f);
     deploy(f, "1", &p);
@@ -211,6 +209,14 @@ static void swarm(uint64_t seed, bool always_look, struct story *story)
     end_as_meant(f, seed);
 }
 
+static void swarm(uint64_t seed, bool always_look, struct story *story)
+{
+    struct fleet *f = fleet_new(seed, (const uint32_t[]){10, 10, 40, 40});
+    f->always_look = always_look;
+    f->story = story;
+    roll_out_amid_all(f, seed);
+}
+
 static void unattended(uint64_t seed)
 {
     swarm(seed, false, NULL);
@@ -219,6 +225,25 @@ static void unattended(uint64_t seed)
 static void test_random_rollouts_keep_the_rules_and_end(void)
 {
     each_seed(unattended);
+}
+
+/* ---- where it is for some ---- */
+
+/* By name, or as the manager picks them. Whoever joins pushes nobody out; of those that it is for
+ * nobody is taken out, so that nobody follows. */
+static void choosing(uint64_t seed)
+{
+    struct fleet *f = fleet_new(seed, (const uint32_t[]){10, 10, 40, 40});
+    f->picks = 20 + (uint32_t)rng_below(&f->rng, 60);
+    bool named = rng_below(&f->rng, 2);
+    while (named && f->roster.named_count < f->picks)
+        roster_name(&f->roster, 1 + (uint32_t)rng_below(&f->rng, f->count));
+    roll_out_amid_all(f, seed);
+}
+
+static void test_those_that_it_is_for_have_it_and_nobody_else_ever(void)
+{
+    each_seed(choosing);
 }
 
 /* ---- and operators who say whatever comes into their heads ---- */
@@ -268,7 +293,7 @@ static void random_pace(struct fleet *f)
     const char *stage = rng_below(rng, 2) ? p->stages[rng_below(rng, p->count)].name : NULL;
     struct pace pace = {.says = (uint8_t)(1u << rng_below(rng, PACE_KEY_COUNT)),
                         .max_failed = {(uint32_t)rng_below(rng, 20), true},
-                        .concurrency = {1 + (uint32_t)rng_below(rng, 20), rng_below(rng, 2)}};
+                        .concurrency = {5 + (uint32_t)rng_below(rng, 20), rng_below(rng, 2)}};
     if (rng_below(rng, 3) > 0)
         pace.rate = random_rate(rng);
     if (rng_below(rng, 3) > 0)
@@ -349,6 +374,7 @@ static void test_passing_by_what_is_quiet_changes_nothing(void)
 
 static const struct suite_test tests[] = {
     TEST(test_random_rollouts_keep_the_rules_and_end),
+    TEST(test_those_that_it_is_for_have_it_and_nobody_else_ever),
     TEST(test_whatever_operators_say_in_between_it_keeps_the_rules_and_ends),
     TEST(test_passing_by_what_is_quiet_changes_nothing),
 };
