@@ -1,4 +1,5 @@
 #include "simulator/load/load.h"
+#include "simulator/load/operator.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -18,8 +19,6 @@
 /* Once its agents are done, the manager is asked so much longer after an answer than that took: it
  * must not be what it is asked for that keeps it busy. */
 #define ASK_PAUSE 4
-/* And while agents are busy, so often by an operator. */
-#define ASK_ALONG_MS 50
 #define HEARTBEAT_MS 900000
 /* Four heartbeats are an hour. */
 #define HEARTBEATS 4
@@ -62,7 +61,6 @@ struct act {
     struct load *l;
     struct measure *m;
     struct snapshot from;
-    bool asks; /* an operator wants to know how things are, again and again */
 };
 
 static struct act begin_amid(struct load *l, const char *name, uint64_t count);
@@ -159,7 +157,7 @@ static int wait_for(struct act *p, uint32_t met, hearing *seen, uint64_t wanted,
     struct load *l = p->l;
     uint64_t limit_us =
         (PATIENCE_S * 1000ull + (uint64_t)l->options.agents * PATIENCE_AGENT_MS) * 1000;
-    uint64_t ask_us = 0, along_us = 0;
+    uint64_t ask_us = 0;
     struct team_sum sum;
     for (;;) {
         uint64_t now_us = measure_now_us();
@@ -167,11 +165,6 @@ static int wait_for(struct act *p, uint32_t met, hearing *seen, uint64_t wanted,
         progress_show(&l->progress, sum.met, met, now_us);
         if (sum.met >= met && p->m->agents_s == 0)
             p->m->agents_s = (double)(now_us - p->from.at_us) / 1e6;
-        if (p->asks && now_us >= along_us) {
-            ask_statuses(l);
-            tally_add(&l->asked, measure_now_us() - now_us);
-            along_us = now_us + ASK_ALONG_MS * 1000ull;
-        }
         if (sum.met >= met && now_us >= ask_us) {
             if (!seen || seen(l, wanted))
                 return 0;
@@ -566,10 +559,11 @@ static int beat_once(struct load *l, struct errmsg *em)
 static int quiet_hour(struct load *l, struct errmsg *em)
 {
     struct act p = begin(l, "quiet hour", (uint64_t)HEARTBEATS * l->options.agents);
-    int rv = 0;
-    p.asks = true;
+    struct operator o;
+    int rv = operator_start(&o, &l->boss, em);
     for (int i = 0; rv == 0 && i < HEARTBEATS; i++)
         rv = beat(&p, em);
+    l->asked = operator_stop(&o);
     end(&p, FLOOR_STATUS);
     return rv;
 }
