@@ -3,7 +3,6 @@
  * before the core hears of it. Answers wait for the commit.
  */
 #include "base/clock.h"
-#include "base/endian.h"
 #include "base/log.h"
 #include "base/printable.h"
 #include "crypto/random.h"
@@ -19,14 +18,10 @@
 static const struct bucket_limits report_limits = {.per_minute = 64 * 60, .burst = 256};
 /* What failed hooks said: a good agent has six a minute at most. */
 static const struct bucket_limits note_limits = {.per_minute = 12, .burst = 128};
-/* Requests to join with one token, and of one agent to renew at the door. */
-static const struct bucket_limits request_limits = {.per_minute = 20, .burst = 20};
-/* Requests with a wrong secret, or for tokens that there never were; of everybody together. */
-static const struct bucket_limits guess_limits = {.per_minute = 3000, .burst = 500};
 
 static bool floods(struct daemon *d, const struct key_id *id);
 static void on_join(struct daemon *d, const struct join_id *id, struct span payload);
-static bool asks_too_often(struct daemon *d, const struct manager_event *ev);
+static bool heeds(struct daemon *d, const struct manager_event *ev);
 static bool guesses_too_often(struct daemon *d);
 static bool accept_agent(struct daemon *d, const struct join_id *id, uint32_t number,
                          enum joined_code *code);
@@ -51,7 +46,7 @@ void daemon_limit_devices(struct daemon *d)
     random_bytes(hash_key, sizeof hash_key);
     flood_init(&d->reports, &report_limits, hash_key);
     flood_init(&d->notes, &note_limits, hash_key);
-    flood_init(&d->requests, &request_limits, hash_key);
+    allowance_init(&d->allowance, hash_key);
 }
 
 void daemon_hear_agent(void *context, size_t cell, const char *topic, struct span payload)
@@ -102,9 +97,7 @@ static void on_join(struct daemon *d, const struct join_id *id, struct span payl
     struct manager_out out;
     int rv = reception_join(&d->keys, d->core, id, payload, &d->visit, &ev);
     struct joined answer = {.code = d->visit.hint};
-    if (rv < 0 || (rv == 0 ? guesses_too_often(d) : asks_too_often(d, &ev)))
-        return;
-    if (rv == 1 && !reception_is_owner(d->core, &d->visit, &ev))
+    if (rv < 0 || (rv == 0 ? guesses_too_often(d) : !heeds(d, &ev)))
         return;
     if (rv == 1) {
         daemon_step(d, &ev, &out);
@@ -118,36 +111,35 @@ static void on_join(struct daemon *d, const struct join_id *id, struct span payl
                      span_buffer(&written));
 }
 
-/*
- * A device asks a dozen times in its first minute without an answer, then less and less often. Who
- * has a token for many devices is one of many: these share as many places as it has uses, so that
- * keys which somebody makes up get no more answers. It takes the secret to be counted here, or
- * anybody could keep a device out by guessing.
- */
-static bool asks_too_often(struct daemon *d, const struct manager_event *ev)
+/* It isn't one too many, and who names the key of a device has it. */
+static bool heeds(struct daemon *d, const struct manager_event *ev)
 {
-    const struct batch_row *batch = manager_batch(d->core, ev->join.batch);
-    const struct {
-        uint32_t batch, index, place;
-    } who = {.batch = ev->join.batch,
-             .index = ev->join.index,
-             .place = le32_read(ev->join.id.bytes) % batch->uses};
-    enum flood_answer answer =
-        flood_count(&d->requests, span_of(&who, sizeof who), clock_monotonic_ms());
+    const uint64_t now_ms = clock_monotonic_ms();
+    const struct asker who = {.batch = ev->join.batch,
+                              .index = ev->join.index,
+                              .uses = manager_batch(d->core, ev->join.batch)->uses,
+                              .id = ev->join.id,
+                              .known = manager_find_agent(d->core, &ev->join.id) != 0,
+                              .proves = reception_wants_proof(d->core, ev)};
+    enum flood_answer answer = allowance_look(&d->allowance, &who, now_ms);
     if (answer == FLOOD_BEGIN)
-        log_event(LOG_WARN, "token-floods", "batch=%u token=%u per_minute_max=%u",
-                  ev->join.batch + 1, ev->join.index + 1, request_limits.per_minute);
+        log_event(LOG_WARN, "token-floods", "batch=%u token=%u", ev->join.batch + 1,
+                  ev->join.index + 1);
     manager_counters(d->core)->flooded += answer != FLOOD_ADMIT;
-    return answer != FLOOD_ADMIT;
+    if (answer != FLOOD_ADMIT)
+        return false;
+    bool proven = reception_is_owner(d->core, &d->visit, ev);
+    allowance_spend(&d->allowance, &who, proven, now_ms);
+    return proven;
 }
 
 /* They are told so in clear, which helps those who mistyped; those who guess get no more answers
  * than that takes. */
 static bool guesses_too_often(struct daemon *d)
 {
-    enum flood_answer answer = flood_draw(&d->guesses, &guess_limits, clock_monotonic_ms());
+    enum flood_answer answer = allowance_guess(&d->allowance, clock_monotonic_ms());
     if (answer == FLOOD_BEGIN)
-        log_event(LOG_WARN, "tokens-guessed", "per_minute_max=%u", guess_limits.per_minute);
+        log_event(LOG_WARN, "tokens-guessed", "per_minute_max=%u", ALLOWANCE_GUESSES);
     return answer != FLOOD_ADMIT;
 }
 
@@ -234,8 +226,7 @@ static void put_certificate(struct daemon *d, const struct renewal *r, const str
  * is known only now who asks. */
 static bool knocks_too_often(struct daemon *d, const struct key_id *id)
 {
-    bool drops = flood_count(&d->requests, span_of(id->bytes, sizeof id->bytes),
-                             clock_monotonic_ms()) != FLOOD_ADMIT;
+    bool drops = allowance_count(&d->allowance, id, clock_monotonic_ms()) != FLOOD_ADMIT;
     manager_counters(d->core)->flooded += drops;
     return drops;
 }

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "manager/acceptance.h"
 #include "manager/admins.h"
+#include "manager/allowance.h"
 #include "manager/api.h"
 #include "manager/auditor.h"
 #include "manager/bench.h"
@@ -96,10 +97,9 @@ struct daemon {
     uint8_t plain[CHUNK_MAX];
     struct visit visit;
     struct report report;
-    struct flood reports;        /* by agent */
-    struct flood notes;          /* by agent */
-    struct flood requests;       /* to join, by token */
-    struct flood_bucket guesses; /* requests that nobody's secret opens */
+    struct flood reports;       /* by agent */
+    struct flood notes;         /* by agent */
+    struct allowance allowance; /* of requests at the door */
     uint8_t written[JOINED_MAX + ENVELOPE_OVERHEAD];
     uint8_t certificate[CERTIFICATE_MAX];
 };

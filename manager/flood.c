@@ -19,6 +19,15 @@ enum flood_answer flood_count(struct flood *f, struct span who, uint64_t now_ms)
     return flood_draw(b, &f->limits, now_ms);
 }
 
+bool flood_has_room(struct flood *f, struct span who, uint64_t now_ms)
+{
+    uint64_t hash = siphash(f->key, who);
+    uint32_t name = (uint32_t)(hash >> 32);
+    const struct flood_bucket *b = find(f->sets[hash % FLOOD_SETS], name);
+    struct bucket now = b->bucket;
+    return b->name != name || bucket_fill(&now, &f->limits, now_ms);
+}
+
 enum flood_answer flood_draw(struct flood_bucket *b, const struct bucket_limits *limits,
                              uint64_t now_ms)
 {

@@ -37,6 +37,8 @@ void flood_init(struct flood *f, const struct bucket_limits *limits,
                 const uint8_t key[static SIPHASH_KEY_LEN]);
 /* Counts one more by whoever has this name. */
 enum flood_answer flood_count(struct flood *f, struct span name, uint64_t now_ms);
+/* Whether one more would be admitted. It counts nothing. */
+bool flood_has_room(struct flood *f, struct span name, uint64_t now_ms);
 
 /* The same for a bucket that stands alone. */
 enum flood_answer flood_draw(struct flood_bucket *b, const struct bucket_limits *limits,

@@ -41,11 +41,16 @@ int reception_join(const struct keyring *k, struct manager *m, const struct join
     return 1;
 }
 
+bool reception_wants_proof(const struct manager *m, const struct manager_event *ev)
+{
+    return manager_find_agent(m, &ev->join.id) != 0 || manager_was_restored(m);
+}
+
 bool reception_is_owner(struct manager *m, const struct visit *v, const struct manager_event *ev)
 {
     /* In tokens, batches count from 1. */
-    bool theirs = manager_find_agent(m, &ev->join.id) != 0 || manager_was_restored(m);
-    bool good = !theirs || join_check(&v->join, ev->join.batch + 1, ev->join.index, &v->id) == 0;
+    bool good = !reception_wants_proof(m, ev) ||
+                join_check(&v->join, ev->join.batch + 1, ev->join.index, &v->id) == 0;
     return good || drop(&manager_counters(m)->forged, 0);
 }
 

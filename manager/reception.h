@@ -26,9 +26,11 @@ struct visit {
 int reception_join(const struct keyring *k, struct manager *m, const struct join_id *id,
                    struct span payload, struct visit *v, struct manager_event *ev);
 
-/* [join-7] False, and counted in `m`, for one who names the key of an agent that there is, or may
- * be where the manager was put back from a backup, and doesn't have it. Nobody gains anything by a
- * key that is of no agent, so all others cost no signature. */
+/* [join-7] The request names the key of an agent that there is, or may be where the manager was put
+ * back from a backup. Nobody gains anything by a key that is of no agent, so all others cost no
+ * signature. */
+bool reception_wants_proof(const struct manager *m, const struct manager_event *ev);
+/* False, and counted in `m`, for one that wants proof, and whose sender doesn't have that key. */
 bool reception_is_owner(struct manager *m, const struct visit *v, const struct manager_event *ev);
 
 /* 1: `ev` is a MANAGER_REPORT that borrows `r`. Negative: dropped, and counted in `m`. */

@@ -231,20 +231,52 @@ limits()
     [ "$(grep -c tokens-guessed "$WORK/manager.log")" -eq 1 ] || fail "the log does not tell of it once"
 
     step "a request that is replayed gets few answers as well"
-    token=$(dunlin token create)
-    subscribe request mosquitto_sub --unix "$FLEET/door/sock" -q 1 -t 'dl1/join/#' -C 1 -F '%t %x'
-    listener=$(cat "$WORK/request.pid")
-    join 11 "$token" || fail "the device does not join"
-    wait "$listener"
+    overhear 11
     flooded=$(counter flooded)
     listen replays
-    heard_by request | cut -d ' ' -f 2 | xxd -r -p >"$WORK/payload"
-    knock -t "$(heard_by request | cut -d ' ' -f 1)" -f "$WORK/payload" --repeat 100
+    knock -t "$topic" -f "$WORK/payload" --repeat 100
     wait "$listener" || true
     [ "$(heard_by replays | wc -l)" -le 25 ] || fail "$(heard_by replays | wc -l) answers to one request"
     [ "$(counter flooded)" -ge "$((flooded + 75))" ] || fail "$(counter flooded) counted as flooded"
     [ "$(dunlin status --json | jq .alarms.last_day)" = "$(grep -c ' alarm ' "$WORK/manager.log")" ] ||
         fail "a replay raises an alarm"
+}
+
+# overhear N: device N joins with $token, and somebody inside keeps its request, and the topic of it.
+overhear()
+{
+    token=$(dunlin token create)
+    subscribe request mosquitto_sub --unix "$FLEET/door/sock" -q 1 -t 'dl1/join/#' -C 1 -F '%t %x'
+    listener=$(cat "$WORK/request.pid")
+    join "$1" "$token" || fail "the device does not join"
+    wait "$listener"
+    topic=$(heard_by request | cut -d ' ' -f 1)
+    heard_by request | cut -d ' ' -f 2 | xxd -r -p >"$WORK/payload"
+}
+
+copies()
+{
+    step "thieves who ask with a copy of its token keep the device from nothing"
+    overhear 12
+    flooded=$(counter flooded)
+    url=$(join_url) thieves=
+    for n in $(seq 30 59); do
+        dunlin-agent join "$url" "$token" --dir "$WORK/agent$n" --timeout 240 >>"$WORK/join$n.log" 2>&1 &
+        thieves="$thieves $!"
+    done
+    within 30 more_flooded "$flooded" || fail "the thieves still get their answers"
+    subscribe answer mosquitto_sub --unix "$FLEET/door/sock" -q 1 -t "dl1/joined/${topic##*/}" -C 1 -W 20 -F '%x'
+    listener=$(cat "$WORK/answer.pid")
+    knock -t "$topic" -f "$WORK/payload"
+    wait "$listener" || fail "the device asks again, and gets no answer"
+    # shellcheck disable=SC2086 # those that got one have ended
+    kill $thieves 2>/dev/null || true
+    for thief in $thieves; do ! wait "$thief" || fail "a thief joins"; done
+}
+
+more_flooded()
+{
+    [ "$(counter flooded)" -gt "$1" ]
 }
 
 more_forged()
@@ -299,6 +331,7 @@ serials
 approval
 races "${2:-10}"
 limits
+copies
 mistakes
 everybody_waits
 done_well

@@ -79,6 +79,20 @@ static void test_flooders_cost_the_others_nothing(void)
     CU_ASSERT_TRUE(flooded <= 100 * (FLOOD_BURST + 2 * FLOOD_PER_S));
 }
 
+static void test_looking_for_room_takes_none(void)
+{
+    set_up();
+    for (int i = 0; i < 1000; i++)
+        CU_ASSERT_TRUE(flood_has_room(&flood, span_text("one"), 5));
+    for (int i = 0; i < FLOOD_BURST; i++) {
+        CU_ASSERT_TRUE(flood_has_room(&flood, span_text("one"), 5));
+        CU_ASSERT_EQUAL(flood_count(&flood, span_text("one"), 5), FLOOD_ADMIT);
+    }
+    CU_ASSERT_FALSE(flood_has_room(&flood, span_text("one"), 5));
+    CU_ASSERT_TRUE(flood_has_room(&flood, span_text("another"), 5));
+    CU_ASSERT_TRUE(flood_has_room(&flood, span_text("one"), 1005));
+}
+
 static void test_bucket_alone_counts_by_the_minute(void)
 {
     const struct bucket_limits slow = {.per_minute = 3, .burst = 5};
@@ -97,7 +111,8 @@ static void test_bucket_alone_counts_by_the_minute(void)
 static const struct suite_test tests[] = {
     TEST(test_good_agent_is_always_heard),        TEST(test_what_waited_comes_at_once),
     TEST(test_flooder_gets_its_rate_and_no_more), TEST(test_flood_is_told_of_once),
-    TEST(test_flooders_cost_the_others_nothing),  TEST(test_bucket_alone_counts_by_the_minute),
+    TEST(test_flooders_cost_the_others_nothing),  TEST(test_looking_for_room_takes_none),
+    TEST(test_bucket_alone_counts_by_the_minute),
 };
 
 SUITE_MAIN("flood", tests)

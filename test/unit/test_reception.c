@@ -184,6 +184,7 @@ static void test_proof_counts_where_the_key_may_be_an_agents(void)
             know_device();
         struct token token = token_of(1, 1, NULL);
         CU_ASSERT_EQUAL(ask(&token, ""), 1);
+        CU_ASSERT_EQUAL(reception_wants_proof(m, &event), known || restored);
         CU_ASSERT_EQUAL(reception_is_owner(m, &visit, &event), proves || (!known && !restored));
         tear_down();
     }
