@@ -508,18 +508,24 @@ static void test_stored_message_with_a_flipped_byte_is_found(void)
 /* SQLite has no check sums: what isn't signed has to be looked at itself. */
 static void test_value_beyond_its_limits_is_called_damaged(void)
 {
-    static const char *const changes[] = {
-        "UPDATE meta SET value=x'' WHERE key=7",          /* no cell */
-        "UPDATE meta SET value='mqtts://a' WHERE key=7",  /* no end of line */
-        "UPDATE meta SET value=zeroblob(16) WHERE key=6", /* a heartbeat of no seconds */
-        "UPDATE meta SET value=x'ffffffff1e0000000500000000000000' WHERE key=6", /* 136 years */
-        "UPDATE meta SET value=zeroblob(15) WHERE key=6",
-        "UPDATE meta SET value=x'' WHERE key=13",  /* no door */
-        "UPDATE meta SET value=x'07' WHERE key=2", /* half a number */
-        "UPDATE held SET phase=99",
-        "UPDATE held SET name='../up'",
-        "UPDATE held SET wanted_bundle=zeroblob(32)",
-        "UPDATE held SET after=zeroblob(3)",
+    static const struct {
+        const char *sql;
+        uint8_t value[32]; /* in the place of a question mark */
+        size_t len;
+    } changes[] = {
+        {"UPDATE meta SET value=? WHERE key=7", {0}, 0},           /* no cell */
+        {"UPDATE meta SET value='mqtts://a' WHERE key=7", {0}, 0}, /* no end of line */
+        {"UPDATE meta SET value=? WHERE key=6", {0}, 16},          /* a heartbeat of no seconds */
+        {"UPDATE meta SET value=? WHERE key=6",
+         {0xff, 0xff, 0xff, 0xff, 30, 0, 0, 0, 5},
+         16}, /* 136 years */
+        {"UPDATE meta SET value=? WHERE key=6", {0}, 15},
+        {"UPDATE meta SET value=? WHERE key=13", {0}, 0}, /* no door */
+        {"UPDATE meta SET value=? WHERE key=2", {7}, 1},  /* half a number */
+        {"UPDATE held SET phase=99", {0}, 0},
+        {"UPDATE held SET name='../up'", {0}, 0},
+        {"UPDATE held SET wanted_bundle=?", {0}, 32},
+        {"UPDATE held SET after=?", {0}, 3},
     };
     struct held row = some_row(4);
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
@@ -527,7 +533,10 @@ static void test_value_beyond_its_limits_is_called_damaged(void)
         struct errmsg em = {0};
         open_joined(&dir);
         tree_must(keep_row(&row, NULL) == 0, "row");
-        CU_ASSERT_EQUAL(query_execute(store.db, changes[i]), 0);
+        struct query q = query_sql(store.db, changes[i].sql);
+        if (strchr(changes[i].sql, '?'))
+            query_put_blob(&q, span_of(changes[i].value, changes[i].len));
+        CU_ASSERT_EQUAL(query_run_sql(&q), 0);
         CU_ASSERT_EQUAL(reopen(&dir, &em), ERR_DAMAGED);
         CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "join again with a new token"));
         tree_free(&dir);
