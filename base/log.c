@@ -1,5 +1,7 @@
 #include "base/log.h"
 
+#include "base/date.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,11 +21,10 @@ void log_threshold(enum log_level level)
 static size_t stamp(char *line, size_t cap)
 {
     struct timespec now;
-    struct tm utc;
     clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    size_t used = strftime(line, cap, "%Y-%m-%dT%H:%M:%S", &utc);
-    return used + (size_t)snprintf(line + used, cap - used, ".%03ldZ", now.tv_nsec / 1000000);
+    struct date_text second = date_text((uint64_t)now.tv_sec);
+    return (size_t)snprintf(line, cap, "%.*s.%03ldZ", (int)strlen(second.text) - 1, second.text,
+                            now.tv_nsec / 1000000);
 }
 
 void log_event(enum log_level level, const char *event, const char *fmt, ...)
