@@ -10,7 +10,7 @@ Fails when build/cross/TARGET/dunlin-agent isn't what devices should get."
 # that would mean a library that nobody asked for.
 foreign='ZSTD_compress.*|HUF_compress.*|ZSTDv0.*|mbedtls_rsa_.*|mbedtls_ssl_handshake_server_step|mbedtls_entropy_.*
 sqlite3Fts.*|sqlite3Wal[A-Z].*|sqlite3VtabBegin|sqlite3AlterRenameTable|SSL_.*|OPENSSL_.*|EVP_.*|PEM_read.*
-fmt_fp|__addtf3|pthread_create|dlopen|dlsym|iconv_open|system|popen|scandir|__gxx_personality.*|_Unwind_RaiseException'
+strftime|replaceFunc|attachFunc|fmt_fp|__addtf3|__extenddftf2|pthread_create|dlopen|dlsym|iconv_open|system|popen|scandir|__gxx_personality.*|_Unwind_RaiseException'
 
 out=$source_dir/build/cross
 wrong=0

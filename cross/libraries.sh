@@ -83,7 +83,7 @@ build_musl()
     unpack musl
     cd "$work/musl"
     # Nobody prints a fraction, and long doubles would be computed by software: printf of one fails.
-    sed -i 's/l = fmt_fp(f, arg\.f, w, p, fl, t);/l = -1;/' src/stdio/vfprintf.c
+    sed -i 's/l = fmt_fp(f, arg\.f, w, p, fl, t);/l = -1;/; s/arg->f = va_arg(\*ap, double)/va_arg(*ap, double)/' src/stdio/vfprintf.c
     # shellcheck disable=SC2086
     CC="$triplet-gcc $machine" AR="$triplet-ar" RANLIB="$triplet-ranlib" CFLAGS="$(flags) -fno-stack-protector" ./configure \
         --prefix="$prefix" --syslibdir="$prefix/lib" --target="$triplet" --disable-shared \
@@ -197,10 +197,13 @@ build_mbedtls()
 }
 
 # The parser of SQL is made without the statements that are left out, so the one big file has to be
-# made here, by tclsh.
+# made here, by tclsh. Our statements call no functions, so SQLite is to know none; and without ATTACH it
+# would lack a function of that file which others call.
 build_sqlite3()
 {
     omit=$(grep -vE '^(#|$)' "$cross/sqlite" | sed 's/^/-DSQLITE_/' | paste -sd ' ' -)
+    sed -i '/^  static FuncDef a\(BuiltinFunc\|DateTimeFuncs\)\[\] = {$/,/^  };$/{//!d}' src/func.c src/date.c
+    sed -i '/^int sqlite3DbIsNamed(/,/^}$/{s/^int.*/#endif\n&/; s/^}$/&\n#ifndef SQLITE_OMIT_ATTACH/}' src/attach.c
     CC=gcc CFLAGS=-O1 ./configure --disable-tcl --disable-readline >configure.log 2>&1 || { cat configure.log >&2 && exit 1; }
     make -s OPTS="$omit" sqlite3.c >make.log 2>&1 || { cat make.log >&2 && exit 1; }
     cp sqlite3.h "$prefix/include/"
