@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What musl has the kernel throw for the guards of the stack. */
+extern uintptr_t __stack_chk_guard;
+
 static struct {
     char name[8];
     char rest[64];
@@ -51,6 +54,20 @@ static __attribute__((noinline)) void smash(size_t count)
     flip(few + count);
 }
 
+/* No mistake: its guard is written over with what it is. */
+static __attribute__((noipa)) void put_guard(volatile char *at)
+{
+    for (size_t i = 0; i < sizeof __stack_chk_guard; i++)
+        at[i] = ((const char *)&__stack_chk_guard)[i];
+}
+
+static __attribute__((noinline)) void keep(size_t count)
+{
+    volatile char few[8];
+    flip(few);
+    put_guard(few + count);
+}
+
 /* relro */
 static void redirect(size_t count)
 {
@@ -79,8 +96,8 @@ int main(int argc, char **argv)
         const char *name;
         void (*make)(size_t count);
     } mistakes[] = {
-        {"copy", copy},         {"print", print},     {"smash", smash},
-        {"redirect", redirect}, {"execute", execute}, {"nothing", nothing},
+        {"copy", copy},       {"print", print}, {"smash", smash},     {"redirect", redirect},
+        {"execute", execute}, {"keep", keep},   {"nothing", nothing},
     };
     size_t i = 0, count = sizeof mistakes / sizeof *mistakes;
     while (i < count && (argc != 2 || strcmp(argv[1], mistakes[i].name) != 0))

@@ -33,5 +33,7 @@ for mistake in copy print smash redirect execute; do
     killed defended $mistake || fail "$mistake goes unnoticed, and ends with $code"
     ! killed bare $mistake || fail "$mistake ends also what is not defended, with $code"
 done
-! killed defended nothing || fail "it ends without a mistake"
+for right in keep nothing; do
+    ! killed defended $right || fail "$right is no mistake, and ends with $code"
+done
 done_well
