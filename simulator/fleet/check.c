@@ -270,15 +270,24 @@ static bool counts_right(struct flock *f)
     return told[STATE_READY] == ready && told[STATE_ROLLED_BACK] + told[STATE_FAILED] == failed;
 }
 
+/* A stage where nobody is Ready, since all have failed, waits for an operator. */
+static bool all_failed(struct flock *f, uint32_t deployment)
+{
+    struct stage_count counts[STAGES_MAX];
+    arena_reset(&f->scratch);
+    manager_survey(f->core, deployment, flock_wall_s(f), &f->scratch, counts);
+    const struct stage_count *c = &counts[manager_deployment(f->core, deployment)->rollout.stage];
+    return c->failed > 0 && c->failed == c->members;
+}
+
 const char *check_rest(struct flock *f, uint32_t *whom)
 {
     if (!f->core) {
         *whom = NOBODY;
         return "the manager is down";
     }
-    /* A stage where nobody is Ready, since all have failed, waits for an operator. */
-    for (uint32_t i = 0; f->o->failing_per_mille == 0 && i < manager_deployment_count(f->core); i++)
-        if (manager_deployment(f->core, i)->rollout.state == ROLLOUT_RUNNING)
+    for (uint32_t i = 0; i < manager_deployment_count(f->core); i++)
+        if (manager_deployment(f->core, i)->rollout.state == ROLLOUT_RUNNING && !all_failed(f, i))
             return *whom = NOBODY, "the rollout is not over";
     for (uint32_t n = 0; n < f->node_count; n++) {
         const struct node *d = &f->nodes[n];

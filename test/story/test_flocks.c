@@ -318,6 +318,31 @@ static void test_who_begins_late_in_its_slot_is_not_one_that_comes_back(void)
     run_seeds(&o, 7000593, 7000594);
 }
 
+/* The one device of a stage had lost what it was unpacking, and had no try left: nobody was Ready,
+ * so the stage waited for an operator, as it should; the checker knew only of versions that fail.
+ */
+static void test_stage_whose_only_device_has_failed_waits_for_an_operator(void)
+{
+    struct flock_options o = found_in(4, "ship", 3, 1);
+    add_links(&o, "outage", 4);
+    o.deploy_ms = 40506000;
+    o.approve_ms = 646000;
+    o.policy.heartbeat_s = 2917;
+    o.bundle_bytes = 907 << 10;
+    o.concurrency = (struct amount){.value = 60, .percent = true};
+    o.back_off_s = 144;
+    o.rest_ms = 2 * UINT64_C(86400000);
+    o.faults = (struct flock_faults){.power_cuts = 4501,
+                                     .lost_writes = 87,
+                                     .duplicates = 85,
+                                     .late = 1,
+                                     .manager_kills = 40,
+                                     .aborts = 2,
+                                     .versions = 1,
+                                     .cordons = 3};
+    run_seeds(&o, 7002370, 7002371);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_the_same_seed_makes_the_same_run_and_another_one_another),
     TEST(test_on_good_links_all_run_the_new_version_as_soon_as_the_stages_allow),
@@ -336,6 +361,7 @@ static const struct suite_test tests[] = {
     TEST(test_who_has_begun_with_what_was_withdrawn_takes_no_place),
     TEST(test_who_waits_amid_a_second_try_holds_no_slot),
     TEST(test_who_begins_late_in_its_slot_is_not_one_that_comes_back),
+    TEST(test_stage_whose_only_device_has_failed_waits_for_an_operator),
 };
 
 SUITE_MAIN("flocks", tests)
