@@ -49,6 +49,7 @@ struct model {
     uint32_t permit;   /* the generation that its newest assignment lets it begin, */
     uint64_t permit_s; /* which it has from then on */
     bool listed;       /* its newest assignment lists the deployment */
+    bool reserved;     /* it takes only what that lists */
     bool deaf;         /* it takes no document, and says that it has the one before */
     uint32_t failures;
     uint64_t again_s; /* what failed is tried once more then */
@@ -109,6 +110,7 @@ struct fleet {
     bool kills;           /* it dies between two steps now and then */
     uint64_t span_s;      /* the rate's span began, by the manager's word; */
     uint32_t let_in;      /* agents that came in since, by the checker's */
+    uint32_t places;      /* for those that come back, as long as they have permits from then */
     uint32_t picks;       /* so many are to run it; 0: all */
     struct roster roster; /* those, by name; none: whom the manager picks */
     struct books books;
@@ -317,10 +319,11 @@ static inline bool at_an_end(const struct model *a, uint32_t generation)
            (a->state == STATE_READY || a->state == STATE_ROLLED_BACK || a->state == STATE_FAILED);
 }
 
-/* What a record has it run; of one with a list, only where its assignment says that it is on it. */
+/* What a record has it run; of one with a list, or where it is tainted, only if its assignment says
+ * that it is on it. */
 static inline struct target target_of(const struct model *a, const struct record *r)
 {
-    bool passed_by = !r || (r->flags & RECORD_LISTED && !a->listed);
+    bool passed_by = !r || ((r->flags & RECORD_LISTED || a->reserved) && !a->listed);
     return passed_by ? (struct target){0} : record_target(r, a->number);
 }
 
@@ -329,7 +332,7 @@ static inline bool is_meant(const struct fleet *f, const struct model *a)
 {
     const struct desired *d = &f->documents[manager_agent(f->m, a->number)->cohort];
     const struct record *r = d->count ? &d->records[0] : NULL;
-    return r && (a->listed || !(r->flags & RECORD_LISTED)) &&
+    return r && (a->listed || !(r->flags & RECORD_LISTED || a->reserved)) &&
            gate_passes(&r->gate, gate_hash(r->salt, r->deployment, a->number), a->number);
 }
 
@@ -784,13 +787,24 @@ static inline void check_picks(struct fleet *f)
         broken(f, "more or fewer are in than are picked", count, f->picks);
 }
 
-/* Never more of those that came back at work than the plan allows, whatever the rollout is at. */
+static inline uint32_t count_permitted(const struct fleet *f)
+{
+    uint32_t count = 0;
+    for (uint32_t n = 1; n <= f->count; n++)
+        count += !f->agents[n].gone && f->agents[n].permit;
+    return count;
+}
+
+/* Never more of those that came back at work than the plan allows, whatever the rollout is at. Of a
+ * limit that another plan lowers, those that have a permit come to their end. */
 static inline void check_places(struct fleet *f)
 {
     struct amount limit = plan_of(f)->returning;
     uint32_t most = amount_of(limit, count_members(f)), count = count_coming(f);
-    if (limit.value && f->comes && count > most)
-        broken(f, "more come back at a time than may", count, most);
+    if (most > f->places || count_permitted(f) <= most)
+        f->places = most;
+    if (limit.value && f->comes && count > f->places)
+        broken(f, "more come back at a time than may", count, f->places);
 }
 
 /* ---- what operators say ---- */
@@ -913,6 +927,7 @@ static inline void note_assignment(struct fleet *f, uint32_t number)
     a->permit = generation;
     a->permit_s = f->now_s + number % 3;
     a->listed = manager_lists(f->m, number, lists) > 0 && lists[0] == 1;
+    a->reserved = manager_agent(f->m, number)->flags & AGENT_TAINTED;
 }
 
 static inline void step(struct fleet *f, struct manager_event *ev)
