@@ -415,7 +415,8 @@ void manager_survey(const struct manager *m, uint32_t deployment, uint64_t now_s
     memset(out, 0, STAGES_MAX * sizeof *out);
     while (survey_next(&s, &member)) {
         uint32_t cohort = manager_agent(m, member.number)->cohort;
-        if ((uint32_t)s.stages[cohort] & shares & ((1u << member.stage) - 1)) {
+        uint32_t before = (1u << member.stage) - 1;
+        if (shares && (s.stages[cohort] & shares & before)) {
             rest.agents[cohort]++;
             rest.marked[cohort] += member.reachable;
         } else {
