@@ -194,10 +194,10 @@ races()
     [ "$(logged)" -eq $((runs - counted)) ] || fail "the audit log knows of $(logged), and $counted are only counted"
 }
 
-# knock FLAG...: publishes at the door as its broker's owner does, past the limits for each address.
+# knock FLAG...: publishes at the door, as anybody may.
 knock()
 {
-    mosquitto_pub --unix "$FLEET/door/sock" -q 1 "$@"
+    mosquitto_pub -h 127.0.0.1 -p "$(join_url | sed 's/.*://')" --cafile "$FLEET/cells/0/ca.pem" -q 1 "$@"
 }
 
 # listen NAME: hears the answers that come to anybody from now on, for 8 s.
@@ -219,12 +219,13 @@ limits()
     batch=$(dunlin token list --json | jq '.tokens[-1].id')
     forged=$(counter forged)
     listen guesses
-    # 20,000 requests for that very token, index 1 of its batch, without its secret.
+    # 8,400 requests for that very token, index 1 of its batch, without its secret: more than these go by no connection.
     printf '\227\001\001%b\001\240\304\014aaaaaaaaaaaa\304\040aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb\n' \
         "$(printf '\\%04o' "$batch")" >"$WORK/guess"
-    yes "$(cat "$WORK/guess")" | head -n 20000 | knock -t dl1/join/0123456789abcdef -l
+    yes "$(cat "$WORK/guess")" | head -n 700 >"$WORK/wrong"
+    for _ in $(seq 12); do knock -t dl1/join/0123456789abcdef -l <"$WORK/wrong" || fail "a guesser is cut off"; done
     join 10 "$token" --timeout 120 || fail "guesses keep a device out: $(cat "$WORK/join10.log")"
-    # Its broker drops some of so many.
+    # The door drops some of so many.
     within 30 more_forged "$((forged + 5000))" || fail "$(counter forged) counted"
     wait "$listener" || true
     [ "$(heard_by guesses | wc -l)" -lt 2500 ] || fail "$(heard_by guesses | wc -l) answers"
