@@ -8,7 +8,8 @@ KIT is the folder of the broker's key and certificates; TARGET is a Mosquitto be
 TLS. It is honest until it gets SIGUSR1. From then on each PUBLISH, whichever way it goes, is passed, lost, held for a
 while, repeated, put behind the next one, replaced by another one that its topic has had, altered by a bit, or the end
 of its connection: SEED and the number of the connection say which. With SIGTERM it ends, and says how often it did
-what: a line "up lost 12" for each, up being what clients send.
+what: a line "up lost 12" for each, up being what clients send; and "told 345", how many different messages of agents
+the manager can have heard since.
 """
 import asyncio
 import collections
@@ -67,10 +68,12 @@ class Broker:
         self.hostile = False
         self.connections = 0
         self.counts = collections.Counter()
+        self.told = set()  # different messages of agents, unaltered, that went to who listens to all
         self.kept = collections.defaultdict(lambda: collections.deque(maxlen=KEPT_MAX))
 
     def turn(self):
         self.hostile = True
+        self.told.clear()
 
     def keep(self, message):
         kept = self.kept[message.topic]
@@ -96,6 +99,7 @@ class Broker:
         for way in ("up", "down"):
             for whim in WHIMS:
                 print(way, whim, self.counts[way, whim], flush=True)
+        print("told", len(self.told), flush=True)
 
 
 class Passage:
@@ -147,6 +151,8 @@ class Passage:
     def indulge(self, way, whim, message):
         chance = self.chances[way]
         again = message.anew(message.payload)
+        if whim in ("passed", "held", "repeated", "swapped"):
+            self.note(way, message, message.payload)
         if whim == "held":
             asyncio.get_running_loop().call_later(chance.uniform(0.1, HELD_S_MAX), self.send, way, again)
         elif whim == "repeated":
@@ -154,11 +160,17 @@ class Passage:
         elif whim == "swapped":
             self.overtaken[way] = again
         elif whim == "old":
-            self.send(way, message.anew(chance.choice(self.broker.others(message))))
+            older = chance.choice(self.broker.others(message))
+            self.note(way, message, older)
+            self.send(way, message.anew(older))
         elif whim == "altered":
             self.send(way, message.anew(flipped(message.payload, chance)))
         elif whim == "cut":
             self.close()
+
+    def note(self, way, message, payload):
+        if way == "down" and message.topic[2:].startswith(b"dl1/up/"):
+            self.broker.told.add(payload)
 
     def acknowledge(self, way, message):
         if message.qos:

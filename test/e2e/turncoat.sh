@@ -95,7 +95,6 @@ measure()
 {
     for name in $(everybody); do peak "$name" >"$WORK/$name.peak"; done
     for n in $AGENTS; do folder "$n" >"$WORK/agent$n.folder"; done
-    dunlin status --json | jq .counters >"$WORK/counters"
     wc -l "$WORK"/*.log | tail -n 1 | tr -dc 0-9 >"$WORK/lines"
 }
 
@@ -109,6 +108,7 @@ misbehaves()
 {
     step "it does what it likes, while $RELEASES versions are released"
     kill -USR1 "$(cat "$WORK/turncoat.pid")"
+    dunlin status --json | jq .counters >"$WORK/counters"
     end=$((version + RELEASES))
     while [ "$version" -lt "$end" ]; do
         version=$((version + 1))
@@ -158,6 +158,11 @@ has_misbehaved()
     for counter in replayed forged malformed; do
         echo "the manager counted $(($(dunlin status --json | jq ".counters.$counter") - $(jq ".$counter" "$WORK/counters"))) as $counter"
     done
+    # Each status counts once, whatever becomes of it.
+    believed=$(($(dunlin status --json | jq .counters.statuses) - $(jq .statuses "$WORK/counters")))
+    told=$(sed -n 's/^told //p' "$WORK/turncoat.log")
+    echo "the manager believed $believed of $told different ones"
+    [ "$believed" -le "$told" ] || fail "the manager believed $believed statuses, and was told $told"
     [ "$(dunlin status --json | jq .counters.replayed)" -gt "$(jq .replayed "$WORK/counters")" ] ||
         fail "no old report was counted"
 }
