@@ -71,7 +71,7 @@ static const struct flag_set set = {flags, sizeof flags / sizeof flags[0]};
 static int run_all(const struct args *a, struct errmsg *em);
 static int read_options(const struct args *a, struct flock_options *o, struct errmsg *em);
 static int read_links(const char *text, struct flock_options *o, struct errmsg *em);
-static size_t read_heartbeats(const char *text, uint32_t out[static RUNS_MAX], struct errmsg *em);
+static size_t read_heartbeats(const char *text, uint32_t *out, size_t most, struct errmsg *em);
 
 static void help(void)
 {
@@ -166,7 +166,8 @@ static int run_all(const struct args *a, struct errmsg *em)
     uint32_t heartbeats[RUNS_MAX];
     char command[COMMAND_MAX];
     int rv = read_options(a, &o, em);
-    size_t count = rv < 0 ? 0 : read_heartbeats(args_text(a, "heartbeat"), heartbeats, em);
+    size_t count =
+        rv < 0 ? 0 : read_heartbeats(args_text(a, "heartbeat"), heartbeats, RUNS_MAX, em);
     if (count == 0)
         return ERR_USAGE;
     for (size_t i = 0; i < count; i++) {
@@ -217,6 +218,18 @@ void fleet_command(const struct flock_options *o, char out[static COMMAND_MAX])
 }
 
 /* ---- options ---- */
+
+int fleet_read(int argc, char *argv[], struct flock_options *o, struct errmsg *em)
+{
+    struct args a;
+    int rv = args_parse(&a, &set, 1, argc - 1, argv + 1, em);
+    *o = FLOCK_DEFAULT;
+    if (rv == 0)
+        rv = read_options(&a, o, em);
+    if (rv == 0 && read_heartbeats(args_text(&a, "heartbeat"), &o->policy.heartbeat_s, 1, em) == 0)
+        rv = ERR_USAGE;
+    return rv;
+}
 
 static uint32_t number(const struct args *a, const char *name)
 {
@@ -274,9 +287,9 @@ static int read_links(const char *text, struct flock_options *o, struct errmsg *
 }
 
 /* Returns how many; 0 when they are none. */
-static size_t read_heartbeats(const char *text, uint32_t out[static RUNS_MAX], struct errmsg *em)
+static size_t read_heartbeats(const char *text, uint32_t *out, size_t most, struct errmsg *em)
 {
-    for (size_t count = 0; count < RUNS_MAX; text++) {
+    for (size_t count = 0; count < most; text++) {
         char span[32];
         uint64_t seconds;
         size_t len = strcspn(text, ",");
@@ -290,6 +303,6 @@ static size_t read_heartbeats(const char *text, uint32_t out[static RUNS_MAX], s
         if (*text == '\0')
             return count;
     }
-    errmsg_set(em, ERR_USAGE, "--heartbeat: at most %d", RUNS_MAX);
+    errmsg_set(em, ERR_USAGE, "--heartbeat: at most %zu", most);
     return 0;
 }

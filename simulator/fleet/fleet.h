@@ -41,6 +41,8 @@ int fleet_main(int argc, char *argv[]);
 /* The command that makes this run, as one line. */
 #define COMMAND_MAX 2048
 void fleet_command(const struct flock_options *o, char out[static COMMAND_MAX]);
+/* And back: its words without "dunlin-sim", with one heartbeat. ERR_USAGE with a sentence. */
+int fleet_read(int argc, char *argv[], struct flock_options *o, struct errmsg *em);
 
 /* ---- spread.c ---- */
 

@@ -1,4 +1,7 @@
+#include "simulator/fleet/fleet.h"
 #include "test/flocks.h"
+
+#define COMMAND_WORDS_MAX 80
 
 static const struct flock_faults hostile = {.power_cuts = 2000,
                                             .lost_writes = 30,
@@ -109,143 +112,103 @@ static void test_whatever_breaks_it_comes_to_rest_on_what_it_should_run(void)
 
 /* ---- what swarms have found ---- */
 
-/* Runs of this kind, one of which broke a rule once. A seed tells another story as soon as anything
- * changes: so they are many. */
-static void run_seeds(struct flock_options *o, uint64_t first, uint64_t last)
+/* A command as it was printed, of a run in which a rule was broken once: with this seed and those
+ * behind it. A seed tells another story as soon as anything changes: so they are many. */
+static void play(const char *command, uint32_t seeds)
 {
-    for (o->seed = first; o->seed <= last; o->seed++)
-        CU_ASSERT_TRUE(run(o).counts.let_in > 0);
-}
-
-/* For so many days, and as many to come to rest. */
-static struct flock_options found_in(uint32_t agents, const char *links, uint32_t share,
-                                     uint32_t days)
-{
-    struct flock_options o = fleet_of(agents, links);
-    o.links[0].share = share;
-    o.run_ms = o.rest_ms = days * UINT64_C(86400000);
-    return o;
+    char text[COMMAND_MAX], *words[COMMAND_WORDS_MAX];
+    int count = 0;
+    uint64_t let_in = 0;
+    struct flock_options o;
+    struct errmsg em;
+    snprintf(text, sizeof text, "%s", command);
+    for (char *w = strtok(text, " "); w && count < COMMAND_WORDS_MAX; w = strtok(NULL, " "))
+        words[count++] = w;
+    CU_ASSERT_EQUAL_FATAL(fleet_read(count - 1, words + 1, &o, &em), 0);
+    fleet_command(&o, text);
+    CU_ASSERT_STRING_EQUAL(text, command);
+    for (; seeds > 0; seeds--, o.seed++)
+        let_in += run(&o).counts.let_in;
+    CU_ASSERT_TRUE(let_in > 0);
 }
 
 /* A will came before what its link had brought: the one that said so seemed to have come back. */
 static void test_what_a_link_has_brought_is_heard_before_its_will(void)
 {
-    struct flock_options o = found_in(95, "ship", 3, 2);
-    add_links(&o, "cellular", 8);
-    o.cells = o.sites = 3;
-    o.deploy_ms = 43165000;
-    o.policy.heartbeat_s = 1810;
-    o.bundle_bytes = 1378 << 10;
-    o.failing_per_mille = 314;
-    o.concurrency = (struct amount){.value = 56};
-    o.returning = 3;
-    o.faults = (struct flock_faults){.lost_writes = 88, .clock_jumps = 941};
-    run_seeds(&o, 212, 217);
+    play("dunlin-sim fleet --agents 95 --seed 212 --days 2 --links ship:3,cellular:8 "
+         "--heartbeat 1810s --cells 3 --sites 3 --bundle 1378 --deploy-at 43165s "
+         "--concurrency 56 --returning 3 --fail 314 --approve-after 0s --deadline 0s "
+         "--retries 0 --back-off 300s --lost-writes 88 --clock-jumps 941",
+         6);
 }
 
 /* One that held a slot was started again, asked, and got a permit; then the manager died. */
 static void test_slot_of_one_that_had_to_ask_outlives_the_manager(void)
 {
-    struct flock_options o = found_in(25, "nightly", 3, 2);
-    add_links(&o, "always", 1);
-    o.cells = 2;
-    o.sites = 7;
-    o.deploy_ms = 31974000;
-    o.policy.heartbeat_s = 452;
-    o.bundle_bytes = 1570 << 10;
-    o.failing_per_mille = 271;
-    o.concurrency = (struct amount){.value = 2, .percent = true};
-    o.returning = 4;
-    o.faults = (struct flock_faults){.lost_writes = 88,
-                                     .one_way = 1697,
-                                     .duplicates = 96,
-                                     .late = 49,
-                                     .manager_kills = 45,
-                                     .cell_kills = 15};
-    run_seeds(&o, 11, 20);
+    play("dunlin-sim fleet --agents 25 --seed 11 --days 2 --links nightly:3,always:1 "
+         "--heartbeat 452s --cells 2 --sites 7 --bundle 1570 --deploy-at 31974s "
+         "--concurrency 2% --returning 4 --fail 271 --approve-after 0s --deadline 0s "
+         "--retries 0 --back-off 300s --lost-writes 88 --one-way 1697 --duplicates 96 "
+         "--late 49 --manager-kills 45 --cell-kills 15",
+         10);
 }
 
 /* Three of a ship, of which two joined after their stage began: they come in behind it, together.
  */
 static void test_who_joined_after_a_stage_began_takes_no_slot_of_it(void)
 {
-    struct flock_options o = found_in(4, "ship", 1, 3);
-    o.cells = o.sites = 1;
-    o.deploy_ms = 29494000;
-    o.policy.heartbeat_s = 1115;
-    o.bundle_bytes = 4062 << 10;
-    o.concurrency = (struct amount){.value = 29, .percent = true};
-    for (o.seed = 91000; o.seed < 91010; o.seed++)
-        run(&o);
+    play("dunlin-sim fleet --agents 4 --seed 91000 --days 3 --links ship:1 --heartbeat 1115s "
+         "--cells 1 --sites 1 --bundle 4062 --deploy-at 29494s --concurrency 29% "
+         "--returning 0 --fail 0 --approve-after 0s --deadline 0s --retries 0 --back-off 300s",
+         10);
 }
 
 /* One with a permit went out of reach and came back, between two that began. */
 static void test_permit_of_one_out_of_reach_for_a_moment_is_another_ones(void)
 {
-    struct flock_options o = found_in(108, "cellular", 3, 3);
-    add_links(&o, "flaky", 9);
-    add_links(&o, "outage", 1);
-    o.cells = 3;
-    o.sites = 6;
-    o.deploy_ms = 35297000;
-    o.policy.heartbeat_s = 3230;
-    o.bundle_bytes = 3703 << 10;
-    o.concurrency = (struct amount){.value = 65};
-    o.returning = 3;
-    o.faults = (struct flock_faults){
-        .power_cuts = 491, .lost_writes = 58, .one_way = 149, .duplicates = 46, .late = 89};
-    run_seeds(&o, 91044, 91049);
+    play("dunlin-sim fleet --agents 108 --seed 91044 --days 3 "
+         "--links cellular:3,flaky:9,outage:1 --heartbeat 3230s --cells 3 --sites 6 "
+         "--bundle 3703 --deploy-at 35297s --concurrency 65 --returning 3 --fail 0 "
+         "--approve-after 0s --deadline 0s --retries 0 --back-off 300s --power-cuts 491 "
+         "--lost-writes 58 --one-way 149 --duplicates 46 --late 89",
+         6);
 }
 
 /* The manager goes by what either of the two devices says. */
 static void test_slot_of_a_device_with_a_twin_is_nobodys(void)
 {
-    struct flock_options o = found_in(66, "nightly", 3, 2);
-    o.cells = 2;
-    o.sites = 1;
-    o.deploy_ms = 30479000;
-    o.policy.heartbeat_s = 1437;
-    o.bundle_bytes = 3910 << 10;
-    o.failing_per_mille = 199;
-    o.concurrency = (struct amount){.value = 50, .percent = true};
-    o.faults = (struct flock_faults){
-        .rotten = 15, .clock_jumps = 1, .clones = 2, .manager_kills = 10, .cell_kills = 35};
-    run_seeds(&o, 400358, 400362);
+    play("dunlin-sim fleet --agents 66 --seed 400358 --days 2 --links nightly:3 "
+         "--heartbeat 1437s --cells 2 --sites 1 --bundle 3910 --deploy-at 30479s "
+         "--concurrency 50% --returning 0 --fail 199 --approve-after 0s --deadline 0s "
+         "--retries 0 --back-off 300s --rotten 15 --clock-jumps 1 --clones 2 "
+         "--manager-kills 10 --cell-kills 35",
+         5);
 }
 
 /* One that came back began with the version before as the gate let it in to the next. */
 static void test_who_is_let_in_while_it_comes_back_takes_no_place(void)
 {
-    struct flock_options o = found_in(49, "ship", 7, 1);
-    add_links(&o, "outage", 4);
-    add_links(&o, "nightly", 8);
-    o.cells = o.sites = 1;
-    o.deploy_ms = 13248000;
-    o.policy.heartbeat_s = 381;
-    o.bundle_bytes = 1514 << 10;
-    o.concurrency = (struct amount){.value = 33, .percent = true};
-    o.returning = 1;
-    o.faults = (struct flock_faults){.clones = 1};
-    run_seeds(&o, 501040, 501043);
-    o.returning = 4;
-    run_seeds(&o, 501042, 501042);
+    play("dunlin-sim fleet --agents 49 --seed 501040 --days 1 "
+         "--links ship:7,outage:4,nightly:8 --heartbeat 381s --cells 1 --sites 1 "
+         "--bundle 1514 --deploy-at 13248s --concurrency 33% --returning 1 --fail 0 "
+         "--approve-after 0s --deadline 0s --retries 0 --back-off 300s --clones 1",
+         4);
+    play("dunlin-sim fleet --agents 49 --seed 501042 --days 1 "
+         "--links ship:7,outage:4,nightly:8 --heartbeat 381s --cells 1 --sites 1 "
+         "--bundle 1514 --deploy-at 13248s --concurrency 33% --returning 4 --fail 0 "
+         "--approve-after 0s --deadline 0s --retries 0 --back-off 300s --clones 1",
+         1);
 }
 
 /* A device and its copy were never seen together: the operator is told of old numbers. */
 static void test_device_that_its_copy_was_ahead_of_is_let_in_again(void)
 {
-    struct flock_options o = found_in(84, "nightly", 10, 3);
-    o.cells = 2;
-    o.sites = 1;
-    o.deploy_ms = 32734000;
-    o.policy.heartbeat_s = 3293;
-    o.bundle_bytes = 466 << 10;
-    o.concurrency = (struct amount){.value = 68};
-    o.returning = 1;
-    o.faults = (struct flock_faults){
-        .power_cuts = 179, .lost_writes = 67, .rotten = 64, .one_way = 2691, .clones = 3};
-    o.rest_ms = 2 * UINT64_C(86400000);
-    run_seeds(&o, 800504, 800505);
+    play("dunlin-sim fleet --agents 84 --seed 800504 --days 3 --links nightly:10 "
+         "--heartbeat 3293s --cells 2 --sites 1 --bundle 466 --deploy-at 32734s "
+         "--concurrency 68 --returning 1 --fail 0 --approve-after 0s --deadline 0s "
+         "--retries 0 --back-off 300s --power-cuts 179 --lost-writes 67 --rotten 64 "
+         "--one-way 2691 --clones 3",
+         2);
 }
 
 /* A rollout was superseded amid its second stage: who had begun with it asked for permits for the
@@ -253,43 +216,23 @@ static void test_device_that_its_copy_was_ahead_of_is_let_in_again(void)
  * for good. */
 static void test_who_has_begun_with_what_was_withdrawn_takes_no_place(void)
 {
-    struct flock_options o = found_in(106, "nightly", 4, 2);
-    o.cells = 4;
-    o.sites = 9;
-    o.deploy_ms = 8899000;
-    o.approve_ms = 7555000;
-    o.policy.heartbeat_s = 633;
-    o.bundle_bytes = 2450 << 10;
-    o.concurrency = (struct amount){.value = 43};
-    o.returning = 3;
-    o.failing_per_mille = 295;
-    o.faults = (struct flock_faults){.lost_writes = 53,
-                                     .rotten = 171,
-                                     .late = 10,
-                                     .manager_kills = 14,
-                                     .cell_kills = 16,
-                                     .versions = 2,
-                                     .relabels = 27,
-                                     .cordons = 13};
-    run_seeds(&o, 2000005, 2000007);
+    play("dunlin-sim fleet --agents 106 --seed 2000005 --days 2 --links nightly:4 "
+         "--heartbeat 633s --cells 4 --sites 9 --bundle 2450 --deploy-at 8899s "
+         "--concurrency 43 --returning 3 --fail 295 --approve-after 7555s --deadline 0s "
+         "--retries 0 --back-off 300s --lost-writes 53 --rotten 171 --late 10 "
+         "--manager-kills 14 --cell-kills 16 --versions 2 --relabels 27 --cordons 13",
+         3);
 }
 
 /* Versions came faster than rollouts ended, and then it was tried again. Who ran what was withdrawn
  * waited, and a manager that was started anew took that for work: its slots were full for good. */
 static void test_who_waits_amid_a_second_try_holds_no_slot(void)
 {
-    struct flock_options o = found_in(25, "flaky", 5, 3);
-    add_links(&o, "cellular", 7);
-    o.sites = 2;
-    o.deploy_ms = 8351000;
-    o.policy.heartbeat_s = 458;
-    o.bundle_bytes = 2271 << 10;
-    o.failing_per_mille = 154;
-    o.retries = 2;
-    o.back_off_s = 525;
-    o.rest_ms = 2 * UINT64_C(86400000);
-    o.faults = (struct flock_faults){.manager_kills = 12, .second_tries = 1, .versions = 2};
-    run_seeds(&o, 4000562, 4000565);
+    play("dunlin-sim fleet --agents 25 --seed 4000562 --days 3 --links flaky:5,cellular:7 "
+         "--heartbeat 458s --cells 1 --sites 2 --bundle 2271 --deploy-at 8351s "
+         "--concurrency 10% --returning 0 --fail 154 --approve-after 0s --deadline 0s "
+         "--retries 2 --back-off 525s --manager-kills 12 --second-tries 1 --versions 2",
+         4);
 }
 
 /* Who was let in lost its link for a moment, had to ask, and began when its time since it was let
@@ -297,25 +240,12 @@ static void test_who_waits_amid_a_second_try_holds_no_slot(void)
  * still; the checker took it for one that comes back. */
 static void test_who_begins_late_in_its_slot_is_not_one_that_comes_back(void)
 {
-    struct flock_options o = found_in(107, "flaky", 4, 2);
-    o.cells = 3;
-    o.sites = 6;
-    o.deploy_ms = 30526000;
-    o.policy.heartbeat_s = 512;
-    o.bundle_bytes = 1640 << 10;
-    o.concurrency = (struct amount){.value = 17, .percent = true};
-    o.returning = 3;
-    o.deadline_s = 49;
-    o.back_off_s = 531;
-    o.faults = (struct flock_faults){.power_cuts = 430,
-                                     .late = 24,
-                                     .manager_kills = 14,
-                                     .cell_kills = 11,
-                                     .pauses = 8,
-                                     .rollbacks = 1,
-                                     .second_tries = 4,
-                                     .cordons = 15};
-    run_seeds(&o, 7000593, 7000594);
+    play("dunlin-sim fleet --agents 107 --seed 7000593 --days 2 --links flaky:4 "
+         "--heartbeat 512s --cells 3 --sites 6 --bundle 1640 --deploy-at 30526s "
+         "--concurrency 17% --returning 3 --fail 0 --approve-after 0s --deadline 49s "
+         "--retries 0 --back-off 531s --power-cuts 430 --late 24 --manager-kills 14 "
+         "--cell-kills 11 --pauses 8 --rollbacks 1 --second-tries 4 --cordons 15",
+         2);
 }
 
 /* The one device of a stage had lost what it was unpacking, and had no try left: nobody was Ready,
@@ -323,24 +253,12 @@ static void test_who_begins_late_in_its_slot_is_not_one_that_comes_back(void)
  */
 static void test_stage_whose_only_device_has_failed_waits_for_an_operator(void)
 {
-    struct flock_options o = found_in(4, "ship", 3, 1);
-    add_links(&o, "outage", 4);
-    o.deploy_ms = 40506000;
-    o.approve_ms = 646000;
-    o.policy.heartbeat_s = 2917;
-    o.bundle_bytes = 907 << 10;
-    o.concurrency = (struct amount){.value = 60, .percent = true};
-    o.back_off_s = 144;
-    o.rest_ms = 2 * UINT64_C(86400000);
-    o.faults = (struct flock_faults){.power_cuts = 4501,
-                                     .lost_writes = 87,
-                                     .duplicates = 85,
-                                     .late = 1,
-                                     .manager_kills = 40,
-                                     .aborts = 2,
-                                     .versions = 1,
-                                     .cordons = 3};
-    run_seeds(&o, 7002370, 7002371);
+    play("dunlin-sim fleet --agents 4 --seed 7002370 --days 1 --links ship:3,outage:4 "
+         "--heartbeat 2917s --cells 1 --sites 1 --bundle 907 --deploy-at 40506s "
+         "--concurrency 60% --returning 0 --fail 0 --approve-after 646s --deadline 0s "
+         "--retries 0 --back-off 144s --power-cuts 4501 --lost-writes 87 --duplicates 85 "
+         "--late 1 --manager-kills 40 --aborts 2 --versions 1 --cordons 3",
+         2);
 }
 
 static const struct suite_test tests[] = {
