@@ -201,6 +201,15 @@ static bool is_coming(const struct flock *f, const struct node *d, uint32_t gene
            is_in_reach(f, manager_agent(f->core, d->number));
 }
 
+/* Between two tries, its permit may have been taken back, and nobody can tell it. */
+static bool is_out_of_touch(const struct node *d)
+{
+    bool begins = false;
+    for (uint32_t i = 0; i < d->held_count; i++)
+        begins |= is_to_begin(&d->held[i]);
+    return begins && !d->connected;
+}
+
 /* Who has a slot for a newer version already is at work in that, whichever it begins with; and who
  * is still at work in an older one than it should have takes no place from those of the newer. */
 void gate_begin(struct flock *f, const struct node *d, uint32_t generation)
@@ -215,7 +224,7 @@ void gate_begin(struct flock *f, const struct node *d, uint32_t generation)
         struct slot *s = &f->slots[n];
         if (s->comes && (s->comes != s->generation || !is_coming(f, &f->nodes[n], s->comes)))
             s->comes = 0;
-        coming += s->comes != 0;
+        coming += s->comes != 0 && !is_out_of_touch(&f->nodes[n]);
     }
     if (coming > most)
         flock_fault(f, "%u that came back are at work, %u may be", (unsigned)coming,

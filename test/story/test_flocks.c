@@ -261,6 +261,18 @@ static void test_stage_whose_only_device_has_failed_waits_for_an_operator(void)
          2);
 }
 
+/* Two tries of what fails there lay a lost link apart: its permit was taken back and given to
+ * another one, which it could not be told, and the checker took it for one at work. */
+static void test_who_waits_out_of_touch_between_two_tries_takes_no_place(void)
+{
+    play("dunlin-sim fleet --agents 113 --seed 7013252 --days 1 --links satellite:9,ship:3 "
+         "--heartbeat 2412s --cells 2 --sites 5 --bundle 609 --deploy-at 30414s --concurrency 98% "
+         "--returning 2 --fail 165 --approve-after 10911s --deadline 0s --retries 2 "
+         "--back-off 218s --rotten 139 --clock-jumps 399 --late 67 --pauses 11 --removals 3 "
+         "--second-tries 2 --versions 1",
+         2);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_the_same_seed_makes_the_same_run_and_another_one_another),
     TEST(test_on_good_links_all_run_the_new_version_as_soon_as_the_stages_allow),
@@ -280,6 +292,7 @@ static const struct suite_test tests[] = {
     TEST(test_who_waits_amid_a_second_try_holds_no_slot),
     TEST(test_who_begins_late_in_its_slot_is_not_one_that_comes_back),
     TEST(test_stage_whose_only_device_has_failed_waits_for_an_operator),
+    TEST(test_who_waits_out_of_touch_between_two_tries_takes_no_place),
 };
 
 SUITE_MAIN("flocks", tests)
