@@ -42,6 +42,6 @@ unfetched '(127\.0\.0\.1:1 can.t be read|is missing: ).*--(sources|cross)'
 step "pins are of the form that is read"
 pinned | grep -vE '^[a-z0-9-]+ [^ ]+ [a-z0-9-]+_[^ /]+\.tar\.[gx]z [0-9a-f]{64}$' >"$WORK/odd" || true
 [ ! -s "$WORK/odd" ] || fail "cross/sources: $(head -n 1 "$WORK/odd")"
-grep -v '^#' "$ROOT/cross/board/packages" | grep -vE '^[a-z0-9]+ [a-z0-9.+-]+ [^ ]+ [a-z0-9-]+/[^ /%]+\.deb [0-9a-f]{64}$' >"$WORK/odd" || true
+grep -v '^#' "$ROOT/cross/board/packages" | grep -vE '^[a-z0-9_]+ [a-z0-9.+-]+ [^ ]+ [a-z0-9-]+/[^ /%]+\.deb [0-9a-f]{64}$' >"$WORK/odd" || true
 [ ! -s "$WORK/odd" ] || fail "cross/board/packages: $(head -n 1 "$WORK/odd")"
 done_well
