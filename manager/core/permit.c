@@ -181,11 +181,13 @@ void manager_returning(const struct manager *m, uint32_t deployment, struct aren
 
 /* ---- taking back ---- */
 
-/* It is at work with it, or about to be. */
-static bool is_used(const struct agent_deployment *has)
+/* It is at work with it, or about to be: so is who was let go on, and has yet to hear it. */
+static bool is_used(const struct deployment_row *d, const struct agent_deployment *has)
 {
     if (deployment_state_works(has->state))
         return true;
+    if (has->state == STATE_PAUSED)
+        return !(d->flags & RECORD_PAUSED);
     bool waits = has->cause == CAUSE_AFTER || has->cause == CAUSE_STUCK ||
                  has->cause == CAUSE_WINDOW || has->cause == CAUSE_CLOCK ||
                  has->cause == CAUSE_VARIABLE;
@@ -215,7 +217,7 @@ static bool stays(struct turn *t, struct permitted *p)
     return !d->removed && d->plan.returning.value && agent_in_fleet(row) &&
            !(row->flags & AGENT_CORDONED) && !is_overdue(t, p) &&
            reaches(t, p->number, p->deployment) && fleet_judge(m, p->number, p->deployment, &has) &&
-           has.wanted == p->generation && is_used(&has);
+           has.wanted == p->generation && is_used(d, &has);
 }
 
 /* False: the step is full. */

@@ -273,6 +273,18 @@ static void test_who_waits_out_of_touch_between_two_tries_takes_no_place(void)
          2);
 }
 
+/* A deployment was paused and went on. One that came back got its permit, and lost it by the word
+ * that it was paused, from before it had heard; it began as another one was told to. */
+static void test_word_of_a_pause_that_is_over_takes_no_permit_back(void)
+{
+    play("dunlin-sim fleet --agents 78 --seed 7014311 --days 2 --links always:9,satellite:7 "
+         "--heartbeat 2278s --cells 3 --sites 4 --bundle 2114 --deploy-at 45653s --concurrency 25 "
+         "--returning 1 --fail 133 --approve-after 14176s --deadline 0s --retries 0 --back-off 37s "
+         "--lost-writes 81 --clock-jumps 680 --duplicates 244 --late 99 --manager-kills 29 "
+         "--cell-kills 9 --pauses 11 --removals 3 --rollbacks 2 --versions 3 --cordons 19",
+         2);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_the_same_seed_makes_the_same_run_and_another_one_another),
     TEST(test_on_good_links_all_run_the_new_version_as_soon_as_the_stages_allow),
@@ -293,6 +305,7 @@ static const struct suite_test tests[] = {
     TEST(test_who_begins_late_in_its_slot_is_not_one_that_comes_back),
     TEST(test_stage_whose_only_device_has_failed_waits_for_an_operator),
     TEST(test_who_waits_out_of_touch_between_two_tries_takes_no_place),
+    TEST(test_word_of_a_pause_that_is_over_takes_no_permit_back),
 };
 
 SUITE_MAIN("flocks", tests)

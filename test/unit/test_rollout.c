@@ -273,6 +273,31 @@ static void test_paused_deployment_gives_no_permits(void)
     end(f);
 }
 
+/* It was paused, let go on, and told that it may begin; what it said before it heard of that comes
+ * now. */
+static void test_who_has_yet_to_hear_that_it_goes_on_keeps_its_place(void)
+{
+    struct fleet *f = half_away(51, (struct amount){1, false});
+    struct permit permits[PERMITS_MAX];
+    uint32_t n = 1;
+    for (uint32_t i = 1; i <= 20; i++)
+        f->agents[i].busy_s = 100000;
+    half_comes_back(f);
+    while (n < 20 && !f->agents[n].comes)
+        n++;
+    struct model *a = &f->agents[n];
+    a->held = manager_generation(f->m, 0);
+    say(f, a, 0);
+    step(f, &(struct manager_event){.type = MANAGER_TICK});
+    CU_ASSERT_EQUAL(manager_permits(f->m, a->number, permits), 1);
+    CU_ASSERT_EQUAL(use_of(f).taken, 1);
+    steer(f, COMMAND_PAUSE, NULL);
+    say(f, a, 0);
+    step(f, &(struct manager_event){.type = MANAGER_TICK});
+    CU_ASSERT_EQUAL(manager_permits(f->m, a->number, permits), 0);
+    end(f);
+}
+
 /* They were in touch when they were let in, and then were started again: so they ask. */
 static struct fleet *slots_asked_for(uint64_t seed, uint32_t busy_s)
 {
@@ -1732,6 +1757,7 @@ static const struct suite_test tests[] = {
     TEST(test_manager_that_starts_again_knows_who_has_a_place),
     TEST(test_place_of_one_that_goes_away_is_another_ones),
     TEST(test_paused_deployment_gives_no_permits),
+    TEST(test_who_has_yet_to_hear_that_it_goes_on_keeps_its_place),
     TEST(test_who_holds_a_slot_takes_no_place),
     TEST(test_slot_is_held_over_a_restart_by_who_was_given_a_permit_for_it),
     TEST(test_who_asks_a_manager_that_has_just_started_has_kept_its_slot),
