@@ -139,7 +139,7 @@ static void test_what_a_link_has_brought_is_heard_before_its_will(void)
          "--heartbeat 1810s --cells 3 --sites 3 --bundle 1378 --deploy-at 43165s "
          "--concurrency 56 --returning 3 --fail 314 --approve-after 0s --deadline 0s "
          "--retries 0 --back-off 300s --lost-writes 88 --clock-jumps 941",
-         6);
+         3);
 }
 
 /* One that held a slot was started again, asked, and got a permit; then the manager died. */
@@ -150,7 +150,7 @@ static void test_slot_of_one_that_had_to_ask_outlives_the_manager(void)
          "--concurrency 2% --returning 4 --fail 271 --approve-after 0s --deadline 0s "
          "--retries 0 --back-off 300s --lost-writes 88 --one-way 1697 --duplicates 96 "
          "--late 49 --manager-kills 45 --cell-kills 15",
-         10);
+         5);
 }
 
 /* Three of a ship, of which two joined after their stage began: they come in behind it, together.
@@ -160,7 +160,7 @@ static void test_who_joined_after_a_stage_began_takes_no_slot_of_it(void)
     play("dunlin-sim fleet --agents 4 --seed 91000 --days 3 --links ship:1 --heartbeat 1115s "
          "--cells 1 --sites 1 --bundle 4062 --deploy-at 29494s --concurrency 29% "
          "--returning 0 --fail 0 --approve-after 0s --deadline 0s --retries 0 --back-off 300s",
-         10);
+         5);
 }
 
 /* One with a permit went out of reach and came back, between two that began. */
@@ -171,7 +171,7 @@ static void test_permit_of_one_out_of_reach_for_a_moment_is_another_ones(void)
          "--bundle 3703 --deploy-at 35297s --concurrency 65 --returning 3 --fail 0 "
          "--approve-after 0s --deadline 0s --retries 0 --back-off 300s --power-cuts 491 "
          "--lost-writes 58 --one-way 149 --duplicates 46 --late 89",
-         6);
+         3);
 }
 
 /* The manager goes by what either of the two devices says. */
