@@ -1,5 +1,5 @@
 #include "simulator/load/load.h"
-#include "simulator/load/operator.h"
+#include "simulator/load/onlooker.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -559,11 +559,11 @@ static int beat_once(struct load *l, struct errmsg *em)
 static int quiet_hour(struct load *l, struct errmsg *em)
 {
     struct act p = begin(l, "quiet hour", (uint64_t)HEARTBEATS * l->options.agents);
-    struct operator o;
-    int rv = operator_start(&o, &l->boss, em);
+    struct onlooker o;
+    int rv = onlooker_start(&o, &l->boss, em);
     for (int i = 0; rv == 0 && i < HEARTBEATS; i++)
         rv = beat(&p, em);
-    l->asked = operator_stop(&o);
+    l->asked = onlooker_stop(&o);
     end(&p, FLOOR_STATUS);
     return rv;
 }

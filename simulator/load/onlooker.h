@@ -1,22 +1,21 @@
 /*
- * operator: somebody who asks the manager again and again how the fleet is, in a process and a
+ * onlooker: somebody who asks the manager again and again how the fleet is, in a process and a
  * session of its own: what is measured is the manager's answer, and not how long the coordinator
  * waits for its turn among all the processes of agents.
  */
-#ifndef DUNLIN_SIMULATOR_LOAD_OPERATOR_H
-#define DUNLIN_SIMULATOR_LOAD_OPERATOR_H
+#ifndef DUNLIN_SIMULATOR_LOAD_ONLOOKER_H
+#define DUNLIN_SIMULATOR_LOAD_ONLOOKER_H
 
 #include "simulator/load/boss.h"
 #include "simulator/load/tally.h"
 
-struct operator
-{
+struct onlooker {
     pid_t pid;          /* 0: none */
     struct tally *took; /* shared */
 };
 
-int operator_start(struct operator* o, struct boss *b, struct errmsg *em);
+int onlooker_start(struct onlooker *o, struct boss *b, struct errmsg *em);
 /* How long each answer took. */
-struct tally operator_stop(struct operator* o);
+struct tally onlooker_stop(struct onlooker *o);
 
 #endif

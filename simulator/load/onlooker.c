@@ -1,4 +1,4 @@
-#include "simulator/load/operator.h"
+#include "simulator/load/onlooker.h"
 
 #include "simulator/load/measure.h"
 
@@ -12,12 +12,12 @@
 /* Between an answer and the next question. */
 #define PAUSE_MS 50
 
-static void ask(struct operator* o, struct boss *b);
+static void ask(struct onlooker *o, struct boss *b);
 
-int operator_start(struct operator* o, struct boss *b, struct errmsg *em)
+int onlooker_start(struct onlooker *o, struct boss *b, struct errmsg *em)
 {
     pid_t parent = getpid();
-    *o = (struct operator){0};
+    *o = (struct onlooker){0};
     struct tally *took =
         mmap(NULL, sizeof *took, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (took == MAP_FAILED)
@@ -31,11 +31,11 @@ int operator_start(struct operator* o, struct boss *b, struct errmsg *em)
             ask(o, b);
         _exit(0);
     }
-    return o->pid < 0 ? errmsg_set(em, ERR_IO, "no process for an operator") : 0;
+    return o->pid < 0 ? errmsg_set(em, ERR_IO, "no process for an onlooker") : 0;
 }
 
 /* What is not answered is not counted; the phase itself notices. */
-static void ask(struct operator* o, struct boss *b)
+static void ask(struct onlooker *o, struct boss *b)
 {
     uint64_t now_us = measure_now_us();
     json_t *answer = boss_ask(b, "GET", "/v1/status", NULL, NULL);
@@ -45,7 +45,7 @@ static void ask(struct operator* o, struct boss *b)
     poll(NULL, 0, PAUSE_MS);
 }
 
-struct tally operator_stop(struct operator* o)
+struct tally onlooker_stop(struct onlooker *o)
 {
     struct tally took = {0};
     if (o->pid > 0) {
@@ -56,6 +56,6 @@ struct tally operator_stop(struct operator* o)
         took = *o->took;
         munmap(o->took, sizeof *o->took);
     }
-    *o = (struct operator){0};
+    *o = (struct onlooker){0};
     return took;
 }
