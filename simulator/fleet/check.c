@@ -270,13 +270,17 @@ static bool counts_right(struct flock *f)
     return told[STATE_READY] == ready && told[STATE_ROLLED_BACK] + told[STATE_FAILED] == failed;
 }
 
-/* A stage where nobody is Ready, since all have failed, waits for an operator. */
+/* A stage where nobody is Ready, since all have failed, waits for an operator. Most have somebody,
+ * and so need no walk through the fleet. */
 static bool all_failed(struct flock *f, uint32_t deployment)
 {
     struct stage_count counts[STAGES_MAX];
+    const struct rollout *r = &manager_deployment(f->core, deployment)->rollout;
+    if (r->ready > 0)
+        return false;
     arena_reset(&f->scratch);
     manager_survey(f->core, deployment, flock_wall_s(f), &f->scratch, counts);
-    const struct stage_count *c = &counts[manager_deployment(f->core, deployment)->rollout.stage];
+    const struct stage_count *c = &counts[r->stage];
     return c->failed > 0 && c->failed == c->members;
 }
 

@@ -191,23 +191,25 @@ static bool is_to_begin(const struct held *h)
            h->phase == PHASE_FAILED;
 }
 
+static bool has_to_begin(const struct node *d)
+{
+    for (uint32_t i = 0; i < d->held_count; i++)
+        if (is_to_begin(&d->held[i]))
+            return true;
+    return false;
+}
+
 /* Whose permit was taken back is at work no more, but with what it has begun. */
 static bool is_coming(const struct flock *f, const struct node *d, uint32_t generation)
 {
-    for (uint32_t i = 0; i < d->held_count; i++)
-        if (is_to_begin(&d->held[i]) && d->permit != generation)
-            return false;
-    return !is_through(f, d, generation) && !has_had_its_permit(f, d) &&
-           is_in_reach(f, manager_agent(f->core, d->number));
+    return (d->permit == generation || !has_to_begin(d)) && !is_through(f, d, generation) &&
+           !has_had_its_permit(f, d) && is_in_reach(f, manager_agent(f->core, d->number));
 }
 
 /* Between two tries, its permit may have been taken back, and nobody can tell it. */
 static bool is_out_of_touch(const struct node *d)
 {
-    bool begins = false;
-    for (uint32_t i = 0; i < d->held_count; i++)
-        begins |= is_to_begin(&d->held[i]);
-    return begins && !d->connected;
+    return has_to_begin(d) && !d->connected;
 }
 
 /* Who has a slot for a newer version already is at work in that, whichever it begins with; and who
