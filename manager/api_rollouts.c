@@ -311,6 +311,9 @@ static void tell_progress(const struct telling *t)
     const struct stage_count *c = t->count;
     if (deployment_rolls(t->d))
         TELL(t, "stage %s goes on", t->stage->name);
+    else if (t->d->flags & RECORD_PAUSED)
+        TELL(t, "the rollout of version %s is over, and %s is paused: dunlin rollout resume %s",
+             t->version, t->d->name, t->d->name);
     else if (c && c->members - c->ready - c->failed > 0)
         TELL(t, "the rollout of version %s is over; who is away gets it on coming back",
              t->version);

@@ -211,6 +211,12 @@ dunlin wait app --timeout 120s >/dev/null || fail "it is not done: $(rollout .)"
 for n in "${STAGING[@]}"; do start_agent "$n"; done
 within 30 app_is 5 "${STAGING[@]}" || fail "who comes back does not catch up"
 
+step "what is paused when it is over says so"
+dunlin rollout pause app >"$WORK/out" && says "version 5 is over, and app is paused: dunlin rollout resume app"
+dunlin rollout show app >"$WORK/out" && says "version 5 is over, and app is paused"
+dunlin rollout resume app >"$WORK/out" || fail "it can't be resumed"
+! grep -q paused "$WORK/out" || fail "it is resumed, and says: $(cat "$WORK/out")"
+
 step "no more are let in than the rate says, also when the manager is killed"
 breakable 6
 sed 's|max_failed: 0|rate: 1/1h|' "$(version 6)" >"$WORK/rate.yaml"
