@@ -132,6 +132,22 @@ uint32_t manager_generation(const struct manager *m, uint32_t deployment)
     return manager_deployment(m, deployment)->history[0].generation;
 }
 
+static uint32_t epoch_of(uint32_t generation)
+{
+    return (generation - 1) / GENERATIONS_PER_EPOCH;
+}
+
+/* Each further try of a version takes the place of the one before (generation_renew), whose number
+ * agents may still run: between two neighbours of an epoch all are the newer one's. */
+static bool had_generation(const struct deployment_row *d, uint32_t i, uint32_t generation)
+{
+    uint32_t last = d->history[i].generation;
+    if (generation == last || i + 1 == d->history_count)
+        return generation == last;
+    uint32_t before = d->history[i + 1].generation;
+    return before < generation && generation < last && epoch_of(before) == epoch_of(last);
+}
+
 const char *manager_generation_version(const struct manager *m, uint32_t deployment,
                                        uint32_t generation)
 {
@@ -139,7 +155,7 @@ const char *manager_generation_version(const struct manager *m, uint32_t deploym
     if (deployment_rolls(d) && generation != 0 && generation == d->rollout.stable)
         return m->bundles[d->rollout.stable_bundle].version;
     for (uint32_t i = 0; i < d->history_count; i++)
-        if (d->history[i].generation == generation)
+        if (had_generation(d, i, generation))
             return m->bundles[d->history[i].bundle].version;
     return "";
 }

@@ -562,6 +562,27 @@ static void test_priority_and_keep_stay_until_they_are_said_again(void)
     bench_free(b);
 }
 
+/* Who runs an earlier try, and is held up from what came behind, runs that version all the same. */
+static void test_what_was_tried_again_is_known_by_all_its_numbers(void)
+{
+    static const char *const versions[] = {"", "1", "2", "2", "2", "1"};
+    struct bench *b = bench_new();
+    push(b, "app", "1", 1);
+    push(b, "app", "2", 2);
+    CU_ASSERT_EQUAL(deploy(b, "web", "1", ""), 0);
+    CU_ASSERT_EQUAL(deploy(b, "web", "2", ""), 0);
+    struct command again = name_command(COMMAND_RETRY, "web", NULL);
+    CU_ASSERT_EQUAL(run(b, &again), 0);
+    CU_ASSERT_EQUAL(run(b, &again), 0);
+    struct command back = name_command(COMMAND_ROLLBACK, "web", NULL);
+    CU_ASSERT_EQUAL(run(b, &back), 0);
+    CU_ASSERT_EQUAL(manager_deployment(b->m, 0)->history_count, 3);
+    for (uint32_t i = 1; i <= 5; i++)
+        CU_ASSERT_STRING_EQUAL(manager_generation_version(b->m, 0, i), versions[i]);
+    CU_ASSERT_STRING_EQUAL(manager_generation_version(b->m, 0, 6), "");
+    bench_free(b);
+}
+
 static void test_rollback_walks_the_history(void)
 {
     struct bench *b = bench_new();
@@ -930,6 +951,7 @@ static const struct suite_test tests[] = {
     TEST(test_unknown_deployments_are_named),
     TEST(test_same_words_again_change_nothing),
     TEST(test_priority_and_keep_stay_until_they_are_said_again),
+    TEST(test_what_was_tried_again_is_known_by_all_its_numbers),
     TEST(test_rollback_walks_the_history),
     TEST(test_history_is_as_long_as_the_deployment_says),
     TEST(test_name_of_a_removed_deployment_is_free_and_its_number_is_not),
