@@ -20,8 +20,13 @@ int output_file_open(struct output_file *f, const char *path, struct errmsg *em)
     if (rv < 0)
         return rv;
     if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
-        return errmsg_set(em, ERR_USAGE, "%.200s: isn't a file; name a file, new or to replace",
-                          path);
+        return errmsg_set(em, ERR_USAGE, "%.200s: isn't a file; name a new one", path);
+    if (lstat(path, &st) == 0 && st.st_size > 0)
+        return errmsg_set(
+            em, ERR_REFUSED,
+            "%.200s is there already, and may hold what is written nowhere else: name "
+            "another file, or remove it",
+            path);
     /* What an interrupted run left behind may have another owner or mode. */
     unlink(f->fresh);
     int fd = open(f->fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

@@ -15,7 +15,7 @@ struct output_file {
     char fresh[FILE_PATH_MAX];
 };
 
-/* Opens with mode 0600. Refused where something other than a file is. */
+/* Opens with mode 0600. Refused where something other than an empty file is. */
 int output_file_open(struct output_file *f, const char *path, struct errmsg *em);
 /* Syncs all to disk and gives it its name. Closes in any case. */
 int output_file_finish(struct output_file *f, struct errmsg *em);

@@ -14,6 +14,7 @@ main()
     before=$(stored)
     step "$runs times a million tokens"
     for run in $(seq "$runs"); do
+        rm -f "$WORK/tokens.csv"
         timed seconds dunlin token create --count 1000000 --output "$WORK/tokens.csv"
         [ "$(wc -l <"$WORK/tokens.csv")" -eq 1000001 ] || fail "run $run made another number of tokens"
         timed floors dd if="$WORK/tokens.csv" of="$WORK/copy" bs=256k conv=fsync

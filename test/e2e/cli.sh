@@ -134,6 +134,10 @@ test_tokens()
     must test ! -s "$WORK/out"
     has_lines 2 "$WORK/tokens"
     must test "$(stat -c %a "$WORK/tokens")" = 600
+    cp "$WORK/tokens" "$WORK/kept"
+    expect 1 token create --output "$WORK/tokens" && complains "is there already"
+    must cmp "$WORK/tokens" "$WORK/kept"
+    : >"$WORK/tokens" # as mktemp makes one
     expect 0 token create --count 100000 --output "$WORK/tokens" --json && json '.count == 100000'
     must test "$(sort -u "$WORK/tokens" | wc -l)" = 100000
     must test ! -e "$WORK/tokens.new"

@@ -379,6 +379,7 @@ join_agents()
         set -- "$@" --label "$label"
         shift
     done
+    rm -f "$WORK/tokens"
     dunlin token create --count "$(echo "$joining" | wc -w)" "$@" --output "$WORK/tokens" 2>/dev/null ||
         fail "no tokens for agents $joining"
     echo "$joining" | tr -s ' ' '\n' | sed '/^$/d' | paste -d ' ' - "$WORK/tokens" |
