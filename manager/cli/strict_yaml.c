@@ -7,6 +7,8 @@
 
 /* How much of a path a sentence shows. */
 #define PATH_SHOWN 120
+/* How tags begin that a text has unless it says another. */
+#define YAML_CORE_TAGS "tag:yaml.org,2002:"
 
 static int load(struct yaml_reading *r, yaml_parser_t *p, const char *empty, yaml_root *root);
 static int load_failed(struct yaml_reading *r, const yaml_parser_t *p);
@@ -46,8 +48,27 @@ static int load(struct yaml_reading *r, yaml_parser_t *p, const char *empty, yam
     return rv;
 }
 
+/* What stands where nothing can begin is mostly one of these, and libyaml says no more than that.
+ */
+static const char *stray_mark(const yaml_parser_t *p)
+{
+    bool in_tag = p->context && strcmp(p->context, "while scanning a tag") == 0;
+    bool stray = p->problem && strstr(p->problem, "cannot start any token");
+    if (p->error != YAML_SCANNER_ERROR || (!in_tag && !stray))
+        return NULL;
+    if (in_tag)
+        return "a value that begins with '!' has to be in quotes";
+    return *p->buffer.pointer == '\t'  ? "a tab, where there may only be spaces"
+           : *p->buffer.pointer == '@' ? "a value that begins with '@' has to be in quotes"
+                                       : NULL;
+}
+
 static int load_failed(struct yaml_reading *r, const yaml_parser_t *p)
 {
+    const char *mark = stray_mark(p);
+    if (mark)
+        return yaml_refuse(r, p->problem_mark, "not YAML: %s", mark);
+
     if (p->error == YAML_MEMORY_ERROR)
         return errmsg_set(r->em, ERR_NO_MEMORY, "not enough memory to read %.*s", PATH_SHOWN,
                           r->path);
@@ -116,6 +137,11 @@ int yaml_text(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t 
                            yaml_scalar(key),
                            value->type == YAML_SEQUENCE_NODE ? "list" : "mapping");
     *text = yaml_scalar(value);
+    /* Without quotes "!lab" is a tag with nothing behind it. */
+    if (strncmp((const char *)value->tag, YAML_CORE_TAGS, sizeof YAML_CORE_TAGS - 1) != 0)
+        return yaml_refuse(r, value->start_mark,
+                           "%s: a value that begins with '!' has to be in quotes",
+                           yaml_scalar(key));
     if (strlen(*text) != value->data.scalar.length)
         return yaml_refuse(r, value->start_mark, "%s: has a zero byte", yaml_scalar(key));
     if (!**text && !empty)

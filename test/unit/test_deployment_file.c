@@ -593,6 +593,18 @@ static void test_broken_yaml_is_refused_where_it_breaks(void)
     refused("deployment: app\nbundle: \xff\xfe\n", "app.yaml:");
 }
 
+static void test_what_yaml_takes_for_a_mark_has_to_be_in_quotes(void)
+{
+    refused(HEAD "placement:\n\tall: true\n", "app.yaml:4:1: not YAML: a tab, where there");
+    refused(HEAD "placement:\n  select: @harbour\n", "app.yaml:4:11: not YAML: a value that begins "
+                                                     "with '@' has to be in quotes");
+    refused(HEAD "placement:\n  select: !lab\n",
+            "app.yaml:4:11: select: a value that begins with '!' has to be in quotes");
+    refused(HEAD "placement: {select: [a, !lab]}\n",
+            "app.yaml:3:29: not YAML: a value that begins with '!' has to be in quotes");
+    refused(HEAD "priority: !x 3\n", "app.yaml:3:11: priority: a value that begins with '!'");
+}
+
 static void test_every_truncated_file_is_read_or_refused(void)
 {
     static const char text[] = HEAD "placement: {select: \"env in (a,b)\", pick: all}\n"
@@ -649,6 +661,7 @@ static const struct suite_test tests[] = {
     TEST(test_wrong_values_of_a_rollout_are_refused),
     TEST(test_a_rollout_has_at_most_16_stages),
     TEST(test_broken_yaml_is_refused_where_it_breaks),
+    TEST(test_what_yaml_takes_for_a_mark_has_to_be_in_quotes),
     TEST(test_every_truncated_file_is_read_or_refused),
     TEST(test_every_changed_byte_is_read_or_refused),
 };
