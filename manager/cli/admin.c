@@ -82,9 +82,12 @@ static int create(struct cli *cli)
 
 static int make(struct cli *cli, json_t **answer)
 {
+    const char *role = args_text(&cli->args, "role");
+    if (strcmp(role, "viewer") != 0 && strcmp(role, "operator") != 0 && strcmp(role, "admin") != 0)
+        return errmsg_set(&cli->em, ERR_USAGE, "--role %.40s: write viewer, operator or admin",
+                          role);
     return cli_ask(cli, "POST", "/v1/admins",
-                   json_pack("{ss ss sI}", "name", cli_word(cli, 0), "role",
-                             args_text(&cli->args, "role"), "ttl_s",
+                   json_pack("{ss ss sI}", "name", cli_word(cli, 0), "role", role, "ttl_s",
                              (json_int_t)args_number(&cli->args, "ttl")),
                    answer);
 }

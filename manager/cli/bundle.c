@@ -5,6 +5,7 @@
 #include "manager/cli/bundle_name.h"
 #include "manager/cli/draft.h"
 #include "manager/cli/publisher.h"
+#include "manager/cli/suggest.h"
 #include "manager/cli/verbs.h"
 
 #include <glob.h>
@@ -12,6 +13,10 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* What devices run of a bundle by itself. */
+#define HOOK_COUNT 4
+static const char *const HOOKS[HOOK_COUNT] = {"pre-apply", "apply", "health", "remove"};
 
 /* Between two lines of progress on a terminal. */
 #define PROGRESS_MS 100
@@ -42,6 +47,8 @@ static int declare(struct cli *cli, struct needs *needs);
 static int list_templates(struct pushing *p);
 static int check_content(const char *path, enum bundle_kind kind, struct errmsg *em);
 static int check_hooks(const char *path, struct errmsg *em);
+static int note_likely_hooks(const char *path, struct errmsg *em);
+static const char *likely_hook(const char *name);
 static int check_agents(const char *path, struct errmsg *em);
 static int read_keys(struct pushing *p);
 static int send_all(struct pushing *p, struct manifest *m);
@@ -295,18 +302,47 @@ static int check_content(const char *path, enum bundle_kind kind, struct errmsg 
 
 static int check_hooks(const char *path, struct errmsg *em)
 {
-    static const char *const hooks[] = {"pre-apply", "apply", "health", "remove"};
-    for (size_t i = 0; i < sizeof hooks / sizeof hooks[0]; i++) {
+    for (size_t i = 0; i < HOOK_COUNT; i++) {
         char file[FILE_PATH_MAX];
         struct stat st;
-        int rv = file_path(file, em, "%s/hooks/%s", path, hooks[i]);
+        int rv = file_path(file, em, "%s/hooks/%s", path, HOOKS[i]);
         if (rv < 0)
             return rv;
         if (lstat(file, &st) == 0 && S_ISREG(st.st_mode) && !(st.st_mode & 0111))
             return errmsg_set(em, ERR_REFUSED,
                               "%s is not executable, so no agent could run it: chmod +x it", file);
     }
-    return 0;
+    return note_likely_hooks(path, em);
+}
+
+/* Other files may stand there, for hooks to call. */
+static int note_likely_hooks(const char *path, struct errmsg *em)
+{
+    char pattern[FILE_PATH_MAX], file[FILE_PATH_MAX];
+    glob_t found = {0};
+    int rv = file_path(pattern, em, "%s/hooks/*", path);
+    if (rv == 0)
+        glob(pattern, 0, NULL, &found);
+    for (size_t i = 0; rv == 0 && i < found.gl_pathc; i++) {
+        const char *likely = likely_hook(strrchr(found.gl_pathv[i], '/') + 1);
+        rv = file_path(file, em, "%s/hooks/%s", path, likely ? likely : "");
+        if (rv == 0 && likely && access(file, F_OK) < 0)
+            fprintf(stderr, "note: %s is no hook, so no agent runs it; did you mean hooks/%s?\n",
+                    found.gl_pathv[i], likely);
+    }
+    globfree(&found);
+    return rv;
+}
+
+/* The hook that a file's name was probably meant to be, as apply.sh is; NULL: none. */
+static const char *likely_hook(const char *name)
+{
+    char stem[SUGGEST_WORD_MAX + 1];
+    struct suggest s = {.word = stem};
+    snprintf(stem, sizeof stem, "%.*s", (int)strcspn(name, "."), name);
+    for (size_t i = 0; i < HOOK_COUNT; i++)
+        suggest_offer(&s, HOOKS[i]);
+    return s.best;
 }
 
 /* One at least, and each can be run. */

@@ -157,6 +157,10 @@ static int read_input(struct cli *cli, char out[static INPUT_MAX + 1])
     if (failed || strlen(out) != len || len > VARIABLE_VALUE_MAX)
         return errmsg_set(&cli->em, ERR_USAGE, "%s: a value is a text of at most %d bytes",
                           path ? path : "standard input", VARIABLE_VALUE_MAX);
+    /* What was to write it has failed, rather. */
+    if (len == 0)
+        return errmsg_set(&cli->em, ERR_USAGE, "%s: holds no value",
+                          path ? path : "standard input");
     return 0;
 }
 

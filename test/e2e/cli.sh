@@ -217,6 +217,10 @@ test_wrong_bundles()
     mkdir -p "$WORK/pipe" && mkfifo "$WORK/pipe/p" && push 1 "$WORK/pipe" && complains "pipe"
     mkdir -p "$WORK/out-link" && ln -sfn /etc/passwd "$WORK/out-link/l" && push 1 "$WORK/out-link"
     complains "lead out"
+    mkdir -p "$WORK/likely/hooks" && touch "$WORK/likely/hooks/lib.sh" "$WORK/likely/hooks/pre_apply" "$WORK/likely/hooks/health.sh"
+    install -m 755 /dev/null "$WORK/likely/hooks/health"
+    push 0 "$WORK/likely" likely && complains "hooks/pre_apply is no hook, so no agent runs it; did you mean hooks/pre-apply?"
+    must test "$(grep -c note "$WORK/err")" = 1
     push 2 "$WORK/v1" "../x" && complains 'bundle "../x"'
     push 2 "$WORK/v1" bad "1 2" && complains 'version "1 2"'
     push 2 "$WORK/v1" "" && push 2 "$WORK/v1" "$(printf 'n%.0s' {1..64})"

@@ -58,6 +58,7 @@ dunlin bundle push "$folder" --name app --version 1 --template app.conf --variab
 dunlin bundle show app@1 | grep -q 'key, name (in a template), port (in a template)' || fail "$(dunlin bundle show app@1)"
 dunlin variable set port=80 >/dev/null
 refused "have no value for variable key, which app@1 needs" dunlin deploy app@1 --as app --all
+refused "standard input: holds no value" dunlin variable set key --secret </dev/null
 printf '%s\n' "$SECRET" | dunlin variable set key --secret >/dev/null || fail "the secret is not taken"
 dunlin variable set name=first --agent 1 >/dev/null
 refused 'labels "site=s2" have no value for variable name' dunlin deploy app@1 --as app --all
