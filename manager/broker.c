@@ -233,6 +233,16 @@ int broker_free_port(const char *host, int first)
     return ERR_NOT_FOUND;
 }
 
+int broker_no_port(const char *host, struct errmsg *em)
+{
+    if (errno == EADDRNOTAVAIL)
+        return errmsg_set(em, ERR_IO,
+                          "cannot listen on %.200s, which is no address of this machine: what "
+                          "devices call it goes to --advertise",
+                          host);
+    return errmsg_set(em, ERR_IO, "no port is free on %.200s: %s", host, strerror(errno));
+}
+
 static int prepare(struct broker *b, const struct broker_options *options, struct errmsg *em)
 {
     int rv = take_address(b, options, em);

@@ -96,5 +96,7 @@ void broker_free(struct broker *b);
 /* The first port from `first` on that nobody listens on at `host`; with 0 the system chooses.
  * Negative when there is none. */
 int broker_free_port(const char *host, int first);
+/* Says why there was none, right after that. */
+int broker_no_port(const char *host, struct errmsg *em);
 
 #endif

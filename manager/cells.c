@@ -319,7 +319,7 @@ static int start_fresh(struct slot *s, struct broker_options *b, int first, stru
     for (int tries = 0; tries < CELLS_PORT_TRIES && !s->broker; tries++) {
         b->port = broker_free_port(b->host, first);
         if (b->port < 0)
-            return errmsg_set(em, ERR_IO, "no port is free on %s", b->host);
+            return broker_no_port(b->host, em);
         s->broker = broker_start(b, em);
         first = b->port + 1;
     }

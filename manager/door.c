@@ -138,7 +138,7 @@ static int open_porter(struct door *d, struct ledger *ledger, struct errmsg *em)
         port = o.port + 1;
     }
     if (rv == 0 && !d->porter)
-        return o.port < 0 ? errmsg_set(em, ERR_IO, "no port is free on %s", o.host) : ERR_IO;
+        return o.port < 0 ? broker_no_port(o.host, em) : ERR_IO;
     if (rv == 0 && !kept)
         rv = ledger_set(ledger, LEDGER_JOIN_PORT, o.port, em);
     address_write(d->options->plain ? "mqtt" : "", address_public(d->options), o.port, d->url,

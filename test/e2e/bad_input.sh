@@ -486,8 +486,11 @@ command_lines()
     for rate in 0 x -1 100001; do
         wrong 2 "join-rate" dunlin-manager run --dir "$WORK/third" "--join-rate=$rate"
     done
+    wrong 2 "write viewer, operator or admin" dunlin admin create x --role frob
     [ ! -e "$WORK/third" ] || fail "wrong use made a folder"
     unchanged "a bad command line"
+    ! dunlin-manager run --dir "$WORK/third" --listen 192.0.2.1 >"$WORK/out" 2>&1 || fail "it listens elsewhere"
+    grep -q "192.0.2.1, which is no address of this machine" "$WORK/out" || fail "$(cat "$WORK/out")"
 }
 
 # mode FILE MODE
