@@ -18,7 +18,10 @@ wrong=0
 main()
 {
     [ "${1-}" != --out ] || { out=$2 && shift 2; }
-    case ${1-} in '' | -*) echo "$usage" && exit 2 ;; esac
+    case ${1-} in
+    -h | --help) echo "$usage" && exit 0 ;;
+    '' | -*) echo "$usage" && exit 2 ;;
+    esac
     for one; do
         choose "$one"
         agent=$out/$target/dunlin-agent

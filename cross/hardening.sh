@@ -12,7 +12,10 @@ linked='relro now noexecstack'
 
 main()
 {
-    case ${1-} in '' | -*) echo "$usage" && exit 2 ;; esac
+    case ${1-} in
+    -h | --help) echo "$usage" && exit 0 ;;
+    '' | -*) echo "$usage" && exit 2 ;;
+    esac
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     for one; do

@@ -29,9 +29,11 @@ main()
     target='' if_cached=''
     while [ $# -gt 0 ]; do
         case $1 in
-        --out) out=$2 && shift ;;
-        --cache) cache=$2 && shift ;;
-        --size) size_mib=$2 && shift ;;
+        --out | --cache | --size)
+            [ $# -ge 2 ] || fail 2 "$1 needs a value (see --help)"
+            case $1 in --out) out=$2 ;; --cache) cache=$2 ;; --size) size_mib=$2 ;; esac
+            shift
+            ;;
         --if-cached) if_cached=yes ;;
         -h | --help) echo "$usage" && exit 0 ;;
         -*) fail 2 "unknown option $1 (see --help)" ;;
@@ -40,6 +42,7 @@ main()
         shift
     done
     [ -n "$target" ] || fail 2 "name a target (see --help)"
+    case $size_mib in '' | 0* | *[!0-9]*) fail 2 "--size $size_mib: give a number of MiB" ;; esac
     choose_kind
     grep -q "^$target " "$cross/board/packages" || fail 2 "there is no kernel for $target in cross/board/packages"
     agent=$out/$target/dunlin-agent

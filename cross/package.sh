@@ -20,7 +20,10 @@ export SOURCE_DATE_EPOCH
 main()
 {
     [ "${1-}" != --out ] || { out=$2 && shift 2; }
-    case ${1-} in '' | -*) echo "$usage" && exit 2 ;; esac
+    case ${1-} in
+    -h | --help) echo "$usage" && exit 0 ;;
+    '' | -*) echo "$usage" && exit 2 ;;
+    esac
     mkdir -p "$out/packages"
     tree=$(mktemp -d)
     trap 'rm -rf "$tree"' EXIT

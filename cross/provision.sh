@@ -19,6 +19,7 @@ image='' host='' count='' tokens=''
 
 main()
 {
+    made=
     while [ $# -gt 0 ]; do
         case $1 in
         --host | --count | --tokens | --out)
@@ -43,7 +44,10 @@ main()
         [ -n "$count" ] || fail 2 "--count or --tokens is missing (see --help)"
         needs dunlin
         tokens=$work/tokens
-        dunlin token create --count "$count" --output "$tokens" "$@" >/dev/null
+        # What it says is of a file that is gone when this ends.
+        dunlin token create --count "$count" --output "$tokens" "$@" >/dev/null 2>"$work/said" ||
+            { code=$? && cat "$work/said" >&2 && exit "$code"; }
+        made=$(sed -n 's/.*\(, good for .*\)/\1/p' "$work/said")
     fi
     [ -r "$tokens" ] || fail 1 "$tokens can't be read"
     token_column <"$tokens" >"$work/column"
@@ -57,7 +61,7 @@ main()
         number=$((number + 1))
         write "$(printf '%s/device-%04d' "$out" "$number")" "$token"
     done <"$work/column"
-    echo "$number devices in $out"
+    echo "$number devices in $out$made"
 }
 
 token_column()

@@ -27,7 +27,8 @@ start_manager
 host=$(join_url)
 
 step "three configuration files, for their owner only"
-provision --host "$host" --count 3 --out "$WORK/conf" -- --label env=test >/dev/null || fail "it can't be provisioned"
+provision --host "$host" --count 3 --out "$WORK/conf" -- --label env=test >"$WORK/said" 2>&1 || fail "it can't be provisioned"
+[ "$(sed 's/(batch [0-9]*)/(batch N)/' "$WORK/said")" = "3 devices in $WORK/conf, good for 24 h (batch N)" ] || fail "$(cat "$WORK/said")"
 [ "$(tokens_of "$WORK"/conf/device-000[123].conf | sort -u | wc -l)" -eq 3 ] || fail "they share tokens"
 [ "$(stat -c %a "$WORK"/conf/*.conf | sort -u)" = 600 ] || fail "others can read them"
 
@@ -63,6 +64,7 @@ done
 step "it says what it lacks"
 unprovisioned 'host is missing' --count 1
 unprovisioned 'count or --tokens is missing' --host "$host"
+unprovisioned 'count many: not a whole number' --host "$host" --count many
 unprovisioned 'card\.img is missing' "$WORK/card.img" --host "$host" --count 1
 dunlin token create --count 2 --output "$WORK/tokens" >/dev/null 2>&1 || fail "no tokens"
 unprovisioned 'holds 2 tokens, not 3' --host "$host" --tokens "$WORK/tokens" --count 3 --out "$WORK/conf"
