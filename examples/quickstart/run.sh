@@ -23,7 +23,8 @@ esac
 bin=${DUNLIN_BIN:-}
 if [ -z "$bin" ]; then
     sh "$root/setup.sh"
-    (cd "$root" && cmake --preset release >/dev/null && cmake --build --preset release)
+    (cd "$root" && cmake --preset release >/dev/null &&
+        cmake --build --preset release --target dunlin dunlin-manager dunlin-agent)
     bin=$root/build/release
 fi
 work=$(mktemp -d "${TMPDIR:-/tmp}/dunlin.XXXXXX")
