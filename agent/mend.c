@@ -9,6 +9,8 @@ static void mend(const char *dir, struct store *s, const struct held *h);
 static bool is_unfit_agent(const char *dir, const struct digest *tree);
 static void put_link_back(const char *dir, const struct held *h, const struct digest *tree);
 static void begin_anew(struct store *s, const struct held *h, const struct target *running);
+static void go_back_anew(struct store *s, const struct held *h);
+static void put_row(struct store *s, struct held *row);
 
 void mend_deployments(const char *dir, struct store *s)
 {
@@ -35,6 +37,8 @@ static void mend(const char *dir, struct store *s, const struct held *h)
             file_remove(path, NULL);
         if (h->phase == PHASE_SETTLED)
             begin_anew(s, h, unfit ? &none : &h->running);
+        else
+            go_back_anew(s, h);
         if (unfit)
             program_return(dir, &none.bundle, NULL);
         return;
@@ -60,12 +64,26 @@ static void put_link_back(const char *dir, const struct held *h, const struct di
 
 static void begin_anew(struct store *s, const struct held *h, const struct target *running)
 {
-    struct errmsg em = {0};
     struct held row = *h;
     row.phase = PHASE_DOWNLOADING;
     row.attempts = 0;
     row.running = *running;
-    struct agent_out out = {.stores = {{.type = AGENT_STORE_HELD, .held = &row}}, .store_count = 1};
+    put_row(s, &row);
+}
+
+/* From its chunks, or to nothing. */
+static void go_back_anew(struct store *s, const struct held *h)
+{
+    struct held row = *h;
+    row.phase = PHASE_UNDOING;
+    row.moved = true;
+    put_row(s, &row);
+}
+
+static void put_row(struct store *s, struct held *row)
+{
+    struct errmsg em = {0};
+    struct agent_out out = {.stores = {{.type = AGENT_STORE_HELD, .held = row}}, .store_count = 1};
     if (store_apply(s, &out, NULL, &em) < 0)
         log_event(LOG_ERROR, "not-stored", "error=\"%s\"", em.text);
 }

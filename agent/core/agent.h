@@ -270,6 +270,8 @@ enum step {
     STEP_SETTLE, /* store: Settled */
     STEP_UNDO,   /* store: Undoing */
     STEP_SWITCH_BACK,
+    STEP_UNPACK_BACK, /* where what ran before is gone from the disk; */
+    STEP_FORGET,      /* store: it can't be had again, so there is nothing to go back to */
     STEP_APPLY_BACK,
     STEP_GIVE_UP, /* store: RolledBack or Failed */
     STEP_LEAVE,   /* store: Removing */

@@ -42,6 +42,8 @@ static const struct step_rule rules[STEP_COUNT] = {
     [STEP_SETTLE] = {.kind = KIND_STORE, .phase = PHASE_SETTLED, .next = STEP_NONE},
     [STEP_UNDO] = {.kind = KIND_STORE, .phase = PHASE_UNDOING, .next = STEP_SWITCH_BACK},
     [STEP_SWITCH_BACK] = {.kind = KIND_ACT, .action = AGENT_SWITCH, .next = STEP_APPLY_BACK},
+    [STEP_UNPACK_BACK] = {.kind = KIND_ACT, .action = AGENT_UNPACK, .next = STEP_SWITCH_BACK},
+    [STEP_FORGET] = {.kind = KIND_STORE, .phase = PHASE_UNDOING, .next = STEP_SWITCH_BACK},
     [STEP_APPLY_BACK] = {.kind = KIND_ACT,
                          .action = AGENT_HOOK,
                          .hook = HOOK_APPLY,
@@ -105,6 +107,8 @@ static void change_row(struct turn *t, struct held *row, enum step step)
         row->moved = false;
     } else if (step == STEP_UNDO) {
         row->cause = a->work_cause;
+    } else if (step == STEP_FORGET) {
+        row->running = (struct target){0};
     } else if (step == STEP_GIVE_UP) {
         row->cause = a->work_cause ? a->work_cause : row->cause;
         row->phase = row->running.generation ? PHASE_ROLLED_BACK : PHASE_FAILED;
@@ -145,7 +149,7 @@ static void aim_action(struct agent_action *action, const struct held *row, enum
     action->hook = rules[step].hook;
     bool settled = row->running.generation != 0;
     const struct target none = {0}, *to = &row->wanted, *from = &row->running;
-    if (step == STEP_SWITCH_BACK) {
+    if (step == STEP_SWITCH_BACK || step == STEP_UNPACK_BACK) {
         to = &row->running;
         from = &row->wanted;
     } else if (step == STEP_APPLY_BACK) {
@@ -218,6 +222,11 @@ static void put_off(struct turn *t, enum cause cause)
     turn_tell(t);
 }
 
+static bool disk_failed(int rv)
+{
+    return rv == ERR_NO_SPACE || rv == ERR_IO;
+}
+
 static void content_failed(struct turn *t, int rv)
 {
     /* A publisher's new key may be on its way. */
@@ -229,7 +238,7 @@ static void content_failed(struct turn *t, int rv)
     else if (rv == ERR_FORMAT || rv == ERR_RANGE || rv == ERR_REFUSED)
         fail(t, CAUSE_CONTENT);
     else
-        put_off(t, rv == ERR_NO_SPACE || rv == ERR_IO ? CAUSE_DISK : CAUSE_FETCH);
+        put_off(t, disk_failed(rv) ? CAUSE_DISK : CAUSE_FETCH);
 }
 
 static void health_failed(struct turn *t)
@@ -247,9 +256,14 @@ static void step_failed(struct turn *t, int rv)
     enum step step = (enum step)t->a->step;
     if (step == STEP_FETCH || step == STEP_UNPACK)
         content_failed(t, rv);
+    else if (step == STEP_SWITCH_BACK && rv == ERR_NOT_FOUND)
+        enter(t, STEP_UNPACK_BACK);
+    else if (step == STEP_UNPACK_BACK && !disk_failed(rv))
+        enter(t, STEP_FORGET);
     else if (step == STEP_HEALTH)
         health_failed(t);
-    else if (step == STEP_SWITCH_BACK || step == STEP_DETACH || rv == ERR_NO_SPACE)
+    else if (step == STEP_SWITCH_BACK || step == STEP_UNPACK_BACK || step == STEP_DETACH ||
+             rv == ERR_NO_SPACE)
         put_off(t, CAUSE_DISK);
     else if (step == STEP_APPLY_BACK || step == STEP_REMOVE_HOOK)
         enter(t, rules[step].next); /* nothing is left to fall back to */

@@ -130,6 +130,34 @@ agent_content()
     takes 1 3 20
 }
 
+# What ran before is unpacked again from its chunks, though the manager wants the version that failed here.
+agent_gone_back()
+{
+    step "an agent's tree, where a version has failed: what it went back to is made again"
+    cp -r "$WORK/app" "$WORK/before"
+    mkdir -p "$WORK/app/hooks"
+    printf '#!/bin/sh\nexit 1\n' >"$WORK/app/hooks/apply"
+    chmod +x "$WORK/app/hooks/apply"
+    deploys bad
+    within 60 says_rolled_back ||
+        fail "a version that fails is not taken back: $(dunlin-agent status --dir "$WORK/agent1")"
+    kill_agent 1 -TERM
+    rm -r "$WORK"/agent1/bundles/*
+    : >"$WORK/agent1.log"
+    start_agent 1
+    says agent1 "warn tree-missing name=app"
+    within 20 agent_runs 1 app "$WORK/before" || fail "the tree that it went back to is not made again"
+    within 20 says_rolled_back || fail "it does not say that it went back"
+    rm -r "$WORK/app/hooks"
+    deploys good
+    takes 1 good 60
+}
+
+says_rolled_back()
+{
+    dunlin-agent status --dir "$WORK/agent1" | grep -q RolledBack
+}
+
 manager_database()
 {
     step "the manager's database"
@@ -228,6 +256,7 @@ takes 1 1 30
 current=$(readlink "$WORK/agent1/deployments/app/current")
 agent_database
 agent_content
+agent_gone_back
 manager_database
 manager_content
 done_well

@@ -489,6 +489,73 @@ static void test_going_back_names_what_it_comes_from(void)
     CU_ASSERT_EQUAL(back->previous.bytes[0], 1);
 }
 
+static const struct desired *version(uint32_t number)
+{
+    struct desired *d = document(number, 1);
+    d->records[0].stable = (struct target){number, {{(uint8_t)number}}, 0};
+    return d;
+}
+
+/* Version 2 fails after version 1, whose tree is gone. */
+static void fail_where_the_tree_before_is_gone(void)
+{
+    boot_and_connect();
+    take(version(1));
+    done(AGENT_FETCH, 0);
+    done(AGENT_UNPACK, 0);
+    done(AGENT_HOOK, 0);
+    done(AGENT_SWITCH, 0);
+    done(AGENT_HOOK, 0);
+    done(AGENT_HOOK, 0);
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_SETTLED);
+    take(version(2));
+    done(AGENT_FETCH, 0);
+    done(AGENT_UNPACK, 0);
+    done(AGENT_HOOK, 0);
+    done(AGENT_SWITCH, ERR_IO);
+    CU_ASSERT_EQUAL(find(AGENT_SWITCH)->bundle.bytes[0], 1);
+    done(AGENT_SWITCH, ERR_NOT_FOUND);
+    const struct agent_action *unpack = find(AGENT_UNPACK);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(unpack);
+    CU_ASSERT_EQUAL(unpack->bundle.bytes[0], 1);
+    CU_ASSERT_EQUAL(unpack->previous.bytes[0], 2);
+}
+
+static void test_tree_to_go_back_to_is_unpacked_again_when_it_is_gone(void)
+{
+    fail_where_the_tree_before_is_gone();
+    done(AGENT_UNPACK, ERR_NO_SPACE);
+    CU_ASSERT_EQUAL(b.a.put_off, 1);
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_UNDOING);
+    b.now_ms += AGENT_RETRY_MS;
+    feed_type(AGENT_TICK);
+    done(AGENT_SWITCH, ERR_NOT_FOUND);
+    done(AGENT_UNPACK, 0);
+    CU_ASSERT_EQUAL(find(AGENT_SWITCH)->bundle.bytes[0], 1);
+    done(AGENT_SWITCH, 0);
+    CU_ASSERT_EQUAL(find(AGENT_HOOK)->bundle.bytes[0], 1);
+    done(AGENT_HOOK, 0);
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_ROLLED_BACK);
+    CU_ASSERT_EQUAL(b.held[0].running.bundle.bytes[0], 1);
+}
+
+/* It waits for nothing that may never come: the next version finds it free. */
+static void test_what_can_not_be_gone_back_to_is_forgotten(void)
+{
+    fail_where_the_tree_before_is_gone();
+    done(AGENT_UNPACK, ERR_DAMAGED);
+    CU_ASSERT_TRUE(digest_is_zero(&find(AGENT_SWITCH)->bundle));
+    done(AGENT_SWITCH, 0);
+    CU_ASSERT_EQUAL(find(AGENT_HOOK)->hook, HOOK_REMOVE);
+    CU_ASSERT_EQUAL(find(AGENT_HOOK)->bundle.bytes[0], 2);
+    done(AGENT_HOOK, 0);
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_FAILED);
+    CU_ASSERT_EQUAL(b.held[0].running.generation, 0);
+    CU_ASSERT_EQUAL(b.held[0].cause, CAUSE_DISK);
+    take(version(3));
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH));
+}
+
 static void test_health_is_tried_at_its_interval_and_ends_at_its_deadline(void)
 {
     boot_and_connect();
@@ -1391,6 +1458,8 @@ static const struct suite_test tests[] = {
     TEST(test_new_document_makes_the_fetch_think_again),
     TEST(test_what_is_half_applied_goes_on_before_what_is_urgent),
     TEST(test_going_back_names_what_it_comes_from),
+    TEST(test_tree_to_go_back_to_is_unpacked_again_when_it_is_gone),
+    TEST(test_what_can_not_be_gone_back_to_is_forgotten),
     TEST(test_health_is_tried_at_its_interval_and_ends_at_its_deadline),
     TEST(test_switch_that_fails_is_taken_back_and_a_full_disk_only_waits),
     TEST(test_waiting_for_the_disk_is_no_attempt),
