@@ -67,7 +67,8 @@ static void look_at_row(struct flock *f, const struct node *d, uint32_t i)
     if (!(d->trees >> current & 1))
         flock_fault(f, "agent %u: current of %s names a tree that isn't there", (unsigned)d->number,
                     h->name);
-    if (!digest_equal(digest, &h->running.bundle) && !digest_equal(digest, &h->wanted.bundle))
+    if (!d->lapsed && !digest_equal(digest, &h->running.bundle) &&
+        !digest_equal(digest, &h->wanted.bundle))
         flock_fault(f, "agent %u runs what nobody asked for", (unsigned)d->number);
     bool rests = h->phase == PHASE_SETTLED || h->phase == PHASE_ROLLED_BACK;
     if (rests && !digest_equal(digest, &h->running.bundle))

@@ -86,35 +86,8 @@ static void clone(struct flock *f, uint32_t at)
     struct node *d = &f->nodes[n], *twin = &f->nodes[at];
     if (d->number == 0 || d->twin != NOBODY)
         return;
-    struct held *held = malloc(d->held_count * (sizeof d->held[0] + 1) + 1);
-    if (!held)
-        abort();
-    *twin = (struct node){.id = d->id,
-                          .number = d->number,
-                          .cohort = d->cohort,
-                          .assigned = d->assigned,
-                          .cordoned = d->cordoned,
-                          .permit = d->permit,
-                          .tried = d->tried,
-                          .failures = d->failures,
-                          .failed_s = d->failed_s,
-                          .begun = d->begun,
-                          .document = d->document,
-                          .trees = d->trees,
-                          .content = d->content,
-                          .seq_ceiling = d->seq_ceiling,
-                          .floor_s = d->floor_s,
-                          .kind = d->kind,
-                          .twin = n,
-                          .listed = NOBODY,
-                          .held = held,
-                          .held_count = d->held_count,
-                          .currents = (uint8_t *)(held + d->held_count)};
-    if (d->held_count) {
-        memcpy(held, d->held, d->held_count * sizeof d->held[0]);
-        memcpy(twin->currents, d->currents, d->held_count);
-    }
-    paper_hold(f, d->document);
+    *twin = (struct node){.id = d->id, .kind = d->kind, .twin = n, .listed = NOBODY};
+    disk_copy(f, twin, d);
     d->twin = at;
     link_begin(f, at);
     node_start(f, at);
@@ -279,7 +252,7 @@ static struct flock *flock_open(const struct flock_options *o, struct flock_resu
 static void flock_close(struct flock *f)
 {
     for (uint32_t n = 0; n < f->node_count; n++)
-        free(f->nodes[n].held);
+        disk_free(f, &f->nodes[n]);
     free(f->nodes);
     free(f->by_number);
     free(f->dark);

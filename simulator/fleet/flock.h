@@ -36,6 +36,7 @@ struct flock_faults {
     uint32_t one_way;       /* per mille of devices and day: a link that carries one way only */
     uint32_t duplicates;    /* per mille of messages */
     uint32_t late;          /* per mille of statuses, which later ones overtake */
+    uint32_t lying_disks;   /* per mille of power cuts: what it said that it had kept is lost */
     uint32_t clones;        /* devices with a copy of another's disk, in all */
     uint32_t manager_kills; /* in a day */
     uint32_t cell_kills;    /* in a day; every other broker has lost its memory */
@@ -112,6 +113,7 @@ struct flock_counts {
     uint64_t bytes_content;
     uint64_t writes; /* commits on devices' disks */
     uint64_t power_cuts;
+    uint64_t lapses; /* of disks, to what they were */
     uint64_t manager_kills;
     uint64_t cell_kills;
     uint64_t one_ways;

@@ -142,6 +142,13 @@ void gate_hear(struct flock *f, uint32_t number)
     f->slots[n - 1].comes = 0;
 }
 
+/* It may have been at an end, and begins again what nobody can know of. */
+void gate_lapse(struct flock *f, uint32_t n)
+{
+    if (f->slots)
+        f->slots[n].comes = 0;
+}
+
 /* The manager can't think so earlier, whatever it has heard. */
 static bool may_be_overdue(const struct flock *f, const struct slot *s)
 {

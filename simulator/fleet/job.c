@@ -11,15 +11,6 @@
 
 static void end(struct flock *f, uint32_t n, int rv);
 
-/* The number of a bundle; UINT8_MAX: of none. */
-static uint8_t bundle_of(const struct flock *f, const struct digest *digest)
-{
-    for (uint32_t i = 0; i < f->bundle_count; i++)
-        if (digest_equal(&f->bundles[i], digest))
-            return (uint8_t)i;
-    return UINT8_MAX;
-}
-
 static void wait(struct flock *f, uint32_t n, uint64_t ms)
 {
     const struct node *d = &f->nodes[n];
@@ -89,7 +80,7 @@ void job_begin(struct flock *f, uint32_t n, const struct agent_action *a)
         .serial = (uint16_t)(d->job.serial + 1),
         .type = (uint8_t)a->type,
         .hook = (uint8_t)a->hook,
-        .bundle = bundle_of(f, &a->bundle),
+        .bundle = scene_bundle(f, &a->bundle),
         .busy = true,
         .deployment = a->deployment,
     };

@@ -8,8 +8,6 @@
 /* Only the key's name counts here: nothing is signed. */
 static const struct public_key online = {.bytes = {1}};
 
-static void keep(struct flock *f, struct node *n, const struct agent_event *ev,
-                 const struct agent_out *out);
 static void arm(struct flock *f, uint32_t n, uint64_t deadline_ms);
 static void perform(struct flock *f, uint32_t n, const struct agent_action *a);
 
@@ -103,6 +101,7 @@ void node_cut(struct flock *f, uint32_t n, uint64_t off_ms)
     d->on = false;
     d->boot++;
     memset(&d->core, 0xa5, sizeof d->core);
+    disk_lapse(f, n);
     flock_at(f, f->queue.now_ms + off_ms, NODE_BOOT, n, d->boot, 0);
 }
 
@@ -145,7 +144,7 @@ void node_feed(struct flock *f, uint32_t n, struct agent_event *ev)
             break;
         }
         if (rv == 0)
-            keep(f, d, ev, &out);
+            disk_keep(f, d, ev, &out);
         changed |= rv == 0;
         f->result->counts.writes++;
         *ev = (struct agent_event){.type = AGENT_STORED, .rv = rv};
@@ -215,92 +214,4 @@ void node_tick(struct flock *f, uint32_t n, uint64_t at_ms)
         send_tick(f, n);
     else
         node_feed(f, n, &(struct agent_event){.type = AGENT_TICK});
-}
-
-/* ---- the disk ---- */
-
-static uint32_t row_at(const struct node *d, uint32_t deployment)
-{
-    uint32_t i = 0;
-    while (i < d->held_count && d->held[i].deployment < deployment)
-        i++;
-    return i;
-}
-
-/* Rows, and behind them for each the bundle that `current` names. */
-static void resize(struct node *d, uint32_t count)
-{
-    size_t size = count * (sizeof d->held[0] + 1);
-    uint8_t currents[HELD_MAX];
-    uint32_t had = d->held_count < count ? d->held_count : count;
-    memcpy(currents, d->currents ? d->currents : currents, d->currents ? d->held_count : 0);
-    d->held = realloc(d->held, size ? size : 1);
-    if (!d->held)
-        abort();
-    d->currents = (uint8_t *)(d->held + count);
-    memcpy(d->currents, currents, had);
-    d->held_count = (uint8_t)count;
-}
-
-static void keep_row(struct node *d, const struct held *row)
-{
-    uint32_t at = row_at(d, row->deployment);
-    if (at == d->held_count || d->held[at].deployment != row->deployment) {
-        uint32_t had = d->held_count;
-        resize(d, had + 1);
-        memmove(&d->held[at + 1], &d->held[at], (had - at) * sizeof d->held[0]);
-        memmove(&d->currents[at + 1], &d->currents[at], had - at);
-        d->currents[at] = UINT8_MAX;
-    }
-    d->held[at] = *row;
-}
-
-static void drop_row(struct node *d, uint32_t deployment)
-{
-    uint32_t at = row_at(d, deployment);
-    if (at == d->held_count || d->held[at].deployment != deployment)
-        return;
-    d->begun = d->tried = 0;
-    memmove(&d->held[at], &d->held[at + 1], (d->held_count - at - 1u) * sizeof d->held[0]);
-    memmove(&d->currents[at], &d->currents[at + 1], d->held_count - at - 1u);
-    resize(d, d->held_count - 1u);
-}
-
-static void keep_document(struct flock *f, struct node *d, uint32_t paper)
-{
-    const struct paper *before = &f->papers[d->document], *now = &f->papers[paper];
-    if (d->document && before->cohort == now->cohort &&
-        revision_compare(now->desired->revision, before->desired->revision) < 0)
-        flock_fault(f, "agent %u goes back to an older document", (unsigned)d->number);
-    paper_hold(f, paper);
-    paper_drop(f, d->document);
-    d->document = paper;
-}
-
-/* Makes all stores of a step durable. The document and the assignment are those of the event. */
-static void keep(struct flock *f, struct node *d, const struct agent_event *ev,
-                 const struct agent_out *out)
-{
-    for (uint32_t i = 0; i < out->store_count; i++) {
-        const struct agent_store *s = &out->stores[i];
-        if (s->type == AGENT_STORE_HELD) {
-            check_try(f, d, s->held);
-            keep_row(d, s->held);
-            if (s->held->phase == PHASE_DOWNLOADING)
-                gate_begin(f, d, s->held->wanted.generation);
-        } else if (s->type == AGENT_STORE_DROP) {
-            drop_row(d, s->deployment);
-        } else if (s->type == AGENT_STORE_DOCUMENT) {
-            keep_document(f, d, paper_of(f, ev->document));
-        } else if (s->type == AGENT_STORE_ASSIGNMENT) {
-            d->assigned = ev->assignment->revision;
-            d->removed = ev->assignment->removed;
-            d->cordoned = ev->assignment->cordoned;
-            d->permit = ev->assignment->permit_count ? ev->assignment->permits[0].generation : 0;
-            d->cohort = cohort_of(f, &ev->assignment->cohort);
-        } else if (s->type == AGENT_STORE_SEQ) {
-            d->seq_ceiling = s->seq;
-            d->floor_s = s->floor_s;
-        }
-    }
 }

@@ -100,6 +100,8 @@ struct node {
     uint32_t document; /* index; 0: none */
     uint32_t seq_ceiling;
     uint64_t floor_s;
+    struct node *past; /* the same at an earlier commit; NULL: none is remembered */
+    bool lapsed;       /* it went back to that, and nothing has settled since */
 
     /* What runs. */
     uint64_t start_ms;   /* of its monotonic clock */
@@ -232,7 +234,7 @@ struct flock_hour *flock_hour(struct flock *f);
 /* The next of those that come so often in a day, evenly over the time. */
 void flock_arm_daily(struct flock *f, enum kind kind, uint32_t who, uint32_t a_day);
 
-/* ---- node.c: a device's core and disk ---- */
+/* ---- node.c: a device's core ---- */
 
 void node_open(void);
 void node_start(struct flock *f, uint32_t n);
@@ -245,6 +247,17 @@ void node_feed(struct flock *f, uint32_t n, struct agent_event *ev);
 void node_tick(struct flock *f, uint32_t n, uint64_t at_ms);
 /* What the core would see now. */
 void node_view(const struct flock *f, const struct node *n, struct agent_view *out);
+
+/* ---- disk.c: what a device keeps ---- */
+
+/* Makes all stores of a step durable. The document and the assignment are those of the event. */
+void disk_keep(struct flock *f, struct node *d, const struct agent_event *ev,
+               const struct agent_out *out);
+/* The power goes: a disk that lied is what it was some commits ago, all of it, or its rows alone,
+ * or its files alone. */
+void disk_lapse(struct flock *f, uint32_t n);
+void disk_copy(struct flock *f, struct node *to, const struct node *from);
+void disk_free(struct flock *f, struct node *d);
 
 /* ---- job.c: fetches, trees, hooks ---- */
 
@@ -348,6 +361,8 @@ void scene_labels(const struct node *d, char out[static SCENE_LABELS_MAX]);
 /* There is one bundle more. */
 void scene_push(struct flock *f);
 void scene_deploy(struct flock *f, uint32_t bundle);
+/* The number of a bundle; UINT8_MAX: of none. */
+uint8_t scene_bundle(const struct flock *f, const struct digest *digest);
 /* The token that a node joins with. */
 void scene_token(const struct flock *f, uint32_t n, uint32_t *batch, uint32_t *index);
 bool scene_fails(const struct flock *f, const struct node *n, uint8_t bundle);
@@ -367,6 +382,8 @@ void gate_close(struct flock *f);
 void gate_note(struct flock *f, uint32_t cohort);
 /* … an operator has said something of one node, … */
 void gate_move(struct flock *f, uint32_t n);
+/* … a node's disk is what it was before, … */
+void gate_lapse(struct flock *f, uint32_t n);
 /* … a node has heard its number, … */
 void gate_join(struct flock *f, uint32_t n);
 /* … the manager is about to hear of an agent, or has, … */

@@ -127,6 +127,14 @@ static void approve(struct flock *f)
     flock_at(f, f->queue.now_ms + APPROVE_AGAIN_MS, OPERATOR, 0, 0, SCENE_APPROVAL);
 }
 
+uint8_t scene_bundle(const struct flock *f, const struct digest *digest)
+{
+    for (uint32_t i = 0; i < f->bundle_count; i++)
+        if (digest_equal(&f->bundles[i], digest))
+            return (uint8_t)i;
+    return UINT8_MAX;
+}
+
 /* The first version is everybody's at once. */
 void scene_deploy(struct flock *f, uint32_t bundle)
 {

@@ -13,7 +13,8 @@ static const struct flock_faults hostile = {.power_cuts = 2000,
                                             .clones = 2,
                                             .manager_kills = 20,
                                             .cell_kills = 20,
-                                            .queue_max = 200};
+                                            .queue_max = 200,
+                                            .lying_disks = 200};
 
 static void test_the_same_seed_makes_the_same_run_and_another_one_another(void)
 {
@@ -96,6 +97,7 @@ static void test_whatever_breaks_it_comes_to_rest_on_what_it_should_run(void)
         struct flock_result r = run(&o);
         CU_ASSERT_TRUE(r.rested_ms > 0);
         all.power_cuts += r.counts.power_cuts;
+        all.lapses += r.counts.lapses;
         all.manager_kills += r.counts.manager_kills;
         all.cell_kills += r.counts.cell_kills;
         all.one_ways += r.counts.one_ways;
@@ -107,6 +109,7 @@ static void test_whatever_breaks_it_comes_to_rest_on_what_it_should_run(void)
     }
     CU_ASSERT_TRUE(all.power_cuts > 100 && all.manager_kills > 100 && all.cell_kills > 100);
     CU_ASSERT_TRUE(all.one_ways > 100 && all.duplicates > 1000 && all.late > 100);
+    CU_ASSERT_TRUE(all.lapses > 100);
     CU_ASSERT_TRUE(all.rotten > 20 && all.let_in > 100 && all.overflown > 20);
 }
 
@@ -285,6 +288,30 @@ static void test_word_of_a_pause_that_is_over_takes_no_permit_back(void)
          2);
 }
 
+/* A disk had lost the tree of the version before, as the new one failed: the device tried to go
+ * back to it for good, and took nothing newer. */
+static void test_who_can_not_go_back_takes_what_is_newer(void)
+{
+    play("dunlin-sim fleet --agents 54 --seed 12000069 --days 1 --links always:1,flaky:8 "
+         "--heartbeat 1569s --cells 1 --sites 1 --bundle 2994 --deploy-at 18611s "
+         "--concurrency 81% --returning 1 --fail 372 --approve-after 0s --deadline 0s --retries 0 "
+         "--back-off 188s --power-cuts 1056 --lost-writes 40 --duplicates 6 --pauses 16 "
+         "--removals 1 --aborts 1 --second-tries 1 --relabels 10 --lying-disks 274",
+         3);
+}
+
+/* A device had come back and ended what it had its permit for, and then its disk forgot. The checker
+ * counted it as at work, since that permit was its again. */
+static void test_who_forgets_that_it_is_through_takes_no_place(void)
+{
+    play("dunlin-sim fleet --agents 89 --seed 12101125 --days 2 "
+         "--links outage:3,nightly:3,outage:8 --heartbeat 3572s --cells 1 --sites 5 --bundle 3685 "
+         "--deploy-at 8407s --concurrency 4% --returning 1 --fail 0 --approve-after 0s "
+         "--deadline 0s --retries 0 --back-off 590s --power-cuts 1854 --lost-writes 45 "
+         "--rotten 79 --pauses 10 --lying-disks 423",
+         2);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_the_same_seed_makes_the_same_run_and_another_one_another),
     TEST(test_on_good_links_all_run_the_new_version_as_soon_as_the_stages_allow),
@@ -306,6 +333,8 @@ static const struct suite_test tests[] = {
     TEST(test_stage_whose_only_device_has_failed_waits_for_an_operator),
     TEST(test_who_waits_out_of_touch_between_two_tries_takes_no_place),
     TEST(test_word_of_a_pause_that_is_over_takes_no_permit_back),
+    TEST(test_who_can_not_go_back_takes_what_is_newer),
+    TEST(test_who_forgets_that_it_is_through_takes_no_place),
 };
 
 SUITE_MAIN("flocks", tests)
