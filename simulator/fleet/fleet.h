@@ -35,6 +35,8 @@ int fleet_main(int argc, char *argv[]);
     X("relabels", relabels, "N", 100000, 40,                                                       \
       "in all: a device gets other labels, of another stage or of none")                           \
     X("cordons", cordons, "N", 100000, 20, "in all: a device is cordoned, for up to six hours")    \
+    X("paces", paces, "N", 1000, 6,                                                                \
+      "a day: the operator sets a rollout's rate or start, or a stage's concurrency")              \
     X("lying-disks", lying_disks, "PERMILLE", 1000, 500,                                           \
       "of power cuts: what the disk said that it had kept since a while is lost")                  \
     X("queue-max", queue_max, "BYTES", 1u << 30, 500,                                              \

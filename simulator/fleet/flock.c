@@ -132,6 +132,7 @@ static void end_faults(struct flock *f)
         flock_at(f, f->queue.now_ms + 1000, FAULTS_END, 0, 0, 0);
         return;
     }
+    whim_calm(f);
     f->calm = true;
     f->result->days = f->result->counts;
     f->result->days_ms = f->queue.now_ms;
@@ -491,6 +492,7 @@ static void happen(struct flock *f, const struct happening *h)
     case ROLLBACK:
     case SECOND_TRY:
     case RENEWAL:
+    case PACE:
     case REMOVAL:
     case RELABEL:
     case CORDON:

@@ -46,6 +46,7 @@ struct flock_faults {
     uint32_t rollbacks;     /* in a day */
     uint32_t second_tries;  /* in a day: of those that failed */
     uint32_t versions;      /* in a day: behind the second one, amid its rollout or not */
+    uint32_t paces;         /* in a day: what an operator sets of a rollout on its way */
     uint32_t relabels;      /* of devices, in all */
     uint32_t cordons;       /* of devices, in all, each for up to six hours */
     uint32_t queue_max;     /* bytes for a manager that is away; 0: any number (cell_queues) */
@@ -127,6 +128,7 @@ struct flock_counts {
     uint64_t rollbacks;
     uint64_t second_tries;
     uint64_t versions;
+    uint64_t paces;
     uint64_t relabels;
     uint64_t cordons;
     uint64_t retries;   /* by devices themselves */

@@ -82,6 +82,31 @@ static void check_aborted(struct flock *f, const struct record *r, const struct 
                     (unsigned)d->number, (unsigned)r->next.generation);
 }
 
+/* A span of the manager's begins with somebody who counts here as well or doesn't: so there are two
+ * of its spans in one of these at most. */
+static void count_let_in(struct flock *f)
+{
+    const struct deployment_row *row = manager_deployment(f->core, 0);
+    const struct rate *rate = plan_rate(&row->plan, row->rollout.stage);
+    uint64_t now_s = flock_wall_s(f);
+    f->result->counts.let_in++;
+    if (rate->span_s == 0 || row->rollout.back)
+        return;
+    if (now_s >= f->span_s + rate->span_s) {
+        f->span_s = now_s;
+        f->span_count = 0;
+    }
+    if (++f->span_count > 2 * rate->agents.value)
+        flock_fault(f, "%u were let in within %u s, which are for %u", (unsigned)f->span_count,
+                    (unsigned)rate->span_s, (unsigned)rate->agents.value);
+}
+
+void gate_pace(struct flock *f)
+{
+    f->span_s = f->span_count = 0;
+    f->vacant_ms = 0;
+}
+
 void gate_note(struct flock *f, uint32_t cohort)
 {
     const struct desired *doc = f->papers[f->newest[cohort]].desired;
@@ -105,7 +130,8 @@ void gate_note(struct flock *f, uint32_t cohort)
         s->moved = false;
         s->comes = taken ? 0 : s->comes;
         f->lets_in |= s->taken;
-        f->result->counts.let_in += s->taken;
+        if (taken)
+            count_let_in(f);
     }
 }
 
@@ -240,6 +266,12 @@ void gate_begin(struct flock *f, const struct node *d, uint32_t generation)
                     (unsigned)most);
 }
 
+static uint32_t width(const struct flock *f, uint8_t stage, uint32_t members)
+{
+    const struct plan *set = &manager_deployment(f->core, 0)->plan;
+    return amount_of(f->paced ? set->stages[stage].concurrency : f->o->concurrency, members);
+}
+
 void gate_check(struct flock *f)
 {
     struct stage_count counts[STAGES_MAX];
@@ -251,7 +283,7 @@ void gate_check(struct flock *f)
     uint32_t taken = count_taken(f, stage);
     arena_reset(&f->scratch);
     manager_survey(f->core, 0, flock_wall_s(f), &f->scratch, counts);
-    uint32_t most = amount_of(f->o->concurrency, counts[stage].members);
+    uint32_t most = width(f, stage, counts[stage].members);
     if (taken > most)
         flock_fault(f, "%u are at work in stage %s, which allows %u", (unsigned)taken,
                     row->plan.stages[stage].name, (unsigned)most);
@@ -324,14 +356,15 @@ static bool is_vacant(struct flock *f, uint32_t *waiting)
     const struct deployment_row *row = manager_deployment(f->core, 0);
     const struct rollout *r = &row->rollout;
     uint32_t working = 0;
-    if (r->state != ROLLOUT_RUNNING || r->step != ROLLOUT_ADMITTING || row->flags & RECORD_PAUSED)
+    bool waits = row->flags & RECORD_PAUSED || manager_rate_until_s(row, flock_wall_s(f)) > 0;
+    if (r->state != ROLLOUT_RUNNING || r->step != ROLLOUT_ADMITTING || waits)
         return false;
     count_members(f, waiting, &working);
     if (*waiting == 0)
         return false;
     arena_reset(&f->scratch);
     manager_survey(f->core, 0, flock_wall_s(f), &f->scratch, counts);
-    return working < amount_of(f->o->concurrency, counts[r->stage].members);
+    return working < width(f, r->stage, counts[r->stage].members);
 }
 
 void gate_look(struct flock *f)

@@ -49,6 +49,7 @@ enum kind {
     ROLLBACK,
     SECOND_TRY,
     RENEWAL, /* another version */
+    PACE,    /* how fast its rollout goes */
     REMOVAL, /* a node is taken out of the fleet, … */
     RELABEL, /* it gets other labels, … */
     CORDON,  /* or nothing new for a while */
@@ -212,6 +213,9 @@ struct flock {
     uint64_t asked_ms;                         /* when the new version was; 0: not yet */
     struct slot *slots;  /* of gate.c, by node; NULL: the fleet is too big for it */
     bool lets_in;        /* some were let in, in this turn of the manager */
+    bool paced;          /* an operator has set how many may be at work */
+    uint64_t span_s;     /* when somebody was let in first under a rate, … */
+    uint32_t span_count; /* … and how many were since */
     uint64_t vacant_ms;  /* since when a stage has room for some who wait; 0: it doesn't */
     uint32_t *reached_s; /* by node: from then on until it ran; REACHED_NEVER: not yet, … */
     struct arena agent_scratch;
@@ -373,6 +377,8 @@ void whim_arm(struct flock *f);
 void whim_happen(struct flock *f, enum kind kind, uint32_t n);
 void whim_resume(struct flock *f);
 void whim_uncordon(struct flock *f, uint32_t n);
+/* Faults are about to end. */
+void whim_calm(struct flock *f);
 
 /* ---- gate.c: books of their own of whom gates let in ---- */
 
@@ -382,6 +388,8 @@ void gate_close(struct flock *f);
 void gate_note(struct flock *f, uint32_t cohort);
 /* … an operator has said something of one node, … */
 void gate_move(struct flock *f, uint32_t n);
+/* … or of how fast it goes, … */
+void gate_pace(struct flock *f);
 /* … a node's disk is what it was before, … */
 void gate_lapse(struct flock *f, uint32_t n);
 /* … a node has heard its number, … */

@@ -7,12 +7,15 @@
 /* A pause lasts so long at most, and a cordon. */
 #define PAUSE_MS 3600000
 #define CORDON_MS (6 * 3600000)
+/* A rollout is put off for so long at most. */
+#define START_S 14400
 
 static void pause(struct flock *f, uint32_t n);
 static void abort_rollout(struct flock *f, uint32_t n);
 static void go_back(struct flock *f, uint32_t n);
 static void try_again(struct flock *f, uint32_t n);
 static void renew(struct flock *f, uint32_t n);
+static void set_pace(struct flock *f, uint32_t n);
 static void remove_one(struct flock *f, uint32_t n);
 static void relabel(struct flock *f, uint32_t n);
 static void cordon(struct flock *f, uint32_t n);
@@ -26,10 +29,15 @@ struct whim {
 
 #define OFTEN(field) offsetof(struct flock_faults, field)
 static const struct whim whims[] = {
-    {PAUSE, true, OFTEN(pauses), pause},         {ABORT, true, OFTEN(aborts), abort_rollout},
-    {ROLLBACK, true, OFTEN(rollbacks), go_back}, {SECOND_TRY, true, OFTEN(second_tries), try_again},
-    {RENEWAL, true, OFTEN(versions), renew},     {REMOVAL, false, OFTEN(removals), remove_one},
-    {RELABEL, false, OFTEN(relabels), relabel},  {CORDON, false, OFTEN(cordons), cordon},
+    {PAUSE, true, OFTEN(pauses), pause},
+    {ABORT, true, OFTEN(aborts), abort_rollout},
+    {ROLLBACK, true, OFTEN(rollbacks), go_back},
+    {SECOND_TRY, true, OFTEN(second_tries), try_again},
+    {RENEWAL, true, OFTEN(versions), renew},
+    {PACE, true, OFTEN(paces), set_pace},
+    {REMOVAL, false, OFTEN(removals), remove_one},
+    {RELABEL, false, OFTEN(relabels), relabel},
+    {CORDON, false, OFTEN(cordons), cordon},
 };
 #define WHIMS (sizeof whims / sizeof whims[0])
 
@@ -138,6 +146,53 @@ static void renew(struct flock *f, uint32_t n)
         bundle = (newest + 1 + (uint32_t)rng_below(&f->fate, bundle - 1)) % bundle;
     scene_deploy(f, bundle);
     f->result->counts.versions++;
+}
+
+static void say_pace(struct flock *f, const struct pace *pace, const char *stage)
+{
+    struct command c = {.type = COMMAND_PACE};
+    c.deployment.name = "app";
+    c.deployment.stage = stage;
+    c.deployment.pace = pace;
+    office_command(f, &c);
+    gate_pace(f);
+}
+
+/* It has stages, and something to do in them. */
+static bool has_pace(const struct flock *f)
+{
+    const struct rollout *r = &app(f)->rollout;
+    return f->asked_ms && deployment_rolls(app(f)) && r->state != ROLLOUT_ABORTED && !r->back;
+}
+
+/* Another width of the stage, a rate, or, before the first of them, a later start. */
+static void set_pace(struct flock *f, uint32_t n)
+{
+    (void)n;
+    if (!has_pace(f))
+        return;
+    static const enum pace_key keys[] = {PACE_CONCURRENCY, PACE_RATE, PACE_START};
+    const struct rollout *r = &app(f)->rollout;
+    bool begun = r->stage > 0 || r->step != ROLLOUT_OPENING;
+    enum pace_key key = keys[rng_below(&f->fate, begun ? 2 : 3)];
+    uint32_t value = 1 + (uint32_t)rng_below(&f->fate, 20);
+    uint32_t minutes = 1 + (uint32_t)rng_below(&f->fate, 60);
+    const struct pace pace = {
+        .says = (uint8_t)(1u << key),
+        .start_s = flock_wall_s(f) + rng_below(&f->fate, START_S),
+        .rate = {.agents = {.value = value}, .span_s = 60 * minutes},
+        .concurrency = {.value = value, .percent = rng_below(&f->fate, 2) == 0},
+    };
+    f->paced |= key == PACE_CONCURRENCY;
+    say_pace(f, &pace, key == PACE_CONCURRENCY ? app(f)->plan.stages[r->stage].name : NULL);
+    f->result->counts.paces++;
+}
+
+/* Nobody has to wait for weeks at the end. */
+void whim_calm(struct flock *f)
+{
+    if (has_pace(f) && app(f)->plan.rate.span_s > 0)
+        say_pace(f, &(struct pace){.says = 1u << PACE_RATE}, NULL);
 }
 
 /* ---- of one device ---- */
