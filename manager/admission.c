@@ -8,14 +8,15 @@ struct admission {
     enum broker_kind kind;
     size_t count;
     struct blocked_agent *blocked; /* in the caller's order */
-    struct key_id *ids;            /* in their own */
+    struct blocked_agent *sorted;  /* the same, by their ids */
     struct buffer acl;
     struct buffer crl;
 };
 
 static int copy(struct admission *a, const struct blocked_agent *blocked, size_t count);
-static int by_bytes(const void *a, const void *b);
+static int by_id(const void *a, const void *b);
 static int compose(struct admission *a, const struct keyring *k, uint64_t now_s);
+static int compose_acl(struct admission *a);
 static int compose_crl(struct admission *a, const struct keyring *k, uint64_t now_s);
 static void discard(struct admission *a);
 
@@ -56,9 +57,10 @@ int admission_renew(struct admission *a, const struct keyring *k, uint64_t now_s
     return admission_set(a, k, a->blocked, a->count, now_s, em);
 }
 
-bool admission_blocks(const struct admission *a, const struct key_id *agent)
+const struct blocked_agent *admission_find(const struct admission *a, const struct key_id *agent)
 {
-    return a->count > 0 && bsearch(agent, a->ids, a->count, sizeof *agent, by_bytes);
+    const struct blocked_agent wanted = {.id = *agent};
+    return a->count > 0 ? bsearch(&wanted, a->sorted, a->count, sizeof wanted, by_id) : NULL;
 }
 
 int admission_file(const struct admission *a, const char *folder, struct errmsg *em)
@@ -71,33 +73,40 @@ int admission_file(const struct admission *a, const char *folder, struct errmsg 
 static int copy(struct admission *a, const struct blocked_agent *blocked, size_t count)
 {
     a->blocked = calloc(count + 1, sizeof *a->blocked);
-    a->ids = calloc(count + 1, sizeof *a->ids);
-    if (!a->blocked || !a->ids)
+    a->sorted = calloc(count + 1, sizeof *a->sorted);
+    if (!a->blocked || !a->sorted)
         return ERR_NO_MEMORY;
-    for (; a->count < count; a->count++) {
-        a->blocked[a->count] = blocked[a->count];
-        a->ids[a->count] = blocked[a->count].id;
-    }
+    for (; a->count < count; a->count++)
+        a->blocked[a->count] = a->sorted[a->count] = blocked[a->count];
+    qsort(a->sorted, a->count, sizeof *a->sorted, by_id);
     return 0;
 }
 
-/* The access list names the last ones, as long as they are in the caller's order. */
+static int by_id(const void *a, const void *b)
+{
+    const struct blocked_agent *one = a, *other = b;
+    return memcmp(one->id.bytes, other->id.bytes, KEY_ID_LEN);
+}
+
 static int compose(struct admission *a, const struct keyring *k, uint64_t now_s)
 {
-    a->acl.data = malloc(BROKER_ACL_MAX);
-    a->acl.cap = BROKER_ACL_MAX;
-    if (!a->acl.data)
-        return ERR_NO_MEMORY;
-    struct buffer acl = a->acl;
-    int rv = broker_config_acl(a->kind, a->ids, a->count, &acl);
-    a->acl.len = acl.len;
-    qsort(a->ids, a->count, sizeof *a->ids, by_bytes);
+    int rv = compose_acl(a);
     return rv < 0 ? rv : compose_crl(a, k, now_s);
 }
 
-static int by_bytes(const void *a, const void *b)
+/* It names the last ones, in the caller's order. */
+static int compose_acl(struct admission *a)
 {
-    return memcmp(a, b, sizeof(struct key_id));
+    struct key_id *ids = calloc(a->count + 1, sizeof *ids);
+    a->acl.data = malloc(BROKER_ACL_MAX);
+    a->acl.cap = BROKER_ACL_MAX;
+    for (size_t i = 0; ids && i < a->count; i++)
+        ids[i] = a->blocked[i].id;
+    struct buffer acl = a->acl;
+    int rv = ids && acl.data ? broker_config_acl(a->kind, ids, a->count, &acl) : ERR_NO_MEMORY;
+    a->acl.len = acl.len;
+    free(ids);
+    return rv;
 }
 
 static int compose_crl(struct admission *a, const struct keyring *k, uint64_t now_s)
@@ -113,7 +122,7 @@ static int compose_crl(struct admission *a, const struct keyring *k, uint64_t no
 static void discard(struct admission *a)
 {
     free(a->blocked);
-    free(a->ids);
+    free(a->sorted);
     free(a->acl.data);
     free(a->crl.data);
 }

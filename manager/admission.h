@@ -22,7 +22,8 @@ int admission_set(struct admission *a, const struct keyring *k, const struct blo
 /* Composes both for the same list, as of now. */
 int admission_renew(struct admission *a, const struct keyring *k, uint64_t now_s,
                     struct errmsg *em);
-bool admission_blocks(const struct admission *a, const struct key_id *agent);
+/* As it stands in the list; NULL: it is let in. */
+const struct blocked_agent *admission_find(const struct admission *a, const struct key_id *agent);
 
 /* Writes what was composed into a cell's folder. 1: something is new there, 0, or a code. */
 int admission_file(const struct admission *a, const char *folder, struct errmsg *em);

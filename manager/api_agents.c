@@ -1,3 +1,4 @@
+#include "base/date.h"
 #include "manager/api_json.h"
 #include "manager/api_routes.h"
 
@@ -19,7 +20,7 @@ static bool has_prefix(const struct key_id *id, const char *prefix);
 static uint32_t find_number(const struct manager *m, const char *text, bool removed);
 static bool is_our_token(struct daemon *d, const char *text, uint32_t *batch, uint32_t *index);
 static request_finish finish_replace;
-static const char *state_reason(const struct agent_row *row);
+static json_t *state_reason(const struct manager *m, uint32_t number);
 static request_finish finish_changed;
 static json_t *full_json(struct daemon *d, uint32_t number);
 static json_t *facts_json(struct daemon *d, uint32_t number);
@@ -333,25 +334,29 @@ static json_t *full_json(struct daemon *d, uint32_t number)
                    json_array_get(json_object_get(json, "deployments"), i));
     json_object_set_new(json, "facts", facts_json(d, number));
     json_object_set_new(json, "joined", api_json_time(row->joined_s));
-    if (state_reason(row))
-        json_object_set_new(json, "reason", json_string(state_reason(row)));
+    if (row->flags & (AGENT_BLOCKED | AGENT_REMOVED))
+        json_object_set_new(json, "reason", state_reason(daemon_core(d), number));
     json_object_set_new(json, "token",
                         json_pack("{s:I, s:I}", "batch", (json_int_t)row->batch + 1, "index",
                                   (json_int_t)row->index));
     return json;
 }
 
-/* Why it is kept out, and what would change that; NULL: it isn't. */
-static const char *state_reason(const struct agent_row *row)
+/* Why it is kept out, and what would change that. */
+static json_t *state_reason(const struct manager *m, uint32_t number)
 {
-    if (row->flags & AGENT_REVOKED)
-        return "an operator revoked it; a device can take its place: dunlin agent replace";
-    if (row->flags & AGENT_REMOVED)
-        return "an operator took it out of the fleet";
-    if (row->flags & AGENT_QUARANTINED)
-        return "two devices reported as this agent; find out which one is right, then dunlin agent "
-               "release, revoke or replace";
-    return NULL;
+    unsigned flags = manager_agent(m, number)->flags;
+    if (flags & AGENT_REVOKED)
+        return json_string(
+            "an operator revoked it; a device can take its place: dunlin agent replace");
+    if (flags & AGENT_REMOVED)
+        return json_string("an operator took it out of the fleet");
+    if (flags & AGENT_QUARANTINED)
+        return json_string("two devices reported as this agent; find out which one is right, then "
+                           "dunlin agent release, revoke or replace");
+    return json_sprintf("it said far more than an agent may, and is cut off until %s; dunlin agent "
+                        "release lets it in at once",
+                        date_text(manager_cut_off(m, number).until_s).text);
 }
 
 static json_t *facts_json(struct daemon *d, uint32_t number)

@@ -56,6 +56,8 @@ const char *api_agent_state(const struct agent_row *row)
         return row->flags & AGENT_REVOKED ? "Revoked" : "Removed";
     if (row->flags & AGENT_QUARANTINED)
         return "Quarantined";
+    if (row->flags & AGENT_CUT_OFF)
+        return "CutOff";
     if (!(row->flags & AGENT_ONLINE))
         return "Offline";
     return row->flags & AGENT_STALE ? "Stale" : "Online";

@@ -17,7 +17,7 @@ json_t *api_json_time(uint64_t seconds);
 json_t *api_json_returning(const struct returning_use *use);
 json_t *api_json_labels(const struct labels *labels);
 
-/* "Online", "Offline", "Stale", "Waiting", "Quarantined", "Removed" or "Revoked". */
+/* "Online", "Offline", "Stale", "Waiting", "Quarantined", "CutOff", "Removed" or "Revoked". */
 const char *api_agent_state(const struct agent_row *row);
 json_t *api_json_agent(const struct manager *m, uint32_t number);
 

@@ -40,10 +40,11 @@ static json_t *fleet_json(const struct manager *m)
 {
     struct fleet_counts c;
     manager_count_agents(m, &c);
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "total", (json_int_t)c.total, "online",
-                     (json_int_t)c.online, "offline", (json_int_t)c.offline, "stale",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "total", (json_int_t)c.total,
+                     "online", (json_int_t)c.online, "offline", (json_int_t)c.offline, "stale",
                      (json_int_t)c.stale, "waiting", (json_int_t)c.waiting, "quarantined",
-                     (json_int_t)c.quarantined, "cordoned", (json_int_t)c.cordoned);
+                     (json_int_t)c.quarantined, "cut_off", (json_int_t)c.cut_off, "cordoned",
+                     (json_int_t)c.cordoned);
 }
 
 static json_t *orphans_json(const struct daemon *d)

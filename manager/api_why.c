@@ -29,13 +29,13 @@ struct telling {
 
 typedef void teller(struct telling *t);
 
-static teller tell_revoked, tell_removed, tell_unapproved, tell_quarantined, tell_not_named,
-    tell_crowded, tell_not_selected, tell_tainted, tell_not_picked, tell_failed, tell_rolled_back,
-    tell_offline, tell_stale, tell_applying, tell_verifying, tell_cordoned, tell_paused,
-    tell_aborted, tell_stopped, tell_late, tell_held, tell_dependency, tell_stuck, tell_disk,
-    tell_no_content, tell_no_value, tell_downloading, tell_modified, tell_not_heard, tell_not_told,
-    tell_queued, tell_window, tell_clock, tell_retrying, tell_budget, tell_rate, tell_returning,
-    tell_ready;
+static teller tell_revoked, tell_removed, tell_unapproved, tell_quarantined, tell_cut_off,
+    tell_not_named, tell_crowded, tell_not_selected, tell_tainted, tell_not_picked, tell_failed,
+    tell_rolled_back, tell_offline, tell_stale, tell_applying, tell_verifying, tell_cordoned,
+    tell_paused, tell_aborted, tell_stopped, tell_late, tell_held, tell_dependency, tell_stuck,
+    tell_disk, tell_no_content, tell_no_value, tell_downloading, tell_modified, tell_not_heard,
+    tell_not_told, tell_queued, tell_window, tell_clock, tell_retrying, tell_budget, tell_rate,
+    tell_returning, tell_ready;
 static json_t *why_json(const struct telling *t);
 static void tell_overdue(struct telling *t);
 
@@ -49,6 +49,7 @@ static const struct {
     [WHY_REMOVED] = {"removed", tell_removed, false},
     [WHY_UNAPPROVED] = {"waiting-for-approval", tell_unapproved, false},
     [WHY_QUARANTINED] = {"quarantined", tell_quarantined, false},
+    [WHY_CUT_OFF] = {"cut-off", tell_cut_off, false},
     [WHY_NOT_NAMED] = {"not-named", tell_not_named, false},
     [WHY_CROWDED] = {"crowded", tell_crowded, false},
     [WHY_NOT_SELECTED] = {"not-selected", tell_not_selected, false},
@@ -209,6 +210,14 @@ static void tell_quarantined(struct telling *t)
          "it is quarantined, since two devices reported as it; find out which one is right, then "
          "dunlin agent release, revoke or replace %" PRIu32,
          t->why->number);
+}
+
+static void tell_cut_off(struct telling *t)
+{
+    TELL(t,
+         "it said far more than an agent may, and is cut off until %s; look for what is wrong with "
+         "the device, then dunlin agent release %" PRIu32 " lets it in at once",
+         date_text(manager_cut_off(t->m, t->why->number).until_s).text, t->why->number);
 }
 
 /* ---- what it is not meant for ---- */

@@ -18,6 +18,9 @@
 /* Comes back when everything retained that was asked for before it has come. */
 #define TOPIC_PROBE "dl1/cell/probe"
 #define PROBE_LEN 16
+/* On our own inbox, with QoS 1: comes back when everything that had waited there has come. Nobody
+ * else may write to it, and no agent has such an id. */
+#define TOPIC_FENCE "dl1/up/fence"
 #define NOTHING (-1)
 
 static const unsigned WINDOWS[CELL_LANES] = {CELL_CONTROL_WINDOW, CELL_BULK_WINDOW};
@@ -71,6 +74,8 @@ struct cell {
     uint64_t probe_ms;
     int marks_mid; /* of the subscription to marks and probe */
     uint8_t probe[PROBE_LEN];
+    uint8_t fence[PROBE_LEN];
+    bool abreast;
     unsigned sends;
     struct lane lanes[CELL_LANES];
 };
@@ -82,6 +87,7 @@ static void on_published(void *context, int mid);
 static void on_subscribed(void *context, int mid);
 static void connect_now(struct cell *c);
 static void wait_for_retry(struct cell *c);
+static void put_fence(struct cell *c);
 static void ask_for_marks(struct cell *c);
 static void read_mark(struct cell *c, enum cell_lane lane, struct span payload);
 static struct mac_key mark_key(const struct cell *c, enum cell_lane lane, uint64_t stage);
@@ -144,6 +150,11 @@ bool cell_up(const struct cell *c)
     return c->phase != PHASE_DOWN;
 }
 
+bool cell_abreast(const struct cell *c)
+{
+    return c->abreast;
+}
+
 bool cell_settled(const struct cell *c)
 {
     for (int i = 0; i < CELL_LANES; i++)
@@ -194,6 +205,15 @@ static void on_up(void *context, bool session_present)
     c->probe_ms = CELL_PROBE_MS_MIN;
     ask_for_marks(c);
     mqtt_subscribe(c->mqtt, inbox, sizeof inbox / sizeof inbox[0], 1);
+    put_fence(c);
+}
+
+/* The broker takes it after the subscription. One of an older link is another one. */
+static void put_fence(struct cell *c)
+{
+    random_bytes(c->fence, sizeof c->fence);
+    c->abreast = false;
+    mqtt_publish(c->mqtt, TOPIC_FENCE, span_of(c->fence, sizeof c->fence), 1, false);
 }
 
 static void on_down(void *context, const char *reason)
@@ -217,6 +237,7 @@ static void wait_for_retry(struct cell *c)
     if (c->phase == PHASE_FEEDING)
         c->retry_ms = CELL_RETRY_MS_MIN;
     c->phase = PHASE_DOWN;
+    c->abreast = false;
     c->sends = 0;
     c->retry_at_ms = c->now_ms + c->retry_ms;
     c->retry_ms = doubled(c->retry_ms, CELL_RETRY_MS_MAX);
@@ -281,6 +302,8 @@ static void on_message(void *context, const char *topic, struct span payload, bo
     bool looking = c->phase == PHASE_ASKING || c->phase == PHASE_PROBING;
     if (name.kind == TOPIC_UP)
         c->handler.message(c->handler.context, topic, payload);
+    else if (strcmp(topic, TOPIC_FENCE) == 0)
+        c->abreast |= span_equal(payload, span_of(c->fence, sizeof c->fence));
     else if (name.kind == TOPIC_MARK && retained && looking)
         read_mark(c, name.bulk ? CELL_BULK : CELL_CONTROL, payload);
     else if (strcmp(topic, TOPIC_PROBE) == 0 && c->phase == PHASE_PROBING &&

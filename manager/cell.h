@@ -81,6 +81,9 @@ void cell_send(struct cell *c, const char *topic, struct span payload);
 void cell_drop(struct cell *c, uint64_t now_ms);
 
 bool cell_up(const struct cell *c);
+/* Whether all that the broker had kept for us before this link was made has come: what comes now
+ * was said while we listened. */
+bool cell_abreast(const struct cell *c);
 /* All that the log held when last looked at is acknowledged by the broker. */
 bool cell_settled(const struct cell *c);
 

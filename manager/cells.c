@@ -73,6 +73,8 @@ static bool showed(const struct pollfd *fds, size_t count);
 static int file_all(struct cells *c, const struct admission *admission, uint64_t now_s,
                     struct errmsg *em);
 static int kick(struct cells *c, const struct blocked_agent *agent, struct errmsg *em);
+static bool is_cut_off_anew(const struct slot *s, const struct blocked_agent *agent,
+                            const struct blocked_agent *before);
 static void end_sessions(struct slot *s);
 static void service_slot(struct slot *s, const struct pollfd *fds, bool hears, bool all,
                          uint64_t now_ms);
@@ -472,8 +474,7 @@ int cells_block(struct cells *c, const struct blocked_agent *blocked, size_t cou
     if (rv == 0)
         rv = file_all(c, next, now_s, em);
     for (size_t i = 0; rv == 0 && i < count; i++)
-        if (!admission_blocks(c->admission, &blocked[i].id))
-            rv = kick(c, &blocked[i], em);
+        rv = kick(c, &blocked[i], em);
     if (rv < 0) {
         admission_free(next);
         return rv;
@@ -485,7 +486,17 @@ int cells_block(struct cells *c, const struct blocked_agent *blocked, size_t cou
 
 bool cells_blocks(const struct cells *c, const struct key_id *agent)
 {
-    return admission_blocks(c->admission, agent);
+    return admission_find(c->admission, agent) != NULL;
+}
+
+bool cells_are_own(const struct cells *c, size_t i)
+{
+    return c->slots[i].broker != NULL;
+}
+
+bool cells_vouch(const struct cells *c, size_t i)
+{
+    return cells_are_own(c, i) && !c->options->plain && cell_abreast(c->slots[i].cell);
 }
 
 void cells_renew(struct cells *c, uint64_t now_s)
@@ -521,10 +532,21 @@ static int file_all(struct cells *c, const struct admission *admission, uint64_t
 
 static int kick(struct cells *c, const struct blocked_agent *agent, struct errmsg *em)
 {
+    const struct blocked_agent *before = admission_find(c->admission, &agent->id);
     for (size_t i = 0; i < c->count; i++)
-        if (kicker_add(c->slots[i].kicker, agent) < 0)
+        if (is_cut_off_anew(&c->slots[i], agent, before) &&
+            kicker_add(c->slots[i].kicker, agent) < 0)
             return errmsg_set(em, ERR_NO_MEMORY, "out of memory");
     return 0;
+}
+
+/* Others' brokers are given no list for a short time: there it would come back at once. */
+static bool is_cut_off_anew(const struct slot *s, const struct blocked_agent *agent,
+                            const struct blocked_agent *before)
+{
+    if (s->broker)
+        return !before;
+    return !agent->for_now && (!before || before->for_now);
 }
 
 /* ---- the poll loop ---- */

@@ -77,9 +77,14 @@ void cells_watch(const struct cells *c, struct pollfd *fds);
 void cells_service(struct cells *c, const struct pollfd *fds, bool all, uint64_t now_ms);
 uint64_t cells_deadline_ms(const struct cells *c);
 
+/* Whether what comes through that cell in an agent's name was said by that agent, and while we
+ * listened. Others' brokers could say anything in anybody's name. */
+bool cells_vouch(const struct cells *c, size_t i);
+bool cells_are_own(const struct cells *c, size_t i);
+
 /* From now on these are kept out of our own brokers, and nobody else; links of those that weren't
- * until now are cut, on others' brokers again and again until these keep them out, too. On error
- * nothing has changed for sure: call it again. */
+ * until now are cut, on others' brokers again and again until these keep them out, too, unless it
+ * is for now. On error nothing has changed for sure: call it again. */
 int cells_block(struct cells *c, const struct blocked_agent *blocked, size_t count, uint64_t now_s,
                 struct errmsg *em);
 bool cells_blocks(const struct cells *c, const struct key_id *agent);

@@ -3,6 +3,7 @@
  * before the core hears of it. Answers wait for the commit.
  */
 #include "base/clock.h"
+#include "base/date.h"
 #include "base/log.h"
 #include "base/printable.h"
 #include "crypto/random.h"
@@ -13,13 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A good agent says one thing a second at most, and seldom more than that in a quarter of an hour.
- * What waited in a broker for a manager that was away comes at once: two days of heartbeats. */
-static const struct bucket_limits report_limits = {.per_minute = 64 * 60, .burst = 256};
 /* What failed hooks said: a good agent has six a minute at most. */
 static const struct bucket_limits note_limits = {.per_minute = 12, .burst = 128};
 
-static bool floods(struct daemon *d, const struct key_id *id);
+static bool floods(struct daemon *d, size_t cell, const struct key_id *id);
+static void cut_off(struct daemon *d, const struct key_id *id);
 static void on_join(struct daemon *d, const struct join_id *id, struct span payload);
 static bool heeds(struct daemon *d, const struct manager_event *ev);
 static bool guesses_too_often(struct daemon *d);
@@ -44,7 +43,7 @@ void daemon_limit_devices(struct daemon *d)
 {
     uint8_t hash_key[SIPHASH_KEY_LEN];
     random_bytes(hash_key, sizeof hash_key);
-    flood_init(&d->reports, &report_limits, hash_key);
+    intake_init(&d->intake, hash_key);
     flood_init(&d->notes, &note_limits, hash_key);
     allowance_init(&d->allowance, hash_key);
 }
@@ -53,7 +52,7 @@ void daemon_hear_agent(void *context, size_t cell, const char *topic, struct spa
 {
     struct daemon *d = context;
     struct topic_name name = topic_read(topic);
-    if (name.kind == TOPIC_UP && floods(d, &name.agent))
+    if (name.kind == TOPIC_UP && floods(d, cell, &name.agent))
         return;
     if (name.kind == TOPIC_UP && message_type(payload) == MESSAGE_RENEWAL)
         on_renewal(d, cell,
@@ -68,15 +67,30 @@ void daemon_hear_agent(void *context, size_t cell, const char *topic, struct spa
 }
 
 /* Before anything is looked at: what is dropped costs next to nothing. */
-static bool floods(struct daemon *d, const struct key_id *id)
+static bool floods(struct daemon *d, size_t cell, const struct key_id *id)
 {
-    enum flood_answer answer =
-        flood_count(&d->reports, span_of(id->bytes, sizeof id->bytes), clock_monotonic_ms());
-    if (answer == FLOOD_BEGIN)
+    uint32_t broker = cells_are_own(d->cells, cell) ? 0 : (uint32_t)cell + 1;
+    enum intake_answer answer =
+        intake_count(&d->intake, id, broker, cells_vouch(d->cells, cell), clock_monotonic_ms());
+    if (answer == INTAKE_BEGIN)
         log_event(LOG_WARN, "agent-floods", "id=%s per_minute_max=%u", key_id_hex(id).text,
-                  report_limits.per_minute);
-    manager_counters(d->core)->flooded += answer != FLOOD_ADMIT;
-    return answer != FLOOD_ADMIT;
+                  INTAKE_PER_MINUTE);
+    if (answer == INTAKE_CUT_OFF)
+        cut_off(d, id);
+    manager_counters(d->core)->flooded += answer != INTAKE_ADMIT;
+    return answer != INTAKE_ADMIT;
+}
+
+/* The rest of it may come for a while, and is forgotten again and again. */
+static void cut_off(struct daemon *d, const struct key_id *id)
+{
+    struct manager_event ev = {.type = MANAGER_FLOOD, .flood = *id};
+    struct manager_out out;
+    daemon_step(d, &ev, &out);
+    if (out.alarm_count > 0)
+        log_event(LOG_WARN, "agent-cut-off", "id=%s agent=%u until=%s", key_id_hex(id).text,
+                  out.alarms[0].number,
+                  date_text(manager_cut_off(d->core, out.alarms[0].number).until_s).text);
 }
 
 /* Through the door. */

@@ -17,6 +17,7 @@
 #include "manager/daemon.h"
 #include "manager/door.h"
 #include "manager/flood.h"
+#include "manager/intake.h"
 #include "manager/keyring.h"
 #include "manager/recent.h"
 #include "manager/reception.h"
@@ -97,7 +98,7 @@ struct daemon {
     uint8_t plain[CHUNK_MAX];
     struct visit visit;
     struct report report;
-    struct flood reports;       /* by agent */
+    struct intake intake;       /* of what agents say */
     struct flood notes;         /* by agent */
     struct allowance allowance; /* of requests at the door */
     uint8_t written[JOINED_MAX + ENVELOPE_OVERHEAD];

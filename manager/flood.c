@@ -19,6 +19,15 @@ enum flood_answer flood_count(struct flood *f, struct span who, uint64_t now_ms)
     return flood_draw(b, &f->limits, now_ms);
 }
 
+void flood_forget(struct flood *f, struct span who)
+{
+    uint64_t hash = siphash(f->key, who);
+    uint32_t name = (uint32_t)(hash >> 32);
+    struct flood_bucket *b = find(f->sets[hash % FLOOD_SETS], name);
+    if (b->name == name)
+        *b = (struct flood_bucket){0};
+}
+
 bool flood_has_room(struct flood *f, struct span who, uint64_t now_ms)
 {
     uint64_t hash = siphash(f->key, who);

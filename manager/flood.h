@@ -37,6 +37,8 @@ void flood_init(struct flood *f, const struct bucket_limits *limits,
                 const uint8_t key[static SIPHASH_KEY_LEN]);
 /* Counts one more by whoever has this name. */
 enum flood_answer flood_count(struct flood *f, struct span name, uint64_t now_ms);
+/* As if it had never done anything. */
+void flood_forget(struct flood *f, struct span name);
 /* Whether one more would be admitted. It counts nothing. */
 bool flood_has_room(struct flood *f, struct span name, uint64_t now_ms);
 

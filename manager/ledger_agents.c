@@ -169,7 +169,7 @@ static struct span pack_agent(const struct agent_row *row, uint8_t out[static AG
     give_32(&at, row->facts);
     give_revision(&at, row->assigned);
     give_32(&at, row->joined_s);
-    give_flags(&at, row->flags);
+    give_flags(&at, row->flags & ~(unsigned)AGENT_CUT_OFF); /* a new manager sees for itself */
     give_32(&at, row->seq);
     give_32(&at, row->session);
     give_32(&at, row->boot);
@@ -399,7 +399,7 @@ static int list_blocked(struct ledger *l, struct blocked_agent *out, size_t cap,
         struct agent_row row = {0};
         get_agent(&q, n, &row);
         if (row.flags & AGENT_BLOCKED)
-            out[(*count)++] = (struct blocked_agent){row.id, row.joined_s};
+            out[(*count)++] = (struct blocked_agent){.id = row.id, .joined_s = row.joined_s};
     }
     return ledger_end_load(l, &q, q.odd ? ERR_DAMAGED : 0, "read its agents", em);
 }

@@ -56,12 +56,14 @@ const struct verb membership_verbs[5] = {
     {
         .name = "agent release",
         .operands = "AGENT",
-        .summary = "let an agent in again that was quarantined",
+        .summary = "let an agent in again that was quarantined or cut off",
         .text = "An agent is quarantined when two devices report as it. Make sure that only the "
                 "right one is left: when both still work, it is quarantined again. It comes back "
                 "within the hour, or at once when it is restarted. Also for a "
                 "device whose storage was set back to an older image: its next report counts, "
-                "however old its numbers are.\n",
+                "however old its numbers are. An agent that floods its broker is cut off for five "
+                "minutes, and for up to four hours when it does so again; then it comes back by "
+                "itself, or now: within minutes, or at once when it is restarted.\n",
         .words_min = 1,
         .words_max = 1,
         .run = release,

@@ -97,6 +97,7 @@ static void add_agents(struct table *t, const json_t *agents)
     uint64_t total = field_number(agents, "total"), online = field_number(agents, "online");
     uint64_t stale = field_number(agents, "stale"), waiting = field_number(agents, "waiting");
     uint64_t quarantined = field_number(agents, "quarantined");
+    uint64_t cut_off = field_number(agents, "cut_off");
     uint64_t cordoned = field_number(agents, "cordoned");
     char more[96] = "", queue[64] = "";
     if (stale > 0)
@@ -104,6 +105,8 @@ static void add_agents(struct table *t, const json_t *agents)
     if (quarantined > 0)
         snprintf(more + strlen(more), sizeof more - strlen(more), ", %" PRIu64 " quarantined",
                  quarantined);
+    if (cut_off > 0)
+        snprintf(more + strlen(more), sizeof more - strlen(more), ", %" PRIu64 " cut off", cut_off);
     if (cordoned > 0)
         snprintf(more + strlen(more), sizeof more - strlen(more), ", %" PRIu64 " cordoned",
                  cordoned);

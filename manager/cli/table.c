@@ -150,8 +150,8 @@ enum paint table_state_paint(const char *state)
         {"Failed", PAINT_BAD},  {"RolledBack", PAINT_BAD},  {"down", PAINT_BAD},
         {"revoked", PAINT_BAD}, {"Offline", PAINT_DIM},     {"Paused", PAINT_DIM},
         {"used up", PAINT_DIM}, {"expired", PAINT_DIM},     {"Revoked", PAINT_DIM},
-        {"Removed", PAINT_DIM}, {"Quarantined", PAINT_BAD}, {"stopped", PAINT_BAD},
-        {"aborted", PAINT_BAD}, {"pending", PAINT_DIM},
+        {"Removed", PAINT_DIM}, {"Quarantined", PAINT_BAD}, {"CutOff", PAINT_BAD},
+        {"stopped", PAINT_BAD}, {"aborted", PAINT_BAD},     {"pending", PAINT_DIM},
     };
     for (size_t i = 0; i < sizeof paints / sizeof paints[0]; i++)
         if (strcmp(paints[i].state, state) == 0)

@@ -109,7 +109,7 @@ void agent_remove(struct turn *t)
     cohort_leave(t->m, row->cohort);
     fleet_set_exceptions(t->m, row, NULL, NULL, 0);
     taint_forget(t->m, t->out->index);
-    row->flags = AGENT_REMOVED | (row->flags & AGENT_QUARANTINED);
+    row->flags = AGENT_REMOVED | (row->flags & AGENT_BLOCKED);
     fleet_assign(t, t->out->index);
 }
 

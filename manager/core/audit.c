@@ -286,6 +286,13 @@ static void describe_stop(struct audit_entry *e, const struct manager *m, uint32
     DETAIL(e, "too many agents failed in stage %s", d->plan.stages[d->rollout.stage].name);
 }
 
+static void describe_flood(struct audit_entry *e, const struct manager *m, uint32_t number)
+{
+    struct cut_off c = manager_cut_off(m, number);
+    DETAIL(e, "it said far more than an agent may; cut off until %s, or until it is released%s",
+           date_text(c.until_s).text, c.times > 1 ? "; not the first time" : "");
+}
+
 void audit_alarm(struct audit_entry *e, const struct manager *m, const struct alarm *alarm)
 {
     ACTION(e, "alarm-%s", alarm_name(alarm->type));
@@ -311,6 +318,8 @@ void audit_alarm(struct audit_entry *e, const struct manager *m, const struct al
     }
     if (alarm->type == ALARM_CLONE)
         DETAIL(e, "two devices are this agent; kept out until it is released, revoked or replaced");
+    if (alarm->type == ALARM_FLOOD)
+        describe_flood(e, m, alarm->number);
     if (alarm->type == ALARM_NEWER_DOCUMENT)
         DETAIL(e, "it holds a newer document than this manager made: the database was put back "
                   "without `dunlin-manager restore`, or the device lies");

@@ -241,10 +241,15 @@ struct alarm *raise_alarm(struct turn *t, enum alarm_type type)
 const char *alarm_name(enum alarm_type type)
 {
     static const char *const names[ALARM_TYPE_COUNT] = {
-        [ALARM_TOKEN_REUSED] = "token-reused", [ALARM_CLONE] = "clone",
-        [ALARM_OLD_NUMBERS] = "old-numbers",   [ALARM_NEWER_DOCUMENT] = "newer-document",
-        [ALARM_EPOCH_MOVED] = "epoch-moved",   [ALARM_ROLLOUT_STOPPED] = "rollout-stopped",
-        [ALARM_CROWDED] = "crowded",           [ALARM_UNPICKED] = "unpicked",
+        [ALARM_TOKEN_REUSED] = "token-reused",
+        [ALARM_CLONE] = "clone",
+        [ALARM_OLD_NUMBERS] = "old-numbers",
+        [ALARM_NEWER_DOCUMENT] = "newer-document",
+        [ALARM_EPOCH_MOVED] = "epoch-moved",
+        [ALARM_ROLLOUT_STOPPED] = "rollout-stopped",
+        [ALARM_CROWDED] = "crowded",
+        [ALARM_UNPICKED] = "unpicked",
+        [ALARM_FLOOD] = "flood",
     };
     assert(type < ALARM_TYPE_COUNT);
     return names[type];
@@ -267,6 +272,7 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
     switch (ev->type) {
     case MANAGER_TICK:
         presence_tick(&t);
+        flooder_tick(&t);
         list_tick(&t);
         pick_tick(&t);
         lookout_tick(&t);
@@ -293,6 +299,9 @@ void manager_step(struct manager *m, const struct manager_event *ev, struct aren
     case MANAGER_ATLAS:
         m->options.atlas = ev->atlas;
         cohort_mark_all(m);
+        break;
+    case MANAGER_FLOOD:
+        flooder_hears(&t);
         break;
     case MANAGER_COMMAND:
         command_run(&t);

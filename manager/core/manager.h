@@ -110,12 +110,14 @@ enum agent_flag {
     AGENT_MUTE = 1024,   /* in reach, and it said nothing in all the time that a deadline gave it */
     AGENT_TAINTED = 512, /* it takes only what tolerates its taints, or may stay in spite of them */
     AGENT_CORDONED = 256, /* an operator wants it to keep what it runs, and to take nothing new */
+    AGENT_CUT_OFF =
+        4096, /* it floods, and is kept out for a while (flooder.c); never on the disk */
 };
 
 /* Who has one of these is kept off every broker. */
-#define AGENT_BLOCKED (AGENT_REVOKED | AGENT_QUARANTINED)
+#define AGENT_BLOCKED (AGENT_REVOKED | AGENT_QUARANTINED | AGENT_CUT_OFF)
 /* Who has one of these gets no certificate. */
-#define AGENT_OUTSIDE (AGENT_BLOCKED | AGENT_REMOVED | AGENT_WAITING)
+#define AGENT_OUTSIDE (AGENT_REVOKED | AGENT_QUARANTINED | AGENT_REMOVED | AGENT_WAITING)
 /* What operators have said of a device's place: whoever takes it has them as well. */
 #define AGENT_FLAGS_INHERITED (AGENT_CORDONED | AGENT_TAINTED)
 /* Those that outlive reports and restarts. */
@@ -155,12 +157,29 @@ static inline bool agent_in_fleet(const struct agent_row *row)
 #define BLOCKED_MAX 65536
 /* Agents that wait for the device that takes their place. */
 #define SUCCESSORS_MAX 4096
+/* Agents that are cut off at a time, or are remembered for having been: a quarter of what an access
+ * list has room for, so that floods put nobody else out of it. */
+#define FLOODERS_MAX 1024
+/* For how long one is cut off the first time; twice as long each time after that, up to the second;
+ * after a day without it, that begins anew. */
+#define CUT_OFF_S_MIN 300
+#define CUT_OFF_S_MAX (4 * 3600)
+#define CUT_OFF_FORGET_S 86400
+/* Whom an operator lets in again is not cut off by what it said before, which may still come. */
+#define CUT_OFF_PEACE_S 60
 /* Unknown agents that are named. */
 #define ORPHANS_MAX 64
 
 struct blocked_agent {
     struct key_id id;
     uint64_t joined_s;
+    bool for_now; /* it is cut off: others' brokers are told nothing of that */
+};
+
+/* All zero: it isn't. */
+struct cut_off {
+    uint64_t until_s;
+    uint32_t times; /* with this one */
 };
 
 /* An id whose number another device has now. */
@@ -355,6 +374,7 @@ enum alarm_type {
     ALARM_CROWDED,         /* agents of cohort `index` are meant to have more than they take */
     ALARM_UNPICKED,        /* of deployment `index`: agents have values of a label beyond those that
                               its pick tells apart */
+    ALARM_FLOOD,           /* an agent said far more than it may: cut off */
     ALARM_TYPE_COUNT,
 };
 
@@ -520,6 +540,7 @@ enum manager_event_type {
     MANAGER_REPORT,   /* a status or will whose MAC holds for its number */
     MANAGER_COMMAND,
     MANAGER_ATLAS, /* another list of cells is in force */
+    MANAGER_FLOOD, /* an agent has said far more than it may, itself and lately */
     MANAGER_FACTS, /* of one agent: what it has told, or what was asked for (manager_facts_wanted)
                     */
 };
@@ -545,7 +566,8 @@ struct manager_event {
             const struct report *report;
         } report;
         const struct command *command;
-        uint32_t atlas; /* its number */
+        uint32_t atlas;      /* its number */
+        struct key_id flood; /* by whom */
     };
 };
 
@@ -744,6 +766,7 @@ bool manager_was_restored(const struct manager *m);
 /* The number, also of one that was removed or revoked. */
 uint32_t manager_find_any_agent(const struct manager *m, const struct key_id *id);
 
+struct cut_off manager_cut_off(const struct manager *m, uint32_t number);
 /* Who is to be kept off every broker, at most BLOCKED_MAX; returns how many. */
 size_t manager_blocked(const struct manager *m, struct blocked_agent *out, size_t cap);
 /* Grows whenever that list changes, and starts at zero with the core. */
@@ -996,6 +1019,7 @@ struct fleet_counts {
     uint32_t offline;
     uint32_t stale;       /* of those online */
     uint32_t quarantined; /* of those offline */
+    uint32_t cut_off;     /* the same */
     uint32_t cordoned;
 };
 

@@ -52,6 +52,26 @@ void membership_quarantine(struct turn *t, uint32_t number)
     persist(t, PERSIST_STATUS, number);
 }
 
+/* As if its last will had come: what it said last stays. */
+int membership_cut_off(struct turn *t, uint32_t number)
+{
+    struct manager *m = t->m;
+    struct agent_row *row = fleet_agent(m, number);
+    if (m->blocked_count >= BLOCKED_MAX)
+        return ERR_RANGE;
+    stint_stop(m, row, t->ev->now_s);
+    set_blocked(m, row, (row->flags & ~(unsigned)(AGENT_ONLINE | AGENT_MUTE)) | AGENT_CUT_OFF);
+    lookout_hear_of(m, row->cohort);
+    persist(t, PERSIST_STATUS, number);
+    return 0;
+}
+
+void membership_let_in(struct turn *t, uint32_t number)
+{
+    struct agent_row *row = fleet_agent(t->m, number);
+    set_blocked(t->m, row, row->flags & ~(unsigned)AGENT_CUT_OFF);
+}
+
 void membership_revoke(struct turn *t)
 {
     struct manager *m = t->m;
@@ -70,10 +90,12 @@ void membership_revoke(struct turn *t)
     fleet_set_exceptions(m, row, NULL, NULL, 0);
     set_blocked(m, row, AGENT_REMOVED | AGENT_REVOKED | (row->flags & AGENT_FLAGS_INHERITED));
     suspect_forget(m, number);
+    flooder_forget(m, number);
     fleet_assign(t, number);
 }
 
-/* Its next report counts, whatever number that has: the operator knows that it is the right one. */
+/* Its next report counts, whatever number that has: the operator knows that it is the right one. Of
+ * one that is only cut off, nobody doubts that. */
 void membership_release(struct turn *t)
 {
     struct manager *m = t->m;
@@ -86,6 +108,10 @@ void membership_release(struct turn *t)
                "agent %u is out of the fleet for good: let a device join with a token of `dunlin "
                "agent replace %u`",
                number, number);
+        return;
+    }
+    if ((row->flags & AGENT_BLOCKED) == AGENT_CUT_OFF) {
+        flooder_lift(t, number);
         return;
     }
     t->out->rv = row->seq == 0 && !(row->flags & AGENT_QUARANTINED);
@@ -244,6 +270,7 @@ enum joined_code membership_succeed(struct turn *t, struct successor_row *s)
         cohort_enter(m, row->cohort);
     fleet_set_exceptions(m, row, NULL, NULL, 0);
     suspect_forget(m, number);
+    flooder_forget(m, number);
     flight_leave(m, number);
     m->stirred = true;
     *row = (struct agent_row){
@@ -306,10 +333,14 @@ size_t manager_blocked(const struct manager *m, struct blocked_agent *out, size_
 {
     size_t count = 0;
     for (uint32_t i = 0; i < m->replaced_count && count < cap; i++)
-        out[count++] = (struct blocked_agent){m->replaced[i].id, m->replaced[i].joined_s};
+        out[count++] =
+            (struct blocked_agent){.id = m->replaced[i].id, .joined_s = m->replaced[i].joined_s};
     for (uint32_t i = 0; i < m->agent_count && count < m->blocked_count && count < cap; i++)
         if (m->agents[i].flags & AGENT_BLOCKED)
-            out[count++] = (struct blocked_agent){m->agents[i].id, m->agents[i].joined_s};
+            out[count++] = (struct blocked_agent){.id = m->agents[i].id,
+                                                  .joined_s = m->agents[i].joined_s,
+                                                  .for_now = (m->agents[i].flags & AGENT_BLOCKED) ==
+                                                             AGENT_CUT_OFF};
     return count;
 }
 

@@ -423,6 +423,7 @@ void manager_count_agents(const struct manager *m, struct fleet_counts *out)
         out->total++;
         out->online += (flags & AGENT_ONLINE) != 0;
         out->quarantined += (flags & AGENT_QUARANTINED) != 0;
+        out->cut_off += (flags & AGENT_CUT_OFF) != 0;
         out->cordoned += (flags & AGENT_CORDONED) != 0;
         out->stale += (flags & AGENT_ONLINE) && (flags & AGENT_STALE);
     }

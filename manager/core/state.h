@@ -52,6 +52,13 @@ struct suspect {
     bool answers;    /* who counts on from old numbers is no repeated report: it lives */
 };
 
+struct flooder {
+    uint32_t number;
+    uint32_t times;   /* it was cut off, each soon after the one before */
+    uint64_t until_s; /* of the last time; for whom an operator let in, when that was */
+    bool lifted;
+};
+
 /* Departures that are told apart; see flight.c. */
 #define DEPARTURES_MAX 20
 
@@ -189,6 +196,8 @@ struct manager {
     struct suspect suspects[SUSPECTS_MAX];
     uint32_t suspect_count;
     struct orphan orphans[ORPHANS_MAX];
+    struct flooder flooders[FLOODERS_MAX];
+    uint32_t flooder_count;
 
     struct replaced_row *replaced;
     uint32_t replaced_count;
@@ -769,6 +778,9 @@ void agent_taint(struct turn *t);
 /* membership.c: who is kept out, let in again, or takes another's place */
 void membership_count(struct manager *m, const struct agent_row *row); /* one that was loaded */
 void membership_quarantine(struct turn *t, uint32_t number);
+/* Until it is let in, which may be so already. ERR_RANGE: too many are kept out. */
+int membership_cut_off(struct turn *t, uint32_t number);
+void membership_let_in(struct turn *t, uint32_t number);
 void membership_revoke(struct turn *t);
 void membership_release(struct turn *t);
 void membership_replace(struct turn *t);
@@ -884,6 +896,14 @@ bool suspect_hears(struct turn *t, const struct status *status);
 /* A report with a used number. */
 void suspect_counts(struct turn *t, const struct status *status);
 void suspect_forget(struct manager *m, uint32_t number);
+
+/* flooder.c: agents that are cut off for a while */
+void flooder_hears(struct turn *t);
+void flooder_tick(struct turn *t);
+/* An operator lets it in. */
+void flooder_lift(struct turn *t, uint32_t number);
+/* What is known of this number is of a device that has it no more. */
+void flooder_forget(struct manager *m, uint32_t number);
 
 /* orphan.c: a report by an agent that this manager doesn't know */
 void orphan_hears(struct turn *t, uint32_t number);

@@ -83,7 +83,8 @@ static bool is_outside(const struct asking *a)
     } rules[] = {{AGENT_REVOKED, WHY_REVOKED},
                  {AGENT_REMOVED, WHY_REMOVED},
                  {AGENT_WAITING, WHY_UNAPPROVED},
-                 {AGENT_QUARANTINED, WHY_QUARANTINED}};
+                 {AGENT_QUARANTINED, WHY_QUARANTINED},
+                 {AGENT_CUT_OFF, WHY_CUT_OFF}};
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
         a->out->reason = rules[i].reason;
         if (a->row->flags & rules[i].flag)

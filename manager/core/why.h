@@ -14,6 +14,7 @@ enum why_reason {
     WHY_REMOVED,
     WHY_UNAPPROVED,  /* an operator has to let it in */
     WHY_QUARANTINED, /* two devices seem to be it */
+    WHY_CUT_OFF,     /* it floods */
     WHY_NOT_NAMED,   /* the deployment is for others, one by one */
     WHY_NOT_SELECTED,
     WHY_TAINTED, /* it has a taint that the deployment doesn't tolerate */

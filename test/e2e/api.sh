@@ -61,7 +61,7 @@ test_paths()
 
 test_status()
 {
-    gives 200 '.agents == {total: 2, online: 1, offline: 1, stale: 0, waiting: 0, quarantined: 0, cordoned: 0}' GET /v1/status
+    gives 200 '.agents == {total: 2, online: 1, offline: 1, stale: 0, waiting: 0, quarantined: 0, cut_off: 0, cordoned: 0}' GET /v1/status
     gives 200 '.version and .join_url and .epoch == 1 and .deployments == [] and .cohorts >= 1' \
         GET /v1/status
     gives 200 '.cells | length == 1 and .[0].state == "up" and .[0].pid > 1' GET /v1/status

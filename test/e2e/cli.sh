@@ -105,7 +105,7 @@ test_empty_fleet()
 {
     expect 0 status && says "dunlin-agent join" && says "no deployments yet"
     expect 0 status --json
-    json '.join_url and .version and .agents == {total:0,online:0,offline:0,stale:0,waiting:0,quarantined:0,cordoned:0}'
+    json '.join_url and .version and .agents == {total:0,online:0,offline:0,stale:0,waiting:0,quarantined:0,cut_off:0,cordoned:0}'
     json '.deployments == [] and (.cells | length) == 1'
     expect 0 agent list && says "no agents; for a new one"
     expect 0 agent list --json && json '.agents == []'

@@ -240,12 +240,12 @@ static void test_blocked_agents_are_in_the_files_until_they_are_not(void)
     CU_ASSERT_EQUAL(admission_file(a, dir.text, NULL), 0);
     CU_ASSERT_FALSE(acl_names(&dir, &one.id));
     CU_ASSERT_EQUAL(admission_set(a, &k, &one, 1, NOW_S, NULL), 0);
-    CU_ASSERT_TRUE(admission_blocks(a, &one.id));
-    CU_ASSERT_FALSE(admission_blocks(a, &other));
+    CU_ASSERT_PTR_NOT_NULL(admission_find(a, &one.id));
+    CU_ASSERT_PTR_NULL(admission_find(a, &other));
     CU_ASSERT_EQUAL(admission_file(a, dir.text, NULL), 1);
     CU_ASSERT_TRUE(acl_names(&dir, &one.id));
     CU_ASSERT_EQUAL(admission_set(a, &k, NULL, 0, NOW_S, NULL), 0);
-    CU_ASSERT_FALSE(admission_blocks(a, &one.id));
+    CU_ASSERT_PTR_NULL(admission_find(a, &one.id));
     CU_ASSERT_EQUAL(admission_file(a, dir.text, NULL), 1);
     CU_ASSERT_FALSE(acl_names(&dir, &one.id));
     admission_free(a);
@@ -273,8 +273,8 @@ static void test_very_many_blocked_agents(void)
     CU_ASSERT_EQUAL(admission_file(a, dir.text, NULL), 1);
     CU_ASSERT_FALSE(acl_names(&dir, &all[0].id));
     CU_ASSERT_TRUE(acl_names(&dir, &all[COUNT - 1].id));
-    CU_ASSERT_TRUE(admission_blocks(a, &all[0].id));
-    CU_ASSERT_TRUE(admission_blocks(a, &all[COUNT / 2].id));
+    CU_ASSERT_PTR_NOT_NULL(admission_find(a, &all[0].id));
+    CU_ASSERT_PTR_NOT_NULL(admission_find(a, &all[COUNT / 2].id));
     free(all);
     admission_free(a);
     tree_free(&dir);

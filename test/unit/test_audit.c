@@ -232,7 +232,7 @@ static void test_joins_are_one_device_or_a_count(void)
 static void test_alarms_say_whom_they_concern(void)
 {
     struct manager *m = fleet();
-    struct audit_entry token = {0}, clone = {0};
+    struct audit_entry token = {0}, clone = {0}, flood = {0};
     audit_alarm(&token, m, &(struct alarm){.type = ALARM_TOKEN_REUSED, .batch = 4, .index = 17});
     CU_ASSERT_STRING_EQUAL(token.actor, "manager");
     check_words(&token, "alarm-token-reused", "batch 5, token 18", "");
@@ -240,6 +240,11 @@ static void test_alarms_say_whom_they_concern(void)
     CU_ASSERT_STRING_EQUAL(clone.actor, "device:a0a1a2a3a4a5");
     check_words(&clone, "alarm-clone", "agent 1 (a0a1a2a3a4a5)",
                 "two devices are this agent; kept out until it is released, revoked or replaced");
+    audit_alarm(&flood, m, &(struct alarm){.type = ALARM_FLOOD, .number = 1});
+    check_words(
+        &flood, "alarm-flood", "agent 1 (a0a1a2a3a4a5)",
+        "it said far more than an agent may; cut off until 1970-01-01T00:00:00Z, or until it "
+        "is released");
     free(m);
 }
 

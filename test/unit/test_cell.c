@@ -16,6 +16,8 @@
 #define PATIENCE_MS 60000
 #define TOPICS_MAX 2048
 #define BULK_LEN 20000
+/* Messages for a manager that is away. */
+#define WAITING 20
 
 /* ---- a log ---- */
 
@@ -37,7 +39,7 @@ struct bench {
     uint64_t slow_ms;   /* what a turn takes more than it does, for the cell */
     uint64_t slower_ms; /* in all */
     char topic[64];
-    unsigned messages;
+    unsigned messages, early; /* that came before the cell was abreast */
     char last_topic[64];
 };
 
@@ -85,6 +87,7 @@ static void message(void *context, const char *topic, struct span payload)
     struct bench *b = context;
     (void)payload;
     b->messages++;
+    b->early += !cell_abreast(b->cell);
     snprintf(b->last_topic, sizeof b->last_topic, "%s", topic);
 }
 
@@ -543,6 +546,41 @@ static void test_message_waits_for_a_manager_that_is_away(void)
     bench_free(b);
 }
 
+static bool is_abreast(const struct bench *b)
+{
+    return cell_abreast(b->cell);
+}
+
+static bool one_more(const struct bench *b)
+{
+    return b->messages == WAITING + 1;
+}
+
+/* Whoever counts what agents say now must not count that. */
+static void test_cell_is_abreast_once_all_that_waited_has_come(void)
+{
+    struct bench *b = bench_new();
+    CU_ASSERT_TRUE(run_until(b, is_abreast));
+    for (int life = 1; life <= 2; life++) {
+        cell_free(b->cell);
+        for (int i = 0; i < WAITING; i++)
+            publish(b, "dl1/up/01020304050607080910111213141516", span_text("x"), false);
+        open_cell(b);
+        b->messages = b->early = 0;
+        CU_ASSERT_TRUE(run_until(b, is_abreast));
+        CU_ASSERT_EQUAL(b->messages, WAITING);
+        CU_ASSERT_EQUAL(b->early, WAITING);
+    }
+    publish(b, "dl1/up/01020304050607080910111213141516", span_text("x"), false);
+    CU_ASSERT_TRUE(run_until(b, one_more));
+    CU_ASSERT_EQUAL(b->early, WAITING);
+    cell_drop(b->cell, clock_monotonic_ms() - CELL_RETRY_MS_MAX);
+    CU_ASSERT_FALSE(is_abreast(b));
+    CU_ASSERT_TRUE(run_until(b, is_abreast)); /* what isn't acknowledged comes first, again */
+    CU_ASSERT_EQUAL(b->early, WAITING + 1);
+    bench_free(b);
+}
+
 /* The daemon drops the link when a commit fails. */
 static void test_message_of_a_dropped_link_comes_again(void)
 {
@@ -593,6 +631,7 @@ static const struct suite_test tests[] = {
     TEST(test_stage_that_is_the_same_costs_a_mark),
     TEST(test_mark_of_an_older_stage_leads_nowhere),
     TEST(test_message_waits_for_a_manager_that_is_away),
+    TEST(test_cell_is_abreast_once_all_that_waited_has_come),
     TEST(test_message_of_a_dropped_link_comes_again),
     TEST(test_nobody_there_is_tried_again),
 };

@@ -295,6 +295,18 @@ static void test_blocked_agent_is_cut_off_and_others_are_not(void)
     bench_free(b);
 }
 
+/* Whatever is said there in an agent's name, that agent has said. */
+static void test_cells_of_our_own_vouch_for_what_agents_say_over_tls(void)
+{
+    struct bench *b = bench_new();
+    CU_ASSERT_FALSE(cells_vouch(b->cells, 0));
+    UNTIL(cells_vouch(b->cells, 0) && cells_vouch(b->cells, 1));
+    CU_ASSERT_TRUE(cells_are_own(b->cells, 0) && cells_are_own(b->cells, 1));
+    b->options.plain = true;
+    CU_ASSERT_FALSE(cells_vouch(b->cells, 0));
+    bench_free(b);
+}
+
 static void test_unblocked_agent_comes_in_again(void)
 {
     struct bench *b = bench_new();
@@ -533,6 +545,7 @@ static void test_adopted_cells_cut_off_whom_the_stolen_authority_let_in(void)
 static const struct suite_test tests[] = {
     TEST(test_agents_connect_with_certificates_and_talk),
     TEST(test_blocked_agent_is_cut_off_and_others_are_not),
+    TEST(test_cells_of_our_own_vouch_for_what_agents_say_over_tls),
     TEST(test_unblocked_agent_comes_in_again),
     TEST(test_block_that_fails_is_done_by_the_next_try),
     TEST(test_renewed_certificates_disturb_nobody),

@@ -426,6 +426,28 @@ static void test_settings_come_back(void)
     tree_free(&dir);
 }
 
+/* A new manager lets everybody in, and brokers of others are told nothing of it. */
+static void test_who_is_cut_off_is_so_for_this_manager_alone(void)
+{
+    struct tree_path dir = tree_new();
+    struct ledger *l = open_well(&dir);
+    struct blocked_agent list[2];
+    size_t count;
+    write_fleet(l);
+    struct agent_row row = sample_reported(2);
+    row.flags = AGENT_CORDONED | AGENT_CUT_OFF;
+    CU_ASSERT_EQUAL(ledger_agent(l, 2, &row, EXCEPTIONS, STINTS, 2, NULL), 0);
+    commit(l);
+    struct manager *m = fresh_core();
+    CU_ASSERT_EQUAL(ledger_load(l, m, NULL), 0);
+    CU_ASSERT_EQUAL(manager_agent(m, 2)->flags, AGENT_CORDONED);
+    CU_ASSERT_EQUAL(ledger_blocked(l, list, 2, &count, NULL), 0);
+    CU_ASSERT_EQUAL(count, 1); /* the one that was replaced */
+    free(m);
+    ledger_close(l);
+    tree_free(&dir);
+}
+
 static void test_removed_agents_stay_removed(void)
 {
     struct tree_path dir = tree_new();
@@ -940,6 +962,7 @@ static const struct suite_test tests[] = {
     TEST(test_what_was_not_committed_is_gone),
     TEST(test_keys_are_made_once_and_nobody_else_reads_them),
     TEST(test_settings_come_back),
+    TEST(test_who_is_cut_off_is_so_for_this_manager_alone),
     TEST(test_removed_agents_stay_removed),
     TEST(test_facts_are_kept_as_told),
     TEST(test_newest_words_of_an_agent_and_deployment_are_kept),

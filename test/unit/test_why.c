@@ -238,6 +238,17 @@ static void test_quarantined_agent_is_decided_on_first(void)
     bench_free(b);
 }
 
+static void test_agent_that_is_cut_off_is_said_to_be(void)
+{
+    struct bench *b = running();
+    struct manager_event ev = {.type = MANAGER_FLOOD, .flood = id_of(1)};
+    step(b, &ev);
+    is(b, 1, WHY_CUT_OFF);
+    tell_agent(b, COMMAND_AGENT_RELEASE, 1);
+    CU_ASSERT_EQUAL(ask(b, 1).reason, WHY_OFFLINE);
+    bench_free(b);
+}
+
 static void test_agent_that_is_not_selected_knows_by_which_term(void)
 {
     struct bench *b = running();
@@ -562,6 +573,7 @@ static const struct suite_test tests[] = {
     TEST(test_removed_and_revoked_agents_are_said_to_be),
     TEST(test_device_that_waits_to_be_let_in_waits_for_that_first),
     TEST(test_quarantined_agent_is_decided_on_first),
+    TEST(test_agent_that_is_cut_off_is_said_to_be),
     TEST(test_agent_that_is_not_selected_knows_by_which_term),
     TEST(test_agent_that_others_are_picked_before_knows_it),
     TEST(test_what_an_agent_is_at_is_the_reason),
