@@ -300,8 +300,8 @@ static void test_who_can_not_go_back_takes_what_is_newer(void)
          3);
 }
 
-/* A device had come back and ended what it had its permit for, and then its disk forgot. The checker
- * counted it as at work, since that permit was its again. */
+/* A device had come back and ended what it had its permit for, and then its disk forgot. The
+ * checker counted it as at work, since that permit was its again. */
 static void test_who_forgets_that_it_is_through_takes_no_place(void)
 {
     play("dunlin-sim fleet --agents 89 --seed 12101125 --days 2 "
