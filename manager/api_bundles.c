@@ -131,7 +131,7 @@ static int say_who_is_missing(const struct trust *trust, const struct envelope *
                           strangers);
     return errmsg_set(em, ERR_UNTRUSTED,
                       "the manifest needs the signatures of %u of the fleet's %u publishers, and "
-                      "has %u: %u more must sign it%s%s",
+                      "has %u: %u more must sign it%s%s: see `dunlin help key sign`",
                       k->threshold, k->count, known, k->threshold - known,
                       len ? "; not trusted: " : "", strangers);
 }

@@ -24,7 +24,7 @@ bin=${DUNLIN_BIN:-}
 if [ -z "$bin" ]; then
     sh "$root/setup.sh"
     (cd "$root" && cmake --preset release >/dev/null &&
-        cmake --build --preset release --target dunlin dunlin-manager dunlin-agent)
+        cmake --build --preset release --target dunlin dunlin-manager dunlin-agent dunlin-sim)
     bin=$root/build/release
 fi
 work=$(mktemp -d "${TMPDIR:-/tmp}/dunlin.XXXXXX")

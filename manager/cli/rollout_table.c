@@ -15,7 +15,7 @@ bool rollout_shows(const json_t *stage)
            field_number(stage, "members") > 0;
 }
 
-/* What changes by it are values, where the version is the one of before. */
+/* Where the version is the one of before, it is asked for again, or what changes are values. */
 static void print_head(const json_t *rollout)
 {
     const char *version = field_text(rollout, "version"), *from = field_text(rollout, "from");
@@ -23,8 +23,10 @@ static void print_head(const json_t *rollout)
     struct names_text values = field_names(rollout, "values");
     bool same = strcmp(version, from) == 0;
     printf("%s version %s", field_text(rollout, "name"), version);
-    if (*from && !(same && *values.text))
+    if (*from && !same)
         printf(" after %s", from);
+    else if (same && !*values.text)
+        printf(" again");
     if (*values.text)
         printf(" with other values of %s", values.text);
     printf(" for %s", units_count(field_number(rollout, "targets"), "agent").text);

@@ -214,8 +214,11 @@ within 30 app_is 5 "${STAGING[@]}" || fail "who comes back does not catch up"
 step "what is paused when it is over says so"
 dunlin rollout pause app >"$WORK/out" && says "version 5 is over, and app is paused: dunlin rollout resume app"
 dunlin rollout show app >"$WORK/out" && says "version 5 is over, and app is paused"
+dunlin rollout retry app >/dev/null || fail "no retry"
+dunlin rollout show app >"$WORK/out" && says "app version 5 again for 8 agents"
 dunlin rollout resume app >"$WORK/out" || fail "it can't be resumed"
 ! grep -q paused "$WORK/out" || fail "it is resumed, and says: $(cat "$WORK/out")"
+dunlin wait app --timeout 120s >/dev/null || fail "it is not done: $(rollout .)"
 
 step "no more are let in than the rate says, also when the manager is killed"
 breakable 6
