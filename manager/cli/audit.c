@@ -10,7 +10,7 @@
     (8 * (AUDIT_ACTOR_MAX + AUDIT_ACTION_MAX + AUDIT_OBJECT_MAX + AUDIT_DETAIL_MAX))
 /* Columns of what people read. */
 #define ACTOR_WIDTH 20
-#define ACTION_WIDTH 18
+#define ACTION_WIDTH 21
 
 /* The log on its way from the manager to the terminal: one entry is held at a time. */
 struct reading {

@@ -33,6 +33,8 @@ static int read_part(struct yaml_reading *r, enum plan_part part, const yaml_nod
                      void *into)
 {
     struct yaml_shape shape = {.what = plan_part_name(part), .read = read_key};
+    if (part == PLAN_WHOLE)
+        shape.none = "[] for everybody at once";
     const struct plan_key *keys = plan_keys(part, &shape.count);
     for (size_t i = 0; i < shape.count; i++) {
         shape.keys[i].name = keys[i].name;

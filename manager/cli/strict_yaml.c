@@ -94,8 +94,9 @@ int yaml_mapping(struct yaml_reading *r, const struct yaml_shape *shape, const y
     }
     for (size_t i = 0; i < shape->count; i++)
         if (shape->keys[i].required && !seen[i])
-            return yaml_refuse(r, node->start_mark, "the key \"%s\" is missing",
-                               shape->keys[i].name);
+            return yaml_refuse(r, node->start_mark, "the key \"%s\" is missing%s%s",
+                               shape->keys[i].name, shape->none ? "; write " : "",
+                               shape->none ? shape->none : "");
     return 0;
 }
 

@@ -32,6 +32,7 @@ typedef int yaml_pair(struct yaml_reading *r, void *context, size_t index, const
 /* The keys that a mapping may have. */
 struct yaml_shape {
     const char *what; /* "a deployment" */
+    const char *none; /* what to write where the required one is missing; or NULL */
     size_t count;
     struct {
         const char *name;

@@ -506,7 +506,8 @@ static void test_unknown_keys_of_a_rollout_are_refused_with_what_was_meant(void)
             "app.yaml:3:39: unknown key \"approvl\"; did you mean \"approval\"?");
     refused(HEAD "rollout: {stages: [{name: a, name: b}]}\n",
             "app.yaml:3:30: name: is there twice");
-    refused(HEAD "rollout: {max_failed: 1}\n", "app.yaml:3:10: the key \"stages\" is missing");
+    refused(HEAD "rollout: {max_failed: 1}\n",
+            "app.yaml:3:10: the key \"stages\" is missing; write [] for everybody at once");
     refused(HEAD "rollout: {stages: [{share: 5%}]}\n",
             "app.yaml:3:20: the key \"name\" is missing");
 }
