@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "simulator/load/child.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -81,14 +81,10 @@ static int make(struct devices *d, uint32_t first, unsigned processes, const vol
     pid_t pids[PROCESSES_MAX];
     unsigned count = processes < PROCESSES_MAX ? processes : PROCESSES_MAX;
     uint64_t from_ms = clock_monotonic_ms();
-    fflush(NULL);
     for (unsigned i = 0; i < count; i++) {
-        pids[i] = fork();
-        if (pids[i] == 0) {
-            prctl(PR_SET_PDEATHSIG, SIGKILL);
-            signal(SIGINT, SIG_IGN);
+        pids[i] = child_fork(false);
+        if (pids[i] == 0)
             _exit(make_part(d, first, i, count) < 0);
-        }
     }
     int rv = wait_for_all(pids, count, stop);
     d->made = d->count - first;

@@ -2,14 +2,8 @@
 
 #include "base/file.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define TURN_MS 100
@@ -27,7 +21,7 @@ struct ears {
     struct line lines[EAR_CELLS_MAX + 1];
 };
 
-static int work(const struct ear_options *o, struct ear_board *board, int orders);
+static int work(void *context, void *shared, int orders);
 static int open_lines(struct ears *e, const struct ear_options *o);
 static int open_socket(void *context);
 static int open_inside(struct ears *e, const char *dir, const char *folder);
@@ -41,57 +35,38 @@ static void answer(struct ears *e, struct line *l, struct span topic);
 
 int ear_start(struct ear *e, const struct ear_options *o, struct errmsg *em)
 {
-    int ends[2];
-    pid_t parent = getpid();
-    *e = (struct ear){0};
-    struct ear_board *board =
-        mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (board == MAP_FAILED || pipe2(ends, O_CLOEXEC) < 0)
-        return errmsg_set(em, ERR_IO, "no process for the floor: %s", strerror(errno));
-    e->board = board;
-    fflush(NULL);
-    e->pid = fork();
-    if (e->pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        signal(SIGINT, SIG_IGN);
-        setsid(); /* as the manager has its own */
-        close(ends[1]);
-        _exit(getppid() == parent ? work(o, board, ends[0]) : 1);
-    }
-    close(ends[0]);
-    e->orders = ends[1];
-    return e->pid < 0 ? errmsg_set(em, ERR_IO, "no process for the floor") : 0;
+    struct ear_options own = *o;
+    int rv = child_start(&e->child, sizeof *e->board, true, work, &own, "the floor", em);
+    e->board = e->child.shared;
+    return rv;
 }
 
 void ear_speak(struct ear *e, enum ear_word word)
 {
     uint8_t order = (uint8_t)word;
-    if (write(e->orders, &order, 1) < 0)
+    if (!child_order(&e->child, &order, 1))
         e->board->ready = 0;
 }
 
 void ear_stop(struct ear *e)
 {
-    if (e->pid > 0) {
-        close(e->orders); /* which ends it */
-        waitpid(e->pid, NULL, 0);
-    }
-    if (e->board)
-        munmap(e->board, sizeof *e->board);
+    child_end(&e->child);
+    child_free(&e->child);
     *e = (struct ear){0};
 }
 
 /* ---- in its process ---- */
 
-static int work(const struct ear_options *o, struct ear_board *board, int orders)
+static int work(void *context, void *shared, int orders)
 {
     uint8_t order;
+    const struct ear_options *o = context;
     struct ears *e = calloc(1, sizeof *e);
     const struct hub_handler handler = {
         .context = e, .opened = on_opened, .packet = on_packet, .down = on_down};
     if (!e || hub_init(&e->hub, &handler, NULL) < 0 || hub_listen(&e->hub, orders) < 0)
         return 1;
-    e->board = board;
+    e->board = shared;
     e->topics = o->tls ? &FLOOR_TLS : &FLOOR_PLAIN;
     e->document_len = o->document_len;
     if (open_lines(e, o) < 0)

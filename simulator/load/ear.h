@@ -5,9 +5,8 @@
 #ifndef DUNLIN_SIMULATOR_LOAD_EAR_H
 #define DUNLIN_SIMULATOR_LOAD_EAR_H
 
+#include "simulator/load/child.h"
 #include "simulator/load/floor.h"
-
-#include <sys/types.h>
 
 #define EAR_CELLS_MAX 256
 
@@ -35,9 +34,8 @@ struct ear_board {
 };
 
 struct ear {
-    pid_t pid; /* 0: none */
-    int orders;
-    struct ear_board *board;
+    struct child child;
+    struct ear_board *board; /* of the child's */
 };
 
 int ear_start(struct ear *e, const struct ear_options *o, struct errmsg *em);

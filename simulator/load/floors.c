@@ -78,7 +78,7 @@ static int measure(struct load *l, struct ear *e, enum floor_type what, struct e
 {
     struct snapshot from, to;
     const uint64_t said = (uint64_t)l->options.agents * says(what);
-    uint64_t heard = e->board->heard, ear_us = usage_of(e->pid).cpu_us;
+    uint64_t heard = e->board->heard, ear_us = usage_of(e->child.pid).cpu_us;
     uint32_t agents = l->options.agents;
     snapshot_take(&from, &l->boss, &l->team);
     struct order goal = {.type = ORDER_GOAL, .goal = GOAL_ECHO, .began_us = from.at_us};
@@ -94,7 +94,7 @@ static int measure(struct load *l, struct ear *e, enum floor_type what, struct e
     snapshot_take(&to, &l->boss, &l->team);
     struct measure m = {.counts = false};
     measure_between(&m, &from, &to);
-    m.cost.manager_s = (double)(usage_of(e->pid).cpu_us - ear_us) / 1e6;
+    m.cost.manager_s = (double)(usage_of(e->child.pid).cpu_us - ear_us) / 1e6;
     l->floors[what] = m.cost;
     return rv;
 }

@@ -7,11 +7,11 @@
 #define DUNLIN_SIMULATOR_LOAD_ONLOOKER_H
 
 #include "simulator/load/boss.h"
+#include "simulator/load/child.h"
 #include "simulator/load/tally.h"
 
 struct onlooker {
-    pid_t pid;          /* 0: none */
-    struct tally *took; /* shared */
+    struct child child; /* shares a struct tally */
 };
 
 int onlooker_start(struct onlooker *o, struct boss *b, struct errmsg *em);

@@ -94,7 +94,7 @@ struct usage team_usage(const struct team *t)
 {
     struct usage sum = {0};
     for (uint32_t i = 0; i < t->count; i++) {
-        struct usage u = usage_of(t->workers[i].pid);
+        struct usage u = usage_of(t->workers[i].child.pid);
         usage_add(&sum, &u);
     }
     return sum;

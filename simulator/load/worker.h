@@ -5,17 +5,15 @@
 #ifndef DUNLIN_SIMULATOR_LOAD_WORKER_H
 #define DUNLIN_SIMULATOR_LOAD_WORKER_H
 
+#include "simulator/load/child.h"
 #include "simulator/load/crowd.h"
-
-#include <sys/types.h>
 
 /* Besides its connections: pipes, epoll, logs. */
 #define WORKER_FDS_SPARE 100
 
 struct worker {
-    pid_t pid; /* 0: none */
-    int orders;
-    struct board *board; /* shared */
+    struct child child;
+    struct board *board; /* of the child's; NULL: it was never started */
     uint32_t ordered;    /* so many orders were given */
 };
 
