@@ -213,7 +213,7 @@ static int add_selector(struct yaml_reading *r, const yaml_node_t *key, const ya
     if (rv < 0)
         return rv;
     if (selector_parse(&selector, span_text(text), &why) < 0)
-        return yaml_refuse(r, value->start_mark, "%s", why.text);
+        return yaml_refuse(r, value->start_mark, "%s%s", why.text, yaml_cut_short(value));
     if (selector.count == 0)
         return yaml_refuse(r, value->start_mark,
                            "%s: is empty; for every agent write \"all: true\"", yaml_scalar(key));

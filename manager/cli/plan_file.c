@@ -66,7 +66,7 @@ static int read_value(struct yaml_reading *r, const struct plan_key *k, void *in
     if (rv == 0)
         rv = yaml_text(r, key, value, false, &text);
     if (rv == 0 && plan_set(k, into, text, &why) < 0)
-        rv = yaml_refuse(r, value->start_mark, "%s", why.text);
+        rv = yaml_refuse(r, value->start_mark, "%s%s", why.text, yaml_cut_short(value));
     return rv;
 }
 

@@ -165,6 +165,14 @@ int yaml_bool(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t 
                        plain ? "" : "\"");
 }
 
+/* As in {select: env in (a, b)}. */
+const char *yaml_cut_short(const yaml_node_t *value)
+{
+    bool plain = value->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+    bool open = strchr(yaml_scalar(value), '(') && !strchr(yaml_scalar(value), ')');
+    return plain && open ? "; between [ ] and { } what has a comma has to be in quotes" : "";
+}
+
 const char *yaml_scalar(const yaml_node_t *node)
 {
     return (const char *)node->data.scalar.value;

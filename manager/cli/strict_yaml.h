@@ -51,6 +51,8 @@ int yaml_text(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t 
               const char **text);
 /* A bare true or false. */
 int yaml_bool(struct yaml_reading *r, const yaml_node_t *key, const yaml_node_t *value, bool *b);
+/* Goes behind what is wrong with a text: what to do when its comma has ended it, or "". */
+const char *yaml_cut_short(const yaml_node_t *value);
 /* The text of a single value. */
 const char *yaml_scalar(const yaml_node_t *node);
 

@@ -604,6 +604,16 @@ static void test_what_yaml_takes_for_a_mark_has_to_be_in_quotes(void)
     refused(HEAD "placement: {select: [a, !lab]}\n",
             "app.yaml:3:29: not YAML: a value that begins with '!' has to be in quotes");
     refused(HEAD "priority: !x 3\n", "app.yaml:3:11: priority: a value that begins with '!'");
+    refused(
+        HEAD "placement: {select: env in (a, b)}\n",
+        "app.yaml:3:21: selector ends after character 9: expected ',' or ')'; between [ ] and { } "
+        "what has a comma has to be in quotes");
+    refused(
+        HEAD "rollout: {stages: [{name: a, select: env in (a, b)}]}\n",
+        "app.yaml:3:38: select: selector ends after character 9: expected ',' or ')'; between [ ] "
+        "and { } what has a comma has to be in quotes");
+    refused(HEAD "placement: {select: \"env in (a\"}\n",
+            "app.yaml:3:21: selector ends after character 9: expected ',' or ')'");
 }
 
 static void test_every_truncated_file_is_read_or_refused(void)
