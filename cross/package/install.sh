@@ -11,10 +11,15 @@ main()
 {
     while [ $# -gt 0 ]; do
         case $1 in
-        --root) root=$2 && shift ;;
+        --root)
+            [ $# -ge 2 ] || { echo "install.sh: --root needs a folder" >&2 && exit 2; }
+            root=$2
+            shift
+            ;;
         --remove) what=remove ;;
         --purge) what=purge ;;
-        *) sed -n '2,4s/^# //p' "$0" && exit 2 ;;
+        -h | --help) sed -n '2,4s/^# //p' "$0" && exit 0 ;;
+        *) sed -n '2,4s/^# //p' "$0" >&2 && exit 2 ;;
         esac
         shift
     done
