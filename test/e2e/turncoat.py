@@ -6,8 +6,8 @@ usage: turncoat.py LISTEN:PORT KIT TARGET:PORT SEED
 
 KIT is the folder of the broker's key and certificates; TARGET is a Mosquitto behind it that lets everybody in without
 TLS. It is honest until it gets SIGUSR1. From then on each PUBLISH, whichever way it goes, is passed, lost, held for a
-while, repeated, put behind the next one, replaced by another one that its topic has had, altered by a bit, or the end
-of its connection: SEED and the number of the connection say which. With SIGTERM it ends, and says how often it did
+while, repeated, put behind the next one, replaced by another one that its topic has had or by one of another
+topic of its kind, altered by a bit, given another number (a document), or the end of its connection: SEED and the number of the connection say which. With SIGTERM it ends, and says how often it did
 what: a line "up lost 12" for each, up being what clients send; and "told 345", how many different messages of agents
 the manager can have heard since.
 """
@@ -24,7 +24,11 @@ from packets import packet, read_packet
 PUBLISH = 3
 PUBACK = 4
 # Of a hundred messages.
-WHIMS = {"passed": 50, "lost": 6, "held": 10, "repeated": 8, "swapped": 7, "old": 8, "altered": 7, "cut": 4}
+WHIMS = {"passed": 46, "lost": 5, "held": 10, "repeated": 8, "swapped": 7, "old": 8, "crossed": 5, "altered": 7,
+         "cut": 4}
+# The same of what is signed, of which there is little.
+SIGNED_WHIMS = {"passed": 35, "lost": 5, "held": 8, "repeated": 5, "swapped": 5, "old": 12, "crossed": 14, "altered": 5,
+                "advanced": 11}
 # All chunks but one of so many are passed.
 CHUNKS_SPARED = 6
 HELD_S_MAX = 1.5
@@ -59,6 +63,21 @@ def flipped(payload, chance):
     return bytes(changed)
 
 
+def kind(topic):
+    """What is said there, whomever it is for: the third level says that."""
+    levels = topic.split(b"/")
+    return levels[1:2] + levels[3:]
+
+
+def advanced(payload):
+    """The document as if it were a few revisions later; None where it is none."""
+    # Behind type 6, version 1 and the cohort's key: the epoch, and the number, a byte each while they are small.
+    at = payload.find(b"\x06\x01\xc4\x08") + 13
+    if at < 13 or len(payload) <= at or payload[at] > 120:
+        return None
+    return payload[:at] + bytes([payload[at] + 7]) + payload[at + 1:]
+
+
 class Broker:
     """What all connections share."""
 
@@ -84,6 +103,11 @@ class Broker:
         """What was said on its topic besides."""
         return [payload for payload in self.kept[message.topic] if payload != message.payload]
 
+    def strangers(self, message):
+        """What was said last on other topics of that kind."""
+        return [kept[-1] for topic, kept in self.kept.items()
+                if kept and topic != message.topic and kind(topic) == kind(message.topic)]
+
     async def serve(self, reader, writer):
         self.connections += 1
         number = self.connections
@@ -97,7 +121,7 @@ class Broker:
 
     def tell(self):
         for way in ("up", "down"):
-            for whim in WHIMS:
+            for whim in WHIMS | SIGNED_WHIMS:
                 print(way, whim, self.counts[way, whim], flush=True)
         print("told", len(self.told), flush=True)
 
@@ -142,11 +166,15 @@ class Passage:
 
     def choose(self, way, message):
         chance = self.chances[way]
-        whim = chance.choices(list(WHIMS), list(WHIMS.values()))[0]
+        whims = SIGNED_WHIMS if message.topic.endswith(b"/doc") else WHIMS
+        whim = chance.choices(list(whims), list(whims.values()))[0]
         # Where content never comes, nobody is led astray.
         if message.topic[2:].startswith(b"dl1/chunk/") and chance.randrange(CHUNKS_SPARED):
             return "passed"
-        return "lost" if whim == "old" and not self.broker.others(message) else whim
+        missing = whim == "old" and not self.broker.others(message) or \
+            whim == "crossed" and not self.broker.strangers(message) or \
+            whim == "advanced" and not advanced(message.payload)
+        return "lost" if missing else whim
 
     def indulge(self, way, whim, message):
         chance = self.chances[way]
@@ -163,6 +191,10 @@ class Passage:
             older = chance.choice(self.broker.others(message))
             self.note(way, message, older)
             self.send(way, message.anew(older))
+        elif whim == "crossed":
+            self.send(way, message.anew(chance.choice(self.broker.strangers(message))))
+        elif whim == "advanced":
+            self.send(way, message.anew(advanced(message.payload)))
         elif whim == "altered":
             self.send(way, message.anew(flipped(message.payload, chance)))
         elif whim == "cut":

@@ -1,7 +1,8 @@
 #!/bin/sh
 # A broker turns hostile under a fleet at work: with its own key it loses, holds back, repeats, swaps, alters and ages
-# messages in both directions, and says that all is well. Meanwhile no agent goes back or runs anything else than what
-# was released, the manager believes of no agent what that one hasn't done, and nobody crashes, grows or is suspected.
+# messages in both directions, brings those of others, and says that all is well. Meanwhile no agent goes back, takes
+# what is another's or runs anything else than what was released, the manager believes of no agent what that one hasn't
+# done, and nobody crashes, grows or is suspected.
 # When an honest broker has taken its place, the whole fleet comes to what was asked for last.
 # usage: turncoat.sh [--seed S] [--seeds N]
 # A seed says what becomes of the n-th message of a connection; N are tried, from S on.
@@ -10,6 +11,7 @@ need jq python3
 forget_freed # before anything is started
 
 AGENTS="1 2 3"
+APART=3    # it has labels and a deployment of its own
 RELEASES=3 # while the broker is hostile
 seed=1
 seeds=1
@@ -42,11 +44,14 @@ begins()
     run_broker kit
     within 15 cell_is 0 up || fail "the manager does not reach the broker"
     for n in $AGENTS; do
-        join_agent "$n" env=lab
+        # shellcheck disable=SC2046 # none, or one
+        join_agent "$n" env=lab $([ "$n" -ne "$APART" ] || echo seat=window)
         start_agent "$n"
     done
     version=1
     release 1 env=lab
+    dunlin deploy app@1 --as view --select seat=window >/dev/null || fail "nothing is deployed for agent $APART alone"
+    within 40 agent_runs "$APART" view "$WORK/app@1" || fail "agent $APART has no view"
     within 40 all_have || fail "version 1 does not run"
     for name in $(everybody); do cp "$WORK/$name.pid" "$WORK/$name.first"; done
 }
@@ -113,6 +118,11 @@ misbehaves()
     while [ "$version" -lt "$end" ]; do
         version=$((version + 1))
         release "$version" env=lab
+        # All get another assignment, and that of the last one is newer than theirs.
+        for n in $AGENTS "$APART"; do
+            dunlin agent cordon "$n" >/dev/null
+            dunlin agent uncordon "$n" >/dev/null
+        done
         for _ in 1 2 3 4; do
             sleep 0.3
             for n in $AGENTS; do is_true "$n"; done
@@ -128,9 +138,21 @@ misbehaves()
     is_well
 }
 
-# is_true N: agent N has applied what the manager says that it runs, and neither has gone back.
+# is_true N: agent N has applied what the manager says that it runs, and neither has gone back; and it holds nothing
+# that is older than what it held, nor what is another agent's.
 is_true()
 {
+    holds=$WORK/agent$1.holds
+    own='[]'
+    [ "$1" -ne "$APART" ] || own='["window","view"]'
+    dunlin-agent status --dir "$WORK/agent$1" --json >"$holds" || fail "agent $1 says nothing of itself"
+    jq -e --argjson own "$own" \
+        '[.labels.seat // empty, (.deployments[].name | select(. == "view"))] == $own' "$holds" >/dev/null ||
+        fail "agent $1 has what isn't its own, or lacks what is: $(cat "$holds")"
+    numbers='[[.document.epoch, .document.revision], .trust.version, .atlas]'
+    [ ! -f "$holds.before" ] || jq -e -s "map($numbers) | transpose | all(.[0] <= .[1])" "$holds.before" "$holds" \
+        >/dev/null || fail "agent $1 held $(jq -c "$numbers" "$holds.before"), and now $(jq -c "$numbers" "$holds")"
+    mv "$holds" "$holds.before"
     told=$(agent "$1" '.deployments[] | select(.name == "app") | .version')
     history=$WORK/agent$1/deployments/app/data/applied
     sort -n -u -c "$history" 2>/dev/null || fail "agent $1 went back: $(applied "$1")"
@@ -152,7 +174,7 @@ has_misbehaved()
 {
     ! grep -q Traceback "$WORK/turncoat.log" || fail "it fell over: $(cat "$WORK/turncoat.log")"
     paste -sd , "$WORK/turncoat.log"
-    for whim in passed lost held repeated swapped old altered; do
+    for whim in passed lost held repeated swapped old crossed altered; do
         grep -qE "$whim [1-9]" "$WORK/turncoat.log" || fail "nothing was $whim"
     done
     for counter in replayed forged malformed; do
@@ -182,6 +204,8 @@ is_well()
             fail "the folder of agent $n grew from $(cat "$WORK/agent$n.folder") to $(folder "$n") KiB"
     done
     [ "$(dunlin status --json | jq .agents.quarantined)" -eq 0 ] || fail "an honest agent is suspected: $(dunlin audit)"
+    # That old reports come again is told, and true.
+    ! dunlin audit --action alarm | grep alarm- | grep -v alarm-old-numbers || fail "there is an alarm: $(dunlin audit)"
     lines=$(wc -l "$WORK"/*.log | tail -n 1 | tr -dc 0-9)
     [ "$lines" -lt $(($(cat "$WORK/lines") + 2000)) ] || fail "the logs grew by $((lines - $(cat "$WORK/lines"))) lines"
     check_logs
