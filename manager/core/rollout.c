@@ -398,6 +398,7 @@ static void admit(struct tending *w, uint64_t reach)
             continue;
         forget_mute(w, one->number);
         coming += one->comes;
+        w->count.in_flight += one->slot;
         if (one->slot)
             flight_set(w->flight, one->number, true);
         if (one->budgets)

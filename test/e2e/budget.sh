@@ -94,7 +94,7 @@ done
 [ $(($(begun app 2) + $(begun base 2))) = 0 ] || fail "somebody went on in spite of its hook"
 
 step "a manager that is killed keeps it"
-kill_manager KILL
+kill_manager -KILL
 # shellcheck disable=SC2119
 start_manager
 [ "$(budget '"\(.max) \(.allowed) \(.select)"')" = "1 1 site=pier" ] || fail "$(dunlin budget list)"
