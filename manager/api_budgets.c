@@ -103,13 +103,13 @@ static json_t *budget_json(struct request *r, uint32_t index)
         return NULL;
     manager_budget_use(m, index, daemon_now_s(r->daemon), held, &use);
     snprintf(max, sizeof max, "%" PRIu32 "%s", row->max.value, row->max.percent ? "%" : "");
-    json_t *json =
-        json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "name", row->name,
-                  "select", row->selector, "max", max, "agents", (json_int_t)use.agents, "allowed",
-                  (json_int_t)use.allowed, "out", (json_int_t)use.out, "failed",
-                  (json_int_t)use.bad, "returning", (json_int_t)use.apart, "stuck",
-                  (json_int_t)use.idle, "away", (json_int_t)use.away, "deployments",
-                  deployments_json(m, held), "holders", agents_json(m, &use));
+    json_t *json = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
+                             "name", row->name, "select", row->selector, "max", max, "agents",
+                             (json_int_t)use.agents, "allowed", (json_int_t)use.allowed, "out",
+                             (json_int_t)use.out, "failed", (json_int_t)use.bad, "asking",
+                             (json_int_t)use.asking, "returning", (json_int_t)use.apart, "stuck",
+                             (json_int_t)use.idle, "away", (json_int_t)use.away, "deployments",
+                             deployments_json(m, held), "holders", agents_json(m, &use));
     free(held);
     return json;
 }

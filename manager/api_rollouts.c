@@ -135,16 +135,20 @@ static json_t *rollout_json(struct request *r, uint32_t index)
     return json;
 }
 
-/* Where the plan limits how many of those that come back are at work at a time. */
+/* Where agents ask: the plan limits how many of those that come back are at work at a time, or
+ * budgets do. */
 static void add_returning(struct request *r, uint32_t index, json_t *json)
 {
     const struct manager *m = daemon_core(r->daemon);
     struct arena scratch = arena_on(r->tools->scratch, sizeof r->tools->scratch);
     struct returning_use use;
-    if (!manager_deployment(m, index)->plan.returning.value)
+    bool limited = manager_deployment(m, index)->plan.returning.value > 0;
+    if (!limited && !manager_budgets_on(m, index))
         return;
     manager_returning(m, index, &scratch, &use);
-    json_object_set_new(json, "returning", api_json_returning(&use));
+    json_object_set_new(json, "asking", json_integer((json_int_t)use.asking));
+    if (limited)
+        json_object_set_new(json, "returning", api_json_returning(&use));
 }
 
 /* Without a plan everybody gets the version at once: one stage. */

@@ -150,7 +150,7 @@ static json_t *why_json(const struct telling *t)
         json_object_set_new(json, "budget", json_string(manager_budget(t->m, w->budget)->name));
     if (is_told(w, WHY_RATE))
         json_object_set_new(json, "until", api_json_time(w->until_s));
-    if (is_told(w, WHY_RETURNING))
+    if (is_told(w, WHY_RETURNING) && t->d->plan.returning.value > 0)
         json_object_set_new(json, "returning", api_json_returning(&w->returning));
     if (t->spoke)
         json_object_set_new(json, "output", api_json_note(&t->note));
@@ -527,6 +527,11 @@ static void tell_budget(struct telling *t)
 {
     char sentence[BUDGET_SENTENCE_MAX];
     api_budget_sentence(t->m, t->why->budget, t->now_s, sentence);
+    if (t->why->asks) {
+        TELL(t, "version %s waits for room in %s", t->wanted, sentence);
+        tell_running(t);
+        return;
+    }
     tell_turn(t);
     TELL(t, ", and that for %s", sentence);
     tell_values(t);
@@ -602,9 +607,14 @@ static void tell_clock(struct telling *t)
 static void tell_returning(struct telling *t)
 {
     const struct returning_use *use = &t->why->returning;
-    TELL(t, "it comes back behind an open gate; version %s ", t->wanted);
+    bool limited = t->d->plan.returning.value > 0;
+    TELL(t, "%s; version %s ",
+         limited ? "it comes back behind an open gate" : "no gate of a rollout brings it there",
+         t->wanted);
     if (t->why->permitted)
         TELL(t, "may begin there, and it has not said yet that it knows");
+    else if (!limited)
+        TELL(t, "may begin there any moment: budgets have room for it");
     else if (use->places == 1)
         TELL(t, "waits for the one place for those that come back; %" PRIu32 " %s", use->asking,
              use->asking == 1 ? "waits" : "wait");

@@ -14,6 +14,7 @@
 #define BACK_OFF_S_MAX 86400
 /* Whoever was away for longer has come back. */
 #define ASKS_AFTER_S_MAX (90u * 86400)
+#define ORDER_MAX 65536u
 /* Deployments that one depends on; more is a sign that they belong into one bundle. */
 #define DEPENDENCIES_MAX 8
 
@@ -30,6 +31,10 @@ struct rules {
     /* Who was out of touch for so long when it was let in, asks first, and begins with a permit
      * (sync/assignment.h); 0: nobody asks. */
     uint32_t asks_after_s;
+    /* 0, or: all ask but those that a gate of `next` came to while they were in touch, which moved
+     * in this very order (permit.c of the agent). A number of the manager's own, up to ORDER_MAX.
+     */
+    uint32_t order;
 };
 
 bool dependencies_equal(const struct dependencies *a, const struct dependencies *b);

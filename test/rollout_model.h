@@ -7,6 +7,7 @@
 #ifndef DUNLIN_TEST_ROLLOUT_MODEL_H
 #define DUNLIN_TEST_ROLLOUT_MODEL_H
 
+#include "base/bits.h"
 #include "base/rng.h"
 #include "base/siphash.h"
 #include "manager/core/state.h"
@@ -40,17 +41,19 @@ struct model {
     uint64_t busy_until_s;
     uint32_t seq, boot;
     bool cordoned;
-    bool broken;       /* every new version fails here */
-    uint8_t rule;      /* enum cause: a rule keeps it from beginning */
-    uint32_t busy_s;   /* what it does takes so much longer */
-    unsigned works;    /* how often it began to */
-    uint32_t aimed;    /* the generation that it is to run, as it heard last; */
-    uint32_t met;      /* and that it was in touch for when it was let in */
-    uint32_t permit;   /* the generation that its newest assignment lets it begin, */
-    uint64_t permit_s; /* which it has from then on */
-    bool listed;       /* its newest assignment lists the deployment */
-    bool reserved;     /* it takes only what that lists */
-    bool deaf;         /* it takes no document, and says that it has the one before */
+    bool broken;        /* every new version fails here */
+    uint8_t rule;       /* enum cause: a rule keeps it from beginning */
+    uint32_t busy_s;    /* what it does takes so much longer */
+    unsigned works;     /* how often it began to */
+    uint32_t aimed;     /* the generation that it is to run, as it heard last; */
+    uint32_t met;       /* and that it was in touch for when it was let in; */
+    struct record seen; /* by this; all zero: there was none; */
+    uint32_t seen_in;   /* as that number of its document had it */
+    uint32_t permit;    /* the generation that its newest assignment lets it begin, */
+    uint64_t permit_s;  /* which it has from then on */
+    bool listed;        /* its newest assignment lists the deployment */
+    bool reserved;      /* it takes only what that lists */
+    bool deaf;          /* it takes no document, and says that it has the one before */
     uint32_t failures;
     uint64_t again_s; /* what failed is tried once more then */
 
@@ -67,6 +70,7 @@ struct model {
     bool silent;        /* in reach ever since it was let in, and has said nothing of it; */
     bool mute;          /* for too long */
     bool charged;  /* it is out of Ready since it was let in, and has been in reach ever since */
+    bool loose;    /* since then it was kept from it by what nobody could tell the end of */
     bool stranded; /* it failed with nothing to go back to, and isn't Ready yet */
     bool picked;   /* it is one of those that are to run it */
 };
@@ -97,22 +101,24 @@ struct fleet {
     struct model agents[AGENTS_MAX + 1]; /* by number */
     struct desired documents[COHORTS];
     uint32_t versions;
-    uint32_t enrolled;    /* agents when the newest version was deployed */
-    bool admits;          /* slots were taken in this second */
-    uint64_t moved_s;     /* somebody was let in last */
-    bool comes;           /* in this second somebody began with a permit */
-    uint32_t charges;     /* in this second somebody was who is under these budgets */
-    bool restarted;       /* who had come back by itself counts since, */
-    uint64_t started_s;   /* and what was said meanwhile is not known at once */
-    uint64_t told_s;      /* documents were made last: budgets are counted behind them */
-    bool always_look;     /* at every rollout, whether it has heard anything or not */
-    struct rows *disk;    /* what outlives the manager; NULL: it lives on */
-    bool kills;           /* it dies between two steps now and then */
-    uint64_t span_s;      /* the rate's span began, by the manager's word; */
-    uint32_t let_in;      /* agents that came in since, by the checker's */
-    uint32_t places;      /* for those that come back, as long as they have permits from then */
-    uint32_t picks;       /* so many are to run it; 0: all */
+    uint32_t enrolled;  /* agents when the newest version was deployed */
+    bool admits;        /* slots were taken in this second */
+    uint64_t moved_s;   /* somebody was let in last */
+    bool comes;         /* in this second somebody began with a permit */
+    uint32_t charges;   /* in this second somebody was who is under these budgets */
+    bool restarted;     /* who had come back by itself counts since, */
+    uint64_t started_s; /* and what was said meanwhile is not known at once */
+    uint64_t told_s;    /* documents were made last: budgets are counted behind them */
+    bool moves;        /* agents come to other stages: only budgets are checked, and that it ends */
+    bool always_look;  /* at every rollout, whether it has heard anything or not */
+    struct rows *disk; /* what outlives the manager; NULL: it lives on */
+    bool kills;        /* it dies between two steps now and then */
+    uint64_t span_s;   /* the rate's span began, by the manager's word; */
+    uint32_t let_in;   /* agents that came in since, by the checker's */
+    uint32_t places;   /* for those that come back, as long as they have permits from then */
+    uint32_t picks;    /* so many are to run it; 0: all */
     struct roster roster; /* those, by name; none: whom the manager picks */
+    const char *selector; /* NULL: it is for all */
     struct books books;
     struct story *story;
     char why[200]; /* the first rule that was broken */
@@ -125,6 +131,7 @@ static const char *const labels[COHORTS] = {"env=staging", "env=canary", "env=pr
 
 static inline void step(struct fleet *f, struct manager_event *ev);
 static inline void restart(struct fleet *f);
+static inline void move(struct fleet *f, struct model *a, bool to_other_cohort);
 
 /* ---- the fleet ---- */
 
@@ -204,6 +211,7 @@ static inline struct model *join(struct fleet *f, uint32_t batch)
     a->number = f->out.number;
     f->count++;
     a->hears_s = f->now_s + 1;
+    move(f, a, true);
     say(f, a, STATUS_HELLO);
     return a;
 }
@@ -225,12 +233,12 @@ static inline int deploy_as(struct fleet *f, const char *name, const char *versi
     c.deploy.name = name;
     c.deploy.bundle = "app";
     c.deploy.version = version;
-    c.deploy.selector = "";
-    c.deploy.all = f->roster.named_count == 0;
+    c.deploy.selector = f->selector ? f->selector : "";
+    c.deploy.all = f->roster.named_count == 0 && !f->selector;
     c.deploy.salt = 4711;
     c.deploy.plan = plan;
-    c.deploy.pick = f->picks && c.deploy.all ? &pick : NULL;
-    c.deploy.roster = c.deploy.all ? NULL : &f->roster;
+    c.deploy.pick = f->picks && f->roster.named_count == 0 ? &pick : NULL;
+    c.deploy.roster = f->roster.named_count > 0 ? &f->roster : NULL;
     uint32_t known = manager_deployment_count(f->m),
              before = known ? manager_generation(f->m, 0) : 0;
     int rv = run(f, &c);
@@ -352,7 +360,7 @@ static inline bool has_nothing(const struct model *a)
 static inline bool is_out(const struct fleet *f, const struct model *a)
 {
     bool counts = !a->gone && !a->cordoned && is_near(f, a);
-    return counts && (a->charged || has_nothing(a));
+    return counts && (a->charged || (has_nothing(a) && is_meant(f, a)));
 }
 
 /* It has heard all there is, and has nothing to do, or but a number to take. What it isn't asked
@@ -425,7 +433,7 @@ static inline void note_rate(struct fleet *f, uint32_t let_in)
     const struct rollout *r = rollout_of(f);
     const struct rate *rate = plan_rate(plan_of(f), r->stage);
     uint32_t most = rate->agents.percent ? amount_of(rate->agents, r->most) : rate->agents.value;
-    if (!rate->span_s || r->back || let_in == 0)
+    if (!rate->span_s || r->back || let_in == 0 || f->moves)
         return;
     f->let_in += let_in;
     if (f->let_in > most)
@@ -434,8 +442,29 @@ static inline void note_rate(struct fleet *f, uint32_t let_in)
         broken(f, "let in, and not counted", f->let_in, r->let_in);
 }
 
-/* Who is let in by this document, and was not before. */
-static inline void note_admissions(struct fleet *f, uint32_t cohort)
+/* It stood before a gate, which has moved past it: that is no way to come to what labels, groups
+ * and placements bring. */
+static inline bool was_next_in_line(const struct model *a, const struct record *old,
+                                    const struct record *r)
+{
+    uint32_t before = old->next_gate.enrolled_before ? old->next_gate.enrolled_before
+                                                     : r->next_gate.enrolled_before;
+    bool same = old->rules.order == r->rules.order && old->next.generation == r->next.generation;
+    bool for_it = gate_passes(&old->gate, gate_hash(r->salt, 1, a->number), a->number) &&
+                  (a->listed || !(old->flags & RECORD_LISTED || a->reserved));
+    return same && for_it && !a->cordoned && before != UINT32_MAX && a->number < before &&
+           target_of(a, r).generation == r->next.generation;
+}
+
+/* Under a budget it may have been brought there otherwise than by a gate. */
+static inline bool is_brought(const struct model *a, const struct record *old,
+                              const struct record *r)
+{
+    return r->rules.order > 0 && !was_next_in_line(a, old, r);
+}
+
+/* Who is let in by this document, and was not by the one before. */
+static inline void note_admissions(struct fleet *f, uint32_t cohort, const struct record *old)
 {
     const struct desired *d = &f->documents[cohort];
     bool known = manager_deployment_count(f->m) > 0;
@@ -447,16 +476,19 @@ static inline void note_admissions(struct fleet *f, uint32_t cohort)
         if (a->gone || manager_agent(f->m, n)->cohort != cohort || d->count == 0)
             continue;
         struct target target = target_of(a, &d->records[0]);
+        if (target.generation != newest && f->moves)
+            a->admitted = (struct target){0}; /* that gate is closed to it again */
         if (target.generation != newest || a->admitted.generation == newest)
             continue;
         bool late = n > f->enrolled; /* it comes in behind the others */
-        bool has = has_since_a_try(f, a, &target);
+        bool has = has_since_a_try(f, a, &target) || at_an_end(a, newest);
         a->admitted = target;
         f->moved_s = f->now_s;
         a->stage = rollout_of(f)->stage;
         a->let_in_s = f->now_s;
+        bool brought = is_brought(a, old, &d->records[0]);
         a->slot = !runs_bundle(a, &target.bundle) && !late && !a->cordoned && is_reachable(f, a) &&
-                  d->records[0].next.generation == newest;
+                  d->records[0].next.generation == newest && !brought;
         a->silent = a->slot;
         a->mute &= !a->slot;
         f->admits |= a->slot;
@@ -465,7 +497,7 @@ static inline void note_admissions(struct fleet *f, uint32_t cohort)
         if (early && d->records[0].next.generation == newest)
             broken(f, "somebody is let in before the rollout starts", n, a->stage);
         bool comes = !has && n < enrolled_before(f, cohort) && !a->cordoned && is_near(f, a) &&
-                     d->records[0].next.generation == newest;
+                     d->records[0].next.generation == newest && !brought;
         f->charges |= comes && !is_out(f, a) ? budgets_of(f, a) : 0;
         a->charged |= comes;
     }
@@ -554,9 +586,13 @@ static inline void free_budgets(struct fleet *f)
 {
     for (uint32_t n = 1; n <= f->count; n++) {
         struct model *a = &f->agents[n];
-        bool asks = a->cause == CAUSE_RETURNING && !a->permit;
-        bool idle = a->state == STATE_PENDING && (is_stuck(a) || asks) && !has_nothing(a);
-        a->charged &= !a->gone && is_near(f, a) && !is_at_rest(f, a) && !idle;
+        const struct desired *d = &f->documents[manager_agent(f->m, n)->cohort];
+        bool knows = revision_compare(a->document, d->revision) == 0;
+        bool asks = a->cause == CAUSE_RETURNING && !a->permit && knows && a->met != a->aimed;
+        bool idle = a->state == STATE_PENDING && a->wanted == a->aimed && (is_stuck(a) || asks) &&
+                    !has_nothing(a);
+        a->loose |= a->charged && idle && is_stuck(a);
+        a->charged &= !a->gone && is_near(f, a) && is_meant(f, a) && !is_at_rest(f, a) && !idle;
     }
 }
 
@@ -572,7 +608,14 @@ static inline uint32_t count_out(const struct fleet *f, uint32_t budget, uint32_
     return out;
 }
 
-/* Nobody is let in where more would be out than may be; and where the next one may, it is. */
+/* Whatever brought it there, who begins is counted: a gate let it in, or it has a permit. */
+static inline void check_counted(struct fleet *f, const struct model *a, const struct record *r)
+{
+    if (r->rules.order > 0 && !is_out(f, a) && !a->loose && !a->cordoned)
+        broken(f, "somebody begins beside its budgets", a->number, a->wanted);
+}
+
+/* Nobody is let in where more would be out than may be. */
 static inline void check_budgets(struct fleet *f)
 {
     for (uint32_t b = 0; b < manager_budget_count(f->m); b++) {
@@ -721,7 +764,6 @@ static inline void check_slots(struct fleet *f)
     if (r->state != ROLLOUT_RUNNING || r->step != ROLLOUT_ADMITTING ||
         manager_deployment(f->m, 0)->flags & RECORD_PAUSED)
         return;
-    check_budgets(f);
     manager_survey(f->m, 0, f->now_s, &scratch, counts);
     const struct stage_count *c = &counts[r->stage];
     struct amount all = {0}, usual = plan_of(f)->stages[r->stage].concurrency;
@@ -908,10 +950,45 @@ static inline int set_pace(struct fleet *f, const char *stage, struct pace pace)
 static inline void aim(struct fleet *f, struct model *a, bool in_touch)
 {
     const struct desired *d = &f->documents[manager_agent(f->m, a->number)->cohort];
-    struct target target = target_of(a, d->count ? &d->records[0] : NULL);
-    if (target.generation != a->aimed && in_touch)
-        a->met = target.generation;
+    const struct record *r = d->count ? &d->records[0] : NULL;
+    struct target target = target_of(a, r);
+    bool hears_all = d->revision.number <= a->seen_in + 1;
+    bool asks = r && r->rules.order > 0 && (!hears_all || !in_touch);
+    bool brought = r && is_brought(a, &a->seen, r);
+    if (target.generation != a->aimed)
+        a->met = in_touch && !brought ? target.generation : brought ? 0 : a->met;
+    if (asks && d->revision.number != a->seen_in)
+        a->met = 0;
+    a->seen_in = d->revision.number;
     a->aimed = target.generation;
+    a->seen = r ? *r : (struct record){0};
+}
+
+/* It has other labels, or is on other lists, or may begin something again: it was in touch for none
+ * of that. */
+static inline void move(struct fleet *f, struct model *a, bool to_other_cohort)
+{
+    const struct desired *d = &f->documents[manager_agent(f->m, a->number)->cohort];
+    const struct record *r = d->count ? &d->records[0] : NULL;
+    struct target target = target_of(a, r);
+    bool asks = to_other_cohort || (r && r->rules.order > 0);
+    bool changes = to_other_cohort || a->cordoned || target.generation != a->aimed;
+    if (asks && changes)
+        a->met = 0;
+    if (to_other_cohort)
+        a->document = (struct revision){0};
+    a->seen_in = d->revision.number;
+    a->aimed = target.generation;
+    a->seen = r ? *r : (struct record){0};
+}
+
+/* Who may begin by a permit is out from then on. */
+static inline void note_permit(struct fleet *f, struct model *a, bool given)
+{
+    if (!given || !is_near(f, a))
+        return;
+    f->charges |= is_out(f, a) ? 0 : budgets_of(f, a);
+    a->charged = true;
 }
 
 /* An assignment was published. */
@@ -924,10 +1001,15 @@ static inline void note_assignment(struct fleet *f, uint32_t number)
     uint32_t generation = count ? permits[0].generation : 0;
     if (generation && generation != a->permit)
         a->granted_s = f->now_s;
+    bool given = generation && generation != a->permit;
+    bool lost = a->permit && !generation && a->state == STATE_PENDING && a->met != a->aimed;
+    a->charged &= !lost;
     a->permit = generation;
     a->permit_s = f->now_s + number % 3;
+    note_permit(f, a, given);
     a->listed = manager_lists(f->m, number, lists) > 0 && lists[0] == 1;
     a->reserved = manager_agent(f->m, number)->flags & AGENT_TAINTED;
+    move(f, a, false);
 }
 
 static inline void step(struct fleet *f, struct manager_event *ev)
@@ -943,9 +1025,11 @@ static inline void step(struct fleet *f, struct manager_event *ev)
         if (f->out.persist[i].type != PERSIST_DOCUMENT)
             continue;
         uint32_t cohort = f->out.persist[i].index;
+        struct record old =
+            f->documents[cohort].count ? f->documents[cohort].records[0] : (struct record){0};
         manager_document(f->m, cohort, &f->documents[cohort]);
         f->told_s = f->now_s;
-        note_admissions(f, cohort);
+        note_admissions(f, cohort, &old);
         for (uint32_t n = 1; n <= f->count; n++) {
             struct model *a = &f->agents[n];
             if (a->gone || manager_agent(f->m, n)->cohort != cohort)
@@ -973,6 +1057,8 @@ static inline enum cause rule_of(const struct fleet *f, const struct model *a,
 static inline void begin(struct fleet *f, struct model *a, const struct record *r)
 {
     check_beginning(f, a);
+    check_counted(f, a, r);
+    a->loose = false;
     a->state = STATE_APPLYING;
     a->cause = CAUSE_NONE;
     a->busy_until_s = f->now_s + 2 + rng_below(&f->rng, 9) + a->busy_s;
@@ -1076,6 +1162,7 @@ static inline void second(struct fleet *f)
 {
     f->now_s++;
     f->comes = false;
+    f->charges = 0;
     for (uint32_t n = 1; n <= f->count; n++) {
         struct model *a = &f->agents[n];
         a->had_s += a->worked && a->online && !a->gone;
@@ -1088,7 +1175,6 @@ static inline void second(struct fleet *f)
     free_budgets(f);
     free_places(f);
     f->admits = false;
-    f->charges = 0;
     if (f->always_look)
         lookout_hear(f->m);
     tick(f);
@@ -1099,9 +1185,12 @@ static inline void second(struct fleet *f)
     if (manager_deployment_count(f->m) > 0) {
         check_thresholds(f);
         note_stop(f);
-        check_deadlines(f);
-        check_slots(f);
-        check_places(f);
+        check_budgets(f);
+        if (!f->moves) {
+            check_deadlines(f);
+            check_slots(f);
+            check_places(f);
+        }
         check_picks(f);
     }
 }
@@ -1130,8 +1219,11 @@ static inline void come_back(struct fleet *f, struct model *a)
     if (a->online || a->gone)
         return;
     bool known = manager_deployment_count(f->m) > 0;
+    const struct desired *d = &f->documents[manager_agent(f->m, a->number)->cohort];
+    uint32_t asks_after_s = d->count ? d->records[0].rules.asks_after_s : 0;
     uint32_t patience_s =
         known && plan_of(f)->reachable_within_s ? plan_of(f)->reachable_within_s : 1;
+    patience_s = asks_after_s ? asks_after_s : patience_s;
     bool missed = f->now_s >= a->away_since_s + patience_s;
     a->online = true;
     a->hears_s = f->now_s + 1;
@@ -1154,8 +1246,32 @@ static inline void take_out(struct fleet *f, struct model *a)
 static inline void cordon(struct fleet *f, struct model *a, bool on)
 {
     struct command c = {.type = on ? COMMAND_AGENT_CORDON : COMMAND_AGENT_UNCORDON, .agent = a->id};
+    a->cordoned = true; /* amid it, gates do nothing for it */
     CU_ASSERT_EQUAL(run(f, &c), 0);
     a->cordoned = on;
+}
+
+/* It is given the labels of another cohort, hears of that, and fetches what is asked for there. */
+static inline void resettle(struct fleet *f, struct model *a, uint32_t cohort)
+{
+    struct command c = {.type = COMMAND_LABEL};
+    c.label.id = a->id;
+    c.label.set = labels[cohort];
+    c.label.unset = "zone";
+    if (a->gone || manager_agent(f->m, a->number)->cohort == cohort)
+        return;
+    CU_ASSERT_EQUAL(run(f, &c), 0);
+    move(f, a, true);
+    /* What it has neither begun nor a permit for, it asks for there. */
+    a->charged &= a->state == STATE_APPLYING || a->permit;
+    a->admitted.generation = a->aimed;
+    a->hears_s = f->now_s + 1 + rng_below(&f->rng, 3);
+}
+
+static inline int set_group(struct fleet *f, const char *name, const char *selector)
+{
+    struct command c = {.type = COMMAND_GROUP_SET, .group = {.name = name, .selector = selector}};
+    return run(f, &c);
 }
 
 /* The process dies, and another one loads what was persisted. */

@@ -253,7 +253,8 @@ static inline struct rules sample_rules(void)
                                      .length_s = 7200},
                           .retries = 3,
                           .back_off_s = 300,
-                          .asks_after_s = 600};
+                          .asks_after_s = 600,
+                          .order = 4};
 }
 
 /* Of the second record: one of each kind. */

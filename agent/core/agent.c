@@ -356,6 +356,7 @@ static void on_assignment(struct turn *t)
         t->a->counters.old++;
     if (order <= 0)
         return;
+    permit_assignment(t);
     turn_store(t, AGENT_STORE_ASSIGNMENT);
     t->a->asks[AGENT_TOPIC_ASSIGNMENT].storing = true;
 }

@@ -1,7 +1,7 @@
 /*
- * permit: [rule-7] whether this agent has to ask before it begins, since it was out of touch when
- * it was let in. It remembers so of the records of the document that it holds, and no longer than
- * the process lives: who doesn't know, asks.
+ * permit: [rule-7], [rule-8] whether this agent has to ask before it begins, since it was out of
+ * touch when it was let in. It remembers so of the records of the document that it holds, and no
+ * longer than the process lives: who doesn't know, asks.
  */
 #include "agent/core/turn.h"
 #include "base/bits.h"
@@ -42,6 +42,28 @@ void permit_head(struct turn *t)
     a->head_came = true;
 }
 
+/* [rule-8] It stood before a gate of `next`, in the order that it is in now, and that gate has
+ * moved past it. A gate that lets in whoever comes says nothing of single agents. */
+static bool was_next_in_line(const struct turn *t, const struct agent_view *next,
+                             const struct record *old, const struct record *r)
+{
+    const struct agent *a = t->a;
+    if (!old || old->rules.order != r->rules.order || t->view->assignment->cordoned ||
+        !view_admits(a, t->view, old))
+        return false;
+    uint32_t before = old->next_gate.enrolled_before ? old->next_gate.enrolled_before
+                                                     : r->next_gate.enrolled_before;
+    return r->next.generation > 0 && r->next.generation == old->next.generation &&
+           r->next.generation == view_target(a, next, r).generation && before != UINT32_MAX &&
+           a->number < before;
+}
+
+/* Nothing was said in between that this agent has not heard. */
+static bool follows(struct revision held, struct revision now)
+{
+    return now.epoch == held.epoch && now.number == held.number + 1;
+}
+
 /* What is asked for as before, it was in touch for if it was then. */
 static bool was_present(const struct turn *t, const struct agent_view *next, const struct record *r)
 {
@@ -53,7 +75,38 @@ static bool was_present(const struct turn *t, const struct agent_view *next, con
         if (before.generation == now.generation && before.variables == now.variables)
             return bits_have(a->present, (uint32_t)(old - view->document->records));
     }
+    if (r->rules.order > 0 && !was_next_in_line(t, next, old, r))
+        return false;
     return a->in_step || a->silent_s < r->rules.asks_after_s;
+}
+
+/* Another assignment brings something else to run: that is no gate's doing. What gates did while it
+ * was in another place, on other lists or cordoned, they didn't do for it. */
+void permit_assignment(struct turn *t)
+{
+    struct agent *a = t->a;
+    const struct agent_view *view = t->view;
+    struct agent_view next = *view;
+    next.assignment = t->ev->assignment;
+    bool kept = !view->assignment->cordoned && !next.assignment->cordoned &&
+                follows(view->assignment->revision, next.assignment->revision);
+    bool stays = true;
+    for (uint32_t i = 0; i < view->document->count; i++) {
+        const struct record *r = &view->document->records[i];
+        if (r->rules.order == 0)
+            continue;
+        struct target before = view_target(a, view, r), now = view_target(a, &next, r);
+        bool same = kept && before.generation == now.generation &&
+                    before.variables == now.variables &&
+                    view_admits(a, view, r) == view_admits(a, &next, r);
+        stays &= same;
+        if (!same)
+            bits_set(a->present, i, false);
+    }
+    if (stays)
+        return;
+    a->in_step = false;
+    a->silent_s = UINT32_MAX;
 }
 
 void permit_document(struct turn *t)
@@ -61,9 +114,10 @@ void permit_document(struct turn *t)
     uint8_t present[sizeof t->a->present] = {0};
     struct agent_view next = *t->view;
     next.document = t->ev->document;
+    bool hears_all = follows(view_revision(t->view), next.document->revision);
     for (uint32_t i = 0; i < next.document->count; i++) {
         const struct record *r = &next.document->records[i];
-        if (r->rules.asks_after_s > 0)
+        if (r->rules.asks_after_s > 0 && (hears_all || r->rules.order == 0))
             bits_set(present, i, was_present(t, &next, r));
     }
     memcpy(t->a->present, present, sizeof present);

@@ -81,10 +81,11 @@ uint64_t rules_back_off_s(const struct agent *a, const struct held *row, const s
 
 /* permit.c: who was out of touch when it was let in, may have to ask before it begins */
 void permit_link_up(struct turn *t);
-void permit_head(struct turn *t);     /* of the cohort, before anything is wanted of it */
-void permit_document(struct turn *t); /* one that is about to be stored */
-void permit_move(struct agent *a);    /* to another cohort */
-void permit_forget(struct agent *a);  /* it was in touch for nothing */
+void permit_head(struct turn *t);       /* of the cohort, before anything is wanted of it */
+void permit_document(struct turn *t);   /* one that is about to be stored */
+void permit_assignment(struct turn *t); /* the same */
+void permit_move(struct agent *a);      /* to another cohort */
+void permit_forget(struct agent *a);    /* it was in touch for nothing */
 /* It has to, and may not begin yet. */
 bool permit_lacks(const struct agent *a, const struct agent_view *view, const struct record *r);
 

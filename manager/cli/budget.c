@@ -33,12 +33,14 @@ const struct verb budget_verbs[4] = {
             "without stages that is for such agents gets its new versions in one stage, so that it "
             "keeps the budget as well. An agent that is under several budgets keeps all.\n"
             "Who fails and has nothing to go back to is out until it is mended, or cordoned; who "
-            "went back to the version before is not. Agents that are away don't count; those that "
-            "come back with work to do are counted apart. Changed variables wait as versions do, "
-            "and a rollback lets agents go back only as the budget leaves room.\n"
-            "What other labels, groups or placements bring to an agent begins at once: it waits "
-            "for no budget, but others wait for it. To remove a deployment puts nobody out of "
-            "Ready.\n",
+            "went back to the version before is not. Agents that are away don't count. Changed "
+            "variables wait as versions do, and a rollback lets agents go back only as the budget "
+            "leaves room.\n"
+            "So does all else that brings work to an agent: other labels, groups, lists, picks or "
+            "values, the end of a cordon, its joining, and its coming back after more than five "
+            "minutes. It asks, and keeps what it runs until there is room. Only what it began "
+            "before it went away it brings to an end, counted apart. To remove a deployment puts "
+            "nobody out of Ready.\n",
         .examples = "  dunlin budget set pier --select site=pier --max 10%\n"
                     "  dunlin budget set gateways --select @gateways --max 1\n",
         .flags = FLAGS(set_flags),
@@ -158,8 +160,8 @@ static int show(struct cli *cli)
     static const struct {
         const char *title, *name;
     } lines[] = {
-        {"agents", "agents"},       {"away", "away"},   {"failed", "failed"},
-        {"returning", "returning"}, {"stuck", "stuck"},
+        {"agents", "agents"}, {"away", "away"},           {"failed", "failed"},
+        {"asking", "asking"}, {"returning", "returning"}, {"stuck", "stuck"},
     };
     json_t *answer = NULL;
     int rv = cli_call_on(cli, "GET", "budgets", cli_word(cli, 0), NULL, NULL, &answer);

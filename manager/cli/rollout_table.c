@@ -5,7 +5,7 @@
 static void add_counts(struct table *t, const json_t *stage);
 static void add_members(struct table *t, const json_t *stage);
 static void add_failed(struct table *t, const json_t *stage);
-static void print_returning(const json_t *returning);
+static void print_returning(const json_t *rollout);
 
 bool rollout_shows(const json_t *stage)
 {
@@ -65,7 +65,7 @@ int rollout_print(struct cli *cli, const json_t *rollout)
     if (rv == 0)
         rollout_print_set(rollout);
     if (rv == 0)
-        print_returning(json_object_get(rollout, "returning"));
+        print_returning(rollout);
     return rv;
 }
 
@@ -100,10 +100,14 @@ void rollout_print_set(const json_t *rollout)
 }
 
 /* Nothing as long as none waits. */
-static void print_returning(const json_t *returning)
+static void print_returning(const json_t *rollout)
 {
-    uint64_t waiting = field_number(returning, "waiting");
-    if (waiting > 0)
+    const json_t *returning = json_object_get(rollout, "returning");
+    uint64_t waiting = field_number(rollout, "asking");
+    if (waiting > 0 && !returning)
+        printf("%s %s for room in a budget, to begin what no gate brings\n",
+               units_count(waiting, "agent").text, waiting == 1 ? "waits" : "wait");
+    else if (waiting > 0)
         printf("%" PRIu64 " of %s for those that come back taken; %s %s for one\n",
                field_number(returning, "taken"),
                units_count(field_number(returning, "places"), "place").text,

@@ -75,7 +75,7 @@ void agent_label(struct turn *t)
     cohort_leave(m, row->cohort);
     cohort_enter(m, (uint32_t)cohort);
     row->cohort = (uint32_t)cohort;
-    budget_set_apart(m, t->out->index);
+    budget_move(m, t->out->index);
     list_move(m, t->out->index, row->cohort);
     fleet_assign(t, t->out->index);
 }
@@ -126,7 +126,6 @@ void agent_cordon(struct turn *t)
     row->flags ^= AGENT_CORDONED;
     t->m->stirred = true; /* who is cordoned isn't picked */
     flight_leave(t->m, t->out->index);
-    budget_set_apart(t->m, t->out->index);
     if (row->flags & AGENT_WAITING)
         persist(t, PERSIST_AGENT, t->out->index);
     else

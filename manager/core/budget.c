@@ -77,6 +77,24 @@ static bool has_nothing(const struct told *e)
     return rests && e->running == 0 && stint_has_begun(e);
 }
 
+static bool knows_all(const struct manager *m, uint32_t number)
+{
+    const struct agent_row *row = manager_agent(m, number);
+    return row->flags & AGENT_ASSIGNED &&
+           revision_compare(row->document, m->cohorts[row->cohort].revision) == 0;
+}
+
+/* It asks for what it is to run, and may not begin yet. Who holds a slot of its rollout is about
+ * to; and who had asked before a gate let it in, until it says that it knows of that. */
+static bool awaits_permit(const struct manager *m, uint32_t number,
+                          const struct agent_deployment *d)
+{
+    const struct told *e = fleet_exception(m, manager_agent(m, number), d->deployment + 1);
+    return permit_awaits(m, number, d->deployment) && e->generation == d->wanted &&
+           !flight_holds(m, d->deployment, number) &&
+           (!bits_have(m->out, number) || knows_all(m, number));
+}
+
 static bool awaits_gate(const struct manager *m, uint32_t number, uint32_t deployment,
                         uint32_t depth);
 
@@ -99,25 +117,34 @@ static bool awaits_gate(const struct manager *m, uint32_t number, uint32_t deplo
     struct agent_deployment d;
     if (!fleet_judge(m, number, deployment, &d) || d.state != STATE_PENDING)
         return false;
-    return d.held || (d.cause == CAUSE_AFTER && awaits_other(m, number, deployment, depth));
-}
-
-/* It came back, and may not begin yet. Who holds a slot of its rollout is about to. */
-static bool awaits_permit(const struct manager *m, uint32_t number, uint32_t deployment,
-                          const struct told *e)
-{
-    return e->cause == CAUSE_RETURNING && !flight_holds(m, deployment, number) &&
-           !permit_has(m, number, deployment);
+    return d.held || awaits_permit(m, number, &d) ||
+           (d.cause == CAUSE_AFTER && awaits_other(m, number, deployment, depth));
 }
 
 /* It waits for what doesn't come by itself. */
-static bool is_idle(const struct manager *m, uint32_t number, uint32_t deployment,
+static bool is_idle(const struct manager *m, uint32_t number, const struct agent_deployment *d,
                     const struct told *e)
 {
     return e && e->state == STATE_PENDING &&
            (e->cause == CAUSE_STUCK || e->cause == CAUSE_CLOCK || e->cause == CAUSE_VARIABLE ||
-            awaits_permit(m, number, deployment, e) ||
-            (e->cause == CAUSE_AFTER && awaits_other(m, number, deployment, EXCEPTIONS_MAX)));
+            awaits_permit(m, number, d) ||
+            (e->cause == CAUSE_AFTER && awaits_other(m, number, d->deployment, EXCEPTIONS_MAX)));
+}
+
+/* What it has not begun, it may begin: a gate let it in and it is counted since, or it has a
+ * permit. Who was brought there by anything else asks first. After a restart whoever may be out
+ * counts. */
+static bool may_begin(const struct manager *m, uint32_t number, uint32_t deployment)
+{
+    return bits_have(m->out, number) || flight_holds(m, deployment, number) ||
+           permit_has(m, number, deployment);
+}
+
+static bool will_ask(const struct manager *m, uint32_t number, const struct agent_deployment *d,
+                     const struct told *e)
+{
+    bool waits = d->state == STATE_PENDING || d->state == STATE_PAUSED;
+    return waits && !(e && stint_has_begun(e)) && !may_begin(m, number, d->deployment);
 }
 
 /* It runs what is rolled out since an earlier try: all that it was let in for since is a number. */
@@ -135,7 +162,7 @@ static enum outage held_outage(const struct manager *m, uint32_t number,
     const struct cohort *c = &m->cohorts[row->cohort];
     const struct placement *p = cohort_placement(c, d->deployment + 1);
     const struct told *e = fleet_exception(m, row, d->deployment + 1);
-    bool knows = has_bundle(m, d) || revision_compare(row->document, c->revision) == 0;
+    bool knows = has_bundle(m, d) || knows_all(m, number);
     bool doubt = bits_have(m->out, number) && !knows;
     enum outage least = doubt ? OUTAGE_DOUBT : OUTAGE_NONE;
     if ((e && is_bad(e->state)) || has_nothing(e))
@@ -144,9 +171,11 @@ static enum outage held_outage(const struct manager *m, uint32_t number,
         return OUTAGE_WORK;
     if (d->state == STATE_READY || (!e && p->generation == 0))
         return least;
+    if (will_ask(m, number, d, e))
+        return OUTAGE_IDLE;
     if (!e)
         return OUTAGE_WORK;
-    if (is_idle(m, number, d->deployment, e))
+    if (is_idle(m, number, d, e))
         return doubt ? OUTAGE_DOUBT : OUTAGE_IDLE;
     bool runs = e->running >= p->generation || e->state == STATE_ROLLED_BACK;
     return runs ? least : OUTAGE_WORK;
@@ -160,8 +189,10 @@ static enum outage let_in_outage(const struct manager *m, uint32_t number,
     const struct told *e = fleet_exception(m, manager_agent(m, number), d->deployment + 1);
     if (is_bad((uint8_t)d->state) || has_nothing(e))
         return OUTAGE_BAD;
-    return d->state == STATE_PENDING && is_idle(m, number, d->deployment, e) ? OUTAGE_IDLE
-                                                                             : OUTAGE_WORK;
+    /* What it said of an earlier version may be otherwise with this one. */
+    bool idle =
+        d->state == STATE_PENDING && e && e->generation == d->wanted && is_idle(m, number, d, e);
+    return idle || will_ask(m, number, d, e) ? OUTAGE_IDLE : OUTAGE_WORK;
 }
 
 /* `worst` is the deployment that it is in. */
@@ -194,15 +225,26 @@ static uint32_t budgets_at(const struct manager *m, uint32_t number)
     return counts ? m->cohort_budgets[row->cohort] : 0;
 }
 
-bool budget_reaches(const struct agent_row *row, uint64_t now_s)
+static bool reaches(const struct manager *m, uint32_t number, uint64_t now_s, uint64_t *until_s)
+{
+    return fleet_reaches(&m->agents[number - 1], BUDGET_REACH_S, now_s, until_s) ||
+           permit_has_some(m, number);
+}
+
+bool budget_reaches(const struct manager *m, uint32_t number, uint64_t now_s)
 {
     uint64_t until_s = UINT64_MAX;
-    return fleet_reaches(row, BUDGET_REACH_S, now_s, &until_s);
+    return reaches(m, number, now_s, &until_s);
 }
 
 void budget_set_apart(struct manager *m, uint32_t number)
 {
     bits_set(m->apart, number, true);
+}
+
+void budget_move(struct manager *m, uint32_t number)
+{
+    bits_set(m->apart, number, false);
 }
 
 void budget_hear(struct manager *m, uint32_t number)
@@ -226,20 +268,29 @@ static bool counts_as_out(const struct manager *m, uint32_t number, enum outage 
     return outage == OUTAGE_BAD || (outage >= OUTAGE_DOUBT && !bits_have(m->apart, number));
 }
 
+/* It is at work, as it says, or as it was let. What is only guessed since a restart may not be so:
+ * with what it is let into then, it is one more. */
+static bool is_sure(const struct manager *m, uint32_t number, enum outage outage,
+                    const struct agent_deployment *worst)
+{
+    return outage == OUTAGE_BAD ||
+           (outage == OUTAGE_WORK &&
+            (bits_have(m->free, number) || deployment_state_works((uint8_t)worst->state)));
+}
+
 /* Who was out of reach, or waits for what may never come, begins when it likes: apart, until it is
  * Ready. */
 static void count_agent(struct turn *t, uint32_t number, struct budget_tally *tally)
 {
     struct manager *m = t->m;
-    const struct agent_row *row = &m->agents[number - 1];
     struct agent_deployment worst;
-    bool reaches = fleet_reaches(row, BUDGET_REACH_S, t->ev->now_s, &tally->until_s);
-    enum outage outage = reaches ? outage_of(m, number, &worst) : OUTAGE_IDLE;
+    bool here = reaches(m, number, t->ev->now_s, &tally->until_s);
+    enum outage outage = here ? outage_of(m, number, &worst) : OUTAGE_IDLE;
     if (outage == OUTAGE_NONE || outage == OUTAGE_IDLE)
         bits_set(m->apart, number, outage == OUTAGE_IDLE);
     bool out = counts_as_out(m, number, outage);
     bits_set(m->out, number, out);
-    bits_set(m->free, number, out && outage >= OUTAGE_WORK);
+    bits_set(m->free, number, out && is_sure(m, number, outage, &worst));
     tally->agents++;
     tally->out += out;
 }
@@ -317,7 +368,7 @@ uint32_t budget_room(const struct manager *m, uint32_t budget)
 uint32_t budget_asks(const struct manager *m, uint32_t number, uint64_t now_s)
 {
     uint32_t budgets = budgets_at(m, number);
-    bool counted = bits_have(m->free, number) || !budget_reaches(&m->agents[number - 1], now_s);
+    bool counted = bits_have(m->free, number) || !budget_reaches(m, number, now_s);
     return counted ? 0 : budgets;
 }
 
@@ -352,6 +403,7 @@ static void changed(struct turn *t, uint32_t index)
         if (t->m->looks[i].budget == index + 1)
             t->m->looks[i].budget = 0;
     budget_place_all(t->m);
+    cohort_mark_all(t->m); /* others may have to ask by now */
     persist(t, PERSIST_BUDGET, index);
 }
 
@@ -483,13 +535,15 @@ static void use_agent(const struct manager *m, uint32_t number, uint64_t now_s,
 {
     struct budgeted_agent a = {.number = number};
     use->agents++;
-    if (!budget_reaches(&m->agents[number - 1], now_s)) {
+    if (!budget_reaches(m, number, now_s)) {
         use->away++;
         return;
     }
     enum outage outage = outage_of(m, number, &a.what);
     a.bad = outage == OUTAGE_BAD;
-    use->idle += outage == OUTAGE_IDLE;
+    bool asks = outage == OUTAGE_IDLE && bits_have(m->asking, number);
+    use->asking += asks;
+    use->idle += outage == OUTAGE_IDLE && !asks;
     use->bad += a.bad;
     if (counts_as_out(m, number, outage)) {
         use->out++;
@@ -516,4 +570,18 @@ void manager_budget_use(const struct manager *m, uint32_t index, uint64_t now_s,
                 use_agent(m, numbers[k], now_s, out, held);
     }
     out->allowed = amount_of(m->budgets[index].max, out->agents);
+}
+
+int64_t budget_full(const struct manager *m, uint32_t number, uint64_t now_s)
+{
+    uint32_t budgets = budgets_at(m, number);
+    struct budget_use use;
+    for (uint32_t b = 0; b < BUDGETS_MAX && budgets >> b; b++) {
+        if (!(budgets >> b & 1))
+            continue;
+        manager_budget_use(m, b, now_s, NULL, &use);
+        if (use.out >= use.allowed)
+            return b;
+    }
+    return -1;
 }

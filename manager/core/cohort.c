@@ -228,15 +228,20 @@ static void fill_rollout(const struct manager *m, const struct deployment_row *d
         r->flags |= RECORD_STOPPED;
 }
 
-static void fill_rules(const struct manager *m, uint32_t index, const struct labels *labels,
+static void fill_rules(const struct manager *m, uint32_t index, const struct cohort *c,
                        struct rules *rules)
 {
     const struct deployment_row *d = &m->deployments[index];
+    const struct labels *labels = &c->labels;
+    uint32_t cohort = (uint32_t)(c - m->cohorts);
     rules->after = dependency_list(m, index);
     rules->retries = d->plan.retries;
     rules->back_off_s = d->plan.retries ? d->plan.back_off_s : 0;
-    if (d->plan.returning.value)
-        rules->asks_after_s = d->plan.reachable_within_s ? d->plan.reachable_within_s : 1;
+    uint32_t reach_s = permit_reach_s(m, index, cohort);
+    if (permit_is_needed(m, index, cohort))
+        rules->asks_after_s = reach_s ? reach_s : 1;
+    if (m->cohort_budgets[cohort])
+        rules->order = survey_stages(m, d, labels) + 1u;
     int rv = schedule_compile(survey_schedule(m, d, labels), &rules->window, NULL);
     assert(rv == 0); /* checked when it was submitted */
 }
@@ -256,7 +261,7 @@ static void fill_record(const struct manager *m, uint32_t index, const struct co
         .stable = {.generation = manager_generation(m, index),
                    .bundle = m->bundles[d->history[0].bundle].digest},
     };
-    fill_rules(m, index, labels, &r->rules);
+    fill_rules(m, index, c, &r->rules);
     memcpy(r->name, d->name, sizeof r->name);
     if (deployment_rolls(d))
         fill_rollout(m, d, labels, r);

@@ -83,7 +83,7 @@ static bool keeps(const struct manager *m, uint32_t number, const struct excepti
     bool asked = before && permit_asks(before->state, before->cause);
     bool held = asked ? row->flags & AGENT_HOLDER : !f || flight_has(f, number);
     uint64_t until_s = UINT64_MAX;
-    return held && deployment_rolls(d) && d->plan.returning.value &&
+    return held && deployment_rolls(d) && permit_is_needed(m, deployment, row->cohort) &&
            fleet_reaches(row, d->plan.reachable_within_s, now_s, &until_s);
 }
 

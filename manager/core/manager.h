@@ -836,7 +836,8 @@ struct budget_use {
     uint32_t out;     /* that are; */
     uint32_t bad;     /* of those out: that don't end by themselves */
     uint32_t apart;   /* at work, and not counted: they came back, or joined in by themselves */
-    uint32_t idle;    /* waiting for what doesn't come by itself: not counted either */
+    uint32_t asking;  /* waiting for room, to begin what no gate brings: not counted either; */
+    uint32_t idle;    /* or for what doesn't come by itself */
     uint32_t named_count;
     struct budgeted_agent named[BUDGET_NAMED_MAX]; /* of those out, the bad ones first */
 };

@@ -1,12 +1,29 @@
 /*
- * permit: who of those that come back behind an open gate may begin. Each asks by a report, and is
- * told by its assignment; so many have a permit at a time as the deployment's plan says. A permit
- * is taken back when what it was for has come to an end, or its agent goes out of reach.
+ * permit: who may begin of those that no gate has let in: they come back behind an open one, or
+ * labels, groups or placements bring them there. Each asks by a report, and is told by its
+ * assignment; so many have a permit at a time as the deployment's plan says, and as budgets have
+ * room for. A permit is taken back when what it was for has come to an end, or its agent goes out
+ * of reach.
  */
 #include "base/bits.h"
 #include "manager/core/state.h"
 
 #include <assert.h>
+
+bool permit_is_needed(const struct manager *m, uint32_t deployment, uint32_t cohort)
+{
+    return m->deployments[deployment].plan.returning.value > 0 || m->cohort_budgets[cohort] != 0;
+}
+
+/* The first of those whose books it would be missing in. */
+uint32_t permit_reach_s(const struct manager *m, uint32_t deployment, uint32_t cohort)
+{
+    const struct plan *p = &m->deployments[deployment].plan;
+    bool budgeted = m->cohort_budgets[cohort] != 0;
+    if (p->returning.value == 0 || (budgeted && p->reachable_within_s > BUDGET_REACH_S))
+        return BUDGET_REACH_S;
+    return p->reachable_within_s;
+}
 
 /* ---- who has one ---- */
 
@@ -36,6 +53,12 @@ static const struct permitted *permit_of(const struct manager *m, uint32_t numbe
 bool permit_has(const struct manager *m, uint32_t number, uint32_t deployment)
 {
     return permit_of(m, number, deployment) != NULL;
+}
+
+bool permit_has_some(const struct manager *m, uint32_t number)
+{
+    uint32_t at = place_of(m, number, 0);
+    return at < m->permit_count && m->permits[at].number == number;
 }
 
 bool permit_returns(const struct manager *m, uint32_t number, uint32_t deployment)
@@ -122,17 +145,22 @@ static const struct told *request_of(const struct manager *m, uint32_t number, u
     const struct agent_row *row = &m->agents[number - 1];
     const struct told *e = fleet_exception(m, row, deployment + 1);
     bool counts = agent_in_fleet(row) && !(row->flags & (AGENT_CORDONED | AGENT_QUARANTINED));
-    return counts && e && permit_asks(e->state, e->cause) && !permit_has(m, number, deployment)
-               ? e
-               : NULL;
+    return counts && permit_awaits(m, number, deployment) ? e : NULL;
+}
+
+bool permit_awaits(const struct manager *m, uint32_t number, uint32_t deployment)
+{
+    const struct told *e = fleet_exception(m, &m->agents[number - 1], deployment + 1);
+    return e && permit_asks(e->state, e->cause) && !permit_has(m, number, deployment);
 }
 
 /* And when that changes by mere time, all are looked at again. */
 static bool reaches(struct turn *t, uint32_t number, uint32_t deployment)
 {
     struct manager *m = t->m;
-    uint32_t within_s = m->deployments[deployment].plan.reachable_within_s;
-    return fleet_reaches(&m->agents[number - 1], within_s, t->ev->now_s, &m->permits_again_s);
+    const struct agent_row *row = &m->agents[number - 1];
+    uint32_t within_s = permit_reach_s(m, deployment, row->cohort);
+    return fleet_reaches(row, within_s, t->ev->now_s, &m->permits_again_s);
 }
 
 /* ---- how many ---- */
@@ -140,6 +168,8 @@ static bool reaches(struct turn *t, uint32_t number, uint32_t deployment)
 static uint32_t places_of(const struct manager *m, uint32_t deployment, struct arena *scratch)
 {
     struct amount limit = m->deployments[deployment].plan.returning;
+    if (limit.value == 0)
+        return UINT32_MAX;
     if (!limit.percent)
         return limit.value;
     struct whom whom = whom_is(m, deployment, scratch);
@@ -208,16 +238,24 @@ static bool is_overdue(struct turn *t, struct permitted *p)
     return deadline_s > 0 && end_s <= now_s;
 }
 
+/* It is to run that; what it is kept from by a gate, it isn't yet. */
+static bool is_to_run(const struct manager *m, uint32_t number, uint32_t deployment,
+                      uint32_t generation, struct agent_deployment *out)
+{
+    return fleet_judge(m, number, deployment, out) && out->wanted == generation &&
+           !(out->held && generation == manager_generation(m, deployment));
+}
+
 static bool stays(struct turn *t, struct permitted *p)
 {
     struct manager *m = t->m;
     const struct deployment_row *d = &m->deployments[p->deployment];
     const struct agent_row *row = &m->agents[p->number - 1];
     struct agent_deployment has;
-    return !d->removed && d->plan.returning.value && agent_in_fleet(row) &&
+    return !d->removed && permit_is_needed(m, p->deployment, row->cohort) && agent_in_fleet(row) &&
            !(row->flags & AGENT_CORDONED) && !is_overdue(t, p) &&
-           reaches(t, p->number, p->deployment) && fleet_judge(m, p->number, p->deployment, &has) &&
-           has.wanted == p->generation && is_used(d, &has);
+           reaches(t, p->number, p->deployment) &&
+           is_to_run(m, p->number, p->deployment, p->generation, &has) && is_used(d, &has);
 }
 
 /* False: the step is full. */
@@ -250,14 +288,37 @@ static bool may_have(struct turn *t, uint32_t number, uint32_t deployment, const
     struct permit already[PERMITS_MAX];
     bool stopped =
         d->rollout.state == ROLLOUT_STOPPED && e->generation == manager_generation(m, deployment);
-    return !stopped && reaches(t, number, deployment) && fleet_judge(m, number, deployment, &has) &&
-           has.wanted == e->generation && m->permit_count < PERMITTED_MAX &&
-           manager_permits(m, number, already) < PERMITS_MAX;
+    return !stopped && reaches(t, number, deployment) &&
+           is_to_run(m, number, deployment, e->generation, &has) &&
+           m->permit_count < PERMITTED_MAX && manager_permits(m, number, already) < PERMITS_MAX;
 }
 
 static bool gives(const struct deployment_row *d)
 {
-    return !d->removed && d->plan.returning.value && !(d->flags & RECORD_PAUSED);
+    return !d->removed && !(d->flags & RECORD_PAUSED);
+}
+
+/* Budgets, as bits, that have room for nobody else. */
+static uint32_t full_ones(const struct manager *m, uint32_t budgets)
+{
+    uint32_t full = 0;
+    for (uint32_t b = 0; budgets >> b && b < BUDGETS_MAX; b++)
+        if (budgets >> b & 1 && m->permit_room[b] == 0)
+            full |= 1u << b;
+    return full;
+}
+
+/* From now on it is out of Ready, where it isn't yet. */
+static void charge(struct turn *t, uint32_t number)
+{
+    struct manager *m = t->m;
+    uint32_t budgets = budget_asks(m, number, t->ev->now_s);
+    for (uint32_t b = 0; budgets >> b && b < BUDGETS_MAX; b++)
+        m->permit_room[b] -= budgets >> b & 1;
+    if (budgets)
+        budget_charge(m, number);
+    else
+        budget_keep(m, number);
 }
 
 static void give(struct turn *t, uint32_t number, uint32_t deployment, uint32_t generation)
@@ -268,10 +329,11 @@ static void give(struct turn *t, uint32_t number, uint32_t deployment, uint32_t 
                                   .generation = generation,
                                   .slot = flight && flight_has(flight, number),
                                   .since_s = t->ev->now_s});
+    charge(t, number);
     fleet_tell(t, number);
 }
 
-/* Who was gone for a moment only, and still holds its slot. */
+/* Who was gone for a moment only, and still holds its slot; and its place in budgets. */
 void permit_answer(struct turn *t, uint32_t number)
 {
     struct manager *m = t->m;
@@ -280,7 +342,8 @@ void permit_answer(struct turn *t, uint32_t number)
         if (deployment >= m->deployment_count || !flight_holds(m, deployment, number))
             continue;
         const struct told *e = request_of(m, number, deployment);
-        if (e && gives(&m->deployments[deployment]) && may_have(t, number, deployment, e))
+        if (e && gives(&m->deployments[deployment]) && budget_asks(m, number, t->ev->now_s) == 0 &&
+            may_have(t, number, deployment, e))
             give(t, number, deployment, e->generation);
     }
 }
@@ -298,7 +361,8 @@ static bool hand_out_to(struct turn *t, uint32_t deployment, uint32_t first, uin
         }
         const struct told *e = request_of(m, n, deployment);
         bool slot = e && flight_holds(m, deployment, n);
-        if (!e || (!slot && *places == 0) || !may_have(t, n, deployment, e))
+        if (!e || (!slot && *places == 0) || full_ones(m, budget_asks(m, n, t->ev->now_s)) ||
+            !may_have(t, n, deployment, e))
             continue;
         if (persist_is_full(t))
             return false;
@@ -337,6 +401,7 @@ void permit_tick(struct turn *t)
         m->permits_again_s = UINT64_MAX;
         m->permit_cursor = 0;
         m->permits_look = true;
+        m->permits_counted = false;
         m->permit_deployment = m->permit_places = 0;
     }
     permit_tend(t);
@@ -347,10 +412,27 @@ bool permit_waits(const struct manager *m)
     return m->permits_look;
 }
 
+/* Once in a look; what comes of it is counted on the way. False: not before all documents are made.
+ */
+static bool count_budgets(struct turn *t)
+{
+    struct manager *m = t->m;
+    if (m->asking_count == 0 || m->budget_count == 0)
+        return true;
+    if (!m->permits_counted && !budget_count(t))
+        return false;
+    m->permits_counted = true;
+    for (uint32_t b = 0; b < m->budget_count; b++)
+        m->permit_room[b] = budget_room(m, b);
+    uint64_t until_s = budget_until_s(m);
+    m->permits_again_s = until_s < m->permits_again_s ? until_s : m->permits_again_s;
+    return true;
+}
+
 void permit_tend(struct turn *t)
 {
     struct manager *m = t->m;
-    if (!m->permits_look || !take_back(t))
+    if (!m->permits_look || !take_back(t) || !count_budgets(t))
         return;
     for (; m->permit_deployment < m->deployment_count && m->asking_count > 0;
          m->permit_deployment++, m->permit_places = 0)

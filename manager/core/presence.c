@@ -52,7 +52,7 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
     bool same = says_the_same(t->m, row, s), heartbeat = is_heartbeat(row, s, same);
     if (!same)
         lookout_hear_of(t->m, row->cohort);
-    if (!budget_reaches(row, t->ev->now_s))
+    if (!budget_reaches(t->m, s->number, t->ev->now_s))
         budget_set_apart(t->m, s->number);
     if (!(row->flags & AGENT_ONLINE))
         flight_miss(t->m, s->number, t->ev->now_s);

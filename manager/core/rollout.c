@@ -132,26 +132,10 @@ int rollout_go_back(struct turn *t, uint32_t deployment, const struct version *t
     return 0;
 }
 
-/* Who joined meanwhile comes in all at once behind a stage, and no budget held them up. */
-static void set_late_apart(const struct tending *w)
-{
-    struct manager *m = w->t->m;
-    for (uint32_t i = 0; i < m->cohort_count; i++) {
-        uint16_t stages = w->survey.stages[i];
-        const uint32_t *numbers = muster_of(m, i);
-        for (uint32_t k = 0; k < m->cohorts[i].agents && stages && m->cohort_budgets[i]; k++) {
-            uint64_t hash = gate_hash(w->d->salt, w->index + 1, numbers[k]);
-            if (survey_stand(w->d, stages, hash, numbers[k]).late)
-                budget_set_apart(m, numbers[k]);
-        }
-    }
-}
-
 /* The last stage is over. What waited behind it begins with the next look, as this one's survey is
  * of another version. */
 static void finish(struct tending *w)
 {
-    set_late_apart(w);
     uint32_t queued = w->r->queued;
     struct generation_row stable = w->d->history[0];
     struct version next = {.bundle = queued - 1, .values_at = VALUES_NEWEST};
@@ -633,7 +617,6 @@ static bool admit_some(struct tending *w)
     if (is_done(w)) {
         uint64_t took_s = w->t->ev->now_s - w->r->since_s;
         w->r->took_s[w->r->stage] = took_s ? (uint32_t)took_s : 1;
-        set_late_apart(w);
         enter_step(w->r, ROLLOUT_CLOSING, w->t->ev->now_s);
         flight_end(w->t->m, w->index);
         w->flight = NULL;

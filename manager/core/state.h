@@ -260,13 +260,15 @@ struct manager {
     uint32_t permit_count;
     uint8_t *asking; /* bits by number: it asks for some that it may not have; see permit.c */
     uint32_t asking_count;
-    uint32_t *permit_last;      /* by deployment: who had the last one */
-    uint64_t permits_news;      /* as many as there were when they were looked at, */
-    uint64_t permits_again_s;   /* and when they are looked at again without any */
-    bool permits_look;          /* they are being looked at, from */
-    uint32_t permit_cursor;     /* this one on, and then */
-    uint32_t permit_deployment; /* for this deployment, */
-    uint32_t permit_places;     /* which has so many places; 0: they aren't counted yet */
+    uint32_t *permit_last;             /* by deployment: who had the last one */
+    uint64_t permits_news;             /* as many as there were when they were looked at, */
+    uint64_t permits_again_s;          /* and when they are looked at again without any */
+    bool permits_look;                 /* they are being looked at, */
+    bool permits_counted;              /* budgets were counted for that, */
+    uint32_t permit_room[BUDGETS_MAX]; /* and have room for so many more; from */
+    uint32_t permit_cursor;            /* this one on, and then */
+    uint32_t permit_deployment;        /* for this deployment, */
+    uint32_t permit_places;            /* which has so many places; 0: they aren't counted yet */
 
     struct flight flights[ROLLOUTS_MAX];
     uint8_t *in_flight; /* the bits of all of them */
@@ -422,12 +424,19 @@ bool flight_is_overdue(const struct flight *f, uint64_t hash, uint64_t now_s, ui
 /* When the next ones have had theirs; UINT64_MAX: never. */
 uint64_t flight_overdue_s(const struct flight *f, uint64_t now_s, uint32_t deadline_s);
 
-/* permit.c: who may begin of those that come back */
+/* permit.c: who may begin of those that ask */
+/* Agents of the cohort ask: those that come back have a limit, or a budget is over them; and who
+ * was out of reach for so long has no permit any more. */
+bool permit_is_needed(const struct manager *m, uint32_t deployment, uint32_t cohort);
+uint32_t permit_reach_s(const struct manager *m, uint32_t deployment, uint32_t cohort);
+bool permit_has_some(const struct manager *m, uint32_t number);
 bool permit_has(const struct manager *m, uint32_t number, uint32_t deployment);
 /* Has one, and since it came back: as far as was known then, it held no slot of the rollout. */
 bool permit_returns(const struct manager *m, uint32_t number, uint32_t deployment);
 /* An agent that says this asks. */
 bool permit_asks(uint8_t state, uint8_t cause);
+/* It says so of this deployment, and has no permit for it. */
+bool permit_awaits(const struct manager *m, uint32_t number, uint32_t deployment);
 /* The agent has other exceptions now. */
 void permit_hear(struct manager *m, uint32_t number);
 /* Who asks and holds a slot is answered in the same step: both are durable, or neither is. */
@@ -739,14 +748,17 @@ void budget_place_all(struct manager *m);
 bool budget_holds(const struct manager *m, const char *selector);
 /* A plan without stages gets one where it is about agents under a budget. */
 void budget_imply(const struct manager *m, struct plan *p, const char *selector);
-bool budget_reaches(const struct agent_row *row, uint64_t now_s);
+/* It counts, if it is out: it is in reach, or its permit has not been taken back yet. */
+bool budget_reaches(const struct manager *m, uint32_t number, uint64_t now_s);
 /* One that was loaded: as long as it hasn't said that it knows better, it may be out. */
 void budget_load(struct manager *m, uint32_t number);
 /* It says something new. Who is through, as far as it knows, was let in for nothing that might be
  * taken back later. */
 void budget_hear(struct manager *m, uint32_t number);
-/* It was out of reach, or in other places: what it is about to do counts apart. */
+/* It was out of reach: what it is about to do counts apart. */
 void budget_set_apart(struct manager *m, uint32_t number);
+/* It is under other budgets: what it is at counts there, however it came to that. */
+void budget_move(struct manager *m, uint32_t number);
 /* Counts, unless nothing has happened since. False: not before all documents are made. */
 bool budget_count(struct turn *t);
 /* Right after counting: how many more may be out, and how many in all. */
@@ -757,6 +769,8 @@ uint64_t budget_until_s(const struct manager *m);
 /* The budgets, as bits, of which one more agent is out when this one is let in; and now it is. */
 uint32_t budget_asks(const struct manager *m, uint32_t number, uint64_t now_s);
 void budget_charge(struct manager *m, uint32_t number);
+/* One that has no room for the agent, or -1; in a walk over its group. */
+int64_t budget_full(const struct manager *m, uint32_t number, uint64_t now_s);
 /* It is let in where none asks: what it does from now on counts, however it came to be out. */
 void budget_keep(struct manager *m, uint32_t number);
 void budget_set(struct turn *t);

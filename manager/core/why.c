@@ -232,6 +232,18 @@ static enum why_reason waits_for_other(const struct asking *a)
     return queued(a);
 }
 
+/* A budget has no room for it, or those that come back have no place; or it is about to have one.
+ */
+static enum why_reason asks(const struct asking *a)
+{
+    int64_t budget = budget_full(a->m, a->out->number, a->now_s);
+    if (budget < 0 || permit_has(a->m, a->out->number, a->out->deployment))
+        return WHY_RETURNING;
+    a->out->budget = (uint32_t)budget;
+    a->out->asks = true;
+    return WHY_BUDGET;
+}
+
 /* A rule of the record's, as the device obeys it; WHY_COUNT: none. */
 static enum why_reason ruled(const struct asking *a)
 {
@@ -243,8 +255,8 @@ static enum why_reason ruled(const struct asking *a)
         return WHY_WINDOW;
     if (cause == CAUSE_CLOCK)
         return WHY_CLOCK;
-    if (cause == CAUSE_RETURNING && a->d->plan.returning.value)
-        return WHY_RETURNING;
+    if (cause == CAUSE_RETURNING)
+        return asks(a);
     bool by_hook = cause >= CAUSE_PRE_APPLY && cause <= CAUSE_HEALTH;
     return by_hook ? WHY_RETRYING : WHY_COUNT;
 }

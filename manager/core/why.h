@@ -70,7 +70,8 @@ struct why {
     struct selector_miss miss; /* of WHY_NOT_SELECTED */
     uint32_t stage;            /* of WHY_HELD: its own; STAGES_MAX: by share, and not known yet */
     struct stage_count count;  /* of WHY_HELD: of the stage that the rollout is in */
-    uint32_t budget;           /* of WHY_BUDGET: its index */
+    uint32_t budget;           /* of WHY_BUDGET: its index; */
+    bool asks;                 /* and no gate holds it up, but it has to ask */
     uint64_t until_s;          /* of WHY_RATE */
     /* Of WHY_AFTER and WHY_STUCK: the first that is missing, if it is for this agent at all. Of
      * WHY_QUEUED: what it is at, if it said so. */

@@ -15,6 +15,12 @@ takes()
     [ "$(budget .out)" = "$1" ]
 }
 
+# asks N: so many agents wait for room, to begin what no gate brings.
+asks()
+{
+    [ "$(budget .asking)" = "$1" ]
+}
+
 # waits: one of the deployments does, for the budget.
 waits()
 {
@@ -116,6 +122,27 @@ for _ in $(seq 600); do
     sleep 0.1
 done
 [ "$most" -le 1 ] || fail "$most were out at the same time"
+arrives
+within 10 takes 0 || fail "$(dunlin budget show pier)"
+
+step "what other labels bring waits for it as well, and who waits is told what for"
+touch "$WORK/hold"
+dunlin agent label --select site=hill site=pier >/dev/null || fail "they stay on the hill"
+within 30 asks 1 || fail "$(dunlin budget show pier)"
+[ "$(budget .out)" = 1 ] || fail "$(dunlin budget show pier)"
+for n in 5 6; do
+    dunlin why "$n" app || true
+done >"$WORK/out"
+grep -q "version 2 waits for room in budget pier: 1 of at most 1 agents is out of Ready" "$WORK/out" ||
+    fail "not said: $(cat "$WORK/out")"
+dunlin rollout show app | grep -q "1 agent waits for room in a budget" ||
+    dunlin rollout show base | grep -q "1 agent waits for room in a budget" || fail "$(dunlin rollout show app)"
+rm "$WORK/hold"
+for _ in $(seq 300); do
+    [ "$(budget .out)" -le 1 ] || fail "$(dunlin budget show pier)"
+    ! dunlin status --json | jq -e '[.deployments[] | .targets == 6 and .ready == 6] | all' >/dev/null || break
+    sleep 0.1
+done
 arrives
 within 10 takes 0 || fail "$(dunlin budget show pier)"
 

@@ -118,10 +118,81 @@ static void test_device_that_is_cut_off_while_it_is_out_leaves_its_place_to_othe
     story_end(w);
 }
 
+/* ---- and what labels and groups bring, of which no gate says anything ---- */
+
+static int set_gates(struct world *w, const char *selector)
+{
+    struct command c = {.type = COMMAND_GROUP_SET,
+                        .group = {.name = "gates", .selector = selector}};
+    return world_deploy_with(w, &c);
+}
+
+static void by_labels(struct world *w)
+{
+    for (uint32_t i = 0; i < w->device_count; i++)
+        world_label(w, w->devices[i], "kind=gate", "");
+}
+
+static void by_group(struct world *w)
+{
+    set_gates(w, "site=pier");
+}
+
+/* True at the end, or when there are too many. */
+static bool have_all(const struct world *w, const void *unused)
+{
+    (void)unused;
+    bool all = w->control->running;
+    for (uint32_t i = 0; i < w->device_count; i++)
+        all &= world_runs(w->devices[i], "extra", "v1");
+    return all || count_at_work(w) > 1;
+}
+
+/* A deployment that has been rolled out to nobody yet becomes that of all of them at the same time,
+ * with the manager killed at the n-th point behind that. */
+static bool bring(void (*how)(struct world *w), uint64_t n)
+{
+    struct world *w = begin();
+    CU_ASSERT_EQUAL(set_budget(w, 1), 0);
+    CU_ASSERT_EQUAL(set_gates(w, "kind=gate"), 0);
+    struct command c = {.type = COMMAND_DEPLOY};
+    c.deploy.name = "extra";
+    c.deploy.bundle = "app";
+    c.deploy.version = "v1";
+    c.deploy.selector = "@gates";
+    CU_ASSERT_EQUAL(world_deploy_with(w, &c), 0);
+    CU_ASSERT_TRUE(story_rest(w));
+    how(w);
+    w->control->kill_at = n ? w->control->points + n : 0;
+    bool ended = world_run_until(w, have_all, NULL, STORY_MS_MAX);
+    bool good = ended && count_at_work(w) <= 1;
+    bool killed = w->control->was_killed;
+    story_end_at(w, n, good);
+    return killed;
+}
+
+static void test_what_labels_and_groups_bring_comes_to_one_agent_at_a_time(void)
+{
+    bring(by_labels, 0);
+    bring(by_group, 0);
+}
+
+static void test_manager_that_is_killed_brings_it_to_no_more_of_them(void)
+{
+    uint64_t n = 1, k = 1;
+    while (bring(by_labels, n) && n < STORY_POINTS_MAX)
+        n += 3;
+    while (bring(by_group, k) && k < STORY_POINTS_MAX)
+        k += 3;
+    CU_ASSERT_TRUE(n > 30 && k > 30);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_two_deployments_take_turns_with_one_agent_at_a_time),
     TEST(test_budget_is_kept_by_a_manager_that_is_killed_at_any_point),
     TEST(test_device_that_is_cut_off_while_it_is_out_leaves_its_place_to_others),
+    TEST(test_what_labels_and_groups_bring_comes_to_one_agent_at_a_time),
+    TEST(test_manager_that_is_killed_brings_it_to_no_more_of_them),
 };
 
 SUITE_MAIN("allowances", tests)

@@ -1046,6 +1046,106 @@ static void test_permit_that_is_taken_back_stops_the_fetch(void)
     CU_ASSERT_EQUAL(cause_of(1), CAUSE_RETURNING);
 }
 
+/* ---- under a budget ---- */
+
+/* A rollout of the second generation, in this order: those below `before` are let in. */
+static struct desired *ordered(uint32_t number, uint32_t order, uint64_t threshold, uint32_t before)
+{
+    struct desired *d = document(number, 1);
+    d->records[0].next = d->records[0].stable;
+    d->records[0].next.generation = 2;
+    d->records[0].next.bundle.bytes[0] = 2;
+    d->records[0].next_gate = (struct gate){threshold, before};
+    d->records[0].rules.asks_after_s = 300;
+    d->records[0].rules.order = order;
+    return d;
+}
+
+static void follow(struct desired *d)
+{
+    hear_heads(d->revision.number);
+    take(d);
+}
+
+/* In touch, and behind a gate that is closed. */
+static void stand_in_line(uint32_t order)
+{
+    be_in_touch();
+    follow(ordered(2, order, 0, 100));
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_COUNT);
+}
+
+static void test_gate_that_moves_past_those_in_line_lets_them_begin(void)
+{
+    stand_in_line(3);
+    follow(ordered(3, 3, UINT64_MAX, 100));
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH));
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_COUNT);
+}
+
+/* Each time something else has brought it there than the gate. */
+static void test_whom_anything_else_brings_there_asks(void)
+{
+    be_in_touch();
+    follow(ordered(2, 3, UINT64_MAX, 100)); /* it stood before no gate */
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_RETURNING);
+    stand_in_line(3);
+    follow(ordered(3, 4, UINT64_MAX, 100)); /* another order */
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_RETURNING);
+    stand_in_line(3);
+    follow(ordered(3, 3, UINT64_MAX, UINT32_MAX)); /* open to whoever comes, as to one that … */
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_COUNT);
+    be_in_touch();
+    follow(ordered(2, 3, 0, 3)); /* … joined late */
+    follow(ordered(3, 3, UINT64_MAX, UINT32_MAX));
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_RETURNING);
+    stand_in_line(3);
+    follow(ordered(4, 3, UINT64_MAX, 100)); /* it has missed a document */
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_RETURNING);
+    CU_ASSERT_PTR_NULL(find(AGENT_FETCH));
+}
+
+static void test_who_was_cordoned_or_on_another_list_asks(void)
+{
+    stand_in_line(3);
+    struct assignment mine = b.assignment;
+    mine.revision.number = 2;
+    mine.cordoned = true;
+    feed((struct agent_event){.type = AGENT_ASSIGNMENT, .assignment = &mine});
+    follow(ordered(3, 3, UINT64_MAX, 100));
+    mine.revision.number = 3;
+    mine.cordoned = false;
+    feed((struct agent_event){.type = AGENT_ASSIGNMENT, .assignment = &mine});
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_RETURNING);
+    be_in_touch();
+    struct desired *d = document(2, 2);
+    d->records[1].flags = RECORD_LISTED;
+    d->records[1].rules = (struct rules){.asks_after_s = 300, .order = 3};
+    follow(d);
+    mine = b.assignment;
+    mine.revision.number = 2;
+    mine.listed_count = 1;
+    mine.listed[0] = 2;
+    feed((struct agent_event){.type = AGENT_ASSIGNMENT, .assignment = &mine});
+    CU_ASSERT_EQUAL(cause_of(2), CAUSE_RETURNING);
+}
+
+/* What was said in between, it hasn't heard. */
+static void test_who_missed_an_assignment_asks(void)
+{
+    stand_in_line(3);
+    follow(ordered(3, 3, UINT64_MAX, 100));
+    CU_ASSERT_EQUAL(b.a.step, STEP_FETCH);
+    struct assignment mine = b.assignment;
+    mine.revision.number = 2;
+    feed((struct agent_event){.type = AGENT_ASSIGNMENT, .assignment = &mine});
+    CU_ASSERT_EQUAL(b.a.step, STEP_FETCH);
+    mine.revision.number = 4;
+    feed((struct agent_event){.type = AGENT_ASSIGNMENT, .assignment = &mine});
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_RETURNING);
+    CU_ASSERT_EQUAL(b.a.step, STEP_NONE);
+}
+
 /* What only its number is new of needs no permit. */
 static void test_who_runs_the_bundle_already_takes_the_number_without_asking(void)
 {
@@ -1483,6 +1583,10 @@ static const struct suite_test tests[] = {
     TEST(test_what_was_begun_is_ended_without_asking),
     TEST(test_permit_of_before_counts_when_its_assignment_is_still_the_newest),
     TEST(test_permit_that_is_taken_back_stops_the_fetch),
+    TEST(test_gate_that_moves_past_those_in_line_lets_them_begin),
+    TEST(test_whom_anything_else_brings_there_asks),
+    TEST(test_who_was_cordoned_or_on_another_list_asks),
+    TEST(test_who_missed_an_assignment_asks),
     TEST(test_who_runs_the_bundle_already_takes_the_number_without_asking),
     TEST(test_who_asks_is_named_first),
     TEST(test_what_failed_is_tried_again_after_twice_the_time),

@@ -214,6 +214,7 @@ static void test_desired_document_comes_back(void)
         CU_ASSERT_EQUAL(a->rules.retries, b->rules.retries);
         CU_ASSERT_EQUAL(a->rules.back_off_s, b->rules.back_off_s);
         CU_ASSERT_EQUAL(a->rules.asks_after_s, b->rules.asks_after_s);
+        CU_ASSERT_EQUAL(a->rules.order, b->rules.order);
     }
     CU_ASSERT_TRUE(comes_back(rewrite_desired, bytes));
 }
@@ -238,6 +239,7 @@ static void test_document_with_the_most_records_fits_its_limit(void)
     r.rules.retries = RETRIES_MAX;
     r.rules.back_off_s = BACK_OFF_S_MAX;
     r.rules.asks_after_s = ASKS_AFTER_S_MAX;
+    r.rules.order = ORDER_MAX;
     r.rules.after.count = DEPENDENCIES_MAX;
     for (uint32_t i = 0; i < DEPENDENCIES_MAX; i++)
         r.rules.after.numbers[i] = UINT32_MAX - RECORDS_MAX - DEPENDENCIES_MAX + i;
@@ -329,8 +331,8 @@ static void test_dependencies_against_the_rules_are_refused(void)
 static void test_windows_and_tries_against_the_rules_are_refused(void)
 {
     static struct desired got;
-    struct rules good = sample_rules(), bad[13];
-    for (int i = 0; i < 13; i++)
+    struct rules good = sample_rules(), bad[14];
+    for (int i = 0; i < 14; i++)
         bad[i] = good;
     bad[0].window.minutes = 0;
     bad[1].window.minutes = UINT64_C(1) << 60;
@@ -345,7 +347,8 @@ static void test_windows_and_tries_against_the_rules_are_refused(void)
     bad[10].retries = RETRIES_MAX + 1;
     bad[11].back_off_s = BACK_OFF_S_MAX + 1;
     bad[12].asks_after_s = ASKS_AFTER_S_MAX + 1;
-    for (int i = 0; i < 13; i++) {
+    bad[13].order = ORDER_MAX + 1;
+    for (int i = 0; i < 14; i++) {
         sample_desired(&d);
         d.records[2].rules = bad[i];
         CU_ASSERT_EQUAL(desired_read(write_desired(), &got), ERR_RANGE);

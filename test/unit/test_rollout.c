@@ -1619,6 +1619,100 @@ static struct budget_use budget_use_of(struct fleet *f)
     return use;
 }
 
+/* Five at a time, of those that a deployment comes to which was rolled out long before. */
+static void arrive_five_at_a_time(struct fleet *f)
+{
+    uint32_t most = 0;
+    for (int i = 0; i < 600 && count_running(f, 1) < f->count; i++) {
+        second(f);
+        struct budget_use use = budget_use_of(f);
+        CU_ASSERT_TRUE(use.out <= 5);
+        most = use.out > most ? use.out : most;
+    }
+    CU_ASSERT_EQUAL(most, 5);
+    CU_ASSERT_EQUAL(count_running(f, 1), f->count);
+    seconds(f, 30);
+    CU_ASSERT_EQUAL(budget_use_of(f).out, 0);
+    CU_ASSERT_EQUAL(budget_use_of(f).asking, 0);
+    CU_ASSERT_EQUAL(f->m->permit_count, 0);
+    end(f);
+}
+
+static struct fleet *with_a_budget_of_five(uint64_t seed, const char *selector)
+{
+    struct fleet *f = fleet_new(seed, (const uint32_t[]){60, 0, 1, 0});
+    f->moves = true;
+    f->selector = selector;
+    set_group(f, "some", "env=prod");
+    deploy(f, "1", NULL);
+    seconds(f, 20);
+    CU_ASSERT_EQUAL(count_running(f, 1), count_members(f));
+    set_budget(f, "all", "", (struct amount){5, false});
+    seconds(f, 5);
+    return f;
+}
+
+static void test_what_labels_bring_to_many_comes_as_a_budget_lets_it(void)
+{
+    struct fleet *f = with_a_budget_of_five(61, "env=prod");
+    for (uint32_t n = 1; n <= 60; n++)
+        resettle(f, &f->agents[n], 2);
+    seconds(f, 5);
+    CU_ASSERT_EQUAL(budget_use_of(f).out, 5);
+    CU_ASSERT_TRUE(budget_use_of(f).asking >= 50);
+    arrive_five_at_a_time(f);
+}
+
+static void test_what_a_group_brings_to_many_comes_as_a_budget_lets_it(void)
+{
+    struct fleet *f = with_a_budget_of_five(62, "@some");
+    set_group(f, "some", "env");
+    arrive_five_at_a_time(f);
+}
+
+static void test_wider_selector_comes_as_a_budget_lets_it(void)
+{
+    struct fleet *f = with_a_budget_of_five(63, "env=prod");
+    f->selector = "env";
+    deploy(f, "1", NULL);
+    arrive_five_at_a_time(f);
+}
+
+/* Also where the manager dies on the way, again and again. */
+static void test_manager_that_starts_again_lets_no_more_of_those_begin(void)
+{
+    struct fleet *f = with_a_budget_of_five(64, "env=prod");
+    for (uint32_t n = 1; n <= 60; n++)
+        resettle(f, &f->agents[n], 2);
+    for (int i = 0; i < 20; i++) {
+        seconds(f, 1 + (unsigned)i % 3);
+        restart(f);
+    }
+    for (int i = 0; i < 900 && count_running(f, 1) < f->count; i++)
+        second(f);
+    CU_ASSERT_EQUAL(count_running(f, 1), f->count);
+    end(f);
+}
+
+/* Of those that are uncordoned, for whom gates have moved meanwhile. */
+static void test_end_of_a_cordon_waits_for_a_budget(void)
+{
+    struct fleet *f = with_a_budget_of_five(65, "env");
+    for (uint32_t n = 1; n <= f->count; n++)
+        cordon(f, &f->agents[n], true);
+    deploy(f, "2", NULL);
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(count_running(f, 2), 0);
+    for (uint32_t n = 1; n <= f->count; n++)
+        cordon(f, &f->agents[n], false);
+    for (int i = 0; i < 600 && count_running(f, manager_generation(f->m, 0)) < f->count; i++) {
+        second(f);
+        CU_ASSERT_TRUE(budget_use_of(f).out <= 5);
+    }
+    CU_ASSERT_EQUAL(count_running(f, manager_generation(f->m, 0)), f->count);
+    end(f);
+}
+
 /* One after the other, as the budget says; the first one fails, and something keeps it from its
  * next try. */
 static struct fleet *with_one_between_two_tries(uint64_t seed, const char *version,
@@ -1810,6 +1904,11 @@ static const struct suite_test tests[] = {
     TEST(test_quiet_rollout_costs_no_walk),
     TEST(test_news_of_other_stages_cost_no_walk),
     TEST(test_many_rollouts_over_a_restless_fleet_take_turns),
+    TEST(test_what_labels_bring_to_many_comes_as_a_budget_lets_it),
+    TEST(test_what_a_group_brings_to_many_comes_as_a_budget_lets_it),
+    TEST(test_wider_selector_comes_as_a_budget_lets_it),
+    TEST(test_manager_that_starts_again_lets_no_more_of_those_begin),
+    TEST(test_end_of_a_cordon_waits_for_a_budget),
     TEST(test_who_failed_with_nothing_to_go_back_to_is_out_between_its_tries),
     TEST(test_who_failed_with_nothing_to_go_back_to_is_out_while_its_retry_is_held_up),
     TEST(test_who_went_back_is_not_out_while_something_keeps_it_from_its_next_try),

@@ -384,6 +384,70 @@ static void test_whatever_operators_say_in_between_it_keeps_the_rules_and_ends(v
     each_seed(operated, SEEDS);
 }
 
+/* ---- and what labels, groups and placements bring ---- */
+
+static void bring(struct fleet *f)
+{
+    static const char *const first[] = {"env=staging", "env in (staging,canary)",
+                                        "env in (staging,prod),zone!=b"};
+    static const char *const all[] = {"env", "env!=canary", "env,zone!=a"};
+    uint32_t some = 1 + (uint32_t)rng_below(&f->rng, f->count);
+    uint32_t cohort = (uint32_t)rng_below(&f->rng, COHORTS);
+    uint64_t word = rng_below(&f->rng, 40);
+    if (word == 0)
+        for (uint32_t n = some; n <= f->count && n < some + 25; n++)
+            resettle(f, &f->agents[n], cohort);
+    else if (word < 3)
+        resettle(f, &f->agents[some], cohort);
+    else if (word == 3)
+        set_group(f, "first", first[rng_below(&f->rng, 3)]);
+    else if (word == 4)
+        set_group(f, "all", all[rng_below(&f->rng, 3)]);
+    else if (word < 8 && !f->agents[some].gone)
+        cordon(f, &f->agents[some], !f->agents[some].cordoned);
+}
+
+/* Whoever is cordoned, or isn't meant, is let go; and all the others get what they wait for. */
+static void end_as_all_are_meant(struct fleet *f, uint64_t seed)
+{
+    for (uint32_t n = 1; n <= f->count; n++)
+        if (f->agents[n].cordoned && !f->agents[n].gone)
+            cordon(f, &f->agents[n], false);
+    set_group(f, "all", "env");
+    settle(f, approve_now_and_then);
+    for (int i = 0; i < 2000 && count_running(f, manager_generation(f->m, 0)) < count_members(f);
+         i++)
+        second(f);
+    end_as_meant(f, seed);
+}
+
+static void brought(uint64_t seed)
+{
+    struct fleet *f = fleet_new(seed, (const uint32_t[]){20, 20, 40, 40});
+    struct plan p = random_plan(&f->rng);
+    snprintf(p.stages[0].selector, sizeof p.stages[0].selector, "@first");
+    random_budgets(f);
+    set_budget(f, "prod", "env=prod", (struct amount){1 + (uint32_t)rng_below(&f->rng, 9), false});
+    set_group(f, "first", "env=staging");
+    set_group(f, "all", "env");
+    f->selector = "@all";
+    f->moves = true;
+    deploy(f, "1", &p);
+    for (int i = 0; i < 600; i++) {
+        disturb(f);
+        bring(f);
+        second(f);
+        if (i == 300)
+            deploy(f, "2", NULL);
+    }
+    end_as_all_are_meant(f, seed);
+}
+
+static void test_whatever_brings_it_nobody_begins_beside_its_budgets(void)
+{
+    each_seed(brought, SEEDS / 4);
+}
+
 /* Looking only where something was heard comes to the same, second by second, as looking always. */
 static void test_passing_by_what_is_quiet_changes_nothing(void)
 {
@@ -401,6 +465,7 @@ static const struct suite_test tests[] = {
     TEST(test_random_rollouts_keep_the_rules_and_end),
     TEST(test_those_that_it_is_for_have_it_and_nobody_else_ever),
     TEST(test_whatever_operators_say_in_between_it_keeps_the_rules_and_ends),
+    TEST(test_whatever_brings_it_nobody_begins_beside_its_budgets),
     TEST(test_passing_by_what_is_quiet_changes_nothing),
 };
 

@@ -400,6 +400,22 @@ static void test_one_that_comes_back_waits_for_a_place_with_others(void)
     bench_free(b);
 }
 
+/* And where a budget has no room. */
+static void test_one_that_no_gate_brings_waits_for_a_budget(void)
+{
+    struct bench *b = running();
+    struct command c = {.type = COMMAND_BUDGET_SET,
+                        .budget = {.name = "all", .selector = "", .max = {1, false}}};
+    CU_ASSERT_EQUAL(run(b, &c), 0);
+    says(b, 1, STATE_PENDING, CAUSE_RETURNING, 0);
+    is(b, 1, WHY_RETURNING); /* it has room, any moment */
+    says(b, 2, STATE_FAILED, CAUSE_HEALTH, 0);
+    is(b, 1, WHY_BUDGET);
+    struct why w = ask(b, 1);
+    CU_ASSERT_TRUE(w.asks && w.budget == 0 && !w.permitted);
+    bench_free(b);
+}
+
 static void test_what_it_depends_on_is_named(void)
 {
     struct bench *b = running();
@@ -578,6 +594,7 @@ static const struct suite_test tests[] = {
     TEST(test_agent_that_others_are_picked_before_knows_it),
     TEST(test_what_an_agent_is_at_is_the_reason),
     TEST(test_one_that_comes_back_waits_for_a_place_with_others),
+    TEST(test_one_that_no_gate_brings_waits_for_a_budget),
     TEST(test_what_it_depends_on_is_named),
     TEST(test_agent_that_has_not_said_that_it_knows_is_not_heard),
     TEST(test_agent_with_too_much_to_tell_has_not_told),
