@@ -9,7 +9,8 @@
 
 /*
  * Puts back `current` where it is missing or leads elsewhere, and lets a deployment whose tree is
- * gone begin anew. Says what it finds in the log. Before the core has seen the store.
+ * gone begin anew, or go back anew where its version has failed. Says what it finds in the log.
+ * Before the core has seen the store.
  */
 void mend_deployments(const char *dir, struct store *s);
 

@@ -114,12 +114,15 @@ static void test_deployment_without_its_tree_begins_anew(void)
     tear_down();
 }
 
-/* It would try the version that failed once more. */
-static void test_rolled_back_deployment_is_not_begun_anew(void)
+/* To begin anew would be to try the version that failed once more. */
+static void test_rolled_back_deployment_without_its_tree_goes_back_anew(void)
 {
     set_up(PHASE_ROLLED_BACK);
     lose_tree();
-    CU_ASSERT_EQUAL(mended().phase, PHASE_ROLLED_BACK);
+    struct held row = mended();
+    CU_ASSERT_EQUAL(row.phase, PHASE_UNDOING);
+    CU_ASSERT_TRUE(row.moved);
+    CU_ASSERT_EQUAL(row.running.generation, 3);
     tear_down();
 }
 
@@ -165,7 +168,7 @@ static const struct suite_test tests[] = {
     TEST(test_lost_link_comes_back),
     TEST(test_link_that_leads_elsewhere_is_put_right),
     TEST(test_deployment_without_its_tree_begins_anew),
-    TEST(test_rolled_back_deployment_is_not_begun_anew),
+    TEST(test_rolled_back_deployment_without_its_tree_goes_back_anew),
     TEST(test_what_is_under_way_is_left_alone),
 };
 
