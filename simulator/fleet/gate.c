@@ -113,7 +113,8 @@ void gate_note(struct flock *f, uint32_t cohort)
     for (uint32_t n = 0; f->slots && doc->count > 0 && n < f->o->agents; n++) {
         const struct node *d = &f->nodes[n];
         struct slot *s = &f->slots[n];
-        if (d->number == 0 || f->rows->agents[d->number - 1].row.cohort != cohort)
+        const struct agent_row *row = d->number ? &f->rows->agents[d->number - 1].row : NULL;
+        if (!row || row->cohort != cohort || !agent_in_fleet(row))
             continue;
         const struct record *r = &doc->records[0];
         struct target t = record_target(r, d->number);

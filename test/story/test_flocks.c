@@ -312,6 +312,17 @@ static void test_who_forgets_that_it_is_through_takes_no_place(void)
          2);
 }
 
+/* The one device of a label set was taken out, a rollout was aborted, and another one joined there,
+ * where the gate was open. The checker said so of the first. */
+static void test_who_was_taken_out_is_let_in_to_nothing(void)
+{
+    play("dunlin-sim fleet --agents 11 --seed 11000003 --days 2 --links ship:8 --heartbeat 2863s "
+         "--cells 1 --sites 1 --bundle 3090 --deploy-at 34724s --concurrency 18% --returning 0 "
+         "--fail 0 --approve-after 12285s --deadline 0s --retries 0 --back-off 447s "
+         "--clock-jumps 1 --removals 1 --aborts 2",
+         3);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_the_same_seed_makes_the_same_run_and_another_one_another),
     TEST(test_on_good_links_all_run_the_new_version_as_soon_as_the_stages_allow),
@@ -335,6 +346,7 @@ static const struct suite_test tests[] = {
     TEST(test_word_of_a_pause_that_is_over_takes_no_permit_back),
     TEST(test_who_can_not_go_back_takes_what_is_newer),
     TEST(test_who_forgets_that_it_is_through_takes_no_place),
+    TEST(test_who_was_taken_out_is_let_in_to_nothing),
 };
 
 SUITE_MAIN("flocks", tests)
