@@ -8,9 +8,7 @@
 static void mend(const char *dir, struct store *s, const struct held *h);
 static bool is_unfit_agent(const char *dir, const struct digest *tree);
 static void put_link_back(const char *dir, const struct held *h, const struct digest *tree);
-static void begin_anew(struct store *s, const struct held *h, const struct target *running);
-static void go_back_anew(struct store *s, const struct held *h);
-static void put_row(struct store *s, struct held *row);
+static void begin_anew(struct store *s, const struct held *h, bool unfit);
 
 void mend_deployments(const char *dir, struct store *s)
 {
@@ -18,33 +16,25 @@ void mend_deployments(const char *dir, struct store *s)
         mend(dir, s, &s->held[i]);
 }
 
-/* What is under way is begun again anyway. */
+/* What was begun is begun again anyway; before that, `current` is still what the row says. */
 static void mend(const char *dir, struct store *s, const struct held *h)
 {
-    const struct target none = {0};
     struct digest current, tree;
     char path[FILE_PATH_MAX];
     bool at_rest = h->phase == PHASE_SETTLED || h->phase == PHASE_ROLLED_BACK;
-    if (!at_rest || h->running.generation == 0 ||
+    bool waits = !h->moved && (h->phase == PHASE_DOWNLOADING || h->phase == PHASE_PREPARING);
+    if ((!at_rest && !waits) || h->running.generation == 0 ||
         values_find_tree(s, &h->running, &tree, NULL) < 0 || tree_path(dir, &tree, path, NULL) < 0)
         return;
-    /* It has its trial once more, and only the packaged agent to go back to. */
     bool unfit = h->phase == PHASE_SETTLED && is_unfit_agent(dir, &tree);
-    if (unfit || !tree_there(dir, &tree)) {
-        log_event(LOG_WARN, "tree-missing", "name=%s bundle=%.12s", h->name,
-                  digest_hex(&h->running.bundle).text);
-        if (unfit)
-            file_remove(path, NULL);
-        if (h->phase == PHASE_SETTLED)
-            begin_anew(s, h, unfit ? &none : &h->running);
-        else
-            go_back_anew(s, h);
-        if (unfit)
-            program_return(dir, &none.bundle, NULL);
-        return;
-    }
-    if (!tree_current(dir, h->name, &current) || !digest_equal(&current, &tree))
+    if (unfit)
+        file_remove(path, NULL);
+    if (unfit || !tree_there(dir, &tree))
+        begin_anew(s, h, unfit);
+    else if (!tree_current(dir, h->name, &current) || !digest_equal(&current, &tree))
         put_link_back(dir, h, &tree);
+    if (unfit)
+        program_return(dir, &(struct digest){0}, NULL);
 }
 
 /* The packaged agent runs, since the one in this tree is not whole, or can't be run any more. */
@@ -62,28 +52,25 @@ static void put_link_back(const char *dir, const struct held *h, const struct di
               digest_hex(&h->running.bundle).text, em.text);
 }
 
-static void begin_anew(struct store *s, const struct held *h, const struct target *running)
-{
-    struct held row = *h;
-    row.phase = PHASE_DOWNLOADING;
-    row.attempts = 0;
-    row.running = *running;
-    put_row(s, &row);
-}
-
-/* From its chunks, or to nothing. */
-static void go_back_anew(struct store *s, const struct held *h)
-{
-    struct held row = *h;
-    row.phase = PHASE_UNDOING;
-    row.moved = true;
-    put_row(s, &row);
-}
-
-static void put_row(struct store *s, struct held *row)
+/* What has settled is fetched, and what has gone back is unpacked once more, from its chunks. In
+ * any case it is taken back before something else comes (`moved`), or forgotten. An agent that is
+ * unfit has its trial once more, and only the packaged one to go back to. */
+static void begin_anew(struct store *s, const struct held *h, bool unfit)
 {
     struct errmsg em = {0};
-    struct agent_out out = {.stores = {{.type = AGENT_STORE_HELD, .held = row}}, .store_count = 1};
+    struct held row = *h;
+    struct agent_out out = {.stores = {{.type = AGENT_STORE_HELD, .held = &row}}, .store_count = 1};
+    log_event(LOG_WARN, "tree-missing", "name=%s bundle=%.12s", h->name,
+              digest_hex(&h->running.bundle).text);
+    row.moved = !unfit;
+    if (h->phase == PHASE_SETTLED) {
+        row.phase = PHASE_DOWNLOADING;
+        row.attempts = 0;
+    } else if (h->phase == PHASE_ROLLED_BACK) {
+        row.phase = PHASE_UNDOING;
+    }
+    if (unfit)
+        row.running = (struct target){0};
     if (store_apply(s, &out, NULL, &em) < 0)
         log_event(LOG_ERROR, "not-stored", "error=\"%s\"", em.text);
 }

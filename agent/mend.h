@@ -1,6 +1,6 @@
 /*
- * mend: looks at an agent's start whether what settled deployments run is still on the disk, and
- * sees to it that it comes back. It knows nothing of what is inside a tree.
+ * mend: looks at an agent's start whether what deployments run is still on the disk, and sees to it
+ * that it comes back. It knows nothing of what is inside a tree.
  */
 #ifndef DUNLIN_AGENT_MEND_H
 #define DUNLIN_AGENT_MEND_H

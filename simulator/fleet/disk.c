@@ -147,6 +147,17 @@ static void take_files(struct node *d, const struct node *from)
     }
 }
 
+static void begin_anew(struct held *h)
+{
+    h->moved = true;
+    if (h->phase == PHASE_SETTLED) {
+        h->phase = PHASE_DOWNLOADING;
+        h->attempts = 0;
+    } else if (h->phase == PHASE_ROLLED_BACK) {
+        h->phase = PHASE_UNDOING;
+    }
+}
+
 /* What the real agent looks after when it starts (agent/mend.h). */
 static void mend(const struct flock *f, struct node *d)
 {
@@ -154,16 +165,13 @@ static void mend(const struct flock *f, struct node *d)
         struct held *h = &d->held[i];
         uint8_t bundle = scene_bundle(f, &h->running.bundle);
         bool at_rest = h->phase == PHASE_SETTLED || h->phase == PHASE_ROLLED_BACK;
-        if (!at_rest || h->running.generation == 0)
+        bool waits = !h->moved && (h->phase == PHASE_DOWNLOADING || h->phase == PHASE_PREPARING);
+        if ((!at_rest && !waits) || h->running.generation == 0)
             continue;
-        if (d->trees >> bundle & 1) {
+        if (d->trees >> bundle & 1)
             d->currents[i] = bundle;
-            continue;
-        }
-        bool settled = h->phase == PHASE_SETTLED;
-        h->phase = settled ? PHASE_DOWNLOADING : PHASE_UNDOING;
-        h->attempts = settled ? 0 : h->attempts;
-        h->moved = !settled;
+        else
+            begin_anew(h);
     }
 }
 

@@ -323,6 +323,18 @@ static void test_who_was_taken_out_is_let_in_to_nothing(void)
          3);
 }
 
+/* A disk had lost the row that says that another tree is in place, and not the tree: the device
+ * gave that version up, and went on with it. */
+static void test_who_forgets_that_it_has_switched_switches_back(void)
+{
+    play("dunlin-sim fleet --agents 111 --seed 11000524 --days 2 --links outage:8 "
+         "--heartbeat 248s --cells 1 --sites 1 --bundle 3386 --deploy-at 38232s --concurrency 21% "
+         "--returning 0 --fail 0 --approve-after 9303s --deadline 0s --retries 0 --back-off 112s "
+         "--power-cuts 3361 --lost-writes 95 --duplicates 274 --manager-kills 12 --rollbacks 1 "
+         "--second-tries 2 --versions 1 --paces 1 --lying-disks 233",
+         1);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_the_same_seed_makes_the_same_run_and_another_one_another),
     TEST(test_on_good_links_all_run_the_new_version_as_soon_as_the_stages_allow),
@@ -347,6 +359,7 @@ static const struct suite_test tests[] = {
     TEST(test_who_can_not_go_back_takes_what_is_newer),
     TEST(test_who_forgets_that_it_is_through_takes_no_place),
     TEST(test_who_was_taken_out_is_let_in_to_nothing),
+    TEST(test_who_forgets_that_it_has_switched_switches_back),
 };
 
 SUITE_MAIN("flocks", tests)
