@@ -123,7 +123,8 @@ void gate_note(struct flock *f, uint32_t cohort)
         bool in = r->next.generation != 0 && t.generation == r->next.generation;
         if (in)
             check_aborted(f, r, d);
-        bool rolls = in && is_of_stage(f, n) && !s->moved && !has_it(d, &t.bundle);
+        bool known = !s->moved && !d->lapsed; /* to the manager, as what it is */
+        bool rolls = in && is_of_stage(f, n) && known && !has_it(d, &t.bundle);
         bool taken = rolls && is_in_reach(f, manager_agent(f->core, d->number));
         s->generation = t.generation;
         s->taken = taken;
@@ -172,8 +173,10 @@ void gate_hear(struct flock *f, uint32_t number)
 /* It may have been at an end, and begins again what nobody can know of. */
 void gate_lapse(struct flock *f, uint32_t n)
 {
-    if (f->slots)
-        f->slots[n].comes = 0;
+    if (!f->slots)
+        return;
+    f->slots[n].taken = false;
+    f->slots[n].comes = 0;
 }
 
 /* The manager can't think so earlier, whatever it has heard. */
@@ -191,10 +194,11 @@ static bool is_overdue(const struct flock *f, const struct slot *s)
            s->worked_s > f->o->deadline_s + late_s;
 }
 
-/* Whoever is at its end, or was out of reach for so long, gives its slot back for good; and who is
- * at work in what was superseded has none of the newer one's. What a device with a twin is at, its
- * twin may have told the manager otherwise. Whose time may be over has its slot for all that the
- * manager knows, so it doesn't count here, and isn't one that comes back. */
+/* Whoever is at its end, or came to run this under an earlier number, or was out of reach for so
+ * long, gives its slot back for good; and who is at work in what was superseded has none of the
+ * newer one's. What a device with a twin is at, its twin may have told the manager otherwise. Whose
+ * time may be over has its slot for all that the manager knows, so it doesn't count here, and isn't
+ * one that comes back. */
 static uint32_t count_taken(struct flock *f, uint32_t stage)
 {
     uint32_t taken = 0, newest = manager_generation(f->core, 0);
@@ -204,7 +208,7 @@ static uint32_t count_taken(struct flock *f, uint32_t stage)
         if (!s->taken)
             continue;
         s->taken = d->twin == NOBODY && s->generation == newest &&
-                   !is_through(f, d, s->generation) &&
+                   !is_through(f, d, s->generation) && !has_it(d, &f->signed_for[newest]) &&
                    is_in_reach(f, manager_agent(f->core, d->number));
         taken += s->taken && !may_be_overdue(f, s) && d->stage == stage;
     }
@@ -253,7 +257,7 @@ void gate_begin(struct flock *f, const struct node *d, uint32_t generation)
     uint32_t coming = 0, most = f->o->returning;
     struct slot *begins = f->slots ? &f->slots[d - f->nodes] : NULL;
     if (!begins || !f->core || most == 0 || d->permit != generation || d->twin != NOBODY ||
-        (begins->taken && begins->generation >= generation))
+        d->lapsed || (begins->taken && begins->generation >= generation))
         return;
     begins->comes = generation;
     for (uint32_t n = 0; n < f->o->agents; n++) {

@@ -335,6 +335,18 @@ static void test_who_forgets_that_it_has_switched_switches_back(void)
          1);
 }
 
+/* It was let in to a second try while it was at work on the first, and came to its end there: all
+ * that is left is a number. The checker still counted it. */
+static void test_who_ends_the_first_try_amid_the_second_holds_no_slot(void)
+{
+    play("dunlin-sim fleet --agents 100 --seed 11003034 --days 1 "
+         "--links flaky:5,nightly:1,satellite:2 --heartbeat 3268s --cells 3 --sites 2 --bundle 268 "
+         "--deploy-at 39553s --concurrency 18 --returning 1 --fail 320 --approve-after 7141s "
+         "--deadline 0s --retries 0 --back-off 251s --rotten 191 --one-way 2201 --duplicates 228 "
+         "--late 17 --clones 1 --removals 2 --second-tries 4 --relabels 7",
+         1);
+}
+
 static const struct suite_test tests[] = {
     TEST(test_the_same_seed_makes_the_same_run_and_another_one_another),
     TEST(test_on_good_links_all_run_the_new_version_as_soon_as_the_stages_allow),
@@ -360,6 +372,7 @@ static const struct suite_test tests[] = {
     TEST(test_who_forgets_that_it_is_through_takes_no_place),
     TEST(test_who_was_taken_out_is_let_in_to_nothing),
     TEST(test_who_forgets_that_it_has_switched_switches_back),
+    TEST(test_who_ends_the_first_try_amid_the_second_holds_no_slot),
 };
 
 SUITE_MAIN("flocks", tests)
