@@ -155,6 +155,17 @@ static void done(enum agent_action_type type, int rv)
                               .health_interval_s = 3});
 }
 
+/* From the download to its health. */
+static void succeed(void)
+{
+    done(AGENT_FETCH, 0);
+    done(AGENT_UNPACK, 0);
+    done(AGENT_HOOK, 0);
+    done(AGENT_SWITCH, 0);
+    done(AGENT_HOOK, 0);
+    done(AGENT_HOOK, 0);
+}
+
 /* ---- the link ---- */
 
 static void test_idle_agent_fits_in_512_bytes(void)
@@ -501,12 +512,7 @@ static void fail_where_the_tree_before_is_gone(void)
 {
     boot_and_connect();
     take(version(1));
-    done(AGENT_FETCH, 0);
-    done(AGENT_UNPACK, 0);
-    done(AGENT_HOOK, 0);
-    done(AGENT_SWITCH, 0);
-    done(AGENT_HOOK, 0);
-    done(AGENT_HOOK, 0);
+    succeed();
     CU_ASSERT_EQUAL(b.held[0].phase, PHASE_SETTLED);
     take(version(2));
     done(AGENT_FETCH, 0);
@@ -626,17 +632,6 @@ static void test_everybody_has_a_turn_when_all_downloads_fail(void)
     }
     for (int i = 1; i <= 8; i++)
         CU_ASSERT_EQUAL(turns[i], 10);
-}
-
-/* From the download to its health. */
-static void succeed(void)
-{
-    done(AGENT_FETCH, 0);
-    done(AGENT_UNPACK, 0);
-    done(AGENT_HOOK, 0);
-    done(AGENT_SWITCH, 0);
-    done(AGENT_HOOK, 0);
-    done(AGENT_HOOK, 0);
 }
 
 static void test_full_document_is_worked_off_one_by_one(void)
