@@ -16,15 +16,12 @@ void mend_deployments(const char *dir, struct store *s)
         mend(dir, s, &s->held[i]);
 }
 
-/* What was begun is begun again anyway; before that, `current` is still what the row says. */
 static void mend(const char *dir, struct store *s, const struct held *h)
 {
     struct digest current, tree;
     char path[FILE_PATH_MAX];
-    bool at_rest = h->phase == PHASE_SETTLED || h->phase == PHASE_ROLLED_BACK;
-    bool waits = !h->moved && (h->phase == PHASE_DOWNLOADING || h->phase == PHASE_PREPARING);
-    if ((!at_rest && !waits) || h->running.generation == 0 ||
-        values_find_tree(s, &h->running, &tree, NULL) < 0 || tree_path(dir, &tree, path, NULL) < 0)
+    if (!held_leads(h) || values_find_tree(s, &h->running, &tree, NULL) < 0 ||
+        tree_path(dir, &tree, path, NULL) < 0)
         return;
     bool unfit = h->phase == PHASE_SETTLED && is_unfit_agent(dir, &tree);
     if (unfit)
@@ -52,9 +49,7 @@ static void put_link_back(const char *dir, const struct held *h, const struct di
               digest_hex(&h->running.bundle).text, em.text);
 }
 
-/* What has settled is fetched, and what has gone back is unpacked once more, from its chunks. In
- * any case it is taken back before something else comes (`moved`), or forgotten. An agent that is
- * unfit has its trial once more, and only the packaged one to go back to. */
+/* An agent that is unfit has its trial once more, and only the packaged one to go back to. */
 static void begin_anew(struct store *s, const struct held *h, bool unfit)
 {
     struct errmsg em = {0};
@@ -62,15 +57,11 @@ static void begin_anew(struct store *s, const struct held *h, bool unfit)
     struct agent_out out = {.stores = {{.type = AGENT_STORE_HELD, .held = &row}}, .store_count = 1};
     log_event(LOG_WARN, "tree-missing", "name=%s bundle=%.12s", h->name,
               digest_hex(&h->running.bundle).text);
-    row.moved = !unfit;
-    if (h->phase == PHASE_SETTLED) {
-        row.phase = PHASE_DOWNLOADING;
-        row.attempts = 0;
-    } else if (h->phase == PHASE_ROLLED_BACK) {
-        row.phase = PHASE_UNDOING;
-    }
-    if (unfit)
+    held_begin_anew(&row);
+    if (unfit) {
         row.running = (struct target){0};
+        row.moved = false;
+    }
     if (store_apply(s, &out, NULL, &em) < 0)
         log_event(LOG_ERROR, "not-stored", "error=\"%s\"", em.text);
 }

@@ -99,6 +99,13 @@ struct held {
     uint64_t failed_s;         /* when it failed last, as far as one could tell */
 };
 
+/* `current` is to lead to what runs: nothing of another version has moved it yet. */
+bool held_leads(const struct held *row);
+/* The tree of what runs is gone from the disk: what has settled is fetched, and what has gone back
+ * is unpacked once more, from its chunks. In any case it is taken back before something else comes,
+ * or forgotten. */
+void held_begin_anew(struct held *row);
+
 /* Everything durable that decisions rest on; the driver keeps it loaded and as stored. */
 struct agent_view {
     const struct desired *document;      /* revision 0.0: none yet, but its policy holds */

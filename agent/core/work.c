@@ -322,6 +322,27 @@ void work_come_back(struct turn *t)
         work_reconsider(t);
 }
 
+/* ---- what a disk has lost ---- */
+
+/* What was begun is begun again anyway, and puts `current` where it is to be. */
+bool held_leads(const struct held *row)
+{
+    bool rests = row->phase == PHASE_SETTLED || row->phase == PHASE_ROLLED_BACK;
+    bool waits = row->phase == PHASE_DOWNLOADING || row->phase == PHASE_PREPARING;
+    return row->running.generation != 0 && (rests || (waits && !row->moved));
+}
+
+void held_begin_anew(struct held *row)
+{
+    row->moved = true;
+    if (row->phase == PHASE_SETTLED) {
+        row->phase = PHASE_DOWNLOADING;
+        row->attempts = 0;
+    } else if (row->phase == PHASE_ROLLED_BACK) {
+        row->phase = PHASE_UNDOING;
+    }
+}
+
 /* ---- choosing the work ---- */
 
 /* What was begun is brought to an end, whatever the document says by then or whether there is one.

@@ -68,7 +68,6 @@ static void keep_document(struct flock *f, struct node *d, uint32_t paper)
     d->document = paper;
 }
 
-/* Makes all stores of a step durable. The document and the assignment are those of the event. */
 void disk_keep(struct flock *f, struct node *d, const struct agent_event *ev,
                const struct agent_out *out)
 {
@@ -147,31 +146,18 @@ static void take_files(struct node *d, const struct node *from)
     }
 }
 
-static void begin_anew(struct held *h)
-{
-    h->moved = true;
-    if (h->phase == PHASE_SETTLED) {
-        h->phase = PHASE_DOWNLOADING;
-        h->attempts = 0;
-    } else if (h->phase == PHASE_ROLLED_BACK) {
-        h->phase = PHASE_UNDOING;
-    }
-}
-
 /* What the real agent looks after when it starts (agent/mend.h). */
 static void mend(const struct flock *f, struct node *d)
 {
     for (uint32_t i = 0; i < d->held_count; i++) {
         struct held *h = &d->held[i];
         uint8_t bundle = scene_bundle(f, &h->running.bundle);
-        bool at_rest = h->phase == PHASE_SETTLED || h->phase == PHASE_ROLLED_BACK;
-        bool waits = !h->moved && (h->phase == PHASE_DOWNLOADING || h->phase == PHASE_PREPARING);
-        if ((!at_rest && !waits) || h->running.generation == 0)
+        if (!held_leads(h))
             continue;
         if (d->trees >> bundle & 1)
             d->currents[i] = bundle;
         else
-            begin_anew(h);
+            held_begin_anew(h);
     }
 }
 
