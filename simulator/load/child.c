@@ -10,8 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void wait_for(struct child *c);
-
 pid_t child_fork(bool apart)
 {
     pid_t parent = getpid();
@@ -71,11 +69,9 @@ bool child_lives(struct child *c)
 
 void child_kill(struct child *c)
 {
-    if (c->pid <= 0)
-        return;
-    kill(c->pid, SIGKILL);
-    close(c->orders);
-    wait_for(c);
+    if (c->pid > 0)
+        kill(c->pid, SIGKILL);
+    child_end(c);
 }
 
 void child_end(struct child *c)
@@ -83,11 +79,6 @@ void child_end(struct child *c)
     if (c->pid <= 0)
         return;
     close(c->orders);
-    wait_for(c);
-}
-
-static void wait_for(struct child *c)
-{
     waitpid(c->pid, NULL, 0);
     c->pid = 0;
 }
