@@ -7,12 +7,19 @@
  */
 #include "manager/core/state.h"
 
+/* Its place, or flooder_count. */
+static uint32_t place_of(const struct manager *m, uint32_t number)
+{
+    uint32_t i = 0;
+    while (i < m->flooder_count && m->flooders[i].number != number)
+        i++;
+    return i;
+}
+
 static struct flooder *find(struct manager *m, uint32_t number)
 {
-    for (uint32_t i = 0; i < m->flooder_count; i++)
-        if (m->flooders[i].number == number)
-            return &m->flooders[i];
-    return NULL;
+    uint32_t i = place_of(m, number);
+    return i < m->flooder_count ? &m->flooders[i] : NULL;
 }
 
 static bool is_cut_off(const struct manager *m, const struct flooder *f)
@@ -102,10 +109,9 @@ void flooder_forget(struct manager *m, uint32_t number)
 
 struct cut_off manager_cut_off(const struct manager *m, uint32_t number)
 {
-    for (uint32_t i = 0; i < m->flooder_count; i++) {
-        const struct flooder *f = &m->flooders[i];
-        if (f->number == number && is_cut_off(m, f))
-            return (struct cut_off){.until_s = f->until_s, .times = f->times};
-    }
-    return (struct cut_off){0};
+    uint32_t i = place_of(m, number);
+    const struct flooder *f = &m->flooders[i];
+    if (i == m->flooder_count || !is_cut_off(m, f))
+        return (struct cut_off){0};
+    return (struct cut_off){.until_s = f->until_s, .times = f->times};
 }

@@ -52,17 +52,15 @@ void membership_quarantine(struct turn *t, uint32_t number)
     persist(t, PERSIST_STATUS, number);
 }
 
-/* As if its last will had come: what it said last stays. */
+/* As if its last will had come. */
 int membership_cut_off(struct turn *t, uint32_t number)
 {
     struct manager *m = t->m;
     struct agent_row *row = fleet_agent(m, number);
     if (m->blocked_count >= BLOCKED_MAX)
         return ERR_RANGE;
-    stint_stop(m, row, t->ev->now_s);
-    set_blocked(m, row, (row->flags & ~(unsigned)(AGENT_ONLINE | AGENT_MUTE)) | AGENT_CUT_OFF);
-    lookout_hear_of(m, row->cohort);
-    persist(t, PERSIST_STATUS, number);
+    presence_end(t, number, t->ev->now_s);
+    set_blocked(m, row, row->flags | AGENT_CUT_OFF);
     return 0;
 }
 

@@ -89,6 +89,15 @@ static void on_status(struct turn *t, struct agent_row *row, const struct status
     epoch_hears(t, s);
 }
 
+void presence_end(struct turn *t, uint32_t number, uint64_t at_s)
+{
+    struct agent_row *row = fleet_agent(t->m, number);
+    stint_stop(t->m, row, at_s);
+    row->flags &= (uint16_t) ~(AGENT_ONLINE | AGENT_MUTE);
+    lookout_hear_of(t->m, row->cohort);
+    persist(t, PERSIST_STATUS, number);
+}
+
 /* A will of an older connection comes when its broker notices late: the agent is back already. */
 static void on_will(struct turn *t, struct agent_row *row, const struct will *w)
 {
@@ -96,11 +105,8 @@ static void on_will(struct turn *t, struct agent_row *row, const struct will *w)
         t->m->counters.replayed++;
         return;
     }
-    stint_stop(t->m, row, t->ev->now_s);
-    row->flags &= (uint16_t) ~(AGENT_ONLINE | AGENT_MUTE);
     t->m->counters.wills++;
-    lookout_hear_of(t->m, row->cohort);
-    persist(t, PERSIST_STATUS, w->number);
+    presence_end(t, w->number, t->ev->now_s);
 }
 
 void presence_report(struct turn *t)
@@ -142,13 +148,9 @@ void presence_look(struct turn *t)
         if (t->out->persist_count > MANAGER_PERSIST_MAX / 2)
             return;
         uint32_t number = m->presence_cursor++ % m->agent_count + 1;
-        struct agent_row *row = fleet_agent(m, number);
-        if (!is_silent(t, row))
-            continue;
-        stint_stop(m, row, row->last_seen_s);
-        row->flags &= (uint16_t) ~(AGENT_ONLINE | AGENT_MUTE);
-        persist(t, PERSIST_STATUS, number);
-        lookout_hear_of(m, row->cohort);
+        const struct agent_row *row = fleet_agent(m, number);
+        if (is_silent(t, row))
+            presence_end(t, number, row->last_seen_s);
     }
 }
 

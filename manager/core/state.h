@@ -977,6 +977,8 @@ int fail_with(struct turn *t, int rv);
 /* presence.c: reports, wills, and who has not been heard of */
 void presence_report(struct turn *t);
 void presence_tick(struct turn *t);
+/* It is out of touch, since then; what it said last stays. */
+void presence_end(struct turn *t, uint32_t number, uint64_t at_s);
 void presence_look(struct turn *t); /* goes on where the tick's step was full */
 
 #endif
