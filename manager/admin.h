@@ -1,5 +1,5 @@
 /*
- * admin: who may ask the manager for what from afar: roles, and the secrets that prove them.
+ * admin: who may ask the manager for what from afar, and the secrets that prove it.
  * It keeps nothing and knows no routes.
  */
 #ifndef DUNLIN_MANAGER_ADMIN_H
@@ -7,15 +7,7 @@
 
 #include "bundles/manifest.h"
 #include "crypto/digest.h"
-
-/* Each may do what those before it may. */
-enum role {
-    ROLE_NONE,
-    ROLE_VIEWER,   /* look at everything but secrets */
-    ROLE_OPERATOR, /* deploy, and all that follows from it */
-    ROLE_ADMIN,    /* let devices and people in, and out */
-    ROLE_COUNT,
-};
+#include "manager/common/role.h"
 
 /* One credential. Of its secret only a digest is kept: with 256 random bits nobody finds it from
  * that. */
@@ -39,10 +31,6 @@ struct admin_secret {
 struct admin_token {
     char text[sizeof ADMIN_TOKEN_PREFIX + (size_t)2 * ADMIN_SECRET_LEN];
 };
-
-const char *role_name(enum role role);
-/* ERR_FORMAT. */
-int role_parse(const char *text, enum role *out);
 
 struct admin_token admin_token_format(const struct admin_secret *secret);
 struct digest admin_digest(const struct admin_secret *secret);

@@ -1,6 +1,7 @@
 /* admin create, list, revoke: who may ask the manager from afar, and for what. */
 #include "manager/cli/output_file.h"
 #include "manager/cli/verbs.h"
+#include "manager/common/role.h"
 
 #include <inttypes.h>
 
@@ -83,7 +84,8 @@ static int create(struct cli *cli)
 static int make(struct cli *cli, json_t **answer)
 {
     const char *role = args_text(&cli->args, "role");
-    if (strcmp(role, "viewer") != 0 && strcmp(role, "operator") != 0 && strcmp(role, "admin") != 0)
+    enum role known;
+    if (role_parse(role, &known) < 0)
         return errmsg_set(&cli->em, ERR_USAGE, "--role %.40s: write viewer, operator or admin",
                           role);
     return cli_ask(cli, "POST", "/v1/admins",
