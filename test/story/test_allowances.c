@@ -72,19 +72,25 @@ static struct world *begin(void)
     return w;
 }
 
-/* With the manager killed at the n-th point behind the commands. */
+/* With the manager killed at the n-th point from here on; whether it was. */
+static bool ends_one_by_one(struct world *w, uint64_t n,
+                            bool (*ends)(const struct world *w, const void *unused))
+{
+    w->control->kill_at = n ? w->control->points + n : 0;
+    bool ended = world_run_until(w, ends, NULL, STORY_MS_MAX);
+    bool good = ended && count_at_work(w) <= 1;
+    bool killed = w->control->was_killed;
+    story_end_at(w, n, good);
+    return killed;
+}
+
 static bool renew(uint64_t n)
 {
     struct world *w = begin();
     CU_ASSERT_EQUAL(set_budget(w, 1), 0);
     for (int k = 0; k < DEPLOYMENTS; k++)
         CU_ASSERT_EQUAL(deploy(w, names[k], "v2"), 0);
-    w->control->kill_at = n ? w->control->points + n : 0;
-    bool ended = world_run_until(w, is_over, NULL, STORY_MS_MAX);
-    bool good = ended && count_at_work(w) <= 1;
-    bool killed = w->control->was_killed;
-    story_end_at(w, n, good);
-    return killed;
+    return ends_one_by_one(w, n, is_over);
 }
 
 static void test_two_deployments_take_turns_with_one_agent_at_a_time(void)
@@ -163,12 +169,7 @@ static bool bring(void (*how)(struct world *w), uint64_t n)
     CU_ASSERT_EQUAL(world_deploy_with(w, &c), 0);
     CU_ASSERT_TRUE(story_rest(w));
     how(w);
-    w->control->kill_at = n ? w->control->points + n : 0;
-    bool ended = world_run_until(w, have_all, NULL, STORY_MS_MAX);
-    bool good = ended && count_at_work(w) <= 1;
-    bool killed = w->control->was_killed;
-    story_end_at(w, n, good);
-    return killed;
+    return ends_one_by_one(w, n, have_all);
 }
 
 static void test_what_labels_and_groups_bring_comes_to_one_agent_at_a_time(void)

@@ -426,6 +426,18 @@ static void test_settings_come_back(void)
     tree_free(&dir);
 }
 
+/* The core that finds agent 2 with these flags. */
+static struct manager *loaded_with(struct ledger *l, unsigned flags)
+{
+    struct agent_row row = sample_reported(2);
+    row.flags = (uint16_t)flags;
+    CU_ASSERT_EQUAL(ledger_agent(l, 2, &row, EXCEPTIONS, STINTS, 2, NULL), 0);
+    commit(l);
+    struct manager *m = fresh_core();
+    CU_ASSERT_EQUAL(ledger_load(l, m, NULL), 0);
+    return m;
+}
+
 /* A new manager lets everybody in, and brokers of others are told nothing of it. */
 static void test_who_is_cut_off_is_so_for_this_manager_alone(void)
 {
@@ -434,12 +446,7 @@ static void test_who_is_cut_off_is_so_for_this_manager_alone(void)
     struct blocked_agent list[2];
     size_t count;
     write_fleet(l);
-    struct agent_row row = sample_reported(2);
-    row.flags = AGENT_CORDONED | AGENT_CUT_OFF;
-    CU_ASSERT_EQUAL(ledger_agent(l, 2, &row, EXCEPTIONS, STINTS, 2, NULL), 0);
-    commit(l);
-    struct manager *m = fresh_core();
-    CU_ASSERT_EQUAL(ledger_load(l, m, NULL), 0);
+    struct manager *m = loaded_with(l, AGENT_CORDONED | AGENT_CUT_OFF);
     CU_ASSERT_EQUAL(manager_agent(m, 2)->flags, AGENT_CORDONED);
     CU_ASSERT_EQUAL(ledger_blocked(l, list, 2, &count, NULL), 0);
     CU_ASSERT_EQUAL(count, 1); /* the one that was replaced */
@@ -453,12 +460,7 @@ static void test_removed_agents_stay_removed(void)
     struct tree_path dir = tree_new();
     struct ledger *l = open_well(&dir);
     write_fleet(l);
-    struct agent_row row = sample_reported(2);
-    row.flags = AGENT_REMOVED | AGENT_ONLINE;
-    CU_ASSERT_EQUAL(ledger_agent(l, 2, &row, EXCEPTIONS, STINTS, 2, NULL), 0);
-    commit(l);
-    struct manager *m = fresh_core();
-    CU_ASSERT_EQUAL(ledger_load(l, m, NULL), 0);
+    struct manager *m = loaded_with(l, AGENT_REMOVED | AGENT_ONLINE);
     CU_ASSERT_TRUE(manager_agent(m, 2)->flags & AGENT_REMOVED);
     free(m);
     ledger_close(l);
