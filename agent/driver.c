@@ -169,7 +169,7 @@ static void turn(struct driver *d, const struct pollfd link[static MQTT_FDS])
 /* A connection over what is no more would only be found out by its keep-alive. */
 static void heed_network(struct driver *d, cards changed)
 {
-    static const char *const words[] = {
+    static const char words[][6] = {
         [NETWORK_OTHER] = "other", [NETWORK_SAME] = "same", [NETWORK_GONE] = "gone"};
     struct pollfd fds[MQTT_FDS];
     link_watch(&d->link, fds);

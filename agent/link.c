@@ -235,8 +235,9 @@ void link_service(struct link *l, const struct pollfd *fds)
 /* Without certificates and words for good-bye. */
 static void leave_door(struct link *l)
 {
-    static const char *const outcomes[] = {"not answered", "refused", "renewed"};
-    const char *outcome = outcomes[l->answer == 0 ? 2 : l->answer == ERR_REFUSED];
+    const char *outcome = l->answer == 0             ? "renewed"
+                          : l->answer == ERR_REFUSED ? "refused"
+                                                     : "not answered";
     hang_up(l);
     l->answered = false;
     l->nonce = 0;

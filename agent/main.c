@@ -302,13 +302,8 @@ static bool takes(const struct verb *v, const char *flag)
 
 static int parse_level(const char *value, struct errmsg *em)
 {
-    static const char *const names[] = {
-        [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(value, names[i]) == 0) {
-            log_threshold((enum log_level)i);
-            return 0;
-        }
+    if (log_threshold_named(value))
+        return 0;
     return errmsg_set(em, ERR_USAGE, "--log %.40s: write debug, info, warn or error", value);
 }
 

@@ -13,14 +13,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MIB (UINT64_C(1) << 20)
+#define MIB (UINT32_C(1) << 20)
 /* Of seconds, MiB or things: none of the kernel's limits makes sense above. */
 #define LIMIT_MAX UINT64_C(1000000000)
 
 /* How a limit is called, and what it is for the kernel. */
 struct limit_rule {
-    const char *name;
-    uint64_t unit;
+    char name[10];
+    uint32_t unit;
     unsigned resource; /* of glibc an enum, of musl an int */
     bool apart_only;   /* counted over all processes of the user */
 };
@@ -140,7 +140,7 @@ static enum folder_seen try_folder(const struct sandbox *s, const char *dir)
 int sandbox_give(const struct sandbox *s, const char *deployment_path, uint32_t number,
                  struct errmsg *em)
 {
-    static const char *const parts[] = {"data", "tmp"};
+    static const char parts[][5] = {"data", "tmp"};
     char path[FILE_PATH_MAX];
     if (!s->apart)
         return 0;

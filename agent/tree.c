@@ -237,7 +237,7 @@ int tree_deployment_path(const char *dir, const char *name, const char *part,
 
 int tree_prepare(const char *dir, const char *name, struct errmsg *em)
 {
-    static const char *const parts[] = {"data", "log", "tmp"};
+    static const char parts[][5] = {"data", "log", "tmp"};
     char path[FILE_PATH_MAX];
     int rv = 0;
     for (size_t i = 0; rv == 0 && i < sizeof parts / sizeof parts[0]; i++) {

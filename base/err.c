@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const names[] = {
+/* In place: a pointer to each, relocated at every start, would take more than most of them do. */
+static const char names[][12] = {
     [0] = "ok",
     [-ERR_IO] = "io",
     [-ERR_NO_MEMORY] = "no-memory",
@@ -29,7 +30,7 @@ static const char *const names[] = {
 const char *err_name(int rv)
 {
     size_t i = rv >= 0 ? 0 : (size_t)-rv;
-    return i < sizeof names / sizeof names[0] && names[i] ? names[i] : "unknown";
+    return i < sizeof names / sizeof names[0] && names[i][0] ? names[i] : "unknown";
 }
 
 /* The names that a sentence quotes are anybody's: on a terminal and in a log it stays one line. */

@@ -11,11 +11,24 @@
 /* One line; longer ones are cut, since a log line that floods is worth less than one that ends. */
 #define LOG_LINE_MAX 1024
 
+static const char words[][6] = {
+    [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error"};
+
 static enum log_level threshold = LOG_INFO;
 
 void log_threshold(enum log_level level)
 {
     threshold = level;
+}
+
+bool log_threshold_named(const char *word)
+{
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(word, words[i]) == 0) {
+            threshold = (enum log_level)i;
+            return true;
+        }
+    return false;
 }
 
 static size_t stamp(char *line, size_t cap)
@@ -29,7 +42,6 @@ static size_t stamp(char *line, size_t cap)
 
 void log_event(enum log_level level, const char *event, const char *fmt, ...)
 {
-    static const char *const words[] = {"debug", "info", "warn", "error"};
     if (level < threshold)
         return;
     char line[LOG_LINE_MAX];

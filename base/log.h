@@ -5,10 +5,15 @@
 #ifndef DUNLIN_BASE_LOG_H
 #define DUNLIN_BASE_LOG_H
 
+#include <stdbool.h>
+
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 /* Lines below `level` are not written. The start value is LOG_INFO. */
 void log_threshold(enum log_level level);
+
+/* The same by the level's word: debug, info, warn or error. False for any other. */
+bool log_threshold_named(const char *word);
 
 /*
  * Writes one line. `event` is a stable name such as "cell-started"; `fmt` makes the "key=value"

@@ -524,23 +524,23 @@ static int fail(struct tls *t, int rv, struct errmsg *em)
 static int explain_alert(const struct tls *t, int alert, struct errmsg *em)
 {
     static const struct {
-        int alert;
-        const char *reason;
-    } known[] = {
-        {42, "the broker refused our certificate"},
-        {43, "the broker refused our certificate: it is not a device's"},
-        {44, "the broker refused our certificate: it is revoked"},
-        {45, "the broker refused our certificate: it is expired"},
-        {46, "the broker refused our certificate"},
-        {48, "the broker refused our certificate: it is by another fleet"},
-        {49, "the broker refused our certificate: access denied"},
-        {51, "the broker refused our certificate: it is by another fleet"},
-        {116, "the broker wants a certificate, and we have none"},
+        uint8_t alert;
+        char reason[28];
+    } refusals[] = {
+        {42, ""},
+        {43, ": it is not a device's"},
+        {44, ": it is revoked"},
+        {45, ": it is expired"},
+        {46, ""},
+        {48, ": it is by another fleet"},
+        {49, ": access denied"},
+        {51, ": it is by another fleet"},
     };
-    if (alert == 40 && !t->certified) /* what OpenSSL says for 116 in TLS 1.2 */
-        alert = 116;
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (known[i].alert == alert)
-            return errmsg_set(em, ERR_REFUSED, "%s", known[i].reason);
+    if (alert == 116 || (alert == 40 && !t->certified)) /* 40 is OpenSSL's word for it in TLS 1.2 */
+        return errmsg_set(em, ERR_REFUSED, "the broker wants a certificate, and we have none");
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
+        if (refusals[i].alert == alert)
+            return errmsg_set(em, ERR_REFUSED, "the broker refused our certificate%s",
+                              refusals[i].reason);
     return errmsg_set(em, ERR_REFUSED, "the broker ended TLS with alert %d", alert);
 }

@@ -615,12 +615,7 @@ static int take_time(const char *what, const char *value, uint32_t min_s, uint32
 
 static int take_level(const char *value, struct errmsg *em)
 {
-    static const char *const names[] = {
-        [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error"};
-    for (int i = LOG_DEBUG; i <= LOG_ERROR; i++)
-        if (strcmp(value, names[i]) == 0) {
-            log_threshold((enum log_level)i);
-            return 0;
-        }
+    if (log_threshold_named(value))
+        return 0;
     return errmsg_set(em, ERR_USAGE, "--log %s: give debug, info, warn or error", value);
 }

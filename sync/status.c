@@ -12,7 +12,7 @@
 
 const char *deployment_state_name(enum deployment_state s)
 {
-    static const char *const names[STATE_COUNT] = {
+    static const char names[STATE_COUNT][12] = {
         [STATE_PENDING] = "Pending",
         [STATE_DOWNLOADING] = "Downloading",
         [STATE_APPLYING] = "Applying",

@@ -4,7 +4,7 @@
 
 const char *agent_phase_name(const struct held *h)
 {
-    static const char *const names[PHASE_COUNT] = {
+    static const char names[PHASE_COUNT][12] = {
         [PHASE_DOWNLOADING] = "Downloading", [PHASE_PREPARING] = "Preparing",
         [PHASE_APPLYING] = "Applying",       [PHASE_VERIFYING] = "Verifying",
         [PHASE_SETTLED] = "Settled",         [PHASE_UNDOING] = "Undoing",

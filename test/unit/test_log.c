@@ -51,9 +51,11 @@ static void test_what_is_below_the_threshold_is_silent(void)
     log_threshold(LOG_ERROR);
     log_event(LOG_WARN, "too-fine", "x=1");
     log_event(LOG_ERROR, "loud", "x=1");
-    log_threshold(LOG_DEBUG);
+    CU_ASSERT_TRUE(log_threshold_named("debug"));
     log_event(LOG_DEBUG, "fine", "x=1");
-    log_threshold(LOG_INFO);
+    CU_ASSERT_TRUE(log_threshold_named("info"));
+    CU_ASSERT_FALSE(log_threshold_named("infos"));
+    log_event(LOG_DEBUG, "too-fine", "x=1");
     log_end();
     CU_ASSERT_PTR_NULL(strstr(written, "too-fine"));
     CU_ASSERT_PTR_NOT_NULL(strstr(written, " error loud "));

@@ -221,8 +221,10 @@ static void test_no_room_leaves_the_buffer_as_it_was(void)
 
 static void test_every_state_and_cause_has_words(void)
 {
-    for (int s = 0; s < STATE_COUNT; s++)
-        CU_ASSERT_TRUE(strlen(deployment_state_name((enum deployment_state)s)) > 4);
+    for (int s = 0; s < STATE_COUNT; s++) {
+        size_t len = strlen(deployment_state_name((enum deployment_state)s));
+        CU_ASSERT_TRUE(len > 4 && len < 12);
+    }
     CU_ASSERT_STRING_EQUAL(deployment_state_name(STATE_ROLLED_BACK), "RolledBack");
     CU_ASSERT_STRING_EQUAL(deployment_state_name((enum deployment_state)99), "Unknown");
     for (int c = 0; c < CAUSE_COUNT; c++)
