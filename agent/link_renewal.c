@@ -57,7 +57,7 @@ void link_renewal_take(struct link *l, struct span payload)
         rv = ERR_REFUSED;
     if (rv < 0)
         log_event(LOG_WARN, "renewal-refused", "reason=\"%s\"",
-                  rv == ERR_REFUSED ? joined_code_text(r.code) : err_name(rv));
+                  rv == ERR_REFUSED ? renewed_code_text(r.code) : err_name(rv));
     l->answered = l->at_door;
     l->answer = rv;
 }

@@ -121,3 +121,10 @@ int renewed_read(struct span bytes, uint64_t nonce, const struct mac_key *key, s
         *r = (struct renewed){0};
     return rv;
 }
+
+const char *renewed_code_text(enum joined_code code)
+{
+    if (code == JOINED_REVOKED)
+        return "this agent is shut out of its fleet";
+    return code == JOINED_UNKNOWN ? "the fleet doesn't know this agent" : joined_code_text(code);
+}

@@ -41,4 +41,7 @@ int renewed_write(const struct renewed *r, uint64_t nonce, const struct mac_key 
 /* ERR_SIGNATURE when it is no answer by the manager to this nonce. */
 int renewed_read(struct span bytes, uint64_t nonce, const struct mac_key *key, struct renewed *r);
 
+/* As joined_code_text, of an agent: it has no token any more that could be unknown or revoked. */
+const char *renewed_code_text(enum joined_code code);
+
 #endif

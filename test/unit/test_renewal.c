@@ -76,6 +76,14 @@ static void test_certificate_comes_with_acceptance_and_only_then(void)
     CU_ASSERT_EQUAL(renewed_read(write_renewed(&none), SAMPLE_RENEWAL_NONCE, &key, &r), ERR_FORMAT);
 }
 
+static void test_refusal_speaks_of_the_agent_and_not_of_a_token(void)
+{
+    CU_ASSERT_STRING_EQUAL(renewed_code_text(JOINED_REVOKED),
+                           "this agent is shut out of its fleet");
+    CU_ASSERT_STRING_EQUAL(renewed_code_text(JOINED_UNKNOWN), "the fleet doesn't know this agent");
+    CU_ASSERT_STRING_EQUAL(renewed_code_text(JOINED_FULL), joined_code_text(JOINED_FULL));
+}
+
 static void test_hostile_requests_and_answers_are_refused(void)
 {
     static uint8_t copy[RENEWED_MAX];
@@ -110,6 +118,7 @@ static const struct suite_test tests[] = {
     TEST(test_answer_comes_back),
     TEST(test_answer_to_another_request_or_by_another_key_is_refused),
     TEST(test_certificate_comes_with_acceptance_and_only_then),
+    TEST(test_refusal_speaks_of_the_agent_and_not_of_a_token),
     TEST(test_hostile_requests_and_answers_are_refused),
     TEST(test_no_room_leaves_the_buffer_as_it_was),
 };
