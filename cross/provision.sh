@@ -10,16 +10,15 @@ it writes device-0001.conf and so on, to be copied to cards as dunlin.conf.
   --count N      make N tokens: dunlin token create --count N FLAG ..., of the manager at $DUNLIN_DIR
   --tokens FILE  use these tokens, as dunlin token create --output FILE writes them: one a line, or
                  CSV, whose serial numbers are not written to the devices
-  --out DIR      where to write (build/cross/devices)
+  --out DIR      where to write (build/cross/devices); nothing is replaced there
   --help         this text
 Each file is good for one device, and as secret as its token.'
 
 out=$source_dir/build/cross/devices
-image='' host='' count='' tokens=''
+image='' host='' count='' tokens='' made=''
 
 main()
 {
-    made=
     while [ $# -gt 0 ]; do
         case $1 in
         --host | --count | --tokens | --out)
@@ -30,25 +29,60 @@ main()
         --) shift && break ;;
         -h | --help) echo "$usage" && exit 0 ;;
         -*) fail 2 "unknown option $1 (see --help)" ;;
-        *) image=$1 ;;
+        *)
+            [ -z "$image" ] || fail 2 "$image and $1: name one image"
+            image=$1
+            ;;
         esac
         shift
     done
     [ -n "$host" ] || fail 2 "--host is missing (see --help)"
-    [ -z "$image" ] || { [ -e "$image" ] && needs mcopy; } || fail 1 "$image is missing: sh cross/image.sh TARGET makes one"
+    [ -n "$count$tokens" ] || fail 2 "--count or --tokens is missing (see --help)"
+    [ -z "$tokens" ] || [ $# -eq 0 ] || fail 2 "$1 is for tokens that --count makes, and --tokens names made ones"
+    [ -z "$image" ] || look_at_image
     umask 077
     mkdir -p "$out"
+    refuse_to_replace
     work=$(mktemp -d)
-    trap 'rm -rf "$work"' EXIT
-    if [ -z "$tokens" ]; then
-        [ -n "$count" ] || fail 2 "--count or --tokens is missing (see --help)"
-        needs dunlin
-        tokens=$work/tokens
-        # What it says is of a file that is gone when this ends.
-        dunlin token create --count "$count" --output "$tokens" "$@" >/dev/null 2>"$work/said" ||
-            { code=$? && cat "$work/said" >&2 && exit "$code"; }
-        made=$(sed -n 's/.*\(, good for .*\)/\1/p' "$work/said")
-    fi
+    file=$work/none
+    trap 'rm -rf "$work" "$file.new"' EXIT
+    trap 'exit 130' HUP INT TERM
+    [ -n "$tokens" ] || make_tokens "$@"
+    read_tokens
+    write_devices
+    echo "$number devices in $out$made"
+}
+
+look_at_image()
+{
+    [ -e "$image" ] || fail 1 "$image is missing: sh cross/image.sh TARGET makes one"
+    needs mcopy
+    mcopy -n -i "$image@@1M" ::dunlin.conf - >/dev/null 2>&1 ||
+        fail 1 "$image has no dunlin.conf on a FAT partition, as images by cross/image.sh have"
+}
+
+# A token of before may be on a card already, or written nowhere else.
+refuse_to_replace()
+{
+    for other in "$out"/device-[0-9]*.img "$out"/device-[0-9]*.conf; do
+        [ ! -e "$other" ] || fail 1 "$other is there already, and may hold the only copy of its token: \
+name another folder with --out, or remove what was made before"
+    done
+}
+
+# make_tokens FLAG...: what is said of them is of a file that is gone when this ends.
+make_tokens()
+{
+    needs dunlin
+    tokens=$work/tokens
+    dunlin token create --count "$count" --output "$tokens" "$@" >/dev/null 2>"$work/said" ||
+        { code=$? && cat "$work/said" >&2 && exit "$code"; }
+    made=$(sed -n 's/.*\(, good for .*\)/\1/p' "$work/said")
+}
+
+# Into $work/column, and how many there are into $number.
+read_tokens()
+{
     [ -r "$tokens" ] || fail 1 "$tokens can't be read"
     token_column <"$tokens" >"$work/column"
     number=$(wc -l <"$work/column")
@@ -56,12 +90,6 @@ main()
     [ -z "$count" ] || [ "$number" -eq "$count" ] || fail 1 "$tokens holds $number tokens, not $count"
     odd=$(grep -n -m 1 -v -x -E 'dlt1-[A-Za-z0-9_-]{80}' "$work/column" | cut -d : -f 1)
     [ -z "$odd" ] || fail 1 "$tokens: number $odd is no token"
-    number=0
-    while read -r token; do
-        number=$((number + 1))
-        write "$(printf '%s/device-%04d' "$out" "$number")" "$token"
-    done <"$work/column"
-    echo "$number devices in $out$made"
 }
 
 token_column()
@@ -69,15 +97,26 @@ token_column()
     tr -d '\r' | awk -F , 'NR == 1 && $0 == "number,token,serial,host" { csv = 1; next } NF { print csv ? $2 : $0 }'
 }
 
+# Each is whole or isn't there: one without its token would be a device that never joins.
+write_devices()
+{
+    ready=0
+    while read -r token; do
+        file=$(printf '%s/device-%04d.' "$out" $((ready + 1)))$([ -n "$image" ] && echo img || echo conf)
+        { write "$token" && mv "$file.new" "$file"; } ||
+            fail 1 "$file can't be written; $ready of $number devices are made, and as they should be"
+        ready=$((ready + 1))
+    done <"$work/column"
+}
+
 # The FAT partition begins at 1 MiB, as cross/image.sh lays it out.
 write()
 {
-    printf 'host=%s\ntoken=%s\n' "$host" "$2" >"$work/dunlin.conf"
+    printf 'host=%s\ntoken=%s\n' "$host" "$1" >"$work/dunlin.conf" || return
     if [ -n "$image" ]; then
-        cp --sparse=always "$image" "$1.img"
-        mcopy -o -i "$1.img@@1M" "$work/dunlin.conf" ::dunlin.conf
+        cp --sparse=always "$image" "$file.new" && mcopy -o -i "$file.new@@1M" "$work/dunlin.conf" ::dunlin.conf
     else
-        cp "$work/dunlin.conf" "$1.conf"
+        cp "$work/dunlin.conf" "$file.new"
     fi
 }
 

@@ -64,10 +64,31 @@ done
 step "it says what it lacks"
 unprovisioned 'host is missing' --count 1
 unprovisioned 'count or --tokens is missing' --host "$host"
-unprovisioned 'count many: not a whole number' --host "$host" --count many
+unprovisioned 'count many: not a whole number' --host "$host" --count many --out "$WORK/of-others"
 unprovisioned 'card\.img is missing' "$WORK/card.img" --host "$host" --count 1
 dunlin token create --count 2 --output "$WORK/tokens" >/dev/null 2>&1 || fail "no tokens"
-unprovisioned 'holds 2 tokens, not 3' --host "$host" --tokens "$WORK/tokens" --count 3 --out "$WORK/conf"
+unprovisioned 'holds 2 tokens, not 3' --host "$host" --tokens "$WORK/tokens" --count 3 --out "$WORK/of-others"
+unprovisioned 'b\.img: name one image' a.img b.img --host "$host" --count 1
+unprovisioned 'label is for tokens that --count makes' --host "$host" --tokens "$WORK/tokens" -- --label env=test
+
+step "what was made before is not replaced, and no tokens are made for nothing"
+batches=$(dunlin token list --json | jq '.tokens | length')
+cp -R "$WORK/conf" "$WORK/kept"
+for what in "--count 1" "--tokens $WORK/tokens"; do
+    # shellcheck disable=SC2086
+    unprovisioned 'conf/device-0001\.conf is there already.* --out' --host "$host" $what --out "$WORK/conf"
+done
+diff -r "$WORK/conf" "$WORK/kept" || fail "it is not as it was"
+head -c 2M /dev/zero >"$WORK/zeros.img"
+unprovisioned '(zeros\.img has no dunlin\.conf|mcopy is missing)' "$WORK/zeros.img" --host "$host" --count 1 --out "$WORK/zeros"
+[ "$(dunlin token list --json | jq '.tokens | length')" -eq "$batches" ] || fail "tokens were made: $(dunlin token list)"
+
+step "a device that can't be written is told by its name, and those before it are whole"
+mkdir "$WORK/blocked"
+ln -s /dev/full "$WORK/blocked/device-0002.conf.new"
+unprovisioned 'blocked/device-0002\.conf can.t be written; 1 of 2 devices are made' --host "$host" --tokens "$WORK/tokens" --out "$WORK/blocked"
+[ "$(tokens_of "$WORK/blocked/device-0001.conf")" = "$(head -n 1 "$WORK/tokens")" ] || fail "the first one is not whole"
+[ "$(ls "$WORK/blocked")" = device-0001.conf ] || fail "something is left: $(ls "$WORK/blocked")"
 
 step "tokens come in both forms, and nothing else does"
 dunlin token create --count 2 --output "$WORK/made.csv" >/dev/null 2>&1 || fail "no tokens"
@@ -90,10 +111,13 @@ if command -v mformat >/dev/null; then
     truncate -s 3M "$WORK/card.img"
     mformat -i "$WORK/card.img@@1M" -T 4096 -v DUNLIN ::
     mcopy -i "$WORK/card.img@@1M" "$ROOT/cross/board/dunlin.conf" ::
-    provision "$WORK/card.img" --host "$host" --tokens "$WORK/tokens" --out "$WORK/cards" >/dev/null || fail "no images"
+    mkdir "$WORK/a folder"
+    cp "$WORK/card.img" "$WORK/a folder/the card.img"
+    provision "$WORK/a folder/the card.img" --host "$host" --tokens "$WORK/tokens" --out "$WORK/a folder/cards" >/dev/null || fail "no images"
     for one in 1 2; do
-        mtype -i "$WORK/cards/device-000$one.img@@1M" ::dunlin.conf
+        mtype -i "$WORK/a folder/cards/device-000$one.img@@1M" ::dunlin.conf
     done | tokens_of | cmp - "$WORK/tokens" || fail "these are other tokens"
+    [ "$(ls "$WORK/a folder/cards")" = "$(printf 'device-0001.img\ndevice-0002.img')" ] || fail "there is more: $(ls "$WORK/a folder/cards")"
 else
     echo "    not tried: mtools is missing: sh setup.sh --cross"
 fi
