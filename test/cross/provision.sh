@@ -61,6 +61,21 @@ done
 ! joins "$WORK/agent4" echo runs >"$WORK/ran" || fail "it goes on without an identity"
 [ ! -s "$WORK/ran" ] || fail "it runs without an identity"
 
+step "it is read whatever wrote it, and what can't be read is told"
+token=$(dunlin token create)
+printf '\357\273\277token="%s" \r\n# host=elsewhere\r\n\thost = "%s"\r\n' "$token" "$host" >"$WORK/written"
+[ "$(joins "$WORK/agent5" echo runs | tail -n 1)" = runs ] || fail "as Windows writes it: $(cat "$WORK/said")"
+[ "$(sed 's/ *$//' "$WORK/written" | od -An -c | tr -d ' \n')" = \
+    "$(printf '\357\273\277token=\n# host=elsewhere\r\n\thost = "%s"\r\n' "$host" | od -An -c | tr -d ' \n')" ] ||
+    fail "its token is still there, or more is gone: $(od -An -c "$WORK/written")"
+[ "$(joins "$WORK/agent5" echo runs)" = runs ] || fail "the next time: $(cat "$WORK/said")"
+for written in 'host=\ntoken=\n' '\377\376h\0o\0s\0t\0=\0x\0\n\0t\0o\0k\0e\0n\0=\0y\0'; do
+    # shellcheck disable=SC2059
+    printf "$written" >"$WORK/written"
+    ! joins "$WORK/agent6" echo runs >"$WORK/ran" || fail "$written: it goes on without an identity"
+    grep -q 'written names no token, at least not in plain text' "$WORK/said" || fail "$written: it says: $(cat "$WORK/said")"
+done
+
 step "it says what it lacks"
 unprovisioned 'host is missing' --count 1
 unprovisioned 'count or --tokens is missing' --host "$host"
