@@ -38,6 +38,7 @@ main()
     mkdir -p "$out" "$cache"
     out=$(cd "$out" && pwd)
     cache=$(cd "$cache" && pwd)
+    case $cache in *[[:space:]]*) fail 2 "$cache: compilers know no folders with blanks in their names; see --cache" ;; esac
     for one in $chosen; do
         choose "$one"
         name_libraries

@@ -59,15 +59,18 @@ check()
 Remove it and try again; if that is no help, whoever it came from has another file"
 }
 
-# apt may fetch another revision than the one that was asked for: the digests tell.
+# apt may fetch another revision than the one that was asked for: the digests tell. What an interrupted run has left it
+# goes on with, in a folder of its own: among the sources there is only what is whole.
 from_debian()
 {
     needs dpkg-source
     open_apt "$cache/apt" deb-src "$(dpkg --print-architecture)"
     say "fetching $1 $2"
-    (cd "$cache/sources" && own apt-get -qq source --download-only "$1=$2" >/dev/null) ||
-        fail 1 "Debian has no $1 $2 any more; get its files from \
+    mkdir -p "$cache/fetching"
+    (cd "$cache/fetching" && own apt-get -qq source --download-only "$1=$2" >/dev/null) ||
+        fail 1 "$1 $2 can't be fetched: try again. Where Debian has it no more, get its files from \
 https://snapshot.debian.org/package/$1/$2/ and name their folder with --sources"
+    mv "$cache/fetching"/* "$cache/sources/"
 }
 
 main "$@"

@@ -39,6 +39,21 @@ step "without a network, Debian can't be read, and a folder is the way out"
 export DUNLIN_MIRROR=http://127.0.0.1:1
 unfetched '(127\.0\.0\.1:1 can.t be read|is missing: ).*--(sources|cross)'
 
+step "what is fetched in part is not taken for the whole"
+if command -v dpkg-source apt-get >/dev/null && [ -e /usr/share/keyrings/debian-archive-keyring.gpg ]; then
+    mkdir "$WORK/bin"
+    printf '#!/bin/sh\ncase " $* " in *" source "*) echo a part >%s && exit 1 ;; esac\n' "$file" >"$WORK/bin/apt-get"
+    chmod +x "$WORK/bin/apt-get"
+    (PATH=$WORK/bin:$PATH unfetched "can.t be fetched: try again" --cache "$WORK/cache")
+    [ -e "$WORK/cache/fetching/$file" ] || fail "it was not fetched in part"
+    [ -z "$(ls "$WORK/cache/sources")" ] || fail "it was taken: $(ls "$WORK/cache/sources")"
+else
+    echo "    not tried: this is no Debian"
+fi
+
+step "a cache whose name has blanks is refused before anything is built for it"
+refused 'no folders with blanks' sh "$ROOT/cross/build.sh" --cache "$WORK/a cache" "$(uname -m)"
+
 step "pins are of the form that is read"
 pinned | grep -vE '^[a-z0-9-]+ [^ ]+ [a-z0-9-]+_[^ /]+\.tar\.[gx]z [0-9a-f]{64}$' >"$WORK/odd" || true
 [ ! -s "$WORK/odd" ] || fail "cross/sources: $(head -n 1 "$WORK/odd")"
