@@ -72,6 +72,13 @@ lease renew ip=10.77.5.22 router=10.77.5.3
 [ "$(routers)" = 10.77.5.3 ] || fail "its router is $(routers)"
 lease renew ip=10.77.5.22
 [ -z "$(routers)" ] || fail "its router is $(routers)"
+
+step "a router need not be a neighbour"
+lease bound ip=10.77.6.2 mask=32 router=10.77.5.1
+[ "$(addresses)" = 10.77.6.2/32 ] || [ "$(addresses)" = 10.77.6.2 ] || fail "it has $(addresses)"
+[ "$(routers)" = 10.77.5.1 ] || fail "its router is $(routers)"
+
+step "without a lease there is neither"
 lease deconfig
-[ -z "$(addresses)" ] || fail "it still has $(addresses)"
+[ -z "$(addresses)$(routers)" ] || fail "it still has $(addresses) and $(routers)"
 done_well
