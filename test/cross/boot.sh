@@ -48,6 +48,8 @@ conf | sed 's/^token=.*/token=…/' |
 [ "$target" = x86_64 ] || on_fat config.txt | grep -qx "arm_64bit=$([ "$target" = aarch64 ] && echo 1 || echo 0)" ||
     fail "config.txt is for another processor"
 watch
+# A person has given it another name; other tests leave it as it is.
+mlabel -i "$WORK/device-0001.img@@1M" ::"MY CARD" || fail "its FAT partition has no other label"
 
 step "a device that can't use its data partition keeps its token; its network card comes late"
 descriptors save
