@@ -170,7 +170,6 @@ static int talk(struct joining *j)
         return stop;
     network_open(&j->network);
     random_bytes(&j->rng, sizeof j->rng);
-    prepare_tls(j);
     name_client(name);
     j->mqtt = mqtt_new(
         &(struct mqtt_options){.client_id = name, .keepalive_s = JOIN_KEEPALIVE_S, .tls = &j->tls},
@@ -192,7 +191,7 @@ static int talk(struct joining *j)
 }
 
 /* The token says who certifies this fleet's brokers, and nobody else has to be believed. A blank
- * device's calendar may begin with 1970. */
+ * device's calendar may begin with 1970, and be put right at any time. */
 static void prepare_tls(struct joining *j)
 {
     uint64_t wall_s = clock_wall_s(), floor_s = j->store.floor_s;
@@ -282,6 +281,7 @@ static void connect_broker(struct joining *j)
 {
     struct errmsg em = {0};
     j->connecting = true;
+    prepare_tls(j);
     if (mqtt_connect(j->mqtt, j->door.url, &em) < 0)
         on_down(j, em.text);
 }

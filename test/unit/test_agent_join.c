@@ -5,6 +5,7 @@
 #include "crypto/random.h"
 #include "sync/mqtt.h"
 #include "test/agent_fixture.h"
+#include "test/pki.h"
 #include "test/suite.h"
 
 #include <arpa/inet.h>
@@ -18,6 +19,8 @@
 #define PATIENCE_MS 60000
 /* Five requests and the waits between them must fit into that, whatever is drawn. */
 #define BACKOFF_MS 100
+/* The broker's certificate is valid so long after it was started. */
+#define VALID_AFTER_S 3
 
 /* What the manager does with a request. */
 enum manner {
@@ -40,7 +43,7 @@ static struct token token;
 static struct tree_path dir;
 static struct mqtt *manager;
 static bool manager_up;
-static char url[64];
+static char url[64], tls_url[64];
 static pid_t broker;
 static enum manner manners[64];
 static int requests;
@@ -62,14 +65,40 @@ static int free_port(void)
     return ntohs(address.sin_port);
 }
 
+/* The token pins its authority. */
+static void certify_broker(void)
+{
+    uint8_t room[2 * CERTIFICATE_PEM_MAX];
+    struct buffer pem = buffer_on(room, sizeof room);
+    pki_now_s = clock_wall_s();
+    struct pki_entity ca = pki_entity(CERTIFICATE_AUTHORITY, "Dunlin 0123456789abcdef", 1, NULL);
+    struct pki_entity server = pki_entity(CERTIFICATE_SERVER, "door", 2, &ca);
+    struct key_id authority = key_id_of(&ca.says.key);
+    memcpy(token.authority, authority.bytes, sizeof token.authority);
+    server.says.not_before_s = pki_now_s + VALID_AFTER_S;
+    pki_issue(&server, &ca);
+    tree_must(certificate_pem(pki_der(&server), &pem) == 0 &&
+                  certificate_pem(pki_der(&ca), &pem) == 0,
+              "certificates");
+    tree_file(&dir, "server.pem", 0600, span_buffer(&pem));
+    pem.len = 0;
+    tree_must(certificate_key_pem(&server.secret, &pem) == 0, "key");
+    tree_file(&dir, "key.pem", 0600, span_buffer(&pem));
+}
+
 static void start_broker(void)
 {
-    char text[128];
-    int port = free_port();
+    char text[3 * FILE_PATH_MAX];
+    int port = free_port(), tls_port = free_port();
     struct tree_path conf = tree_join(&dir, "broker.conf");
     snprintf(url, sizeof url, "mqtt://127.0.0.1:%d", port);
+    snprintf(tls_url, sizeof tls_url, "mqtts://127.0.0.1:%d", tls_port);
+    certify_broker();
     /* Staying root keeps the death signal, which a change of user would clear. */
-    snprintf(text, sizeof text, "user root\nlistener %d 127.0.0.1\nallow_anonymous true\n", port);
+    snprintf(text, sizeof text,
+             "user root\nallow_anonymous true\nlistener %d 127.0.0.1\nlistener %d 127.0.0.1\n"
+             "certfile %s/server.pem\nkeyfile %s/key.pem\n",
+             port, tls_port, dir.text, dir.text);
     tree_file(&dir, "broker.conf", 0644, span_text(text));
     broker = fork();
     if (broker > 0)
@@ -412,6 +441,17 @@ static void test_fleet_without_cells_is_reached_where_it_was_joined(void)
     tear_down();
 }
 
+/* A device waits for weeks, and its calendar is put right while it does. */
+static void test_each_try_goes_by_the_calendar_of_then(void)
+{
+    set_up();
+    struct token_text text = token_format(&token);
+    CU_ASSERT_EQUAL(end_device(start_device(tls_url, text.text, 40)), 0);
+    CU_ASSERT_TRUE(said("the broker's certificate is valid from"));
+    CU_ASSERT_TRUE(said("joined as agent 7"));
+    tear_down();
+}
+
 static void test_unreachable_broker_is_named_and_the_time_limit_holds(void)
 {
     set_up();
@@ -467,6 +507,7 @@ static const struct suite_test tests[] = {
     TEST(test_serial_number_is_said_with_each_request),
     TEST(test_answer_that_does_not_hold_is_refused),
     TEST(test_fleet_without_cells_is_reached_where_it_was_joined),
+    TEST(test_each_try_goes_by_the_calendar_of_then),
     TEST(test_unreachable_broker_is_named_and_the_time_limit_holds),
     TEST(test_signal_ends_it_cleanly),
     TEST(test_bad_words_are_refused_before_anything_is_made),
