@@ -381,7 +381,7 @@ static const struct held *row_of(const struct driver *d, uint32_t deployment)
     return NULL;
 }
 
-/* A chunk that finds no room says nothing of how much the whole would take. */
+/* Chunks that find no room say nothing of how much the whole would take. */
 static void lack_room(struct driver *d, int rv, struct errmsg *em)
 {
     const struct manifest *m = &d->content.manifest;
@@ -469,9 +469,9 @@ static void step_fetch(struct driver *d)
     int rv = fetch_step(&d->fetch, clock_monotonic_ms(), &d->fetch_due_ms, &em);
     if (rv == 1)
         return;
+    lack_room(d, rv, &em);
     if (rv < 0)
         log_event(LOG_WARN, "fetch-failed", "name=%s error=\"%s\"", d->working_for, em.text);
-    lack_room(d, rv, &em);
     if (rv == 0 && d->fetch.came > 0)
         log_event(LOG_INFO, "fetched", "name=%s bundle=%.12s came=%u content=%u", d->working_for,
                   digest_hex(&d->fetch.bundle).text, d->fetch.came, d->content.manifest.chunks);

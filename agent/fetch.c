@@ -1,5 +1,7 @@
 #include "agent/fetch.h"
 
+#include "agent/room.h"
+
 #include <assert.h>
 
 static int look(struct fetch *f, bool *more, struct errmsg *em);
@@ -10,7 +12,7 @@ static int next_part(struct fetch *f, struct errmsg *em);
 static void start_part(struct fetch *f, enum fetch_part part);
 static void want(struct fetch *f, const struct digest *name, uint32_t len);
 static struct fetch_want *find(struct fetch *f, const struct digest *name);
-static void ask_due(struct fetch *f, uint64_t now_ms);
+static int ask_due(struct fetch *f, uint64_t now_ms);
 static void drop_gone(struct fetch *f);
 static uint64_t next_due(const struct fetch *f);
 
@@ -97,12 +99,14 @@ int fetch_step(struct fetch *f, uint64_t now_ms, uint64_t *due_ms, struct errmsg
     if (rv == 1 && !more && now_ms >= f->heard_ms + FETCH_PATIENCE_MS)
         rv = errmsg_set(em, ERR_TIMEOUT, "bundle %.12s: nothing of it came for %d s",
                         digest_hex(&f->bundle).text, FETCH_PATIENCE_MS / 1000);
+    if (rv == 1) {
+        drop_gone(f);
+        rv = ask_due(f, now_ms);
+    }
     if (rv <= 0) {
         fetch_stop(f);
         return rv;
     }
-    drop_gone(f);
-    ask_due(f, now_ms);
     *due_ms = more ? now_ms : next_due(f);
     return 1;
 }
@@ -215,15 +219,24 @@ static bool is_due(const struct fetch *f, const struct fetch_want *w, uint64_t n
     return !w->asked || (now_ms >= w->due_ms && now_ms >= f->heard_ms + FETCH_ASK_AGAIN_MS);
 }
 
-static void ask_due(struct fetch *f, uint64_t now_ms)
+/* 1, or ERR_NO_SPACE: what finds no room is not asked for, since it would come in vain each time
+ * that it is tried again, and somebody pays for that. */
+static int ask_due(struct fetch *f, uint64_t now_ms)
 {
     struct digest names[FETCH_WINDOW];
     size_t count = 0;
-    for (uint32_t i = 0; i < f->want_count; i++)
-        if (is_due(f, &f->wants[i], now_ms))
-            names[count++] = f->wants[i].name;
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < f->want_count; i++) {
+        if (!is_due(f, &f->wants[i], now_ms))
+            continue;
+        names[count++] = f->wants[i].name;
+        bytes += f->wants[i].len;
+    }
+    int rv = count > 0 ? room_check(f->content->chunks->folder, bytes, count, NULL) : 0;
+    if (rv < 0)
+        return rv;
     if (count == 0 || f->link.ask(f->link.context, names, count) < 0)
-        return;
+        return 1;
     for (uint32_t i = 0; i < f->want_count; i++) {
         struct fetch_want *w = &f->wants[i];
         if (!is_due(f, w, now_ms))
@@ -231,6 +244,7 @@ static void ask_due(struct fetch *f, uint64_t now_ms)
         w->asked = true;
         w->due_ms = now_ms + FETCH_ASK_AGAIN_MS;
     }
+    return 1;
 }
 
 static void drop_gone(struct fetch *f)

@@ -344,6 +344,22 @@ static void test_disk_that_takes_nothing_ends_the_fetch(void)
     tear_down();
 }
 
+/* /proc is a file system without any. */
+static void test_what_finds_no_room_is_not_asked_for(void)
+{
+    set_up();
+    int folder = local.folder;
+    local.folder = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CU_ASSERT_EQUAL(fetch_all(), ERR_NO_SPACE);
+    CU_ASSERT_EQUAL(broker.asked_count, 0);
+    CU_ASSERT_FALSE(fetch_active(&fetch));
+    close(local.folder);
+    local.folder = folder;
+    CU_ASSERT_EQUAL(fetch_all(), 0);
+    CU_ASSERT_TRUE(complete());
+    tear_down();
+}
+
 static const struct suite_test tests[] = {
     TEST(test_everything_comes_in_windows_and_is_dropped_after),
     TEST(test_what_is_all_here_needs_no_link),
@@ -359,6 +375,7 @@ static const struct suite_test tests[] = {
     TEST(test_index_that_lies_about_a_length_is_refused),
     TEST(test_torn_manifest_and_index_are_fetched_again),
     TEST(test_disk_that_takes_nothing_ends_the_fetch),
+    TEST(test_what_finds_no_room_is_not_asked_for),
 };
 
 SUITE_MAIN("agent fetch", tests)
