@@ -211,7 +211,8 @@ static void fail(struct turn *t, enum cause cause)
     enter(t, row->moved ? STEP_UNDO : STEP_GIVE_UP);
 }
 
-/* Not for good: the row stays where it is, and it is tried again later, after the others. */
+/* Not for good: the row stays where it is, and it is tried again later, after the others. What
+ * fills the disk may be a version that failed and that nothing names any more. */
 static void put_off(struct turn *t, enum cause cause)
 {
     struct agent *a = t->a;
@@ -219,6 +220,8 @@ static void put_off(struct turn *t, enum cause cause)
     a->put_off = a->work;
     a->put_off_cause = (uint8_t)cause;
     a->retry_ms = t->ev->now_ms + AGENT_RETRY_MS;
+    if (cause == CAUSE_DISK)
+        turn_act(t, AGENT_SWEEP);
     turn_tell(t);
 }
 

@@ -616,6 +616,25 @@ static void test_waiting_for_the_disk_is_no_attempt(void)
     CU_ASSERT_EQUAL(b.held[0].attempts, 1);
 }
 
+/* The version before failed as well, and only this one's row has taken its place. */
+static void test_full_disk_is_swept(void)
+{
+    boot_and_connect();
+    take(document(1, 1));
+    CU_ASSERT_PTR_NULL(find(AGENT_SWEEP));
+    done(AGENT_FETCH, ERR_TIMEOUT);
+    CU_ASSERT_PTR_NULL(find(AGENT_SWEEP));
+    b.now_ms += AGENT_RETRY_MS;
+    feed_type(AGENT_TICK);
+    done(AGENT_FETCH, ERR_NO_SPACE);
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_SWEEP));
+    b.now_ms += AGENT_RETRY_MS;
+    feed_type(AGENT_TICK);
+    done(AGENT_FETCH, 0);
+    done(AGENT_UNPACK, ERR_NO_SPACE);
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_SWEEP));
+}
+
 static void test_everybody_has_a_turn_when_all_downloads_fail(void)
 {
     unsigned turns[9] = {0};
@@ -1558,6 +1577,7 @@ static const struct suite_test tests[] = {
     TEST(test_health_is_tried_at_its_interval_and_ends_at_its_deadline),
     TEST(test_switch_that_fails_is_taken_back_and_a_full_disk_only_waits),
     TEST(test_waiting_for_the_disk_is_no_attempt),
+    TEST(test_full_disk_is_swept),
     TEST(test_everybody_has_a_turn_when_all_downloads_fail),
     TEST(test_full_document_is_worked_off_one_by_one),
     TEST(test_what_depends_on_another_waits_whatever_its_priority),
