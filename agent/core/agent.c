@@ -534,7 +534,8 @@ static uint64_t next_deadline(const struct turn *t)
     d = earlier(d, renewal_due_ms(t));
     if (a->step == STEP_HEALTH && a->work_due_ms)
         d = earlier(d, a->work_due_ms);
-    if (a->step == STEP_NONE && a->rules_due_ms)
+    /* When it has come, and a trust document is waited for, that is what is next. */
+    if (a->step == STEP_NONE && t->ev->now_ms < a->rules_due_ms)
         d = earlier(d, a->rules_due_ms);
     if (a->put_off && t->ev->now_ms < a->retry_ms)
         d = earlier(d, a->retry_ms);

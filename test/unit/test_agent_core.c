@@ -869,6 +869,23 @@ static void test_what_is_begun_ends_outside_its_window(void)
     CU_ASSERT_EQUAL(b.a.step, STEP_NONE);
 }
 
+/* The loop would go round as fast as it can. */
+static void test_rule_whose_time_comes_while_a_trust_document_is_awaited_is_waited_for_once(void)
+{
+    boot_and_connect();
+    take(nightly(1));
+    CU_ASSERT_EQUAL(cause_of(1), CAUSE_WINDOW);
+    b.now_ms += 60000 - AGENT_ASK_AGAIN_MS / 2;
+    head(AGENT_TOPIC_DOCUMENT, (struct head){.revision = {1, 1}, .trust_version = 2});
+    b.wall_s = 7200;
+    for (int ticks = 0; !find(AGENT_FETCH) && ticks < 10; ticks++) {
+        CU_ASSERT_TRUE(b.deadline_ms > b.now_ms);
+        b.now_ms = b.deadline_ms;
+        feed_type(AGENT_TICK);
+    }
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH));
+}
+
 /* A calendar a little behind is one; without any, its window never opens. */
 static void test_device_that_does_not_know_the_time_waits_and_says_so(void)
 {
@@ -1589,6 +1606,7 @@ static const struct suite_test tests[] = {
     TEST(test_window_is_found_open_after_the_calendar_has_jumped),
     TEST(test_window_that_closes_during_the_fetch_puts_the_change_off),
     TEST(test_what_is_begun_ends_outside_its_window),
+    TEST(test_rule_whose_time_comes_while_a_trust_document_is_awaited_is_waited_for_once),
     TEST(test_device_that_does_not_know_the_time_waits_and_says_so),
     TEST(test_who_was_away_asks_before_it_begins),
     TEST(test_who_is_in_touch_when_it_is_let_in_begins_at_once),
