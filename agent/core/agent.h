@@ -21,7 +21,7 @@
 
 /* The most that one step can ask for; the step asserts it. */
 #define AGENT_STORES_MAX 4
-#define AGENT_ACTIONS_MAX 12
+#define AGENT_ACTIONS_MAX 13
 /* Scratch memory that one step needs at most: one status and two rows. */
 #define AGENT_SCRATCH_MAX 2048
 /* A device that goes down this often while applying one version is taken off that version. */

@@ -341,6 +341,42 @@ static void test_document_that_does_not_come_is_asked_for_again(void)
     CU_ASSERT_PTR_NOT_NULL(find_topic(AGENT_UNSUBSCRIBE, AGENT_TOPIC_DOCUMENT));
 }
 
+/* As after a sync of the disk that took its time: nothing came of four questions, the certificate
+ * is due, the document has expired, and the window of what was unpacked has closed. */
+static void test_all_that_is_late_at_once_fits_into_one_step(void)
+{
+    boot_and_connect();
+    b.view.certificate_from_s = 1;
+    b.view.certificate_until_s = 100;
+    struct desired *d = document(1, 2);
+    d->lanes_log2 = 3;
+    d->policy.heartbeat_s = 15;
+    d->records[0].rules.window = (struct window){.minutes = 1,
+                                                 .hours = 1,
+                                                 .days = UINT32_MAX - 1,
+                                                 .months = (1u << 13) - 2,
+                                                 .weekdays = 0x7f,
+                                                 .length_s = 3600};
+    take(d);
+    for (int i = 0; i < 2; i++)
+        done(AGENT_FETCH, ERR_TIMEOUT);
+    b.now_ms += AGENT_RETRY_MS;
+    feed_type(AGENT_TICK);
+    done(AGENT_FETCH, 0);
+    head(AGENT_TOPIC_DOCUMENT, (struct head){.revision = {1, 9}});
+    head(AGENT_TOPIC_ASSIGNMENT, (struct head){.revision = {1, 9}, .trust_version = 9, .atlas = 9});
+    b.now_ms += AGENT_ASK_AGAIN_MS;
+    b.wall_s = 100000;
+    done(AGENT_UNPACK, 0);
+    CU_ASSERT_EQUAL(b.seen.action_count, 13);
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_SWEEP));
+    for (int topic = AGENT_TOPIC_HEADS; topic < AGENT_TOPIC_COUNT; topic++)
+        CU_ASSERT_PTR_NOT_NULL(find_topic(AGENT_SUBSCRIBE, (enum agent_topic)topic));
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_RENEW));
+    CU_ASSERT_EQUAL(find(AGENT_FETCH)->deployment, 2);
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_SEND));
+}
+
 static void test_fetches_are_spread_as_the_policy_says(void)
 {
     uint64_t least = UINT64_MAX, most = 0;
@@ -1578,6 +1614,7 @@ static const struct suite_test tests[] = {
     TEST(test_document_with_other_lanes_moves_the_subscription),
     TEST(test_who_has_no_document_that_counts_is_in_lane_0),
     TEST(test_document_that_does_not_come_is_asked_for_again),
+    TEST(test_all_that_is_late_at_once_fits_into_one_step),
     TEST(test_fetches_are_spread_as_the_policy_says),
     TEST(test_changes_in_quick_succession_make_one_status),
     TEST(test_first_heartbeat_of_a_connection_comes_early),
