@@ -33,7 +33,7 @@ struct sweep {
     const char *dir;
     struct content *content;
     struct filter *needed;
-    bool blind; /* a bundle that is used can't say what it needs */
+    bool blind; /* a bundle that is used can't say all that it needs */
 };
 
 static int unpack_into(const char *part, struct content *content, struct span values,
@@ -51,6 +51,7 @@ static int remove_link(const char *link, struct errmsg *em);
 static int each_name(const char *path, void (*visit)(void *context, const char *name),
                      void *context);
 static void need_bundle(struct sweep *s, const struct digest *bundle);
+static bool hides_needs(const struct content *c, int rv);
 static void need_current(void *context, const char *name);
 static void drop_tree(void *context, const char *name);
 static bool is_needed(void *context, const struct digest *name);
@@ -354,8 +355,14 @@ static void need_bundle(struct sweep *s, const struct digest *bundle)
     if (rv == 0)
         while ((rv = content_next(s->content, &ref, NULL)) == 1)
             filter_add(s->needed, &ref.digest);
-    if (rv < 0)
-        s->blind = true;
+    s->blind |= hides_needs(s->content, rv);
+}
+
+/* What it needs may be here, and nobody knows what that is. Of a bundle that has nothing of its
+ * index, or one that isn't well-formed, nothing more was fetched; it may stay so for months. */
+static bool hides_needs(const struct content *c, int rv)
+{
+    return rv == ERR_DIGEST || rv == ERR_IO || (rv == ERR_NOT_FOUND && c->passed > 0);
 }
 
 static void need_current(void *context, const char *name)

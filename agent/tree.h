@@ -53,8 +53,8 @@ int tree_detach(const char *dir, const char *name, struct errmsg *em);
 
 /*
  * Removes trees that are not among `used` and that no `current` names, then the chunks that those
- * bundles don't need. Chunks stay when a used bundle's index isn't whole, because then nobody knows
- * what it needs.
+ * bundles don't need. Chunks stay when only a part of a used bundle's index is here, because then
+ * nobody knows what it needs.
  */
 int tree_sweep(const char *dir, struct content *content, const struct digest *used, size_t count,
                struct errmsg *em);

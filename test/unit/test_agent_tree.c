@@ -218,16 +218,54 @@ static void test_sweep_keeps_what_current_names(void)
     tear_down();
 }
 
-static void test_sweep_spares_chunks_while_an_index_is_missing(void)
+/* The same bundle, with an index of two chunks. */
+static void split_index(void)
+{
+    static uint8_t room[CHUNK_FRAME_MAX], index[CHUNK_MAX];
+    struct buffer frame = buffer_on(room, sizeof room), plain = buffer_on(index, sizeof index);
+    struct chunk_ref *refs = manifest.index;
+    CU_ASSERT_EQUAL_FATAL(manifest.index_count, 1);
+    CU_ASSERT_EQUAL(chunks_get(&chunks, &refs[0].digest, &frame, NULL), 0);
+    CU_ASSERT_EQUAL(chunk_open(content.opener, span_buffer(&frame), &refs[0].digest, &plain), 0);
+    refs[1].len = refs[0].len - INDEX_REF_LEN;
+    refs[0].len = INDEX_REF_LEN;
+    refs[0].digest = fixture_chunk(&chunks, span_of(index, INDEX_REF_LEN));
+    refs[1].digest = fixture_chunk(&chunks, span_of(index + INDEX_REF_LEN, refs[1].len));
+    manifest.index_count = 2;
+    bundle = fixture_manifest(&chunks, &manifest, &fleet.publisher_secret);
+}
+
+static void test_sweep_spares_chunks_while_a_part_of_an_index_is_missing(void)
 {
     set_up();
-    struct chunk_ref ref;
+    struct chunk_ref first, second;
+    split_index();
     CU_ASSERT_EQUAL(content_open(&content, &bundle, NULL, NULL), 0);
-    CU_ASSERT_EQUAL(content_next(&content, &ref, NULL), 1);
-    CU_ASSERT_EQUAL(chunks_remove(&chunks, &manifest.index[0].digest, NULL), 0);
+    CU_ASSERT_EQUAL(content_next(&content, &first, NULL), 1);
+    CU_ASSERT_EQUAL(content_next(&content, &second, NULL), 1);
+    CU_ASSERT_EQUAL(chunks_remove(&chunks, &manifest.index[1].digest, NULL), 0);
     CU_ASSERT_EQUAL(tree_sweep(dir.text, &content, &bundle, 1, NULL), 0);
-    CU_ASSERT_TRUE(chunks_has(&chunks, &ref.digest));
+    CU_ASSERT_TRUE(chunks_has(&chunks, &first.digest));
+    CU_ASSERT_TRUE(chunks_has(&chunks, &second.digest));
     CU_ASSERT_TRUE(chunks_has(&chunks, &bundle));
+    tear_down();
+}
+
+/* Its row stays until an operator does something, and others are updated all the while. */
+static void test_bundle_that_was_refused_keeps_nothing_of_others(void)
+{
+    set_up();
+    struct digest old = bundle, refused[2];
+    refused[0] = fixture_chunk(&chunks, span_text("not a manifest"));
+    snprintf(manifest.version, sizeof manifest.version, "2");
+    manifest.index[0].digest = digest_of(span_text("never fetched"));
+    refused[1] = fixture_manifest(&chunks, &manifest, &fleet.root_secret);
+    for (int i = 0; i < 2; i++)
+        CU_ASSERT_TRUE(chunks_has(&chunks, &refused[i]));
+    CU_ASSERT_EQUAL(tree_sweep(dir.text, &content, refused, 2, NULL), 0);
+    CU_ASSERT_FALSE(chunks_has(&chunks, &old));
+    for (int i = 0; i < 2; i++)
+        CU_ASSERT_TRUE(chunks_has(&chunks, &refused[i]));
     tear_down();
 }
 
@@ -254,7 +292,8 @@ static const struct suite_test tests[] = {
     TEST(test_current_moves_and_goes),
     TEST(test_sweep_keeps_what_is_used),
     TEST(test_sweep_keeps_what_current_names),
-    TEST(test_sweep_spares_chunks_while_an_index_is_missing),
+    TEST(test_sweep_spares_chunks_while_a_part_of_an_index_is_missing),
+    TEST(test_bundle_that_was_refused_keeps_nothing_of_others),
     TEST(test_sweep_removes_litter),
 };
 
