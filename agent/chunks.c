@@ -72,7 +72,9 @@ int chunks_get(const struct chunks *c, const struct digest *name, struct buffer 
     close(fd);
     if (rv == ERR_RANGE)
         return errmsg_set(em, rv, "chunk %.12s is larger than any chunk", digest_hex(name).text);
-    return rv < 0 ? fail(name, "read", error, em) : 0;
+    if (rv < 0)
+        fail(name, "read", error, em);
+    return rv < 0 ? ERR_DAMAGED : 0;
 }
 
 int chunks_put(const struct chunks *c, const struct digest *name, struct span frame,

@@ -21,7 +21,8 @@ int chunks_open_read(struct chunks *c, const char *dir, struct errmsg *em);
 void chunks_close(struct chunks *c);
 
 bool chunks_has(const struct chunks *c, const struct digest *name);
-/* Replaces the content of `frame`. ERR_NOT_FOUND, ERR_RANGE when it doesn't fit, or ERR_IO. */
+/* Replaces the content of `frame`. ERR_NOT_FOUND, ERR_RANGE when it doesn't fit, ERR_DAMAGED when
+ * the disk can't read it any more, or ERR_IO. */
 int chunks_get(const struct chunks *c, const struct digest *name, struct buffer *frame,
                struct errmsg *em);
 int chunks_put(const struct chunks *c, const struct digest *name, struct span frame,

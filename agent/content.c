@@ -121,11 +121,14 @@ static int read_chunk(struct content *c, const struct digest *name, uint32_t len
     struct buffer frame = buffer_on(c->frame, sizeof c->frame);
     struct buffer out = buffer_on(c->plain, sizeof c->plain);
     int rv = chunks_get(c->chunks, name, &frame, em);
-    if (rv < 0 && rv != ERR_RANGE)
+    if (rv < 0 && rv != ERR_RANGE && rv != ERR_DAMAGED)
         return rv;
+    /* Where it can't go, whoever fetches it again would find it there, again and again. */
     if (rv < 0 || chunk_open(c->opener, span_buffer(&frame), name, &out) < 0) {
-        chunks_remove(c->chunks, name, NULL);
-        return errmsg_set(em, ERR_DIGEST, "chunk %.12s: digest differs", digest_hex(name).text);
+        rv = chunks_remove(c->chunks, name, em);
+        return rv < 0 ? rv
+                      : errmsg_set(em, ERR_DIGEST, "chunk %.12s: digest differs",
+                                   digest_hex(name).text);
     }
     if (len > 0 && out.len != len)
         return errmsg_set(em, ERR_FORMAT, "chunk %.12s has %zu bytes, and the index says %u",

@@ -2,6 +2,30 @@
 #include "test/agent_fixture.h"
 #include "test/suite.h"
 
+#include <errno.h>
+#include <sys/syscall.h>
+
+/* What becomes of the disk: the n-th read from now on meets a bad sector (0: none does), and
+ * nothing can be removed. */
+static int bad_read;
+static bool read_only;
+
+ssize_t read(int fd, void *bytes, size_t len)
+{
+    if (bad_read == 0 || --bad_read > 0)
+        return syscall(SYS_read, fd, bytes, len);
+    errno = EIO;
+    return -1;
+}
+
+int unlinkat(int folder, const char *path, int flags)
+{
+    if (!read_only)
+        return (int)syscall(SYS_unlinkat, folder, path, flags);
+    errno = EROFS;
+    return -1;
+}
+
 /* The broker's side: what is asked for, and chunks to answer with. */
 struct fake_broker {
     struct chunks from;
@@ -344,6 +368,33 @@ static void test_disk_that_takes_nothing_ends_the_fetch(void)
     tear_down();
 }
 
+static void test_chunk_that_can_not_be_read_is_fetched_again(void)
+{
+    set_up();
+    CU_ASSERT_EQUAL(fetch_all(), 0);
+    for (int n = 1; n <= 4; n++) { /* manifest and index, each twice until its end */
+        bad_read = n;
+        CU_ASSERT_EQUAL(fetch_all(), 0);
+        CU_ASSERT_EQUAL(bad_read, 0);
+        CU_ASSERT_EQUAL(fetch.came, 1);
+        CU_ASSERT_TRUE(complete());
+    }
+    tear_down();
+}
+
+static void test_torn_chunk_that_can_not_go_ends_the_fetch(void)
+{
+    set_up();
+    CU_ASSERT_EQUAL(fetch_all(), 0);
+    tear(&manifest.index[0].digest, 50);
+    read_only = true;
+    CU_ASSERT_EQUAL(fetch_all(), ERR_IO);
+    read_only = false;
+    CU_ASSERT_EQUAL(fetch_all(), 0);
+    CU_ASSERT_TRUE(complete());
+    tear_down();
+}
+
 /* /proc is a file system without any. */
 static void test_what_finds_no_room_is_not_asked_for(void)
 {
@@ -375,6 +426,8 @@ static const struct suite_test tests[] = {
     TEST(test_index_that_lies_about_a_length_is_refused),
     TEST(test_torn_manifest_and_index_are_fetched_again),
     TEST(test_disk_that_takes_nothing_ends_the_fetch),
+    TEST(test_chunk_that_can_not_be_read_is_fetched_again),
+    TEST(test_torn_chunk_that_can_not_go_ends_the_fetch),
     TEST(test_what_finds_no_room_is_not_asked_for),
 };
 
