@@ -41,6 +41,16 @@
     "CREATE TABLE value(name INTEGER PRIMARY KEY, list BLOB NOT NULL);"                            \
     "PRAGMA user_version=1;"
 
+/* By their names, since a newer agent may have added others before this one took its place again.
+ */
+#define PUT_META "REPLACE INTO meta(key, value) VALUES(?,?)"
+#define PUT_VALUE "INSERT INTO value(name, list) VALUES(?,?)"
+#define PUT_HELD                                                                                   \
+    "REPLACE INTO held(deployment, name, phase, cause, attempts, moved, flags,"                    \
+    " running_generation, running_bundle, wanted_generation, wanted_bundle, signer, after,"        \
+    " running_values, wanted_values, failures, failed_at)"                                         \
+    " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+
 /* What no row wants or runs any more. */
 #define DROP_VALUES                                                                                \
     "DELETE FROM value WHERE name NOT IN (SELECT running_values FROM held)"                        \
@@ -394,8 +404,7 @@ static int write_held(struct store *s, const struct held *h)
     int rv = h->wanted.variables ? write_values(s, h) : 0;
     if (rv < 0)
         return rv;
-    struct query q =
-        query_sql(s->db, "REPLACE INTO held VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+    struct query q = query_sql(s->db, PUT_HELD);
     query_put_int(&q, h->deployment);
     query_put_text(&q, h->name);
     query_put_int(&q, h->phase);
@@ -436,7 +445,7 @@ static int write_values(struct store *s, const struct held *h)
     int rv = agent_values(&s->view, h, seal_to_agent, &sealing, &list);
     if (rv < 0)
         return rv;
-    struct query q = query_sql(s->db, "INSERT INTO value VALUES(?,?)");
+    struct query q = query_sql(s->db, PUT_VALUE);
     query_put_int(&q, h->wanted.variables);
     query_put_blob(&q, span_buffer(&list));
     return query_run_sql(&q);
@@ -584,7 +593,7 @@ static int commit(struct store *s, int rv, const char *what, struct errmsg *em)
 
 static int put_meta(struct store *s, enum meta key, struct span value)
 {
-    struct query q = query_sql(s->db, "REPLACE INTO meta VALUES(?,?)");
+    struct query q = query_sql(s->db, PUT_META);
     query_put_int(&q, key);
     query_put_blob(&q, value);
     return query_run_sql(&q);

@@ -295,7 +295,8 @@ static int read_held(struct query *q, struct held *h)
     *h = (struct held){.deployment = (uint32_t)query_get_int(q, UINT32_MAX)};
     query_get_text(q, h->name, sizeof h->name);
     h->phase = (uint8_t)query_get_int(q, PHASE_COUNT - 1);
-    h->cause = (uint8_t)query_get_int(q, CAUSE_COUNT - 1);
+    uint64_t cause = query_get_int(q, UINT8_MAX); /* one that a newer agent gave is none here */
+    h->cause = (uint8_t)(cause < CAUSE_COUNT ? cause : CAUSE_NONE);
     h->attempts = (uint8_t)query_get_int(q, UINT8_MAX);
     h->moved = query_get_int(q, 1) == 1;
     h->flags = (uint32_t)query_get_int(q, UINT32_MAX);

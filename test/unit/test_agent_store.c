@@ -349,6 +349,37 @@ static void test_rows_are_kept_by_rising_number_and_go(void)
     tree_free(&dir);
 }
 
+/* It ran for a while, and failed its trial. */
+static void test_what_a_newer_agent_added_is_passed_over(void)
+{
+    static const char *const changes[] = {
+        "ALTER TABLE meta ADD COLUMN later INTEGER NOT NULL DEFAULT 1",
+        "ALTER TABLE held ADD COLUMN later BLOB",
+        "ALTER TABLE value ADD COLUMN later TEXT",
+        "CREATE TABLE later(key INTEGER PRIMARY KEY)",
+        "INSERT INTO meta(key, value) VALUES(99, 'x')",
+        "UPDATE held SET cause=200",
+    };
+    struct tree_path dir = tree_new();
+    struct held row = some_row(4);
+    open_joined(&dir);
+    CU_ASSERT_EQUAL(keep_row(&row, NULL), 0);
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++)
+        CU_ASSERT_EQUAL(query_execute(store.db, changes[i]), 0);
+    CU_ASSERT_EQUAL(reopen(&dir, NULL), 0);
+    CU_ASSERT_EQUAL(store.view.held[0].cause, CAUSE_NONE);
+    row.attempts = 3;
+    CU_ASSERT_EQUAL(keep_row(&row, NULL), 0);
+    CU_ASSERT_EQUAL(apply_one((struct agent_store){.type = AGENT_STORE_SEQ, .seq = 77}, NULL, NULL),
+                    0);
+    CU_ASSERT_EQUAL(reopen(&dir, NULL), 0);
+    CU_ASSERT_EQUAL(store.view.held_count, 1);
+    CU_ASSERT_EQUAL(memcmp(&store.view.held[0], &row, sizeof row), 0);
+    CU_ASSERT_EQUAL(store.seq_ceiling, 77);
+    store_close(&store);
+    tree_free(&dir);
+}
+
 static void test_a_steps_stores_are_kept_all_or_none(void)
 {
     struct tree_path dir = tree_new();
@@ -554,6 +585,7 @@ static const struct suite_test tests[] = {
     TEST(test_atlas_replaces_cells_but_for_those_of_the_join),
     TEST(test_being_shut_out_outlives_a_restart_and_ends),
     TEST(test_rows_are_kept_by_rising_number_and_go),
+    TEST(test_what_a_newer_agent_added_is_passed_over),
     TEST(test_a_steps_stores_are_kept_all_or_none),
     TEST(test_full_disk_changes_nothing),
     TEST(test_others_can_look_while_the_agent_runs),
