@@ -52,6 +52,7 @@ static char *add_value(struct hook *h, const struct hook_run *run, size_t *used,
 static int make_folders(const struct hook_run *run, struct errmsg *em);
 static int open_output(struct hook *h, const struct hook_run *run, struct errmsg *em);
 static int spawn(struct hook *h, struct hook_child *child, struct errmsg *em);
+static int lack_of(int error);
 static void run_child(const struct hook_child *child) __attribute__((noreturn));
 static void give_up(const char *failed) __attribute__((noreturn));
 static void close_others(void);
@@ -323,15 +324,22 @@ static int spawn(struct hook *h, struct hook_child *child, struct errmsg *em)
     if (child->null >= 0)
         close(child->null);
     if (pid < 0)
-        return errmsg_set(em, ERR_IO, "%s: can't start: %s", h->name, strerror(error));
+        return errmsg_set(em, lack_of(error), "%s: can't start: %s", h->name, strerror(error));
     h->pid = pid;
     h->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (h->pidfd >= 0)
         return 0;
-    errmsg_set(em, ERR_IO, "%s: can't watch: %s", h->name, strerror(errno));
+    int rv = errmsg_set(em, lack_of(errno), "%s: can't watch: %s", h->name, strerror(errno));
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
-    return ERR_IO;
+    return rv;
+}
+
+/* What the machine is short of for a while is no fault of the bundle. */
+static int lack_of(int error)
+{
+    bool lacks = error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE;
+    return lacks ? ERR_NO_MEMORY : ERR_IO;
 }
 
 /* In the child. A daemon that the hook leaves behind must make its own session; the hook itself

@@ -56,7 +56,8 @@ const char *hook_name(enum agent_hook hook);
 
 /*
  * Starts it: 1 when it runs, 0 when the tree has no such hook, ERR_REFUSED when it is there and
- * can't be run, or what the system said. Only one at a time.
+ * can't be run, ERR_NO_MEMORY when the machine lacks what another process takes, or what the system
+ * said. Only one at a time.
  */
 int hook_start(struct hook *h, const struct hook_run *run, uint64_t now_ms, struct errmsg *em);
 

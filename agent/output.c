@@ -24,7 +24,7 @@ int output_open(struct output *o, const char *log, struct errmsg *em)
     int ends[2];
     *o = OUTPUT_CLOSED;
     if (pipe2(ends, O_CLOEXEC) < 0)
-        return errmsg_set(em, ERR_IO, "make a pipe: %s", strerror(errno));
+        return errmsg_set(em, ERR_NO_MEMORY, "make a pipe: %s", strerror(errno));
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     *o = (struct output){.pipe = ends[0], .log = open_log(log)};
     return ends[1];

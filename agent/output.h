@@ -26,6 +26,7 @@ struct output {
 /*
  * Empties the log and opens a pipe whose other end, the result, is for the speaker: give it away
  * and close it. A log that can't be written, on a full disk, keeps nothing, and nobody is told.
+ * ERR_NO_MEMORY when there can't be one more pipe now.
  */
 int output_open(struct output *o, const char *log, struct errmsg *em);
 

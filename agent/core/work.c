@@ -268,6 +268,8 @@ static void step_failed(struct turn *t, int rv)
     else if (step == STEP_SWITCH_BACK || step == STEP_UNPACK_BACK || step == STEP_DETACH ||
              rv == ERR_NO_SPACE)
         put_off(t, CAUSE_DISK);
+    else if (rv == ERR_NO_MEMORY)
+        put_off(t, CAUSE_NONE);
     else if (step == STEP_APPLY_BACK || step == STEP_REMOVE_HOOK)
         enter(t, rules[step].next); /* nothing is left to fall back to */
     else

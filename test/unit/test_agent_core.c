@@ -652,6 +652,36 @@ static void test_waiting_for_the_disk_is_no_attempt(void)
     CU_ASSERT_EQUAL(b.held[0].attempts, 1);
 }
 
+/* There is no process for the hook: the version waits for one, and so does going back. */
+static void test_machine_that_lacks_memory_is_waited_for(void)
+{
+    boot_and_connect();
+    take(document(1, 1));
+    done(AGENT_FETCH, 0);
+    done(AGENT_UNPACK, 0);
+    done(AGENT_HOOK, 0);
+    done(AGENT_SWITCH, 0);
+    done(AGENT_HOOK, ERR_NO_MEMORY);
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_APPLYING);
+    CU_ASSERT_EQUAL(b.a.put_off, 1);
+    b.now_ms += AGENT_RETRY_MS;
+    feed_type(AGENT_TICK);
+    done(AGENT_FETCH, 0);
+    done(AGENT_UNPACK, 0);
+    done(AGENT_HOOK, 0);
+    done(AGENT_SWITCH, 0);
+    done(AGENT_HOOK, ERR_REFUSED);
+    done(AGENT_SWITCH, 0);
+    done(AGENT_HOOK, ERR_NO_MEMORY);
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_UNDOING);
+    b.now_ms += AGENT_RETRY_MS;
+    feed_type(AGENT_TICK);
+    done(AGENT_SWITCH, 0);
+    done(AGENT_HOOK, 0);
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_FAILED);
+    CU_ASSERT_EQUAL(b.held[0].cause, CAUSE_APPLY);
+}
+
 /* The version before failed as well, and only this one's row has taken its place. */
 static void test_full_disk_is_swept(void)
 {
@@ -1631,6 +1661,7 @@ static const struct suite_test tests[] = {
     TEST(test_health_is_tried_at_its_interval_and_ends_at_its_deadline),
     TEST(test_switch_that_fails_is_taken_back_and_a_full_disk_only_waits),
     TEST(test_waiting_for_the_disk_is_no_attempt),
+    TEST(test_machine_that_lacks_memory_is_waited_for),
     TEST(test_full_disk_is_swept),
     TEST(test_everybody_has_a_turn_when_all_downloads_fail),
     TEST(test_full_document_is_worked_off_one_by_one),

@@ -592,6 +592,29 @@ static void test_killing_ends_it_at_once(void)
     tear_down();
 }
 
+/* Each limit that is too low, up to the first that will do. */
+static void test_machine_that_lacks_descriptors_is_no_fault_of_the_hook(void)
+{
+    struct rlimit before, few;
+    set_up();
+    write_hook("apply", 0755, "#!/bin/sh\nexit 0\n");
+    CU_ASSERT_EQUAL(run(HOOK_APPLY), 0);
+    int free = open("/dev/null", O_RDONLY | O_CLOEXEC), rv = ERR_NO_MEMORY, lacking = 0;
+    close(free);
+    getrlimit(RLIMIT_NOFILE, &before);
+    few = before;
+    for (few.rlim_cur = (rlim_t)free; rv < 0 && few.rlim_cur < before.rlim_cur; few.rlim_cur++) {
+        tree_must(setrlimit(RLIMIT_NOFILE, &few) == 0, "few descriptors");
+        rv = start(HOOK_APPLY, 60);
+        tree_must(setrlimit(RLIMIT_NOFILE, &before) == 0, "many descriptors");
+        lacking += rv == ERR_NO_MEMORY;
+        CU_ASSERT_TRUE_FATAL(rv == 1 || rv == ERR_NO_MEMORY);
+    }
+    CU_ASSERT_TRUE(lacking > 2);
+    CU_ASSERT_EQUAL(rv == 1 ? wait_for_end(1000) : rv, 0);
+    tear_down();
+}
+
 static const struct suite_test tests[] = {
     TEST(test_bundle_without_the_hook_is_done_at_once),
     TEST(test_each_hook_runs_its_own_program),
@@ -618,6 +641,7 @@ static const struct suite_test tests[] = {
     TEST(test_folder_that_is_a_link_is_not_given_away),
     TEST(test_agent_started_with_ignored_children_hears_of_its_hooks),
     TEST(test_killing_ends_it_at_once),
+    TEST(test_machine_that_lacks_descriptors_is_no_fault_of_the_hook),
 };
 
 SUITE_MAIN("agent hook", tests)
