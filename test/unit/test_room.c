@@ -57,7 +57,7 @@ static void test_a_million_small_files_need_room_too(void)
     CU_ASSERT_EQUAL(room_check(at, 0, blocks + SLACK / disk.f_frsize, &em), ERR_NO_SPACE);
     if (disk.f_files > 0 && disk.f_favail + 1000000 < blocks / 2) {
         CU_ASSERT_EQUAL(room_check(at, 0, disk.f_favail + 1000000, &em), ERR_NO_SPACE);
-        CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "more files"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(em.text, "files are needed"));
     }
     tear_down();
 }
@@ -74,11 +74,35 @@ static void test_some_is_always_left_to_others(void)
     tear_down();
 }
 
+static void test_some_files_are_always_left_to_others(void)
+{
+    struct statvfs small = {.f_frsize = 4096, .f_blocks = 1000000, .f_bavail = 900000};
+    CU_ASSERT_EQUAL(room_on(&small, 0, 1000, &em), 0); /* it doesn't count them */
+    small.f_files = 32 * ROOM_SPARE_PART;
+    small.f_favail = 32 + 10;
+    CU_ASSERT_EQUAL(room_on(&small, 0, 10, &em), 0);
+    CU_ASSERT_EQUAL(room_on(&small, 0, 11, &em), ERR_NO_SPACE);
+    CU_ASSERT_STRING_EQUAL(em.text, "11 files are needed, and of 42 more that the disk takes 32 "
+                                    "are left to others");
+}
+
+/* As one that the kernel has found to be failing. */
+static void test_disk_that_can_only_be_read_has_no_room(void)
+{
+    struct statvfs failing = {.f_frsize = 4096, .f_blocks = 1000000, .f_bavail = 900000};
+    CU_ASSERT_EQUAL(room_on(&failing, 1, 1, &em), 0);
+    failing.f_flag = ST_RDONLY;
+    CU_ASSERT_EQUAL(room_on(&failing, 1, 1, &em), ERR_NO_SPACE);
+    CU_ASSERT_STRING_EQUAL(em.text, "the disk can only be read");
+}
+
 static const struct suite_test tests[] = {
     TEST(test_what_fits_has_room),
     TEST(test_what_does_not_fit_is_told_with_numbers),
     TEST(test_a_million_small_files_need_room_too),
     TEST(test_some_is_always_left_to_others),
+    TEST(test_some_files_are_always_left_to_others),
+    TEST(test_disk_that_can_only_be_read_has_no_room),
 };
 
 SUITE_MAIN("room", tests)
