@@ -27,7 +27,7 @@ void fetch_start(struct fetch *f, const struct digest *bundle, const struct trus
     f->bundle = *bundle;
     f->trust = trust;
     f->error = 0;
-    f->came = 0;
+    f->came = f->came_before = 0;
     f->heard = true;
     start_part(f, FETCH_MANIFEST);
 }
@@ -51,7 +51,8 @@ bool fetch_active(const struct fetch *f)
 void fetch_link_changed(struct fetch *f)
 {
     f->gone_count = 0;
-    f->heard = true;
+    f->heard |= f->came > f->came_before;
+    f->came_before = f->came;
     for (uint32_t i = 0; i < f->want_count; i++)
         f->wants[i].asked = false;
 }

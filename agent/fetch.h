@@ -53,8 +53,9 @@ struct fetch {
     struct fetch_want wants[FETCH_WINDOW];
     uint32_t gone_count; /* came, and still subscribed to */
     struct digest gone[FETCH_WINDOW];
-    uint32_t came;    /* chunks, since the start */
-    uint32_t refused; /* frames that were not what their name says */
+    uint32_t came;        /* chunks, since the start … */
+    uint32_t came_before; /* … and by the last change of the link */
+    uint32_t refused;     /* frames that were not what their name says */
 };
 
 /* `content` is used while a fetch goes on, and free for others else. */
@@ -66,7 +67,8 @@ void fetch_start(struct fetch *f, const struct digest *bundle, const struct trus
 void fetch_stop(struct fetch *f);
 bool fetch_active(const struct fetch *f);
 
-/* The link came up anew, or went: everything still wanted has to be asked for again. */
+/* The link came up anew, or went: everything still wanted has to be asked for again. One that comes
+ * and goes and brings nothing does not make the fetch last longer. */
 void fetch_link_changed(struct fetch *f);
 
 /* A chunk came, from anybody. Wrong content and what nobody asked for is counted and ignored. */

@@ -296,6 +296,26 @@ static void test_fetch_that_nothing_comes_of_makes_room_for_others(void)
     tear_down();
 }
 
+static void test_link_that_comes_and_goes_holds_up_nobody(void)
+{
+    set_up();
+    fetch_start(&fetch, &bundle, &fleet.trust);
+    CU_ASSERT_EQUAL(step(), 1);
+    serve(); /* the manifest: the link is worth something */
+    CU_ASSERT_EQUAL(step(), 1);
+    now_ms += FETCH_PATIENCE_MS - 1;
+    fetch_link_changed(&fetch);
+    CU_ASSERT_EQUAL(step(), 1);
+    now_ms += FETCH_PATIENCE_MS - 1;
+    fetch_link_changed(&fetch);
+    CU_ASSERT_EQUAL(step(), 1);
+    now_ms += 1;
+    fetch_link_changed(&fetch);
+    CU_ASSERT_EQUAL(step(), ERR_TIMEOUT);
+    CU_ASSERT_FALSE(fetch_active(&fetch));
+    tear_down();
+}
+
 static void test_bundle_by_a_stranger_is_untrusted(void)
 {
     set_up();
@@ -421,6 +441,7 @@ static const struct suite_test tests[] = {
     TEST(test_lost_link_is_waited_for),
     TEST(test_slow_link_is_not_asked_again_while_something_comes),
     TEST(test_fetch_that_nothing_comes_of_makes_room_for_others),
+    TEST(test_link_that_comes_and_goes_holds_up_nobody),
     TEST(test_bundle_by_a_stranger_is_untrusted),
     TEST(test_bundle_that_is_no_manifest_is_refused),
     TEST(test_index_that_lies_about_a_length_is_refused),
