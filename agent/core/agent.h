@@ -26,6 +26,9 @@
 #define AGENT_SCRATCH_MAX 2048
 /* A device that goes down this often while applying one version is taken off that version. */
 #define AGENT_ATTEMPTS_MAX 3
+/* Deployments that are put off in turn, half applied, before one of them seems to have gone down
+ * with the device. */
+#define AGENT_TRIED_MAX 4
 /* Sequence numbers are reserved in blocks, so that a day of heartbeats costs a write or two of
  * flash. */
 #define AGENT_SEQ_BLOCK 128
@@ -360,6 +363,8 @@ struct agent {
     uint64_t health_until_ms;
     uint32_t health_deadline_s;
     uint32_t health_interval_s;
+    uint32_t tried[AGENT_TRIED_MAX]; /* deployments whose newest attempt this process has counted */
+    uint8_t tried_count;
     uint32_t put_off; /* the deployment that had to wait last: those behind it go on … */
     uint8_t put_off_cause;
     uint64_t retry_ms;     /* … and it and those before it are tried again then */

@@ -73,6 +73,16 @@ static void obey(struct held *row, const struct record *r)
     row->after = r->rules.after;
 }
 
+/* Being put off is no crash: since this process began, nothing has crashed. True the first time. */
+static bool count_try(struct agent *a, uint32_t deployment)
+{
+    for (size_t i = 0; i < AGENT_TRIED_MAX; i++)
+        if (a->tried[i] == deployment)
+            return false;
+    a->tried[a->tried_count++ % AGENT_TRIED_MAX] = deployment;
+    return true;
+}
+
 /* The row as it will be once the step's store is durable. */
 static void change_row(struct turn *t, struct held *row, enum step step)
 {
@@ -97,9 +107,8 @@ static void change_row(struct turn *t, struct held *row, enum step step)
         row->wanted = row->running = turn_target(t, a->work);
         row->failures = 0;
     } else if (step == STEP_PREPARE) {
-        /* Being put off is no crash. */
-        row->attempts =
-            (uint8_t)(row->attempts + (before == PHASE_DOWNLOADING || a->put_off != a->work));
+        bool first = count_try(a, a->work);
+        row->attempts = (uint8_t)(row->attempts + (first || before == PHASE_DOWNLOADING));
     } else if (step == STEP_CHANGE) {
         row->moved = true;
     } else if (step == STEP_SETTLE) {

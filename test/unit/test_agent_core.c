@@ -652,6 +652,27 @@ static void test_waiting_for_the_disk_is_no_attempt(void)
     CU_ASSERT_EQUAL(b.held[0].attempts, 1);
 }
 
+static void test_waiting_for_the_disk_in_turn_with_another_is_no_attempt_either(void)
+{
+    boot_and_connect();
+    take(document(1, 2));
+    for (int i = 0; i < 3 * AGENT_ATTEMPTS_MAX; i++) {
+        CU_ASSERT_PTR_NOT_NULL_FATAL(find(AGENT_FETCH));
+        CU_ASSERT_EQUAL(find(AGENT_FETCH)->deployment, 1);
+        done(AGENT_FETCH, 0);
+        done(AGENT_UNPACK, 0);
+        done(AGENT_HOOK, 0);
+        done(AGENT_SWITCH, ERR_NO_SPACE);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(find(AGENT_FETCH));
+        CU_ASSERT_EQUAL(find(AGENT_FETCH)->deployment, 2);
+        done(AGENT_FETCH, ERR_NO_SPACE);
+        b.now_ms += AGENT_RETRY_MS;
+        feed_type(AGENT_TICK);
+    }
+    CU_ASSERT_EQUAL(b.held[0].attempts, 1);
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_APPLYING);
+}
+
 /* There is no process for the hook: the version waits for one, and so does going back. */
 static void test_machine_that_lacks_memory_is_waited_for(void)
 {
@@ -1661,6 +1682,7 @@ static const struct suite_test tests[] = {
     TEST(test_health_is_tried_at_its_interval_and_ends_at_its_deadline),
     TEST(test_switch_that_fails_is_taken_back_and_a_full_disk_only_waits),
     TEST(test_waiting_for_the_disk_is_no_attempt),
+    TEST(test_waiting_for_the_disk_in_turn_with_another_is_no_attempt_either),
     TEST(test_machine_that_lacks_memory_is_waited_for),
     TEST(test_full_disk_is_swept),
     TEST(test_everybody_has_a_turn_when_all_downloads_fail),
