@@ -52,6 +52,7 @@ static char *add_value(struct hook *h, const struct hook_run *run, size_t *used,
 static int make_folders(const struct hook_run *run, struct errmsg *em);
 static int open_output(struct hook *h, const struct hook_run *run, struct errmsg *em);
 static int spawn(struct hook *h, struct hook_child *child, struct errmsg *em);
+static void look_again(struct hook *h, uint64_t now_ms);
 static int lack_of(int error);
 static void run_child(const struct hook_child *child) __attribute__((noreturn));
 static void give_up(const char *failed) __attribute__((noreturn));
@@ -129,6 +130,7 @@ int hook_start(struct hook *h, const struct hook_run *run, uint64_t now_ms, stru
     h->killed = false;
     h->timeout_s = run->timeout_s;
     h->kill_ms = run->timeout_s ? now_ms + (uint64_t)run->timeout_s * 1000 : UINT64_MAX;
+    look_again(h, now_ms);
     return 1;
 }
 
@@ -141,7 +143,9 @@ void hook_watch(const struct hook *h, struct pollfd fds[static HOOK_FDS])
 
 uint64_t hook_deadline(const struct hook *h)
 {
-    return h->running && !h->killed ? h->kill_ms : UINT64_MAX;
+    if (!h->running)
+        return UINT64_MAX;
+    return h->killed || h->look_ms < h->kill_ms ? h->look_ms : h->kill_ms;
 }
 
 int hook_end(struct hook *h, uint64_t now_ms, struct errmsg *em)
@@ -150,10 +154,11 @@ int hook_end(struct hook *h, uint64_t now_ms, struct errmsg *em)
     assert(h->running);
     output_take(&h->output);
     pid_t ended = waitpid(h->pid, &status, WNOHANG);
-    if (ended == 0 && now_ms >= hook_deadline(h)) {
+    if (ended == 0 && !h->killed && now_ms >= h->kill_ms) {
         kill_group(h);
         h->killed = true;
     }
+    look_again(h, now_ms);
     if (ended == 0)
         return 1;
     int rv = ended < 0 ? errmsg_set(em, ERR_IO, "%s: %s", h->name, strerror(errno))
@@ -327,12 +332,18 @@ static int spawn(struct hook *h, struct hook_child *child, struct errmsg *em)
         return errmsg_set(em, lack_of(error), "%s: can't start: %s", h->name, strerror(error));
     h->pid = pid;
     h->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    if (h->pidfd >= 0)
+    if (h->pidfd >= 0 || errno == ENOSYS)
         return 0;
     int rv = errmsg_set(em, lack_of(errno), "%s: can't watch: %s", h->name, strerror(errno));
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     return rv;
+}
+
+/* Kernels before 5.3 don't tell of a process's end. */
+static void look_again(struct hook *h, uint64_t now_ms)
+{
+    h->look_ms = h->pidfd < 0 ? now_ms + HOOK_LOOK_MS : UINT64_MAX;
 }
 
 /* What the machine is short of for a while is no fault of the bundle. */
@@ -422,7 +433,8 @@ static void keep_log(const struct hook *h)
 static void forget(struct hook *h)
 {
     output_close(&h->output);
-    close(h->pidfd);
+    if (h->pidfd >= 0)
+        close(h->pidfd);
     h->pidfd = -1;
     h->running = false;
 }

@@ -18,6 +18,8 @@
 #define HOOK_ENVIRONMENT_MAX (16384 + VARIABLES_BYTES_MAX)
 /* Descriptors to watch while one runs. */
 #define HOOK_FDS 2
+/* Where the kernel doesn't tell when one ends, it is looked at this often. */
+#define HOOK_LOOK_MS 200
 
 /* What is run, for whom. Texts are borrowed for the call. */
 struct hook_run {
@@ -40,7 +42,8 @@ struct hook_run {
 struct hook {
     bool running;
     pid_t pid;
-    int pidfd;
+    int pidfd;        /* -1: the kernel doesn't tell when it ends */
+    uint64_t look_ms; /* then it is looked at by then; else UINT64_MAX */
     uint64_t kill_ms; /* UINT64_MAX: never */
     uint32_t timeout_s;
     bool killed; /* by us, at the time limit */

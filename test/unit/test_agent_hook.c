@@ -3,9 +3,15 @@
 #include "test/suite.h"
 #include "test/tree.h"
 
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 /* No hook here takes this long, unless something is wrong. */
@@ -615,6 +621,59 @@ static void test_machine_that_lacks_descriptors_is_no_fault_of_the_hook(void)
     tear_down();
 }
 
+/* From here on this process runs on a kernel before 5.3, as far as it can tell. False where there
+ * is no such pretence. */
+static bool pretend_old_kernel(void)
+{
+    struct sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof rules / sizeof rules[0], .filter = rules};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+/* Its time passes by as much as hook_deadline says. */
+static int run_on_old_kernel(uint32_t timeout_s)
+{
+    uint64_t now_ms = 1000;
+    int rv = start(HOOK_APPLY, timeout_s);
+    for (int i = 0; rv == 1 && i < PATIENCE_MS / 10; i++) {
+        poll(NULL, 0, 10);
+        now_ms = hook_deadline(&hook);
+        if (now_ms == UINT64_MAX)
+            return ERR_EXISTS; /* nobody would look again */
+        rv = hook_end(&hook, now_ms, &em);
+    }
+    return rv;
+}
+
+/* What the hook leaves behind holds its output, so that tells nothing of its end. */
+static void test_old_kernel_that_does_not_tell_of_an_end_is_asked_for_it(void)
+{
+    set_up();
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (!pretend_old_kernel())
+            _exit(77);
+        write_hook("apply", 0755, "#!/bin/sh\nsleep 5 &\nexit 0\n");
+        bool ends = run_on_old_kernel(60) == 0;
+        write_hook("apply", 0755, "#!/bin/sh\nexit 3\n");
+        bool fails = run_on_old_kernel(60) == ERR_REFUSED;
+        write_hook("apply", 0755, "#!/bin/sh\nsleep 60\n");
+        bool is_killed = run_on_old_kernel(1) == ERR_TIMEOUT;
+        _exit(ends && fails && is_killed ? 0 : 1);
+    }
+    int status = -1;
+    waitpid(pid, &status, 0);
+    CU_ASSERT_TRUE(WIFEXITED(status));
+    CU_ASSERT_TRUE(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77);
+    tear_down();
+}
+
 static const struct suite_test tests[] = {
     TEST(test_bundle_without_the_hook_is_done_at_once),
     TEST(test_each_hook_runs_its_own_program),
@@ -642,6 +701,7 @@ static const struct suite_test tests[] = {
     TEST(test_agent_started_with_ignored_children_hears_of_its_hooks),
     TEST(test_killing_ends_it_at_once),
     TEST(test_machine_that_lacks_descriptors_is_no_fault_of_the_hook),
+    TEST(test_old_kernel_that_does_not_tell_of_an_end_is_asked_for_it),
 };
 
 SUITE_MAIN("agent hook", tests)
