@@ -170,6 +170,19 @@ bool broker_running(const struct broker *b)
     return b->pidfd >= 0 && !ended(b, 0);
 }
 
+/* The second number of its statm is of pages that are there (proc(5)). */
+uint64_t broker_memory(const struct broker *b)
+{
+    char path[64], text[128];
+    struct buffer statm = buffer_on(text, sizeof text - 1);
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)broker_pid(b));
+    if (file_read(path, &statm, NULL) < 0)
+        return 0;
+    text[statm.len] = '\0';
+    const char *second = strchr(text, ' ');
+    return second ? strtoull(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
 bool broker_adopted(const struct broker *b)
 {
     return b->adopted;

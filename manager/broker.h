@@ -39,7 +39,7 @@ struct broker_options {
     bool plain;       /* no TLS, and a cell's port without identities: for loopback only */
     const char *host; /* to listen on, an address or a name; a door has none; NULL: everywhere */
     int port;
-    uint64_t memory_max; /* of a cell's heap; OpenSSL's, 23 KB a link, comes on top; 0: any */
+    uint64_t memory_max; /* of its heap; OpenSSL's, 23 KB a link, comes on top; 0: any */
     /* A port that others have is no error, but waited for like the end of the wait after a death.
      * So a cell that devices know comes back when its killed Mosquitto, which gives the lock back
      * a little before the port, is gone for good. */
@@ -70,6 +70,9 @@ uint64_t broker_deadline_ms(const struct broker *b);
 /* 0 while none runs. */
 pid_t broker_pid(const struct broker *b);
 bool broker_running(const struct broker *b);
+
+/* Bytes that it has of the machine's memory now; 0 while none runs. */
+uint64_t broker_memory(const struct broker *b);
 
 /* It ran before this manager, and may not have read what its folder holds by now. */
 bool broker_adopted(const struct broker *b);

@@ -30,6 +30,7 @@ struct door {
     char socket[CELL_URL_MAX + 1]; /* for us */
     uint64_t now_ms;
     uint64_t retry_at_ms; /* UINT64_MAX: connecting or connected */
+    uint64_t look_at_ms;  /* at its broker's memory */
     unsigned sends;
     uint64_t filed; /* certificates_version of what is in its folder */
     bool complained;
@@ -42,6 +43,7 @@ static int file_papers(const struct door *d, uint64_t now_s, struct errmsg *em);
 static int open_porter(struct door *d, struct ledger *ledger, struct errmsg *em);
 static int choose_port(const struct door *d, struct ledger *ledger, bool *kept);
 static int open_link(struct door *d, struct errmsg *em);
+static void clear_out(struct door *d);
 static void on_up(void *context, bool session_present);
 static void on_down(void *context, const char *reason);
 static void on_message(void *context, const char *topic, struct span payload, bool retained);
@@ -93,7 +95,10 @@ static int open_all(struct door *d, const struct door_options *o, struct ledger 
 
 static int open_broker(struct door *d, uint64_t now_s, struct errmsg *em)
 {
-    struct broker_options b = {.dir = d->folder, .kind = BROKER_DOOR, .plain = d->options->plain};
+    struct broker_options b = {.dir = d->folder,
+                               .kind = BROKER_DOOR,
+                               .plain = d->options->plain,
+                               .memory_max = DOOR_MEMORY_MAX};
     int rv = file_make_folder(d->folder, 0700, em);
     if (rv == 0)
         rv = file_papers(d, now_s, em);
@@ -206,6 +211,8 @@ void door_service(struct door *d, const struct pollfd *fds, bool all, uint64_t n
     d->now_ms = now_ms;
     if (all || fds[MQTT_FDS].revents || now_ms >= broker_deadline_ms(d->broker))
         broker_service(d->broker, now_ms);
+    if (now_ms >= d->look_at_ms)
+        clear_out(d);
     if (now_ms >= d->retry_at_ms) {
         d->retry_at_ms = UINT64_MAX;
         if (mqtt_connect(d->mqtt, d->socket, NULL) < 0)
@@ -218,6 +225,18 @@ void door_service(struct door *d, const struct pollfd *fds, bool all, uint64_t n
         mqtt_service(d->mqtt, fds);
     if (all || fds[MQTT_FDS + 1].revents || now_ms >= porter_deadline_ms(d->porter))
         porter_service(d->porter, now_ms);
+}
+
+/* What strangers have left there goes with the process. Who is about to join comes again. */
+static void clear_out(struct door *d)
+{
+    uint64_t bytes = broker_memory(d->broker);
+    d->look_at_ms = d->now_ms + DOOR_LOOK_MS;
+    if (bytes < DOOR_MEMORY_FULL)
+        return;
+    log_event(LOG_WARN, "door-full", "bytes=%llu what=\"its broker is started anew\"",
+              (unsigned long long)bytes);
+    broker_renew(d->broker, d->now_ms);
 }
 
 static void on_up(void *context, bool session_present)

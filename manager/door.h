@@ -17,6 +17,15 @@
 #define DOOR_SENDS_MAX 4096
 /* Between two tries to connect. */
 #define DOOR_RETRY_MS 100
+/*
+ * Of its broker's heap: anybody may subscribe to anything there, and have it kept, and Mosquitto
+ * takes 70 bytes for one of a topic with many levels. From so much of the machine's memory on it is
+ * started anew, which is looked at so often: it keeps nothing that anybody would miss. Devices that
+ * join need a tenth of that.
+ */
+#define DOOR_MEMORY_MAX (UINT64_C(256) << 20)
+#define DOOR_MEMORY_FULL (UINT64_C(192) << 20)
+#define DOOR_LOOK_MS 1000
 
 struct door_options {
     const char *dir;
