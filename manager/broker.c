@@ -32,6 +32,8 @@
 
 /* Between two looks whether a starting Mosquitto listens. */
 #define READY_STEP_MS 5
+/* Whose next death was to be waited for so long has died three times in a row. */
+#define LOOP_MS (4 * BROKER_RETRY_MS_MIN)
 /* A log this long is set aside; strangers can make it grow. */
 #define LOG_BYTES_MAX (1 << 20)
 
@@ -74,7 +76,8 @@ static bool ended(const struct broker *b, int wait_ms);
 static void let_go(struct broker *b);
 static void note_end(struct broker *b, uint64_t now_ms);
 static void last_words(const struct broker *b, char *out, size_t cap);
-static bool set_memory_aside(const struct broker *b, const char *reason);
+static bool is_of_memory(const char *reason);
+static bool set_memory_aside(const struct broker *b);
 static void set_log_aside(const struct broker *b);
 static int open_in(const struct broker *b, const char *name, int flags, struct errmsg *em);
 static int try_socket(const char *host, int port, socket_call *call, int *chosen);
@@ -144,11 +147,12 @@ static void note_end(struct broker *b, uint64_t now_ms)
     else
         log_event(LOG_ERROR, "broker-died", "dir=%s pid=%d reason=\"%s\"", b->dir, (int)b->pid,
                   reason);
-    if (!told)
-        set_memory_aside(b, reason);
     let_go(b);
     if (told || now_ms - b->started_ms >= BROKER_RETRY_MS_MAX)
         b->wait_ms = BROKER_RETRY_MS_MIN;
+    /* One that has no memory left ends without a word, and may come back as full as it went. */
+    if (!told && (is_of_memory(reason) || b->wait_ms >= LOOP_MS))
+        set_memory_aside(b);
     b->retry_ms = told ? now_ms : now_ms + b->wait_ms;
     b->kill_ms = 0;
 }
@@ -487,7 +491,7 @@ static int wait_ready(struct broker *b, struct errmsg *em)
         char reason[256];
         last_words(b, reason, sizeof reason);
         let_go(b);
-        if (set_memory_aside(b, reason))
+        if (is_of_memory(reason) && set_memory_aside(b))
             return ERR_DAMAGED;
         return errmsg_set(em, ERR_IO, "Mosquitto in %s ended at once: %s", b->dir, reason);
     }
@@ -546,12 +550,17 @@ static void last_words(const struct broker *b, char *out, size_t cap)
     }
 }
 
-/* Mosquitto does not start on a memory that it cannot read. All that was in it can be published
- * again. */
-static bool set_memory_aside(const struct broker *b, const char *reason)
+/* Mosquitto does not start on a memory that it cannot read. */
+static bool is_of_memory(const char *reason)
+{
+    return strstr(reason, "database") != NULL;
+}
+
+/* All that was in it can be published again. */
+static bool set_memory_aside(const struct broker *b)
 {
     char path[FILE_PATH_MAX], aside[FILE_PATH_MAX];
-    if (!strstr(reason, "database") || file_path(path, NULL, "%s/mosquitto.db", b->dir) < 0 ||
+    if (file_path(path, NULL, "%s/mosquitto.db", b->dir) < 0 ||
         file_path(aside, NULL, "%s.damaged", path) < 0 || rename(path, aside) < 0)
         return false;
     log_event(LOG_ERROR, "broker-memory-damaged", "dir=%s kept=%s", b->dir, aside);

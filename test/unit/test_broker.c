@@ -68,6 +68,13 @@ static void kill_and_wait(const struct broker *b)
     CU_ASSERT_EQUAL(poll(&end, 1, END_MS_MAX), 1);
 }
 
+static off_t size_of(const struct tree_path *dir, const char *name)
+{
+    struct tree_path path = tree_join(dir, name);
+    struct stat st = {0};
+    return stat(path.text, &st) == 0 ? st.st_size : -1;
+}
+
 static bool holds_open(pid_t pid, const char *path)
 {
     char folder[64], at[512], target[FILE_PATH_MAX];
@@ -267,6 +274,35 @@ static void test_cell_whose_memory_is_damaged_starts_without_it(void)
     tree_free(&dir);
 }
 
+static void dies_and_comes_back(struct broker *b, uint64_t *now)
+{
+    kill_and_wait(b);
+    broker_service(b, *now);
+    *now = broker_deadline_ms(b);
+    broker_service(b, *now);
+    CU_ASSERT_TRUE(broker_running(b));
+}
+
+static void test_cell_that_dies_three_times_in_a_row_comes_back_without_its_memory(void)
+{
+    struct tree_path dir = tree_new();
+    struct broker *b = start(&dir, broker_free_port("127.0.0.1", 0));
+    struct tree_path aside = tree_join(&dir, "mosquitto.db.damaged");
+    uint64_t now = 100;
+    broker_stop(b); /* it saves what it remembers */
+    broker_free(b);
+    tree_must(size_of(&dir, "mosquitto.db") >= 0, "saved");
+    b = start(&dir, broker_free_port("127.0.0.1", 0));
+    dies_and_comes_back(b, &now);
+    dies_and_comes_back(b, &now);
+    CU_ASSERT_TRUE(size_of(&dir, "mosquitto.db") >= 0);
+    dies_and_comes_back(b, &now);
+    CU_ASSERT_EQUAL(access(aside.text, F_OK), 0);
+    broker_stop(b);
+    broker_free(b);
+    tree_free(&dir);
+}
+
 static void test_cell_that_ends_at_once_is_an_error_with_its_reason(void)
 {
     struct tree_path dir = tree_new();
@@ -305,13 +341,6 @@ static void test_no_descriptor_of_the_manager_leaks_into_the_cell(void)
     broker_stop(b);
     broker_free(b);
     tree_free(&dir);
-}
-
-static off_t size_of(const struct tree_path *dir, const char *name)
-{
-    struct tree_path path = tree_join(dir, name);
-    struct stat st = {0};
-    return stat(path.text, &st) == 0 ? st.st_size : -1;
 }
 
 /* Strangers can make a broker complain as often as they like. */
@@ -380,6 +409,7 @@ static const struct suite_test tests[] = {
     TEST(test_taken_port_is_an_error_that_names_it),
     TEST(test_patient_cell_takes_its_port_when_it_is_free_again),
     TEST(test_cell_whose_memory_is_damaged_starts_without_it),
+    TEST(test_cell_that_dies_three_times_in_a_row_comes_back_without_its_memory),
     TEST(test_cell_that_ends_at_once_is_an_error_with_its_reason),
     TEST(test_unusable_host_or_port_is_refused),
     TEST(test_no_descriptor_of_the_manager_leaks_into_the_cell),
