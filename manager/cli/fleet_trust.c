@@ -5,15 +5,15 @@
 
 #define ENVELOPE_MAX (TRUST_MAX + ENVELOPE_OVERHEAD_MAX)
 
-static int read_document(const char *hex, struct trust *t);
+static int read_document(const char *hex, struct trust *t, struct fleet_signers *by);
 
-int fleet_trust_get(struct cli *cli, struct trust *t)
+int fleet_trust_get(struct cli *cli, struct trust *t, struct fleet_signers *by)
 {
     json_t *answer = NULL;
     int rv = cli_ask(cli, "GET", "/v1/trust", NULL, &answer);
     if (rv < 0)
         return rv;
-    rv = read_document(field_text(answer, "document"), t);
+    rv = read_document(field_text(answer, "document"), t, by);
     json_decref(answer);
     return rv < 0 ? errmsg_set(&cli->em, rv,
                                "the manager's trust document is not signed by its roots (%s): "
@@ -22,18 +22,13 @@ int fleet_trust_get(struct cli *cli, struct trust *t)
                   : 0;
 }
 
-static int read_document(const char *hex, struct trust *t)
+static int read_document(const char *hex, struct trust *t, struct fleet_signers *by)
 {
     uint8_t bytes[ENVELOPE_MAX];
     size_t len = strlen(hex) / 2;
-    struct envelope e;
-    struct span body;
     if (len > sizeof bytes || hex_read(hex, bytes, len) < 0)
         return ERR_FORMAT;
-    int rv = envelope_read(MESSAGE_TRUST, span_of(bytes, len), &e);
-    if (rv == 0)
-        rv = trust_read(e.body, t);
-    return rv < 0 ? rv : trust_open(t, TRUST_ROOTS, MESSAGE_TRUST, span_of(bytes, len), &body);
+    return fleet_signers_read(span_of(bytes, len), t, by);
 }
 
 int fleet_trust_submit(struct cli *cli, struct span envelope)

@@ -6,10 +6,10 @@
 #define DUNLIN_MANAGER_CLI_FLEET_TRUST_H
 
 #include "manager/cli/cli.h"
-#include "sync/trust.h"
+#include "manager/cli/fleet_signers.h"
 
 /* The newest version, which its own roots have signed. */
-int fleet_trust_get(struct cli *cli, struct trust *t);
+int fleet_trust_get(struct cli *cli, struct trust *t, struct fleet_signers *by);
 
 /* Has the manager take the next one. */
 int fleet_trust_submit(struct cli *cli, struct span envelope);

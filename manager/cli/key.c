@@ -108,7 +108,9 @@ const struct verb key_verbs[9] = {
         .summary = "trust one more key",
         .text = "Makes the next version of the fleet's trust document. It counts when as many "
                 "root keys as the old and the new version want have signed it: with --root, with "
-                "DIR/root.key as long as that is there, or as a draft that goes around.\n",
+                "DIR/root.key as long as that is there, or as a draft that goes around. Root keys "
+                "sign at once only on top of a version that one of them has signed; of another "
+                "one the manager might not tell the truth, so make a draft and read all of it.\n",
         .examples = "  dunlin key trust alice.key.pub\n"
                     "  dunlin key trust bob.key.pub --threshold 2 --root /media/usb/root.key\n"
                     "  dunlin key trust carol.key.pub --as root --output next.draft\n",
@@ -174,8 +176,10 @@ const struct verb key_verbs[9] = {
         .name = "key sign",
         .operands = "DRAFT",
         .summary = "add a signature to a draft",
-        .text = "Shows what is signed: what is different from the fleet's trust document when its "
-                "manager can be asked, or else the whole of it. It needs no manager.\n",
+        .text =
+            "Shows what is signed: the whole of it, and what is different from the fleet's trust "
+            "document when its manager can be asked. Read all of it: a manager that was taken "
+            "over could tell of another document than the fleet's. It needs no manager.\n",
         .examples = "  dunlin key sign next.draft --key /media/usb/root.key\n",
         .flags = FLAGS(sign_flags),
         .words_min = 1,
@@ -479,8 +483,9 @@ static int sign(struct cli *cli)
 static int refuse_strangers(struct cli *cli, const struct draft *d, const struct public_key *key)
 {
     struct trust now;
+    struct fleet_signers by;
     struct key_id id = key_id_of(key);
-    bool online = fleet_trust_get(cli, &now) == 0;
+    bool online = fleet_trust_get(cli, &now, &by) == 0;
     enum trust_role role = d->type == MESSAGE_TRUST ? TRUST_ROOTS : TRUST_PUBLISHERS;
     if (d->type == MESSAGE_TRUST && trust_has(&d->trust, role, key))
         return 0;
@@ -502,13 +507,15 @@ static void describe(struct cli *cli, const struct draft *d)
         printf("  signed by %s\n", key_id_hex(&d->envelope.list[i].signer).text);
 }
 
+/* The whole of it, since the manager may lie about what it is made from. */
 static void describe_trust(struct cli *cli, const struct draft *d)
 {
     struct trust now;
-    if (fleet_trust_get(cli, &now) < 0) {
-        trust_words_whole(&d->trust, stdout);
+    struct fleet_signers by;
+    trust_words_whole(&d->trust, stdout);
+    if (fleet_trust_get(cli, &now, &by) < 0)
         return;
-    }
+    puts("as the manager tells it, this is different:");
     trust_words_changes(&now, &d->trust, stdout);
     if (d->trust.version != now.version + 1)
         printf("  it can't count: the fleet has version %u by now\n", now.version);

@@ -3,10 +3,10 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "manager/cli/draft.h"
-#include "manager/cli/fleet_trust.h"
 #include "manager/cli/trust_words.h"
 
 static int write_body(struct key_change *c);
+static int check_base(const struct key_change *c);
 static int sign_all(struct key_change *c);
 static int sign_at_hand(struct key_change *c);
 static int sign_with_file(struct key_change *c, const char *path);
@@ -16,7 +16,7 @@ static int keep_draft(struct key_change *c, const char *path);
 int key_change_begin(struct key_change *c, struct cli *cli)
 {
     *c = (struct key_change){.cli = cli};
-    int rv = fleet_trust_get(cli, &c->now);
+    int rv = fleet_trust_get(cli, &c->now, &c->by);
     c->next = c->now;
     c->next.version++;
     c->next.issued_s = clock_wall_s();
@@ -28,6 +28,8 @@ int key_change_end(struct key_change *c)
     const char *output = args_text(&c->cli->args, "output");
     char usual[64];
     int rv = sign_all(c);
+    if (rv == 0)
+        rv = check_base(c);
     if (rv < 0)
         return rv;
     if (output || !is_enough(c)) {
@@ -75,12 +77,26 @@ int key_change_sign(struct key_change *c, const struct secret_key *root)
                           "key %s is no root key of this fleet: see `dunlin key list`",
                           key_id_hex(&id).text);
     }
+    c->vouched |= fleet_signers_have(&c->by, &public);
     rv = envelope_sign(MESSAGE_TRUST, &c->envelope, root);
     if (rv == ERR_EXISTS)
         rv = 0;
     return rv < 0
                ? errmsg_set(&c->cli->em, rv, "the trust document can't be signed: %s", err_name(rv))
                : 0;
+}
+
+/* What is different is all that is shown, and the rest would be signed unseen. */
+static int check_base(const struct key_change *c)
+{
+    if (c->vouched || c->envelope.count == 0)
+        return 0;
+    return errmsg_set(
+        &c->cli->em, ERR_UNTRUSTED,
+        "no root key that signs here has signed version %u of the trust document, so "
+        "nobody knows whether the manager tells the truth of it: write a draft with "
+        "--output and no --root, read all of it with `dunlin key show`, and sign that",
+        c->now.version);
 }
 
 static int sign_all(struct key_change *c)
@@ -94,12 +110,15 @@ static int sign_all(struct key_change *c)
     return rv;
 }
 
-/* As long as the root key lies where the manager made it. */
+/* As long as the root key lies where the manager made it, and knows what is changed. */
 static int sign_at_hand(struct key_change *c)
 {
     struct secret_key root;
+    struct public_key public;
     int rv = fleet_trust_root(c->cli, &root);
     if (rv == 0)
+        rv = sign_public(&root, &public);
+    if (rv == 0 && fleet_signers_have(&c->by, &public))
         rv = key_change_sign(c, &root);
     explicit_bzero(&root, sizeof root);
     return rv == ERR_NOT_FOUND ? 0 : rv;
@@ -148,7 +167,10 @@ int key_change_submit(struct key_change *c)
 {
     uint8_t bytes[TRUST_MAX + ENVELOPE_OVERHEAD_MAX];
     struct buffer out = buffer_on(bytes, sizeof bytes);
-    int rv = envelope_write(MESSAGE_TRUST, &c->envelope, &out);
+    int rv = check_base(c);
+    if (rv < 0)
+        return rv;
+    rv = envelope_write(MESSAGE_TRUST, &c->envelope, &out);
     return rv < 0 ? errmsg_set(&c->cli->em, rv, "the trust document can't be written")
                   : fleet_trust_submit(c->cli, span_buffer(&out));
 }

@@ -5,12 +5,14 @@
 #ifndef DUNLIN_MANAGER_CLI_KEY_CHANGE_H
 #define DUNLIN_MANAGER_CLI_KEY_CHANGE_H
 
-#include "manager/cli/cli.h"
+#include "manager/cli/fleet_trust.h"
 #include "sync/trust.h"
 
 struct key_change {
     struct cli *cli;
     struct trust now, next;
+    struct fleet_signers by; /* of `now` */
+    bool vouched;            /* one of them signs `next` as well */
     uint8_t body[TRUST_MAX];
     struct envelope envelope;
 };

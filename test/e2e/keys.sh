@@ -186,6 +186,24 @@ within 60 runs 2 5 || fail "a newcomer does not run version 5"
 push 6 alice bob >/dev/null || fail "no version 6"
 deploys 6
 
+step "a manager that was taken over names keys among which the root's is one: it signs none of them unseen"
+dunlin-manager run --dir "$WORK/thief" --listen 127.0.0.1:0 >"$WORK/thief.log" 2>&1 &
+echo $! >"$WORK/thief.pid"
+within 20 test -S "$WORK/thief/manager.sock" || fail "the thief has no manager: $(cat "$WORK/thief.log")"
+for kept in root2.key.pub:root dave.key.pub:publisher; do
+    DUNLIN_DIR=$WORK/thief dunlin key trust "$KEYS/${kept%:*}" --as "${kept#*:}" >/dev/null || fail "the thief can't name ${kept%:*}"
+done
+mv "$WORK/thief/root.key" "$USB/thief.key"
+wrong 1 "no root key that signs here has signed version 3" \
+    env DUNLIN_DIR="$WORK/thief" dunlin key revoke "$KEYS/dave.key.pub" --root "$KEYS/root2.key"
+wrong 1 "no root key that signs here has signed version 3" \
+    env DUNLIN_DIR="$WORK/thief" dunlin key renew --root "$KEYS/root2.key" --output "$WORK/thief.draft"
+[ ! -e "$WORK/thief.draft" ] || fail "a draft has the root's signature"
+DUNLIN_DIR=$WORK/thief dunlin key threshold 1 --output "$WORK/thief.draft" >/dev/null || fail "no draft"
+DUNLIN_DIR=$WORK/thief dunlin key show "$WORK/thief.draft" | grep -q "^  publisher *[0-9a-f]" ||
+    fail "the thief's publisher is not shown"
+kill_process thief -TERM
+
 step "a token that waited in a drawer"
 dunlin-agent join "$(join_url)" "$early" --dir "$WORK/agent3" --timeout 120 >/dev/null ||
     fail "a token from before the roots changed is worth nothing"
