@@ -15,6 +15,7 @@ static void on_atlas(struct turn *t);
 static void tend_link(struct turn *t);
 static void tend_lane(struct turn *t);
 static void tend_asks(struct turn *t);
+static void end_ask(struct turn *t, enum agent_topic topic);
 static uint64_t next_deadline(const struct turn *t);
 
 void agent_init(struct agent *a, const struct agent_options *o)
@@ -182,7 +183,7 @@ static void on_link_up(struct turn *t)
     a->dirty = true;
     a->status_due_ms = t->ev->now_ms;
     for (int i = 0; i < AGENT_TOPIC_COUNT; i++) {
-        a->asks[i].subscribed = false;
+        a->asks[i].subscribed = a->asks[i].told = false;
         a->asks[i].due_ms = t->ev->now_ms;
     }
     hear_heads(t);
@@ -243,7 +244,9 @@ static void on_network(struct turn *t)
 static void want(struct turn *t, enum agent_topic topic, struct revision revision, uint64_t due_ms)
 {
     struct ask *ask = &t->a->asks[topic];
-    if (ask->wanted && revision_compare(revision, ask->revision) <= 0)
+    int order = ask->wanted ? revision_compare(revision, ask->revision) : 1;
+    ask->told |= order >= 0;
+    if (order <= 0)
         return;
     if (!ask->wanted)
         ask->due_ms = due_ms;
@@ -306,14 +309,28 @@ static bool has_to_wait(const struct turn *t, int topic)
            ((assignment->wanted && !assignment->in_vain) || berth_holds_up(t->a, t->view));
 }
 
-/* The assignment before the document, which may have to wait for it. */
+/* [head-2] What was told on another connection, perhaps by a liar, this broker was asked for: were
+ * it asked again and again, a lie of one would cost all others a fetch after the other. */
+static bool is_hearsay(const struct ask *ask)
+{
+    return ask->subscribed && !ask->told && !ask->storing;
+}
+
+/* The assignment before the document, which may have to wait for it. Of what is given up, the heads
+ * that come once more know better. */
 static void tend_asks(struct turn *t)
 {
+    bool gives_up = false;
     for (int i = AGENT_TOPIC_COUNT - 1; i >= 0; i--) {
         struct ask *ask = &t->a->asks[i];
         if (!ask->wanted || t->a->link != LINK_UP || t->ev->now_ms < ask->due_ms ||
             has_to_wait(t, i))
             continue;
+        if (is_hearsay(ask)) {
+            end_ask(t, (enum agent_topic)i);
+            gives_up = true;
+            continue;
+        }
         if (ask->subscribed)
             turn_act(t, AGENT_UNSUBSCRIBE)->topic = (enum agent_topic)i;
         ask->in_vain = ask->subscribed;
@@ -321,6 +338,8 @@ static void tend_asks(struct turn *t)
         ask->subscribed = true;
         ask->due_ms = t->ev->now_ms + AGENT_ASK_AGAIN_MS;
     }
+    if (gives_up)
+        hear_heads(t);
 }
 
 static void on_document(struct turn *t)
@@ -387,7 +406,6 @@ static void on_atlas(struct turn *t)
 
 /* What came is durable (true), or could not be stored: then it is asked for again later. */
 static void walk_on(struct turn *t, struct ask *ask);
-static void end_ask(struct turn *t, enum agent_topic topic);
 static bool settle_ask(struct turn *t, enum agent_topic topic, struct revision now_held)
 {
     struct ask *ask = &t->a->asks[topic];

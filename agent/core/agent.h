@@ -299,6 +299,7 @@ struct ask {
     bool subscribed;
     bool storing;             /* it came, and is being stored */
     bool in_vain;             /* the broker had nothing newer, whatever a head said */
+    bool told;                /* by a head on this connection */
     struct revision revision; /* at least this one is wanted */
     uint64_t due_ms;          /* ask, or ask again, then */
 };

@@ -377,6 +377,65 @@ static void test_all_that_is_late_at_once_fits_into_one_step(void)
     CU_ASSERT_PTR_NOT_NULL(find(AGENT_SEND));
 }
 
+/* The number of requests for the topic until that much later; what is done at all deadlines. */
+static unsigned requests_within(enum agent_topic topic, uint64_t ms)
+{
+    unsigned requests = 0;
+    for (uint64_t until_ms = b.now_ms + ms; b.now_ms < until_ms;) {
+        uint64_t next_ms = b.deadline_ms > b.now_ms ? b.deadline_ms : b.now_ms + 1;
+        b.now_ms = next_ms < until_ms ? next_ms : until_ms;
+        feed_type(AGENT_TICK);
+        requests += find_topic(AGENT_SUBSCRIBE, topic) != NULL;
+    }
+    return requests;
+}
+
+static void test_lie_of_a_broker_costs_the_next_one_a_fetch_of_each_kind(void)
+{
+    const struct head lie = {.revision = {1, 99}, .trust_version = 99, .atlas = 99};
+    const struct head truth = {.revision = {1, 3}};
+    boot_and_connect();
+    take(document(3, 0));
+    head(AGENT_TOPIC_DOCUMENT, lie);
+    head(AGENT_TOPIC_ASSIGNMENT, lie);
+    CU_ASSERT_TRUE(requests_within(AGENT_TOPIC_DOCUMENT, 10 * AGENT_ASK_AGAIN_MS) > 5);
+    feed_type(AGENT_LINK_DOWN);
+    b.now_ms = b.deadline_ms;
+    feed_type(AGENT_TICK);
+    feed_type(AGENT_LINK_UP);
+    head(AGENT_TOPIC_DOCUMENT, truth);
+    head(AGENT_TOPIC_ASSIGNMENT, (struct head){.revision = {1, 1}});
+    b.now_ms += AGENT_ASK_AGAIN_MS;
+    feed_type(AGENT_TICK); /* the document waited for the assignment */
+    for (enum agent_topic topic = AGENT_TOPIC_DOCUMENT; topic < AGENT_TOPIC_COUNT; topic++) {
+        CU_ASSERT_TRUE(requests_within(topic, 2 * AGENT_ASK_AGAIN_MS) <= 1);
+        CU_ASSERT_FALSE(b.a.asks[topic].wanted);
+    }
+    head(AGENT_TOPIC_DOCUMENT, (struct head){.revision = {1, 4}});
+    CU_ASSERT_PTR_NOT_NULL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_DOCUMENT));
+}
+
+/* Nobody knows which of two brokers is behind: the heads of this one are asked for once more. */
+static void test_what_only_another_broker_told_is_given_up_for_what_this_one_tells(void)
+{
+    boot_and_connect();
+    take(document(3, 0));
+    head(AGENT_TOPIC_DOCUMENT, (struct head){.revision = {1, 99}});
+    feed_type(AGENT_LINK_DOWN);
+    b.now_ms = b.deadline_ms;
+    feed_type(AGENT_TICK);
+    feed_type(AGENT_LINK_UP);
+    head(AGENT_TOPIC_DOCUMENT, (struct head){.revision = {1, 4}});
+    CU_ASSERT_TRUE(b.a.asks[AGENT_TOPIC_DOCUMENT].wanted);
+    b.now_ms += AGENT_ASK_AGAIN_MS;
+    feed_type(AGENT_TICK);
+    CU_ASSERT_PTR_NOT_NULL(find_topic(AGENT_UNSUBSCRIBE, AGENT_TOPIC_DOCUMENT));
+    CU_ASSERT_PTR_NOT_NULL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_HEADS));
+    head(AGENT_TOPIC_DOCUMENT, (struct head){.revision = {1, 4}});
+    CU_ASSERT_PTR_NOT_NULL(find_topic(AGENT_SUBSCRIBE, AGENT_TOPIC_DOCUMENT));
+    CU_ASSERT_TRUE(requests_within(AGENT_TOPIC_DOCUMENT, 10 * AGENT_ASK_AGAIN_MS) > 5);
+}
+
 static void test_fetches_are_spread_as_the_policy_says(void)
 {
     uint64_t least = UINT64_MAX, most = 0;
@@ -1666,6 +1725,8 @@ static const struct suite_test tests[] = {
     TEST(test_who_has_no_document_that_counts_is_in_lane_0),
     TEST(test_document_that_does_not_come_is_asked_for_again),
     TEST(test_all_that_is_late_at_once_fits_into_one_step),
+    TEST(test_lie_of_a_broker_costs_the_next_one_a_fetch_of_each_kind),
+    TEST(test_what_only_another_broker_told_is_given_up_for_what_this_one_tells),
     TEST(test_fetches_are_spread_as_the_policy_says),
     TEST(test_changes_in_quick_succession_make_one_status),
     TEST(test_first_heartbeat_of_a_connection_comes_early),
