@@ -169,9 +169,25 @@ int main(int argc, char **argv)
 
 /* ---- the verbs ---- */
 
+/* Whoever lists processes could read it for as long as an operator lets the device wait. */
+static void hide_token(struct arguments *a)
+{
+    char *kept = a->invitation.token.text;
+    if (strlen(a->positionals[1]) != TOKEN_TEXT_LEN)
+        return; /* it is none, and is refused */
+    memmove(kept, a->positionals[1], TOKEN_TEXT_LEN);
+    a->positionals[1] = kept;
+    for (char **word = a->words; *word; word++) {
+        char *at = strstr(*word, kept);
+        if (at)
+            memset(at, '*', TOKEN_TEXT_LEN);
+    }
+}
+
 static int run_join(struct arguments *a, struct errmsg *em)
 {
     static struct join_options options;
+    hide_token(a);
     options = (struct join_options){
         .address = a->positionals[0],
         .token = a->positionals[1],

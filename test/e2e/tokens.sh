@@ -113,6 +113,7 @@ approval()
     join 7 "$token" --timeout 240 &
     waiting=$!
     within 20 said 7 "has to approve this device: .dunlin agent approve" || fail "it does not wait"
+    ! grep -aqs "[d]${token#d}" /proc/[0-9]*/cmdline || fail "who lists processes meanwhile reads the token"
     id=$(sed -n 's/.*dunlin agent approve \([0-9a-f]*\).*/\1/p' "$WORK/join7.log" | head -n 1)
     [ "$(agent "$id" .state)" = Waiting ] || fail "it is not shown as waiting"
     [ "$(dunlin status --json | jq -c '.agents | [.total, .waiting]')" = '[6,1]' ] || fail "it counts already"
