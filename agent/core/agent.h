@@ -359,7 +359,8 @@ struct agent {
     uint8_t step; /* enum step */
     uint8_t work_cause;
     bool work_storing;
-    uint32_t work; /* deployment number */
+    uint32_t work;          /* deployment number */
+    uint32_t fetched_under; /* the version of the trust document when its fetch was begun */
     uint64_t work_due_ms;
     uint64_t health_until_ms;
     uint32_t health_deadline_s;

@@ -181,12 +181,15 @@ static bool skipped(const struct held *row, enum step step)
     return step == STEP_REMOVE_HOOK && row->running.generation == 0 && !row->moved;
 }
 
-/* What was fetched is begun only when no rule has come in the way meanwhile. */
+/* What was fetched is begun only when no rule has come in the way meanwhile, and no other trust
+ * document: a fetch may take days, and who signed it may be revoked by now. */
 static bool has_to_wait(const struct turn *t, const struct held *row, enum step step)
 {
     const struct record *r = view_record(t->view, t->a->work);
-    return step == STEP_PREPARE && row->phase == PHASE_DOWNLOADING && r &&
-           rules_hold(t->a, t->view, r) != CAUSE_NONE;
+    if (step != STEP_PREPARE || row->phase != PHASE_DOWNLOADING)
+        return false;
+    return t->a->fetched_under != t->view->trust->version ||
+           (r && rules_hold(t->a, t->view, r) != CAUSE_NONE);
 }
 
 static void enter(struct turn *t, enum step step)
@@ -200,6 +203,8 @@ static void enter(struct turn *t, enum step step)
         step = STEP_NONE;
     a->step = (uint8_t)step;
     a->work_due_ms = 0;
+    if (step == STEP_FETCH)
+        a->fetched_under = t->view->trust->version;
     if (step == STEP_NONE) {
         turn_act(t, AGENT_SWEEP);
         turn_tell(t);

@@ -1474,6 +1474,46 @@ static void test_agent_that_is_shut_out_knows_since_when(void)
     CU_ASSERT_EQUAL(b.view.shut_out_s, 0);
 }
 
+/* ---- another publisher ---- */
+
+static void take_trust(uint32_t version)
+{
+    b.trust.version = version; /* as the driver stores it */
+    feed((struct agent_event){.type = AGENT_TRUST, .trust_version = version});
+}
+
+static void test_who_signed_it_is_looked_at_again_when_trust_has_changed_since_the_fetch_began(void)
+{
+    boot_and_connect();
+    take(document(1, 1));
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH));
+    take_trust(2);
+    done(AGENT_FETCH, 0);
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_UNPACK));
+    done(AGENT_UNPACK, 0);
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_DOWNLOADING);
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH)); /* all is there, but for the look at its manifest */
+    done(AGENT_FETCH, 0);
+    take_trust(3); /* while it is unpacked */
+    done(AGENT_UNPACK, 0);
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_FETCH));
+    done(AGENT_FETCH, ERR_UNTRUSTED);
+    CU_ASSERT_EQUAL(b.held[0].phase, PHASE_FAILED);
+    CU_ASSERT_EQUAL(b.held[0].cause, CAUSE_UNTRUSTED);
+}
+
+static void test_what_is_begun_goes_on_when_trust_changes(void)
+{
+    boot_and_connect();
+    take(document(1, 1));
+    done(AGENT_FETCH, 0);
+    done(AGENT_UNPACK, 0);
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_HOOK));
+    take_trust(2);
+    done(AGENT_HOOK, 0);
+    CU_ASSERT_PTR_NOT_NULL(find(AGENT_SWITCH));
+}
+
 /* ---- another authority ---- */
 
 static void test_agent_asks_the_new_authority_for_a_certificate_within_the_reconnect_spread(void)
@@ -1779,6 +1819,8 @@ static const struct suite_test tests[] = {
     TEST(test_cordoned_agent_begins_nothing_and_still_removes),
     TEST(test_cordoned_agent_ends_what_it_has_begun),
     TEST(test_agent_that_is_shut_out_knows_since_when),
+    TEST(test_who_signed_it_is_looked_at_again_when_trust_has_changed_since_the_fetch_began),
+    TEST(test_what_is_begun_goes_on_when_trust_changes),
     TEST(test_agent_asks_the_new_authority_for_a_certificate_within_the_reconnect_spread),
     TEST(test_agent_takes_a_certificate_that_is_newer_or_by_another_authority),
 };
