@@ -100,17 +100,18 @@ int chunks_remove(const struct chunks *c, const struct digest *name, struct errm
 int chunks_sweep(const struct chunks *c, bool (*keep)(void *context, const struct digest *name),
                  void *context, struct errmsg *em)
 {
-    int removed = 0;
+    int removed = 0, error = 0;
     unlinkat(c->folder, NEW_NAME, 0);
     for (unsigned i = 0; i < 256; i++) {
         char prefix[3];
         snprintf(prefix, sizeof(prefix), "%02x", i);
         int rv = sweep_folder(c, prefix, keep, context);
         if (rv < 0)
-            return errmsg_set(em, rv, "sweep chunks/%s failed", prefix);
-        removed += rv;
+            error = errmsg_set(em, rv, "sweep chunks/%s failed", prefix);
+        else
+            removed += rv;
     }
-    return removed;
+    return error < 0 ? error : removed;
 }
 
 static struct chunk_path path_of(const struct digest *name)

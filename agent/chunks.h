@@ -30,7 +30,8 @@ int chunks_put(const struct chunks *c, const struct digest *name, struct span fr
 /* Nothing there is success. */
 int chunks_remove(const struct chunks *c, const struct digest *name, struct errmsg *em);
 
-/* Removes every chunk that `keep` doesn't want, and what killed writers left. Returns how many. */
+/* Removes every chunk that `keep` doesn't want, and what killed writers left. Returns how many, or
+ * what was wrong with a folder, the last one, when all others have been swept. */
 int chunks_sweep(const struct chunks *c, bool (*keep)(void *context, const struct digest *name),
                  void *context, struct errmsg *em);
 

@@ -119,6 +119,29 @@ static void test_sweep_leaves_what_is_wanted_and_no_litter(void)
     tree_free(&dir);
 }
 
+static bool keep_none(void *context, const struct digest *name)
+{
+    (void)context;
+    (void)name;
+    return false;
+}
+
+/* What lies there would fill the disk. */
+static void test_bad_folder_does_not_keep_others_from_being_swept(void)
+{
+    struct tree_path dir = tree_new();
+    struct chunks c = fixture_chunks(&dir);
+    struct digest name = {.bytes = {0xff}};
+    struct errmsg em = {0};
+    tree_file(&dir, "chunks/00", 0600, SPAN_NONE);
+    CU_ASSERT_EQUAL(chunks_put(&c, &name, span_text("one"), NULL), 0);
+    CU_ASSERT_TRUE(chunks_sweep(&c, keep_none, NULL, &em) < 0);
+    CU_ASSERT_STRING_EQUAL(em.text, "sweep chunks/00 failed");
+    CU_ASSERT_FALSE(chunks_has(&c, &name));
+    chunks_close(&c);
+    tree_free(&dir);
+}
+
 static void test_looking_makes_no_folder(void)
 {
     struct tree_path dir = tree_new();
@@ -135,6 +158,7 @@ static const struct suite_test tests[] = {
     TEST(test_file_larger_than_any_chunk_is_refused),
     TEST(test_removing_twice_is_fine),
     TEST(test_sweep_leaves_what_is_wanted_and_no_litter),
+    TEST(test_bad_folder_does_not_keep_others_from_being_swept),
     TEST(test_looking_makes_no_folder),
 };
 
