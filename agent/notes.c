@@ -141,10 +141,10 @@ void notes_send(struct notes *n, struct link *link, uint64_t now_ms)
     if (note_path(n, deployment, path) < 0)
         return;
     int rv = file_read(path, &bytes, NULL);
-    if (rv == ERR_RANGE)
-        unlink(path); /* none of ours is so long */
-    if (rv < 0)
+    if (rv < 0) {
+        file_remove(path, NULL); /* too long to be ours, or unreadable: others wait behind it */
         return;
+    }
     n->message = link_note(link, span_buffer(&bytes));
     n->in_flight = n->message > 0 ? deployment : 0;
     n->overtaken = false;

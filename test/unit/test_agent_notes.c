@@ -170,6 +170,20 @@ static void test_acknowledgement_of_an_older_note_keeps_the_newer_one(void)
     tear_down(s);
 }
 
+static void test_note_that_can_not_be_read_holds_up_no_other(void)
+{
+    struct scene *s = set_up();
+    tree_folder(&s->dir, "notes", 0700);
+    tree_folder(&s->dir, "notes/5", 0700);
+    notes_init(&s->notes, s->dir.text, &s->identity);
+    notes_link_changed(&s->notes, true, 1000);
+    CU_ASSERT_TRUE(s->notes.owed);
+    notes_send(&s->notes, &s->link, 2000);
+    notes_send(&s->notes, &s->link, 20000);
+    CU_ASSERT_FALSE(s->notes.owed);
+    tear_down(s);
+}
+
 static void test_missing_room_is_told_once_a_version(void)
 {
     struct scene *s = set_up();
@@ -185,6 +199,7 @@ static void test_missing_room_is_told_once_a_version(void)
 }
 
 static const struct suite_test tests[] = {
+    TEST(test_note_that_can_not_be_read_holds_up_no_other),
     TEST(test_missing_room_is_told_once_a_version),
     TEST(test_words_are_kept_when_their_version_is_given_up),
     TEST(test_words_of_another_version_or_hook_are_none_of_it),
