@@ -114,17 +114,17 @@ static int copy_fleet(const char *from, const char *to, struct backup_made *made
     char database[FILE_PATH_MAX];
     struct copying copying = {.from = from, .to = to, .made = made};
     int rv = file_path(database, em, "%s/manager.db", to);
-    for (int i = 0; rv == 0 && i < ATTEMPTS_MAX; i++) {
+    bool whole = false;
+    for (int i = 0; rv == 0 && !whole && i < ATTEMPTS_MAX; i++) {
         *made = (struct backup_made){0};
         rv = file_remove(database, em);
         if (rv == 0)
             rv = ledger_copy(from, database, em);
         if (rv == 0)
             rv = ledger_chunks(database, &copying, copy_chunk, em);
-        if (rv == 0 && made->missing == 0)
-            return vault_copy(from, to, em);
+        whole = made->missing == 0;
     }
-    return rv;
+    return rv < 0 ? rv : vault_copy(from, to, em);
 }
 
 static int copy_chunk(void *context, const struct digest *chunk, struct errmsg *em)

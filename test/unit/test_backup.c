@@ -3,6 +3,7 @@
 
 #include "manager/depot.h"
 #include "manager/ledger.h"
+#include "manager/vault.h"
 #include "test/samples.h"
 #include "test/suite.h"
 #include "test/tree.h"
@@ -126,6 +127,26 @@ static void test_restore_begins_an_epoch_and_revokes_tokens(void)
     tree_free(&root);
 }
 
+/* A chunk that the depot lost can be pushed again; that key is nowhere else. */
+static void test_the_secrets_key_is_copied_also_where_content_is_missing(void)
+{
+    struct tree_path root = tree_new(), fleet = tree_join(&root, "fleet");
+    struct digest chunk;
+    struct backup_made made;
+    struct backup_restored restored;
+    struct mac_key key, again = {{0}};
+    ledger_close(make_fleet(&root, &chunk));
+    CU_ASSERT_EQUAL(vault_open(fleet.text, true, &key, NULL), 0);
+    CU_ASSERT_EQUAL(back_up(&root, "out", &made), 0);
+    CU_ASSERT_EQUAL(made.missing, 1);
+    CU_ASSERT_TRUE(is_there(&root, "out/" VAULT_FILE));
+    CU_ASSERT_EQUAL(restore(&root, "out", "new", false, &restored), 0);
+    struct tree_path dir = tree_join(&root, "new");
+    CU_ASSERT_EQUAL(vault_open(dir.text, false, &again, NULL), 0);
+    CU_ASSERT_EQUAL(memcmp(&key, &again, sizeof key), 0);
+    tree_free(&root);
+}
+
 static void test_failed_copies_leave_nothing(void)
 {
     struct tree_path root = tree_new();
@@ -154,6 +175,7 @@ static void test_failed_copies_leave_nothing(void)
 static const struct suite_test tests[] = {
     TEST(test_backup_is_the_fleet_as_last_committed),
     TEST(test_restore_begins_an_epoch_and_revokes_tokens),
+    TEST(test_the_secrets_key_is_copied_also_where_content_is_missing),
     TEST(test_failed_copies_leave_nothing),
 };
 
