@@ -104,11 +104,17 @@ static int append(struct auditor *a, struct audit_entry *e, uint64_t now_s, stru
     return ledger_audit_add(a->ledger, e, em);
 }
 
+/* A clock that was ahead and is set right keeps nothing quiet until that time comes again. */
+static bool is_lately(uint64_t then_s, uint64_t now_s)
+{
+    return now_s < then_s + AUDITOR_QUIET_S && then_s < now_s + AUDITOR_QUIET_S;
+}
+
 int auditor_add_bounded(struct auditor *a, struct audit_entry *e, uint64_t now_s, struct errmsg *em)
 {
     struct kind *kind = kind_of(a, e);
     struct share *share = share_of(a, kind->action);
-    bool quiet = kind->written_s > 0 && now_s < kind->written_s + AUDITOR_QUIET_S;
+    bool quiet = kind->written_s > 0 && is_lately(kind->written_s, now_s);
     a->changed = true;
     if (quiet || !take_one(share, now_s)) {
         ++*(quiet ? &kind->unwritten : &share->unwritten);

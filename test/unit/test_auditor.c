@@ -137,6 +137,20 @@ static void test_what_recurs_is_counted_and_told_of_later(void)
     log_free(&log);
 }
 
+/* A clock that goes back by a little has it recur; by years, it is another time. */
+static void test_a_clock_that_was_ahead_silences_nothing(void)
+{
+    struct log log = log_new();
+    const uint64_t ahead_s = 2000000000, right_s = 1800000000;
+    CU_ASSERT_EQUAL(add_bounded(&log, "a", ahead_s), 1);
+    CU_ASSERT_EQUAL(add_bounded(&log, "a", ahead_s - 2), 0);
+    CU_ASSERT_EQUAL(add_bounded(&log, "a", right_s), 1);
+    CU_ASSERT_EQUAL(add_bounded(&log, "a", right_s + 1), 0);
+    CU_ASSERT_EQUAL(add_bounded(&log, "a", right_s + AUDITOR_QUIET_S), 1);
+    CU_ASSERT_EQUAL(count(&log), 3);
+    log_free(&log);
+}
+
 static void test_strangers_fill_no_disk(void)
 {
     struct log log = log_new();
@@ -516,6 +530,7 @@ static const struct suite_test tests[] = {
     TEST(test_entry_with_any_other_number_is_refused),
     TEST(test_since_leaves_older_entries_out),
     TEST(test_what_recurs_is_counted_and_told_of_later),
+    TEST(test_a_clock_that_was_ahead_silences_nothing),
     TEST(test_strangers_fill_no_disk),
     TEST(test_many_of_one_kind_hide_no_other_one),
     TEST(test_newest_alarm_of_each_kind_is_found_and_the_others_counted),
