@@ -284,6 +284,7 @@ static void recover(struct daemon *d, int rv)
     ledger_rollback(d->ledger);
     scribe_rolled_back(d->scribe);
     auditor_rolled_back(d->auditor);
+    recent_forget(d->recent);
     census_forget(d->census);
     cells_drop(d->cells, clock_monotonic_ms());
     madvise(d->core, d->core_size, MADV_DONTNEED); /* zeroes it */

@@ -59,6 +59,11 @@ int recent_next(struct recent *r, uint64_t after, struct recent_row *row, struct
     return 1;
 }
 
+void recent_forget(struct recent *r)
+{
+    begin_at(r, 0);
+}
+
 /* ---- the rows in memory ---- */
 
 /* Nobody has come so far yet. */

@@ -28,8 +28,11 @@ struct recent_row {
 struct recent *recent_new(struct ledger *ledger);
 void recent_free(struct recent *r);
 
-/* As ledger_next_control, and only while everything in the log is committed. One that a newer row
- * has replaced since may still come: the newer one comes behind it. */
+/* As ledger_next_control. One that a newer row has replaced since may still come: the newer one
+ * comes behind it. */
 int recent_next(struct recent *r, uint64_t after, struct recent_row *row, struct errmsg *em);
+/* After the ledger's rollback: who looked meanwhile may have seen rows that there never were, and
+ * their serials are given again. */
+void recent_forget(struct recent *r);
 
 #endif

@@ -129,10 +129,33 @@ static void test_what_a_newer_row_has_replaced_is_followed_by_it(void)
     tear_down();
 }
 
+/* A cell that has just come up looks for the end of its mark, in the midst of a turn. */
+static void test_what_is_rolled_back_is_forgotten(void)
+{
+    struct recent_row row;
+    set_up();
+    publish(0, 5);
+    commit();
+    publish(1, 7);
+    CU_ASSERT_EQUAL(recent_next(recent, 0, &row, NULL), 1);
+    CU_ASSERT_EQUAL(recent_next(recent, 1, &row, NULL), 1);
+    ledger_rollback(ledger);
+    recent_forget(recent);
+    CU_ASSERT_EQUAL(same_next(0), 1);
+    CU_ASSERT_EQUAL(same_next(1), 0);
+    publish(2, 9); /* under the same serial */
+    commit();
+    CU_ASSERT_EQUAL(same_next(1), 2);
+    CU_ASSERT_EQUAL(recent_next(recent, 1, &row, NULL), 1);
+    CU_ASSERT_EQUAL(row.name.version, 3);
+    tear_down();
+}
+
 static const struct suite_test tests[] = {
     TEST(test_every_row_comes_once_and_in_order_to_all_who_follow),
     TEST(test_any_place_in_the_log_will_do_while_it_grows),
     TEST(test_what_a_newer_row_has_replaced_is_followed_by_it),
+    TEST(test_what_is_rolled_back_is_forgotten),
 };
 
 SUITE_MAIN("recent", tests)
