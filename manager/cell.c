@@ -22,6 +22,9 @@
  * else may write to it, and no agent has such an id. */
 #define TOPIC_FENCE "dl1/up/fence"
 #define NOTHING (-1)
+/* Rows of a lane that one cell_feed looks at. Where an atlas changes, all of the log is gone
+ * through, of which a broker is told little: the loop has others to serve meanwhile. */
+#define LOOKS_MAX 128
 
 static const unsigned WINDOWS[CELL_LANES] = {CELL_CONTROL_WINDOW, CELL_BULK_WINDOW};
 
@@ -66,7 +69,7 @@ struct cell {
     enum phase phase;
     enum told told;
     char reason[ERRMSG_MAX]; /* of TOLD_DOWN */
-    bool stirred;            /* something was acknowledged, or a connection is new */
+    bool stirred;            /* something was acknowledged, a connection is new, or there is more */
     uint64_t now_ms;
     uint64_t retry_at_ms; /* 0: connecting or connected */
     uint64_t retry_ms;
@@ -365,18 +368,20 @@ static void start_feeding(struct cell *c)
 
 /* ---- feeding ---- */
 
-void cell_feed(struct cell *c, bool news)
+bool cell_feed(struct cell *c, bool news)
 {
     if (!news && !c->stirred)
-        return;
+        return false;
     c->stirred = false;
     for (int i = 0; i < CELL_LANES && c->phase == PHASE_FEEDING; i++) {
         struct lane *lane = &c->lanes[i];
         bool more = news || !lane->at_end;
-        while (more && lane->count < lane->window)
+        for (unsigned looks = 0; more && lane->count < lane->window && looks < LOOKS_MAX; looks++)
             more = feed_one(c, (enum cell_lane)i);
+        c->stirred |= more && lane->count < lane->window;
         put_mark(c, (enum cell_lane)i);
     }
+    return c->stirred;
 }
 
 /* False when there is nothing to publish, or no way to. */

@@ -72,8 +72,9 @@ uint64_t cell_deadline_ms(const struct cell *c);
 
 /* Publishes what the log holds, as far as the windows allow; `news` says that it has grown, or may
  * have. Call it after each cell_service, never from inside a handler, and only while everything in
- * the log is committed. */
-void cell_feed(struct cell *c, bool news);
+ * the log is committed. True: it has stopped for the caller's sake, and goes on when it is called
+ * again. */
+bool cell_feed(struct cell *c, bool news);
 /* One message, QoS 1, not retained. Dropped without a link. */
 void cell_send(struct cell *c, const char *topic, struct span payload);
 /* Cuts the link without acknowledging what `message` was given since the last cell_service: it

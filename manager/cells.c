@@ -627,10 +627,12 @@ uint64_t cells_deadline_ms(const struct cells *c)
     return first;
 }
 
-void cells_feed(struct cells *c, bool news)
+bool cells_feed(struct cells *c, bool news)
 {
+    bool more = false;
     for (size_t i = 0; i < c->count; i++)
-        cell_feed(c->slots[i].cell, news);
+        more |= cell_feed(c->slots[i].cell, news);
+    return more;
 }
 
 void cells_send(struct cells *c, size_t i, const char *topic, struct span payload)

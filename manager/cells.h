@@ -92,7 +92,7 @@ bool cells_blocks(const struct cells *c, const struct key_id *agent);
 void cells_renew(struct cells *c, uint64_t now_s);
 
 /* As cell_feed, cell_send and cell_drop. */
-void cells_feed(struct cells *c, bool news);
+bool cells_feed(struct cells *c, bool news);
 void cells_send(struct cells *c, size_t i, const char *topic, struct span payload);
 void cells_drop(struct cells *c, uint64_t now_ms);
 

@@ -65,8 +65,8 @@ static void wait_for_events(struct daemon *d, struct pollfd *fds, size_t count)
         until_ms = d->next_tick_ms;
     if (api_ms >= 0 && now_ms + (uint64_t)api_ms < until_ms)
         until_ms = now_ms + (uint64_t)api_ms;
-    bool busy = manager_facts_wanted(d->core) != 0 || d->more || d->counts || d->spoke ||
-                d->reply_count > 0;
+    bool busy = manager_facts_wanted(d->core) != 0 || d->more || d->counts || d->feeds ||
+                d->spoke || d->reply_count > 0;
     int wait_ms = busy || until_ms <= now_ms ? 0 : (int)(until_ms - now_ms);
     d->spoke = false;
     if (poll(fds, (nfds_t)count, wait_ms) <= 0)
@@ -98,7 +98,7 @@ static void turn(struct daemon *d, const struct pollfd *fds)
     step_on(d, now_ms + TURN_MS_MAX);
     daemon_finish(d);
     d->counts = census_go_on(d->census, d->core);
-    cells_feed(d->cells, d->news || tick);
+    d->feeds = cells_feed(d->cells, d->news || tick);
     d->news = false;
 }
 

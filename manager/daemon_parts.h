@@ -73,6 +73,7 @@ struct daemon {
     bool more;    /* the core has documents to make */
     bool spoke;   /* the API has replies to write */
     bool counts;  /* the census is at work */
+    bool feeds;   /* the cells have more to look at */
     bool news;    /* rows were committed: the cells may have something to publish */
     bool reblock; /* others are blocked than the cells know */
     uint64_t blocked_changes;

@@ -27,6 +27,7 @@ struct lane_log {
     uint64_t newest;  /* serial given out */
     unsigned erased;  /* this serial is an erasure of the topic before it; 0: none */
     unsigned missing; /* this serial has nothing to publish; 0: none */
+    unsigned every;   /* only each so manieth is for this broker; 0: all are */
 };
 
 struct bench {
@@ -73,7 +74,7 @@ static int next(void *context, enum cell_lane lane, uint64_t after, uint64_t beh
     *out = (struct cell_publication){.serial = serial, .topic = b->topic};
     if (!erasure)
         out->payload = payload_of(lane, serial);
-    if (serial == log->missing)
+    if (serial == log->missing || (log->every && serial % log->every != 0))
         out->topic = NULL;
     if (serial <= behind)
         change(out);
@@ -380,6 +381,25 @@ static void test_window_bounds_what_is_under_way(void)
     bench_free(b);
 }
 
+/* They may be millions, and the manager has others to serve. */
+static void test_what_is_for_others_is_gone_past_by_and_by(void)
+{
+    struct bench *b = bench_new();
+    unsigned calls = 1;
+    CU_ASSERT_TRUE(run_until(b, settled));
+    grow(b, 2000, 0);
+    b->logs[CELL_CONTROL].every = 1000;
+    for (bool more = cell_feed(b->cell, true); more; more = cell_feed(b->cell, false)) {
+        CU_ASSERT_TRUE(handed(b) <= calls * 200);
+        calls++;
+    }
+    CU_ASSERT_TRUE(handed(b) > 1000);
+    CU_ASSERT_TRUE(run_until(b, settled));
+    CU_ASSERT_EQUAL(handed(b), 2000);
+    expect_retained(b, 2);
+    bench_free(b);
+}
+
 static bool bulk_is_flowing(const struct bench *b)
 {
     return b->logs[CELL_BULK].handed >= 100;
@@ -622,6 +642,7 @@ static const struct suite_test tests[] = {
     TEST(test_broker_that_lost_all_is_refilled),
     TEST(test_broker_with_an_older_memory_gets_what_it_lacks),
     TEST(test_window_bounds_what_is_under_way),
+    TEST(test_what_is_for_others_is_gone_past_by_and_by),
     TEST(test_control_does_not_wait_behind_content),
     TEST(test_lost_link_in_the_middle_loses_nothing),
     TEST(test_erased_and_missing_content_is_passed_by),
