@@ -282,12 +282,12 @@ static int watch(struct cli *cli)
             return rv;
         bool over = answer && rollout_is_over(&sum);
         if (cli->json && over)
-            return cli_print_json(cli, answer);
+            rv = cli_print_json(cli, json_incref(answer));
         if (!cli->json && answer)
             tell(cli_word(cli, 0), &live, &last, &sum, answer);
         json_decref(answer);
         if (over)
-            return rollout_verdict(cli, cli_word(cli, 0), &sum);
+            return rv < 0 ? rv : rollout_verdict(cli, cli_word(cli, 0), &sum);
         rollout_pause();
     }
 }

@@ -149,6 +149,8 @@ touch "$WORK/broken"
 dunlin deploy "$(version 3)" >/dev/null
 refused "1 failed; the rollout is stopped in stage staging" dunlin wait app --timeout 100s
 within 5 rollout_is .state stopped || fail "it is not stopped"
+! dunlin rollout show app --watch --json >"$WORK/out" 2>/dev/null || fail "watched with --json, a stopped one ends well"
+jq -e '.state == "stopped"' "$WORK/out" >/dev/null || fail "no document: $(cat "$WORK/out")"
 none_has 3 "${STAGING[@]}" "${CANARY[@]}" "${PROD[@]}" || fail "somebody runs it"
 dunlin why "${PROD[0]}" app >"$WORK/out" && says "stage staging is stopped" && says "it runs version 2"
 dunlin status >"$WORK/out" && says "rollout of app: stage staging is stopped"
