@@ -130,8 +130,11 @@ size_t table_width(const char *text, size_t len)
 
 void table_clean(const char *text, size_t len, FILE *out)
 {
-    for (size_t i = 0; i < len; i++)
-        fputc(is_control(text + i, len - i) ? '?' : text[i], out);
+    for (size_t i = 0; i < len; i++) {
+        bool control = is_control(text + i, len - i);
+        fputc(control ? '?' : text[i], out);
+        i += control && (unsigned char)text[i] >= 0x80; /* which has two bytes */
+    }
 }
 
 const char *table_paint_code(enum paint paint)

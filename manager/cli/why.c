@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static int why(struct cli *cli);
 
@@ -31,8 +32,11 @@ static int why(struct cli *cli)
         rv = cli_call_on(cli, "GET", "agents", cli_word(cli, 0), action, NULL, &answer);
     if (rv < 0 || !answer)
         return rv;
-    printf("agent %" PRIu64 ", %s: %s\n", field_number(answer, "number"),
-           field_text(answer, "deployment"), field_text(answer, "text"));
+    printf("agent %" PRIu64 ", %s: ", field_number(answer, "number"),
+           field_text(answer, "deployment"));
+    const char *text = field_text(answer, "text"); /* in which the device may have a word */
+    table_clean(text, strlen(text), stdout);
+    putchar('\n');
     cli_print_output(answer);
     json_decref(answer);
     return 0;

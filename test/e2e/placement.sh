@@ -180,7 +180,7 @@ join_fact()
 {
     token=$(dunlin token create) || fail "no token"
     dunlin-agent join "$(join_url)" "$token" --dir "$WORK/agent7" --timeout 120 --fact kernel=old \
-        >>"$WORK/agent7.log" 2>&1 || fail "agent 7 does not join"
+        --fact "colour=$(printf '\302\23331mred')" >>"$WORK/agent7.log" 2>&1 || fail "agent 7 does not join"
 }
 join_fact
 dunlin deploy app@1 --as big --facts 'kernel=old' >/dev/null
@@ -193,6 +193,10 @@ fresh()
 within 30 fresh || fail "$(dunlin agent show 7)"
 killed
 fresh || fail "what was told later is lost"
+dunlin deploy app@1 --as big --facts 'colour=none' --confirm >/dev/null || fail "it can't be placed by another fact"
+dunlin why 7 big >"$WORK/out"
+grep -q 'tells of itself that colour is "?31mred"' "$WORK/out" || fail "$(cat "$WORK/out")"
+! LC_ALL=C grep -q "$(printf '\302\233')" "$WORK/out" || fail "a device steers the terminal: $(od -c "$WORK/out")"
 dunlin agent remove 7 >/dev/null
 
 step "a pick takes those with the most of a fact, and keeps them"

@@ -81,8 +81,7 @@ static void test_control_characters_never_reach_the_terminal(void)
                "a\033[31mb\nc\x7f\xc2\x9b"
                "d");
     CU_ASSERT_EQUAL(print(t, true), 0);
-    CU_ASSERT_STRING_EQUAL(printed, "a?[31mb?c??\x9b"
-                                    "d\n");
+    CU_ASSERT_STRING_EQUAL(printed, "a?[31mb?c??d\n");
 }
 
 static void test_many_rows_fit(void)
