@@ -3,21 +3,14 @@
 #include "manager/api_routes.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
-/* Shorter beginnings of an id name too many agents. */
-#define PREFIX_MIN 4
-/* Digits of an agent's number. */
-#define NUMBER_DIGITS_MAX 9
 /* A token for one device, which somebody is about to set up. */
 #define REPLACE_TTL_S 86400
 
 static request_item next_agent;
 static uint32_t find_agent(struct request *r);
 static uint32_t find(struct request *r, const char *text, bool removed);
-static int find_prefix(const struct manager *m, const char *prefix, bool removed, uint32_t *number);
-static bool has_prefix(const struct key_id *id, const char *prefix);
-static uint32_t find_number(const struct manager *m, const char *text, bool removed);
+static uint32_t take(struct request *r, const struct naming *n);
 static bool is_our_token(struct daemon *d, const char *text, uint32_t *batch, uint32_t *index);
 static request_finish finish_replace;
 static json_t *state_reason(const struct manager *m, uint32_t number);
@@ -213,9 +206,13 @@ static uint32_t find_agent(struct request *r)
     return find(r, r->name, false);
 }
 
-uint32_t api_find_named_agent(struct request *r, const char *text)
+bool api_find_named_agents(struct request *r, struct naming *list, size_t count)
 {
-    return find(r, text, false);
+    naming_find(daemon_core(r->daemon), false, list, count);
+    for (size_t i = 0; i < count; i++)
+        if (!take(r, &list[i]))
+            return false;
+    return true;
 }
 
 uint32_t api_find_any_agent(struct request *r)
@@ -223,36 +220,31 @@ uint32_t api_find_any_agent(struct request *r)
     return find(r, r->name, true);
 }
 
-/* The number of the agent that the text names: by id, beginning of an id, number, or number behind
- * an 'n', which is no digit of an id. 0: answered. Removed ones are found only when asked for. */
+/* The number of the agent that the text names. 0: answered. Removed ones are found only when asked
+ * for. */
 static uint32_t find(struct request *r, const char *text, bool removed)
 {
-    const struct manager *m = daemon_core(r->daemon);
-    struct key_id id;
-    uint32_t by_id = 0, by_number = find_number(m, text + (text[0] == 'n'), removed);
-    int matching = 0;
-    if (key_id_parse(text, &id) == 0)
-        by_id = removed ? manager_find_any_agent(m, &id) : manager_find_agent(m, &id);
-    else
-        matching = find_prefix(m, text, removed, &by_id);
-    if (matching > 0 && by_number && (matching > 1 || by_id != by_number)) {
+    struct naming n = {.text = text};
+    naming_find(daemon_core(r->daemon), removed, &n, 1);
+    return take(r, &n);
+}
+
+static uint32_t take(struct request *r, const struct naming *n)
+{
+    if (n->result == NAMES_EITHER)
         request_reply_error(
             r, MHD_HTTP_CONFLICT,
             "%.80s is an agent's number, and an id begins with it: write n%.80s for "
             "the number, or more digits of the id",
-            text, text);
-        return 0;
-    }
-    if (matching > 1) {
+            n->text, n->text);
+    else if (n->result == NAMES_SEVERAL)
         request_reply_error(r, MHD_HTTP_CONFLICT,
-                            "several agents' ids begin with %.80s: give more of its digits", text);
-        return 0;
-    }
-    uint32_t number = by_id ? by_id : by_number;
-    if (!number)
+                            "several agents' ids begin with %.80s: give more of its digits",
+                            n->text);
+    else if (n->result == NAMES_NONE)
         request_reply_error(r, MHD_HTTP_NOT_FOUND,
-                            "there is no agent %.80s: see `dunlin agent list`", text);
-    return number;
+                            "there is no agent %.80s: see `dunlin agent list`", n->text);
+    return n->number;
 }
 
 bool api_read_selector(struct request *r, const char *text, struct selector *out)
@@ -262,45 +254,6 @@ bool api_read_selector(struct request *r, const char *text, struct selector *out
     if (rv < 0)
         request_reply_failure(r, rv, &em);
     return rv == 0;
-}
-
-/* How many agents' ids begin like this, looking no further than for two. */
-static int find_prefix(const struct manager *m, const char *prefix, bool removed, uint32_t *number)
-{
-    int matching = 0;
-    size_t len = strlen(prefix);
-    if (len < PREFIX_MIN || len >= 2 * KEY_ID_LEN)
-        return 0;
-    for (uint32_t n = 1; n <= manager_agent_count(m) && matching < 2; n++) {
-        const struct agent_row *row = manager_agent(m, n);
-        if ((row->flags & AGENT_REMOVED && !removed) || !has_prefix(&row->id, prefix))
-            continue;
-        *number = n;
-        matching++;
-    }
-    return matching;
-}
-
-static bool has_prefix(const struct key_id *id, const char *prefix)
-{
-    for (size_t i = 0; prefix[i]; i++) {
-        uint8_t digit = (uint8_t)(i % 2 ? id->bytes[i / 2] & 0xf : id->bytes[i / 2] >> 4);
-        char lower = (char)(prefix[i] >= 'A' && prefix[i] <= 'F' ? prefix[i] | 0x20 : prefix[i]);
-        if (lower != "0123456789abcdef"[digit])
-            return false;
-    }
-    return true;
-}
-
-static uint32_t find_number(const struct manager *m, const char *text, bool removed)
-{
-    size_t len = strlen(text);
-    if (len > NUMBER_DIGITS_MAX || strspn(text, "0123456789") != len)
-        return 0;
-    uint32_t number = (uint32_t)strtoul(text, NULL, 10);
-    bool there = number >= 1 && number <= manager_agent_count(m) &&
-                 (removed || !(manager_agent(m, number)->flags & AGENT_REMOVED));
-    return there ? number : 0;
 }
 
 static void finish_changed(struct request *r, const struct manager_out *out)

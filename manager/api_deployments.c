@@ -208,26 +208,28 @@ static bool read_conditions(struct request *r, const char *tolerate, const char 
 
 static bool read_named(struct request *r, const json_t *agents, struct roster *roster)
 {
+    struct naming list[ROSTER_NAMED_MAX];
     size_t i;
     json_t *agent;
     if (!json_is_array(agents)) {
         request_reply_error(r, MHD_HTTP_BAD_REQUEST, "the field 'agents' must be a list of ids");
         return false;
     }
+    if (json_array_size(agents) > ROSTER_NAMED_MAX) {
+        request_reply_error(r, MHD_HTTP_BAD_REQUEST,
+                            "a deployment names at most %d agents: choose by labels instead",
+                            ROSTER_NAMED_MAX);
+        return false;
+    }
     json_array_foreach((json_t *)agents, i, agent)
     {
         const char *text = json_string_value(agent);
-        uint32_t number = api_find_named_agent(r, text ? text : "");
-        if (!number)
-            return false;
-        if (roster_name(roster, number) < 0) {
-            request_reply_error(r, MHD_HTTP_BAD_REQUEST,
-                                "a deployment names at most %d agents: choose by labels instead",
-                                ROSTER_NAMED_MAX);
-            return false;
-        }
+        list[i].text = text ? text : "";
     }
-    return true;
+    bool good = api_find_named_agents(r, list, i);
+    for (size_t k = 0; good && k < i; k++)
+        good = roster_name(roster, list[k].number) == 0;
+    return good;
 }
 
 void api_deployments_list(struct request *r)

@@ -5,6 +5,7 @@
 #define DUNLIN_MANAGER_API_ROUTES_H
 
 #include "manager/api_request.h"
+#include "manager/naming.h"
 
 request_handler api_status_show;
 request_handler api_metrics_show;
@@ -34,9 +35,8 @@ request_handler api_agents_why;
 
 /* The number of the path's agent, also of one that was removed. 0: answered with 404 or 409. */
 uint32_t api_find_any_agent(struct request *r);
-/* The number of the agent that a text names, by id, the beginning of one, or number. 0: answered.
- */
-uint32_t api_find_named_agent(struct request *r, const char *text);
+/* The agents of the fleet that texts name. False: answered. */
+bool api_find_named_agents(struct request *r, struct naming *list, size_t count);
 /* The selector that a text is, with the groups that there are. False: answered. */
 bool api_read_selector(struct request *r, const char *text, struct selector *out);
 
