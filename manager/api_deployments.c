@@ -369,15 +369,10 @@ static json_t *agents_json(const struct manager *m, uint32_t index)
 
 static void add_agents(const struct manager *m, uint32_t index, bool ready, json_t *list)
 {
-    struct agent_deployment d[RECORDS_MAX];
-    for (uint32_t n = 1; n <= manager_agent_count(m) && json_array_size(list) < SHOWN_MAX; n++) {
-        if (!agent_in_fleet(manager_agent(m, n)))
-            continue;
-        size_t count = manager_agent_deployments(m, n, d);
-        for (size_t i = 0; i < count; i++)
-            if (d[i].deployment == index && (d[i].state == STATE_READY) == ready)
-                json_array_append_new(list, agent_json(m, n, &d[i]));
-    }
+    struct agent_deployment d;
+    for (uint32_t n = 1; n <= manager_agent_count(m) && json_array_size(list) < SHOWN_MAX; n++)
+        if (manager_agent_deployment(m, n, index, &d) && (d.state == STATE_READY) == ready)
+            json_array_append_new(list, agent_json(m, n, &d));
 }
 
 static json_t *agent_json(const struct manager *m, uint32_t number,

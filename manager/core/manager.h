@@ -859,6 +859,9 @@ int manager_selector(const struct manager *m, const char *text, struct selector 
 /* All deployments of an agent; returns how many. */
 size_t manager_agent_deployments(const struct manager *m, uint32_t number,
                                  struct agent_deployment out[static RECORDS_MAX]);
+/* One of them, by its index; false: the agent hasn't got it. */
+bool manager_agent_deployment(const struct manager *m, uint32_t number, uint32_t deployment,
+                              struct agent_deployment *out);
 
 /* The deployments that one depends on and that weren't removed, by number. */
 struct dependencies manager_dependencies(const struct manager *m, uint32_t deployment);

@@ -271,6 +271,12 @@ size_t manager_agent_deployments(const struct manager *m, uint32_t number,
     return count;
 }
 
+bool manager_agent_deployment(const struct manager *m, uint32_t number, uint32_t deployment,
+                              struct agent_deployment *out)
+{
+    return agent_in_fleet(manager_agent(m, number)) && fleet_judge(m, number, deployment, out);
+}
+
 /* ---- what a cohort says of all its agents at once ---- */
 
 /* One that is for all of a cohort alike: who holds the document that asked for it, and doesn't name

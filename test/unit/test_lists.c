@@ -568,8 +568,12 @@ static void test_pick_can_be_sorted_afterwards(void)
     struct agent_deployment d[RECORDS_MAX];
     bool before[AGENTS + 1];
     CU_ASSERT_EQUAL(deploy_sorted(b, NULL, "", &PICK(6)), 0);
-    for (uint32_t n = 1; n <= AGENTS; n++)
+    for (uint32_t n = 1; n <= AGENTS; n++) {
         before[n] = manager_agent_deployments(b->m, n, d) == 1;
+        CU_ASSERT_EQUAL(manager_agent_deployment(b->m, n, 0, &d[1]), before[n]);
+        CU_ASSERT_TRUE(!before[n] || (d[0].wanted == d[1].wanted && d[0].state == d[1].state));
+        CU_ASSERT_FALSE(manager_agent_deployment(b->m, n, 1, &d[1]));
+    }
     CU_ASSERT_EQUAL(deploy_sorted(b, &largest, "", &PICK(6)), 0);
     for (uint32_t n = 1; n <= AGENTS; n++) /* also as long as nothing is known */
         CU_ASSERT_EQUAL(manager_agent_deployments(b->m, n, d) == 1, before[n]);
