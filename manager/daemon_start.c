@@ -22,6 +22,8 @@
 /* Subscribers of one topic on one broker. Mosquitto pays for each of them when one comes or goes:
  * `sh test/bench/run.sh lanes` shows how much. */
 #define LANE_AGENTS_MAX 1000
+/* For operators' requests when the manager ends. */
+#define LAST_TURNS 4
 
 static int start(struct daemon *d, const struct daemon_options *options, struct errmsg *em);
 static void warn_of_trust(const struct daemon *d);
@@ -87,6 +89,17 @@ static int start(struct daemon *d, const struct daemon_options *options, struct 
     return rv;
 }
 
+/* Who has asked for something hears what came of it: a request that is on its way takes as many
+ * turns to come in, to be heard, and to be answered. */
+static void answer_all(struct daemon *d)
+{
+    for (int turn = 0; turn < LAST_TURNS; turn++) {
+        daemon_finish(d);
+        api_service(d->api);
+    }
+    daemon_finish(d);
+}
+
 void daemon_free(struct daemon *d)
 {
     if (!d)
@@ -95,7 +108,10 @@ void daemon_free(struct daemon *d)
         daemon_catch_up(d, UINT32_MAX);
         if (d->broken == 0)
             d->broken = auditor_keep(d->auditor, d->now_s, &d->why);
-        daemon_finish(d);
+        if (d->fatal == 0)
+            answer_all(d);
+        else
+            daemon_finish(d);
     }
     api_free(d->api);
     door_close(d->door);

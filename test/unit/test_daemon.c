@@ -8,6 +8,9 @@
 #include "test/tree.h"
 
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 /* ---- a manager that works until a command is answered ---- */
 
@@ -90,6 +93,35 @@ static void test_answered_command_outlives_the_manager(void)
     token_lines(&batch, 1, 2, again);
     CU_ASSERT_EQUAL(memcmp(first, again, sizeof first), 0);
     CU_ASSERT_STRING_EQUAL(daemon_join_url(d), url);
+    daemon_free(d);
+    tree_free(&dir);
+}
+
+static int ask(const struct tree_path *dir, const char *request)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    snprintf(to.sun_path, sizeof to.sun_path, "%.90s/manager.sock", dir->text);
+    CU_ASSERT_EQUAL_FATAL(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    CU_ASSERT_EQUAL(write(fd, request, strlen(request)), (ssize_t)strlen(request));
+    return fd;
+}
+
+/* It would be done, and whoever asked for it would take it for not done. */
+static void test_what_is_asked_last_is_answered_before_the_end(void)
+{
+    struct tree_path dir = tree_new();
+    struct daemon *d = open_well(&dir);
+    char answer[4096] = "";
+    int fd = ask(&dir, "POST /v1/tokens HTTP/1.1\r\nHost: manager\r\nContent-Length: 2\r\n\r\n{}");
+    kill(getpid(), SIGTERM);
+    CU_ASSERT_EQUAL(daemon_run(d, NULL), 0);
+    daemon_free(d);
+    CU_ASSERT_TRUE(read(fd, answer, sizeof answer - 1) > 0);
+    CU_ASSERT_PTR_EQUAL(strstr(answer, "HTTP/1.1 200"), answer);
+    close(fd);
+    d = open_well(&dir);
+    CU_ASSERT_EQUAL(manager_batch_count(daemon_core(d)), 1);
     daemon_free(d);
     tree_free(&dir);
 }
@@ -290,6 +322,7 @@ static void test_lost_content_is_published_again_when_it_is_back(void)
 
 static const struct suite_test tests[] = {
     TEST(test_answered_command_outlives_the_manager),
+    TEST(test_what_is_asked_last_is_answered_before_the_end),
     TEST(test_refused_command_is_answered_too),
     TEST(test_full_disk_promises_nothing_and_loses_nothing),
     TEST(test_second_manager_is_refused),
