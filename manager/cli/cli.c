@@ -5,7 +5,10 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+/* Between two lines of progress on a terminal. */
+#define PROGRESS_MS 100
 /* An answer that is held in memory: a list of two million agents takes less. */
 #define ANSWER_MAX ((size_t)1 << 30)
 
@@ -15,6 +18,7 @@ struct growing {
     size_t len, cap;
 };
 
+static void show_pages(uint64_t *shown_ms, bool more, json_int_t changed);
 static int send_json(struct cli *cli, const char *method, const char *route, json_t *body,
                      client_take *take, void *context);
 static int grow(void *context, struct span bytes, struct errmsg *em);
@@ -62,6 +66,7 @@ int cli_ask(struct cli *cli, const char *method, const char *route, json_t *body
 int cli_ask_pages(struct cli *cli, const char *route, json_t *body, json_int_t *changed)
 {
     json_int_t after = 0;
+    uint64_t shown_ms = 0;
     int rv = 0;
     *changed = 0;
     for (bool more = true; more && rv == 0;) {
@@ -73,9 +78,25 @@ int cli_ask_pages(struct cli *cli, const char *route, json_t *body, json_int_t *
         after = json_integer_value(next);
         *changed += rv == 0 ? (json_int_t)field_number(answer, "changed") : 0;
         json_decref(answer);
+        show_pages(&shown_ms, more, *changed);
     }
     json_decref(body);
-    return rv;
+    return rv < 0 && *changed > 0
+               ? errmsg_wrap(&cli->em, rv, "%lld agents are changed, and then", (long long)*changed)
+               : rv;
+}
+
+/* On a terminal: a million agents are a thousand pages. */
+static void show_pages(uint64_t *shown_ms, bool more, json_int_t changed)
+{
+    uint64_t now_ms = clock_monotonic_ms();
+    if (!isatty(STDERR_FILENO) || (more && now_ms < *shown_ms + PROGRESS_MS))
+        return;
+    if (more)
+        fprintf(stderr, "\r\033[K%lld agents so far", (long long)changed);
+    else if (*shown_ms > 0)
+        fprintf(stderr, "\r\033[K");
+    *shown_ms = now_ms;
 }
 
 json_t *cli_confirm(struct cli *cli, json_t *body)

@@ -2,6 +2,7 @@
 # Labels of all agents that a selector matches, by one command: what they get with it reaches those that are connected,
 # under one signature for all, and nobody else; the audit log has each; it survives a kill right after the answer.
 . "$(dirname "$0")/lib.sh"
+need python3 script
 
 AGENTS=12 # two of them run
 
@@ -60,4 +61,15 @@ kill_manager -KILL
 # shellcheck disable=SC2119
 start_manager
 [ "$(matching zone=z) $(matching ring=2)" = "$((AGENTS / 2)) 0" ] || fail "labels are lost"
+
+step "a page that fails says how many agents were before, and a terminal sees them come"
+"$ROOT/test/e2e/pages.py" "$WORK/pages.sock" 2>"$WORK/pages.log" &
+pages=$!
+within 10 test -S "$WORK/pages.sock" || fail "nobody listens: $(cat "$WORK/pages.log")"
+label_all="dunlin --manager unix://$WORK/pages.sock agent label --select site=a ring=3"
+# shellcheck disable=SC2086
+refused "2000 agents are changed, and then: no room is left" $label_all
+TERM=xterm script -qec "$label_all" "$WORK/terminal.log" >/dev/null 2>&1 || true
+kill "$pages"
+grep -q "1000 agents so far" "$WORK/terminal.log" || fail "no word on the way: $(cat "$WORK/terminal.log")"
 done_well
