@@ -262,6 +262,8 @@ static int parse_copy(int argc, char **argv, struct copy_call *call, struct errm
     int id;
     opterr = 0;
     while ((id = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+        if (id == ':')
+            return errmsg_set(em, ERR_USAGE, "%s needs a value", argv[optind - 1]);
         if (id == 'd')
             call->dir = optarg;
         else if (id == 'k' && strcmp(argv[0], "restore") == 0)

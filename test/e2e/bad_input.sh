@@ -476,6 +476,7 @@ command_lines()
     done
     wrong 2 "mqtts://" dunlin-manager run --dir "$WORK/third" --broker mqtt://127.0.0.1
     wrong 2 "twice" dunlin-manager run --dir "$WORK/third" --broker mqtts://x --broker mqtts://x
+    wrong 2 "--dir needs a value" dunlin-manager backup "$WORK/third" --dir
     wrong 2 "--host" dunlin-manager broker-kit --dir "$FLEET" "$WORK/third"
     wrong 2 "--host" dunlin-manager broker-kit --dir "$FLEET" --host "a b" "$WORK/third"
     wrong 2 "frob" dunlin-manager broker-kit --frob
