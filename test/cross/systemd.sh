@@ -109,6 +109,11 @@ none_runs()
     ! pgrep --ns "$init" --nslist pid -f "/(bin|lib)/$1"
 }
 
+running_brokers()
+{
+    pgrep --ns "$init" --nslist pid -x mosquitto | sort -n | tr '\n' ' '
+}
+
 # main_pid UNIT: 0 where it does not run.
 main_pid()
 {
@@ -186,9 +191,10 @@ release_there 1 app dunlin-agent
 
 for unit in dunlin-agent dunlin-manager; do
     step "$unit comes back when it is killed, and when it is started again"
-    pid=$(main_pid "$unit")
+    pid=$(main_pid "$unit") brokers=$(running_brokers)
     there sh -c "kill -9 $pid"
     within 30 is_another "$unit" "$pid" || fail "it is $(there systemctl is-active "$unit")"
+    [ -n "$brokers" ] && [ "$(running_brokers)" = "$brokers" ] || fail "its brokers are others now: $(running_brokers), not $brokers"
     [ "$(there systemctl show -P NRestarts "$unit")" = 1 ] || fail "it was started $(there systemctl show -P NRestarts "$unit") times"
     within 60 fleet_online 1 || fail "its agent is away: $(there journalctl --no-pager -u "$unit" | tail -n 20)"
     pid=$(main_pid "$unit")
