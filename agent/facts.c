@@ -133,8 +133,8 @@ void facts_serial(char out[static TOKEN_SERIAL_MAX + 1])
 {
     /* PCs and servers; boards with a device tree; older ones. */
     static const struct {
-        const char *path;
-        const char *before; /* stands before it in the file */
+        char path[36];
+        char before[16]; /* stands before it in the file */
     } places[] = {
         {"/sys/class/dmi/id/product_serial", ""},
         {"/proc/device-tree/serial-number", ""},

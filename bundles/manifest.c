@@ -8,7 +8,7 @@
 #define BODY_COUNT 11
 #define BODY_COUNT_MAX 32
 
-static const char *const kind_names[BUNDLE_KIND_COUNT] = {
+static const char kind_names[BUNDLE_KIND_COUNT][8] = {
     [BUNDLE_FILES] = "files",
     [BUNDLE_AGENT] = "agent",
 };

@@ -190,7 +190,7 @@ int join_open(const struct join_outer *outer, const struct seal_secret *secret,
 
 const char *joined_code_text(enum joined_code code)
 {
-    static const char *const texts[JOINED_CODE_COUNT] = {
+    static const char texts[JOINED_CODE_COUNT][56] = {
         [JOINED_ACCEPTED] = "the device has joined",
         [JOINED_UNKNOWN] = "the fleet doesn't know this token",
         [JOINED_EXPIRED] = "the token has expired",

@@ -84,7 +84,7 @@ struct mqtt {
 
 /* A URL's kind: its beginning, default port, and what reads the rest. */
 struct scheme {
-    const char *text;
+    char text[9];
     enum mqtt_scheme scheme;
     int port;
     int (*parse)(const char *url, const char *rest, struct mqtt_url *out, struct errmsg *em);
