@@ -32,6 +32,7 @@ static int keep(struct driver *d, const struct store_incoming *in);
 static void log_store(const struct agent_store *st, const struct store_incoming *in);
 
 static void begin_job(struct driver *d);
+static void complain(struct driver *d, const char *event, const struct errmsg *em);
 static int run_now(struct driver *d, const struct job *job, struct errmsg *em);
 static int switch_agent(struct driver *d, const struct job *job, const struct digest *tree,
                         struct errmsg *em);
@@ -367,10 +368,19 @@ static void begin_job(struct driver *d)
     }
     int rv = run_now(d, &job, &em);
     if (rv < 0)
-        log_event(LOG_WARN, "deployment-error", "name=%s error=\"%s\"", job.name, em.text);
+        complain(d, "deployment-error", &em);
     lack_room(d, rv, &em);
     if (!stop_wanted(d->stop) && !d->upgrade.over)
         feed_done(d, job.type, rv);
+}
+
+/* Said once for each reason: a disk may be full for months, and is tried every 30 s. */
+static void complain(struct driver *d, const char *event, const struct errmsg *em)
+{
+    bool again = em->text[0] && strcmp(d->complaint.text, em->text) == 0;
+    log_event(again ? LOG_DEBUG : LOG_WARN, event, "name=%s error=\"%s\"", d->working_for,
+              em->text);
+    d->complaint = *em;
 }
 
 static const struct held *row_of(const struct driver *d, uint32_t deployment)
@@ -470,8 +480,10 @@ static void step_fetch(struct driver *d)
     if (rv == 1)
         return;
     lack_room(d, rv, &em);
+    if (d->fetch.came > 0)
+        d->complaint.text[0] = '\0';
     if (rv < 0)
-        log_event(LOG_WARN, "fetch-failed", "name=%s error=\"%s\"", d->working_for, em.text);
+        complain(d, "fetch-failed", &em);
     if (rv == 0 && d->fetch.came > 0)
         log_event(LOG_INFO, "fetched", "name=%s bundle=%.12s came=%u content=%u", d->working_for,
                   digest_hex(&d->fetch.bundle).text, d->fetch.came, d->content.manifest.chunks);

@@ -51,6 +51,7 @@ struct driver {
     struct job job;
     uint8_t values[VARIABLES_BYTES_MAX]; /* of the job that runs */
     char working_for[NAME_MAX_LEN + 1];  /* the deployment of the running hook or fetch */
+    struct errmsg complaint;             /* why a deployment was put off last, as logged */
     bool sweep;                          /* when nothing else uses `content` */
     uint64_t fetch_due_ms;
 };

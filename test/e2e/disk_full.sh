@@ -96,6 +96,8 @@ agent_disk()
     [ "$(cat "$WORK/agent1/deployments/app/current/version")" = 1 ] || fail "agent 1 lost what it ran"
     agent_has 1 tiny 1 || fail "another deployment suffers"
     dunlin-agent status --dir "$WORK/agent1" | grep -qE "app .*1 .*" || fail "its status does not show the version that runs"
+    sleep 32
+    [ "$(grep -c " fetch-failed " "$WORK/agent1.log")" -eq 1 ] || fail "its log says so with each try: $(grep -c " fetch-failed " "$WORK/agent1.log")"
     empty "$WORK/agent1"
     takes 1 app 2 70
 
