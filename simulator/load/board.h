@@ -48,6 +48,8 @@ enum floor_type {
                        the document asked for, had, and no longer asked for */
     FLOOR_STATUS,   /* a status from each */
     FLOOR_NOTICE,   /* one publication to each, and nothing asked or said for it */
+    FLOOR_CONTENT,  /* to those that fetch, a bundle's chunks: asked for together, each had and no
+                       longer asked for */
     FLOOR_DOCUMENT, /* a head, the document as above, a status */
     FLOOR_RETURN,   /* the link cut, with a last will; then as FLOOR_CONNECT, the document known */
     FLOOR_OVER,     /* the links are cut */

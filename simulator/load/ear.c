@@ -10,6 +10,8 @@
 #define FINISH_TURNS 50
 #define SOCKET "sock"
 
+_Static_assert(FLOOR_CHUNK_LEN <= HUB_OUT - 256, "or it can't be said");
+
 /* Its lines, the door's last. */
 struct ears {
     struct hub hub;
@@ -28,6 +30,7 @@ static int open_inside(struct ears *e, const char *dir, const char *folder);
 static int finish(struct ears *e);
 static void speak(struct ears *e, enum ear_word word);
 static void speak_on(struct ears *e, struct line *l, enum ear_word word);
+static void speak_chunks(struct ears *e, struct line *l, size_t len);
 static void on_opened(void *context, struct line *l);
 static void on_packet(void *context, struct line *l, const struct packet *p);
 static void on_down(void *context, struct line *l, const char *reason);
@@ -165,8 +168,12 @@ static void answer(struct ears *e, struct line *l, struct span topic)
 
 static void speak(struct ears *e, enum ear_word word)
 {
-    for (uint32_t i = 0; i < e->count; i++)
-        speak_on(e, &e->lines[i], word);
+    for (uint32_t i = 0; i < e->count; i++) {
+        if (word != EAR_CONTENT)
+            speak_on(e, &e->lines[i], word);
+        if (word == EAR_CONTENT || word == EAR_NOTHING)
+            speak_chunks(e, &e->lines[i], word == EAR_NOTHING ? 0 : FLOOR_CHUNK_LEN);
+    }
 }
 
 /* The document before the head that leads to it. */
@@ -181,6 +188,16 @@ static void speak_on(struct ears *e, struct line *l, enum ear_word word)
         snprintf(topic, sizeof topic, "%s%u/0", head ? e->topics->head : e->topics->document,
                  k % FLOOR_GROUPS);
         line_publish(&e->hub, l, topic, span_of(payload, word == EAR_NOTHING ? 0 : len), !notice);
+    }
+}
+
+static void speak_chunks(struct ears *e, struct line *l, size_t len)
+{
+    static const uint8_t payload[FLOOR_CHUNK_LEN];
+    char topic[96];
+    for (unsigned k = 0; k < FLOOR_CHUNKS; k++) {
+        snprintf(topic, sizeof topic, FLOOR_CHUNK_TOPIC, e->topics->chunk, k);
+        line_publish(&e->hub, l, topic, span_of(payload, len), true);
     }
 }
 

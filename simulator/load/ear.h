@@ -12,9 +12,10 @@
 
 /* What it says to all. */
 enum ear_word {
-    EAR_NOTHING,  /* document and head are taken back */
+    EAR_NOTHING,  /* all that is retained is taken back */
     EAR_NOTICE,   /* as long as a document, and not retained, where heads come */
     EAR_DOCUMENT, /* it, and then the head that leads to it, both retained */
+    EAR_CONTENT,  /* a bundle's chunks, retained */
 };
 
 struct ear_options {

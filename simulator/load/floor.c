@@ -8,17 +8,23 @@
 /* Nothing is heard of a bare client until all others have come as far. */
 #define KEEPALIVE_S UINT16_MAX
 
-const struct floor_topics FLOOR_PLAIN = {
-    .up = "floor/up/", .own = "floor/agent/", .head = "floor/head/", .document = "floor/doc/"};
+const struct floor_topics FLOOR_PLAIN = {.up = "floor/up/",
+                                         .own = "floor/agent/",
+                                         .head = "floor/head/",
+                                         .document = "floor/doc/",
+                                         .chunk = "floor/chunk/"};
 const struct floor_topics FLOOR_TLS = {.up = "dl1/up/",
                                        .own = "dl1/agent/",
                                        .head = "dl1/cohort/floor-head-",
-                                       .document = "dl1/cohort/floor-doc-"};
+                                       .document = "dl1/cohort/floor-doc-",
+                                       .chunk = "dl1/chunk/floor-"};
 
 static const struct floor_topics *topics_of(const struct crowd *c);
 static void say(struct crowd *c, struct member *m, const char *topic, size_t len);
 static void say_up(struct crowd *c, struct member *m, size_t len);
+static void ask_for_chunks(struct crowd *c, struct member *m);
 static void hear(struct crowd *c, struct member *m, const struct packet *p);
+static void hear_chunk(struct crowd *c, struct member *m, const struct packet *p);
 static void group_topic(const struct crowd *c, const struct member *m, const char *begin,
                         char out[static TOPIC_LEN]);
 static void own_topic(const struct member *m, const char *begin, const char *end,
@@ -38,6 +44,9 @@ void floor_play(struct crowd *c, struct member *m, enum floor_type what)
     case FLOOR_STATUS:
         say_up(c, m, FLOOR_STATUS_LEN);
         m->bare = BARE_DONE;
+        break;
+    case FLOOR_CONTENT:
+        ask_for_chunks(c, m);
         break;
     case FLOOR_NOTICE:
     case FLOOR_DOCUMENT:
@@ -100,6 +109,32 @@ void floor_down(struct crowd *c, struct member *m)
         crowd_fault(c, m, "its bare client was cut off");
 }
 
+/* All that are few enough to be asked for at a time, as agents do. */
+static void ask_for_chunks(struct crowd *c, struct member *m)
+{
+    char topics[FLOOR_CHUNKS][TOPIC_LEN];
+    const char *texts[FLOOR_CHUNKS];
+    if (!script_fetches(&c->options.script, crowd_agent(c, m))) {
+        m->bare = BARE_DONE;
+        return;
+    }
+    for (unsigned i = 0; i < FLOOR_CHUNKS; i++) {
+        snprintf(topics[i], TOPIC_LEN, FLOOR_CHUNK_TOPIC, topics_of(c)->chunk, i);
+        texts[i] = topics[i];
+    }
+    m->chunks = FLOOR_CHUNKS;
+    seat_subscribe(c, m, texts, FLOOR_CHUNKS);
+}
+
+static void hear_chunk(struct crowd *c, struct member *m, const struct packet *p)
+{
+    char topic[TOPIC_LEN];
+    snprintf(topic, sizeof topic, "%.*s", (int)p->topic.len, (const char *)p->topic.data);
+    seat_unsubscribe(c, m, &(const char *){topic}, 1);
+    if (--m->chunks == 0)
+        m->bare = BARE_DONE;
+}
+
 static void hear(struct crowd *c, struct member *m, const struct packet *p)
 {
     char topic[TOPIC_LEN];
@@ -115,6 +150,8 @@ static void hear(struct crowd *c, struct member *m, const struct packet *p)
         if (c->floor == FLOOR_DOCUMENT)
             say_up(c, m, FLOOR_STATUS_LEN);
         m->bare = BARE_DONE;
+    } else if (begins(p->topic, t->chunk) && m->chunks > 0) {
+        hear_chunk(c, m, p);
     } else if (begins(p->topic, FLOOR_TOPIC_JOINED)) {
         line_leave(&c->hub, &m->line);
         crowd_greeted(c, m);

@@ -21,11 +21,18 @@
 #define FLOOR_DOCUMENT_LEN_MAX (FLOOR_DOCUMENT_LEN + FLOOR_RECORD_LEN * SCRIPT_SPARES_EACH)
 #define FLOOR_REQUEST_LEN 170
 #define FLOOR_ANSWER_LEN 1150
+/* What a bundle is cut into, and a chunk's length: the manifest and what lists the rest are short.
+ */
+#define FLOOR_CHUNKS 10
+#define FLOOR_CHUNK_LEN (SCRIPT_CONTENT_BYTES / FLOOR_CHUNKS)
+/* Of the topics' beginning and a number: as long as with a digest. */
+#define FLOOR_CHUNK_TOPIC "%s%058u"
 /* Topics that each stand for a cohort's. */
 #define FLOOR_GROUPS 20
 struct floor_topics {
     const char *up, *own;        /* an agent's id comes behind them */
     const char *head, *document; /* a group's number, and "/0" */
+    const char *chunk;           /* as in FLOOR_CHUNK_TOPIC */
 };
 extern const struct floor_topics FLOOR_PLAIN, FLOOR_TLS;
 /* The door lets strangers write and hear nothing else; a name of the manager's has 16 digits. */

@@ -15,6 +15,8 @@
 #define COMMIT_BYTES (4096 + 24)
 
 static int open_ear(struct load *l, struct ear *e, struct errmsg *em);
+static bool can_be_played(const struct load *l, enum floor_type what);
+static void speak_retained(struct ear *e);
 static int measure(struct load *l, struct ear *e, enum floor_type what, struct errmsg *em);
 static int wait_until(struct load *l, struct ear *e, uint32_t met, uint64_t heard,
                       struct errmsg *em);
@@ -30,9 +32,9 @@ int floors_measure(struct load *l, struct errmsg *em)
     uint64_t from_us = measure_now_us();
     int rv = open_ear(l, &ear, em);
     if (rv == 0)
-        ear_speak(&ear, EAR_DOCUMENT);
+        speak_retained(&ear);
     for (int what = 0; rv == 0 && what < FLOOR_OVER; what++)
-        if (what != FLOOR_JOIN || l->boss.ours)
+        if (can_be_played(l, (enum floor_type)what))
             rv = measure(l, &ear, (enum floor_type)what, em);
     if (rv == 0)
         rv = team_order(&l->team, &(struct order){.type = ORDER_FLOOR, .floor = FLOOR_OVER},
@@ -68,10 +70,25 @@ static int open_ear(struct load *l, struct ear *e, struct errmsg *em)
     return rv;
 }
 
+/* Only our own door lets an ear in; and of a small fleet nobody may fetch. */
+static bool can_be_played(const struct load *l, enum floor_type what)
+{
+    if (what == FLOOR_JOIN)
+        return l->boss.ours;
+    return what != FLOOR_CONTENT || script_count_fetching(&l->script) > 0;
+}
+
+static void speak_retained(struct ear *e)
+{
+    ear_speak(e, EAR_DOCUMENT);
+    ear_speak(e, EAR_CONTENT);
+}
+
 /* How often each client is heard. */
 static unsigned says(enum floor_type what)
 {
-    return what == FLOOR_RETURN ? 2 : what != FLOOR_NOTICE;
+    bool hears_only = what == FLOOR_NOTICE || what == FLOOR_CONTENT;
+    return what == FLOOR_RETURN ? 2 : !hears_only;
 }
 
 static int measure(struct load *l, struct ear *e, enum floor_type what, struct errmsg *em)

@@ -14,7 +14,7 @@
 /* What one call reads of a connection, and the longest packet with what came before it. */
 #define HUB_ROOM (2 * (PACKET_BODY_MAX + 8))
 /* Written together: what an event of one connection leads to. */
-#define HUB_OUT 16384
+#define HUB_OUT 65536
 /* What a broker doesn't take is kept; a connection with more is broken. */
 #define HUB_BACKLOG_MAX (1 << 20)
 

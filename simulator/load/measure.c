@@ -33,6 +33,7 @@ void measure_between(struct measure *m, const struct snapshot *from, const struc
     m->messages = b->published + b->received - a->published - a->received;
     m->bytes = b->bytes_in + b->bytes_out - a->bytes_in - a->bytes_out;
     m->documents = to->sum.documents - from->sum.documents;
+    m->chunks = to->sum.chunks - from->sum.chunks;
     if (m->counts)
         m->tally = to->sum.tally;
 }

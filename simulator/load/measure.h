@@ -29,7 +29,8 @@ struct measure {
     struct cost cost;         /* until the manager knows */
     double agents_s;          /* until the agents are done */
     uint64_t messages, bytes; /* publications and bytes, both ways */
-    uint64_t documents;       /* that agents got */
+    uint64_t documents;       /* that agents got, … */
+    uint64_t chunks;          /* … and of content */
     bool counts;              /* agents come to a goal in it: */
     struct tally tally;       /* how long that took them, or else each of an operator's commands */
 };

@@ -51,7 +51,8 @@ struct member {
     bool greeting;            /* it counts there as one that is not greeted yet */
     bool met;                 /* the goal of the phase */
     bool checks;
-    uint8_t bare;     /* enum bare_state */
+    uint8_t bare;     /* enum bare_state, … */
+    uint8_t chunks;   /* … and how many it waits for */
     uint32_t heap_at; /* in the crowd's heap, from 1; 0: no timer */
     uint32_t next;    /* behind it in the line of those that want to connect, from 1 */
     uint64_t wake_ms;

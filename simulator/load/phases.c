@@ -22,8 +22,6 @@
 #define HEARTBEAT_MS 900000
 /* Four heartbeats are an hour. */
 #define HEARTBEATS 4
-/* Content of the bundle: a few chunks, of which the second version changes one or two. */
-#define CONTENT_BYTES (512 << 10)
 
 static int push_both(struct load *l, struct errmsg *em);
 static int fill_up(struct load *l, struct errmsg *em);
@@ -334,16 +332,16 @@ static int write_text(const char *path, const char *text, struct errmsg *em)
 static int make_content(const char *folder, unsigned version, struct errmsg *em)
 {
     char path[FILE_PATH_MAX];
-    uint8_t *bytes = malloc(CONTENT_BYTES);
+    uint8_t *bytes = malloc(SCRIPT_CONTENT_BYTES);
     struct rng rng = {.state = 1};
     int rv = bytes ? file_path(path, em, "%s/content", folder) : ERR_NO_MEMORY;
-    for (size_t i = 0; bytes && i < CONTENT_BYTES; i++) {
-        if (i == CONTENT_BYTES / 8 * 7)
+    for (size_t i = 0; bytes && i < SCRIPT_CONTENT_BYTES; i++) {
+        if (i == SCRIPT_CONTENT_BYTES / 8 * 7)
             rng.state = version;
         bytes[i] = (uint8_t)rng_next(&rng);
     }
     if (rv == 0)
-        rv = file_write(path, span_of(bytes, CONTENT_BYTES), 0600, em);
+        rv = file_write(path, span_of(bytes, SCRIPT_CONTENT_BYTES), 0600, em);
     free(bytes);
     return rv;
 }

@@ -1,3 +1,4 @@
+#include "simulator/load/floor.h"
 #include "simulator/load/load.h"
 
 #include <inttypes.h>
@@ -26,19 +27,27 @@ void report_print(const struct load *l)
     fflush(stdout);
 }
 
-/* The floor is as often what one round took as there were such messages for each agent. All zero:
- * there is none. */
+static void add_times(struct cost *sum, const struct cost *once, double times)
+{
+    sum->seconds += once->seconds * times;
+    sum->manager_s += once->manager_s * times;
+    sum->brokers_s += once->brokers_s * times;
+    sum->simulator_s += once->simulator_s * times;
+}
+
+/* The floor is as often what one round took as there were such messages for each agent, and chunks
+ * for each that fetches. All zero: there is none. */
 static struct cost floor_of(const struct load *l, const struct measure *m)
 {
+    struct cost floor = {0};
     uint64_t messages = m->floor == FLOOR_DOCUMENT ? m->documents : m->count;
-    double times = (double)messages / l->options.agents;
     if (m->floor == FLOOR_COUNT)
         return m->own_floor;
-    const struct cost *once = &l->floors[m->floor];
-    return (struct cost){.seconds = once->seconds * times,
-                         .manager_s = once->manager_s * times,
-                         .brokers_s = once->brokers_s * times,
-                         .simulator_s = once->simulator_s * times};
+    add_times(&floor, &l->floors[m->floor], (double)messages / l->options.agents);
+    if (m->chunks > 0)
+        add_times(&floor, &l->floors[FLOOR_CONTENT],
+                  (double)m->chunks / FLOOR_CHUNKS / script_count_fetching(&l->script));
+    return floor;
 }
 
 /* Of processor time without the simulator's, as devices have processors of their own. */
@@ -197,10 +206,11 @@ static void print_json(const struct load *l, const struct snapshot *now)
 
 static json_t *measure_json(const struct load *l, const struct measure *m)
 {
-    json_t *json = json_pack("{s:s, s:I, s:f, s:f, s:f, s:I, s:I, s:o}", "phase", m->name, "count",
-                             (json_int_t)m->count, "seconds", m->cost.seconds, "agents_seconds",
-                             m->agents_s, "rate_s", rate(m), "messages", (json_int_t)m->messages,
-                             "bytes", (json_int_t)m->bytes, "cpu_s", cpu_json(&m->cost));
+    json_t *json = json_pack("{s:s, s:I, s:f, s:f, s:f, s:I, s:I, s:I, s:o}", "phase", m->name,
+                             "count", (json_int_t)m->count, "seconds", m->cost.seconds,
+                             "agents_seconds", m->agents_s, "rate_s", rate(m), "messages",
+                             (json_int_t)m->messages, "bytes", (json_int_t)m->bytes, "chunks",
+                             (json_int_t)m->chunks, "cpu_s", cpu_json(&m->cost));
     if (m->tally.count > 0)
         json_object_set_new(json, "latency_ms",
                             json_pack("{s:f, s:f, s:f, s:f}", "p50", milliseconds(m, 500), "p90",
@@ -222,8 +232,9 @@ static json_t *measure_json(const struct load *l, const struct measure *m)
 static json_t *floors_json(const struct load *l)
 {
     static const char *const names[FLOOR_OVER] = {
-        [FLOOR_JOIN] = "join",     [FLOOR_CONNECT] = "connect",   [FLOOR_STATUS] = "status",
-        [FLOOR_NOTICE] = "notice", [FLOOR_DOCUMENT] = "document", [FLOOR_RETURN] = "return",
+        [FLOOR_JOIN] = "join",     [FLOOR_CONNECT] = "connect", [FLOOR_STATUS] = "status",
+        [FLOOR_NOTICE] = "notice", [FLOOR_CONTENT] = "content", [FLOOR_DOCUMENT] = "document",
+        [FLOOR_RETURN] = "return",
     };
     json_t *json = json_object();
     for (size_t i = 0; i < FLOOR_OVER; i++)

@@ -77,3 +77,11 @@ uint32_t script_count_failing(const struct script *s)
         count += script_fails(s, i);
     return count;
 }
+
+uint32_t script_count_fetching(const struct script *s)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < s->agents; i++)
+        count += script_fetches(s, i);
+    return count;
+}

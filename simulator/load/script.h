@@ -14,6 +14,8 @@
 /* These two groups, a tenth of the fleet, are moved to other labels. */
 #define SCRIPT_MOVED "site in (s5,s15)"
 #define SCRIPT_DEPLOYMENT "load"
+/* Content of its bundle: a few chunks, of which the second version changes one or two. */
+#define SCRIPT_CONTENT_BYTES (512 << 10)
 
 /* Deployments that stand on each group besides, a quarter of what a document holds. */
 #define SCRIPT_SPARES_EACH 30
@@ -40,5 +42,6 @@ struct labels script_spare(uint32_t i);
 /* How many of the fleet do. */
 uint32_t script_count_moved(const struct script *s);
 uint32_t script_count_failing(const struct script *s);
+uint32_t script_count_fetching(const struct script *s);
 
 #endif

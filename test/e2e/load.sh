@@ -42,6 +42,8 @@ done
 [ "$(phase "restart at rest" '.seconds > 0 and .cpu_s.manager > 0')" = true ] || fail "it restarts at no rest"
 [ "$(jq '.deployments_placed == 19 and .status_meanwhile.asked > 0' "$WORK/report.json")" = true ] ||
     fail "nobody asked how many have what: $(jq -c '[.deployments_placed, .status_meanwhile]' "$WORK/report.json")"
+[ "$(jq '.floors.content.seconds > 0 and ([.phases[] | select(.chunks > 0).phase] - ["restart"] == ["deployment", "rollout"])' "$WORK/report.json")" = true ] ||
+    fail "content is no floor of those phases alone in which it travels: $(jq -c '[.floors.content, (.phases[] | {phase, chunks})]' "$WORK/report.json")"
 [ "$(jq '.floors | .notice.seconds > 0 and .notice.cpu_s.brokers < .document.cpu_s.brokers' "$WORK/report.json")" = true ] ||
     fail "one publication to each is no floor below a document's: $(jq -c .floors "$WORK/report.json")"
 [ "$(jq '.agents_did.chunks' "$WORK/report.json")" -gt 20 ] || fail "nobody fetched anything"
