@@ -48,6 +48,8 @@ static const struct flag flags[] = {
     FLAG("concurrency", "N|N%", FLAG_TEXT, "10%", .help = "of each stage"),
     FLAG("returning", "N", FLAG_NUMBER, "0", .max = 1000000,
          .help = "of devices that come back, at work at a time; 0: all"),
+    FLAG("budget", "N", FLAG_NUMBER, "0", .max = 1000000,
+         .help = "of devices out of Ready at a time, from the new version on; 0: all"),
     FLAG("deadline", "SPAN", FLAG_DURATION, "0s", .max = 86400,
          .help = "for a device in a rollout; 0: none"),
     FLAG("retries", "N", FLAG_NUMBER, "0", .max = RETRIES_MAX,
@@ -203,13 +205,14 @@ void fleet_command(const struct flock_options *o, char out[static COMMAND_MAX])
         out, COMMAND_MAX,
         "dunlin-sim fleet --agents %u --seed %" PRIu64 " --days %u --links %s --heartbeat %us "
         "--cells %u --sites %u --bundle %u --deploy-at %us --concurrency %u%s "
-        "--returning %u --fail %u --approve-after %us --deadline %us --retries %u --back-off %us",
+        "--returning %u --budget %u --fail %u --approve-after %us --deadline %us --retries %u "
+        "--back-off %us",
         (unsigned)o->agents, o->seed, (unsigned)(o->run_ms / 86400000), links,
         (unsigned)o->policy.heartbeat_s, (unsigned)o->cells, (unsigned)o->sites,
         (unsigned)(o->bundle_bytes >> 10), (unsigned)(o->deploy_ms / 1000),
         (unsigned)o->concurrency.value, o->concurrency.percent ? "%" : "", (unsigned)o->returning,
-        (unsigned)o->failing_per_mille, (unsigned)(o->approve_ms / 1000), (unsigned)o->deadline_s,
-        (unsigned)o->retries, (unsigned)o->back_off_s);
+        (unsigned)o->budget, (unsigned)o->failing_per_mille, (unsigned)(o->approve_ms / 1000),
+        (unsigned)o->deadline_s, (unsigned)o->retries, (unsigned)o->back_off_s);
 #define FAULT_WORD(name, field, ...)                                                               \
     if (o->faults.field)                                                                           \
         used += (size_t)snprintf(out + used, COMMAND_MAX - used, " --%s %u", name,                 \
@@ -248,6 +251,7 @@ static int read_options(const struct args *a, struct flock_options *o, struct er
     o->deploy_ms = args_number(a, "deploy-at") * 1000;
     o->approve_ms = args_number(a, "approve-after") * 1000;
     o->returning = number(a, "returning");
+    o->budget = number(a, "budget");
     o->deadline_s = number(a, "deadline");
     o->retries = number(a, "retries");
     o->back_off_s = number(a, "back-off");

@@ -73,6 +73,7 @@ struct flock_options {
     uint32_t retries;    /* of a version that failed on a device, */
     uint32_t back_off_s; /* the first of them after this */
     uint32_t returning;  /* agents that come back, at work at a time; 0: all of them */
+    uint32_t budget; /* agents out of Ready at a time, from the new version on; 0: all of them */
     struct flock_faults faults;
     uint32_t link_count;
     struct flock_link links[FLOCK_LINKS_MAX];

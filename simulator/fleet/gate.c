@@ -199,19 +199,22 @@ static bool is_overdue(const struct flock *f, const struct slot *s)
  * newer one's. What a device with a twin is at, its twin may have told the manager otherwise. Whose
  * time may be over has its slot for all that the manager knows, so it doesn't count here, and isn't
  * one that comes back. */
+static bool is_taken(struct flock *f, uint32_t n)
+{
+    struct slot *s = &f->slots[n];
+    const struct node *d = &f->nodes[n];
+    uint32_t newest = manager_generation(f->core, 0);
+    s->taken = s->taken && d->twin == NOBODY && s->generation == newest &&
+               !is_through(f, d, s->generation) && !has_it(d, &f->signed_for[newest]) &&
+               is_in_reach(f, manager_agent(f->core, d->number));
+    return s->taken && !may_be_overdue(f, s);
+}
+
 static uint32_t count_taken(struct flock *f, uint32_t stage)
 {
-    uint32_t taken = 0, newest = manager_generation(f->core, 0);
-    for (uint32_t n = 0; n < f->o->agents; n++) {
-        struct slot *s = &f->slots[n];
-        const struct node *d = &f->nodes[n];
-        if (!s->taken)
-            continue;
-        s->taken = d->twin == NOBODY && s->generation == newest &&
-                   !is_through(f, d, s->generation) && !has_it(d, &f->signed_for[newest]) &&
-                   is_in_reach(f, manager_agent(f->core, d->number));
-        taken += s->taken && !may_be_overdue(f, s) && d->stage == stage;
-    }
+    uint32_t taken = 0;
+    for (uint32_t n = 0; n < f->o->agents; n++)
+        taken += is_taken(f, n) && f->nodes[n].stage == stage;
     return taken;
 }
 
@@ -250,25 +253,62 @@ static bool is_out_of_touch(const struct node *d)
     return has_to_begin(d) && !d->connected;
 }
 
+static bool comes(struct flock *f, uint32_t n)
+{
+    struct slot *s = &f->slots[n];
+    if (s->comes && (s->comes != s->generation || !is_coming(f, &f->nodes[n], s->comes)))
+        s->comes = 0;
+    return s->comes != 0 && !is_out_of_touch(&f->nodes[n]);
+}
+
+/* With what it has begun to fetch it may lack a permit, since it lost its link. */
+static bool is_at_work(const struct node *d)
+{
+    for (uint32_t i = 0; i < d->held_count; i++) {
+        enum phase phase = d->held[i].phase;
+        if (phase == PHASE_DOWNLOADING ? d->job.busy
+                                       : phase < PHASE_SETTLED || phase == PHASE_UNDOING)
+            return true;
+    }
+    return false;
+}
+
+/* Whoever is at work since a gate let it in, or a permit, is out of Ready, in whatever stage; the
+ * manager counts others besides, who are about to be. */
+static void check_budget(struct flock *f, const struct node *begins)
+{
+    uint32_t out = 0;
+    for (uint32_t n = 0; n < f->o->agents && f->budget > 0; n++) {
+        const struct node *d = &f->nodes[n];
+        bool let_in = is_taken(f, n) || comes(f, n);
+        out += let_in && (d == begins || is_at_work(d));
+    }
+    if (out > f->budget)
+        flock_fault(f, "%u are out of Ready, %u may be", (unsigned)out, (unsigned)f->budget);
+}
+
+static void check_returning(struct flock *f)
+{
+    uint32_t coming = 0, most = f->o->returning;
+    for (uint32_t n = 0; n < f->o->agents && most > 0; n++)
+        coming += comes(f, n);
+    if (coming > most)
+        flock_fault(f, "%u that came back are at work, %u may be", (unsigned)coming,
+                    (unsigned)most);
+}
+
 /* Who has a slot for a newer version already is at work in that, whichever it begins with; and who
  * is still at work in an older one than it should have takes no place from those of the newer. */
 void gate_begin(struct flock *f, const struct node *d, uint32_t generation)
 {
-    uint32_t coming = 0, most = f->o->returning;
-    struct slot *begins = f->slots ? &f->slots[d - f->nodes] : NULL;
-    if (!begins || !f->core || most == 0 || d->permit != generation || d->twin != NOBODY ||
-        d->lapsed || (begins->taken && begins->generation >= generation))
+    struct slot *s = f->slots ? &f->slots[d - f->nodes] : NULL;
+    if (!s || !f->core || d->twin != NOBODY || d->lapsed)
         return;
-    begins->comes = generation;
-    for (uint32_t n = 0; n < f->o->agents; n++) {
-        struct slot *s = &f->slots[n];
-        if (s->comes && (s->comes != s->generation || !is_coming(f, &f->nodes[n], s->comes)))
-            s->comes = 0;
-        coming += s->comes != 0 && !is_out_of_touch(&f->nodes[n]);
+    if (d->permit == generation && !(s->taken && s->generation >= generation)) {
+        s->comes = generation;
+        check_returning(f);
     }
-    if (coming > most)
-        flock_fault(f, "%u that came back are at work, %u may be", (unsigned)coming,
-                    (unsigned)most);
+    check_budget(f, d);
 }
 
 static uint32_t width(const struct flock *f, uint8_t stage, uint32_t members)
@@ -288,7 +328,8 @@ void gate_check(struct flock *f)
     uint32_t taken = count_taken(f, stage);
     arena_reset(&f->scratch);
     manager_survey(f->core, 0, flock_wall_s(f), &f->scratch, counts);
-    uint32_t most = width(f, stage, counts[stage].members);
+    uint32_t members = counts[stage].members;
+    uint32_t most = row->rollout.back ? members : width(f, stage, members);
     if (taken > most)
         flock_fault(f, "%u are at work in stage %s, which allows %u", (unsigned)taken,
                     row->plan.stages[stage].name, (unsigned)most);
@@ -361,7 +402,8 @@ static bool is_vacant(struct flock *f, uint32_t *waiting)
     const struct deployment_row *row = manager_deployment(f->core, 0);
     const struct rollout *r = &row->rollout;
     uint32_t working = 0;
-    bool waits = row->flags & RECORD_PAUSED || manager_rate_until_s(row, flock_wall_s(f)) > 0;
+    bool waits = row->flags & RECORD_PAUSED || f->budget > 0 ||
+                 manager_rate_until_s(row, flock_wall_s(f)) > 0;
     if (r->state != ROLLOUT_RUNNING || r->step != ROLLOUT_ADMITTING || waits)
         return false;
     count_members(f, waiting, &working);

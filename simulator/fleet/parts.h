@@ -214,6 +214,7 @@ struct flock {
     struct slot *slots;  /* of gate.c, by node; NULL: the fleet is too big for it */
     bool lets_in;        /* some were let in, in this turn of the manager */
     bool paced;          /* an operator has set how many may be at work */
+    uint32_t budget;     /* that is kept just now; 0: none */
     uint64_t span_s;     /* when somebody was let in first under a rate, … */
     uint32_t span_count; /* … and how many were since */
     uint64_t vacant_ms;  /* since when a stage has room for some who wait; 0: it doesn't */
@@ -365,6 +366,8 @@ void scene_labels(const struct node *d, char out[static SCENE_LABELS_MAX]);
 /* There is one bundle more. */
 void scene_push(struct flock *f);
 void scene_deploy(struct flock *f, uint32_t bundle);
+/* No more than so many may be out of Ready at a time; 0: there is no such budget any more. */
+void scene_budget(struct flock *f, uint32_t most);
 /* The number of a bundle; UINT8_MAX: of none. */
 uint8_t scene_bundle(const struct flock *f, const struct digest *digest);
 /* The token that a node joins with. */

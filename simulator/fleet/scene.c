@@ -9,6 +9,8 @@ enum { SCENE_FIRST_VERSION, SCENE_NEXT_VERSION, SCENE_APPROVAL };
 
 /* Of twenty devices of a site one is for staging, three are canaries. */
 #define SLOTS 20
+/* Whom the deployment is for, and its budget. */
+#define SELECTED "!parked"
 /* Who wants to approve what hasn't come yet, or comes again, looks again after so long. */
 #define APPROVE_AGAIN_MS 60000
 static const struct {
@@ -135,6 +137,15 @@ uint8_t scene_bundle(const struct flock *f, const struct digest *digest)
     return UINT8_MAX;
 }
 
+void scene_budget(struct flock *f, uint32_t most)
+{
+    struct command c = {.type = most ? COMMAND_BUDGET_SET : COMMAND_BUDGET_REMOVE,
+                        .budget = {.name = "app", .selector = SELECTED, .max = {.value = most}}};
+    if (most != f->budget)
+        office_command(f, &c);
+    f->budget = most;
+}
+
 /* The first version is everybody's at once. */
 void scene_deploy(struct flock *f, uint32_t bundle)
 {
@@ -143,7 +154,7 @@ void scene_deploy(struct flock *f, uint32_t bundle)
     struct command c = {.type = COMMAND_DEPLOY};
     c.deploy.name = c.deploy.bundle = "app";
     c.deploy.version = version.text;
-    c.deploy.selector = "!parked";
+    c.deploy.selector = SELECTED;
     c.deploy.salt = f->o->seed;
     c.deploy.plan = f->asked_ms ? &plan : NULL;
     office_command(f, &c);
@@ -158,8 +169,10 @@ void scene_step(struct flock *f, uint64_t what)
     } else if (what == SCENE_APPROVAL) {
         approve(f);
     } else {
-        if (what == SCENE_NEXT_VERSION)
+        if (what == SCENE_NEXT_VERSION) {
             f->asked_ms = f->queue.now_ms;
+            scene_budget(f, f->o->budget);
+        }
         scene_deploy(f, what == SCENE_NEXT_VERSION);
     }
 }

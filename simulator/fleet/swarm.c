@@ -70,6 +70,7 @@ static struct flock_options draw_options(uint64_t seed)
     draw_links(&r, &o);
     o.approve_ms = sometimes(&r, 14400) * 1000ull;
     draw_tries(&r, &o);
+    o.budget = sometimes(&r, 8);
     return o;
 }
 
@@ -95,6 +96,7 @@ static uint32_t *number_of(struct flock_options *o, size_t i)
                                  &o->link_count,
                                  FLEET_FAULTS(FAULT_NUMBER) & o->failing_per_mille,
                                  &o->returning,
+                                 &o->budget,
                                  &o->retries,
                                  &o->deadline_s};
     return i < sizeof numbers / sizeof numbers[0] ? numbers[i] : NULL;

@@ -188,9 +188,10 @@ static void set_pace(struct flock *f, uint32_t n)
     f->result->counts.paces++;
 }
 
-/* Nobody has to wait for weeks at the end. */
+/* Nobody has to wait for weeks at the end, or for one that failed for good. */
 void whim_calm(struct flock *f)
 {
+    scene_budget(f, 0);
     if (has_pace(f) && app(f)->plan.rate.span_s > 0)
         say_pace(f, &(struct pace){.says = 1u << PACE_RATE}, NULL);
 }

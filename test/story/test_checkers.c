@@ -123,6 +123,14 @@ static void let_one_too_many_in(struct flock *f)
     allow(f, 3);
 }
 
+static void forget_the_budget(struct flock *f)
+{
+    if (!rolling(f) || manager_budget_count(f->core) == 0)
+        return;
+    ((struct budget_row *)manager_budget(f->core, 0))->max.value = 100;
+    broken = true;
+}
+
 static void let_one_too_few_in(struct flock *f)
 {
     allow(f, 1);
@@ -236,6 +244,7 @@ static const struct {
     struct flock_faults with; /* what the operator does meanwhile */
     uint32_t deadline_s;      /* what a device fetches takes far longer; */
     uint32_t retries;         /* and a third of them fail */
+    uint32_t budget;
 } faults[] = {
     {.meddle = lose_half_a_version, .noticed = "names a tree that isn't there"},
     {.meddle = lose_a_version, .noticed = "is settled and nothing is there"},
@@ -248,6 +257,11 @@ static const struct {
     {.meddle = confuse_a_registration, .noticed = "the manager forgot agent 3"},
     {.meddle = let_one_too_many_in, .noticed = "3 are at work in stage staging, which allows 2"},
     {.meddle = let_one_too_few_in, .noticed = "wait, and their stage has had room for"},
+    {.meddle = forget_the_budget, .noticed = "2 are out of Ready, 1 may be", .budget = 1},
+    {.meddle = forget_the_budget,
+     .noticed = "are out of Ready, 2 may be",
+     .budget = 2,
+     .with = {.relabels = 200}},
     {.meddle = let_in_to_what_was_aborted,
      .noticed = "is let in to generation 2, which was aborted",
      .with = {.aborts = 40}},
@@ -280,6 +294,7 @@ static void test_checkers_notice_what_is_broken_on_purpose(void)
         o.deadline_s = faults[i].deadline_s;
         o.bundle_bytes = (o.deadline_s ? UINT64_C(20) << 10 : 400) << 20;
         o.retries = faults[i].retries;
+        o.budget = faults[i].budget;
         o.failing_per_mille = o.retries ? 333 : 0;
         o.faults.manager_kills = 40;
         o.faults.queue_max = 200;
@@ -297,6 +312,10 @@ static void test_checkers_say_nothing_where_nothing_is_broken(void)
     struct flock_options o = fleet();
     struct flock_result r = run(&o);
     CU_ASSERT_TRUE(r.counts.let_in > 100 && r.counts.manager_kills > 5 && r.counts.overflown > 5);
+    o.budget = 1;
+    o.faults.relabels = 100;
+    r = run(&o);
+    CU_ASSERT_TRUE(r.counts.let_in > 50 && r.counts.relabels > 50);
 }
 
 /* ---- what is found is made small ---- */
