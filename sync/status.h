@@ -61,6 +61,12 @@ enum cause {
     CAUSE_COUNT,
 };
 
+/* Something went wrong there; the others are what it waits for. */
+static inline bool cause_is_failure(unsigned c)
+{
+    return c >= CAUSE_PRE_APPLY && c <= CAUSE_FETCH;
+}
+
 /* A short sentence part: "hooks/health failed". */
 const char *cause_text(enum cause c);
 

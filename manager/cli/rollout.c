@@ -122,7 +122,8 @@ const struct verb rollout_verbs[8] = {
         .summary = "let agents that failed try the same version again",
         .text =
             "It goes through the stages once more, held to their concurrency, and without what was "
-            "approved and waited for before. Who runs it already does nothing.\n",
+            "approved and waited for before. Who runs it already does nothing; where nobody failed, "
+            "it is refused.\n",
         .words_min = 1,
         .words_max = 1,
         .run = retry,

@@ -109,16 +109,67 @@ static void begin_again(struct turn *t, uint32_t deployment, uint32_t before)
     };
 }
 
+/* By its own word on the newest generation, also where no gate lets it in to that any more, and
+ * while it waits for a try of its own; it may have no room for that word. */
+static bool has_failed(const struct manager *m, uint32_t number, uint32_t deployment)
+{
+    const struct agent_row *row = manager_agent(m, number);
+    const struct told *e = fleet_exception(m, row, deployment + 1);
+    struct agent_deployment has;
+    if (!agent_in_fleet(row) || !fleet_judge(m, number, deployment, &has))
+        return false;
+    if (!e)
+        return row->flags & AGENT_TRUNCATED && has.state != STATE_READY;
+    bool failed = e->state == STATE_FAILED || e->state == STATE_ROLLED_BACK;
+    return e->generation == manager_generation(m, deployment) &&
+           (failed || cause_is_failure(e->cause));
+}
+
+static bool some_are_overdue(struct turn *t, uint32_t deployment)
+{
+    struct survey s = survey_begin(t->m, deployment, t->ev->now_s, t->scratch);
+    struct member m = {.overdue = false};
+    while (!m.overdue && survey_next(&s, &m))
+        ;
+    arena_reset(t->scratch);
+    return m.overdue;
+}
+
+static bool some_have_failed(struct turn *t, uint32_t deployment)
+{
+    for (uint32_t n = 1; n <= t->m->agent_count; n++)
+        if (has_failed(t->m, n, deployment))
+            return true;
+    return t->m->deployments[deployment].plan.deadline_s > 0 && some_are_overdue(t, deployment);
+}
+
+static int check_retry(struct turn *t, uint32_t deployment)
+{
+    const struct deployment_row *d = &t->m->deployments[deployment];
+    const char *version = t->m->bundles[d->history[0].bundle].version;
+    if (d->rollout.state == ROLLOUT_ABORTED)
+        return refuse(t, d);
+    if (some_have_failed(t, deployment))
+        return 0;
+    if (d->rollout.state == ROLLOUT_STOPPED)
+        return REFUSE(t, ERR_BUSY,
+                      "nobody has failed by version %s of %s any more: there is nobody to retry, "
+                      "and `dunlin rollout resume %s` has it go on",
+                      version, d->name, d->name);
+    return REFUSE(t, ERR_BUSY,
+                  "nobody has failed by version %s of %s: there is nobody to retry, see `dunlin "
+                  "rollout show %s`",
+                  version, d->name, d->name);
+}
+
 /* The same bundle as a new generation: whoever runs it takes the number and does nothing else, and
  * whoever failed tries again. */
 void steering_retry(struct turn *t, uint32_t deployment)
 {
     struct deployment_row *d = &t->m->deployments[deployment];
     uint32_t before = manager_generation(t->m, deployment);
-    if (d->rollout.state == ROLLOUT_ABORTED) {
-        refuse(t, d);
+    if (check_retry(t, deployment) < 0)
         return;
-    }
     if (generation_renew(t, deployment) < 0)
         return;
     if (!deployment_rolls(d))

@@ -359,7 +359,8 @@ int office_command(struct flock *f, const struct command *c)
     if (!f->core)
         return ERR_TIMEOUT;
     int rv = turn(f, &ev, &out);
-    if (rv < 0)
+    bool nobody = c->type == COMMAND_RETRY && rv == ERR_BUSY; /* has failed */
+    if (rv < 0 && !nobody)
         flock_fault(f, "the manager refuses: %s", out.error.text);
     return rv;
 }

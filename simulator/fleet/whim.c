@@ -129,8 +129,8 @@ static void try_again(struct flock *f, uint32_t n)
     (void)n;
     if (!f->asked_ms || app(f)->rollout.state == ROLLOUT_ABORTED)
         return;
-    say(f, COMMAND_RETRY);
-    f->result->counts.second_tries++;
+    if (say(f, COMMAND_RETRY) == 0)
+        f->result->counts.second_tries++;
 }
 
 /* A new one as long as there are names, and then any other than the newest. */

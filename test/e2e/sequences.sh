@@ -154,8 +154,13 @@ dunlin rollout resume app >/dev/null || fail "it doesn't go on"
 within 40 rollout_is .state "done" || fail "$(rollout .)"
 counts_are prod "2 2 0 0" || fail "$(rollout .)"
 rm "$WORK/fail-2"
+dunlin rollout pause app >/dev/null || fail "no pause"
 dunlin rollout retry app >/dev/null || fail "no retry"
+dunlin rollout show app >"$WORK/out" && says "app version 7 again for 4 agents"
+refused "there is nobody to retry" dunlin rollout retry app
+dunlin rollout resume app >/dev/null || fail "it doesn't go on"
 arrives 7
+refused "there is nobody to retry" dunlin rollout retry app
 dunlin agent label 2 env=prod >/dev/null || fail "no label"
 within 20 app_is 7 2 || fail "another label changed what it runs"
 

@@ -562,24 +562,94 @@ static void test_priority_and_keep_stay_until_they_are_said_again(void)
     bench_free(b);
 }
 
+/* Agent 1 says what became of the newest generation of deployment 1 there. */
+static void report_end(struct bench *b, enum deployment_state state, enum cause cause)
+{
+    struct status s = {.number = 1,
+                       .seq = ++b->seq,
+                       .document = manager_cohort(b->m, 0)->revision,
+                       .count = 1,
+                       .exceptions = {{.deployment = 1,
+                                       .generation = manager_generation(b->m, 0),
+                                       .state = (uint8_t)state,
+                                       .cause = (uint8_t)cause}}};
+    report(b, 1, &s);
+}
+
 /* Who runs an earlier try, and is held up from what came behind, runs that version all the same. */
 static void test_what_was_tried_again_is_known_by_all_its_numbers(void)
 {
     static const char *const versions[] = {"", "1", "2", "2", "2", "1"};
     struct bench *b = bench_new();
+    make_tokens(b, 1, 1, "env=prod");
+    join(b, 0, 0, 1);
     push(b, "app", "1", 1);
     push(b, "app", "2", 2);
     CU_ASSERT_EQUAL(deploy(b, "web", "1", ""), 0);
     CU_ASSERT_EQUAL(deploy(b, "web", "2", ""), 0);
     struct command again = name_command(COMMAND_RETRY, "web", NULL);
-    CU_ASSERT_EQUAL(run(b, &again), 0);
-    CU_ASSERT_EQUAL(run(b, &again), 0);
+    for (int i = 0; i < 2; i++) {
+        report_end(b, STATE_FAILED, CAUSE_APPLY);
+        CU_ASSERT_EQUAL(run(b, &again), 0);
+    }
     struct command back = name_command(COMMAND_ROLLBACK, "web", NULL);
     CU_ASSERT_EQUAL(run(b, &back), 0);
     CU_ASSERT_EQUAL(manager_deployment(b->m, 0)->history_count, 3);
     for (uint32_t i = 1; i <= 5; i++)
         CU_ASSERT_STRING_EQUAL(manager_generation_version(b->m, 0, i), versions[i]);
     CU_ASSERT_STRING_EQUAL(manager_generation_version(b->m, 0, 6), "");
+    bench_free(b);
+}
+
+static void test_where_nobody_failed_there_is_nobody_to_retry(void)
+{
+    struct bench *b = bench_new();
+    make_tokens(b, 1, 1, "env=prod");
+    join(b, 0, 0, 1);
+    push(b, "app", "1", 1);
+    deploy(b, "web", "1", "");
+    const struct command again = name_command(COMMAND_RETRY, "web", NULL);
+    static const struct {
+        enum deployment_state state;
+        enum cause cause;
+        bool fails;
+    } ends[] = {
+        {STATE_PENDING, CAUSE_NONE, false},   {STATE_APPLYING, CAUSE_NONE, false},
+        {STATE_PENDING, CAUSE_WINDOW, false}, {STATE_PENDING, CAUSE_STUCK, false},
+        {STATE_FAILED, CAUSE_APPLY, true},    {STATE_ROLLED_BACK, CAUSE_HEALTH, true},
+        {STATE_PENDING, CAUSE_DISK, true}, /* and tries again by itself, but later */
+    };
+    const char *nobody = "nobody has failed by version 1 of web: there is nobody to retry, see "
+                         "`dunlin rollout show web`";
+    refused(b, &again, ERR_BUSY, nobody); /* it has said nothing yet */
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        report_end(b, ends[i].state, ends[i].cause);
+        if (ends[i].fails)
+            CU_ASSERT_EQUAL(run(b, &again), 0);
+        refused(b, &again, ERR_BUSY, nobody); /* also once it is to try again */
+    }
+    report_end(b, STATE_FAILED, CAUSE_APPLY);
+    struct command gone = {.type = COMMAND_AGENT_REMOVE, .agent.bytes = {1}};
+    CU_ASSERT_EQUAL(run(b, &gone), 0);
+    refused(b, &again, ERR_BUSY, nobody);
+    bench_free(b);
+}
+
+/* What it failed by may be among what there was no room to tell. */
+static void test_who_has_more_to_tell_than_it_can_may_have_failed(void)
+{
+    struct bench *b = bench_new();
+    make_tokens(b, 1, 1, "env=prod");
+    join(b, 0, 0, 1);
+    push(b, "app", "1", 1);
+    deploy(b, "web", "1", "");
+    struct status s = {.number = 1,
+                       .seq = 1,
+                       .flags = STATUS_TRUNCATED,
+                       .document = manager_cohort(b->m, 0)->revision};
+    report(b, 1, &s);
+    const struct command again = name_command(COMMAND_RETRY, "web", NULL);
+    CU_ASSERT_EQUAL(run(b, &again), 0);
     bench_free(b);
 }
 
@@ -952,6 +1022,8 @@ static const struct suite_test tests[] = {
     TEST(test_same_words_again_change_nothing),
     TEST(test_priority_and_keep_stay_until_they_are_said_again),
     TEST(test_what_was_tried_again_is_known_by_all_its_numbers),
+    TEST(test_where_nobody_failed_there_is_nobody_to_retry),
+    TEST(test_who_has_more_to_tell_than_it_can_may_have_failed),
     TEST(test_rollback_walks_the_history),
     TEST(test_history_is_as_long_as_the_deployment_says),
     TEST(test_name_of_a_removed_deployment_is_free_and_its_number_is_not),

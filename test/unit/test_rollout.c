@@ -615,14 +615,21 @@ static void test_operators_are_heard_before_it_starts(void)
     end(f);
 }
 
-/* Everybody has it, and its plan is another one by now: for the next version, or the next try. */
+/* Its plan is another one by now: for the next version, or the next try. */
 static void test_a_retry_waits_for_the_start_too(void)
 {
     struct plan p = three_stages();
+    p.max_failed = (struct amount){100, true};
     struct fleet *f = with_v1(112, &p);
     uint64_t until_s;
+    f->agents[2].broken = true;
+    deploy(f, "2", NULL);
+    seconds(f, 100);
+    steer(f, COMMAND_APPROVE, "prod");
+    until_done(f, 200);
+    f->agents[2].broken = false;
     p.start_s = f->now_s + 600;
-    CU_ASSERT_EQUAL(deploy(f, "1", &p), 0);
+    CU_ASSERT_EQUAL(deploy(f, "2", &p), 0);
     CU_ASSERT_EQUAL(steer(f, COMMAND_RETRY, NULL), 0);
     seconds(f, 100);
     CU_ASSERT_EQUAL(rollout_of(f)->step, ROLLOUT_OPENING);
@@ -1005,17 +1012,76 @@ static void test_rollout_that_has_ended_leaves_its_place_to_another(void)
 static void test_rollback_finds_the_stable_version_however_often_was_retried(void)
 {
     struct plan p = three_stages();
+    p.max_failed = (struct amount){100, true};
     struct fleet *f = with_v1(18, &p);
+    struct model *one = &f->agents[2];
+    one->broken = true;
     deploy(f, "2", NULL);
-    seconds(f, 20);
-    for (int i = 0; i < 2 * HISTORY_MAX; i++)
+    for (int i = 0; i < 2 * HISTORY_MAX; i++) {
+        for (int k = 0; k < 60 && one->wanted < manager_generation(f->m, 0); k++)
+            second(f);
+        while (one->state == STATE_APPLYING)
+            second(f);
         CU_ASSERT_EQUAL(steer(f, COMMAND_RETRY, NULL), 0);
+        CU_ASSERT_EQUAL(steer(f, COMMAND_RETRY, NULL), ERR_BUSY); /* it has yet to begin */
+    }
+    one->broken = false;
     CU_ASSERT_EQUAL(manager_deployment(f->m, 0)->history_count, 2);
     CU_ASSERT_EQUAL(steer(f, COMMAND_ROLLBACK, NULL), 0);
     seconds(f, 40);
     CU_ASSERT_EQUAL(count_running(f, manager_generation(f->m, 0)), 47);
     const struct deployment_row *d = manager_deployment(f->m, 0);
     CU_ASSERT_STRING_EQUAL(manager_bundle(f->m, d->history[0].bundle)->version, "1");
+    end(f);
+}
+
+/* Whoever failed is gone by now: nothing is begun anew, and nothing is asked for again. */
+static void test_a_retry_without_anybody_to_retry_changes_nothing(void)
+{
+    struct plan p = three_stages();
+    struct fleet *f = with_v1(118, &p);
+    f->agents[2].broken = true;
+    deploy(f, "2", NULL);
+    seconds(f, 40);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_STOPPED);
+    take_out(f, &f->agents[2]);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RETRY, NULL), ERR_BUSY);
+    CU_ASSERT_STRING_EQUAL(f->out.error.text,
+                           "nobody has failed by version 2 of app any more: there is nobody to "
+                           "retry, and `dunlin rollout resume app` has it go on");
+    CU_ASSERT_EQUAL(f->out.persist_count, 0);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RESUME, NULL), 0);
+    seconds(f, 100);
+    steer(f, COMMAND_APPROVE, "prod");
+    until_done(f, 200);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RETRY, NULL), ERR_BUSY);
+    CU_ASSERT_EQUAL(manager_generation(f->m, 0), 2);
+    CU_ASSERT_TRUE(is_done(f));
+    end(f);
+}
+
+/* Also who is at it for too long; and the newest version is what counts, not the one before. */
+static void test_who_is_overdue_can_be_retried_and_who_failed_by_another_version_cannot(void)
+{
+    struct plan p = three_stages();
+    p.deadline_s = 20;
+    p.max_failed = (struct amount){100, true};
+    struct fleet *f = with_v1(119, &p);
+    struct model *one = &f->agents[30];
+    one->broken = true;
+    deploy(f, "2", NULL);
+    seconds(f, 100);
+    steer(f, COMMAND_APPROVE, "prod");
+    until_done(f, 400);
+    CU_ASSERT_EQUAL(one->state, STATE_ROLLED_BACK);
+    one->broken = false;
+    f->agents[2].busy_s = 1000;
+    deploy(f, "3", NULL);
+    second(f);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RETRY, NULL), ERR_BUSY);
+    for (int i = 0; i < 60 && counts_of(f, 0).overdue == 0; i++)
+        second(f);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RETRY, NULL), 0);
     end(f);
 }
 
@@ -1776,9 +1842,9 @@ static void test_who_failed_with_nothing_to_go_back_to_is_out_while_its_retry_is
     for (uint32_t n = 1; n <= f->count; n++)
         f->agents[n].broken = false;
     static const enum cause rules[] = {CAUSE_STUCK, CAUSE_WINDOW, CAUSE_CLOCK, CAUSE_VARIABLE};
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RETRY, NULL), 0);
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
         one->rule = (uint8_t)rules[i];
-        CU_ASSERT_EQUAL(steer(f, COMMAND_RETRY, NULL), 0);
         seconds(f, 100);
         CU_ASSERT_EQUAL(one->state, STATE_PENDING);
         CU_ASSERT_EQUAL(budget_use_of(f).out, 1);
@@ -1882,6 +1948,8 @@ static const struct suite_test tests[] = {
     TEST(test_share_of_nobody_lets_nobody_in_who_comes_later),
     TEST(test_rollout_that_has_ended_leaves_its_place_to_another),
     TEST(test_rollback_finds_the_stable_version_however_often_was_retried),
+    TEST(test_a_retry_without_anybody_to_retry_changes_nothing),
+    TEST(test_who_is_overdue_can_be_retried_and_who_failed_by_another_version_cannot),
     TEST(test_what_is_retried_while_a_stage_closes_is_waited_for),
     TEST(test_agent_that_misses_its_deadline_counts_as_failed),
     TEST(test_slot_of_one_that_hangs_is_free_after_its_deadline),
