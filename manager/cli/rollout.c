@@ -102,7 +102,8 @@ const struct verb rollout_verbs[8] = {
         .name = "rollout resume",
         .operands = "NAME",
         .summary = "go on with what was paused, or stopped",
-        .text = "What failed before it stopped counts no more.\n",
+        .text = "What failed before it stopped counts no more. What was aborted is not resumed: go "
+                "back, or deploy another version.\n",
         .words_min = 1,
         .words_max = 1,
         .run = resume,

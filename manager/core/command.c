@@ -75,13 +75,20 @@ static void resume(struct turn *t)
     struct deployment_row *d = named(t);
     if (!d)
         return;
-    bool stopped = d->rollout.state == ROLLOUT_STOPPED;
-    t->out->rv = !(d->flags & RECORD_PAUSED) && !stopped;
+    bool stopped = d->rollout.state == ROLLOUT_STOPPED, paused = d->flags & RECORD_PAUSED;
+    if (!paused && d->rollout.state == ROLLOUT_ABORTED) {
+        REFUSE(t, ERR_BUSY,
+               "the rollout of %s was aborted, which no resume undoes: `dunlin rollout rollback "
+               "%s`, or deploy another version",
+               d->name, d->name);
+        return;
+    }
+    t->out->rv = !paused && !stopped;
     if (t->out->rv == 1)
         return;
     if (stopped)
         steering_resume(t, t->out->index);
-    if (!(d->flags & RECORD_PAUSED))
+    if (!paused)
         return;
     d->flags &= ~(uint32_t)RECORD_PAUSED;
     steering_go_on(t, t->out->index);

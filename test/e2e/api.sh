@@ -395,6 +395,7 @@ test_rollouts()
     denies 409 "was aborted" POST /v1/rollouts/app/retry
     denies 409 "was aborted" POST $set -d '{"rate": "none"}'
     denies 404 "no version 7" POST /v1/rollouts/app/rollback -d '{"to": "7"}'
+    denies 409 "was aborted" POST /v1/rollouts/app/resume
     gives 200 '.version == "2" and .state == "done"' POST /v1/rollouts/app/rollback
     denies 409 "there is nobody to retry" POST /v1/rollouts/app/retry
     gives 200 '.changed' POST /v1/deployments -d "$(with_plan '{"stages": []}')"

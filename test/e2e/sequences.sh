@@ -106,6 +106,8 @@ rm "$WORK/hang-1"
 within 20 counts_are canary "1 1 0 0" || fail "$(rollout .)"
 rollout_is .state aborted || fail "$(rollout .)"
 refused "was aborted" dunlin rollout retry app
+refused "was aborted, which no resume undoes: \`dunlin rollout rollback app\`" dunlin rollout resume app
+refused "was aborted" dunlin deployment resume app
 refused "was aborted" dunlin rollout approve app prod
 in_none 2 2 3 4 || fail "somebody else began version 2"
 dunlin rollout abort app >"$WORK/out" || fail "a second abort is refused"

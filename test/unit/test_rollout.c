@@ -1085,6 +1085,26 @@ static void test_who_is_overdue_can_be_retried_and_who_failed_by_another_version
     end(f);
 }
 
+/* It says what else there is to do. */
+static void test_what_was_aborted_is_not_resumed(void)
+{
+    struct plan p = three_stages();
+    struct fleet *f = with_v1(120, &p);
+    deploy(f, "2", NULL);
+    second(f);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_ABORT, NULL), 0);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RESUME, NULL), ERR_BUSY);
+    CU_ASSERT_STRING_EQUAL(f->out.error.text,
+                           "the rollout of app was aborted, which no resume undoes: `dunlin "
+                           "rollout rollback app`, or deploy another version");
+    CU_ASSERT_EQUAL(f->out.persist_count, 0);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_PAUSE, NULL), 0); /* which holds for whatever comes */
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RESUME, NULL), 0);
+    CU_ASSERT_EQUAL(rollout_of(f)->state, ROLLOUT_ABORTED);
+    CU_ASSERT_EQUAL(steer(f, COMMAND_RESUME, NULL), ERR_BUSY);
+    end(f);
+}
+
 static void test_what_is_retried_while_a_stage_closes_is_waited_for(void)
 {
     struct plan p = three_stages();
@@ -1950,6 +1970,7 @@ static const struct suite_test tests[] = {
     TEST(test_rollback_finds_the_stable_version_however_often_was_retried),
     TEST(test_a_retry_without_anybody_to_retry_changes_nothing),
     TEST(test_who_is_overdue_can_be_retried_and_who_failed_by_another_version_cannot),
+    TEST(test_what_was_aborted_is_not_resumed),
     TEST(test_what_is_retried_while_a_stage_closes_is_waited_for),
     TEST(test_agent_that_misses_its_deadline_counts_as_failed),
     TEST(test_slot_of_one_that_hangs_is_free_after_its_deadline),
