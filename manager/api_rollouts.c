@@ -176,6 +176,21 @@ static const char *budget_name(const struct manager *m, uint32_t budget)
     return budget ? manager_budget(m, budget - 1)->name : NULL;
 }
 
+/* Of all stages together. */
+static struct stage_count sum_of(const struct stage_count counts[static STAGES_MAX],
+                                 uint32_t stages)
+{
+    struct stage_count sum = {0};
+    for (uint32_t i = 0; i < stages; i++) {
+        sum.members += counts[i].members;
+        sum.ready += counts[i].ready;
+        sum.failed += counts[i].failed;
+        sum.overdue += counts[i].overdue;
+        sum.away += counts[i].away;
+    }
+    return sum;
+}
+
 static json_t *staged_json(struct request *r, uint32_t index, uint32_t targets)
 {
     const struct manager *m = daemon_core(r->daemon);
@@ -186,7 +201,8 @@ static json_t *staged_json(struct request *r, uint32_t index, uint32_t targets)
     uint64_t until_s, now_s = daemon_now_s(r->daemon);
     bool rolls = deployment_rolls(d);
     manager_survey(m, index, now_s, &scratch, counts);
-    const struct stage_count *count = &counts[rolls ? d->rollout.stage : d->plan.count - 1];
+    struct stage_count all = sum_of(counts, d->plan.count);
+    const struct stage_count *count = rolls ? &counts[d->rollout.stage] : &all;
     enum rollout_hold hold = manager_rollout_hold(m, index, now_s, count, &until_s);
     api_rollout_sentence(m, index, now_s, count, sentence);
     const char *from =
@@ -299,7 +315,7 @@ struct telling {
     const struct manager *m;
     const struct deployment_row *d;
     const struct plan_stage *stage;
-    const struct stage_count *count; /* NULL: it is not known */
+    const struct stage_count *count; /* of all stages once it is over; NULL: it is not known */
     const char *version;
     uint64_t left_s; /* of a wait */
     uint64_t now_s;
@@ -310,19 +326,36 @@ struct telling {
 
 #define TELL(t, ...) snprintf((t)->out, ROLLOUT_SENTENCE_MAX, __VA_ARGS__)
 
+struct overdue_text {
+    char text[48];
+};
+
+/* ", 2 of them overdue", or nothing. */
+static struct overdue_text overdue_words(const struct stage_count *c)
+{
+    struct overdue_text t = {.text = ""};
+    if (c->overdue > 0)
+        snprintf(t.text, sizeof t.text, ", %" PRIu32 " of them overdue", c->overdue);
+    return t;
+}
+
 static void tell_progress(const struct telling *t)
 {
-    const struct stage_count *c = t->count;
+    static const struct stage_count none;
+    const struct stage_count *c = t->count ? t->count : &none;
+    const char *away = c->away > 0 ? "; who is away gets it on coming back" : "";
     if (deployment_rolls(t->d))
         TELL(t, "stage %s goes on", t->stage->name);
     else if (t->d->flags & RECORD_PAUSED)
         TELL(t, "the rollout of version %s is over, and %s is paused: dunlin rollout resume %s",
              t->version, t->d->name, t->d->name);
-    else if (c && c->members - c->ready - c->failed > 0)
-        TELL(t, "the rollout of version %s is over; who is away gets it on coming back",
-             t->version);
+    else if (c->failed > 0)
+        TELL(t,
+             "the rollout of version %s is over%s; %" PRIu32 " of %" PRIu32
+             " agents failed%s: dunlin rollout retry %s",
+             t->version, away, c->failed, c->members, overdue_words(c).text, t->d->name);
     else
-        TELL(t, "the rollout of version %s is over", t->version);
+        TELL(t, "the rollout of version %s is over%s", t->version, away);
 }
 
 static void tell_paused(const struct telling *t)
@@ -337,19 +370,6 @@ void api_rate_held(const struct deployment_row *d, uint64_t now_s, uint64_t unti
     rate_text(plan_rate(&d->plan, d->rollout.stage), rate);
     snprintf(out, RATE_HELD_MAX, "held by rate %s until %s, in %s", rate, date_text(until_s).text,
              duration_write(until_s > now_s ? until_s - now_s : 0).text);
-}
-
-struct overdue_text {
-    char text[48];
-};
-
-/* ", 2 of them overdue", or nothing. */
-static struct overdue_text overdue_words(const struct stage_count *c)
-{
-    struct overdue_text t = {.text = ""};
-    if (c->overdue > 0)
-        snprintf(t.text, sizeof t.text, ", %" PRIu32 " of them overdue", c->overdue);
-    return t;
 }
 
 static void tell_operator(const struct telling *t)

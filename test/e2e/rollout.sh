@@ -210,6 +210,7 @@ within 30 waits_in prod approval || fail "it does not go on: $(rollout .)"
 [ "$(counts staging)" = "2 0 0" ] || fail "$(rollout .stages)"
 dunlin rollout approve app prod >/dev/null
 dunlin wait app --timeout 120s >/dev/null || fail "it is not done: $(rollout .)"
+dunlin rollout show app >"$WORK/out" && says "version 5 is over; who is away gets it on coming back"
 for n in "${STAGING[@]}"; do start_agent "$n"; done
 within 30 app_is 5 "${STAGING[@]}" || fail "who comes back does not catch up"
 
