@@ -4,6 +4,7 @@
 #include "manager/core/preview.h"
 #include "manager/overlap.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,8 +27,9 @@ static void add_dependencies(json_t *list, const struct manager *m, const struct
 static void add_plan(json_t *list, const struct plan *from, const struct plan *to);
 static void add_settings(json_t *list, const struct manager *m, const struct command *c,
                          int64_t deployment);
-static json_t *stages_json(const struct manager *m, const struct preview *p,
-                           const struct overlap *o);
+static json_t *stages_json(const struct manager *m, const struct preview *p, const struct overlap *o,
+                           uint64_t now_s);
+static json_t *window_json(const struct schedule *s, uint64_t now_s);
 static json_t *transfer_json(struct request *r, const struct preview *p, const struct overlap *o);
 static uint64_t fetched(const struct overlap *o, uint64_t agents, uint64_t joining);
 static void add_agents(json_t *json, const struct manager *m, const struct command *c,
@@ -89,14 +91,15 @@ static json_t *preview_json(struct request *r, const struct command *c, const st
     uint64_t start_s = p->plan.start_s > now_s ? p->plan.start_s : 0;
     return json_pack(
         "{s:s, s:b, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:s?, s:o, s:I, s:o, s:o, s:o, s:o, "
-        "s:o, s:o}",
+        "s:o, s:o, s:o}",
         "name", c->deploy.name, "dry_run", true, "bundle", bundle, "new", p->deployment < 0,
         "changed", p->changes, "fleet", (json_int_t)p->fleet, "targets", (json_int_t)p->targets,
         "joining", (json_int_t)p->joining, "leaving", (json_int_t)p->leaving, "touched",
         (json_int_t)p->touched, "confirm", p->confirm ? p->why.text : NULL, "start",
         api_json_time(start_s), "starts_in_s", (json_int_t)(start_s ? start_s - now_s : 0),
-        "changes", changes_json(m, c, p), "stages", stages_json(m, p, read ? &o : NULL), "away",
-        absence_json(&p->absence), "transfer", read ? transfer_json(r, p, &o) : json_null(),
+        "window", window_json(&p->plan.window, now_s), "changes", changes_json(m, c, p), "stages",
+        stages_json(m, p, read ? &o : NULL, now_s), "away", absence_json(&p->absence), "transfer",
+        read ? transfer_json(r, p, &o) : json_null(),
         "on_its_way", on_its_way_json(m, p), "budgets", budgets_json(m, c, p));
 }
 
@@ -327,8 +330,30 @@ static uint32_t took(const struct manager *m, const struct preview *p, uint32_t 
     return same ? d->rollout.took_s[stage] : 0;
 }
 
-static json_t *stages_json(const struct manager *m, const struct preview *p,
-                           const struct overlap *o)
+static json_t *threshold_json(const struct threshold *t)
+{
+    return json_pack("{s:b, s:I}", "approval", t->approval, "wait_s", (json_int_t)t->wait_s);
+}
+
+/* Null: none. When it opens next is known where all devices go by one clock. */
+static json_t *window_json(const struct schedule *s, uint64_t now_s)
+{
+    char zone[ZONE_TEXT_MAX];
+    struct window window;
+    if (!s->cron[0])
+        return json_null();
+    int rv = schedule_compile(s, &window, NULL);
+    assert(rv == 0);
+    bool waits = s->zoned && !window_is_open(&window, now_s, 0);
+    uint64_t opens_s = waits ? window_opens_s(&window, now_s, 0) : 0;
+    schedule_zone_text(s, zone);
+    return json_pack("{s:s, s:I, s:s, s:o, s:I}", "cron", s->cron, "for_s", (json_int_t)s->length_s,
+                     "zone", zone, "opens", api_json_time(opens_s), "opens_in_s",
+                     (json_int_t)(opens_s ? opens_s - now_s : 0));
+}
+
+static json_t *stages_json(const struct manager *m, const struct preview *p, const struct overlap *o,
+                           uint64_t now_s)
 {
     json_t *list = json_array();
     for (uint32_t i = 0; i < p->plan.count; i++) {
@@ -337,9 +362,12 @@ static json_t *stages_json(const struct manager *m, const struct preview *p,
             o ? json_integer((json_int_t)fetched(o, p->stages[i], p->joining_in[i])) : json_null();
         uint64_t rate_s = rate_takes_s(plan_rate(&p->plan, i), p->stages[i]);
         json_t *stage = json_pack(
-            "{s:s, s:I, s:I, s:I, s:b, s:o}", "name", s->name, "members", (json_int_t)p->stages[i],
-            "waits_s", (json_int_t)s->before.wait_s + s->after.wait_s, "rate_s", (json_int_t)rate_s,
-            "approval", s->before.approval || s->after.approval, "fetch_bytes", fetch);
+            "{s:s, s:I, s:I, s:I, s:b, s:o, s:o, s:o, s:o}", "name", s->name, "members",
+            (json_int_t)p->stages[i], "waits_s", (json_int_t)s->before.wait_s + s->after.wait_s,
+            "rate_s", (json_int_t)rate_s, "approval", s->before.approval || s->after.approval,
+            "before", threshold_json(&s->before), "after", threshold_json(&s->after), "window",
+            window_json(s->window.cron[0] ? &s->window : &p->plan.window, now_s), "fetch_bytes",
+            fetch);
         if (took(m, p, i) > 0)
             json_object_set_new(stage, "took_s", json_integer(took(m, p, i)));
         json_array_append_new(list, stage);

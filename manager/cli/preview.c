@@ -2,8 +2,14 @@
 
 #include "base/duration.h"
 #include "manager/cli/rollout.h"
+#include "manager/core/schedule.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
+
+/* What a stage waits for: two approvals, two times, and a window with its zone and its moment. */
+#define WAITS_TEXT_MAX 384
+#define ZONE_SHOWN 18
 
 /* Agents that are named, of those that come and of those that go; --json has more. */
 #define NAMED_MAX 20
@@ -71,7 +77,6 @@ static void print_expected(struct table *t, const json_t *stage)
 {
     uint64_t took_s = field_number(stage, "took_s"), waits_s = field_number(stage, "waits_s");
     uint64_t rate_s = field_number(stage, "rate_s");
-    bool approval = json_is_true(json_object_get(stage, "approval"));
     if (took_s < rate_s) {
         took_s = 0;
         waits_s += rate_s;
@@ -79,19 +84,65 @@ static void print_expected(struct table *t, const json_t *stage)
     if (field_number(stage, "members") == 0)
         table_cell(t, PAINT_DIM, "-");
     else if (took_s == 0 && waits_s > 0)
-        table_cell(t, PAINT_DIM, "at least %s, which it waits%s", duration_write(waits_s).text,
-                   approval ? "; and your approval" : "");
+        table_cell(t, PAINT_DIM, "at least %s, which it waits", duration_write(waits_s).text);
     else if (took_s == 0)
-        table_cell(t, PAINT_DIM, "not known yet%s", approval ? "; waits for approval" : "");
+        table_cell(t, PAINT_DIM, "not known yet");
     else
-        table_cell(t, PAINT_NONE, "about %s, as the last time%s",
-                   duration_write(took_s + waits_s).text, approval ? "; and your approval" : "");
+        table_cell(t, PAINT_NONE, "about %s, as the last time",
+                   duration_write(took_s + waits_s).text);
+}
+
+struct waits_text {
+    char text[WAITS_TEXT_MAX];
+};
+
+__attribute__((format(printf, 2, 3))) static void add_wait(struct waits_text *t, const char *fmt,
+                                                           ...)
+{
+    size_t used = strlen(t->text);
+    va_list ap;
+    if (used > 0)
+        used += (size_t)snprintf(t->text + used, sizeof t->text - used, ", ");
+    va_start(ap, fmt);
+    vsnprintf(t->text + used, sizeof t->text - used, fmt, ap);
+    va_end(ap);
+}
+
+static void add_threshold(struct waits_text *t, const json_t *what, const char *when)
+{
+    uint64_t wait_s = field_number(what, "wait_s");
+    if (json_is_true(json_object_get(what, "approval")))
+        add_wait(t, "your approval%s", when);
+    if (wait_s > 0)
+        add_wait(t, "%s%s", duration_write(wait_s).text, when);
+}
+
+static void add_window(struct waits_text *t, const json_t *window)
+{
+    const char *zone = field_text(window, "zone");
+    uint64_t opens_in_s = field_number(window, "opens_in_s");
+    if (!json_is_object(window))
+        return;
+    add_wait(t, "window %.*s for %s by %.*s", CRON_TEXT_MAX, field_text(window, "cron"),
+             duration_write(field_number(window, "for_s")).text, ZONE_SHOWN,
+             strcmp(zone, "device") == 0 ? "the device's clock" : zone);
+    if (opens_in_s > 0)
+        add_wait(t, "which opens in %s", duration_write(opens_in_s).text);
+}
+
+static struct waits_text waits_of(const json_t *stage)
+{
+    struct waits_text t = {.text = ""};
+    add_threshold(&t, json_object_get(stage, "before"), "");
+    add_window(&t, json_object_get(stage, "window"));
+    add_threshold(&t, json_object_get(stage, "after"), " at its end");
+    return t;
 }
 
 static int print_stages(struct cli *cli, const json_t *stages)
 {
-    static const char *const titles[] = {"STAGE", "AGENTS", "TO FETCH", "EXPECTED"};
-    struct table *t = table_new(4, titles);
+    static const char *const titles[] = {"STAGE", "AGENTS", "TO FETCH", "EXPECTED", "WAITS FOR"};
+    struct table *t = table_new(5, titles);
     size_t i;
     json_t *stage;
     json_array_foreach((json_t *)stages, i, stage)
@@ -102,6 +153,8 @@ static int print_stages(struct cli *cli, const json_t *stages)
         table_cell(t, PAINT_NONE, "%" PRIu64, field_number(stage, "members"));
         table_cell(t, PAINT_NONE, "%s", units_bytes(field_number(stage, "fetch_bytes")).text);
         print_expected(t, stage);
+        struct waits_text waits = waits_of(stage);
+        table_cell(t, *waits.text ? PAINT_NONE : PAINT_DIM, "%s", *waits.text ? waits.text : "-");
     }
     putchar('\n');
     return cli_print(cli, t);
@@ -130,11 +183,17 @@ static int print_extent(struct cli *cli, const json_t *preview)
 {
     struct table *t = table_new(2, NULL);
     const char *start = field_text(preview, "start");
+    struct waits_text window = {.text = ""};
+    add_window(&window, json_object_get(preview, "window"));
     uint64_t joining = field_number(preview, "joining"), leaving = field_number(preview, "leaving");
     if (*start) {
         table_cell(t, PAINT_DIM, "starts");
         table_cell(t, PAINT_NONE, "at %s, in %s", start,
                    duration_write(field_number(preview, "starts_in_s")).text);
+    }
+    if (json_array_size(json_object_get(preview, "stages")) == 0 && *window.text) {
+        table_cell(t, PAINT_DIM, "waits for");
+        table_cell(t, PAINT_NONE, "%s", window.text);
     }
     table_cell(t, PAINT_DIM, "touched");
     table_cell(t, PAINT_NONE, "%s", units_count(field_number(preview, "touched"), "agent").text);

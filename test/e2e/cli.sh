@@ -313,7 +313,15 @@ test_rollouts()
 {
     cp "$ROOT/examples/rollouts/three-stages.yaml" "$WORK/plan.yaml"
     expect 0 deploy "$WORK/plan.yaml" --dry-run && says "app would change, for none"
-    says "rollout: stage prod: before: approval" && says "before compression"
+    says "rollout: stage prod: before: approval" && says "before compression" && says "  your approval"
+    grep -v "^#" "$ROOT/examples/rollouts/at-night.yaml" | sed 's/app@2/app@1/' >"$WORK/night.yaml"
+    expect 0 deploy "$WORK/night.yaml" --dry-run && says "WAITS FOR"
+    says "window */30 9-16 * * * for 10m by +01:00"
+    expect 0 deploy "$WORK/night.yaml" --dry-run --json
+    json '.window == .stages[1].window and .window.zone == "device" and .window.opens == null and .window.for_s == 7200'
+    json '.stages[0].window | .zone == "+01:00" and (.opens == null) == (.opens_in_s == 0)'
+    sed '/stages:/,$d' "$WORK/night.yaml" >"$WORK/whole.yaml" && echo '  stages: []' >>"$WORK/whole.yaml"
+    expect 0 deploy "$WORK/whole.yaml" --dry-run && says "window 0 2 * * 1-5 for 2h by the device's clock"
     expect 0 deployment diff app "$WORK/plan.yaml" && says "staging, canary, prod, rest"
     expect 0 deployment diff app "$WORK/plan.yaml" --json && json '.dry_run and (.changes | length) > 5'
     expect 2 deployment diff lab "$WORK/plan.yaml" && complains "is about deployment app, not about lab"

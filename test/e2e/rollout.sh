@@ -86,8 +86,11 @@ says "rollout: stage prod: before: approval"
 says "staging, canary, prod"
 says " compressed, lists of chunks included"
 says "not known yet"
+grep -q '^prod .*  your approval$' "$WORK/out" || fail "it does not say what prod waits for: $(cat "$WORK/out")"
 dunlin deploy "$PLAN" --dry-run --json | jq -e '.targets == 8 and .touched == 8 and .leaving == 0 and
     (.stages | map(.members)) == [2, 2, 4, 0] and .confirm == null and
+    (.stages | map(.before.approval)) == [false, false, true, false] and .window == null and
+    .stages[1].after == {approval: false, wait_s: 2} and
     (.transfer | .chunks - .held_chunks | . == 1 or . == 2) and .transfer.fetch_bytes < .transfer.packed_bytes and
     (.stages | map(.fetch_bytes)) == (.transfer.fetch_bytes | [2 * ., 2 * ., 4 * ., 0]) and
     .transfer.all_bytes == 8 * .transfer.fetch_bytes and .away == null' >/dev/null || fail "$(dunlin deploy "$PLAN" --dry-run --json)"
