@@ -27,8 +27,8 @@ static void add_dependencies(json_t *list, const struct manager *m, const struct
 static void add_plan(json_t *list, const struct plan *from, const struct plan *to);
 static void add_settings(json_t *list, const struct manager *m, const struct command *c,
                          int64_t deployment);
-static json_t *stages_json(const struct manager *m, const struct preview *p, const struct overlap *o,
-                           uint64_t now_s);
+static json_t *stages_json(const struct manager *m, const struct preview *p,
+                           const struct overlap *o, uint64_t now_s);
 static json_t *window_json(const struct schedule *s, uint64_t now_s);
 static json_t *transfer_json(struct request *r, const struct preview *p, const struct overlap *o);
 static uint64_t fetched(const struct overlap *o, uint64_t agents, uint64_t joining);
@@ -99,8 +99,8 @@ static json_t *preview_json(struct request *r, const struct command *c, const st
         api_json_time(start_s), "starts_in_s", (json_int_t)(start_s ? start_s - now_s : 0),
         "window", window_json(&p->plan.window, now_s), "changes", changes_json(m, c, p), "stages",
         stages_json(m, p, read ? &o : NULL, now_s), "away", absence_json(&p->absence), "transfer",
-        read ? transfer_json(r, p, &o) : json_null(),
-        "on_its_way", on_its_way_json(m, p), "budgets", budgets_json(m, c, p));
+        read ? transfer_json(r, p, &o) : json_null(), "on_its_way", on_its_way_json(m, p),
+        "budgets", budgets_json(m, c, p));
 }
 
 /* The version that a rollout brings now, and whether the new one waits for its end. Where it may
@@ -352,8 +352,8 @@ static json_t *window_json(const struct schedule *s, uint64_t now_s)
                      (json_int_t)(opens_s ? opens_s - now_s : 0));
 }
 
-static json_t *stages_json(const struct manager *m, const struct preview *p, const struct overlap *o,
-                           uint64_t now_s)
+static json_t *stages_json(const struct manager *m, const struct preview *p,
+                           const struct overlap *o, uint64_t now_s)
 {
     json_t *list = json_array();
     for (uint32_t i = 0; i < p->plan.count; i++) {

@@ -66,6 +66,9 @@ void api_rollouts_set(struct request *r)
         {.name = "rate", .type = FIELD_JSON, .out.json = &value},
         {.name = "max_failed", .type = FIELD_JSON, .out.json = &value},
         {.name = "concurrency", .type = FIELD_JSON, .out.json = &value},
+        {.name = "returning", .type = FIELD_JSON, .out.json = &value},
+        {.name = "quorum", .type = FIELD_JSON, .out.json = &value},
+        {.name = "deadline", .type = FIELD_JSON, .out.json = &value},
     };
     if (!request_fields(r, fields, sizeof fields / sizeof fields[0]))
         return;

@@ -941,6 +941,8 @@ static inline int set_pace(struct fleet *f, const char *stage, struct pace pace)
     int rv = run(f, &c);
     if (memcmp(&before, rollout_of(f), sizeof before) != 0)
         broken(f, "what is set changes more than that", rv == 0, (unsigned)-rv);
+    if (rv == 0 && pace.says >> PACE_DEADLINE & 1)
+        wind_back(f);
     return rv;
 }
 

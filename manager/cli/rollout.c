@@ -47,6 +47,18 @@ static const struct flag set_flags[] = {
      .value = "WHEN",
      .kind = FLAG_TEXT,
      .help = "of one that hasn't begun: 2026-12-01T02:00:00Z, or now"},
+    {.name = "returning",
+     .value = "N|N%",
+     .kind = FLAG_TEXT,
+     .help = "so many of those that come back are at work at a time; or none: any number"},
+    {.name = "quorum",
+     .value = "N%",
+     .kind = FLAG_TEXT,
+     .help = "a stage ends when so many that it reaches are ready"},
+    {.name = "deadline",
+     .value = "TIME",
+     .kind = FLAG_TEXT,
+     .help = "who is at it for longer counts as failed, like 30m; or none"},
 };
 
 static const struct flag rollback_flags[] = {
@@ -123,7 +135,8 @@ const struct verb rollout_verbs[8] = {
         .summary = "let agents that failed try the same version again",
         .text =
             "It goes through the stages once more, held to their concurrency, and without what was "
-            "approved and waited for before. Who runs it already does nothing; where nobody failed, "
+            "approved and waited for before. Who runs it already does nothing; where nobody "
+            "failed, "
             "it is refused.\n",
         .words_min = 1,
         .words_max = 1,
@@ -132,17 +145,19 @@ const struct verb rollout_verbs[8] = {
     {
         .name = "rollout set",
         .operands = "NAME",
-        .summary = "change how fast a rollout on its way goes, and how many may fail",
+        .summary = "change how fast a rollout on its way goes, and what it bears",
         .text =
             "It holds at once, and until the next version, or other values, begin, which go by the "
             "file again; "
             "`dunlin rollout show` tells what is set so. Without --stage the rate and max_failed "
             "of the whole rollout are set, with it those of one stage. The span that a rate is in "
             "goes on. Of fewer that may be at work at a time, those at work come to their end "
-            "first. What is stopped stays so until it is resumed.\n",
+            "first. Of another deadline what counts is the time that an agent has had; who has "
+            "said nothing yet has all of it. What is stopped stays so until it is resumed.\n",
         .examples = "  dunlin rollout set app --rate 50/1h\n"
                     "  dunlin rollout set app --stage prod --concurrency 20% --max-failed 5%\n"
-                    "  dunlin rollout set app --start now\n",
+                    "  dunlin rollout set app --start now\n"
+                    "  dunlin rollout set app --deadline 1h --quorum 90%\n",
         .flags = FLAGS(set_flags),
         .words_min = 1,
         .words_max = 1,
@@ -347,17 +362,25 @@ static int retry(struct cli *cli)
     return steer(cli, "retry", json_object());
 }
 
+/* Each flag is a field, "max-failed" as "max_failed". */
 static int set(struct cli *cli)
 {
-    const struct args *a = &cli->args;
-    const char *rate = args_text(a, "rate"), *failed = args_text(a, "max-failed");
-    const char *at_once = args_text(a, "concurrency"), *start = args_text(a, "start");
-    if (!rate && !failed && !at_once && !start)
-        return errmsg_set(&cli->em, ERR_USAGE,
-                          "say what to set: --rate, --max-failed, --concurrency or --start");
-    return steer(cli, "set",
-                 json_pack("{ss? ss? ss? ss? ss?}", "stage", args_text(a, "stage"), "rate", rate,
-                           "max_failed", failed, "concurrency", at_once, "start", start));
+    json_t *body = json_object();
+    for (size_t i = 0; i < sizeof set_flags / sizeof set_flags[0]; i++) {
+        const char *text = args_text(&cli->args, set_flags[i].name);
+        char field[32];
+        snprintf(field, sizeof field, "%s", set_flags[i].name);
+        for (char *c = field; *c; c++)
+            *c = *c == '-' ? '_' : *c;
+        if (text)
+            json_object_set_new(body, field, json_string(text));
+    }
+    if (json_object_size(body) > (json_object_get(body, "stage") ? 1 : 0))
+        return steer(cli, "set", body);
+    json_decref(body);
+    return errmsg_set(&cli->em, ERR_USAGE,
+                      "say what to set: --rate, --max-failed, --concurrency, --start, --returning, "
+                      "--quorum or --deadline");
 }
 
 static int rollback(struct cli *cli)

@@ -72,7 +72,8 @@ int rollout_print(struct cli *cli, const json_t *rollout)
 /* "rate 50/1h, max_failed 5%" */
 static void print_pace(const json_t *pace)
 {
-    static const char *const keys[] = {"start", "rate", "max_failed", "concurrency"};
+    static const char *const keys[] = {"start",     "rate",   "max_failed", "concurrency",
+                                       "returning", "quorum", "deadline"};
     const char *before = "";
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         const char *value = field_text(pace, keys[i]);

@@ -14,11 +14,13 @@
 #define PLAN_FIELDS 17
 /* name, selector, share, concurrency, before, after, window, max_failed, rate, as it was written */
 #define STAGE_FIELDS 10
-/* What it says, start, rate, max_failed, concurrency; none of these where it says nothing. */
-#define PACE_FIELDS 5
+/* What it says, start, rate, max_failed, concurrency, returning, quorum, deadline; none of these
+ * where it says nothing. */
+#define PACE_FIELDS 8
 /* What was written before there were further fields ends there: then these say nothing. */
 #define PLAN_FIELDS_FIRST 14
 #define STAGE_FIELDS_FIRST 7
+#define PACE_FIELDS_FIRST 5
 #define PLAN_VERSION 1
 
 /* Digits, then `%` or nothing. */
@@ -225,14 +227,21 @@ void plan_strip(struct plan *p)
 
 /* ---- what is set on the way ---- */
 
-#define OF_WHOLE (1u << PACE_START | 1u << PACE_RATE | 1u << PACE_MAX_FAILED)
+#define OF_WHOLE                                                                                   \
+    (1u << PACE_START | 1u << PACE_RATE | 1u << PACE_MAX_FAILED | 1u << PACE_RETURNING |           \
+     1u << PACE_QUORUM | 1u << PACE_DEADLINE)
 #define OF_STAGE (1u << PACE_RATE | 1u << PACE_MAX_FAILED | 1u << PACE_CONCURRENCY)
 
 static struct pace pace_of(const struct plan *p, uint32_t stage)
 {
     if (stage == STAGES_MAX)
-        return (struct pace){
-            .says = OF_WHOLE, .start_s = p->start_s, .rate = p->rate, .max_failed = p->max_failed};
+        return (struct pace){.says = OF_WHOLE,
+                             .start_s = p->start_s,
+                             .rate = p->rate,
+                             .max_failed = p->max_failed,
+                             .returning = p->returning,
+                             .quorum = p->quorum,
+                             .deadline_s = p->deadline_s};
     const struct plan_stage *s = &p->stages[stage];
     return (struct pace){.says = OF_STAGE,
                          .rate = s->rate,
@@ -246,6 +255,9 @@ static void put_pace_of(struct plan *p, uint32_t stage, const struct pace *pace)
         p->start_s = pace->start_s;
         p->rate = pace->rate;
         p->max_failed = pace->max_failed;
+        p->returning = pace->returning;
+        p->quorum = pace->quorum;
+        p->deadline_s = pace->deadline_s;
         return;
     }
     p->stages[stage].rate = pace->rate;
@@ -258,8 +270,7 @@ static struct pace *was_of(struct plan *p, uint32_t stage)
     return stage == STAGES_MAX ? &p->was : &p->stages[stage].was;
 }
 
-/* Those of these keys are as they are in the other one. */
-static void take_keys(struct pace *p, const struct pace *from, unsigned keys)
+void pace_take(struct pace *p, const struct pace *from, unsigned keys)
 {
     if (keys & 1u << PACE_START)
         p->start_s = from->start_s;
@@ -269,6 +280,12 @@ static void take_keys(struct pace *p, const struct pace *from, unsigned keys)
         p->max_failed = from->max_failed;
     if (keys & 1u << PACE_CONCURRENCY)
         p->concurrency = from->concurrency;
+    if (keys & 1u << PACE_RETURNING)
+        p->returning = from->returning;
+    if (keys & 1u << PACE_QUORUM)
+        p->quorum = from->quorum;
+    if (keys & 1u << PACE_DEADLINE)
+        p->deadline_s = from->deadline_s;
     p->says = (uint8_t)(p->says | keys);
 }
 
@@ -277,13 +294,15 @@ static bool same_amount(struct amount a, struct amount b)
     return a.value == b.value && a.percent == b.percent;
 }
 
-/* Keys whose values differ, as bits. */
-static unsigned compare_paces(const struct pace *a, const struct pace *b)
+unsigned pace_compare(const struct pace *a, const struct pace *b)
 {
     bool rate = a->rate.span_s == b->rate.span_s && same_amount(a->rate.agents, b->rate.agents);
     return (unsigned)(a->start_s != b->start_s) << PACE_START | (unsigned)!rate << PACE_RATE |
            (unsigned)!same_amount(a->max_failed, b->max_failed) << PACE_MAX_FAILED |
-           (unsigned)!same_amount(a->concurrency, b->concurrency) << PACE_CONCURRENCY;
+           (unsigned)!same_amount(a->concurrency, b->concurrency) << PACE_CONCURRENCY |
+           (unsigned)!same_amount(a->returning, b->returning) << PACE_RETURNING |
+           (unsigned)(a->quorum != b->quorum) << PACE_QUORUM |
+           (unsigned)(a->deadline_s != b->deadline_s) << PACE_DEADLINE;
 }
 
 /* What is set to what was written is as it was. */
@@ -292,15 +311,15 @@ int plan_set_pace(struct plan *p, uint32_t stage, const struct pace *pace, struc
     struct plan next = *p;
     struct pace now = pace_of(p, stage), then = now, *was = was_of(&next, stage);
     assert((pace->says & ~now.says) == 0);
-    take_keys(&then, pace, pace->says);
-    take_keys(was, &now, pace->says & ~(unsigned)was->says);
-    was->says = (uint8_t)(was->says & compare_paces(was, &then));
+    pace_take(&then, pace, pace->says);
+    pace_take(was, &now, pace->says & ~(unsigned)was->says);
+    was->says = (uint8_t)(was->says & pace_compare(was, &then));
     put_pace_of(&next, stage, &then);
     int rv = plan_complete(&next, em);
     if (rv < 0)
         return rv;
     *p = next;
-    return compare_paces(&now, &then) == 0;
+    return pace_compare(&now, &then) == 0;
 }
 
 struct pace plan_pace(const struct plan *p, uint32_t stage)
@@ -313,7 +332,7 @@ struct pace plan_pace(const struct plan *p, uint32_t stage)
 static void put_back(struct plan *p, uint32_t stage)
 {
     struct pace now = pace_of(p, stage), *was = was_of(p, stage);
-    take_keys(&now, was, was->says);
+    pace_take(&now, was, was->says);
     put_pace_of(p, stage, &now);
 }
 
@@ -370,6 +389,9 @@ static void put_pace(struct wire_writer *w, const struct pace *p)
     put_rate(w, &p->rate);
     put_amount(w, p->max_failed);
     put_amount(w, p->concurrency);
+    put_amount(w, p->returning);
+    wire_put_u64(w, p->quorum);
+    wire_put_u64(w, p->deadline_s);
 }
 
 static void get_pace(struct wire_reader *r, unsigned keys, struct pace *out)
@@ -378,13 +400,19 @@ static void get_pace(struct wire_reader *r, unsigned keys, struct pace *out)
     if (fields == 0)
         return;
     uint64_t says = wire_get_u64(r, keys);
-    if (fields < PACE_FIELDS || says == 0 || says & ~(uint64_t)keys)
+    bool whole = fields == PACE_FIELDS, first = fields == PACE_FIELDS_FIRST;
+    if (!(whole || (first && says < 1u << PACE_RETURNING)) || says == 0 || says & ~(uint64_t)keys)
         wire_fail(r, ERR_FORMAT);
     out->says = (uint8_t)says;
     out->start_s = wire_get_u64(r, DATE_MAX_S);
     get_rate(r, &out->rate);
     get_amount(r, &out->max_failed);
     get_amount(r, &out->concurrency);
+    if (first)
+        return;
+    get_amount(r, &out->returning);
+    out->quorum = (uint32_t)wire_get_u64(r, 100);
+    out->deadline_s = (uint32_t)wire_get_u64(r, PLAN_WAIT_S_MAX);
 }
 
 static void put_threshold(struct wire_writer *w, const struct threshold *t)

@@ -39,9 +39,18 @@ struct threshold {
     uint32_t wait_s; /* since the stage before ended; at its end, since its last success */
 };
 
-/* What operators may set of a plan while it is followed: start of the whole, concurrency of a
- * stage, and the others of both. */
-enum pace_key { PACE_START, PACE_RATE, PACE_MAX_FAILED, PACE_CONCURRENCY, PACE_KEY_COUNT };
+/* What operators may set of a plan while it is followed: concurrency of a stage, rate and
+ * max_failed of a stage or of the whole, and the others of the whole. */
+enum pace_key {
+    PACE_START,
+    PACE_RATE,
+    PACE_MAX_FAILED,
+    PACE_CONCURRENCY,
+    PACE_RETURNING,
+    PACE_QUORUM,
+    PACE_DEADLINE,
+    PACE_KEY_COUNT,
+};
 
 struct pace {
     uint8_t says;     /* enum pace_key, as bits: of the others nothing is said */
@@ -49,7 +58,14 @@ struct pace {
     struct rate rate; /* a span of 0: none */
     struct amount max_failed;
     struct amount concurrency;
+    struct amount returning; /* 0: all of them */
+    uint32_t quorum;         /* percent */
+    uint32_t deadline_s;     /* 0: none */
 };
+
+/* Those of these keys, as bits, are as they are in the other one; and those that differ. */
+void pace_take(struct pace *p, const struct pace *from, unsigned keys);
+unsigned pace_compare(const struct pace *a, const struct pace *b);
 
 struct plan_stage {
     char name[NAME_MAX_LEN + 1];

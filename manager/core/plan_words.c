@@ -125,7 +125,22 @@ static const struct plan_key pace_keys[PACE_KEY_COUNT] = {
     [PACE_CONCURRENCY] = {.name = "concurrency",
                           .form = PLAN_AMOUNT,
                           .offset = offsetof(struct pace, concurrency)},
+    [PACE_RETURNING] = {.name = "returning",
+                        .form = PLAN_AMOUNT,
+                        .offset = offsetof(struct pace, returning)},
+    [PACE_QUORUM] = {.name = "quorum",
+                     .form = PLAN_PERCENT,
+                     .offset = offsetof(struct pace, quorum)},
+    [PACE_DEADLINE] = {.name = "deadline",
+                       .form = PLAN_TIME,
+                       .offset = offsetof(struct pace, deadline_s)},
 };
+
+/* What is said where there is none. */
+static const char *const pace_none[PACE_KEY_COUNT] = {[PACE_START] = "now",
+                                                      [PACE_RATE] = "none",
+                                                      [PACE_RETURNING] = "none",
+                                                      [PACE_DEADLINE] = "none"};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -355,10 +370,8 @@ int pace_set(struct pace *p, size_t key, const char *text, struct errmsg *em)
     assert(key < PACE_KEY_COUNT);
     struct pace next = *p;
     int rv = 0;
-    if (key == PACE_RATE && strcmp(text, "none") == 0)
-        next.rate = (struct rate){0};
-    else if (key == PACE_START && strcmp(text, "now") == 0)
-        next.start_s = 0;
+    if (pace_none[key] && strcmp(text, pace_none[key]) == 0)
+        pace_take(&next, &(struct pace){0}, 1u << key);
     else
         rv = plan_set(&pace_keys[key], &next, text, em);
     next.says = (uint8_t)(next.says | 1u << key);
@@ -419,10 +432,9 @@ void plan_get(const struct plan_key *key, const void *part, char out[static PLAN
 bool pace_get(const struct pace *p, size_t key, char out[static PLAN_VALUE_MAX])
 {
     assert(key < PACE_KEY_COUNT);
-    if (key == PACE_RATE && p->rate.span_s == 0)
-        snprintf(out, PLAN_VALUE_MAX, "none");
-    else if (key == PACE_START && p->start_s == 0)
-        snprintf(out, PLAN_VALUE_MAX, "now");
+    bool none = !(pace_compare(p, &(struct pace){0}) >> key & 1);
+    if (pace_none[key] && none)
+        snprintf(out, PLAN_VALUE_MAX, "%s", pace_none[key]);
     else if (key == PACE_CONCURRENCY && p->concurrency.value == 0)
         snprintf(out, PLAN_VALUE_MAX, "100%%");
     else

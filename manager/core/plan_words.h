@@ -63,8 +63,8 @@ int plan_set(const struct plan_key *key, void *part, const char *text, struct er
 void plan_get(const struct plan_key *key, const void *part, char out[static PLAN_VALUE_MAX]);
 
 /* One key of a pace, by its place among PLAN_PACE's keys (enum pace_key): as plan_set, and that it
- * is said; "none" is no rate, and "now" no start to wait for. As text: false where it isn't said.
- */
+ * is said; "none" is no rate, deadline, or limit of those that come back, and "now" no start to
+ * wait for. As text: false where it isn't said. */
 int pace_set(struct pace *p, size_t key, const char *text, struct errmsg *em);
 bool pace_get(const struct pace *p, size_t key, char out[static PLAN_VALUE_MAX]);
 /* True where it need not be said: it is what it is in a plan, a stage or a threshold that says

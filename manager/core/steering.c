@@ -1,6 +1,7 @@
 /*
  * steering: what operators say of a rollout on its way. What it does by itself is in rollout.c.
  */
+#include "manager/core/plan_words.h"
 #include "manager/core/state.h"
 
 #include <assert.h>
@@ -209,20 +210,29 @@ static bool says(const struct pace *p, enum pace_key key)
     return p->says >> key & 1;
 }
 
+/* What only the whole rollout has. */
+static int check_keys_of_stage(struct turn *t, const struct pace *pace)
+{
+    static const enum pace_key whole[] = {PACE_START, PACE_RETURNING, PACE_QUORUM, PACE_DEADLINE};
+    size_t count;
+    for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
+        if (says(pace, whole[i]))
+            return REFUSE(t, ERR_USAGE, "%s: is of the whole rollout: leave the stage out",
+                          plan_keys(PLAN_PACE, &count)[whole[i]].name);
+    return 0;
+}
+
 /* Of one stage that isn't over. */
 static int check_stage_pace(struct turn *t, const struct deployment_row *d, const char *name,
                             int stage)
 {
-    const struct pace *pace = t->ev->command->deployment.pace;
     if (stage < 0)
         return REFUSE(t, ERR_NOT_FOUND, "%s has no stage %.64s: see `dunlin rollout show %s`",
                       d->name, name, d->name);
     if (stage < d->rollout.stage)
         return REFUSE(t, ERR_BUSY, "the rollout of %s is in stage %s: %s is over", d->name,
                       d->plan.stages[d->rollout.stage].name, name);
-    if (says(pace, PACE_START))
-        return REFUSE(t, ERR_USAGE, "start: is of the whole rollout: leave the stage out");
-    return 0;
+    return check_keys_of_stage(t, t->ev->command->deployment.pace);
 }
 
 /* What would make no difference now is not what is meant. */
@@ -255,22 +265,35 @@ static int check_pace(struct turn *t, const struct deployment_row *d, int stage)
     if (d->rollout.back)
         return REFUSE(t, ERR_BUSY, "%s goes back, which waits for nothing but budgets", d->name);
     if (c->deployment.pace->says == 0)
-        return REFUSE(t, ERR_USAGE, "say what to set: start, rate, max_failed or concurrency");
+        return REFUSE(t, ERR_USAGE,
+                      "say what to set: start, rate, max_failed, concurrency, returning, quorum or "
+                      "deadline");
     if (c->deployment.stage)
         return check_stage_pace(t, d, c->deployment.stage, stage);
     return check_whole_pace(t, d);
+}
+
+/* Whoever has said nothing yet has another deadline as a whole; and whether those that come back
+ * ask is for their documents to say. */
+static void apply_pace(struct turn *t, uint32_t deployment, const struct pace *pace)
+{
+    if (says(pace, PACE_DEADLINE))
+        steering_go_on(t, deployment);
+    if (says(pace, PACE_RETURNING))
+        cohort_mark_deployment(t->m, &t->m->deployments[deployment]);
+    persist(t, PERSIST_DEPLOYMENT, deployment);
 }
 
 /* It holds from the next look on, until another version begins its way (rollout_begin). */
 void steering_pace(struct turn *t, uint32_t deployment)
 {
     struct deployment_row *d = &t->m->deployments[deployment];
+    const struct pace *pace = t->ev->command->deployment.pace;
     const char *name = t->ev->command->deployment.stage;
     int stage = name ? find_stage(&d->plan, name) : STAGES_MAX;
     if (check_pace(t, d, stage) < 0)
         return;
-    t->out->rv =
-        plan_set_pace(&d->plan, (uint32_t)stage, t->ev->command->deployment.pace, &t->out->error);
+    t->out->rv = plan_set_pace(&d->plan, (uint32_t)stage, pace, &t->out->error);
     if (t->out->rv == 0)
-        persist(t, PERSIST_DEPLOYMENT, deployment);
+        apply_pace(t, deployment, pace);
 }

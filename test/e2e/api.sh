@@ -383,6 +383,12 @@ test_rollouts()
         POST $set -d '{"stage": "first", "concurrency": 1}'
     gives 200 '.start == "2036-01-01T00:00:00Z"' POST $set -d '{"start": "2036-01-01T01:00:00+01:00"}'
     gives 200 '.start == null and (.set | length) == 2' POST $set -d '{"start": "now"}'
+    gives 200 '.set[0] == {stage: null, rate: "50/1h", returning: "10%", quorum: "90%", deadline: "1h"} and
+        .returning.places == 1' POST $set -d '{"returning": "10%", "quorum": "90%", "deadline": "1h"}'
+    gives 200 '.set[0] == {stage: null, rate: "50/1h"}' \
+        POST $set -d '{"returning": "none", "quorum": "100%", "deadline": "none"}'
+    denies 400 'quorum: "90" is no share' POST $set -d '{"quorum": 90}'
+    denies 400 'deadline: "60" is no time' POST $set -d '{"deadline": 60}'
     denies 400 "say what to set" POST $set
     denies 400 'rate: "fast" is no rate' POST $set -d '{"rate": "fast"}'
     denies 400 "rate: must be a text" POST $set -d '{"rate": []}'

@@ -263,6 +263,12 @@ dunlin deploy "$WORK/rate.yaml" --json | jq -e '.changed | not' >/dev/null || fa
 refused "has begun" dunlin rollout set app --start now
 refused "staging is over" dunlin rollout set app --stage staging --rate 1/1h
 dunlin audit >"$WORK/out" && says "stage=prod max_failed=25% concurrency=1"
+dunlin rollout set app --returning 2 --quorum 90% --deadline 1h >"$WORK/out" || fail "nothing more is set of the whole"
+says "set on the way: rate none, returning 2, quorum 90%, deadline 1h; stage prod: "
+refused "returning: is of the whole rollout" dunlin rollout set app --stage prod --returning 3
+dunlin rollout set app --returning none --quorum 100% --deadline none >"$WORK/out" || fail "it is not taken back"
+! grep -q deadline "$WORK/out" || fail "what is as in the file is said: $(cat "$WORK/out")"
+dunlin audit >"$WORK/out" && says "returning=2 quorum=90% deadline=1h"
 
 step "a rollout that starts tomorrow waits, and can be aborted"
 breakable 7

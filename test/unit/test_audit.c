@@ -124,7 +124,10 @@ static void test_commands_about_rollouts_groups_and_values_have_words(void)
     const struct pace pace = {.says = 1u << PACE_RATE | 1u << PACE_CONCURRENCY,
                               .rate = {.agents = {50, false}, .span_s = 3600},
                               .concurrency = {20, true}};
-    const struct pace at_once = {.says = 1u << PACE_RATE | 1u << PACE_START};
+    const struct pace at_once = {.says = 1u << PACE_RATE | 1u << PACE_START | 1u << PACE_RETURNING |
+                                         1u << PACE_QUORUM | 1u << PACE_DEADLINE,
+                                 .returning = {10, true},
+                                 .quorum = 90};
     const struct worded cases[] = {
         {{.type = COMMAND_APPROVE, .deployment.stage = "canary"},
          &first,
@@ -150,7 +153,7 @@ static void test_commands_about_rollouts_groups_and_values_have_words(void)
          &first,
          "rollout-set",
          "deployment web",
-         "bundle=app@2 start=now rate=none"},
+         "bundle=app@2 start=now rate=none returning=10% quorum=90% deadline=none"},
         {{.type = COMMAND_AGENT_APPROVE}, &agent, "agent-approve", "agent 1 (a0a1a2a3a4a5)", ""},
         {{.type = COMMAND_AGENT_TAINT, .taint = {.set = "gpu=old:NoSchedule", .unset = "wet"}},
          &agent,

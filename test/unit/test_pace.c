@@ -33,6 +33,21 @@ static struct pace start_at(uint64_t start_s)
     return (struct pace){.says = 1u << PACE_START, .start_s = start_s};
 }
 
+static struct pace returning_of(uint32_t agents)
+{
+    return (struct pace){.says = 1u << PACE_RETURNING, .returning = {agents, false}};
+}
+
+static struct pace quorum_of(uint32_t percent)
+{
+    return (struct pace){.says = 1u << PACE_QUORUM, .quorum = percent};
+}
+
+static struct pace deadline_of(uint32_t deadline_s)
+{
+    return (struct pace){.says = 1u << PACE_DEADLINE, .deadline_s = deadline_s};
+}
+
 static void refused(struct fleet *f, const char *stage, struct pace pace, int code,
                     const char *sentence)
 {
@@ -179,6 +194,107 @@ static void test_the_start_moves_as_long_as_nothing_has_begun(void)
     end(f);
 }
 
+/* Half of them are away until it is over. */
+static void test_those_that_come_back_are_limited_once_that_is_said_and_no_more_when_it_is_not(void)
+{
+    struct fleet *f = fleet_new(10, usual);
+    struct plan p = one_stage();
+    for (uint32_t n = 1; n <= f->count; n += 2)
+        go_offline(f, &f->agents[n]);
+    seconds(f, 40);
+    for (uint32_t n = 1; n <= f->count; n++)
+        f->agents[n].busy_s = 30;
+    deploy(f, "1", &p);
+    second(f);
+    CU_ASSERT_EQUAL(set_pace(f, NULL, returning_of(3)), 0);
+    seconds(f, 2);
+    for (uint32_t n = 1; n <= f->count; n += 2)
+        come_back(f, &f->agents[n]);
+    seconds(f, 10);
+    CU_ASSERT_EQUAL(count_coming(f), 3);
+    CU_ASSERT_EQUAL(set_pace(f, NULL, returning_of(5)), 0);
+    restart(f);
+    CU_ASSERT_EQUAL(plan_of(f)->returning.value, 5);
+    CU_ASSERT_EQUAL(plan_pace(plan_of(f), STAGES_MAX).says, 1u << PACE_RETURNING);
+    seconds(f, 10);
+    CU_ASSERT_EQUAL(count_coming(f), 5);
+    CU_ASSERT_EQUAL(set_pace(f, NULL, returning_of(0)), 0);
+    seconds(f, 10);
+    CU_ASSERT_TRUE(counts_of(f, 0).asking == 0 && counts_of(f, 0).returning > 5);
+    until_done(f, 200);
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(count_running(f, 1), 40);
+    end(f);
+}
+
+static void test_a_lower_quorum_ends_a_stage_at_once(void)
+{
+    struct fleet *f = fleet_new(11, usual);
+    struct plan p = one_stage();
+    for (uint32_t n = 1; n <= 10; n++)
+        f->agents[n].busy_s = 1000;
+    deploy(f, "1", &p);
+    seconds(f, 60);
+    CU_ASSERT_EQUAL(counts_of(f, 0).ready, 30);
+    CU_ASSERT_EQUAL(set_pace(f, NULL, quorum_of(80)), 0);
+    seconds(f, 2);
+    CU_ASSERT_FALSE(is_done(f));
+    CU_ASSERT_EQUAL(set_pace(f, NULL, quorum_of(75)), 0);
+    restart(f);
+    seconds(f, 2);
+    CU_ASSERT_TRUE(is_done(f));
+    end(f);
+}
+
+/* One is at it for good, and one has heard nothing of it: what counts is time that they have had.
+ */
+static void test_another_deadline_counts_the_time_that_agents_have_had(void)
+{
+    struct fleet *f = fleet_new(12, usual);
+    struct plan p = one_stage();
+    p.deadline_s = 500;
+    p.max_failed.value = 5;
+    p.stages[0].after.wait_s = 1000;
+    f->agents[1].busy_s = 5000;
+    f->agents[2].deaf = true;
+    deploy(f, "1", &p);
+    seconds(f, 100);
+    CU_ASSERT_EQUAL(counts_of(f, 0).failed, 0);
+    CU_ASSERT_EQUAL(set_pace(f, NULL, deadline_of(60)), 0);
+    seconds(f, 2);
+    CU_ASSERT_EQUAL(counts_of(f, 0).overdue, 1);
+    restart(f);
+    CU_ASSERT_EQUAL(plan_of(f)->deadline_s, 60);
+    seconds(f, 55);
+    CU_ASSERT_EQUAL(counts_of(f, 0).overdue, 1);
+    seconds(f, 20);
+    CU_ASSERT_EQUAL(counts_of(f, 0).overdue, 2);
+    CU_ASSERT_EQUAL(set_pace(f, NULL, deadline_of(3000)), 0);
+    seconds(f, 2);
+    CU_ASSERT_EQUAL(counts_of(f, 0).overdue, 1); /* who said nothing in time, until it does */
+    CU_ASSERT_EQUAL(set_pace(f, NULL, deadline_of(0)), 0);
+    seconds(f, 2);
+    CU_ASSERT_EQUAL(counts_of(f, 0).overdue, 0);
+    end(f);
+}
+
+/* All tries together need their time. */
+static void test_a_deadline_that_leaves_no_time_for_tries_is_not_set(void)
+{
+    struct fleet *f = fleet_new(13, usual);
+    struct plan p = one_stage();
+    p.retries = 2;
+    p.back_off_s = 10;
+    p.stages[0].concurrency.value = 1;
+    deploy(f, "1", &p);
+    second(f);
+    refused(f, NULL, deadline_of(30), ERR_USAGE,
+            "deadline: 30s are for all tries together, and 2 retries alone wait 30s (back_off: "
+            "10s)");
+    CU_ASSERT_EQUAL(set_pace(f, NULL, deadline_of(31)), 0);
+    end(f);
+}
+
 /* ---- what can't be set ---- */
 
 static void test_what_makes_no_difference_is_refused(void)
@@ -190,7 +306,8 @@ static void test_what_makes_no_difference_is_refused(void)
     seconds(f, 100);
     CU_ASSERT_EQUAL(rollout_of(f)->stage, 2);
     refused(f, NULL, (struct pace){0}, ERR_USAGE,
-            "say what to set: start, rate, max_failed or concurrency");
+            "say what to set: start, rate, max_failed, concurrency, returning, quorum or "
+            "deadline");
     refused(f, NULL, concurrency_of(3), ERR_USAGE,
             "concurrency: is of one stage: say which, like --stage prod");
     refused(f, NULL, rate_of(50, 60), ERR_BUSY,
@@ -201,6 +318,12 @@ static void test_what_makes_no_difference_is_refused(void)
             "app has no stage none: see `dunlin rollout show app`");
     refused(f, "prod", start_at(1), ERR_USAGE,
             "start: is of the whole rollout: leave the stage out");
+    refused(f, "prod", returning_of(2), ERR_USAGE,
+            "returning: is of the whole rollout: leave the stage out");
+    refused(f, "prod", quorum_of(50), ERR_USAGE,
+            "quorum: is of the whole rollout: leave the stage out");
+    refused(f, "prod", deadline_of(60), ERR_USAGE,
+            "deadline: is of the whole rollout: leave the stage out");
     refused(f, "prod", rate_of(1, 59), ERR_USAGE,
             "stage prod: rate: 59s is shorter than a minute: say it for one");
     CU_ASSERT_EQUAL(set_pace(f, "prod", rate_of(50, 60)), 0);
@@ -285,6 +408,10 @@ static const struct suite_test tests[] = {
     TEST(test_more_failures_are_borne_once_that_is_said),
     TEST(test_fewer_failures_than_there_are_stop_it),
     TEST(test_the_start_moves_as_long_as_nothing_has_begun),
+    TEST(test_those_that_come_back_are_limited_once_that_is_said_and_no_more_when_it_is_not),
+    TEST(test_a_lower_quorum_ends_a_stage_at_once),
+    TEST(test_another_deadline_counts_the_time_that_agents_have_had),
+    TEST(test_a_deadline_that_leaves_no_time_for_tries_is_not_set),
     TEST(test_what_makes_no_difference_is_refused),
     TEST(test_what_goes_back_or_has_no_stages_has_no_pace),
     TEST(test_the_file_that_it_goes_by_is_no_other_plan),

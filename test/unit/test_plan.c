@@ -148,14 +148,19 @@ static void test_what_is_set_on_the_way_is_put_back(void)
     struct plan p = sample();
     CU_ASSERT_EQUAL_FATAL(plan_complete(&p, NULL), 0);
     const struct plan written = p;
-    struct pace fast = {.says = 1u << PACE_RATE | 1u << PACE_START,
+    struct pace fast = {.says = 1u << PACE_RATE | 1u << PACE_START | 1u << PACE_RETURNING |
+                                1u << PACE_QUORUM | 1u << PACE_DEADLINE,
                         .rate = {.agents = {50, false}, .span_s = 3600},
-                        .start_s = 1780000000};
+                        .start_s = 1780000000,
+                        .returning = {4, false},
+                        .quorum = 80,
+                        .deadline_s = 4000};
     struct pace few = {.says = 1u << PACE_CONCURRENCY, .concurrency = {2, false}};
     CU_ASSERT_EQUAL(plan_set_pace(&p, STAGES_MAX, &fast, NULL), 0);
     CU_ASSERT_EQUAL(plan_set_pace(&p, STAGES_MAX, &fast, NULL), 1);
     CU_ASSERT_EQUAL(plan_set_pace(&p, 0, &few, NULL), 0);
     CU_ASSERT_TRUE(p.rate.span_s == 3600 && p.start_s == 1780000000);
+    CU_ASSERT_TRUE(p.returning.value == 4 && p.quorum == 80 && p.deadline_s == 4000);
     CU_ASSERT_TRUE(p.stages[0].concurrency.value == 2 && !p.stages[0].concurrency.percent);
     CU_ASSERT_TRUE(p.stages[0].after.wait_s == 60 && p.max_failed.value == 10);
     CU_ASSERT_EQUAL(plan_pace(&p, STAGES_MAX).says, fast.says);
@@ -212,7 +217,11 @@ static void test_plan_survives_being_written_and_read(void)
     p.rate = (struct rate){.agents = {10, true}, .span_s = 3600};
     p.start_s = 1780000000;
     p.stages[2].rate = (struct rate){.agents = {100, false}, .span_s = 60};
-    p.was = (struct pace){.says = 1u << PACE_MAX_FAILED, .max_failed = {5, true}};
+    p.was = (struct pace){.says = 1u << PACE_MAX_FAILED | 1u << PACE_DEADLINE,
+                          .max_failed = {5, true},
+                          .returning = {3, true},
+                          .quorum = 90,
+                          .deadline_s = 70};
     p.stages[1].was = (struct pace){.says = 1u << PACE_RATE | 1u << PACE_CONCURRENCY,
                                     .rate = {.agents = {3, false}, .span_s = 120},
                                     .concurrency = {4, true}};
@@ -229,6 +238,8 @@ static void test_plan_survives_being_written_and_read(void)
     CU_ASSERT_TRUE(plan_rate(&back, 2)->agents.value == 100 && plan_rate(&back, 2)->span_s == 60);
     CU_ASSERT_TRUE(back.stages[1].max_failed.percent && !back.stages[2].max_failed.percent);
     CU_ASSERT_TRUE(back.was.says == p.was.says && back.was.max_failed.value == 5);
+    CU_ASSERT_TRUE(back.was.returning.percent && back.was.quorum == 90);
+    CU_ASSERT_EQUAL(back.was.deadline_s, 70);
     CU_ASSERT_TRUE(back.stages[1].was.rate.span_s == 120 && back.stages[1].was.concurrency.percent);
     CU_ASSERT_EQUAL(back.on_failure, REMEDY_ROLL_BACK);
     CU_ASSERT_EQUAL(back.overlap, OVERLAP_QUEUE);
@@ -265,6 +276,26 @@ static void test_plan_of_an_older_manager_is_read(void)
     CU_ASSERT_EQUAL(p.start_s, 0);
 }
 
+/* Before returning, quorum and deadline could be set as well. */
+static void test_what_was_set_at_an_older_manager_is_read(void)
+{
+    uint8_t memory[PLAN_BYTES_MAX];
+    struct buffer out = buffer_on(memory, sizeof memory);
+    struct plan p = sample(), back;
+    p.was = (struct pace){.says = 1u << PACE_MAX_FAILED, .max_failed = {5, true}};
+    CU_ASSERT_EQUAL(plan_write(&p, &out), 0);
+    uint8_t *pace = &memory[out.len - 11]; /* its last element: 8 fields, of which the last are 0 */
+    CU_ASSERT_TRUE_FATAL(pace[0] == 0x98 && pace[1] == 1u << PACE_MAX_FAILED);
+    pace[0] = 0x95;
+    struct span old = span_of(memory, out.len - 3);
+    CU_ASSERT_EQUAL(plan_read(old, &back), 0);
+    CU_ASSERT_TRUE(back.was.says == p.was.says && back.was.max_failed.value == 5);
+    pace[1] = 1u << PACE_DEADLINE; /* which isn't there */
+    CU_ASSERT_TRUE(plan_read(old, &back) < 0);
+    pace[0] = 0x96;
+    CU_ASSERT_TRUE(plan_read(span_of(memory, out.len - 2), &back) < 0);
+}
+
 static void test_the_longest_plan_fits(void)
 {
     uint8_t memory[PLAN_BYTES_MAX];
@@ -282,7 +313,10 @@ static void test_the_longest_plan_fits(void)
                                .start_s = UINT64_MAX,
                                .rate = s->rate,
                                .max_failed = s->share,
-                               .concurrency = s->share};
+                               .concurrency = s->share,
+                               .returning = s->share,
+                               .quorum = UINT32_MAX,
+                               .deadline_s = UINT32_MAX};
     }
     CU_ASSERT_EQUAL(plan_write(&p, &out), 0);
 }
@@ -298,6 +332,7 @@ static const struct suite_test tests[] = {
     TEST(test_what_can_not_be_followed_is_not_set),
     TEST(test_plan_survives_being_written_and_read),
     TEST(test_plan_of_an_older_manager_is_read),
+    TEST(test_what_was_set_at_an_older_manager_is_read),
     TEST(test_the_longest_plan_fits),
 };
 

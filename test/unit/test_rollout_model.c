@@ -318,7 +318,10 @@ static void random_pace(struct fleet *f)
     const char *stage = rng_below(rng, 2) ? p->stages[rng_below(rng, p->count)].name : NULL;
     struct pace pace = {.says = (uint8_t)(1u << rng_below(rng, PACE_KEY_COUNT)),
                         .max_failed = {(uint32_t)rng_below(rng, 20), true},
-                        .concurrency = {5 + (uint32_t)rng_below(rng, 20), rng_below(rng, 2)}};
+                        .concurrency = {5 + (uint32_t)rng_below(rng, 20), rng_below(rng, 2)},
+                        .returning = {(uint32_t)rng_below(rng, 5), false},
+                        .quorum = 50 + (uint32_t)rng_below(rng, 51),
+                        .deadline_s = (uint32_t)rng_below(rng, 3) * 40};
     if (rng_below(rng, 3) > 0)
         pace.rate = random_rate(rng);
     if (rng_below(rng, 3) > 0)
