@@ -1009,9 +1009,13 @@ static inline void note_assignment(struct fleet *f, uint32_t number)
     a->permit = generation;
     a->permit_s = f->now_s + number % 3;
     note_permit(f, a, given);
-    a->listed = manager_lists(f->m, number, lists) > 0 && lists[0] == 1;
+    bool listed = manager_lists(f->m, number, lists) > 0 && lists[0] == 1;
+    bool other = listed != a->listed;
+    a->listed = listed;
     a->reserved = manager_agent(f->m, number)->flags & AGENT_TAINTED;
     move(f, a, false);
+    if (f->moves && other)
+        a->admitted.generation = a->aimed; /* that is no gate's doing */
 }
 
 static inline void step(struct fleet *f, struct manager_event *ev)

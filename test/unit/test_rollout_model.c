@@ -165,12 +165,23 @@ static void approve_now_and_then(struct fleet *f, uint32_t second)
         steer(f, COMMAND_APPROVE, plan_of(f)->stages[rollout_of(f)->stage].name);
 }
 
+/* Of those that it is for; who is chosen no more runs on here what it ran. */
+static uint32_t count_through(const struct fleet *f)
+{
+    uint32_t count = 0, newest = manager_generation(f->m, 0);
+    for (uint32_t n = 1; n <= f->count; n++) {
+        const struct model *a = &f->agents[n];
+        count += !a->gone && is_meant(f, a) && a->running == newest;
+    }
+    return count;
+}
+
 /* Everybody runs what is asked for. */
 static void end_as_meant(struct fleet *f, uint64_t seed)
 {
-    uint32_t members = count_members(f), newest = manager_generation(f->m, 0);
-    if (!is_done(f) || count_running(f, newest) != members)
-        broken(f, "it does not come to its end", count_running(f, newest), members);
+    uint32_t members = count_members(f), through = count_through(f);
+    if (!is_done(f) || through != members)
+        broken(f, "it does not come to its end", through, members);
     if (f->why[0])
         fprintf(stderr, "DUNLIN_SEED=%u: ", (unsigned)seed);
     end(f);
@@ -244,8 +255,11 @@ static void taint_some(struct fleet *f)
 
 static void name_some(struct fleet *f)
 {
-    while (f->roster.named_count < f->picks)
-        roster_name(&f->roster, 1 + (uint32_t)rng_below(&f->rng, f->count));
+    while (f->roster.named_count < f->picks) {
+        uint32_t number = 1 + (uint32_t)rng_below(&f->rng, f->count);
+        if (!f->agents[number].gone)
+            roster_name(&f->roster, number);
+    }
 }
 
 /* By name, as the manager picks them, all that aren't tainted, or some of these. Whoever joins
@@ -348,6 +362,11 @@ static void say_something(struct fleet *f)
         random_pace(f);
 }
 
+static const char *present_version(const struct fleet *f)
+{
+    return manager_bundle(f->m, manager_deployment(f->m, 0)->history[0].bundle)->version;
+}
+
 /* What it waits for is said, whatever that is. */
 static void say_what_is_asked_for(struct fleet *f, uint32_t second)
 {
@@ -355,12 +374,7 @@ static void say_what_is_asked_for(struct fleet *f, uint32_t second)
     if (is_paused(f) || r->state == ROLLOUT_STOPPED)
         steer(f, COMMAND_RESUME, NULL);
     else if (r->state == ROLLOUT_ABORTED)
-        deploy(f,
-               manager_bundle(f->m, manager_deployment(f->m, 0)->history[0].bundle)->version[0] ==
-                       '1'
-                   ? "2"
-                   : "1",
-               NULL);
+        deploy(f, present_version(f)[0] == '1' ? "2" : "1", NULL);
     else if (second % 20 == 19)
         steer(f, COMMAND_APPROVE, plan_of(f)->stages[r->stage].name);
 }
@@ -451,6 +465,58 @@ static void test_whatever_brings_it_nobody_begins_beside_its_budgets(void)
     each_seed(brought, SEEDS / 4);
 }
 
+/* ---- and other picks, and other names ---- */
+
+/* More or fewer, or others: so many are in from then on. */
+static void choose_otherwise(struct fleet *f, enum kind kind)
+{
+    if (rng_below(&f->rng, 25) != 0)
+        return;
+    f->picks = 10 + (uint32_t)rng_below(&f->rng, 50);
+    for (uint32_t n = 1; n <= f->count; n++)
+        f->agents[n].picked = false;
+    f->roster = (struct roster){0};
+    if (kind == NAMED)
+        name_some(f);
+    if (deploy(f, present_version(f), NULL) < 0)
+        broken(f, "nobody else can be chosen", kind, f->picks);
+}
+
+/* Budgets hold for those that come in this way, too; and exactly those that were chosen last run it
+ * in the end. */
+static void chosen_anew(uint64_t seed)
+{
+    static const enum kind kinds[] = {NAMED, PICKED, PICKED_OF_UNTAINTED};
+    enum kind kind = kinds[seed % 3];
+    struct fleet *f = fleet_new(seed, (const uint32_t[]){10, 10, 40, 40});
+    struct plan p = random_plan(&f->rng);
+    random_budgets(f);
+    set_budget(f, "prod", "env=prod", (struct amount){1 + (uint32_t)rng_below(&f->rng, 9), false});
+    f->picks = 30;
+    f->moves = true;
+    if (kind == NAMED)
+        name_some(f);
+    else if (kind == PICKED_OF_UNTAINTED)
+        taint_some(f);
+    deploy(f, "1", &p);
+    for (int i = 0; i < 600; i++) {
+        disturb(f);
+        choose_otherwise(f, kind);
+        second(f);
+        if (i == 300)
+            deploy(f, "2", NULL);
+    }
+    settle(f, approve_now_and_then);
+    for (int i = 0; i < 2000 && count_through(f) < count_members(f); i++)
+        second(f);
+    end_as_meant(f, seed);
+}
+
+static void test_whoever_is_chosen_anew_nobody_begins_beside_its_budgets(void)
+{
+    each_seed(chosen_anew, 6);
+}
+
 /* Looking only where something was heard comes to the same, second by second, as looking always. */
 static void test_passing_by_what_is_quiet_changes_nothing(void)
 {
@@ -469,6 +535,7 @@ static const struct suite_test tests[] = {
     TEST(test_those_that_it_is_for_have_it_and_nobody_else_ever),
     TEST(test_whatever_operators_say_in_between_it_keeps_the_rules_and_ends),
     TEST(test_whatever_brings_it_nobody_begins_beside_its_budgets),
+    TEST(test_whoever_is_chosen_anew_nobody_begins_beside_its_budgets),
     TEST(test_passing_by_what_is_quiet_changes_nothing),
 };
 
