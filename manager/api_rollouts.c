@@ -347,6 +347,11 @@ static void tell_progress(const struct telling *t)
     static const struct stage_count none;
     const struct stage_count *c = t->count ? t->count : &none;
     const char *away = c->away > 0 ? "; who is away gets it on coming back" : "";
+    uint32_t left = c->members - c->ready - c->failed - c->away;
+    char reach[64] = "";
+    if (left > 0)
+        snprintf(reach, sizeof reach, "; %" PRIu32 " in reach %s yet to run it", left,
+                 left == 1 ? "has" : "have");
     if (deployment_rolls(t->d))
         TELL(t, "stage %s goes on", t->stage->name);
     else if (t->d->flags & RECORD_PAUSED)
@@ -354,11 +359,11 @@ static void tell_progress(const struct telling *t)
              t->version, t->d->name, t->d->name);
     else if (c->failed > 0)
         TELL(t,
-             "the rollout of version %s is over%s; %" PRIu32 " of %" PRIu32
+             "the rollout of version %s is over%s%s; %" PRIu32 " of %" PRIu32
              " agents failed%s: dunlin rollout retry %s",
-             t->version, away, c->failed, c->members, overdue_words(c).text, t->d->name);
+             t->version, reach, away, c->failed, c->members, overdue_words(c).text, t->d->name);
     else
-        TELL(t, "the rollout of version %s is over%s", t->version, away);
+        TELL(t, "the rollout of version %s is over%s%s", t->version, reach, away);
 }
 
 static void tell_paused(const struct telling *t)

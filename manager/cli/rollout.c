@@ -23,6 +23,7 @@ static int abort_rollout(struct cli *cli);
 static int retry(struct cli *cli);
 static int set(struct cli *cli);
 static int rollback(struct cli *cli);
+static int stop(struct cli *cli, const char *action, json_t *body);
 static int steer(struct cli *cli, const char *action, json_t *body);
 
 static const struct flag show_flags[] = {
@@ -124,7 +125,9 @@ const struct verb rollout_verbs[8] = {
         .name = "rollout abort",
         .operands = "NAME",
         .summary = "end it where it is: nobody else gets the version",
-        .text = "Who has the new version keeps it; `dunlin rollout rollback` takes it back.\n",
+        .text =
+            "Who has the new version keeps it; `dunlin rollout rollback` takes it back. A version "
+            "that waits for its end doesn't come by itself any more.\n",
         .words_min = 1,
         .words_max = 1,
         .run = abort_rollout,
@@ -167,6 +170,10 @@ const struct verb rollout_verbs[8] = {
         .name = "rollout rollback",
         .operands = "NAME",
         .summary = "go back to the version before, everybody at once, or as budgets let them",
+        .text =
+            "It waits for no approval, time or slot. Devices with a window go back while that is "
+            "open. A version that waits for the end of the rollout doesn't come by itself any "
+            "more.\n",
         .examples = "  dunlin rollout rollback app\n  dunlin rollout rollback app --to 1\n",
         .flags = FLAGS(rollback_flags),
         .words_min = 1,
@@ -352,9 +359,24 @@ static int resume(struct cli *cli)
     return steer(cli, "resume", json_object());
 }
 
+/* Ends what is on its way, and says what doesn't come either. */
+static int stop(struct cli *cli, const char *action, json_t *body)
+{
+    struct rollout_sum before;
+    int rv = rollout_ask(cli, cli_word(cli, 0), &before, NULL);
+    if (rv < 0) {
+        json_decref(body);
+        return rv;
+    }
+    rv = steer(cli, action, body);
+    if (rv == 0 && before.queued[0] && !cli->json)
+        printf("version %s, which waited for it, doesn't come by itself any more\n", before.queued);
+    return rv;
+}
+
 static int abort_rollout(struct cli *cli)
 {
-    return steer(cli, "abort", json_object());
+    return stop(cli, "abort", json_object());
 }
 
 static int retry(struct cli *cli)
@@ -387,7 +409,7 @@ static int rollback(struct cli *cli)
 {
     const char *to = args_text(&cli->args, "to");
     int rv = to ? bundle_name_check("version", to, &cli->em) : 0;
-    return rv < 0 ? rv : steer(cli, "rollback", cli_confirm(cli, json_pack("{ss?}", "to", to)));
+    return rv < 0 ? rv : stop(cli, "rollback", cli_confirm(cli, json_pack("{ss?}", "to", to)));
 }
 
 /* The answer is the rollout as it now is. */

@@ -177,6 +177,16 @@ within 60 rollout_is '"\(.stages[1].ready) \(.waits_for.what)"' "3 approval" || 
 dunlin rollout approve app prod >/dev/null || fail "no approval of its end"
 arrives 8
 
+step "a version that waits for the end of another one doesn't come when that is aborted, and that is said"
+deploy 7 "before: {approval: true}" "new_version: queue"
+within 30 rollout_is '"\(.stage) \(.waits_for.what)"' "prod approval" || fail "$(rollout .)"
+dunlin deploy app@6 >"$WORK/out" && says "version 6 comes when the rollout of 7 is over"
+dunlin rollout show app >"$WORK/out" && says ", then version 6"
+dunlin rollout abort app >"$WORK/out" && says "version 6, which waited for it, doesn't come by itself any more"
+rollout_is .queued null || fail "$(rollout .)"
+dunlin rollout rollback app >/dev/null || fail "no rollback"
+arrives 8
+
 step "who holds a budget is hung: with the budget removed it goes on, and cordoned it is no member"
 dunlin budget set prod --select env=prod --max 1 >/dev/null || fail "no budget"
 touch "$WORK/hang-2"

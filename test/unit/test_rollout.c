@@ -936,6 +936,25 @@ static void test_queued_version_follows_the_one_before(void)
     end(f);
 }
 
+static void test_what_waits_for_a_rollout_that_is_aborted_comes_no_more(void)
+{
+    struct plan p = three_stages();
+    p.overlap = OVERLAP_QUEUE;
+    struct fleet *f = with_v1(121, &p);
+    static const enum command_type ends[] = {COMMAND_ABORT, COMMAND_ROLLBACK};
+    for (int i = 0; i < 2; i++) {
+        deploy(f, "2", NULL);
+        seconds(f, 10);
+        CU_ASSERT_EQUAL(deploy(f, "3", NULL), 0);
+        CU_ASSERT_NOT_EQUAL(rollout_of(f)->queued, 0);
+        CU_ASSERT_EQUAL(steer(f, ends[i], NULL), 0);
+        CU_ASSERT_EQUAL(rollout_of(f)->queued, 0);
+        steer(f, COMMAND_ROLLBACK, NULL);
+        seconds(f, 100);
+    }
+    end(f);
+}
+
 static void test_restored_manager_goes_on_in_numbers_of_its_own(void)
 {
     struct plan p = three_stages();
@@ -1964,6 +1983,7 @@ static const struct suite_test tests[] = {
     TEST(test_waits_are_counted_from_the_last_success),
     TEST(test_new_version_supersedes_queues_or_is_refused),
     TEST(test_queued_version_follows_the_one_before),
+    TEST(test_what_waits_for_a_rollout_that_is_aborted_comes_no_more),
     TEST(test_restored_manager_goes_on_in_numbers_of_its_own),
     TEST(test_share_of_nobody_lets_nobody_in_who_comes_later),
     TEST(test_rollout_that_has_ended_leaves_its_place_to_another),
