@@ -315,10 +315,11 @@ static void finish_create(struct request *r, const struct manager_out *out)
     json_int_t targets = manager_meant(m, out->index, &scratch);
     const char *queued =
         d->rollout.queued ? manager_bundle(m, d->rollout.queued - 1)->version : NULL;
-    json_t *json = json_pack("{s:s, s:s, s:s?, s:I, s:I, s:b}", "name", d->name, "version",
-                             api_deployment_bundle(m, out->index)->version, "queued", queued,
-                             "generation", (json_int_t)manager_generation(m, out->index), "targets",
-                             targets, "changed", out->rv == 0);
+    json_t *json =
+        json_pack("{s:s, s:s, s:s?, s:I, s:I, s:b, s:b}", "name", d->name, "version",
+                  api_deployment_bundle(m, out->index)->version, "queued", queued, "generation",
+                  (json_int_t)manager_generation(m, out->index), "targets", targets, "paused",
+                  (d->flags & RECORD_PAUSED) != 0, "changed", out->rv == 0);
     if (d->plan.implied) {
         json_object_set_new(json, "implied", json_true());
         json_object_set_new(json, "budgets", api_budgets_on(m, out->index));

@@ -431,19 +431,22 @@ static json_t *body_of(const struct deployment_file *d)
 static int send(struct cli *cli, const struct deployment_file *d)
 {
     json_t *answer = NULL, *body = body_of(d);
+    char paused[NAME_MAX_LEN + 48] = "";
     cli_confirm(cli, body);
     int rv = cli_call(cli, "POST", "/v1/deployments", body, &answer);
     if (rv < 0 || !answer)
         return rv;
     const char *queued = field_text(answer, "queued");
+    if (json_is_true(json_object_get(answer, "paused")))
+        snprintf(paused, sizeof paused, ", paused: dunlin deployment resume %s", d->deployment);
     if (*queued)
         printf("%s: version %s comes when the rollout of %s is over\n", d->deployment, queued,
                field_text(answer, "version"));
     else if (json_is_true(json_object_get(answer, "changed")))
-        printf(
-            "%s: %s@%s for %s%s%s\n", d->deployment, d->bundle.name, d->bundle.version,
-            units_count(field_number(answer, "targets"), "agent").text, d->paused ? ", paused" : "",
-            field_number(answer, "targets") ? "" : ": none matches now, see `dunlin agent list`");
+        printf("%s: %s@%s for %s%s%s\n", d->deployment, d->bundle.name, d->bundle.version,
+               units_count(field_number(answer, "targets"), "agent").text,
+               field_number(answer, "targets") ? "" : ": none matches now, see `dunlin agent list`",
+               paused);
     else
         printf("%s: nothing to change\n", d->deployment);
     if (json_is_true(json_object_get(answer, "implied")))

@@ -272,7 +272,8 @@ test_deployments()
     denies 400 "" POST /v1/deployments -d '{"name": "a/b \u00e9", "bundle": "app@1", "all": true}'
     denies 404 "there is no bundle" POST /v1/deployments \
         -d '{"name": "app", "bundle": "app@9", "all": true}'
-    gives 200 '. == {name: "app", version: "1", queued: null, generation: 1, targets: 2, changed: true}' \
+    gives 200 '. == {name: "app", version: "1", queued: null, generation: 1, targets: 2, paused: false,
+        changed: true}' \
         POST /v1/deployments -d '{"name": "app", "bundle": "app@1", "select": null, "all": true}'
     gives 200 '.generation == 1 and .changed == false' \
         POST /v1/deployments -d '{"name": "app", "bundle": "app@1", "all": true, "keep": false}'

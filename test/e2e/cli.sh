@@ -250,10 +250,11 @@ test_deployments()
     json '.version == "2" and .select == "env in (prod,test)"'
     expect 0 deploy app@1 --as still --select never=1 --confirm && says "none matches now"
     expect 0 deployment remove still
-    expect 0 deploy app@2 --as lab --all --priority 3 --paused --keep
+    expect 0 deploy app@2 --as lab --all --priority 3 --paused --keep && says ", paused: dunlin deployment resume lab"
     expect 0 deployment list && says "env=prod" && says "every agent" && says "paused"
     # What isn't said of it stays, and who it is for is said as a whole.
-    expect 0 deploy app@1 --as lab && expect 0 deploy app@2 --as lab --dry-run --json
+    expect 0 deploy app@1 --as lab && says ", paused: dunlin deployment resume lab"
+    expect 0 deploy app@2 --as lab --dry-run --json
     json '[.changes[].what] == ["bundle"]'
     expect 0 deploy app@2 --as lab --no-keep --dry-run --json && json 'any(.changes[]; .what == "keep" and .to == "false")'
     expect 0 deploy app@2 --as lab --priority 0 --dry-run --json
