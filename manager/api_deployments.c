@@ -320,6 +320,11 @@ static void finish_create(struct request *r, const struct manager_out *out)
                   api_deployment_bundle(m, out->index)->version, "queued", queued, "generation",
                   (json_int_t)manager_generation(m, out->index), "targets", targets, "paused",
                   (d->flags & RECORD_PAUSED) != 0, "changed", out->rv == 0);
+    if (queued) { /* and what that waits for */
+        char sentence[ROLLOUT_SENTENCE_MAX];
+        api_rollout_sentence(m, out->index, daemon_now_s(r->daemon), NULL, sentence);
+        json_object_set_new(json, "next", json_string(sentence));
+    }
     if (d->plan.implied) {
         json_object_set_new(json, "implied", json_true());
         json_object_set_new(json, "budgets", api_budgets_on(m, out->index));

@@ -440,8 +440,8 @@ static int send(struct cli *cli, const struct deployment_file *d)
     if (json_is_true(json_object_get(answer, "paused")))
         snprintf(paused, sizeof paused, ", paused: dunlin deployment resume %s", d->deployment);
     if (*queued)
-        printf("%s: version %s comes when the rollout of %s is over\n", d->deployment, queued,
-               field_text(answer, "version"));
+        printf("%s: version %s comes when the rollout of %s is over: %s\n", d->deployment, queued,
+               field_text(answer, "version"), field_text(answer, "next"));
     else if (json_is_true(json_object_get(answer, "changed")))
         printf("%s: %s@%s for %s%s%s\n", d->deployment, d->bundle.name, d->bundle.version,
                units_count(field_number(answer, "targets"), "agent").text,

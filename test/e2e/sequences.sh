@@ -180,7 +180,7 @@ arrives 8
 step "a version that waits for the end of another one doesn't come when that is aborted, and that is said"
 deploy 7 "before: {approval: true}" "new_version: queue"
 within 30 rollout_is '"\(.stage) \(.waits_for.what)"' "prod approval" || fail "$(rollout .)"
-dunlin deploy app@6 >"$WORK/out" && says "version 6 comes when the rollout of 7 is over"
+dunlin deploy app@6 >"$WORK/out" && says "version 6 comes when the rollout of 7 is over: stage prod waits for approval"
 dunlin rollout show app >"$WORK/out" && says ", then version 6"
 dunlin rollout abort app >"$WORK/out" && says "version 6, which waited for it, doesn't come by itself any more"
 rollout_is .queued null || fail "$(rollout .)"
