@@ -205,14 +205,17 @@ void fleet_command(const struct flock_options *o, char out[static COMMAND_MAX])
         out, COMMAND_MAX,
         "dunlin-sim fleet --agents %u --seed %" PRIu64 " --days %u --links %s --heartbeat %us "
         "--cells %u --sites %u --bundle %u --deploy-at %us --concurrency %u%s "
-        "--returning %u --budget %u --fail %u --approve-after %us --deadline %us --retries %u "
+        "--returning %u --fail %u --approve-after %us --deadline %us --retries %u "
         "--back-off %us",
         (unsigned)o->agents, o->seed, (unsigned)(o->run_ms / 86400000), links,
         (unsigned)o->policy.heartbeat_s, (unsigned)o->cells, (unsigned)o->sites,
         (unsigned)(o->bundle_bytes >> 10), (unsigned)(o->deploy_ms / 1000),
         (unsigned)o->concurrency.value, o->concurrency.percent ? "%" : "", (unsigned)o->returning,
-        (unsigned)o->budget, (unsigned)o->failing_per_mille, (unsigned)(o->approve_ms / 1000),
-        (unsigned)o->deadline_s, (unsigned)o->retries, (unsigned)o->back_off_s);
+        (unsigned)o->failing_per_mille, (unsigned)(o->approve_ms / 1000), (unsigned)o->deadline_s,
+        (unsigned)o->retries, (unsigned)o->back_off_s);
+    if (o->budget)
+        used +=
+            (size_t)snprintf(out + used, COMMAND_MAX - used, " --budget %u", (unsigned)o->budget);
 #define FAULT_WORD(name, field, ...)                                                               \
     if (o->faults.field)                                                                           \
         used += (size_t)snprintf(out + used, COMMAND_MAX - used, " --%s %u", name,                 \
