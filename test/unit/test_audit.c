@@ -117,10 +117,8 @@ static void test_commands_have_words(void)
     check_all(cases, sizeof cases / sizeof cases[0]);
 }
 
-static void test_commands_about_rollouts_groups_and_values_have_words(void)
+static void test_what_is_set_of_a_rollout_has_words(void)
 {
-    const struct setting settings[] = {{.name = "port", .value = "80"},
-                                       {.name = "key", .value = "hidden"}};
     const struct pace pace = {.says = 1u << PACE_RATE | 1u << PACE_CONCURRENCY,
                               .rate = {.agents = {50, false}, .span_s = 3600},
                               .concurrency = {20, true}};
@@ -128,6 +126,25 @@ static void test_commands_about_rollouts_groups_and_values_have_words(void)
                                          1u << PACE_QUORUM | 1u << PACE_DEADLINE,
                                  .returning = {10, true},
                                  .quorum = 90};
+    const struct worded cases[] = {
+        {{.type = COMMAND_PACE, .deployment = {.stage = "prod", .pace = &pace}},
+         &first,
+         "rollout-set",
+         "deployment web",
+         "bundle=app@2 stage=prod rate=50/1h concurrency=20%"},
+        {{.type = COMMAND_PACE, .deployment.pace = &at_once},
+         &first,
+         "rollout-set",
+         "deployment web",
+         "bundle=app@2 start=now rate=none returning=10% quorum=90% deadline=none"},
+    };
+    check_all(cases, sizeof cases / sizeof cases[0]);
+}
+
+static void test_commands_about_rollouts_groups_and_values_have_words(void)
+{
+    const struct setting settings[] = {{.name = "port", .value = "80"},
+                                       {.name = "key", .value = "hidden"}};
     const struct worded cases[] = {
         {{.type = COMMAND_APPROVE, .deployment.stage = "canary"},
          &first,
@@ -144,16 +161,6 @@ static void test_commands_about_rollouts_groups_and_values_have_words(void)
          "rollout-retry",
          "deployment web",
          "bundle=app@2 generation=3"},
-        {{.type = COMMAND_PACE, .deployment = {.stage = "prod", .pace = &pace}},
-         &first,
-         "rollout-set",
-         "deployment web",
-         "bundle=app@2 stage=prod rate=50/1h concurrency=20%"},
-        {{.type = COMMAND_PACE, .deployment.pace = &at_once},
-         &first,
-         "rollout-set",
-         "deployment web",
-         "bundle=app@2 start=now rate=none returning=10% quorum=90% deadline=none"},
         {{.type = COMMAND_AGENT_APPROVE}, &agent, "agent-approve", "agent 1 (a0a1a2a3a4a5)", ""},
         {{.type = COMMAND_AGENT_TAINT, .taint = {.set = "gpu=old:NoSchedule", .unset = "wet"}},
          &agent,
@@ -287,6 +294,7 @@ static void test_texts_are_printable_and_cut_to_their_room(void)
 
 static const struct suite_test tests[] = {
     TEST(test_commands_have_words),
+    TEST(test_what_is_set_of_a_rollout_has_words),
     TEST(test_commands_about_rollouts_groups_and_values_have_words),
     TEST(test_trust_and_bundles_are_named_by_version_and_digest),
     TEST(test_joins_are_one_device_or_a_count),
