@@ -1,5 +1,7 @@
 #include "manager/naming.h"
 
+#include "base/bits.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,12 +75,11 @@ static void find_prefixes(const struct manager *m, bool removed, struct naming *
     uint8_t meant[BEGINNINGS / 8] = {0};
     for (size_t i = 0; i < count; i++)
         if (is_prefix(list[i].text))
-            meant[beginning_of(list[i].text) / 8] |=
-                (uint8_t)(1u << beginning_of(list[i].text) % 8);
+            bits_set(meant, beginning_of(list[i].text), true);
     for (uint32_t n = 1; n <= manager_agent_count(m); n++) {
         const struct agent_row *row = manager_agent(m, n);
-        unsigned first = (unsigned)row->id.bytes[0] << 8 | row->id.bytes[1];
-        if (!(meant[first / 8] >> first % 8 & 1) || (row->flags & AGENT_REMOVED && !removed))
+        uint32_t first = (uint32_t)row->id.bytes[0] << 8 | row->id.bytes[1];
+        if (!bits_have(meant, first) || (row->flags & AGENT_REMOVED && !removed))
             continue;
         for (size_t i = 0; i < count; i++)
             if (has_prefix(&row->id, list[i].text) && is_prefix(list[i].text)) {
