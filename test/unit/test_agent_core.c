@@ -155,6 +155,14 @@ static void done(enum agent_action_type type, int rv)
                               .health_interval_s = 3});
 }
 
+static void come_to_the_first_hook(void)
+{
+    boot_and_connect();
+    take(document(1, 1));
+    done(AGENT_FETCH, 0);
+    done(AGENT_UNPACK, 0);
+}
+
 /* From the download to its health. */
 static void succeed(void)
 {
@@ -564,10 +572,7 @@ static void test_new_document_makes_the_fetch_think_again(void)
 
 static void test_what_is_half_applied_goes_on_before_what_is_urgent(void)
 {
-    boot_and_connect();
-    take(document(1, 1));
-    done(AGENT_FETCH, 0);
-    done(AGENT_UNPACK, 0);
+    come_to_the_first_hook();
     done(AGENT_HOOK, 0);
     CU_ASSERT_EQUAL(b.held[0].phase, PHASE_APPLYING);
     b.document.records[1] = b.document.records[0];
@@ -583,10 +588,7 @@ static void test_what_is_half_applied_goes_on_before_what_is_urgent(void)
 /* So that whoever performs it knows what kind of bundle is taken away. */
 static void test_going_back_names_what_it_comes_from(void)
 {
-    boot_and_connect();
-    take(document(1, 1));
-    done(AGENT_FETCH, 0);
-    done(AGENT_UNPACK, 0);
+    come_to_the_first_hook();
     done(AGENT_HOOK, 0);
     done(AGENT_SWITCH, ERR_IO);
     const struct agent_action *back = find(AGENT_SWITCH);
@@ -659,10 +661,7 @@ static void test_what_can_not_be_gone_back_to_is_forgotten(void)
 
 static void test_health_is_tried_at_its_interval_and_ends_at_its_deadline(void)
 {
-    boot_and_connect();
-    take(document(1, 1));
-    done(AGENT_FETCH, 0);
-    done(AGENT_UNPACK, 0);
+    come_to_the_first_hook();
     done(AGENT_HOOK, 0);
     done(AGENT_SWITCH, 0);
     done(AGENT_HOOK, 0);
@@ -735,10 +734,7 @@ static void test_waiting_for_the_disk_in_turn_with_another_is_no_attempt_either(
 /* There is no process for the hook: the version waits for one, and so does going back. */
 static void test_machine_that_lacks_memory_is_waited_for(void)
 {
-    boot_and_connect();
-    take(document(1, 1));
-    done(AGENT_FETCH, 0);
-    done(AGENT_UNPACK, 0);
+    come_to_the_first_hook();
     done(AGENT_HOOK, 0);
     done(AGENT_SWITCH, 0);
     done(AGENT_HOOK, ERR_NO_MEMORY);
@@ -1446,10 +1442,7 @@ static void test_cordoned_agent_begins_nothing_and_still_removes(void)
 
 static void test_cordoned_agent_ends_what_it_has_begun(void)
 {
-    boot_and_connect();
-    take(document(1, 1));
-    done(AGENT_FETCH, 0);
-    done(AGENT_UNPACK, 0);
+    come_to_the_first_hook();
     b.assignment.cordoned = true;
     done(AGENT_HOOK, 0);
     done(AGENT_SWITCH, 0);
@@ -1504,10 +1497,7 @@ static void test_who_signed_it_is_looked_at_again_when_trust_has_changed_since_t
 
 static void test_what_is_begun_goes_on_when_trust_changes(void)
 {
-    boot_and_connect();
-    take(document(1, 1));
-    done(AGENT_FETCH, 0);
-    done(AGENT_UNPACK, 0);
+    come_to_the_first_hook();
     CU_ASSERT_PTR_NOT_NULL(find(AGENT_HOOK));
     take_trust(2);
     done(AGENT_HOOK, 0);

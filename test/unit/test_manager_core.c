@@ -601,13 +601,20 @@ static void test_what_was_tried_again_is_known_by_all_its_numbers(void)
     bench_free(b);
 }
 
-static void test_where_nobody_failed_there_is_nobody_to_retry(void)
+/* One agent, which has said nothing yet, and what is deployed to it. */
+static struct bench *bench_with_web(void)
 {
     struct bench *b = bench_new();
     make_tokens(b, 1, 1, "env=prod");
     join(b, 0, 0, 1);
     push(b, "app", "1", 1);
     deploy(b, "web", "1", "");
+    return b;
+}
+
+static void test_where_nobody_failed_there_is_nobody_to_retry(void)
+{
+    struct bench *b = bench_with_web();
     const struct command again = name_command(COMMAND_RETRY, "web", NULL);
     static const struct {
         enum deployment_state state;
@@ -638,11 +645,7 @@ static void test_where_nobody_failed_there_is_nobody_to_retry(void)
 /* What it failed by may be among what there was no room to tell. */
 static void test_who_has_more_to_tell_than_it_can_may_have_failed(void)
 {
-    struct bench *b = bench_new();
-    make_tokens(b, 1, 1, "env=prod");
-    join(b, 0, 0, 1);
-    push(b, "app", "1", 1);
-    deploy(b, "web", "1", "");
+    struct bench *b = bench_with_web();
     struct status s = {.number = 1,
                        .seq = 1,
                        .flags = STATUS_TRUNCATED,
