@@ -18,9 +18,6 @@
 #define HOOK_COUNT 4
 static const char *const HOOKS[HOOK_COUNT] = {"pre-apply", "apply", "health", "remove"};
 
-/* Between two lines of progress on a terminal. */
-#define PROGRESS_MS 100
-
 /* One push on its way. */
 struct pushing {
     struct cli *cli;
@@ -28,12 +25,11 @@ struct pushing {
     uint64_t new_chunks, sent_bytes;
     uint64_t packed_bytes;
     uint32_t packed_files;
-    bool terminal; /* where progress is shown */
     const char *templates[PACK_TEMPLATES_MAX];
     size_t template_count;
     uint32_t key_count;
     struct secret_key keys[SIGNATURES_MAX];
-    uint64_t shown_ms;
+    struct cli_progress progress;
 };
 
 /* An answer of at most one digest. */
@@ -57,7 +53,6 @@ static int take_missing(void *context, struct span bytes, struct errmsg *em);
 static int put(void *context, const struct digest *name, struct span frame, struct errmsg *em);
 static void progress(void *context, uint64_t bytes, uint32_t files);
 static void show_progress(struct pushing *p);
-static void clear_line(const struct pushing *p);
 static int seal(struct pushing *p, const struct manifest *m, struct envelope *e);
 static int send_manifest(struct pushing *p, const struct envelope *e, json_t **answer);
 static int keep_draft(struct pushing *p, const struct manifest *m, const struct envelope *e);
@@ -188,7 +183,7 @@ const struct verb bundle_verbs[4] = {
 static int push(struct cli *cli)
 {
     static struct manifest m; /* 40 KiB */
-    struct pushing p = {.cli = cli, .terminal = isatty(STDERR_FILENO)};
+    struct pushing p = {.cli = cli, .progress = cli_progress_begin()};
     struct envelope e;
     json_t *answer = NULL;
     int rv = describe(cli, &m);
@@ -375,7 +370,7 @@ static int send_all(struct pushing *p, struct manifest *m)
                                    .templates = p->templates,
                                    .template_count = p->template_count};
     int rv = pack_tree(cli_word(p->cli, 0), &sink, m, &p->cli->em);
-    clear_line(p);
+    cli_progress_end(&p->progress);
     return rv < 0 ? rv : p->error;
 }
 
@@ -435,18 +430,9 @@ static void progress(void *context, uint64_t bytes, uint32_t files)
 
 static void show_progress(struct pushing *p)
 {
-    uint64_t now_ms = clock_monotonic_ms();
-    if (!p->terminal || now_ms < p->shown_ms + PROGRESS_MS)
-        return;
-    p->shown_ms = now_ms;
-    fprintf(stderr, "\r\033[Kpacking: %s, %s; %s sent", units_count(p->packed_files, "file").text,
-            units_bytes(p->packed_bytes).text, units_bytes(p->sent_bytes).text);
-}
-
-static void clear_line(const struct pushing *p)
-{
-    if (p->shown_ms > 0)
-        fprintf(stderr, "\r\033[K");
+    if (cli_progress_is_due(&p->progress))
+        fprintf(stderr, "packing: %s, %s; %s sent", units_count(p->packed_files, "file").text,
+                units_bytes(p->packed_bytes).text, units_bytes(p->sent_bytes).text);
 }
 
 /* The same key given twice signs once. */

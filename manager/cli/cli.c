@@ -18,7 +18,6 @@ struct growing {
     size_t len, cap;
 };
 
-static void show_pages(uint64_t *shown_ms, bool more, json_int_t changed);
 static int send_json(struct cli *cli, const char *method, const char *route, json_t *body,
                      client_take *take, void *context);
 static int grow(void *context, struct span bytes, struct errmsg *em);
@@ -66,7 +65,7 @@ int cli_ask(struct cli *cli, const char *method, const char *route, json_t *body
 int cli_ask_pages(struct cli *cli, const char *route, json_t *body, json_int_t *changed)
 {
     json_int_t after = 0;
-    uint64_t shown_ms = 0;
+    struct cli_progress progress = cli_progress_begin();
     int rv = 0;
     *changed = 0;
     for (bool more = true; more && rv == 0;) {
@@ -78,25 +77,35 @@ int cli_ask_pages(struct cli *cli, const char *route, json_t *body, json_int_t *
         after = json_integer_value(next);
         *changed += rv == 0 ? (json_int_t)field_number(answer, "changed") : 0;
         json_decref(answer);
-        show_pages(&shown_ms, more, *changed);
+        if (more && cli_progress_is_due(&progress)) /* a million agents are a thousand pages */
+            fprintf(stderr, "%lld agents so far", (long long)*changed);
     }
+    cli_progress_end(&progress);
     json_decref(body);
     return rv < 0 && *changed > 0
                ? errmsg_wrap(&cli->em, rv, "%lld agents are changed, and then", (long long)*changed)
                : rv;
 }
 
-/* On a terminal: a million agents are a thousand pages. */
-static void show_pages(uint64_t *shown_ms, bool more, json_int_t changed)
+struct cli_progress cli_progress_begin(void)
+{
+    return (struct cli_progress){.terminal = isatty(STDERR_FILENO)};
+}
+
+bool cli_progress_is_due(struct cli_progress *p)
 {
     uint64_t now_ms = clock_monotonic_ms();
-    if (!isatty(STDERR_FILENO) || (more && now_ms < *shown_ms + PROGRESS_MS))
-        return;
-    if (more)
-        fprintf(stderr, "\r\033[K%lld agents so far", (long long)changed);
-    else if (*shown_ms > 0)
+    if (!p->terminal || now_ms < p->shown_ms + PROGRESS_MS)
+        return false;
+    p->shown_ms = now_ms;
+    fprintf(stderr, "\r\033[K");
+    return true;
+}
+
+void cli_progress_end(const struct cli_progress *p)
+{
+    if (p->shown_ms > 0)
         fprintf(stderr, "\r\033[K");
-    *shown_ms = now_ms;
 }
 
 json_t *cli_confirm(struct cli *cli, json_t *body)

@@ -56,6 +56,16 @@ int cli_ask(struct cli *cli, const char *method, const char *route, json_t *body
  * many agents they have changed. */
 int cli_ask_pages(struct cli *cli, const char *route, json_t *body, json_int_t *changed);
 
+/* How far long work is: a line of standard error that is written over, where that is a terminal. */
+struct cli_progress {
+    bool terminal;
+    uint64_t shown_ms;
+};
+struct cli_progress cli_progress_begin(void);
+/* True ten times a second at most: then the line is empty, for the caller to write. */
+bool cli_progress_is_due(struct cli_progress *p);
+void cli_progress_end(const struct cli_progress *p);
+
 /* The n-th operand, which must be there. */
 /* What takes --confirm: far-reaching commands, which are refused without it. */
 #define CONFIRM_FLAG                                                                               \
