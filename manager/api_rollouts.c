@@ -5,6 +5,7 @@
 #include "manager/api_rollout.h"
 #include "manager/api_routes.h"
 #include "manager/common/plan_json.h"
+#include "manager/core/plan_words.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -60,17 +61,14 @@ void api_rollouts_set(struct request *r)
     struct pace pace;
     struct errmsg em;
     struct command c = {.type = COMMAND_PACE, .deployment = {.name = r->name, .pace = &pace}};
-    const struct field fields[] = {
-        {.name = "stage", .type = FIELD_TEXT, .out.text = &c.deployment.stage},
-        {.name = "start", .type = FIELD_JSON, .out.json = &value},
-        {.name = "rate", .type = FIELD_JSON, .out.json = &value},
-        {.name = "max_failed", .type = FIELD_JSON, .out.json = &value},
-        {.name = "concurrency", .type = FIELD_JSON, .out.json = &value},
-        {.name = "returning", .type = FIELD_JSON, .out.json = &value},
-        {.name = "quorum", .type = FIELD_JSON, .out.json = &value},
-        {.name = "deadline", .type = FIELD_JSON, .out.json = &value},
-    };
-    if (!request_fields(r, fields, sizeof fields / sizeof fields[0]))
+    size_t count;
+    const struct plan_key *keys = plan_keys(PLAN_PACE, &count);
+    struct field fields[1 + PACE_KEY_COUNT] = {
+        {.name = "stage", .type = FIELD_TEXT, .out.text = &c.deployment.stage}};
+    for (size_t i = 0; i < count; i++)
+        fields[1 + i] =
+            (struct field){.name = keys[i].name, .type = FIELD_JSON, .out.json = &value};
+    if (!request_fields(r, fields, 1 + count))
         return;
     int rv = pace_from_json(r->json, &pace, &em);
     if (rv < 0)

@@ -1,4 +1,5 @@
 #include "manager/cli/rollout.h"
+#include "manager/core/plan_words.h"
 
 #include <inttypes.h>
 
@@ -72,14 +73,14 @@ int rollout_print(struct cli *cli, const json_t *rollout)
 /* "rate 50/1h, max_failed 5%" */
 static void print_pace(const json_t *pace)
 {
-    static const char *const keys[] = {"start",     "rate",   "max_failed", "concurrency",
-                                       "returning", "quorum", "deadline"};
     const char *before = "";
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        const char *value = field_text(pace, keys[i]);
+    size_t count;
+    const struct plan_key *keys = plan_keys(PLAN_PACE, &count);
+    for (size_t i = 0; i < count; i++) {
+        const char *value = field_text(pace, keys[i].name);
         if (!*value)
             continue;
-        printf("%s%s %s", before, keys[i], value);
+        printf("%s%s %s", before, keys[i].name, value);
         before = ", ";
     }
 }

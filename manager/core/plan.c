@@ -232,6 +232,11 @@ void plan_strip(struct plan *p)
      1u << PACE_QUORUM | 1u << PACE_DEADLINE)
 #define OF_STAGE (1u << PACE_RATE | 1u << PACE_MAX_FAILED | 1u << PACE_CONCURRENCY)
 
+unsigned plan_pace_keys(uint32_t stage)
+{
+    return stage == STAGES_MAX ? OF_WHOLE : OF_STAGE;
+}
+
 static struct pace pace_of(const struct plan *p, uint32_t stage)
 {
     if (stage == STAGES_MAX)

@@ -146,6 +146,8 @@ void plan_strip(struct plan *p);
 int plan_set_pace(struct plan *p, uint32_t stage, const struct pace *pace, struct errmsg *em);
 /* What is otherwise than it was written, as it is now. */
 struct pace plan_pace(const struct plan *p, uint32_t stage);
+/* Which keys may be set there, as bits. */
+unsigned plan_pace_keys(uint32_t stage);
 /* As it was written; and as it is, as if it had been written so. */
 void plan_put_back(struct plan *p);
 void plan_settle(struct plan *p);

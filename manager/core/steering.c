@@ -213,12 +213,12 @@ static bool says(const struct pace *p, enum pace_key key)
 /* What only the whole rollout has. */
 static int check_keys_of_stage(struct turn *t, const struct pace *pace)
 {
-    static const enum pace_key whole[] = {PACE_START, PACE_RETURNING, PACE_QUORUM, PACE_DEADLINE};
     size_t count;
-    for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
-        if (says(pace, whole[i]))
+    const struct plan_key *keys = plan_keys(PLAN_PACE, &count);
+    for (size_t i = 0; i < count; i++)
+        if ((pace->says & ~plan_pace_keys(0)) >> i & 1)
             return REFUSE(t, ERR_USAGE, "%s: is of the whole rollout: leave the stage out",
-                          plan_keys(PLAN_PACE, &count)[whole[i]].name);
+                          keys[i].name);
     return 0;
 }
 
